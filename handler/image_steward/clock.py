@@ -1,0 +1,64 @@
+"""Time, as an argument."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the function needs of time; tests hand in one that they turn themselves."""
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait."""
+
+
+SYSTEM_CLOCK: Clock = time
+
+DEFAULT_SECONDS = 60.0
+RESERVE_SECONDS = 2.5
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The moment (`at`, monotonic seconds) by which the run must have ended."""
+
+    clock: Clock
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float, clock: Clock) -> Deadline:
+        """A deadline `seconds` from now."""
+        return cls(clock, clock.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds left; zero or less when it has passed."""
+        return self.at - self.clock.monotonic()
+
+
+@dataclass(frozen=True)
+class RunTime:
+    """How long a run may take. What lies behind `end_by` is for the result and the log."""
+
+    start_by: Deadline
+    """No change starts after it."""
+    end_by: Deadline
+    """No reply is awaited after it."""
+
+    @classmethod
+    def of(cls, limit_ms: object, clock: Clock) -> RunTime:
+        """From `time_limit_in_ms` of SCF's context, which a local runner may leave out."""
+        known = isinstance(limit_ms, (int, float)) and limit_ms > 0
+        seconds = limit_ms / 1000 if known else DEFAULT_SECONDS  # type: ignore[operator]  # known
+        reserve = min(RESERVE_SECONDS, seconds / 10)
+        return cls(
+            start_by=Deadline.after(seconds - 2 * reserve, clock),
+            end_by=Deadline.after(seconds - reserve, clock),
+        )

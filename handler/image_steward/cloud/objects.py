@@ -1,0 +1,103 @@
+"""COS objects through the official COS SDK, its own sleeping retries off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
+
+from image_steward.cloud.transport import SESSION, Credentials
+from image_steward.errors import (
+    AccessDenied,
+    ApiBusy,
+    ApiError,
+    DocumentTooLarge,
+    NoClearAnswer,
+    ObjectNotFound,
+    StewardError,
+)
+
+if TYPE_CHECKING:
+    from image_steward.settings import Settings
+    from image_steward.triggers import CosObject
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Reads objects for one run."""
+
+    settings: Settings
+    credentials: Credentials
+
+    def read(self, place: CosObject) -> bytes:
+        """The content of an object of at most STEWARD_MAX_DOCUMENT_BYTES.
+
+        Raises:
+            ObjectNotFound, AccessDenied, DocumentTooLarge: as they say.
+            ApiError: COS refuses with another code.
+            NoClearAnswer: no reply, or one that broke off.
+        """
+        name = place.source
+        try:
+            reply = self._client(place.region).get_object(Bucket=place.bucket, Key=place.key)
+            return self._body(reply["Body"], name)
+        except CosServiceError as error:
+            raise _refusal(error, name) from None
+        except (
+            CosClientError,
+            OSError,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+        ) as error:
+            # Reading a body lets the exceptions of the layers below out raw.
+            raise NoClearAnswer(f"{name}: {type(error).__name__}: {str(error)[:300]}") from None
+
+    def _client(self, region: str) -> CosS3Client:
+        where: dict[str, Any] = {}
+        if self.settings.cos_endpoint:
+            url = urlsplit(self.settings.cos_endpoint)
+            # By IP the real bucket stays in the Host header; Endpoint and Domain would lose it.
+            where = {"Scheme": url.scheme, "IP": url.hostname, "Port": url.port}
+        config = CosConfig(
+            Region=region,
+            SecretId=self.credentials.secret_id,
+            SecretKey=self.credentials.secret_key,
+            Token=self.credentials.token,  # CosConfig's CredentialInstance would send none
+            **where,
+        )
+        return CosS3Client(config, retry=0, session=SESSION)
+
+    def _body(self, body: Any, name: str) -> bytes:  # noqa: ANN401 - the SDK's StreamBody
+        limit = self.settings.max_document_bytes
+        stream = body.get_raw_stream()
+        data = b""
+        try:
+            if len(body) <= limit:
+                # A second, empty read is what tells a body cut short from a whole one.
+                while len(data) <= limit:
+                    chunk = stream.read(limit + 1 - len(data), decode_content=True)
+                    if not chunk:
+                        return data
+                    data += chunk
+        finally:
+            stream.release_conn() if stream.isclosed() else stream.close()
+        size = max(len(body), len(data))
+        raise DocumentTooLarge(f"{name} has {size} bytes or more; at most {limit} are allowed")
+
+
+def _refusal(error: CosServiceError, name: str) -> StewardError:
+    status, code = error.get_status_code(), error.get_error_code()
+    told = f"{name}: {error.get_error_msg()}"
+    if status == HTTPStatus.NOT_FOUND:
+        return ObjectNotFound(f"{name} does not exist ({code})")
+    if status == HTTPStatus.FORBIDDEN:
+        return AccessDenied(f"{told} ({code}); the function's role needs cos:GetObject on it")
+    if code == "Unknown":  # an empty or foreign body: the status is all there is
+        code = f"HTTP{status}"
+    busy = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return (ApiBusy if busy else ApiError)(code, told)

@@ -1,0 +1,163 @@
+"""Everything that can go wrong, as one tree.
+
+    StewardError
+    ├── Rejection              nothing was attempted; returned to the caller, no retry can help
+    │   ├── InvalidSetting         an environment variable of ours is wrong
+    │   ├── InvalidEvent           not an event of a shape we know
+    │   ├── InvalidJSON            a breach of strict JSON
+    │   ├── InvalidDocument        a breach of a schema or of a rule beyond it, every one listed
+    │   ├── DocumentTooLarge
+    │   ├── ObjectNotFound
+    │   ├── AccessDenied           COS refuses to show the object
+    │   └── SourceNotAllowed       outside STEWARD_SOURCES
+    ├── ApiError               the cloud answered with an error code, kept as `code`
+    │   └── ApiBusy                ... one that time can heal
+    ├── NoClearAnswer          no reply, or one that is neither an error nor a success
+    ├── TimeRanOut             the run's time was over before a change could start
+    └── Unfinished             what the function raises, so that SCF delivers the event again
+
+`healable` says whether time can heal it: healable trouble makes the function raise after
+everything else was done, all other trouble is returned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from image_steward import codes
+
+
+class StewardError(Exception):
+    """The root of the tree."""
+
+    code: str = "StewardError"
+    healable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What was given, what is allowed."""
+        return str(self.args[0])
+
+    @property
+    def details(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a JSON Pointer ("" where there is none) and a message; at least one."""
+        return (("", self.message),)
+
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """What a log line says of it: the first detail, and how many there are."""
+        path, message = self.details[0]
+        return {"Code": self.code, "Path": path, "Message": message, "Details": len(self.details)}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One breach of a rule: where (`path`, a JSON Pointer into the document) and what."""
+
+    path: str
+    message: str
+
+
+class Rejection(StewardError):
+    """Nothing was attempted, and no retry can help. `violations` is never empty."""
+
+    def __init__(self, *violations: Violation | str) -> None:
+        self.violations = tuple(
+            v if isinstance(v, Violation) else Violation("", v) for v in violations
+        )
+        super().__init__(self.violations[0].message)
+
+    @property
+    def details(self) -> tuple[tuple[str, str], ...]:
+        """A pair for each violation."""
+        return tuple((v.path, v.message) for v in self.violations)
+
+
+class InvalidSetting(Rejection):
+    """A setting (environment variable) has a value that it cannot have."""
+
+    code = "InvalidSetting"
+
+
+class InvalidEvent(Rejection):
+    """The event has none of the shapes that COS, the timer or a direct call have."""
+
+    code = "InvalidEvent"
+
+
+class InvalidJSON(Rejection):
+    """The bytes of a document are not strict JSON."""
+
+    code = "InvalidJSON"
+
+
+class InvalidDocument(Rejection):
+    """The document is JSON, but breaks its schema or a rule beyond it."""
+
+    code = "InvalidDocument"
+
+
+class DocumentTooLarge(Rejection):
+    """The document is larger than STEWARD_MAX_DOCUMENT_BYTES."""
+
+    code = "DocumentTooLarge"
+
+
+class ObjectNotFound(Rejection):
+    """COS has no such object or no such bucket."""
+
+    code = "ObjectNotFound"
+
+
+class AccessDenied(Rejection):
+    """COS refuses to show the object to the function's role."""
+
+    code = "AccessDenied"
+
+
+class SourceNotAllowed(Rejection):
+    """The object lies outside STEWARD_SOURCES."""
+
+    code = "SourceNotAllowed"
+
+
+class ApiError(StewardError):
+    """The cloud answered with an error code, which is kept as `code`."""
+
+    def __init__(self, code: str, message: str, request_id: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
+
+    @staticmethod
+    def of(code: str, message: str, request_id: str = "") -> ApiError:
+        """The error of the class that its code has."""
+        return (ApiBusy if codes.is_healable(code) else ApiError)(code, message, request_id)
+
+
+class ApiBusy(ApiError):
+    """An error code that says: not now."""
+
+    healable = True
+
+
+class NoClearAnswer(StewardError):
+    """No reply, or a reply that is neither an error nor a success: the call may have worked."""
+
+    code = "NoClearAnswer"
+    healable = True
+
+
+class TimeRanOut(StewardError):
+    """The run's time was over before a change could start."""
+
+    code = "TimeRanOut"
+    healable = True
+
+
+class Unfinished(StewardError):
+    """Raised out of the function: some work is left, and delivering the event again does it."""
+
+    code = "Unfinished"
+    healable = True

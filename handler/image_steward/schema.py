@@ -1,0 +1,113 @@
+"""JSON Schema, and its errors as sentences: where, what is given, what is allowed."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from image_steward.errors import InvalidDocument, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from jsonschema import Draft202012Validator, ValidationError
+
+MAX_VIOLATIONS = 1000
+"""So many are listed; a megabyte of nonsense holds more than anybody reads."""
+
+_WIDTH = 60
+
+
+def validate(kind: str, document: dict[str, Any]) -> None:
+    """Hold a document to `schemas/<kind>.json`.
+
+    Raises:
+        InvalidDocument: every breach, in the order of the document.
+    """
+    found = dict.fromkeys(_explained(validator(kind).iter_errors(document)))
+    violations = list(islice(found, MAX_VIOLATIONS + 1))
+    if len(violations) > MAX_VIOLATIONS:
+        violations[-1] = Violation("", f"more than {MAX_VIOLATIONS}; the rest is left out")
+    if violations:
+        raise InvalidDocument(*violations)
+
+
+@cache
+def validator(kind: str) -> Draft202012Validator:
+    """The validator of a kind of document, built once for each instance."""
+    # Imported here: an event without a document that gets this far never pays for it.
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
+
+    text = (Path(__file__).parent / "schemas" / f"{kind}.json").read_text(encoding="utf-8")
+    return Draft202012Validator(json.loads(text))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question that names the known member nearest to `name`; empty if none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+    folded = {member.lower(): member for member in known}
+    near = get_close_matches(name[:_WIDTH].lower(), folded, n=1)
+    return f"did you mean {folded[near[0]]}?" if near else ""
+
+
+def short(text: str) -> str:
+    """A text in quotes, cut to a width that a message bears."""
+    return json.dumps(text if len(text) <= _WIDTH else text[:_WIDTH] + "…", ensure_ascii=False)
+
+
+def kind_of(value: object) -> str:
+    """The kind of a JSON value, as messages name it."""
+    kinds = {type(None): "null", bool: "a boolean", int: "a number", float: "a number",
+             str: "a string", list: "an array", dict: "an object"}  # fmt: skip
+    return kinds[type(value)]
+
+
+def _explained(errors: Iterable[ValidationError]) -> Iterator[Violation]:
+    for error in errors:
+        path = "".join(f"/{_escaped(str(step))}" for step in error.absolute_path)
+        for step, sentence in _sentences(error):
+            yield Violation(path + step, f"{sentence} ({error.validator})")
+
+
+def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """What is wrong, each with the step of the JSON Pointer that leads there from the error's."""
+    # jsonschema types these as anything a schema may be; here they are what our schemas hold.
+    given: Any = error.instance
+    allowed: Any = error.validator_value
+    schema: Any = error.schema
+    match error.validator:
+        case "additionalProperties":
+            yield from _unknown(given, list(schema["properties"]))
+        case "required":
+            for name in allowed:
+                if name not in given:
+                    yield "", f"member {name} is missing"
+        case "anyOf":
+            names = ", ".join(option["required"][0] for option in allowed)
+            yield "", f"nothing to change: at least one of {names} is needed"
+        case "type":
+            yield "", f"is {kind_of(given)}; {allowed} is needed"
+        case "minLength" | "maxLength" | "minItems" | "maxItems" as rule:
+            bound = "at least" if rule.startswith("min") else "at most"
+            noun = "characters" if rule.endswith("Length") else "entries"
+            yield "", f"has {len(given)} {noun}; {bound} {allowed} are allowed"
+        case "pattern":
+            yield "", f"is {short(given)}; {schema['description']} is needed"
+        case _:
+            yield "", f"breaks a rule: {short(error.message)}"
+
+
+def _unknown(given: dict[str, Any], known: list[str]) -> Iterator[tuple[str, str]]:
+    for name in given:
+        if name not in known:
+            hint = nearest(name, known) or "allowed are " + ", ".join(known)
+            yield f"/{_escaped(name[:_WIDTH])}", f"unknown member {short(name)}; {hint}"
+
+
+def _escaped(step: str) -> str:
+    """A step of a JSON Pointer (RFC 6901)."""
+    return step.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,137 @@
+"""The function's settings: environment variables, checked before anything else happens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from image_steward.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
+"""A bucket's full name, `<bucket>-<appid>`: it becomes part of a host name."""
+
+_PUBLIC = "https://{service}.{region}.tencentcloudapi.com"
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+/?")
+_TRUTH = {"0": False, "1": True}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field for each variable; `from_environ` says which."""
+
+    dry_run: bool = False
+    sources: tuple[tuple[str, str], ...] = ()
+    max_document_bytes: int = 1 << 20
+    api_endpoint: str = _PUBLIC
+    cos_endpoint: str = ""
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the `STEWARD_…` variables; an empty one counts as not set.
+
+        Raises:
+            InvalidSetting: every wrong one is named, with what would be allowed.
+        """
+        wrong: list[str] = []
+        found: dict[str, object] = {}
+        for field, (name, parse) in _VARIABLES.items():
+            text = environ.get(name, "").strip()
+            if text:
+                try:
+                    found[field] = parse(text)
+                except ValueError as error:
+                    wrong.append(f"{name} is {text[:80]!r}: {error}")
+        if wrong:
+            raise InvalidSetting(*wrong)
+        return cls(**found)  # type: ignore[arg-type]  # the parsers' types are the fields' types
+
+    def allows(self, bucket: str, key: str) -> bool:
+        """Whether STEWARD_SOURCES lets documents come from this object.
+
+        Whole path segments count: `b-1/requests` and `b-1/requests/` admit `requests/a.json`
+        and not `requests-x/a.json`. A key with a `.` or `..` segment is never admitted, since
+        HTTP clients fold those away and would fetch another object than the one checked.
+        """
+        if {".", ".."} & set(key.split("/")):
+            return False
+        return not self.sources or any(
+            bucket == allowed and (not prefix or f"{key}/".startswith(f"{prefix}/"))
+            for allowed, prefix in self.sources
+        )
+
+    def api_endpoint_of(self, service: str, region: str) -> str:
+        """The endpoint of `service` (`cvm`, `tag`) that serves `region`, as a URL."""
+        return self.api_endpoint.replace("{service}", service).replace("{region}", region)
+
+
+def _flag(text: str) -> bool:
+    if text not in _TRUTH:
+        raise ValueError("allowed are 0 and 1")
+    return _TRUTH[text]
+
+
+def _size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 64 << 20:
+        raise ValueError("allowed is a number of bytes from 1 to 67108864")
+    return int(text)
+
+
+def _sources(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for entry in filter(None, map(str.strip, text.split(","))):
+        bucket, _, prefix = entry.partition("/")
+        if not BUCKET.fullmatch(bucket):
+            raise ValueError(
+                f"{bucket[:60]!r} is no full bucket name; allowed is a comma list of "
+                "bucket-appid/prefix, such as manifests-1250000000/requests/"
+            )
+        pairs.append((bucket, prefix.rstrip("/")))
+    return tuple(pairs)
+
+
+def _api_endpoint(text: str) -> str:
+    return _host(text, filled=text.replace("{service}", "cvm").replace("{region}", "ap-guangzhou"))
+
+
+def _cos_endpoint(text: str) -> str:
+    return _host(text, filled=text)
+
+
+def _host(text: str, *, filled: str) -> str:
+    try:
+        has_host = bool(_ENDPOINT.fullmatch(filled) and urlsplit(filled).hostname)
+        urlsplit(filled).port  # noqa: B018 - reading it checks it
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise ValueError(f"allowed is http(s)://host[:port] without a path, such as {_PUBLIC}")
+    return text.rstrip("/")
+
+
+def _level(text: str) -> str:
+    if text not in LEVELS:
+        raise ValueError(f"allowed are {', '.join(LEVELS)}")
+    return text
+
+
+def _journal(_: str) -> str:
+    # Ignoring it would break its promise: no journal, no change.
+    raise ValueError("this version cannot write a journal; leave it empty")
+
+
+_VARIABLES = {
+    "dry_run": ("STEWARD_DRY_RUN", _flag),
+    "sources": ("STEWARD_SOURCES", _sources),
+    "max_document_bytes": ("STEWARD_MAX_DOCUMENT_BYTES", _size),
+    "api_endpoint": ("STEWARD_API_ENDPOINT", _api_endpoint),
+    "cos_endpoint": ("STEWARD_COS_ENDPOINT", _cos_endpoint),
+    "log_level": ("STEWARD_LOG_LEVEL", _level),
+    "journal": ("STEWARD_JOURNAL", _journal),
+}

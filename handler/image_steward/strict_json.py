@@ -1,0 +1,110 @@
+"""JSON read strictly: what two parsers could read differently is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any, NoReturn
+
+from image_steward.errors import InvalidJSON
+
+MAX_DEPTH = 64
+"""Levels of lists and objects that a document may have."""
+
+
+def loads(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The value that `data` (UTF-8, a byte order mark is accepted) holds.
+
+    Raises:
+        InvalidJSON: not UTF-8, not JSON, a member twice in one object, `NaN` or `Infinity`,
+            a number out of range, half a surrogate pair, or deeper than `MAX_DEPTH`.
+    """
+    value = _parse(_decode(data))
+    _check(value)
+    return value
+
+
+def _decode(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        hint = (
+            " (a UTF-16 byte order mark stands first)"
+            if data[:2] in (b"\xff\xfe", b"\xfe\xff")
+            else ""
+        )
+        raise InvalidJSON(
+            f"not UTF-8 at byte {error.start}{hint}: save the document as UTF-8"
+        ) from None
+    if "\0" in text:
+        raise InvalidJSON(
+            "a zero byte stands in the text, as in UTF-16: save the document as UTF-8"
+        )
+    if not text.strip():
+        raise InvalidJSON("the document is empty")
+    return text
+
+
+def _parse(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+        )
+    except json.JSONDecodeError as error:
+        raise InvalidJSON(
+            f"line {error.lineno}, column {error.colno}: {error.msg[0].lower()}{error.msg[1:]}"
+        ) from None
+    except ValueError:  # int() refuses thousands of digits: they would cost quadratic time
+        raise InvalidJSON("a number has too many digits") from None
+    except RecursionError:
+        raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        twice = next(
+            name for name, count in Counter(name for name, _ in pairs).items() if count > 1
+        )
+        raise InvalidJSON(f"member {json.dumps(twice[:60])} stands twice in one object")
+    return members
+
+
+def _constant(name: str) -> NoReturn:
+    raise InvalidJSON(f"{name} is no JSON number")
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise InvalidJSON(f"{digits[:20]} is out of range")
+    return number
+
+
+def _check(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Depth and surrogates, level by level, so that depth costs no stack."""
+    level = [value]
+    depth = 0
+    while level:
+        below: list[Any] = []
+        depth += any(isinstance(item, (dict, list)) for item in level)
+        if depth > MAX_DEPTH:
+            raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels")
+        for item in level:
+            if isinstance(item, dict):
+                below += item
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+            elif isinstance(item, str) and not _is_text(item):
+                raise InvalidJSON(f"half a surrogate pair in {json.dumps(item[:60])}")
+        level = below
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

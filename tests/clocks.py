@@ -1,0 +1,26 @@
+"""A clock that tests turn themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class FakeClock:
+    """Stands still unless somebody sleeps, or a test sets `now` (seconds since the epoch)."""
+
+    now: float = 1795521600.25  # 2026-11-24T12:00:00.250Z
+    sleeps: list[float] = field(default_factory=list)
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        return self.now
+
+    def monotonic(self) -> float:
+        """The same seconds: this clock never goes back."""
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        """Turn the clock forward, at once."""
+        self.sleeps.append(seconds)
+        self.now += seconds

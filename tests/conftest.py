@@ -1,0 +1,137 @@
+"""What the tests share: the function in this process, talking to the emulated cloud."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+
+import image_steward.cloud.transport  # noqa: F401 - silences the SDKs' loggers before any test uses them
+from harness.cloud.server import EmulatedCloud
+from harness.cloud.signatures import Credentials
+from harness.cloud.state import State
+from image_steward.clock import SYSTEM_CLOCK, Clock
+from image_steward.run import handle
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+ROOT = Path(__file__).parent.parent
+SEED = ROOT / "events" / "seed"
+SECRETS = (Credentials().secret_key, Credentials().token, "q-signature", "TC3-HMAC-SHA256 Cred")
+
+# A first example may import an SDK, which takes longer than hypothesis would allow one.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Whatever a test printed or logged, at DEBUG too, must hold no secret."""
+    report = yield
+    printed = "".join(content for _, content in report.sections)
+    if any(secret in printed for secret in SECRETS):
+        report.outcome = "failed"
+        report.longrepr = "a secret was printed"
+    return report
+
+
+@dataclass
+class Function:
+    """The function on an emulated cloud; `lines` are what it logged last."""
+
+    cloud: EmulatedCloud
+    environ: dict[str, str]
+    clock: Clock = SYSTEM_CLOCK
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def __call__(
+        self, event: object, *, seconds: float = 20, region: str = "ap-guangzhou", **environ: str
+    ) -> dict[str, Any]:
+        """One run, its waits cut to nothing; the result document."""
+        context = {
+            "request_id": "r-1",
+            "time_limit_in_ms": seconds * 1000,
+            "tencentcloud_region": region,
+        }
+        stream = io.StringIO()
+        try:
+            result = handle(
+                event,
+                context,
+                {**self.environ, **environ},
+                clock=self.clock,
+                stream=stream,
+                uniform=lambda: 0.0,
+            )
+        finally:
+            text = stream.getvalue()
+            self.lines = [json.loads(line) for line in text.splitlines()]
+        assert not any(secret in text + json.dumps(result) for secret in SECRETS)
+        return result
+
+    def put(self, key: str, content: object, bucket: str = "manifests-1250000000") -> None:
+        """Store an object: bytes as they are, anything else as JSON."""
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.cloud.state.objects.setdefault(bucket, {})[key] = data
+
+    def uploaded(self, content: object, key: str = "requests/x.json") -> dict[str, Any]:
+        """Store a document, and the event that COS sends for it."""
+        self.put(key, content)
+        return cos_event(key)
+
+    def image(self, image_id: str, region: str = "ap-guangzhou") -> dict[str, Any]:
+        """An image as the cloud has it."""
+        images = self.cloud.state.snapshot()["Images"][region]
+        return next(dict(image) for image in images if image["ImageId"] == image_id)
+
+    def calls(self, *actions: str) -> list[dict[str, Any]]:
+        """The calls the cloud has seen, of some actions or of all."""
+        calls = self.cloud.state.snapshot()["Calls"]
+        return [call for call in calls if not actions or call["Action"] in actions]
+
+    @property
+    def writes(self) -> int:
+        """How many calls could have changed something."""
+        return len(self.calls("ModifyImageAttribute", "TagResources", "UnTagResources"))
+
+
+def cos_event(key: str, *, event_name: str = "cos:ObjectCreated:Put") -> dict[str, Any]:
+    """A COS event in its newer shape, with the uploader's signature that must never be shown."""
+    return {
+        "Records": [
+            {
+                "cos": {
+                    "cosBucket": {
+                        "appid": "1250000000", "cosRegion": "ap-guangzhou", "name": "manifests",
+                        "region": "gz", "s3Region": "ap-guangzhou",
+                    },
+                    "cosObject": {"key": f"/1250000000/manifests/{key}", "size": 1, "url": ""},
+                },
+                "event": {
+                    "eventName": event_name,
+                    "requestParameters": {
+                        "requestHeaders": {"Authorization": "q-sign-algorithm=sha1&q-signature=f"}
+                    },
+                },
+            }
+        ]
+    }  # fmt: skip
+
+
+@pytest.fixture
+def cloud() -> Iterator[EmulatedCloud]:
+    """The seeded cloud, without limits per second."""
+    with EmulatedCloud(State.from_folder(SEED), limits=False) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def function(cloud: EmulatedCloud) -> Function:
+    """The function, pointed at the seeded cloud."""
+    return Function(cloud, cloud.environment())

@@ -1,0 +1,6 @@
+from harness.cloud.server import EmulatedCloud
+from harness.cloud.signatures import Credentials
+from harness.cloud.state import State
+from harness.cloud.wire import ApiError, Call, Reply
+
+__all__ = ["ApiError", "Call", "Credentials", "EmulatedCloud", "Reply", "State"]

@@ -1,0 +1,148 @@
+"""From a request to its reply: who is asked, may they, how often, and the envelope around it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from harness.cloud import cos, cvm, parameters, tags
+from harness.cloud.limits import RateLimits
+from harness.cloud.signatures import Credentials, verify_cos, verify_tc3
+from harness.cloud.wire import ApiError, Call, CosError, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.cloud.actions import Action, Service
+    from harness.cloud.state import State
+    from harness.cloud.wire import Request
+
+SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
+
+_REGIONAL_HOST = re.compile(r"\w+\.([a-z0-9-]+)\.tencentcloudapi\.com")
+_HELP = """\
+This is the emulated cloud. It answers
+  GET /_state                 its images, objects and calls, as JSON
+  POST /, signed with TC3     the CVM and the Tag API
+  GET, HEAD, PUT /<key>       COS objects, with Host: <bucket-appid>.cos.<region>.myqcloud.com
+"""
+
+
+@dataclass
+class Gateway:
+    """Answers requests one at a time; `EmulatedCloud` says what its settings mean."""
+
+    state: State
+    limits: bool = True
+    clock: Callable[[], float] = time.time
+    credentials: Credentials = field(default_factory=Credentials)
+    request_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
+    _rates: RateLimits = field(default_factory=RateLimits)
+
+    def answer(self, request: Request) -> Reply:
+        """The reply to any request."""
+        with self.state.lock:
+            bucket = cos.addressed(request.headers.get("host", ""))
+            if bucket:
+                return self._cos(request, *bucket)
+            if request.path == "/" and request.headers.keys() & {"authorization", "x-tc-action"}:
+                return self._api(request)
+            if (request.method, request.path) == ("GET", "/_state"):
+                return _json(self.state.snapshot())
+            return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
+
+    def _api(self, request: Request) -> Reply:
+        now = self.clock()
+        name = request.headers.get("x-tc-action", "")
+        region = request.headers.get("x-tc-region", "")
+        params: Any = {}
+        try:
+            service = verify_tc3(request, self.credentials, now)
+            action = _action(service, request)
+            self._admit(name, action, request, now)
+            params = _params(request, action)
+            response = action(self.state, region, params)
+            outcome = "ok"
+        except ApiError as error:
+            response = {"Error": {"Code": error.code, "Message": error.message}}
+            outcome = error.code
+        call = self._record(now, name, region, params, outcome)
+        reply = _json({"Response": {**response, "RequestId": self.request_id()}})
+        return self.on_reply(call, reply)
+
+    def _admit(self, name: str, action: Action, request: Request, now: float) -> None:
+        # The API counts where a request arrives, not the region it is about. A local address
+        # stands for all regional endpoints, so there the region says which one is meant.
+        host = request.headers.get("host", "")
+        regional = _REGIONAL_HOST.fullmatch(host)
+        if regional:
+            arrival = regional[1]
+        elif host.endswith("tencentcloudapi.com"):
+            arrival = ""
+        else:
+            arrival = request.headers.get("x-tc-region", "")
+        if self.limits and not self._rates.admits((name, arrival), action.per_second, now):
+            raise ApiError(
+                "RequestLimitExceeded",
+                f"Your current request times equals to `{action.per_second + 1}` in a second, "
+                f"which exceeds the frequency limit `{action.per_second}` for `{name}`.",
+            )
+
+    def _cos(self, request: Request, bucket: str, region: str) -> Reply:
+        now = self.clock()
+        request_id = self.request_id()
+        try:
+            verify_cos(request, self.credentials, now)
+            reply = cos.answer(self.state, bucket, request)
+            outcome = "ok"
+        except CosError as error:
+            reply = cos.refusal(error, f"{request.headers['host']}{request.path}", request_id)
+            outcome = error.code
+        reply = Reply(reply.status, {**reply.headers, "x-cos-request-id": request_id}, reply.body)
+        name = cos.ACTIONS.get(request.method, request.method)
+        params = {"Bucket": bucket, "Key": request.path.removeprefix("/")}
+        return self.on_reply(self._record(now, name, region, params, outcome), reply)
+
+    def _record(self, now: float, name: str, region: str, params: Any, outcome: str) -> Call:  # noqa: ANN401 - what was sent
+        told = {"Time": now, "Action": name, "Region": region, "Outcome": outcome}
+        return Call(name, region, params, self.state.record(told))
+
+
+def _action(service: str, request: Request) -> Action:
+    name, version = (request.headers.get(f"x-tc-{part}", "") for part in ("action", "version"))
+    region = request.headers.get("x-tc-region", "")
+    for part, value in (("Action", name), ("Version", version), ("Region", region)):
+        if not value and (service, part) != ("tag", "Region"):
+            raise ApiError("MissingParameter", f"The request header `X-TC-{part}` is missing.")
+    if service not in SERVICES:
+        raise ApiError("NoSuchProduct", f"{service!r}; emulated are {', '.join(SERVICES)}.")
+    if version != SERVICES[service].version:
+        raise ApiError("NoSuchVersion", f"{version!r}; it is {SERVICES[service].version}.")
+    actions = SERVICES[service].actions
+    if name not in actions:
+        raise ApiError("InvalidAction", f"{name!r}; emulated are {', '.join(actions)}.")
+    return actions[name]
+
+
+def _params(request: Request, action: Action) -> Any:  # noqa: ANN401 - what was sent
+    if request.method == "GET":
+        return parameters.from_query(request.query, action.shape)
+    try:
+        return json.loads(request.body)
+    except (ValueError, RecursionError):
+        raise ApiError("InvalidParameter", "The body is no JSON.") from None
+
+
+def _json(value: object) -> Reply:
+    # The SDKs take an error for a success when the Content-Type is any other, charset included.
+    return Reply(
+        HTTPStatus.OK,
+        {"Content-Type": "application/json"},
+        json.dumps(value, ensure_ascii=False).encode(),
+    )

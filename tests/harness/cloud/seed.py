@@ -1,0 +1,178 @@
+"""Seeds: sparse images completed, and every mistake in them named with its place."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Image = dict[str, Any]
+
+IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")
+"""Documents show 8 characters, and once 9 (document/api/213/15716)."""
+REGION = re.compile(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*")
+"""The form only: a list of regions rots (document/product/213/33269)."""
+BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
+UIN = "100000000001"
+"""The made-up account that everything belongs to."""
+
+_TYPES = ("PRIVATE_IMAGE", "SHARED_IMAGE", "PUBLIC_IMAGE")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)")
+_DEFAULTS: Image = {
+    # document/api/213/15753#Image; CdcCacheStatus is left out, as it may be on the wire
+    "ImageId": "",
+    "OsName": "TencentOS Server 4 for x86_64",
+    "ImageType": "PRIVATE_IMAGE",
+    "CreatedTime": "2026-11-01T00:00:00Z",
+    "ImageName": "",
+    "ImageDescription": "",
+    "ImageSize": 50,
+    "Architecture": "x86_64",
+    "ImageState": "NORMAL",
+    "Platform": "TencentOS",
+    "ImageCreator": UIN,
+    "ImageSource": "CREATE_IMAGE",
+    "SyncPercent": None,
+    "IsSupportCloudinit": True,
+    "SnapshotSet": [],
+    "Tags": [],
+    "LicenseType": "TencentCloud",
+    "ImageFamily": "",
+    "ImageDeprecated": False,
+    # sent without being documented
+    "CreatePercent": 100,
+    "isSupportCloudinit": True,
+    "IsSupportAutoInstallGPUDriver": False,
+    "GPUDriverList": [],
+    "ImageFormat": "qcow2",
+    "_ImageClass": "SystemImage",
+}
+_KINDS = {name: type(value) for name, value in _DEFAULTS.items() if value is not None}
+_KINDS |= {"SyncPercent": int, "CdcCacheStatus": str}
+
+
+class SeedError(ValueError):
+    """A seed that cannot be used; the message says where and why."""
+
+
+def read_images(path: Path) -> dict[str, list[Image]]:
+    """`{"<region>": [Image, ...]}` from a JSON file, not yet completed.
+
+    Raises:
+        SeedError: no such file, or no JSON.
+    """
+    try:
+        images: dict[str, list[Image]] = json.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SeedError(f"{path}: {error}") from None
+    except json.JSONDecodeError as error:
+        raise SeedError(f"{path}:{error.lineno}:{error.colno}: no JSON: {error.msg}") from None
+    return images
+
+
+def read_objects(folder: Path) -> dict[str, dict[str, bytes]]:
+    """`{"<bucket-appid>": {"<key>": content}}` from `<folder>/<bucket-appid>/<key...>`.
+
+    Raises:
+        SeedError: a folder that is no full bucket name.
+    """
+    buckets = {}
+    for bucket in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not BUCKET.fullmatch(bucket.name) or not bucket.is_dir():
+            raise SeedError(
+                f"{bucket}: allowed are folders named by a full bucket name, "
+                "such as manifests-1250000000"
+            )
+        files = (path for path in sorted(bucket.rglob("*")) if path.is_file())
+        buckets[bucket.name] = {
+            path.relative_to(bucket).as_posix(): path.read_bytes() for path in files
+        }
+    return buckets
+
+
+def completed(images: object) -> dict[str, list[Image]]:
+    """Copies of all images with every member the API sends.
+
+    A member that is null in the seed is left out on the wire (a real image may lack
+    `SnapshotSet`); only `SyncPercent` may be null there.
+
+    Raises:
+        SeedError: with the JSON Pointer of what is wrong.
+    """
+    if not isinstance(images, dict):
+        raise SeedError('/: allowed is {"<region>": [Image, ...]}')
+    for region, entries in images.items():
+        if not REGION.fullmatch(region):
+            raise SeedError(f"/{region}: no region's name, such as ap-guangzhou")
+        if not isinstance(entries, list):
+            raise SeedError(f"/{region}: allowed is a list of images")
+        ids = [entry.get("ImageId") for entry in entries if isinstance(entry, dict)]
+        twice = next((one for one in ids if ids.count(one) > 1), None)
+        if twice is not None:
+            raise SeedError(f"/{region}: ImageId {twice!r} is there twice")
+    return {
+        region: [_completed(entry, f"/{region}/{at}") for at, entry in enumerate(entries)]
+        for region, entries in images.items()
+    }
+
+
+def _completed(given: object, place: str) -> Image:
+    if not isinstance(given, dict):
+        raise SeedError(f"{place}: allowed is an image, a JSON object")
+    for name, value in given.items():
+        _check(name, value, f"{place}/{name}")
+    image_id = given.get("ImageId", "")
+    if not IMAGE_ID.fullmatch(image_id):
+        raise SeedError(f"{place}/ImageId: {image_id!r}; allowed is a form such as img-6pb6lrmy")
+    size = given.get("ImageSize", _DEFAULTS["ImageSize"])
+    snapshot = {"SnapshotId": f"snap-{image_id[4:]}", "DiskUsage": "SYSTEM_DISK", "DiskSize": size}
+    public = given.get("ImageType") == "PUBLIC_IMAGE"
+    image = copy.deepcopy(
+        _DEFAULTS
+        | {"ImageName": image_id, "SnapshotSet": [snapshot]}
+        | ({"ImageSource": "OFFICIAL", "ImageCreator": "", "SnapshotSet": []} if public else {})
+        | {"isSupportCloudinit": given.get("IsSupportCloudinit", True)}
+        | given
+    )
+    set_tags(image, {tag["Key"]: tag["Value"] for tag in image["Tags"] or ()})
+    return {
+        name: value for name, value in image.items() if value is not None or name == "SyncPercent"
+    }
+
+
+def _check(name: str, value: object, place: str) -> None:
+    kind = _KINDS.get(name)
+    if kind is None:
+        near = get_close_matches(name, _KINDS, 1)
+        raise SeedError(f"{place}: no member of an image" + (f"; {near[0]}?" if near else ""))
+    if value is None and name not in {"ImageId", "ImageName", "ImageType", "ImageState"}:
+        return
+    if type(value) is not kind:
+        raise SeedError(f"{place}: {value!r}; allowed is a value of type {kind.__name__}")
+    if name == "ImageType" and value not in _TYPES:
+        raise SeedError(f"{place}: {value!r}; allowed are {', '.join(_TYPES)}")
+    if name == "CreatedTime" and not _TIME.fullmatch(str(value)):
+        raise SeedError(f"{place}: {value!r}; allowed is a form such as 2026-11-01T00:00:00Z")
+    if name == "Tags" and isinstance(value, list):
+        for at, tag in enumerate(value):
+            pair = [tag.get("Key"), tag.get("Value")] if isinstance(tag, dict) else []
+            if [type(part) for part in pair] != [str, str]:
+                raise SeedError(f'{place}/{at}: allowed is {{"Key": "...", "Value": "..."}}')
+
+
+def tags_of(image: Image) -> dict[str, str]:
+    """An image's tags by key."""
+    return {tag["Key"]: tag["Value"] for tag in image["Tags"]}
+
+
+def set_tags(image: Image, tags: dict[str, str]) -> None:
+    """Replace an image's tags; the wire names each member twice."""
+    image["Tags"] = [
+        {"Key": key, "Value": value, "tagKey": key, "tagValue": value}
+        for key, value in tags.items()
+    ]

@@ -1,0 +1,159 @@
+"""Tag 2018-08-13: TagResources and UnTagResources on images (document/product/651/13354)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from harness.cloud.actions import Action, Service
+from harness.cloud.seed import UIN, set_tags, tags_of
+from harness.cloud.wire import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.cloud.actions import Params
+    from harness.cloud.state import State
+
+MAX_RESOURCES = MAX_TAGS = 10
+MAX_TAGS_OF_RESOURCE = 50
+MAX_KEY, MAX_VALUE = 127, 255
+RESERVED = ("qcs:", "project", "项目", "qcloud", "tencent")
+
+_RESOURCE = re.compile(
+    r"qcs::(?P<service>\w+):(?P<region>[a-z0-9-]*):uin/(?P<uin>\d*):(?P<prefix>\w+)/(?P<id>[\w-]+)"
+)
+# Letters and digits of any script and the punctuation that the document lists, once NFKC has
+# made its wide forms narrow.
+_ILLEGAL = re.compile(r"[^\w +\-=.:/@()\[\],;><【】。]|^ | $")
+
+
+def tag_resources(state: State, _region: str, params: Params) -> dict[str, Any]:
+    """Bind tags to images; a key that an image has gets the new value."""
+    pairs = params["Tags"]
+    if not 1 <= len(pairs) <= MAX_TAGS:
+        raise ApiError("LimitExceeded.TagNumPerRequest", f"{len(pairs)} Tags; 1 to {MAX_TAGS}.")
+    tags: dict[str, str] = {}
+    for pair in pairs:
+        key, value = pair.get("TagKey", ""), pair.get("TagValue", "")
+        _check_key(key)
+        _check_value(value)
+        if key in tags:
+            raise ApiError(
+                "InvalidParameterValue.TagKeyDuplicate", f"TagKey {key!r} is there twice."
+            )
+        tags[key] = value
+    return _for_each(state, params["ResourceList"], lambda held: held | tags)
+
+
+def untag_resources(state: State, _region: str, params: Params) -> dict[str, Any]:
+    """Unbind keys from images; a key that is not bound is no failure (assumed)."""
+    keys = params["TagKeys"]
+    if not 1 <= len(keys) <= MAX_TAGS:
+        raise ApiError("LimitExceeded.TagNumPerRequest", f"{len(keys)} TagKeys; 1 to {MAX_TAGS}.")
+    for key in keys:
+        _check_key(key)
+    return _for_each(
+        state,
+        params["ResourceList"],
+        lambda held: {key: value for key, value in held.items() if key not in keys},
+    )
+
+
+def _for_each(
+    state: State, resources: list[str], change: Callable[[dict[str, str]], dict[str, str]]
+) -> dict[str, Any]:
+    if not 1 <= len(resources) <= MAX_RESOURCES:
+        raise ApiError(
+            "LimitExceeded.ResourceNumPerRequest",
+            f"{len(resources)} resources; 1 to {MAX_RESOURCES} are allowed.",
+        )
+    parsed = [_parsed(resource) for resource in resources]
+    failed = []
+    for resource, parts in zip(resources, parsed, strict=True):
+        failure = _change(state, parts, change)
+        if failure:
+            code, message = failure
+            failed.append({"Resource": resource, "Code": code, "Message": message})
+    return {"FailedResources": failed}
+
+
+def _parsed(resource: str) -> re.Match[str]:
+    parts = _RESOURCE.fullmatch(resource)
+    if parts is None:
+        raise ApiError(
+            "InvalidParameterValue.ResourceDescriptionError",
+            f"{resource!r} has not the form qcs::cvm:<region>:uin/<uin>:image/<id>.",
+        )
+    if parts["service"] != "cvm":
+        raise ApiError("InvalidParameter.UnsupportedService", f"Only cvm is emulated: {resource}.")
+    return parts
+
+
+def _change(
+    state: State, parts: re.Match[str], change: Callable[[dict[str, str]], dict[str, str]]
+) -> tuple[str, str] | None:
+    """Change one image's tags, or say why not: the call goes on with the next one."""
+    image = state.find(parts["region"], parts["id"]) if parts["prefix"] == "image" else None
+    if image is None:  # assumed: the common code; the API's own list has none
+        return "ResourceNotFound", f"{parts['prefix']} {parts['id']} is not found."
+    # An empty uin is one's own account.
+    if parts["uin"] not in {"", UIN} or image["ImageType"] != "PRIVATE_IMAGE":
+        return "AuthFailure.UnauthorizedOperation", f"{parts['id']} is another account's."
+    tags = change(tags_of(image))
+    if len(tags) > MAX_TAGS_OF_RESOURCE:
+        return (
+            "LimitExceeded.ResourceAttachedTags",
+            f"{parts['id']} would have {len(tags)} tags; {MAX_TAGS_OF_RESOURCE} are allowed.",
+        )
+    set_tags(image, tags)
+    return None
+
+
+def _check_key(key: str) -> None:
+    if not key:
+        raise ApiError("InvalidParameterValue.TagKeyEmpty", "A TagKey is empty.")
+    if len(key) > MAX_KEY:
+        raise ApiError(
+            "InvalidParameterValue.TagKeyLengthExceeded", f"A TagKey has over {MAX_KEY} characters."
+        )
+    if _is_illegal(key):
+        raise ApiError("InvalidParameterValue.TagKeyCharacterIllegal", f"TagKey {key!r}.")
+    if key.startswith(RESERVED):
+        raise ApiError("InvalidParameter.ReservedTagKey", f"TagKey {key!r} is reserved.")
+
+
+def _is_illegal(text: str) -> bool:
+    return bool(_ILLEGAL.search(unicodedata.normalize("NFKC", text)))
+
+
+def _check_value(value: str) -> None:
+    if not value:
+        raise ApiError("InvalidParameterValue.TagValueEmpty", "A TagValue is empty.")
+    if len(value) > MAX_VALUE:
+        raise ApiError(
+            "InvalidParameterValue.TagValueLengthExceeded",
+            f"A TagValue has over {MAX_VALUE} characters.",
+        )
+    if _is_illegal(value):
+        raise ApiError("InvalidParameterValue.TagValueCharacterIllegal", f"TagValue {value!r}.")
+
+
+SERVICE = Service(
+    "2018-08-13",
+    {
+        "TagResources": Action(
+            tag_resources,
+            20,
+            {"ResourceList": [str], "Tags": [{"TagKey": str, "TagValue": str}]},
+            required=("ResourceList", "Tags"),
+        ),
+        "UnTagResources": Action(
+            untag_resources,
+            20,
+            {"ResourceList": [str], "TagKeys": [str]},
+            required=("ResourceList", "TagKeys"),
+        ),
+    },
+)

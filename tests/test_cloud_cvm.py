@@ -1,0 +1,260 @@
+"""DescribeImages and ModifyImageAttribute of the emulated cloud, without HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.cloud import ApiError, State
+from harness.cloud.cvm import SERVICE
+from harness.cloud.parameters import from_query
+
+REGION = "ap-guangzhou"
+DESCRIBE, MODIFY = SERVICE.actions["DescribeImages"], SERVICE.actions["ModifyImageAttribute"]
+
+
+@pytest.fixture
+def state() -> State:
+    """One image of each kind, and the name of one of them in another region."""
+    return State(
+        {
+            REGION: [
+                {
+                    "ImageId": "img-aaaaaaaa",
+                    "ImageName": "web",
+                    "CreatedTime": "2026-01-01T00:00:00Z",
+                },
+                {
+                    "ImageId": "img-bbbbbbbb",
+                    "ImageName": "Web-2",
+                    "CreatedTime": "2026-01-03T00:00:00+00:00",
+                    "Platform": "Ubuntu",
+                    "Tags": [{"Key": "team", "Value": "infra"}],
+                },
+                {"ImageId": "img-cccccccc", "ImageName": "busy", "ImageState": "CREATING"},
+                {"ImageId": "img-dddddddd", "ImageName": "theirs", "ImageType": "SHARED_IMAGE"},
+                {
+                    "ImageId": "img-eeeeeeee",
+                    "ImageName": "public",
+                    "ImageType": "PUBLIC_IMAGE",
+                    "CreatedTime": "2025-01-01T00:00:00Z",
+                    "CdcCacheStatus": "CACHED",
+                },
+            ],
+            "ap-shanghai": [{"ImageId": "img-ffffffff", "ImageName": "web"}],
+        }
+    )
+
+
+def described(state: State, **params: Any) -> list[str]:  # noqa: ANN401 - any parameter
+    """The last letters of the ids in a reply."""
+    return [image["ImageId"][-1] for image in DESCRIBE(state, REGION, params)["ImageSet"]]
+
+
+def filtered(name: str, *values: str) -> dict[str, Any]:
+    """Parameters with one filter."""
+    return {"Filters": [{"Name": name, "Values": list(values)}]}
+
+
+@pytest.mark.parametrize(
+    ("params", "letters"),
+    [
+        ({}, "dcbae"),
+        ({"Offset": 1, "Limit": 2}, "cb"),
+        ({"Offset": 9}, ""),
+        ({"InstanceType": "SA5.MEDIUM2"}, "dcbae"),
+        ({"ImageIds": ["img-aaaaaaaa", "img-zzzzzzzz"]}, "a"),
+        ({"ImageIds": []}, "dcbae"),
+        (filtered("image-id", "img-bbbbbbbb"), "b"),
+        (filtered("image-type", "SHARED_IMAGE", "PUBLIC_IMAGE"), "de"),
+        (filtered("image-name", "web"), "ba"),
+        (filtered("platform", "ubu"), "b"),
+        (filtered("tag-key", "team"), "b"),
+        (filtered("tag-key", "infra"), ""),
+        (filtered("tag-value", "infra"), "b"),
+        (filtered("tag:team", "infra", "web"), "b"),
+        (filtered("tag:team", "web"), ""),
+        (filtered("dedicated-cluster-id", "cluster-1"), ""),
+        (filtered("cdc-cache-status", "CACHED"), "e"),
+        (
+            {
+                "Filters": filtered("image-name", "web")["Filters"]
+                + filtered("tag-key", "team")["Filters"]
+            },
+            "b",
+        ),
+    ],
+)
+def test_describe(state: State, params: dict[str, Any], letters: str) -> None:
+    """The newest come first, values of a filter are alternatives, filters add up."""
+    assert "".join(described(state, **params)) == letters
+
+
+def test_describe_counts_all(state: State) -> None:
+    """TotalCount counts beyond the page, and a page has 20 images unless told."""
+    many = State({REGION: [{"ImageId": f"img-{at:08}"} for at in range(130)]})
+    reply = DESCRIBE(many, REGION, {})
+    assert (len(reply["ImageSet"]), reply["TotalCount"]) == (20, 130)
+    assert len(DESCRIBE(many, REGION, {"Limit": 100})["ImageSet"]) == 100
+    assert DESCRIBE(state, "ap-bangkok", {}) == {"ImageSet": [], "TotalCount": 0}
+
+
+def test_describe_hands_out_copies(state: State) -> None:
+    """Changing a reply does not change the cloud."""
+    DESCRIBE(state, REGION, {})["ImageSet"][0]["ImageName"] = "changed"
+    assert "changed" not in str(DESCRIBE(state, REGION, {}))
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        (
+            {"ImageIds": ["img-aaaaaaaa"], "Filters": []},
+            "InvalidParameter.InvalidParameterCoexistImageIdsFilters",
+        ),
+        ({"Limit": 0}, "InvalidParameterValue.InvalidParameterValueLimit"),
+        ({"Limit": 101}, "InvalidParameterValue.InvalidParameterValueLimit"),
+        ({"Offset": -1}, "InvalidParameterValue"),
+        ({"Limit": "20"}, "InvalidParameter"),
+        ({"Limit": True}, "InvalidParameter"),
+        ({"ImageIds": "img-aaaaaaaa"}, "InvalidParameter"),
+        ({"ImageIds": [1]}, "InvalidParameter"),
+        ({"ImageIds": None}, "InvalidParameter"),
+        ({"Filters": [{"Name": "image-id", "Value": "a"}]}, "UnknownParameter"),
+        ({"ImageId": "img-aaaaaaaa"}, "UnknownParameter"),
+        ({"InstanceType": "SA5"}, "InvalidInstanceType.Malformed"),
+        ({"ImageIds": ["ami-aaaaaaaa"]}, "InvalidImageId.Malformed"),
+        ({"ImageIds": ["img-short"]}, "InvalidImageId.Malformed"),
+        (
+            {"ImageIds": [f"img-{at:08}" for at in range(101)]},
+            "InvalidParameterValue.LimitExceeded",
+        ),
+        (filtered("image-id", "x"), "InvalidImageId.Malformed"),
+        (filtered("image-family", "web"), "InvalidFilter"),
+        (filtered("image-name"), "InvalidFilter"),
+        ({"Filters": [{"Values": ["web"]}]}, "InvalidFilter"),
+        ({"Filters": filtered("image-name", "a")["Filters"] * 11}, "InvalidFilter"),
+        (filtered("image-name", *"abcdef"), "InvalidFilterValue.LimitExceeded"),
+        (filtered("tag:", "a"), "FailedOperation.IllegalTagKey"),
+    ],
+)
+def test_describe_refusals(state: State, params: dict[str, Any], code: str) -> None:
+    """Each bad parameter has its documented code."""
+    with pytest.raises(ApiError) as raised:
+        DESCRIBE(state, REGION, params)
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("action", "code"), [(DESCRIBE, "InvalidRegion.NotFound"), (MODIFY, "UnsupportedRegion")]
+)
+def test_region_form(state: State, action: Any, code: str) -> None:  # noqa: ANN401 - an Action
+    """A region that cannot be one is refused, with the code that the action's list has."""
+    with pytest.raises(ApiError) as raised:
+        action(state, "guangzhou", {"ImageId": "img-aaaaaaaa"} if action is MODIFY else {})
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ImageName": "sample"},
+        {"ImageName": "web"},
+        {"ImageName": "busy-2", "ImageDescription": "d" * 256},
+        {"ImageName": "名" * 60},
+        {"ImageName": "theirs"},
+        {"ImageDescription": "", "ImageFamily": ""},
+        {"ImageFamily": "business-daily-update", "ImageDeprecated": True},
+        {},
+    ],
+)
+def test_modify(state: State, changes: dict[str, Any]) -> None:
+    """What is given is set, and nothing else; an image's own name is no duplicate."""
+    before = state.image(REGION, "img-aaaaaaaa")
+    assert MODIFY(state, REGION, {"ImageId": "img-aaaaaaaa", **changes}) == {}
+    assert state.image(REGION, "img-aaaaaaaa") == before | changes
+    assert state.image("ap-shanghai", "img-ffffffff")["ImageName"] == "web"
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({}, "MissingParameter"),
+        ({"ImageName": "sample"}, "MissingParameter"),
+        ([], "InvalidParameter"),
+        ({"ImageId": "img-aaaaaaaa", "Tags": []}, "UnknownParameter"),
+        ({"ImageId": "img-aaaaaaaa", "ImageNam": "sample"}, "UnknownParameter"),
+        ({"ImageId": "img-aaaaaaaa", "ImageName": 1}, "InvalidParameter"),
+        ({"ImageId": "img-aaaaaaaa", "ImageDeprecated": "true"}, "InvalidParameter"),
+        ({"ImageId": "img-aaaaaaaa", "ImageDeprecated": 1}, "InvalidParameter"),
+        ({"ImageId": "aaaaaaaa"}, "InvalidImageId.Malformed"),
+        ({"ImageId": "img-ffffffff", "ImageName": "x"}, "InvalidImageId.NotFound"),
+        ({"ImageId": "img-cccccccc", "ImageName": "x"}, "InvalidImageId.IncorrectState"),
+        ({"ImageId": "img-aaaaaaaa", "ImageName": "Web-2"}, "InvalidImageName.Duplicate"),
+        ({"ImageId": "img-aaaaaaaa", "ImageName": "busy"}, "InvalidImageName.Duplicate"),
+        ({"ImageId": "img-aaaaaaaa", "ImageName": ""}, "InvalidParameterValue"),
+        ({"ImageId": "img-aaaaaaaa", "ImageName": "n" * 61}, "InvalidParameterValue.TooLarge"),
+        (
+            {"ImageId": "img-aaaaaaaa", "ImageDescription": "d" * 257},
+            "InvalidParameterValue.TooLarge",
+        ),
+        (
+            {"ImageId": "img-aaaaaaaa", "ImageFamily": "web server"},
+            "InvalidParameterValue.InvalidImageFamily",
+        ),
+        (
+            {"ImageId": "img-dddddddd", "ImageName": "x"},
+            "UnsupportedOperation.SharedImageModifyUnsupported",
+        ),
+        (
+            {"ImageId": "img-eeeeeeee", "ImageName": "x"},
+            "UnauthorizedOperation.ImageNotBelongToAccount",
+        ),
+    ],
+)
+def test_modify_refusals(state: State, params: Any, code: str) -> None:  # noqa: ANN401 - any JSON
+    """Each bad request has its documented code, and changes nothing."""
+    before = state.snapshot()
+    with pytest.raises(ApiError) as raised:
+        MODIFY(state, REGION, params)
+    assert raised.value.code == code
+    assert state.snapshot() == before
+
+
+def test_nearest_parameter(state: State) -> None:
+    """A misspelt parameter is answered with the one that was probably meant."""
+    with pytest.raises(ApiError, match="`ImageNam` is no parameter; ImageName"):
+        MODIFY(state, REGION, {"ImageId": "img-aaaaaaaa", "ImageNam": "sample"})
+
+
+@pytest.mark.parametrize(
+    ("query", "params"),
+    [
+        ("", {}),
+        ("Limit=5&Offset=-1", {"Limit": 5, "Offset": -1}),
+        ("Limit=five", {"Limit": "five"}),
+        ("ImageIds.1=b&ImageIds.0=a&ImageIds.10=c", {"ImageIds": ["a", "b", "c"]}),
+        ("ImageIds.x=b", {"ImageIds": {"x": "b"}}),
+        (
+            "Filters.0.Name=tag%3Aa&Filters.0.Values.0=%E4%B8%AD+b&Filters.0.Values.1=",
+            {"Filters": [{"Name": "tag:a", "Values": ["中 b", ""]}]},
+        ),
+        ("Filters.0.Other=1", {"Filters": [{"Other": "1"}]}),
+    ],
+)
+def test_parameters_of_get(query: str, params: dict[str, Any]) -> None:
+    """A GET request's flat parameters become the nested, typed ones of a POST."""
+    assert from_query(query, DESCRIBE.shape) == params
+
+
+def test_truth_values_of_get() -> None:
+    """Python's SDK writes True where others write true; anything else stays text."""
+    for text, value in (("True", True), ("false", False), ("yes", "yes")):
+        assert from_query(f"ImageDeprecated={text}", MODIFY.shape) == {"ImageDeprecated": value}
+
+
+def test_get_parameter_twice() -> None:
+    """A parameter that is a value and a structure at once is refused."""
+    with pytest.raises(ApiError, match="given twice"):
+        from_query("Filters=a&Filters.0.Name=b", DESCRIBE.shape)

@@ -1,0 +1,246 @@
+"""Both signature kinds: published vectors, the SDKs' own signatures, and every refusal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+from qcloud_cos import CosConfig
+from qcloud_cos.cos_auth import CosS3Auth
+
+from harness.cloud.signatures import Credentials, tc3_signature, verify_cos, verify_tc3
+from harness.cloud.wire import ApiError, CosError, Request
+
+NOW = 1551113065
+KEYS = Credentials("AKIDEXAMPLE", "SecretExample", "TokenExample")
+BODY = b'{"Limit": 1, "Filters": [{"Values": ["\\u672a\\u547d\\u540d"], "Name": "instance-name"}]}'
+SIGNED = {"content-type": "application/json; charset=utf-8", "host": "cvm.tencentcloudapi.com"}
+
+
+@pytest.mark.parametrize(
+    ("secret_key", "headers", "signature"),
+    [
+        (
+            "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE",
+            SIGNED,
+            "72e494ea809ad7a8c8f7a4507b9bddcbaa8e581f516e8da2f66e2c5a96525168",
+        ),
+        (
+            "*" * 32,
+            SIGNED | {"x-tc-action": "describeinstances"},
+            "10b1a37a7301a02ca19a647ad722d5e43b4b3cff309d421d85b46093f6ab6c4f",
+        ),
+    ],
+)
+def test_published_tc3_vectors(secret_key: str, headers: dict[str, str], signature: str) -> None:
+    """The published example requests give the published signatures (document/api/213/30654)."""
+    assert signature == tc3_signature(
+        secret_key,
+        timestamp=NOW,
+        service="cvm",
+        method="POST",
+        query="",
+        headers=headers.items(),
+        payload=BODY,
+    )
+
+
+def tc3_request(**changes: Any) -> Request:  # noqa: ANN401 - any of the parts below
+    """A request signed by `KEYS`, with some part of what is signed changed."""
+    part: dict[str, Any] = {
+        "key": KEYS.secret_key,
+        "method": "POST",
+        "query": "",
+        "body": BODY,
+        "time": NOW,
+        "service": "cvm",
+        "headers": SIGNED,
+    } | changes
+    signature = tc3_signature(
+        part["key"],
+        timestamp=part["time"],
+        service=part["service"],
+        method=part["method"],
+        query=part["query"],
+        headers=part["headers"].items(),
+        payload=part.get("payload", b"" if part["method"] == "GET" else part["body"]),
+    )
+    authorization = (
+        f"TC3-HMAC-SHA256 Credential={KEYS.secret_id}/2019-02-25/{part['service']}/tc3_request, "
+        f"SignedHeaders={';'.join(part['headers'])}, Signature={signature}"
+    )
+    sent = {
+        **part["headers"],
+        "authorization": authorization,
+        "x-tc-timestamp": str(part["time"]),
+        "x-tc-token": KEYS.token,
+    }
+    return Request(part["method"], "/", part["query"], sent, part["body"])
+
+
+def sent(request: Request, **headers: str) -> Request:
+    """The request with headers other than those it was signed with."""
+    return replace(
+        request,
+        headers={**request.headers, **{n.replace("_", "-"): v for n, v in headers.items()}},
+    )
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        tc3_request(),
+        tc3_request(method="GET", query="Limit=2&ImageIds.0=img-6pb6lrmy", body=b""),
+        sent(
+            tc3_request(headers=SIGNED | {"x-tc-action": "describeimages"}),
+            x_tc_action="DescribeImages",
+        ),
+        sent(tc3_request(headers=SIGNED | {"host": "127.0.0.1"}), host="127.0.0.1:8080"),
+        tc3_request(headers=SIGNED | {"host": "127.0.0.1:8080"}),
+        sent(tc3_request(payload=b"UNSIGNED-PAYLOAD"), x_tc_content_sha256="UNSIGNED-PAYLOAD"),
+    ],
+    ids=["post", "get", "action signed", "port not signed", "port signed", "payload not signed"],
+)
+def test_tc3_forms(request_: Request) -> None:
+    """Every form that an SDK signs is accepted."""
+    assert verify_tc3(request_, KEYS, NOW) == "cvm"
+
+
+def authorization(old: str, new: str) -> Request:
+    """A request whose Authorization says something else."""
+    request = tc3_request()
+    return sent(request, authorization=request.headers["authorization"].replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (Request("POST", "/"), "AuthFailure.InvalidAuthorization"),
+        (sent(tc3_request(), authorization="SKIP"), "AuthFailure.InvalidAuthorization"),
+        (authorization("TC3-HMAC-SHA256", "TC3"), "AuthFailure.InvalidAuthorization"),
+        (
+            tc3_request(headers={"host": SIGNED["host"]}),
+            "AuthFailure.InvalidAuthorization",
+        ),
+        (
+            tc3_request(headers={"host": SIGNED["host"], "content-type": "a"}),
+            "AuthFailure.InvalidAuthorization",
+        ),
+        (sent(tc3_request(), x_tc_timestamp="soon"), "MissingParameter"),
+        (sent(tc3_request(), x_tc_timestamp="9" * 5000), "MissingParameter"),
+        (tc3_request(time=NOW - 301), "AuthFailure.SignatureExpire"),
+        (tc3_request(time=NOW + 301), "AuthFailure.SignatureExpire"),
+        (authorization(KEYS.secret_id, "AKIDOTHER"), "AuthFailure.SecretIdNotFound"),
+        (authorization("2019-02-25", "2019-02-26"), "AuthFailure.SignatureFailure"),
+        (tc3_request(key="wrong"), "AuthFailure.SignatureFailure"),
+        (authorization("/cvm/", "/tag/"), "AuthFailure.SignatureFailure"),
+        (replace(tc3_request(), body=BODY + b" "), "AuthFailure.SignatureFailure"),
+        (replace(tc3_request(), query="a=b"), "AuthFailure.SignatureFailure"),
+        (sent(tc3_request(), content_type="application/json"), "AuthFailure.SignatureFailure"),
+        (sent(tc3_request(), host="tag.tencentcloudapi.com"), "AuthFailure.SignatureFailure"),
+        (sent(tc3_request(), x_tc_token="other"), "AuthFailure.TokenFailure"),
+        (sent(tc3_request(), x_tc_token=""), "AuthFailure.TokenFailure"),
+    ],
+)
+def test_tc3_refusals(request_: Request, code: str) -> None:
+    """Each kind of bad authentication has its documented code."""
+    with pytest.raises(ApiError) as raised:
+        verify_tc3(request_, KEYS, NOW)
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize("late", [-300, 300])
+def test_clock_tolerance(late: int) -> None:
+    """A clock that is exactly five minutes off still passes."""
+    assert verify_tc3(tc3_request(time=NOW + late), KEYS, NOW)
+
+
+def cos_request(method: str = "GET", key: str = "a/中 文+%.json", **sent_headers: str) -> Request:
+    """A request that the official SDK signed, valid from 60 s before `cos_now` of it."""
+    config = CosConfig(Region="ap-guangzhou", SecretId=KEYS.secret_id, SecretKey=KEYS.secret_key)
+    headers = {"Host": "b-1250000000.cos.ap-guangzhou.myqcloud.com"} | sent_headers
+    prepared = requests.Request(
+        method,
+        "http://127.0.0.1:8080/",
+        headers=headers,
+        params={"response-content-type": "text/x a"},
+        auth=CosS3Auth(config, key, {"response-content-type": "text/x a"}),
+    ).prepare()
+    return Request(
+        method,
+        f"/{key}",
+        str(prepared.url).partition("?")[2],
+        {name.lower(): value for name, value in prepared.headers.items()},
+    )
+
+
+def cos_now(request: Request) -> int:
+    """The time at which the SDK signed it."""
+    return int(request.headers["authorization"].split("q-sign-time=")[1].split(";")[0]) + 60
+
+
+TOKEN = {"x-cos-security-token": KEYS.token}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_cos_signature_of_the_sdk(method: str) -> None:
+    """What the official SDK signs is accepted, whether the port is in the Host header or not."""
+    request = cos_request(method, **TOKEN)
+    verify_cos(request, KEYS, cos_now(request))
+    verify_cos(sent(request, host=request.headers["host"] + ":8080"), KEYS, cos_now(request))
+
+
+@pytest.mark.parametrize(
+    ("changes", "late", "code"),
+    [
+        ({"authorization": ""}, 0, "AccessDenied"),
+        ({"authorization": "q-sign-algorithm=sha1"}, 0, "AccessDenied"),
+        ({}, -61, "RequestTimeTooSkewed"),
+        ({}, 10001, "AccessDenied"),
+        ({"host": "c-1250000000.cos.ap-guangzhou.myqcloud.com"}, 0, "SignatureDoesNotMatch"),
+        ({"x_cos_security_token": "other"}, 0, "SignatureDoesNotMatch"),
+    ],
+)
+def test_cos_refusals(changes: dict[str, str], late: int, code: str) -> None:
+    """Each kind of bad COS authentication is HTTP 403 with its code."""
+    request = cos_request(**TOKEN)
+    with pytest.raises(CosError) as raised:
+        verify_cos(sent(request, **changes), KEYS, cos_now(request) + late)
+    assert (raised.value.status, raised.value.code) == (403, code)
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        (replace(KEYS, secret_id="AKIDOTHER"), "InvalidAccessKeyId"),
+        (replace(KEYS, secret_key="other"), "SignatureDoesNotMatch"),
+        (replace(KEYS, token="other"), "InvalidToken"),
+    ],
+)
+def test_cos_refuses_other_keys(keys: Credentials, code: str) -> None:
+    """Id, key and token each have to be the right one."""
+    request = cos_request(**TOKEN)
+    with pytest.raises(CosError) as raised:
+        verify_cos(request, keys, cos_now(request))
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    "changes", [{"path": "/other"}, {"query": "response-content-type=b"}, {"method": "PUT"}]
+)
+def test_cos_signature_covers(changes: dict[str, Any]) -> None:
+    """The signature covers the key, the signed parameters and the method."""
+    request = cos_request(**TOKEN)
+    changed = replace(request, **changes)
+    with pytest.raises(CosError, match="SignatureDoesNotMatch"):
+        verify_cos(changed, KEYS, cos_now(request))
+
+
+def test_cos_key_time() -> None:
+    """Two different times in one Authorization are refused as malformed."""
+    request = cos_request(**TOKEN)
+    text = request.headers["authorization"].replace("q-key-time=1", "q-key-time=2")
+    with pytest.raises(CosError, match="malformed"):
+        verify_cos(sent(request, authorization=text), KEYS, cos_now(request))

@@ -1,0 +1,77 @@
+"""Log lines: one JSON object each, short enough for SCF, without secrets."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from clocks import FakeClock
+from image_steward.logs import MAX_LINE_BYTES, Log
+
+
+def line_of(log: Log) -> str:
+    """The only line that was written."""
+    assert isinstance(log.stream, io.StringIO)
+    (line,) = log.stream.getvalue().splitlines()
+    return line
+
+
+def make(level: str = "INFO") -> Log:
+    """A log into memory."""
+    return Log(io.StringIO(), FakeClock(), "r-1", level, secrets=("", "s3cret"))
+
+
+def test_line() -> None:
+    """A line holds time, level, event and request id first, then its own fields, readable."""
+    log = make()
+    log.info("image.changed", ImageId="img-1", After={"ImageName": "镜像"})
+    assert line_of(log) == (
+        '{"Time":"2026-11-24T12:00:00.250Z","Level":"INFO","Event":"image.changed",'
+        '"RequestId":"r-1","ImageId":"img-1","After":{"ImageName":"镜像"}}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "written"),
+    [
+        ("DEBUG", ["DEBUG", "INFO", "WARNING", "ERROR"]),
+        ("INFO", ["INFO", "WARNING", "ERROR"]),
+        ("WARNING", ["WARNING", "ERROR"]),
+        ("ERROR", ["ERROR"]),
+    ],
+)
+def test_level(level: str, written: list[str]) -> None:
+    """Lines below the level are not written."""
+    log = make(level)
+    for write in (log.debug, log.info, log.warning, log.error):
+        write("x")
+    assert isinstance(log.stream, io.StringIO)
+    assert [json.loads(line)["Level"] for line in log.stream.getvalue().splitlines()] == written
+
+
+def test_long_line() -> None:
+    """A line too long for SCF keeps its short fields whole, and says which were cut."""
+    log = make()
+    log.info("x", ImageId="img-1", Before={"a": "镜" * 9000}, After="b" * 9000)
+    line = line_of(log)
+    assert len(line.encode()) < MAX_LINE_BYTES
+    fields = json.loads(line)
+    assert fields["ImageId"] == "img-1"
+    assert fields["Cut"] == ["Before", "After"]
+
+
+def test_half_a_surrogate_pair() -> None:
+    """Text that UTF-8 cannot hold is still a JSON line."""
+    log = make()
+    log.info("x", Key="a\ud83d")
+    assert json.loads(line_of(log))["Key"] == "a\ud83d"
+
+
+def test_secrets() -> None:
+    """A secret that finds its way into a field is blanked out, and the log's own repr has none."""
+    log = make()
+    log.error("x", Message="key s3cret is wrong", Deep=[{"s3cret": 1}])
+    assert "s3cret" not in line_of(log)
+    assert "s3cret" not in repr(log)

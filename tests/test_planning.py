@@ -1,0 +1,113 @@
+"""Planning: only what differs is a step, and what was done can be undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_steward.applying import Outcome, outcome_of
+from image_steward.documents import Change
+from image_steward.errors import ApiBusy, ApiError
+from image_steward.images import Image
+from image_steward.planning import Step, plan
+
+KEYS = st.sampled_from(["a", "b", "c", "d"])
+TAGS = st.dictionaries(KEYS, st.sampled_from(["1", "2"]))
+ATTRIBUTES: dict[str, st.SearchStrategy[str | bool]] = {
+    "ImageName": st.sampled_from(["n1", "n2"]),
+    "ImageDescription": st.sampled_from(["", "d1"]),
+    "ImageFamily": st.sampled_from(["", "f1"]),
+    "ImageDeprecated": st.booleans(),
+}
+
+
+@st.composite
+def images(draw: st.DrawFn) -> Image:
+    """An image as it is."""
+    return Image("img-1", draw(st.fixed_dictionaries(ATTRIBUTES)), draw(TAGS))
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Change:
+    """A change of that image; what it may lack, it lacks now and then."""
+    tags = draw(TAGS)
+    deleted = draw(st.lists(KEYS, unique=True))
+    attributes = draw(st.fixed_dictionaries({}, optional=ATTRIBUTES))
+    return Change("r", "img-1", attributes, tags, tuple(k for k in deleted if k not in tags))
+
+
+def applied(image: Image, step: Step) -> Image:
+    """The image after a step."""
+    tags = {k: v for k, v in image.tags.items() if k not in step.delete_tags}
+    return Image(image.image_id, {**image.attributes, **step.attributes}, {**tags, **step.tags})
+
+
+@given(images(), changes())
+def test_plan_reaches_what_is_wanted(image: Image, change: Change) -> None:
+    """After the step the image is as wanted, and a second plan of the same change is empty."""
+    (step,) = plan([change], {"img-1": image})
+    after = applied(image, step)
+    assert change.attributes.items() <= after.attributes.items()
+    assert change.tags.items() <= after.tags.items()
+    assert not set(change.delete_tags) & set(after.tags)
+    (again,) = plan([change], {"img-1": after})
+    assert again.is_empty
+
+
+@given(images(), changes())
+def test_nothing_but_what_differs(image: Image, change: Change) -> None:
+    """A step holds no value that the image has already."""
+    (step,) = plan([change], {"img-1": image})
+    assert not step.attributes.items() & image.attributes.items()
+    assert not step.tags.items() & image.tags.items()
+    assert set(step.delete_tags) <= set(image.tags)
+
+
+@given(images(), changes())
+def test_before_and_after_mirror_each_other(image: Image, change: Change) -> None:
+    """Before and After of a planned image hold the same members, each as it was and would be."""
+    (step,) = plan([change], {"img-1": image})
+    outcome = outcome_of("s", step, planned=True)
+    before, after = outcome.before, outcome.after
+    assert before.keys() == after.keys()
+    assert before == {k: v for k, v in before.items() if after[k] != v}
+    was = {t["Key"]: t["Value"] for t in before.get("Tags", ())}
+    assert was.items() <= image.tags.items()
+
+
+def test_missing_image() -> None:
+    """An image that does not exist fails before any call, by the API's own code."""
+    change = Change("r", "img-9", {"ImageName": "x"}, {}, ())
+    outcome = outcome_of("s", plan([change], {})[0])
+    assert outcome.status == "failed"
+    assert outcome.error
+    assert outcome.error.code == "InvalidImageId.NotFound"
+    assert outcome.before == outcome.after == {}
+
+
+def test_status() -> None:
+    """The status says whether it was done, may be done later, or never."""
+    image = Image("img-1", {}, {})
+    step = Step("r", "img-1", {"ImageName": "x"}, before=image)
+    statuses: list[Any] = [
+        Outcome("s", step).status,
+        Outcome("s", Step("r", "img-1", before=image)).status,
+        outcome_of("s", step, planned=True).status,
+        Outcome("s", step, error=ApiError("X", "x")).status,
+        Outcome("s", step, error=ApiBusy("X", "x")).status,
+    ]
+    assert statuses == ["changed", "unchanged", "planned", "failed", "pending"]
+
+
+def test_image_from_api() -> None:
+    """Members that the reply leaves out, or sends as null, are empty."""
+    image = Image.from_api({"ImageId": "img-1", "ImageDescription": None, "Tags": None})
+    assert image.tags == {}
+    assert image.attributes == {
+        "ImageName": "",
+        "ImageDescription": "",
+        "ImageFamily": "",
+        "ImageDeprecated": False,
+    }

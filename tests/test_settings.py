@@ -1,0 +1,112 @@
+"""Settings: wrong values are named, sources count whole path segments."""
+
+from __future__ import annotations
+
+import pytest
+
+from image_steward.errors import InvalidSetting
+from image_steward.settings import Settings
+
+
+def test_defaults() -> None:
+    """Nothing set gives the defaults of the contract; an empty or blank value is nothing."""
+    assert Settings.from_environ({}) == Settings()
+    assert Settings.from_environ({"STEWARD_SOURCES": "", "STEWARD_DRY_RUN": " "}) == Settings()
+    assert Settings().max_document_bytes == 1024 * 1024
+    assert Settings().log_level == "INFO"
+
+
+def test_all_set() -> None:
+    """Every variable arrives in its field."""
+    settings = Settings.from_environ(
+        {
+            "STEWARD_DRY_RUN": "1",
+            "STEWARD_SOURCES": "a-1/x/, b-2",
+            "STEWARD_MAX_DOCUMENT_BYTES": "10",
+            "STEWARD_API_ENDPOINT": "https://{service}.internal.tencentcloudapi.com/",
+            "STEWARD_COS_ENDPOINT": "http://127.0.0.1:9000",
+            "STEWARD_LOG_LEVEL": "DEBUG",
+            "UNRELATED": "x",
+        }
+    )
+    assert settings == Settings(
+        dry_run=True,
+        sources=(("a-1", "x"), ("b-2", "")),
+        max_document_bytes=10,
+        api_endpoint="https://{service}.internal.tencentcloudapi.com",
+        cos_endpoint="http://127.0.0.1:9000",
+        log_level="DEBUG",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STEWARD_DRY_RUN", "yes"),
+        ("STEWARD_SOURCES", "no-appid/x"),
+        ("STEWARD_SOURCES", "a-1/x,B-2"),
+        ("STEWARD_MAX_DOCUMENT_BYTES", "0"),
+        ("STEWARD_MAX_DOCUMENT_BYTES", "-1"),
+        ("STEWARD_MAX_DOCUMENT_BYTES", "1e6"),
+        ("STEWARD_MAX_DOCUMENT_BYTES", "²"),
+        ("STEWARD_MAX_DOCUMENT_BYTES", "67108865"),
+        ("STEWARD_API_ENDPOINT", "cvm.tencentcloudapi.com"),
+        ("STEWARD_API_ENDPOINT", "ftp://x"),
+        ("STEWARD_API_ENDPOINT", "https://{product}.tencentcloudapi.com"),
+        ("STEWARD_API_ENDPOINT", "https://x.example/path"),
+        ("STEWARD_API_ENDPOINT", "https://me@x.example"),
+        ("STEWARD_API_ENDPOINT", "http://x:99999"),
+        ("STEWARD_API_ENDPOINT", "http://:80"),
+        ("STEWARD_COS_ENDPOINT", "http://{region}:80"),
+        ("STEWARD_LOG_LEVEL", "info"),
+        ("STEWARD_JOURNAL", "a-1/journal/"),
+    ],
+)
+def test_wrong_value_is_named(name: str, value: str) -> None:
+    """A wrong value gives an error that names the variable, the value and what is allowed."""
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.from_environ({name: value})
+    assert caught.value.message.startswith(f"{name} is {value!r}: ")
+
+
+def test_every_wrong_value_is_named() -> None:
+    """Two wrong values are two violations of one error."""
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.from_environ({"STEWARD_DRY_RUN": "2", "STEWARD_LOG_LEVEL": "LOUD"})
+    assert len(caught.value.violations) == 2
+
+
+@pytest.mark.parametrize(
+    ("sources", "key", "allowed"),
+    [
+        ("", "anything", True),
+        ("", "a/../b", False),
+        ("b-1", "anything", True),
+        ("b-1/", "anything", True),
+        ("b-2", "anything", False),
+        ("b-1/requests/", "requests/a.json", True),
+        ("b-1/requests", "requests/a.json", True),
+        ("b-1/requests/", "requests-x/a.json", False),
+        ("b-1/requests/a.json", "requests/a.json", True),
+        ("b-1/requests/", "requests/../secret/a.json", False),
+        ("b-1/requests/", "requests/./a.json", False),
+        ("b-1/requests/", "requests/..a.json", True),
+        ("b-2,b-1/x", "x/y", True),
+    ],
+)
+def test_sources(sources: str, key: str, *, allowed: bool) -> None:
+    """Whole path segments admit a key, and dot segments never do."""
+    settings = Settings.from_environ({"STEWARD_SOURCES": sources})
+    assert settings.allows("b-1", key) is allowed
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("ap-guangzhou", "https://cvm.ap-guangzhou.tencentcloudapi.com"),
+        ("ap-shanghai-fsi", "https://cvm.ap-shanghai-fsi.tencentcloudapi.com"),
+    ],
+)
+def test_endpoint_covers_every_region(region: str, host: str) -> None:
+    """The default template gives each region, Finance ones too, the host the API's page names."""
+    assert Settings().api_endpoint_of("cvm", region) == host
