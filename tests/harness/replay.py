@@ -1,0 +1,208 @@
+"""Many events, what is expected of each, and how the answers compare."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from harness.environment import trigger_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from harness.invocation import Invocation
+
+EXPECTED = "expected.json"
+OUTCOMES = (
+    "applied", "planned", "partial", "rejected", "ignored", "returned",
+    "raised", "timeout", "memory", "exited",
+)  # fmt: skip
+_NOTE_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Case:
+    """One event to replay, and its entry of `expected.json`."""
+
+    path: Path
+    event: Any
+    expected: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A case and what came of it."""
+
+    case: Case
+    done: Invocation
+
+    @property
+    def as_expected(self) -> bool:
+        """Without an expectation: whether `scf-local invoke` would exit with status 0."""
+        expected = self.case.expected
+        if expected is None:
+            return self.done.exit_status == 0
+        codes = expected.get("Codes")
+        codes_fit = codes is None or set(map(str, codes)) == codes_of(self.done.result)
+        return expected["Outcome"] == self.done.outcome and codes_fit
+
+
+def read_event(data: bytes) -> Any:  # noqa: ANN401 - any JSON value may be an event
+    """An event from a file's bytes: JSON, never anything that is evaluated.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        return json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 (byte {error.start})") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"not JSON: {error.msg} at {place}") from None
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def read_cases(paths: Iterable[Path]) -> list[Case]:
+    """The events of files, and of folders (their `*.json`, by name).
+
+    Raises:
+        ValueError: a line for each file that cannot be read.
+    """
+    found: list[Case] = []
+    wrong: list[str] = []
+    for path in (file for given in paths for file in _files(given)):
+        try:
+            expected = read_expected(path.parent).get(path.name)
+            found.append(Case(path, read_event(path.read_bytes()), expected))
+        except (ValueError, OSError) as error:  # noqa: PERF203 - every wrong file is to be named
+            wrong.append(f"{path}: {error}")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    if not found:
+        raise ValueError("no events there; an event is a file *.json directly in a folder")
+    return found
+
+
+def read_expected(folder: Path) -> dict[str, dict[str, Any]]:
+    """What `expected.json` of a folder says, by file name; nothing if there is none.
+
+    Raises:
+        ValueError: it is not `{"<file>": {"Outcome": "…", "Codes": ["…"]}}`, or a file is none.
+    """
+    path = folder / EXPECTED
+    expected = read_event(path.read_bytes()) if path.is_file() else {}
+    if not isinstance(expected, dict):
+        raise ValueError(f'{EXPECTED} is no object {{"<file>": {{"Outcome": "applied"}}}}')  # noqa: TRY004 - callers know one error
+    for name, entry in expected.items():
+        wrong = _breach(folder, name, entry)
+        if wrong:
+            raise ValueError(f"{EXPECTED}: {name}: {wrong}")
+    return expected
+
+
+def codes_of(result: object) -> frozenset[str]:
+    """Every `Code` in the `Errors` and `Images` of a result."""
+    entries = [*_entries(result, "Errors"), *_entries(result, "Images")]
+    return frozenset(str(entry["Code"]) for entry in entries if "Code" in entry)
+
+
+def table_of(replayed: Iterable[Replayed]) -> Table:
+    """The replay for people."""
+    table = Table("Event", "Trigger", "Outcome")
+    for count in ("Changed", "Unchanged", "Failed"):
+        table.add_column(count, justify="right")
+    table.add_column("As expected?")
+    table.add_column("First error or note", ratio=1, overflow="fold")
+    table.columns[0].overflow = "fold"
+    for each in replayed:
+        result = each.done.result
+        summary = result.get("Summary") if isinstance(result, dict) else None
+        counts = summary if isinstance(summary, dict) else {}
+        table.add_row(
+            _cell(each.case.path.name),
+            trigger_of(each.case.event),
+            _cell(each.done.outcome),
+            *(_cell(counts.get(name, "")) for name in ("Changed", "Unchanged", "Failed")),
+            "yes" if each.as_expected else _cell(_wanted(each.case)),
+            _cell(_note(each.done)),
+            style="" if each.as_expected else "red",
+        )
+    return table
+
+
+def document_of(replayed: Iterable[Replayed]) -> list[dict[str, Any]]:
+    """The replay for programs."""
+    return [
+        {
+            "Event": str(each.case.path),
+            "Outcome": each.done.outcome,
+            "Expected": each.case.expected,
+            "AsExpected": each.as_expected,
+            **({"Error": each.done.error} if each.done.error else {"Result": each.done.result}),
+            "DurationMs": round(each.done.duration_ms, 1),
+        }
+        for each in replayed
+    ]
+
+
+def _files(path: Path) -> list[Path]:
+    return _folder(path) if path.is_dir() else [path]
+
+
+def _folder(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.json") if file.name != EXPECTED)
+
+
+def _breach(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
+    if not (folder / name).is_file():
+        return f"no such event{_near(name, [file.name for file in _folder(folder)])}"
+    if not isinstance(entry, dict) or not entry.keys() <= {"Outcome", "Codes"}:
+        return f"{entry!r} is not allowed; allowed are the members Outcome and Codes"
+    if entry.get("Outcome") not in OUTCOMES:
+        near = _near(str(entry.get("Outcome")), OUTCOMES)
+        return f"Outcome {entry.get('Outcome')!r} is none of {', '.join(OUTCOMES)}{near}"
+    return "" if isinstance(entry.get("Codes", []), list) else "Codes is no list"
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"not JSON: {name} is no JSON value")
+
+
+def _entries(result: object, name: str) -> list[dict[str, Any]]:
+    entries = result.get(name) if isinstance(result, dict) else None
+    return [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
+
+
+def _wanted(case: Case) -> str:
+    expected = case.expected or {"Outcome": "no error"}
+    return f"no: {expected['Outcome']} {', '.join(map(str, expected.get('Codes', [])))}".rstrip()
+
+
+def _note(done: Invocation) -> str:
+    if done.error is not None:
+        lines = str(done.error.get("stackTrace") or done.error["errorMessage"]).splitlines()
+        return lines[-1] if lines else ""
+    for entry in (*_entries(done.result, "Errors"), *_entries(done.result, "Images")):
+        if "Code" in entry:
+            return f"{entry['Code']}: {entry.get('Message', '')}"
+    return ""
+
+
+def _cell(value: object) -> Text:
+    """Text as it is: no markup, and no control characters that would move the cursor."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+    cut = text[:_NOTE_LENGTH] + "…" if len(text) > _NOTE_LENGTH else text
+    return Text(cut)
