@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -114,6 +114,12 @@ _seed_option = click.option(
     default=_ROOT / "events" / "seed",
     help="What the emulated cloud holds.  [default: events/seed/ of this project]",
 )
+_faults_option = click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="How the emulated cloud misbehaves; docs/faults.md describes the file.",
+)
 
 
 @main.command(
@@ -122,17 +128,23 @@ _seed_option = click.option(
         "scf-local invoke event.json --dry-run --env STEWARD_LOG_LEVEL=DEBUG",
     )
 )
-@click.argument("event", type=click.File("rb"), default="-", metavar="[EVENT|-]")
+@click.argument(
+    "event",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    default="-",
+    metavar="[EVENT|-]",
+)
 @click.option("--endpoint", metavar="URL", help="A running `scf-local cloud`, not one of its own.")
 @_seed_option
+@_faults_option
 @_function_options
-def invoke(event: IO[bytes], endpoint: str | None, seed: Path, **options: Any) -> None:  # noqa: ANN401 - see _function
+def invoke(event: str, endpoint: str | None, seed: Path, **options: Any) -> None:  # noqa: ANN401 - see _function
     """One cold invocation of EVENT, a JSON file or - for stdin.
 
     Exit status: 0 fine, 1 function error, 2 usage, 3 time limit, 4 memory limit.
     """
-    with _usage_errors(f"event {event.name}: "):
-        delivered = read_event(event.read())
+    with _usage_errors(f"event {event}: "), click.open_file(event, "rb") as stream:
+        delivered = read_event(stream.read())
     with (
         _function(endpoint, seed, **options) as function,
         Instance(function, lambda data: click.echo(data, nl=False, err=True)) as instance,
@@ -156,6 +168,7 @@ def invoke(event: IO[bytes], endpoint: str | None, seed: Path, **options: Any) -
 @click.option("--json", "as_json", is_flag=True, help="A JSON list instead of the table.")
 @click.option("--logs", is_flag=True, help="Show what the function logs, on stderr.")
 @_seed_option
+@_faults_option
 @_function_options
 def replay(paths: tuple[Path, ...], as_json: bool, logs: bool, seed: Path, **options: Any) -> None:  # noqa: ANN401, FBT001 - see _function; click passes by name
     """Many events, in one warm instance against one emulated cloud.
@@ -194,7 +207,8 @@ def replay(paths: tuple[Path, ...], as_json: bool, logs: bool, seed: Path, **opt
 @main.command(epilog=_example("scf-local cloud --port 9000 --seed events/seed"))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @_seed_option
-def cloud(port: int, seed: Path) -> None:
+@_faults_option
+def cloud(port: int, seed: Path, faults: Path | None) -> None:
     """The emulated cloud as a server, until Ctrl-C.
 
     Prints the lines to `export` that point the function and the official SDKs at it.
@@ -202,7 +216,7 @@ def cloud(port: int, seed: Path) -> None:
     # Blocked before the server's thread starts, which so inherits it: sigwait alone takes them.
     stops = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)
-    with _cloud(seed, port) as running:
+    with _cloud(seed, faults, port) as running:
         variables = running.environment()
         variables |= {
             "TENCENTCLOUD_SECRET_ID": variables["TENCENTCLOUD_SECRETID"],
@@ -219,6 +233,7 @@ def _function(  # noqa: PLR0913 - the command line's options, by their names
     endpoint: str | None,
     seed: Path,
     *,
+    faults: Path | None,
     code: Path,
     handler: str,
     memory: int,
@@ -236,7 +251,7 @@ def _function(  # noqa: PLR0913 - the command line's options, by their names
         if not 0 < timeout <= _MAX_TIMEOUT_S:  # click's own range lets "nan" pass
             raise ValueError(f"timeout {timeout} is not above 0 and up to {_MAX_TIMEOUT_S} seconds")
         variables = variables_of(env) | ({"STEWARD_DRY_RUN": "1"} if dry_run else {})
-    with _cloud(seed, endpoint=endpoint) as cloud:
+    with _cloud(seed, faults, endpoint=endpoint) as cloud:
         settings = cloud.environment()
         credentials = {
             name: settings.pop(name) for name in tuple(settings) if name.startswith("TENCENTCLOUD_")
@@ -253,15 +268,26 @@ def _function(  # noqa: PLR0913 - the command line's options, by their names
 
 
 @contextmanager
-def _cloud(seed: Path, port: int = 0, endpoint: str | None = None) -> Iterator[EmulatedCloud]:
+def _cloud(
+    seed: Path, faults: Path | None, port: int = 0, endpoint: str | None = None
+) -> Iterator[EmulatedCloud]:
     """An emulated cloud that serves `seed`; or the one that already serves at `endpoint`."""
-    from harness.cloud.server import EmulatedCloud  # noqa: PLC0415 - aiohttp costs 0.3 s
+    from harness.cloud.faults import Faults  # noqa: PLC0415 - the package costs 0.3 s, for aiohttp
+    from harness.cloud.server import EmulatedCloud  # noqa: PLC0415 - the same
     from harness.cloud.state import State  # noqa: PLC0415 - the same
 
     with ExitStack() as stack:
         with _usage_errors():
             if endpoint is None:
-                cloud = stack.enter_context(EmulatedCloud(State.from_folder(seed), port=port))
+                wrong = Faults.from_file(faults) if faults else Faults()
+                cloud = stack.enter_context(
+                    EmulatedCloud(State.from_folder(seed), port=port, faults=wrong)
+                )
+            elif faults:
+                raise ValueError(
+                    "--faults is for a cloud of its own; give it to the `scf-local cloud` that "
+                    "serves at --endpoint"
+                )
             else:
                 cloud = EmulatedCloud(State())
                 cloud.url = _url(endpoint)

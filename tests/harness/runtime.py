@@ -35,8 +35,12 @@ def serve(handler: str, replies: int) -> None:
         function, reply = load(handler)
         _send(stream, reply)
         if function is not None:
+            process = os.getpid()
             for line in requests:
-                _send(stream, invoke(function, **json.loads(line)))
+                reply = invoke(function, **json.loads(line))
+                if os.getpid() != process:
+                    os._exit(0)  # a fork that the function let come back must not answer too
+                _send(stream, reply)
 
 
 def load(handler: str) -> tuple[Handler | None, dict[str, Any]]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.cloud.state import State
     from harness.cloud.wire import Request
 
+REQUEST_ID = "x-cos-request-id"
 ACTIONS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
 
 _HOST = re.compile(

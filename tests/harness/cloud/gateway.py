@@ -6,11 +6,12 @@ import json
 import re
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from harness.cloud import cos, cvm, parameters, tags
+from harness.cloud.faults import Faults
 from harness.cloud.limits import RateLimits
 from harness.cloud.signatures import Credentials, verify_cos, verify_tc3
 from harness.cloud.wire import ApiError, Call, CosError, Reply
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.cloud.actions import Action, Service
+    from harness.cloud.faults import Rule
     from harness.cloud.state import State
     from harness.cloud.wire import Request
 
@@ -43,6 +45,7 @@ class Gateway:
     credentials: Credentials = field(default_factory=Credentials)
     request_id: Callable[[], str] = lambda: str(uuid.uuid4())
     on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
+    faults: Faults = field(default_factory=Faults)
     _rates: RateLimits = field(default_factory=RateLimits)
 
     def answer(self, request: Request) -> Reply:
@@ -62,19 +65,22 @@ class Gateway:
         name = request.headers.get("x-tc-action", "")
         region = request.headers.get("x-tc-region", "")
         params: Any = {}
+        rule = self.faults.rule_for(name, self.state.count(name) + 1)
         try:
-            service = verify_tc3(request, self.credentials, now)
+            service = verify_tc3(request, *self._judged_by(rule, now, _api_error))
             action = _action(service, request)
             self._admit(name, action, request, now)
             params = _params(request, action)
             response = action(self.state, region, params)
             outcome = "ok"
         except ApiError as error:
-            response = {"Error": {"Code": error.code, "Message": error.message}}
+            response = _refusal(error)
             outcome = error.code
-        call = self._record(now, name, region, params, outcome)
+        if rule and rule.fault == "error-applied":
+            response = _refusal(_api_error(rule))
+        told = {"Time": now, "Action": name, "Region": region, "Outcome": outcome}
         reply = _json({"Response": {**response, "RequestId": self.request_id()}})
-        return self.on_reply(call, reply)
+        return self._finished(told, params, rule, reply)
 
     def _admit(self, name: str, action: Action, request: Request, now: float) -> None:
         # The API counts where a request arrives, not the region it is about. A local address
@@ -96,22 +102,51 @@ class Gateway:
 
     def _cos(self, request: Request, bucket: str, region: str) -> Reply:
         now = self.clock()
+        name = cos.ACTIONS.get(request.method, request.method)
+        rule = self.faults.rule_for(name, self.state.count(name) + 1)
+
+        def refused(error: CosError) -> Reply:
+            return cos.refusal(error, f"{request.headers['host']}{request.path}", request_id)
+
         request_id = self.request_id()
         try:
-            verify_cos(request, self.credentials, now)
+            verify_cos(request, *self._judged_by(rule, now, _cos_error))
             reply = cos.answer(self.state, bucket, request)
             outcome = "ok"
         except CosError as error:
-            reply = cos.refusal(error, f"{request.headers['host']}{request.path}", request_id)
+            reply = refused(error)
             outcome = error.code
-        reply = Reply(reply.status, {**reply.headers, "x-cos-request-id": request_id}, reply.body)
-        name = cos.ACTIONS.get(request.method, request.method)
-        params = {"Bucket": bucket, "Key": request.path.removeprefix("/")}
-        return self.on_reply(self._record(now, name, region, params, outcome), reply)
-
-    def _record(self, now: float, name: str, region: str, params: Any, outcome: str) -> Call:  # noqa: ANN401 - what was sent
+        if rule and rule.fault == "error-applied":
+            reply = refused(_cos_error(rule))
+        reply = replace(reply, headers={**reply.headers, cos.REQUEST_ID: request_id})
         told = {"Time": now, "Action": name, "Region": region, "Outcome": outcome}
-        return Call(name, region, params, self.state.record(told))
+        params = {"Bucket": bucket, "Key": request.path.removeprefix("/")}
+        return self._finished(told, params, rule, reply)
+
+    def _judged_by(
+        self, rule: Rule | None, now: float, refusal: Callable[[Rule], Exception]
+    ) -> tuple[Credentials, float]:
+        """The keys and the time that a signature is checked against, if it comes to that."""
+        if rule and rule.before:
+            raise refusal(rule)
+        if rule and rule.fault == "skew":
+            return self.credentials, now + rule.seconds
+        if rule and rule.fault == "expired-token":
+            return replace(self.credentials, token=f"not {self.credentials.token}"), now
+        return self.credentials, now
+
+    def _finished(
+        self,
+        told: dict[str, Any],
+        params: Any,  # noqa: ANN401 - what was sent
+        rule: Rule | None,
+        reply: Reply,
+    ) -> Reply:
+        if rule:
+            told["Fault"] = rule.fault
+            reply = rule.distort(reply)
+        number = self.state.record(told)
+        return self.on_reply(Call(told["Action"], told["Region"], params, number), reply)
 
 
 def _action(service: str, request: Request) -> Action:
@@ -137,6 +172,18 @@ def _params(request: Request, action: Action) -> Any:  # noqa: ANN401 - what was
         return json.loads(request.body)
     except (ValueError, RecursionError):
         raise ApiError("InvalidParameter", "The body is no JSON.") from None
+
+
+def _refusal(error: ApiError) -> dict[str, Any]:
+    return {"Error": {"Code": error.code, "Message": error.message}}
+
+
+def _api_error(rule: Rule) -> ApiError:
+    return ApiError(rule.outcome, rule.message)
+
+
+def _cos_error(rule: Rule) -> CosError:
+    return CosError(rule.status or HTTPStatus.FORBIDDEN, rule.outcome, rule.message)
 
 
 def _json(value: object) -> Reply:

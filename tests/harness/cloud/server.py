@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from harness.cloud.faults import Faults
 from harness.cloud.gateway import Gateway
 from harness.cloud.signatures import Credentials
 from harness.cloud.wire import Call, Reply, Request
@@ -40,6 +43,7 @@ class EmulatedCloud:
         clock: epoch seconds; signatures and limits follow it.
         latency: seconds that every reply waits.
         on_reply: sees every API and COS reply, and gives the one to be sent instead.
+        faults: which replies go wrong; `on_reply` sees them so.
         request_id: makes the RequestIds.
 
     Raises:
@@ -55,17 +59,24 @@ class EmulatedCloud:
     host: str = "127.0.0.1"
     credentials: Credentials = field(default_factory=Credentials)
     request_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    faults: Faults = field(default_factory=Faults)
     url: str = field(init=False, default="")
 
     def __enter__(self) -> Self:
         self._gateway = Gateway(
-            self.state, self.limits, self.clock, self.credentials, self.request_id, self.on_reply
+            self.state,
+            self.limits,
+            self.clock,
+            self.credentials,
+            self.request_id,
+            self.on_reply,
+            self.faults,
         )
-        started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
+        started: Future[tuple[asyncio.AbstractEventLoop, int]] = Future()
         self._thread = Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
         self._thread.start()
         try:
-            self._loop, self._stop, port = started.result()
+            self._loop, port = started.result()
         except OSError as error:
             self._thread.join()
             raise OSError(
@@ -95,26 +106,26 @@ class EmulatedCloud:
             "TENCENTCLOUD_SESSIONTOKEN": self.credentials.token,
         }
 
-    async def _serve(
-        self, started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]]
-    ) -> None:
+    async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, int]]) -> None:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await runner.setup()
-        stop = asyncio.Event()
+        self._stop = asyncio.Event()
         try:
             await web.TCPSite(runner, self.host, self.port).start()
             port = runner.addresses[0][1]
         except OSError as error:
             started.set_exception(error)
-            stop.set()
+            self._stop.set()
         else:
-            started.set_result((asyncio.get_running_loop(), stop, port))
-        await stop.wait()
+            started.set_result((asyncio.get_running_loop(), port))
+        await self._stop.wait()
         await runner.cleanup()
 
-    async def _handle(self, http: web.Request) -> web.Response:
+    async def _handle(self, http: web.Request) -> web.StreamResponse:
         # As sent: what the client has signed must not be normalised on the way.
         path, _, query = http.raw_path.partition("?")
         request = Request(
@@ -124,7 +135,45 @@ class EmulatedCloud:
             {name.lower(): value for name, value in http.headers.items()},
             await http.read(),
         )
-        reply = self._gateway.answer(request)
-        if self.latency:
-            await asyncio.sleep(self.latency)
-        return web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body)
+        return await self._send(http, self._gateway.answer(request))
+
+    async def _send(self, http: web.Request, reply: Reply) -> web.StreamResponse:
+        response = web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body)
+        if await self._stops_within(self.latency + reply.delay) or reply.cut == "before":
+            _close(http)
+            return response
+        if http.method == "HEAD" or not (reply.pace or reply.cut):
+            return response
+        streamed = web.StreamResponse(status=reply.status, headers=dict(reply.headers))
+        streamed.content_length = len(reply.body)
+        with suppress(ConnectionError):  # the client has gone
+            await self._stream(http, streamed, reply)
+        return streamed
+
+    async def _stream(self, http: web.Request, streamed: web.StreamResponse, reply: Reply) -> None:
+        await streamed.prepare(http)
+        if reply.cut:
+            await streamed.write(reply.body[: len(reply.body) // 2])
+            _close(http)
+            return
+        for at, byte in enumerate(reply.body):
+            if at and await self._stops_within(reply.pace):
+                _close(http)
+                return
+            await streamed.write(bytes([byte]))
+
+    async def _stops_within(self, seconds: float) -> bool:
+        """Wait; True as soon as the server stops."""
+        if not seconds:
+            return False
+        try:
+            await asyncio.wait_for(self._stop.wait(), None if seconds == math.inf else seconds)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+
+def _close(http: web.Request) -> None:
+    # None: the client has gone first. What was written before is still sent.
+    if http.transport is not None:
+        http.transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,9 @@ class State:
     `images` may be sparse: members left out get defaults. `calls` holds, for each request,
     `Time` (epoch seconds), `Action`, `Region` and `Outcome` ("ok" or the error code); COS requests
     are the actions GetObject, HeadObject and PutObject. The writes are the calls whose action is
-    one of `WRITES` and whose outcome is "ok".
+    one of `WRITES` and whose outcome is "ok". A faulted call has a `Fault`, the fault's name, too:
+    its outcome is what happened here, whatever the client was told, and `fault:<name>` if nothing
+    did and the client was sent no code.
 
     Raises:
         SeedError: an image that the API could not send.
@@ -35,6 +38,7 @@ class State:
     lock: RLock = field(default_factory=RLock, repr=False)
 
     def __post_init__(self) -> None:
+        self._counts = Counter(call["Action"] for call in self.calls)
         self.images = seed.completed(self.images)
         self.objects = {bucket: dict(objects) for bucket, objects in self.objects.items()}
 
@@ -73,7 +77,13 @@ class State:
         """Append a call; how many of its action there are now."""
         with self.lock:
             self.calls.append(dict(call))
-            return sum(one["Action"] == call["Action"] for one in self.calls)
+            self._counts[call["Action"]] += 1
+            return self._counts[call["Action"]]
+
+    def count(self, action: str) -> int:
+        """How many calls of an action are on record."""
+        with self.lock:
+            return self._counts[action]
 
     def writes(self) -> list[dict[str, Any]]:
         """The calls that changed something."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,11 +22,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP reply, as it will be sent."""
+    """An HTTP reply, as it will be sent.
+
+    It waits `delay` seconds (infinity: for ever), and `pace` seconds between the body's bytes.
+    `cut` closes the connection before the first byte of all, or halfway through the body.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    delay: float = 0.0
+    pace: float = 0.0
+    cut: Literal["", "before", "within"] = ""
 
 
 @dataclass(frozen=True)

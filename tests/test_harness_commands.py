@@ -1,0 +1,135 @@
+"""`scf-local` as a command: the server, help, pipes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_COMMAND = (sys.executable, "-c", "from harness.cli import main; main(prog_name='scf-local')")
+_IMAGES = {"ap-guangzhou": [{"ImageId": "img-6pb6lrmy", "ImageName": "old"}]}
+
+
+@pytest.fixture
+def seed(tmp_path: Path) -> Path:
+    """A seed of one image."""
+    folder = tmp_path / "seed"
+    folder.mkdir()
+    (folder / "images.json").write_text(json.dumps(_IMAGES), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def server(seed: Path) -> Iterator[subprocess.Popen[str]]:
+    """A running `scf-local cloud`."""
+    command = [*_COMMAND, "cloud", "--seed", str(seed)]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+def _exports(server: subprocess.Popen[str]) -> dict[str, str]:
+    assert server.stdout is not None
+    words = [shlex.split(server.stdout.readline()) for _ in range(8)]
+    assert {word[0] for word in words} == {"export"}
+    return dict(word[1].split("=", 1) for word in words)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_cloud_serves_until_stopped(
+    server: subprocess.Popen[str], stop: signal.Signals, tmp_path: Path
+) -> None:
+    """`cloud` exports what points clients at it, serves its seed, and ends cleanly."""
+    exports = _exports(server)
+    url = exports["STEWARD_API_ENDPOINT"]
+    assert exports.keys() == {
+        "STEWARD_API_ENDPOINT", "STEWARD_COS_ENDPOINT", "TENCENTCLOUD_SECRETID",
+        "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN", "TENCENTCLOUD_SECRET_ID",
+        "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN",
+    }  # fmt: skip
+    assert exports["TENCENTCLOUD_SECRET_KEY"] == exports["TENCENTCLOUD_SECRETKEY"]
+    with urllib.request.urlopen(f"{url}/_state") as reply:  # noqa: S310 - the server just started
+        images = json.load(reply)["Images"]
+    assert images["ap-guangzhou"][0]["ImageName"] == "old"
+
+    code = "import os\ndef main_handler(event, context): return os.environ['STEWARD_COS_ENDPOINT']"
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    arguments = ["invoke", "--code", str(tmp_path), "--endpoint", f"{url}/"]
+    result = CliRunner().invoke(main, arguments, input="{}")
+    assert json.loads(result.stdout) == exports["STEWARD_COS_ENDPOINT"]
+
+    server.send_signal(stop)
+    out, err = server.communicate(timeout=10)
+    assert (server.returncode, out, err) == (0, "", "")
+
+
+def test_taken_port_is_wrong_usage(seed: Path) -> None:
+    """A port that is taken ends with status 2 and the way out."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(  # noqa: S603 - our own command
+            [*_COMMAND, "cloud", "--seed", str(seed), "--port", port],
+            capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert "choose another port" in done.stderr
+
+
+def test_own_cloud_is_seeded(seed: Path, tmp_path: Path) -> None:
+    """Without --endpoint an invocation has an emulated cloud of its own, from its seed."""
+    code = (
+        "import json, os, urllib.request\n"
+        "def main_handler(event, context):\n"
+        "    url = os.environ['STEWARD_API_ENDPOINT'] + '/_state'\n"
+        "    return json.load(urllib.request.urlopen(url))['Images']"
+    )
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    arguments = ["invoke", "--code", str(tmp_path), "--seed", str(seed)]
+    result = CliRunner().invoke(main, arguments, input="{}")
+    assert json.loads(result.stdout)["ap-guangzhou"][0]["ImageName"] == "old"
+
+
+@pytest.mark.parametrize(
+    "command", [["event", "cos"], ["event", "timer"], ["invoke"], ["replay"], ["cloud"]]
+)
+def test_help_has_an_example(command: list[str]) -> None:
+    """Every command's help shows how it is called."""
+    result = CliRunner().invoke(main, [*command, "--help"], prog_name="scf-local")
+    usage, _, example = result.output.partition("Example:\n")
+    assert "--help" in usage
+    assert f"scf-local {' '.join(command)} " in example
+
+
+def test_misspelt_command_gets_the_right_one() -> None:
+    """A misspelt command ends with status 2 and a suggestion."""
+    result = CliRunner().invoke(main, ["reply"])
+    assert result.exit_code == 2
+    assert "Did you mean 'replay'?" in result.stderr
+
+
+def test_broken_pipe_is_quiet() -> None:
+    """A reader that went away is no traceback."""
+    message = ["event", "timer", "--message", "x" * 4000]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [*_COMMAND, *message], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, err = process.communicate(timeout=30)
+    assert not err

@@ -1,0 +1,319 @@
+"""`scf-local invoke`: one cold invocation, its limits and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.cli import main
+from harness.cloud.signatures import Credentials
+from harness.environment import Function
+from harness.invocation import Instance, Invocation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HEAD = "def main_handler(event, context):\n    "
+_NOWHERE = ("--endpoint", "http://127.0.0.1:9")  # these handlers call nothing
+_KEYS = Credentials()
+
+
+def _invoke(folder: Path, code: str, *arguments: str, event: bytes | str = "{}") -> Result:
+    (folder / "index.py").write_text(code, encoding="utf-8")
+    command = ["invoke", "-", "--code", str(folder), *_NOWHERE, *arguments]
+    return CliRunner().invoke(main, command, input=event)
+
+
+def _error(result: Result) -> dict[str, Any]:
+    found = re.search(r"^ERROR RequestId:\S+ Result:(.*)$", result.stderr, re.MULTILINE)
+    assert found is not None
+    error: dict[str, Any] = json.loads(found[1])
+    return error
+
+
+def test_result_and_log_are_apart(tmp_path: Path) -> None:
+    """Only the result is on stdout; what the function prints is on stderr, in SCF's frame."""
+    code = _HEAD + "print('{\"not\": \"the result\"}', end=''); return {'名': event}"
+    result = _invoke(tmp_path, code, event='\ufeff{"a": true}')
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"名": {"a": True}}
+    assert "名" in result.stdout
+    request_id = r"RequestId:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
+    frame = [
+        f"START {request_id}",
+        rf"Init Report {request_id} Coldstart:\d+ms Memory:128MB MemUsage:\d+\.\d+MB",
+        r'\{"not": "the result"\}',
+        f"END {request_id}",
+        rf"Report {request_id} Duration:\d+ms Memory:128MB MemUsage:\d+\.\d+MB",
+    ]
+    assert re.fullmatch("\n".join([*frame, ""]), result.stderr)
+    assert len(set(re.findall(request_id, result.stderr))) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        ("'applied'", 0),
+        ("'planned'", 0),
+        ("'ignored'", 0),
+        ("None", 0),
+        ("'partial'", 1),
+        ("'rejected'", 1),
+    ],
+)
+def test_exit_status_follows_the_outcome(tmp_path: Path, outcome: str, status: int) -> None:
+    """Status 1 stands for a result whose Outcome is partial or rejected; it is printed still."""
+    result = _invoke(tmp_path, _HEAD + f"return {{'Outcome': {outcome}}}")
+    assert result.exit_code == status
+    assert "Outcome" in json.loads(result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "message", "exit_status"),
+    [
+        (_HEAD + "raise RuntimeError('名')", 430, "user code exception caught", 1),
+        (_HEAD + "return {1}", 430, "user code exception caught", 1),
+        (_HEAD + "return float('nan')", 430, "user code exception caught", 1),
+        (_HEAD + "return 'x' * (6 << 20)", 407, "exceeds the upper limit", 1),
+        (_HEAD + "raise SystemExit(7)", 439, "User process exit when running, code 7", 1),
+        (_HEAD + "import os; os._exit(0)", 439, "User process exit when running, code 0", 1),
+        (_HEAD + "import os; os.kill(os.getpid(), 9)", 439, "code -9", 1),
+        (_HEAD + "import os, signal; os.fork() and os._exit(3) or signal.pause()", 439, "3", 1),
+        ("import no_such_module", 443, "No module named 'no_such_module'", 1),
+        ("def main_handler(:", 443, "SyntaxError", 1),
+        ("raise SystemExit", 439, "User process exit when running", 1),
+        ("main = 1", 437, "'index' has no function 'main_handler'", 1),
+        (_HEAD + "return bytes(1) * (300 << 20) and 1", 434, "Task memory exceeded 128 MB", 4),
+        ("big = b'x' * (300 << 20)", 434, "Task memory exceeded 128 MB", 4),
+    ],
+)
+def test_errors_are_as_in_scf(
+    tmp_path: Path, code: str, status: int, message: str, exit_status: int
+) -> None:
+    """Each way to fail has SCF's status code and words, and an exit status other than 0."""
+    result = _invoke(tmp_path, code)
+    error = _error(result)
+    assert (error["statusCode"], result.exit_code) == (status, exit_status)
+    assert message in error["errorMessage"]
+    assert error["requestId"] in result.stderr.splitlines()[0]
+    assert not result.stdout
+
+
+def test_stack_trace_is_the_functions_own(tmp_path: Path) -> None:
+    """A trace shows the function's frames and none of the runtime's."""
+    error = _error(_invoke(tmp_path, _HEAD + "raise RuntimeError('broken')"))
+    assert error["errorCode"] == -1
+    assert error["stackTrace"].endswith("RuntimeError: broken")
+    assert "index.py" in error["stackTrace"]
+    assert "runtime.py" not in error["stackTrace"]
+
+
+def test_time_limit_ends_the_function(tmp_path: Path) -> None:
+    """Past its limit the function is killed, with all it started; what it printed is shown."""
+    fifo = tmp_path / "held-by-the-living"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    code = _HEAD + (
+        "import subprocess, time; subprocess.Popen(['sleep', '60'], stdout=open(event, 'w'))\n"
+        "    print('started', end=''); time.sleep(60)"
+    )
+    result = _invoke(tmp_path, code, "--timeout", "0.3", event=json.dumps(str(fifo)))
+    assert result.exit_code == 3
+    assert _error(result)["statusCode"] == 433
+    assert _error(result)["errorMessage"] == "Invoking task timed out after 0.3 seconds"
+    assert "--timeout" in result.stderr
+    assert "started\nERROR" in result.stderr
+    ended, _, _ = select.select([reader], [], [], 5)
+    assert ended  # end of file: nobody has it open for writing any more
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+def test_slow_start_is_a_time_limit_of_its_own(tmp_path: Path) -> None:
+    """Loading has its own limit, as in SCF: the function's does not run meanwhile."""
+    (tmp_path / "index.py").write_text("import time; time.sleep(60)", encoding="utf-8")
+    with Instance(Function(tmp_path), lambda _: None, init_timeout_s=0.3) as instance:
+        done = instance.invoke({})
+    assert (done.status, done.outcome, done.exit_status) == (450, "timeout", 3)
+
+
+def test_context_is_complete(tmp_path: Path) -> None:
+    """The context has every documented key, in SCF's units and types."""
+    arguments = ("--memory", "192", "--timeout", "2.5", "--env", "A=b=c", "--region", "ap-beijing")
+    result = _invoke(tmp_path, _HEAD + "return context", *arguments)
+    context = json.loads(result.stdout)
+    environment = {
+        "STEWARD_API_ENDPOINT": "http://127.0.0.1:9",
+        "STEWARD_COS_ENDPOINT": "http://127.0.0.1:9",
+        "A": "b=c",
+        "TENCENTCLOUD_SECRETID": _KEYS.secret_id,
+        "TENCENTCLOUD_SECRETKEY": _KEYS.secret_key,
+        "TENCENTCLOUD_SESSIONTOKEN": _KEYS.token,
+        "TRIGGER_SRC": "",
+    }
+    assert json.loads(context.pop("environment")) == environment
+    assert context.pop("environ") == ";".join(f"{k}={v}" for k, v in environment.items())
+    assert len(context.pop("request_id")) == 36
+    assert context == {
+        "memory_limit_in_mb": 192,
+        "time_limit_in_ms": 2500,
+        "function_version": "$LATEST",
+        "function_name": "image-steward",
+        "namespace": "default",
+        "tencentcloud_region": "ap-beijing",
+        "tencentcloud_appid": "1250000000",
+        "tencentcloud_uin": "100000000001",
+    }
+
+
+def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function sees SCF's variables and none of the shell's, no stdin, and no harness."""
+    monkeypatch.setenv("SHELL_SECRET", "s3cret")
+    code = (
+        "import importlib.util, os, sys\n" + _HEAD + "return [dict(os.environ), os.getcwd(), "
+        "sys.stdin.read(), importlib.util.find_spec('harness') is None, sys.argv[0]]"
+    )
+    result = _invoke(tmp_path, code, "--dry-run", event='{"Type": "Timer", "Message": ""}')
+    environ, cwd, stdin, no_harness, _ = json.loads(result.stdout)
+    assert environ.keys() - {"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} == {
+        "STEWARD_API_ENDPOINT", "STEWARD_COS_ENDPOINT", "STEWARD_DRY_RUN",
+        "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN",
+        "TENCENTCLOUD_REGION", "TENCENTCLOUD_APPID", "TENCENTCLOUD_UIN", "TENCENTCLOUD_RUNENV",
+        "TENCENTCLOUD_TZ", "TZ", "TRIGGER_SRC", "USER_CODE_ROOT", "SCF_RUNTIME",
+        "SCF_FUNCTIONNAME", "SCF_FUNCTIONVERSION", "SCF_NAMESPACE", "_SCF_SERVER_PORT",
+        "PWD", "HOME", "USER", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE",
+    }  # fmt: skip
+    assert environ["TRIGGER_SRC"] == "Timer"
+    assert environ["STEWARD_DRY_RUN"] == "1"
+    assert environ["SCF_RUNTIME"] == f"Python{sys.version_info[0]}.{sys.version_info[1]}"
+    assert (cwd, stdin, no_harness) == (str(tmp_path), "", True)
+    assert not list(tmp_path.rglob("*.pyc"))
+
+
+def test_another_folders_code_is_not_found(tmp_path: Path) -> None:
+    """A code folder that lacks the handler does not borrow it from the project."""
+    result = CliRunner().invoke(main, ["invoke", "--code", str(tmp_path), *_NOWHERE], input="{}")
+    assert _error(result)["statusCode"] == 437
+    assert "--code" in result.stderr
+
+
+def test_no_secret_is_shown(tmp_path: Path) -> None:
+    """The harness shows neither credentials nor the event, not even when the function fails."""
+    event = '{"Records": [{"Authorization": "q-signature=0123"}]}'
+    result = _invoke(tmp_path, _HEAD + "raise RuntimeError('broken')", event=event)
+    shown = result.stdout + result.stderr
+    for secret in (_KEYS.secret_id, _KEYS.secret_key, _KEYS.token, "q-signature"):
+        assert secret not in shown
+        assert secret not in repr(Function(tmp_path, credentials={"KEY": secret}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "event", "message"),
+    [
+        ((), "{'a': True}", "not JSON: Expecting property name"),
+        ((), "__import__('os').abort()", "not JSON"),
+        ((), "[NaN]", "NaN is no JSON value"),
+        ((), b"\xff", "not UTF-8"),
+        ((), "[" * 100_000, "nested too deep"),
+        (("--env", "A"), "{}", "NAME=value"),
+        (("--env", "1A=b"), "{}", "NAME=value"),
+        (("--env", "SCF_X=1"), "{}", "SCF_X is reserved"),
+        (("--env", "TENCENTCLOUD_SECRETID=x"), "{}", "TENCENTCLOUD_SECRETID is reserved"),
+        (("--env", "PYTHONPATH=x"), "{}", "PYTHONPATH is reserved"),
+        (("--env", f"A={'x' * 4096}"), "{}", "4097 bytes; SCF allows 4096"),
+        (("--handler", "main_handler"), "{}", "module.function"),
+        (("--timeout", "nan"), "{}", "up to 900 seconds"),
+        (("--timeout", "0"), "{}", "up to 900 seconds"),
+        (("--memory", "32"), "{}", "64<=x<=3072"),
+        (("--endpoint", "localhost:9"), "{}", "http://127.0.0.1:9000"),
+        (("--seeds", "x"), "{}", "Did you mean '--seed'?"),
+    ],
+)
+def test_wrong_usage_says_what_is_allowed(
+    tmp_path: Path, arguments: tuple[str, ...], event: bytes | str, message: str
+) -> None:
+    """Wrong options and events that are no JSON end with status 2, before the function runs."""
+    result = _invoke(tmp_path, "raise SystemExit('it ran')", *arguments, event=event)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "it ran" not in result.stderr
+
+
+def test_missing_event_is_wrong_usage(tmp_path: Path) -> None:
+    """An event file that does not exist ends with status 2 and its name."""
+    result = CliRunner().invoke(main, ["invoke", str(tmp_path / "none.json")])
+    assert result.exit_code == 2
+    assert "none.json" in result.stderr
+
+
+def test_warm_instance_keeps_its_module(tmp_path: Path) -> None:
+    """A warm instance loads the code once, numbers each run anew, and starts again after death."""
+    code = (
+        "count = 0\n" + _HEAD + "global count; count += 1\n"
+        "    if event == 'die': raise SystemExit\n"
+        "    return [count, context['request_id']]"
+    )
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    with Instance(Function(tmp_path), lambda _: None) as instance:
+        runs = [instance.invoke(event) for event in ("a", "b", "die", "c")]
+    assert [run.status for run in runs] == [200, 200, 439, 200]
+    assert [run.result[0] for run in runs if run.result] == [1, 2, 1]
+    assert [run.result[1] == run.request_id for run in runs if run.result] == [True] * 3
+    assert len({run.request_id for run in runs}) == 4
+
+
+def test_log_belongs_to_its_own_invocation(tmp_path: Path) -> None:
+    """All that a run prints, and nothing of the next, is written before it returns."""
+    (tmp_path / "index.py").write_text(_HEAD + "print(event * 9000)", encoding="utf-8")
+    log: list[bytes] = []
+    with Instance(Function(tmp_path), log.append) as instance:
+        for letter in "ab":
+            log.clear()
+            instance.invoke(letter)
+            assert letter * 9000 in b"".join(log).decode().splitlines()
+    assert b"aaa" not in b"".join(log)
+
+
+def test_fork_does_not_answer(tmp_path: Path) -> None:
+    """Of a function that forks and returns twice, the process that was asked answers, once."""
+    code = _HEAD + "import os\n    if os.fork(): os.wait(); return event\n    return 'fork'"
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    with Instance(Function(tmp_path), lambda _: None) as instance:
+        assert [instance.invoke(event).result for event in ("a", "b")] == ["a", "b"]
+
+
+def test_large_events_and_results_pass(tmp_path: Path) -> None:
+    """An event and a result far larger than a pipe's buffer pass whole."""
+    (tmp_path / "index.py").write_text(_HEAD + "return event", encoding="utf-8")
+    event = ["x" * 1000] * 3000
+    with Instance(Function(tmp_path), lambda _: None) as instance:
+        assert instance.invoke(event).result == event
+
+
+def test_memory_counts_the_functions_process_only(tmp_path: Path) -> None:
+    """What the harness itself holds does not count towards the function's memory."""
+    ballast = bytearray(os.urandom(1)) * (256 << 20)
+    (tmp_path / "index.py").write_text(_HEAD + "return 1", encoding="utf-8")
+    with Instance(Function(tmp_path), lambda _: None) as instance:
+        done = instance.invoke({})
+    assert len(ballast) > done.memory_mb * (1 << 20)
+    assert (done.status, done.exit_status) == (200, 0)
+    assert 1 < done.memory_mb < 64
+
+
+def test_result_without_utf8_is_printed(tmp_path: Path) -> None:
+    """Half a surrogate pair in a result is printed as the escape that JSON has for it."""
+    result = _invoke(tmp_path, _HEAD + r"return '\ud800'")
+    assert (result.exit_code, result.stdout) == (0, '"\\ud800"\n')
+
+
+def test_unknown_outcome_is_none() -> None:
+    """A result that is no object has no Outcome of its own and counts as returned."""
+    assert Invocation("r", 200, 1.0, 1.0, result=["Outcome"]).outcome == "returned"

@@ -1,0 +1,224 @@
+"""`scf-local replay`: many events, expectations, table and JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.cells import cell_len
+
+from harness.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HANDLER = """
+import os
+count = 0
+def main_handler(event, context):
+    global count
+    count += 1
+    print("log line of", event["Name"])
+    if event.get("Raise"):
+        raise RuntimeError("busy [bold]名\\x1b[31m")
+    if event.get("Exit"):
+        os._exit(5)
+    return {"Outcome": event["Outcome"], "Count": count,
+            "Summary": {"Changed": 1, "Unchanged": 22, "Failed": 333},
+            "Errors": event.get("Errors", []), "Images": event.get("Images", [])}
+"""
+REJECTED = {"Outcome": "rejected", "Errors": [{"Code": "InvalidDocument", "Message": "no 名" * 99}]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of events beside a function and a seed."""
+    for name, content in {
+        "code/index.py": HANDLER,
+        "seed/images.json": "{}",
+        "events/notes.txt": "no event",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir()
+        path.write_text(content, encoding="utf-8")
+    return tmp_path / "events"
+
+
+def _events(folder: Path, expected: object = None, **events: dict[str, Any]) -> None:
+    for name, event in events.items():
+        content = json.dumps({"Name": name, **event})
+        (folder / f"{name}.json").write_text(content, encoding="utf-8")
+    if expected is not None:
+        (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+
+
+def _replay(folder: Path, *arguments: str) -> Result:
+    root = folder.parent
+    options = ["--code", str(root / "code"), "--seed", str(root / "seed"), *arguments]
+    paths = [] if any(each.endswith(".json") for each in arguments) else [str(folder)]
+    return CliRunner().invoke(main, ["replay", *options, *paths])
+
+
+def test_all_as_expected(folder: Path) -> None:
+    """Expected refusals are successes: status 0, one row each, by name, and no logs."""
+    expected = {
+        "b.json": {"Outcome": "rejected", "Codes": ["InvalidDocument"]},
+        "c.json": {"Outcome": "raised"},
+    }
+    _events(folder, expected, b=REJECTED, c={"Raise": True}, a={"Outcome": "applied"})
+    result = _replay(folder)
+    assert result.exit_code == 0
+    assert not result.stderr
+    rows = [line.split("│")[1:] for line in result.stdout.splitlines() if ".json" in line]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    assert [row[:7] for row in cells] == [
+        ["a.json", "direct", "applied", "1", "22", "333", "yes"],
+        ["b.json", "direct", "rejected", "1", "22", "333", "yes"],
+        ["c.json", "direct", "raised", "", "", "", "yes"],
+    ]
+    assert cells[1][7].startswith("InvalidDocument: no 名")
+    assert result.stdout.endswith("3 of 3 events as expected\n")
+
+
+def test_wide_text_keeps_the_table(folder: Path) -> None:
+    """Wide characters, markup and control characters in any cell leave every row equally wide."""
+    _events(
+        folder, {"名字[b].json": {"Outcome": "raised"}}, **{"名字[b]": {"Raise": True}}, b=REJECTED
+    )
+    result = _replay(folder)
+    table = result.stdout.splitlines()[:-1]
+    assert len({cell_len(line) for line in table}) == 1
+    assert "名字[b].json" in result.stdout
+    assert "busy [bold]名�[31m" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("entry", "event"),
+    [
+        (None, REJECTED),
+        (None, {"Raise": True}),
+        ({"Outcome": "applied"}, REJECTED),
+        ({"Outcome": "rejected", "Codes": ["InvalidJSON"]}, REJECTED),
+        ({"Outcome": "rejected", "Codes": []}, REJECTED),
+        ({"Outcome": "rejected", "Codes": ["InvalidDocument", "InvalidJSON"]}, REJECTED),
+        ({"Outcome": "raised"}, {"Outcome": "applied"}),
+        ({"Outcome": "raised"}, {"Exit": True}),
+    ],
+)
+def test_unexpected_is_shown(folder: Path, entry: object, event: dict[str, Any]) -> None:
+    """What is not as expected gives status 1, says so, and shows that event's log alone."""
+    expected = {} if entry is None else {"bad.json": entry}
+    _events(folder, expected, bad=event, good={"Outcome": "ignored"})
+    result = _replay(folder)
+    assert result.exit_code == 1
+    assert "no: " in result.stdout
+    assert "1 of 2 events as expected" in result.stdout
+    assert "log line of bad" in result.stderr
+    assert "log line of good" not in result.stderr
+
+
+def test_codes_come_from_errors_and_images(folder: Path) -> None:
+    """Codes are compared as a set over the errors and the images of the result."""
+    event = {
+        "Outcome": "partial",
+        "Errors": [{"Code": "A"}, {"Code": "A"}],
+        "Images": [{"Code": "B"}, {}],
+    }
+    _events(folder, {"x.json": {"Outcome": "partial", "Codes": ["B", "A"]}}, x=event)
+    assert _replay(folder).exit_code == 0
+
+
+def test_json_is_for_programs(folder: Path) -> None:
+    """`--json` gives a list with result or error, and one warm instance counts through it."""
+    expected = {"b.json": {"Outcome": "raised"}, "c.json": {"Outcome": "exited"}}
+    _events(
+        folder,
+        expected,
+        a={"Outcome": "applied"},
+        b={"Raise": True},
+        c={"Exit": True},
+        d={"Outcome": "planned"},
+    )
+    result = _replay(folder, "--json")
+    a, b, c, d = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert a.keys() == {"Event", "Outcome", "Expected", "AsExpected", "Result", "DurationMs"}
+    assert a["Event"] == str(folder / "a.json")
+    assert (a["Outcome"], a["Expected"], a["AsExpected"]) == ("applied", None, True)
+    assert (b["Expected"], b["AsExpected"]) == ({"Outcome": "raised"}, True)
+    assert b["Error"]["statusCode"] == 430
+    assert (c["Outcome"], c["Error"]["statusCode"]) == ("exited", 439)
+    assert (a["Result"]["Count"], d["Result"]["Count"]) == (1, 1)  # a new instance after c
+    assert all(each["DurationMs"] >= 0 for each in (a, b, c, d))
+
+
+def test_instance_is_warm(folder: Path) -> None:
+    """Events follow one another in one process."""
+    _events(folder, a={"Outcome": "applied"}, b={"Outcome": "applied"})
+    assert [each["Result"]["Count"] for each in json.loads(_replay(folder, "--json").stdout)] == [
+        1,
+        2,
+    ]
+
+
+def test_logs_on_request(folder: Path) -> None:
+    """`--logs` shows every log on stderr, under the name of its event."""
+    _events(folder, a={"Outcome": "applied"})
+    result = _replay(folder, "--logs")
+    assert f"--- {folder / 'a.json'}\nSTART " in result.stderr
+    assert "log line of a" in result.stderr
+
+
+def test_single_files_have_their_expectations(folder: Path) -> None:
+    """A file given by name is judged by the expected.json beside it."""
+    _events(folder, {"a.json": {"Outcome": "raised"}}, a={"Raise": True}, b={"Raise": True})
+    assert _replay(folder, str(folder / "a.json")).exit_code == 0
+    assert _replay(folder, str(folder / "b.json")).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ([], "no object"),
+        ({"aa.json": {"Outcome": "applied"}}, "no such event. Did you mean 'a.json'?"),
+        ({"a.json": {"Outcome": "aplied"}}, "Did you mean 'applied'?"),
+        ({"a.json": {"Outcome": "applied", "Code": []}}, "Outcome and Codes"),
+        ({"a.json": {"Outcome": "applied", "Codes": "X"}}, "Codes is no list"),
+        ({"a.json": "applied"}, "Outcome and Codes"),
+    ],
+)
+def test_wrong_expectations_are_named(folder: Path, expected: object, message: str) -> None:
+    """A mistake in expected.json ends with status 2 before anything runs."""
+    _events(folder, expected, a={"Outcome": "applied"})
+    result = _replay(folder)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_unreadable_events_are_all_named(folder: Path) -> None:
+    """Every event that is no JSON is named, with its place, and none is run."""
+    (folder / "x.json").write_text("{", encoding="utf-8")
+    (folder / "y.json").write_text('{"a": tru}', encoding="utf-8")
+    result = _replay(folder)
+    assert result.exit_code == 2
+    assert "x.json: not JSON" in result.stderr
+    assert "y.json: not JSON: Expecting value at line 1, column 7" in result.stderr
+
+
+def test_empty_folder_is_wrong_usage(folder: Path) -> None:
+    """A folder without events is no success."""
+    result = _replay(folder)
+    assert result.exit_code == 2
+    assert "no events there" in result.stderr
+
+
+def test_wrong_seed_is_wrong_usage(folder: Path) -> None:
+    """A seed that cannot be used ends with status 2 and its name, and no traceback."""
+    (folder.parent / "seed" / "images.json").write_text("{", encoding="utf-8")
+    _events(folder, a={"Outcome": "applied"})
+    result = _replay(folder)
+    assert result.exit_code == 2
+    assert "images.json" in result.stderr
