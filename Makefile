@@ -4,7 +4,7 @@ BIN    := .venv/bin
 READY  := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install replay test lint format lock clean
+.PHONY: help install replay test bench lint format lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ replay: $(READY) ## replay all of events/ on the embedded cloud
 
 test: $(READY) ## the tests, with coverage
 	$(BIN)/pytest --cov --cov-report=term
+
+bench: $(READY) ## measure every promise about speed; fails if one is broken
+	@$(BIN)/python tests/bench
 
 lint: $(READY) ## format, rules, types
 	$(BIN)/ruff format --check

@@ -20,7 +20,8 @@ class FakeClock:
         """The same seconds: this clock never goes back."""
         return self.now
 
-    def sleep(self, seconds: float, /) -> None:
+    def sleep_until(self, moment: float, /) -> None:
         """Turn the clock forward, at once."""
-        self.sleeps.append(seconds)
-        self.now += seconds
+        if moment > self.now:
+            self.sleeps.append(round(moment - self.now, 6))
+            self.now = moment

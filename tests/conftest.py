@@ -15,7 +15,7 @@ import image_steward.cloud.transport  # noqa: F401 - silences the SDKs' loggers 
 from harness.cloud.server import EmulatedCloud
 from harness.cloud.signatures import Credentials
 from harness.cloud.state import State
-from image_steward.clock import SYSTEM_CLOCK, Clock
+from image_steward.clock import Clock, SystemClock
 from image_steward.run import handle
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Function:
 
     cloud: EmulatedCloud
     environ: dict[str, str]
-    clock: Clock = SYSTEM_CLOCK
+    clock: Clock = field(default_factory=SystemClock)
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def __call__(

@@ -8,11 +8,21 @@ import pytest
 
 from clocks import FakeClock
 from image_steward.clock import Deadline, RunTime
-from image_steward.errors import ApiBusy, ApiError, NoClearAnswer, StewardError
+from image_steward.errors import (
+    AccountRefused,
+    ApiBusy,
+    ApiError,
+    NameTaken,
+    NoClearAnswer,
+    StewardError,
+    Stopped,
+    Throttled,
+    TimeRanOut,
+)
 from image_steward.retries import Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 BUSY = ApiBusy("InternalError", "busy")
 
@@ -22,61 +32,75 @@ def retries(clock: FakeClock, seconds: float = 100.0) -> Retries:
     return Retries(Deadline.after(seconds, clock), lambda: 1.0)
 
 
-def failing(*errors: StewardError) -> Iterator[StewardError | None]:
-    """What each try comes to, success at last."""
-    yield from errors
-    yield None
+def attempts(*errors: StewardError) -> Callable[[], str]:
+    """A function that fails with these errors and then succeeds."""
+    results = iter([*errors, None])
 
+    def attempt() -> str:
+        error = next(results)
+        if error:
+            raise error
+        return "done"
 
-def attempt_of(results: Iterator[StewardError | None]) -> str:
-    """One try."""
-    error = next(results)
-    if error:
-        raise error
-    return "done"
+    return attempt
 
 
 def test_recovers() -> None:
     """Trouble that heals is waited out, each wait up to twice as long as the one before."""
     clock = FakeClock()
-    results = failing(BUSY, NoClearAnswer("cut"), BUSY, BUSY)
-    assert retries(clock)(lambda: attempt_of(results)) == "done"
-    assert clock.sleeps == [1.0, 2.0, 4.0, 8.0]
+    assert retries(clock)(attempts(*[BUSY] * 6)) == "done"
+    assert clock.sleeps == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+
+
+def test_stale_connection() -> None:
+    """After a first try without an answer the second follows at once, later ones do not."""
+    clock = FakeClock()
+    retries(clock)(attempts(NoClearAnswer("cut"), NoClearAnswer("cut")))
+    assert clock.sleeps == [1.0]
 
 
 def test_jitter() -> None:
     """The wait is a share of its bound, so that many instances do not come back together."""
     clock = FakeClock()
-    results = failing(BUSY)
-    Retries(Deadline.after(9, clock), lambda: 0.25)(lambda: attempt_of(results))
-    assert clock.sleeps == [0.25]
+    Retries(Deadline.after(9, clock), lambda: 0.25)(attempts(BUSY))
+    assert clock.sleeps == [0.125]
 
 
-def test_gives_up() -> None:
+@pytest.mark.parametrize(("error", "tries"), [(BUSY, 8), (NoClearAnswer("cut"), 8)])
+def test_gives_up(error: StewardError, tries: int) -> None:
     """After the last try its error comes out."""
-    clock = FakeClock()
-    results = failing(*[BUSY] * 5)
-    with pytest.raises(ApiBusy):
-        retries(clock)(lambda: attempt_of(results))
-    assert len(clock.sleeps) == 4
+    attempt = attempts(*[error] * tries)
+    with pytest.raises(StewardError) as caught:
+        retries(FakeClock())(attempt)
+    assert caught.value is error
+    assert attempt() == "done"
 
 
-def test_final_errors_are_final() -> None:
-    """What time cannot heal is not tried again."""
+def test_throttled_as_long_as_there_is_time() -> None:
+    """Calls that come too fast are never given up while there is time."""
+    throttled = Throttled("RequestLimitExceeded", "slow down")
+    assert retries(FakeClock(), seconds=1e6)(attempts(*[throttled] * 1000)) == "done"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ApiError("InvalidParameter", "no"), NameTaken("InvalidImageName.Duplicate", "taken"),
+     TimeRanOut("over"), AccountRefused("UnauthorizedOperation", "no"), Stopped("no")],
+)  # fmt: skip
+def test_final_errors_are_final(error: StewardError) -> None:
+    """What time cannot heal, and time having run out, is not tried again."""
     clock = FakeClock()
-    results = failing(ApiError("InvalidImageName.Duplicate", "taken"))
-    with pytest.raises(ApiError):
-        retries(clock)(lambda: attempt_of(results))
+    with pytest.raises(type(error)):
+        retries(clock)(attempts(error))
     assert clock.sleeps == []
 
 
 def test_no_wait_beyond_the_deadline() -> None:
     """A wait that would outlast the run is not begun."""
     clock = FakeClock()
-    results = failing(BUSY, BUSY)
     with pytest.raises(ApiBusy):
-        retries(clock, seconds=2.5)(lambda: attempt_of(results))
-    assert clock.sleeps == [1.0]
+        retries(clock, seconds=1.5)(attempts(BUSY, BUSY))
+    assert clock.sleeps == [0.5]
 
 
 @pytest.mark.parametrize(

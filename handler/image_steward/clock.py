@@ -6,6 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+DEFAULT_SECONDS = 60.0
+RESERVE_SECONDS = 2.5
+
 
 class Clock(Protocol):
     """What the function needs of time; tests hand in one that they turn themselves."""
@@ -16,19 +19,29 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""
 
-    def sleep(self, seconds: float, /) -> None:
-        """Wait."""
+    def sleep_until(self, moment: float, /) -> None:
+        """Wait for a moment of `monotonic`; not at all if it has passed."""
 
 
-SYSTEM_CLOCK: Clock = time
+class SystemClock:
+    """The machine's own time."""
 
-DEFAULT_SECONDS = 60.0
-RESERVE_SECONDS = 2.5
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        return time.monotonic()
+
+    def sleep_until(self, moment: float, /) -> None:
+        """Wait for a moment of `monotonic`; not at all if it has passed."""
+        time.sleep(max(0.0, moment - time.monotonic()))
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """The moment (`at`, monotonic seconds) by which the run must have ended."""
+    """The moment (`at`, monotonic seconds) by which something must have ended."""
 
     clock: Clock
     at: float
@@ -42,21 +55,26 @@ class Deadline:
         """Seconds left; zero or less when it has passed."""
         return self.at - self.clock.monotonic()
 
+    def earlier(self, seconds: float) -> Deadline:
+        """This deadline, or the one `seconds` from now if that comes before it."""
+        return Deadline(self.clock, min(self.at, self.clock.monotonic() + seconds))
+
 
 @dataclass(frozen=True)
 class RunTime:
     """How long a run may take. What lies behind `end_by` is for the result and the log."""
 
     start_by: Deadline
-    """No change starts after it."""
+    """No call starts after it."""
     end_by: Deadline
     """No reply is awaited after it."""
 
     @classmethod
     def of(cls, limit_ms: object, clock: Clock) -> RunTime:
         """From `time_limit_in_ms` of SCF's context, which a local runner may leave out."""
-        known = isinstance(limit_ms, (int, float)) and limit_ms > 0
-        seconds = limit_ms / 1000 if known else DEFAULT_SECONDS  # type: ignore[operator]  # known
+        seconds = DEFAULT_SECONDS
+        if isinstance(limit_ms, (int, float)) and limit_ms > 0:
+            seconds = limit_ms / 1000
         reserve = min(RESERVE_SECONDS, seconds / 10)
         return cls(
             start_by=Deadline.after(seconds - 2 * reserve, clock),

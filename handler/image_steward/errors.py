@@ -11,9 +11,15 @@
     │   ├── AccessDenied           COS refuses to show the object
     │   └── SourceNotAllowed       outside STEWARD_SOURCES
     ├── ApiError               the cloud answered with an error code, kept as `code`
-    │   └── ApiBusy                ... one that time can heal
+    │   ├── ApiBusy                a code that time can heal
+    │   │   ├── Throttled              calls come too fast
+    │   │   └── ImageBusy              the image is in a state that will pass
+    │   ├── NameTaken              another image holds the name
+    │   └── AccountRefused         a code that all calls of the account would get: stops the run
+    │       └── KeysRefused            ... with the keys as they were read
     ├── NoClearAnswer          no reply, or one that is neither an error nor a success
-    ├── TimeRanOut             the run's time was over before a change could start
+    ├── TimeRanOut             the run's time was over before this could start
+    ├── Stopped                not attempted, since the account was refused
     └── Unfinished             what the function raises, so that SCF delivers the event again
 
 `healable` says whether time can heal it: healable trouble makes the function raise after
@@ -26,6 +32,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from image_steward import codes
+from image_steward.codes import Kind
 
 
 class StewardError(Exception):
@@ -131,15 +138,50 @@ class ApiError(StewardError):
         self.request_id = request_id
 
     @staticmethod
-    def of(code: str, message: str, request_id: str = "") -> ApiError:
-        """The error of the class that its code has."""
-        return (ApiBusy if codes.is_healable(code) else ApiError)(code, message, request_id)
+    def of(code: str, message: str, request_id: str = "") -> StewardError:
+        """The error of the class that `codes` has for a code."""
+        kind = codes.kind_of(code)
+        if kind is Kind.AMBIGUOUS:
+            return NoClearAnswer(f"{code}: {message}")
+        if kind is Kind.UNKNOWN:
+            message += " (a code that is not known here, so nothing was tried again)"
+        return _CLASSES.get(kind, ApiError)(code, message, request_id)
 
 
 class ApiBusy(ApiError):
     """An error code that says: not now."""
 
     healable = True
+
+
+class Throttled(ApiBusy):
+    """Calls come too fast."""
+
+
+class ImageBusy(ApiBusy):
+    """The image is being created, copied or imported."""
+
+
+class NameTaken(ApiError):
+    """Another image of the region holds the name."""
+
+
+class AccountRefused(ApiError):
+    """Every further call of the run would be refused the same way."""
+
+
+class KeysRefused(AccountRefused):
+    """The keys, or the token, are no longer good; those in the environment may be."""
+
+
+_CLASSES: dict[Kind, type[ApiError]] = {
+    Kind.THROTTLE: Throttled,
+    Kind.RETRY: ApiBusy,
+    Kind.WAIT: ImageBusy,
+    Kind.REFRESH: KeysRefused,
+    Kind.CONFLICT: NameTaken,
+    Kind.STOP: AccountRefused,
+}
 
 
 class NoClearAnswer(StewardError):
@@ -150,10 +192,16 @@ class NoClearAnswer(StewardError):
 
 
 class TimeRanOut(StewardError):
-    """The run's time was over before a change could start."""
+    """The run's time was over before this could start."""
 
     code = "TimeRanOut"
     healable = True
+
+
+class Stopped(StewardError):
+    """Not attempted: the account was refused before, and would be again."""
+
+    code = "Stopped"
 
 
 class Unfinished(StewardError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from image_steward.errors import ApiError
+from image_steward.errors import ApiError, StewardError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ def modify_image_attribute(
 
 def tag_resources(
     call: Call, region: str, image_ids: Iterable[str], tags: Mapping[str, str]
-) -> tuple[str, dict[str, ApiError]]:
+) -> tuple[str, dict[str, StewardError]]:
     """Bind at most 10 tags to at most 9 images; the RequestId and what failed, by image id."""
     params = {"Tags": [{"TagKey": key, "TagValue": value} for key, value in tags.items()]}
     return _tag_call(call, "TagResources", region, image_ids, params)
@@ -97,14 +97,14 @@ def tag_resources(
 
 def untag_resources(
     call: Call, region: str, image_ids: Iterable[str], keys: Iterable[str]
-) -> tuple[str, dict[str, ApiError]]:
+) -> tuple[str, dict[str, StewardError]]:
     """Unbind at most 10 tags from at most 9 images; as `tag_resources`."""
     return _tag_call(call, "UnTagResources", region, image_ids, {"TagKeys": list(keys)})
 
 
 def _tag_call(
     call: Call, action: str, region: str, image_ids: Iterable[str], params: dict[str, Any]
-) -> tuple[str, dict[str, ApiError]]:
+) -> tuple[str, dict[str, StewardError]]:
     # The account's own uin may be left empty in a resource's six segments.
     by_resource = {f"qcs::cvm:{region}:uin/:image/{image_id}": image_id for image_id in image_ids}
     reply = call("tag", action, region, {"ResourceList": list(by_resource), **params})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TextIO
 
 from image_steward.settings import LEVELS
@@ -31,6 +32,7 @@ class Log:
     request_id: str = ""
     level: str = "INFO"
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def debug(self, event: str, **fields: object) -> None:
         """What only a developer needs."""
@@ -64,8 +66,9 @@ class Log:
         text = line.decode()
         for secret in filter(None, self.secrets):
             text = text.replace(secret, "[redacted]")
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        with self._lock:
+            self.stream.write(text + "\n")
+            self.stream.flush()
 
 
 def _line(fields: dict[str, Any]) -> bytes:

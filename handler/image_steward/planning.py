@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from image_steward.documents import Change
+    from image_steward.errors import StewardError
     from image_steward.images import Image
 
 
@@ -25,7 +26,7 @@ class Step:
     delete_tags: tuple[str, ...] = ()
     before: Image | None = None
     """The image as it is."""
-    error: ApiError | None = None
+    error: StewardError | None = None
     """Why nothing can be done about it."""
 
     @property

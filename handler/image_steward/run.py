@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, TextIO
 
 from image_steward import regions, results, triggers
-from image_steward.clock import SYSTEM_CLOCK, Clock, RunTime
+from image_steward.clock import Clock, RunTime, SystemClock
 from image_steward.errors import Rejection, Unfinished
 from image_steward.logs import Log
 from image_steward.retries import Retries
@@ -19,6 +19,7 @@ from image_steward.steward import Clouds, Steward
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_CLOCK = SystemClock()
 _RUNS = itertools.count()  # of this instance: the first one is a cold start
 
 
@@ -27,7 +28,7 @@ def handle(  # noqa: PLR0913 - what SCF hands in, and the three things tests rep
     context: object,
     environ: Mapping[str, str],
     *,
-    clock: Clock = SYSTEM_CLOCK,
+    clock: Clock = _CLOCK,
     stream: TextIO | None = None,
     uniform: Callable[[], float] = random.random,
 ) -> dict[str, Any]:
@@ -58,8 +59,8 @@ def handle(  # noqa: PLR0913 - what SCF hands in, and the three things tests rep
         run.trigger = trigger.kind
         time = RunTime.of(known.get("time_limit_in_ms"), clock)
         clouds = Clouds(settings, environ, time, tally)
-        retries = Retries(time.end_by, uniform)
-        steward = Steward(settings, clouds, region, time, retries, log, run)
+        retries = Retries(time.start_by, uniform)
+        steward = Steward(settings, clouds, region, retries, log, run)
         for part in trigger.parts:
             steward.take(part)
     log.info(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -21,9 +21,10 @@ from image_steward.errors import (
 from image_steward.images import describe_images
 from image_steward.planning import Step, plan
 from image_steward.triggers import CosObject, Ignored, Inline, Refused
+from image_steward.workers import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from image_steward.clock import RunTime
     from image_steward.cloud.api import Api
@@ -47,25 +48,25 @@ class Clouds:
     """How many API calls (`calls`) were made, and refused as too fast (`throttles`)."""
 
     @cached_property
-    def _credentials(self) -> Credentials:
+    def _keys(self) -> Callable[[], Credentials]:
         from image_steward.cloud.transport import SESSION, Credentials  # noqa: PLC0415 - see Clouds
 
         SESSION.deadline = self.time.end_by
-        return Credentials.from_environ(self.environ)
+        return partial(Credentials.from_environ, self.environ)
 
     @cached_property
     def api(self) -> Api:
         """CVM and Tag."""
         from image_steward.cloud.api import Api  # noqa: PLC0415 - see Clouds
 
-        return Api(self.settings, self._credentials, self.tally)
+        return Api(self.settings, self._keys, self.time, self.tally)
 
     @cached_property
     def objects(self) -> Objects:
         """COS."""
         from image_steward.cloud.objects import Objects  # noqa: PLC0415 - see Clouds
 
-        return Objects(self.settings, self._credentials)
+        return Objects(self.settings, self._keys())
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,6 @@ class Steward:
     settings: Settings
     clouds: Clouds
     region: str
-    time: RunTime
     retries: Retries
     log: Log
     run: Run
@@ -141,25 +141,31 @@ class Steward:
         by_region: dict[str, list[Change]] = {}
         for change in request.changes:
             by_region.setdefault(change.region, []).append(change)
-        for region, changes in by_region.items():
-            outcomes = self._planned(source, region, changes, api, dry_run=dry_run)
+        for outcomes in side_by_side(
+            [
+                partial(self._carry_out_in, region, changes, source, api, dry_run=dry_run)
+                for region, changes in by_region.items()
+            ]
+        ):
             self.run.outcomes += outcomes
-            for outcome in outcomes:
-                if outcome.status not in {"changed", "unchanged"}:
-                    self._note(outcome)
-            if not dry_run:
-                for outcome in Applier(api, self.retries, self.time.start_by).apply(outcomes):
-                    self._note(outcome)
 
-    def _planned(
-        self, source: str, region: str, changes: list[Change], api: Api, *, dry_run: bool
+    def _carry_out_in(
+        self, region: str, changes: list[Change], source: str, api: Api, *, dry_run: bool
     ) -> list[Outcome]:
         ids = [change.image_id for change in changes]
         try:
-            images = self.retries(lambda: describe_images(api, region, ids))
+            images = describe_images(self.retries.around(api), region, ids)
         except StewardError as error:
-            return [Outcome(source, Step(region, image_id), error=error) for image_id in ids]
-        return [outcome_of(source, step, planned=dry_run) for step in plan(changes, images)]
+            steps = [Step(region, image_id, error=error) for image_id in ids]
+        else:
+            steps = plan(changes, images)
+        outcomes = [outcome_of(source, step, planned=dry_run) for step in steps]
+        for outcome in outcomes:
+            if outcome.status in {"planned", "failed", "pending"}:
+                self._note(outcome)
+        if not dry_run:
+            Applier(api, self.retries, self._note).apply(region, outcomes)
+        return outcomes
 
     def _note(self, outcome: Outcome) -> None:
         """One log line for what became of an image."""

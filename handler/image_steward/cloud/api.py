@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,16 +20,25 @@ from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
-from image_steward import codes
-from image_steward.cloud.transport import SESSION, Credentials
-from image_steward.errors import ApiError, NoClearAnswer
+from image_steward.cloud.transport import SESSION
+from image_steward.errors import (
+    AccountRefused,
+    ApiError,
+    KeysRefused,
+    NoClearAnswer,
+    Stopped,
+    Throttled,
+)
+from image_steward.pacing import Pacers
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tencentcloud.common.http.request import RequestInternal
 
+    from image_steward.clock import RunTime
+    from image_steward.cloud.transport import Credentials
     from image_steward.settings import Settings
 
 VERSIONS = {"cvm": "2017-03-12", "tag": "2018-08-13"}
@@ -36,11 +46,23 @@ VERSIONS = {"cvm": "2017-03-12", "tag": "2018-08-13"}
 
 @dataclass
 class Api:
-    """Calls for one run; `tally` counts them, and those the cloud refused as too fast."""
+    """Calls for one run, each at its pace. Safe for threads.
+
+    `keys` reads the credentials; it is asked again, once, when the cloud refuses those read
+    before. `tally` counts the calls, and those that the cloud refused as too fast.
+    """
 
     settings: Settings
-    credentials: Credentials
+    keys: Callable[[], Credentials]
+    time: RunTime
     tally: Counter[str]
+
+    def __post_init__(self) -> None:
+        self._credentials = self.keys()
+        self._renewals = 1
+        self._refusal: AccountRefused | None = None
+        self._pacers = Pacers(self.time.start_by.clock)
+        self._lock = Lock()
 
     def __call__(
         self, service: str, action: str, region: str, params: Mapping[str, Any]
@@ -50,18 +72,45 @@ class Api:
         Raises:
             ApiError: the reply says `Error`.
             NoClearAnswer: no reply, or one that is neither an error nor has a `RequestId`.
+            TimeRanOut: its turn would have come too late.
+            Stopped: a call before it found that the account is refused.
         """
-        client = _client(service, region, self.settings.api_endpoint_of(service, region))
-        client.credential = self.credentials
-        self.tally["calls"] += 1
+        endpoint = self.settings.api_endpoint_of(service, region)
+        pacer = self._pacers[action, endpoint]
+        self._check()
+        turn = pacer.wait(self.time.start_by)
+        self._check()
+        credentials = self._credentials
+        client = _client(service, region, endpoint)
+        client.credential = credentials
+        with self._lock:
+            self.tally["calls"] += 1
         try:
-            return _response(client.call(action, dict(params)))
-        except (ValueError, KeyError, TypeError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise NoClearAnswer(f"{action}: a reply that cannot be read ({reason[:80]})") from None
-        except ApiError as error:
-            self.tally["throttles"] += codes.is_throttle(error.code)
+            response = _response(client, action, params)
+        except Throttled:
+            pacer.refused(turn)
+            with self._lock:
+                self.tally["throttles"] += 1
             raise
+        except AccountRefused as error:
+            if isinstance(error, KeysRefused) and self._renewed(credentials):
+                return self(service, action, region, params)
+            self._refusal = error
+            raise
+        pacer.admitted()
+        return response
+
+    def _check(self) -> None:
+        if self._refusal:
+            raise Stopped(f"not attempted after {self._refusal.code}: {self._refusal.message}")
+
+    def _renewed(self, refused: Credentials) -> bool:
+        """Whether there are other credentials to try than those that were refused."""
+        with self._lock:
+            if self._credentials is refused and self._renewals:
+                self._renewals -= 1
+                self._credentials = self.keys()
+            return self._credentials is not refused
 
 
 @cache
@@ -95,10 +144,14 @@ class _Transport:
         return reply
 
 
-def _response(content: bytes) -> dict[str, Any]:
-    response = json.loads(content.decode("utf-8"))["Response"]
-    if "Error" in response:
-        error = response["Error"]
+def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        response = json.loads(client.call(action, dict(params)).decode("utf-8"))["Response"]
+        if "Error" not in response:
+            return {**response, "RequestId": str(response["RequestId"])}
+        code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
         request_id = str(response.get("RequestId", ""))
-        raise ApiError.of(str(error["Code"]), str(error["Message"]), request_id)
-    return {**response, "RequestId": str(response["RequestId"])}
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise NoClearAnswer(f"{action}: a reply that cannot be read ({reason[:80]})") from None
+    raise ApiError.of(code, message, request_id)

@@ -91,8 +91,11 @@ class Objects:
 
 
 def _refusal(error: CosServiceError, name: str) -> StewardError:
-    status, code = error.get_status_code(), error.get_error_code()
-    told = f"{name}: {error.get_error_msg()}"
+    status = error.get_status_code()
+    try:
+        code, told = error.get_error_code(), f"{name}: {error.get_error_msg()}"
+    except KeyError:  # the SDK takes any JSON for an error of COS
+        code, told = "Unknown", f"{name}: HTTP status {status}"
     if status == HTTPStatus.NOT_FOUND:
         return ObjectNotFound(f"{name} does not exist ({code})")
     if status == HTTPStatus.FORBIDDEN:

@@ -1,0 +1,30 @@
+"""What we promise about speed, in one place; `make bench` measures all of it in one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A figure and its bound: at least `at_least`, or at most `at_most`."""
+
+    name: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def is_kept_by(self, figure: float) -> bool:
+        """Whether a measured figure keeps it."""
+        return (self.at_least is None or figure >= self.at_least) and (
+            self.at_most is None or figure <= self.at_most
+        )
+
+
+ALONE = Promise("120 changes, 80 ms latency: share of the limit reached", at_least=0.93)
+ALONE_THROTTLES = Promise("120 changes, 80 ms latency: refused as too fast", at_most=0)
+THREE_REGIONS = Promise("three regions at once: share of each one's limit, the least", at_least=0.9)
+NEIGHBOUR = Promise("beside a neighbour with half of the limit: share of the limit", at_least=0.4)
+NEIGHBOUR_LOST = Promise("beside a neighbour: changes lost", at_most=0)
+"""Against the emulated cloud's sliding window of one second: the real limiter is not published."""
+CALLS_PER_THOUSAND = Promise("1,000 images already right: calls", at_most=10)
+"""A loop over the images, asking for each, would need 1,000."""

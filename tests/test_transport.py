@@ -1,0 +1,57 @@
+"""The HTTP below both SDKs: time-outs, proxies, and no word in the log."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+
+import pytest
+import requests
+
+from clocks import FakeClock
+from conftest import Function, cos_event
+from image_steward.clock import Deadline
+from image_steward.cloud import transport
+from image_steward.errors import Unfinished
+
+
+def test_no_read_after_the_deadline() -> None:
+    """When time is over not one more byte is waited for."""
+    clock = FakeClock()
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(b"HTTP/1.1 200 OK\r\n")
+        raw = socket.SocketIO(near, "rb")
+        with io.BufferedReader(transport._Timed(raw, near, Deadline.after(1, clock))) as reply:
+            assert reply.readline() == b"HTTP/1.1 200 OK\r\n"
+            clock.now += 2
+            with pytest.raises(TimeoutError):
+                reply.readline()
+
+
+def test_no_request_after_the_deadline(function: Function) -> None:
+    """When time is over no request is sent, and another delivery is asked for."""
+    with pytest.raises(Unfinished, match="time is over"):
+        function(cos_event("requests/rename.json"), seconds=1e-9)
+    assert function.calls() == []
+
+
+def test_proxies_are_timed_too() -> None:
+    """Connections through a proxy read their replies the same way."""
+    adapter = transport.SESSION.get_adapter("http://")
+    assert isinstance(adapter, requests.adapters.HTTPAdapter)
+    manager = adapter.proxy_manager_for("http://127.0.0.1:9")
+    assert manager.pool_classes_by_scheme["http"].ConnectionCls.response_class is transport._Reply
+
+
+@pytest.mark.parametrize("name", ["tencentcloud_sdk_common", "qcloud_cos.cos_client", "urllib3"])
+def test_sdk_loggers_are_silent(name: str) -> None:
+    """Even with the root logger at DEBUG the SDKs' loggers say nothing at all."""
+    assert logging.getLogger().getEffectiveLevel() == logging.DEBUG  # by pytest's log_level
+    assert not logging.getLogger(name).isEnabledFor(logging.CRITICAL)
+
+
+def test_credentials_do_not_show_themselves() -> None:
+    """The repr of credentials, as a traceback may show it, holds none of them."""
+    assert repr(transport.Credentials("id", "key", "token")) == "Credentials()"
