@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import image_steward
 import index
 
 HANDLER = Path(index.__file__).parent
@@ -68,3 +70,24 @@ def test_pure_modules_import_no_io(module: str) -> None:
     """The functional core knows no clock, no network, no process and no logging."""
     io = {"os", "time", "socket", "http", "logging", "random", "subprocess", "sys"}
     assert not imports(HANDLER / "image_steward" / f"{module}.py") & io
+
+
+def test_nothing_imports_upwards() -> None:
+    """The package's docstring lists the modules, each below those that it imports."""
+    assert image_steward.__doc__
+    listed = re.findall(r"^    ((?:\w+  )*\w+)(?= {2}|$| \()", image_steward.__doc__, re.MULTILINE)
+    order = [name for line in listed for name in line.split()]
+    for path in (HANDLER / "image_steward").rglob("[!_]*.py"):
+        name = "cloud" if path.parent.name == "cloud" else path.stem
+        for needed in needs(path) - {name}:
+            assert order.index(needed) < order.index(name), f"{name} imports {needed}"
+
+
+def needs(path: Path) -> set[str]:
+    """The modules of the package that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("image_steward"):
+            inner = str(node.module).split(".")[1:2]
+            found |= set(inner or [alias.name for alias in node.names])
+    return found
