@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeClock:
     """Stands still unless somebody sleeps, or a test sets `now` (seconds since the epoch)."""
 

@@ -131,7 +131,7 @@ LONG = "x" * 61
             "/DeleteTags",
             '"k" stands in Tags too',
         ),
-        ({**IMAGE, "DeleteTags": ["k", "k"]}, "/DeleteTags", "breaks a rule"),
+        ({**IMAGE, "DeleteTags": ["k", "k"]}, "/DeleteTags", "stands 2 times"),
         ({"Document": "http://b-1/x"}, "/Document", "cos://<bucket-appid>/<key> is needed"),
         ({"Document": "cos://b/x"}, "/Document", "cos://<bucket-appid>/<key> is needed"),
         ({"Document": "cos://b-1/"}, "/Document", "cos://<bucket-appid>/<key> is needed"),
@@ -155,6 +155,19 @@ def test_limits_are_reached() -> None:
     request = read({"Images": images})
     assert isinstance(request, ChangeRequest)
     assert len(request.changes) == 1000
+
+
+def test_search_stops_early() -> None:
+    """A document of hundreds of thousands of mistakes is not searched to its end."""
+    assert len(violations({"Images": [{}] * 300_000})) == schema.MAX_VIOLATIONS + 1
+    assert len(violations({"ImageId": "img-1", "DeleteTags": [{}] * 9000})) > schema.MAX_VIOLATIONS
+
+
+def test_any_other_rule_is_named() -> None:
+    """A rule that has no sentence of its own is still reported by its name."""
+    errors = Draft202012Validator({"enum": ["a"]}).iter_errors("b")
+    (violation,) = schema._explained(errors)
+    assert violation.message.endswith("(enum)")
 
 
 def test_every_breach_is_listed() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clocks import FakeClock
 from conftest import Function, cos_event
 from harness.cloud.wire import Call, Reply
 from image_steward.cloud.objects import Objects
@@ -346,6 +347,14 @@ def test_wrong_token(function: Function) -> None:
     assert len(function.calls("DescribeImages")) == 2  # once more with the keys read anew
 
 
+@pytest.mark.parametrize("name", ["SECRETID", "SECRETKEY", "SESSIONTOKEN"])
+def test_broken_key(function: Function, name: str) -> None:
+    """A key with a line break is refused before HTTP would repeat it in an error."""
+    result = function(RENAME, **{f"TENCENTCLOUD_{name}": "abc\nOF-A-KEY"})  # type: ignore[arg-type]  # all are environment variables
+    assert codes(result) == {"InvalidSetting"}
+    assert "OF-A-KEY" not in json.dumps([result, function.lines])
+
+
 def test_no_token(function: Function) -> None:
     """Without a token in the environment none is sent: keys of a person have none."""
     result = function(RENAME, TENCENTCLOUD_SESSIONTOKEN="")
@@ -450,12 +459,14 @@ def test_error_is_an_error_whatever_its_type(
         body(b'{"Response": {}}'),
         body(b'{"Response": []}'),
         body(b'{"Response": {"Error": {}}}'),
+        body(b'{"Response": {"RequestId": null}}'),
+        body(b"[" * 100_000),
         body('{"Response": {"RequestId": "q", "ImageSet": []}}'.encode("utf-16")),
         body(b"no", status=503),
         body(b"", status=302, headers={"Location": "http://127.0.0.1:1/"}),
     ],
-    ids=["empty", "html", "list", "no RequestId", "Response list", "bare Error", "utf-16", "503",
-         "redirect"],
+    ids=["empty", "html", "list", "no RequestId", "Response list", "bare Error",
+         "null RequestId", "deep", "utf-16", "503", "redirect"],
 )  # fmt: skip
 def test_unclear_reply_is_looked_into(function: Function, change: Callable[[Reply], Reply]) -> None:
     """A reply that is neither an error nor a success is never believed: the image is read."""
@@ -466,6 +477,97 @@ def test_unclear_reply_is_looked_into(function: Function, change: Callable[[Repl
     replace_reply(function.cloud, "DescribeImages", change)
     with pytest.raises(Unfinished, match="NoClearAnswer"):
         function(RENAME)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [b"null", b"5", b"[5]", b"[{}]", b'[{"ImageId": 5}]', b'[{"ImageId": "img-1", "Tags": [{}]}]',
+     b'[{"ImageId": "img-1", "Tags": [null]}]', b'[{"ImageId": "img-1", "ImageName": 5}]'],
+)  # fmt: skip
+def test_images_of_another_shape(function: Function, images: bytes) -> None:
+    """Images that are not what the API documents are no answer, and nothing is written."""
+    reply = b'{"Response": {"RequestId": "q", "ImageSet": ' + images + b"}}"
+    replace_reply(function.cloud, "DescribeImages", body(reply))
+    with pytest.raises(Unfinished, match="another shape"):
+        function(RENAME)
+    assert function.writes == 0
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [{}, 5, {"Resource": "x/img-6pb6lrmy", "Code": 5},
+     {"Resource": "x/IMG", "Code": "C", "Message": "m"}],
+)  # fmt: skip
+def test_failed_resources_of_another_shape(function: Function, failed: object) -> None:
+    """What a tag call did is read back when its reply cannot be understood."""
+    reply = json.dumps({"Response": {"RequestId": "q", "FailedResources": [failed]}}).encode()
+    replace_reply(function.cloud, "TagResources", body(reply))
+    result = function({"ImageId": "img-6pb6lrmy", "Tags": [{"Key": "a", "Value": "b"}]})
+    assert result["Summary"]["Changed"] == 1
+    assert len(function.calls("DescribeImages")) > 1
+
+
+@pytest.mark.parametrize(
+    ("code", "end"),
+    [("InternalError", "InternalError"), ("UnauthorizedOperation", "NoClearAnswer")],
+)
+def test_nobody_can_tell(function: Function, code: str, end: str) -> None:
+    """A write that may have worked is pending, never failed, as long as it cannot be read back."""
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if call.action == "ModifyImageAttribute":
+            return body(b"<html>")(reply)
+        if call.action == "DescribeImages" and call.number > 1:
+            error = {"Error": {"Code": code, "Message": "m"}, "RequestId": "q"}
+            return body(json.dumps({"Response": error}).encode())(reply)
+        return reply
+
+    function.cloud._gateway.on_reply = on_reply
+    with pytest.raises(Unfinished, match=end):
+        function(RENAME)
+    function.cloud._gateway.on_reply = lambda _call, reply: reply
+    assert function(RENAME)["Summary"]["Unchanged"] == 1
+
+
+def test_undo_of_two_changes(function: Function) -> None:
+    """An image changed twice in one event is undone at once, to what it was first."""
+    former = {i: function.image(i) for i in ("img-6pb6lrmy", "img-qlzp4oea")}
+    first = [{"ImageId": "img-6pb6lrmy", "ImageName": "one"},
+             {"ImageId": "img-qlzp4oea", "ImageName": "kept"}]  # fmt: skip
+    second = [{"ImageId": "img-6pb6lrmy", "ImageName": "two"},
+              {"ImageId": "img-qlzp4oea", "ImageName": "api-build-0077"}]  # fmt: skip
+    events = [
+        function.uploaded({"Images": images}, f"requests/{i}.json")
+        for i, images in enumerate((first, second))
+    ]
+    result = function({"Records": [r for event in events for r in event["Records"]]})
+    assert [entry["ImageId"] for entry in result["Undo"]["Images"]] == ["img-6pb6lrmy"]
+    function(result["Undo"])
+    assert {i: function.image(i) for i in former} == former
+
+
+def test_undo_in_reverse(function: Function) -> None:
+    """A name handed from one image to the next is handed back in the other order."""
+    former = {i: function.image(i) for i in ("img-6pb6lrmy", "img-qlzp4oea")}
+    function.uploaded({"ImageId": "img-6pb6lrmy", "ImageName": "free"}, "requests/1.json")
+    function.uploaded({"ImageId": "img-qlzp4oea", "ImageName": "web-build-0142"}, "requests/2.json")
+    records = [r for i in (1, 2) for r in cos_event(f"requests/{i}.json")["Records"]]
+    result = function({"Records": records})
+    assert result["Summary"]["Changed"] == 2
+    assert [e["ImageId"] for e in result["Undo"]["Images"]] == ["img-qlzp4oea", "img-6pb6lrmy"]
+    for entry in result["Undo"]["Images"]:
+        function(entry)
+    assert {i: function.image(i) for i in former} == former
+
+
+def test_waits_count(function: Function) -> None:
+    """DurationMs holds the waits between tries too."""
+    function.clock = clock = FakeClock()
+    error = b'{"Response": {"Error": {"Code": "RequestLimitExceeded", "Message": "m"}}}'
+    replace_reply(function.cloud, "ModifyImageAttribute", body(error), first=3)
+    function(RENAME)
+    assert function.lines[0]["Attempts"] == 4
+    assert function.lines[0]["DurationMs"] == pytest.approx(sum(clock.sleeps) * 1000, abs=60)
 
 
 def test_throttled_once(function: Function) -> None:
@@ -526,6 +628,22 @@ def test_cos_refuses(function: Function, change: Callable[[Reply], Reply], code:
     assert codes(function(event)) == {code}
 
 
+def test_cos_error_in_json(function: Function) -> None:
+    """The COS SDK takes any JSON for an error of COS, and stumbles when it is none."""
+    event = function.uploaded(RENAME)
+    replace_reply(function.cloud, "GetObject", body(b'{"x": 1}', status=400))
+    assert codes(function(event)) == {"HTTP400"}
+
+
+@pytest.mark.parametrize("status", [204, 206, 304])
+def test_half_an_object(function: Function, status: int) -> None:
+    """A part of an object, or none, is not taken for the document."""
+    event = function.uploaded(RENAME)
+    replace_reply(function.cloud, "GetObject", body(b"", status=status))
+    with pytest.raises(Unfinished, match=f"HTTP status {status}"):
+        function(event)
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_cos_is_busy(function: Function, status: int) -> None:
     """COS being busy is waited out."""
@@ -540,7 +658,7 @@ def test_cos_redirects(function: Function) -> None:
     event = function.uploaded(RENAME)
     redirect = body(b"{}", status=302, headers={"Location": f"{function.cloud.url}/x"})
     replace_reply(function.cloud, "GetObject", redirect)
-    with pytest.raises(Unfinished, match="a redirect"):
+    with pytest.raises(Unfinished, match="HTTP status 302"):
         function(event)
 
 

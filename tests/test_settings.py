@@ -45,6 +45,8 @@ def test_all_set() -> None:
         ("STEWARD_DRY_RUN", "yes"),
         ("STEWARD_SOURCES", "no-appid/x"),
         ("STEWARD_SOURCES", "a-1/x,B-2"),
+        ("STEWARD_SOURCES", ","),
+        ("STEWARD_SOURCES", "a" * 62 + "-1"),
         ("STEWARD_MAX_DOCUMENT_BYTES", "0"),
         ("STEWARD_MAX_DOCUMENT_BYTES", "-1"),
         ("STEWARD_MAX_DOCUMENT_BYTES", "1e6"),
@@ -54,7 +56,6 @@ def test_all_set() -> None:
         ("STEWARD_API_ENDPOINT", "ftp://x"),
         ("STEWARD_API_ENDPOINT", "https://{product}.tencentcloudapi.com"),
         ("STEWARD_API_ENDPOINT", "https://x.example/path"),
-        ("STEWARD_API_ENDPOINT", "https://me@x.example"),
         ("STEWARD_API_ENDPOINT", "http://x:99999"),
         ("STEWARD_API_ENDPOINT", "http://:80"),
         ("STEWARD_COS_ENDPOINT", "http://{region}:80"),
@@ -67,6 +68,13 @@ def test_wrong_value_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as caught:
         Settings.from_environ({name: value})
     assert caught.value.message.startswith(f"{name} is {value!r}: ")
+
+
+def test_login_is_not_shown() -> None:
+    """A user name and password in an endpoint are wrong, and not repeated."""
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.from_environ({"STEWARD_COS_ENDPOINT": "https://me:hunter2@proxy:8080"})
+    assert "hunter2" not in caught.value.message
 
 
 def test_every_wrong_value_is_named() -> None:

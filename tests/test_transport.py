@@ -37,6 +37,14 @@ def test_no_request_after_the_deadline(function: Function) -> None:
     assert function.calls() == []
 
 
+def test_nothing_is_sent_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking a host up may take longer than any time-out; then nothing is sent to it."""
+    clock = FakeClock()
+    monkeypatch.setattr(transport.SESSION, "deadline", Deadline.after(-1, clock), raising=False)
+    with pytest.raises(TimeoutError):
+        transport._HTTP("127.0.0.1").send(b"x")
+
+
 def test_proxies_are_timed_too() -> None:
     """Connections through a proxy read their replies the same way."""
     adapter = transport.SESSION.get_adapter("http://")

@@ -77,6 +77,8 @@ def test_bucket(name: str, appid: object) -> None:
         ({"region": None}, "https://b-1.cosbj.myqcloud.com/x", "ap-beijing"),
         ({"region": "??"}, "http://b-1.cos.evil_x.example/x", OWN),
         ({"region": 5}, 7, OWN),
+        ({"region": 5}, "http://[broken", OWN),
+        ({"region": 5}, "http://" + "cos" * 100_000, OWN),
     ],
 )
 def test_region(bucket: dict[str, Any], url: object, region: str) -> None:
@@ -126,6 +128,7 @@ def test_created(event_name: str) -> None:
         record(name="UPPER"),
         record(name="a.evil.example/"),
         record(appid=None),
+        record("a\ud800"),
     ],
 )
 def test_broken_record_is_refused_alone(broken: object) -> None:
@@ -135,6 +138,11 @@ def test_broken_record_is_refused_alone(broken: object) -> None:
     assert isinstance(bad, Refused)
     assert bad.source == "Records/1"
     assert isinstance(bad.error, InvalidEvent)
+
+
+def test_removal_needs_no_more() -> None:
+    """A removal is ignored whatever else its record holds."""
+    assert isinstance(only({"event": {"eventName": "cos:ObjectRemove:Delete"}}), Ignored)
 
 
 def test_no_region_at_all() -> None:
@@ -184,7 +192,7 @@ def test_direct() -> None:
     """Any other object is a document itself."""
     trigger = triggers.read({"ImageId": "img-1", "Type": "x"}, region=OWN)
     assert trigger.kind == "direct"
-    assert trigger.parts == (Inline("direct", b'{"ImageId": "img-1", "Type": "x"}'),)
+    assert trigger.parts == (Inline("direct", b'{"ImageId":"img-1","Type":"x"}'),)
 
 
 JSON = st.recursive(

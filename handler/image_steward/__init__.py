@@ -2,8 +2,9 @@
 
 Data flows one way; each module imports only from the lines above it:
 
-    codes  errors  clock  regions  settings  strict_json  workers    what everything stands on
+    codes  errors  clock  regions  strict_json  workers    what everything stands on
     logs                             one JSON line for each event of note
+    settings                         environment variables
     schema (schemas/*.json)          JSON Schema, its errors as sentences
     triggers                         event    -> where the documents are
     documents                        bytes    -> typed change requests

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count, islice
 from threading import Lock
@@ -48,9 +47,11 @@ class Outcome:
     planned: bool = False
     attempts: int = 0
     """Tries of the calls it took, all of them together."""
+    started: float | None = None
+    """Monotonic seconds, when its first try began."""
     seconds: float = 0.0
-    """From the start of the first try to the end of the last one, waits included."""
-    writes: int = 0
+    """From then to the end of the last try, waits included."""
+    open_writes: int = 0
     """Calls that are still to be settled."""
 
     @property
@@ -102,6 +103,8 @@ class Write:
     tries: int = 0
     is_unclear: bool = False
     """Whether a try may have worked although nothing said so."""
+    refusals: dict[str, StewardError] = field(default_factory=dict)
+    """What the last try said of single images, by id."""
 
     def __post_init__(self) -> None:
         self.outcomes = list(self.left.values())
@@ -112,8 +115,6 @@ class Write:
         Raises:
             StewardError: what is in `left` then is not done, or not known to be.
         """
-        for outcome in self.left.values():
-            outcome.attempts += 1
         if self.is_unclear:
             self.look(call)
         if self.left:
@@ -128,30 +129,30 @@ class Write:
                 self._done(image_id)
 
     def give_up(self, error: StewardError) -> None:
-        """What is left has failed."""
-        for outcome in self.left.values():
-            outcome.error = outcome.error or error
+        """What is left has failed, each for its own reason if there is one."""
+        for image_id, outcome in self.left.items():
+            outcome.error = outcome.error or self.refusals.get(image_id, error)
 
     def _send(self, call: Call) -> None:
         ids = list(self.left)
-        failed: dict[str, StewardError] = {}
+        self.refusals = {}
         if self.attributes:
             request_id = modify_image_attribute(call, self.region, ids[0], self.attributes)
         elif None in self.tags.values():
-            request_id, failed = untag_resources(call, self.region, ids, self.tags)
+            request_id, self.refusals = untag_resources(call, self.region, ids, self.tags)
         else:
             tags = {key: value for key, value in self.tags.items() if value is not None}
-            request_id, failed = tag_resources(call, self.region, ids, tags)
+            request_id, self.refusals = tag_resources(call, self.region, ids, tags)
         for image_id in ids:
             self.left[image_id].request_ids.append(request_id)
-            error = failed.get(image_id)
+            error = self.refusals.get(image_id)
             if error is None:
                 self._done(image_id)
             elif not error.healable:
                 outcome = self.left.pop(image_id)
                 outcome.error = outcome.error or error
         for image_id in self.left:
-            raise failed[image_id]
+            raise self.refusals[image_id]
 
     def _done(self, image_id: str) -> None:
         outcome = self.left.pop(image_id)
@@ -197,7 +198,7 @@ class Applier:
         now = self._clock.monotonic()
         for write in writes_of(region, outcomes):
             for outcome in write.outcomes:
-                outcome.writes += 1
+                outcome.open_writes += 1
             self._push(now, write)
         side_by_side([self._work] * max(1, min(WORKERS, len(self._queue))))
 
@@ -205,10 +206,8 @@ class Applier:
         while turn := self._pop():
             moment, write = turn
             self._clock.sleep_until(moment)
-            start = self._clock.monotonic()
+            self._open(write)
             again = self._try(write)
-            for outcome in write.outcomes:
-                outcome.seconds += self._clock.monotonic() - start
             if again is None:
                 self._close(write)
             else:
@@ -223,19 +222,35 @@ class Applier:
             write.is_unclear |= isinstance(error, NoClearAnswer)
             again = self._retries.next_try(error, write.tries)
             if again is None:
-                if write.is_unclear:
-                    # A name that is taken may be taken by the image itself, since our own try.
-                    with suppress(StewardError):
-                        write.look(self._call)
-                write.give_up(error)
+                write.give_up(self._last_look(write, error) if write.is_unclear else error)
             return again
         return None
+
+    def _last_look(self, write: Write, error: StewardError) -> StewardError:
+        """Look once more; a name that is taken may be taken by the image, since our own try.
+
+        The error for what is not done: `error`, if looking showed so. Otherwise nobody knows, and
+        the next delivery will.
+        """
+        try:
+            write.look(self._call)
+        except StewardError as failure:
+            reason = f"{error.code}: {error.message}; reading back: {failure.code}"
+            return failure if failure.healable else NoClearAnswer(reason)
+        return error
+
+    def _open(self, write: Write) -> None:
+        with self._lock:
+            for outcome in write.left.values():
+                outcome.attempts += 1
+                outcome.started = outcome.started or self._clock.monotonic()
 
     def _close(self, write: Write) -> None:
         with self._lock:
             for outcome in write.outcomes:
-                outcome.writes -= 1
-                if not outcome.writes:
+                outcome.open_writes -= 1
+                if not outcome.open_writes:
+                    outcome.seconds = self._clock.monotonic() - (outcome.started or 0.0)
                     self._note(outcome)
 
     def _push(self, moment: float, write: Write) -> None:

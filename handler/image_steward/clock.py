@@ -8,6 +8,7 @@ from typing import Protocol
 
 DEFAULT_SECONDS = 60.0
 RESERVE_SECONDS = 2.5
+MAX_LIMIT_MS = 86_400_000  # a day, the longest SCF ever gives
 
 
 class Clock(Protocol):
@@ -21,6 +22,9 @@ class Clock(Protocol):
 
     def sleep_until(self, moment: float, /) -> None:
         """Wait for a moment of `monotonic`; not at all if it has passed."""
+
+    def __hash__(self) -> int:
+        """Paces are kept by clock."""
 
 
 class SystemClock:
@@ -73,7 +77,7 @@ class RunTime:
     def of(cls, limit_ms: object, clock: Clock) -> RunTime:
         """From `time_limit_in_ms` of SCF's context, which a local runner may leave out."""
         seconds = DEFAULT_SECONDS
-        if isinstance(limit_ms, (int, float)) and limit_ms > 0:
+        if isinstance(limit_ms, (int, float)) and 0 < limit_ms < MAX_LIMIT_MS:
             seconds = limit_ms / 1000
         reserve = min(RESERVE_SECONDS, seconds / 10)
         return cls(

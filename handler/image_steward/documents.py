@@ -56,7 +56,8 @@ def read(data: bytes, *, region: str) -> ChangeRequest | Pointer:
     """
     document = strict_json.loads(data)
     if not isinstance(document, dict):
-        raise InvalidDocument(f"the document is {schema.kind_of(document)}; an object is needed")
+        kind = strict_json.kind_of(document)
+        raise InvalidDocument(f"the document is {kind}; an object is needed")
     if "Document" in document:
         schema.validate("pointer", document)
         bucket, _, key = document["Document"].removeprefix("cos://").partition("/")
@@ -123,10 +124,14 @@ def _rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> Iterato
                 f"{path}/ImageId",
                 f"{change.image_id} in {change.region} stands at /Images/{before} already",
             )
-        keys = Counter(tag["Key"] for tag in image.get("Tags", ()))
-        for key, count in keys.items():
-            if count > 1:
-                yield Violation(f"{path}/Tags", f"key {schema.short(key)} stands {count} times")
-        for key in change.delete_tags:
-            if key in keys:
-                yield Violation(f"{path}/DeleteTags", f"{schema.short(key)} stands in Tags too")
+        keys = {
+            "Tags": Counter(tag["Key"] for tag in image.get("Tags", ())),
+            "DeleteTags": Counter(change.delete_tags),
+        }
+        for name, counts in keys.items():
+            for key, count in counts.items():
+                if count > 1:
+                    message = f"key {schema.short(key)} stands {count} times"
+                    yield Violation(f"{path}/{name}", message)
+        for key in keys["Tags"].keys() & keys["DeleteTags"]:
+            yield Violation(f"{path}/DeleteTags", f"{schema.short(key)} stands in Tags too")

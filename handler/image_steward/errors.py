@@ -34,6 +34,9 @@ from typing import ClassVar
 from image_steward import codes
 from image_steward.codes import Kind
 
+MAX_MESSAGE = 1000
+"""Characters of a message that came from outside."""
+
 
 class StewardError(Exception):
     """The root of the tree."""
@@ -133,7 +136,7 @@ class ApiError(StewardError):
     """The cloud answered with an error code, which is kept as `code`."""
 
     def __init__(self, code: str, message: str, request_id: str = "") -> None:
-        super().__init__(message)
+        super().__init__(message[:MAX_MESSAGE])
         self.code = code
         self.request_id = request_id
 

@@ -5,13 +5,16 @@ API: cvm 2017-03-12 (document/api/213/15713, 213/15715), tag 2018-08-13 (documen
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from image_steward.errors import ApiError, StewardError
+from image_steward.errors import ApiError, NoClearAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from image_steward.errors import StewardError
 
 PAGE = 100
 """DescribeImages answers at most so many images."""
@@ -42,14 +45,14 @@ class Image:
     def from_api(cls, image: Mapping[str, Any]) -> Image:
         """From an entry of DescribeImages' ImageSet; what is absent there is empty here."""
         return cls(
-            image_id=image["ImageId"],
+            image_id=_text(image["ImageId"]),
             attributes={
-                "ImageName": image.get("ImageName") or "",
-                "ImageDescription": image.get("ImageDescription") or "",
-                "ImageFamily": image.get("ImageFamily") or "",
+                "ImageName": _text(image.get("ImageName")),
+                "ImageDescription": _text(image.get("ImageDescription")),
+                "ImageFamily": _text(image.get("ImageFamily")),
                 "ImageDeprecated": bool(image.get("ImageDeprecated")),
             },
-            tags={tag["Key"]: tag["Value"] for tag in image.get("Tags") or ()},
+            tags={_text(tag["Key"]): _text(tag["Value"]) for tag in image.get("Tags") or ()},
         )
 
 
@@ -75,7 +78,9 @@ def describe_images(
             else:
                 pages += [ids[: len(ids) // 2], ids[len(ids) // 2 :]]
         else:
-            found.update({entry["ImageId"]: Image.from_api(entry) for entry in reply["ImageSet"]})
+            with _reading("DescribeImages"):
+                images = map(Image.from_api, reply["ImageSet"])
+                found.update({image.image_id: image for image in images})
     return found
 
 
@@ -109,11 +114,30 @@ def _tag_call(
     by_resource = {f"qcs::cvm:{region}:uin/:image/{image_id}": image_id for image_id in image_ids}
     reply = call("tag", action, region, {"ResourceList": list(by_resource), **params})
     request_id = str(reply["RequestId"])
-    failed = {
-        # The reply may fill in the uin, so the image is known by the last segment.
-        entry["Resource"].rpartition("/")[2]: ApiError.of(
-            entry["Code"], entry["Message"], request_id
-        )
-        for entry in reply.get("FailedResources") or ()
-    }
+    with _reading(action):
+        failed = {
+            # The reply may fill in the uin, so the image is known by the last segment.
+            entry["Resource"].rpartition("/")[2]: ApiError.of(
+                _text(entry["Code"]), _text(entry["Message"]), request_id
+            )
+            for entry in reply.get("FailedResources") or ()
+        }
+        if failed.keys() - set(by_resource.values()):
+            raise ValueError("FailedResources names what was not asked for")
     return request_id, failed
+
+
+def _text(value: object) -> str:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a string belongs")
+    return value or ""
+
+
+@contextmanager
+def _reading(action: str) -> Iterator[None]:
+    """A reply that is not of its documented shape tells nothing."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise NoClearAnswer(f"{action}: a reply of another shape ({reason[:80]})") from None

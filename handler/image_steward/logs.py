@@ -8,15 +8,16 @@ from datetime import datetime, timezone
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TextIO
 
-from image_steward.settings import LEVELS
-
 if TYPE_CHECKING:
     from image_steward.clock import Clock
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 MAX_LINE_BYTES = 8000
 """SCF cuts a line at 8 KB (document/product/583/11637); a cut line is no JSON any more."""
 
 _KEEP_BYTES = 200
+_SECRET_LENGTH = 8  # anything shorter would blank out half of the log
 
 
 @dataclass
@@ -60,15 +61,19 @@ class Log:
             "Event": event,
             "RequestId": self.request_id,
         }
-        line = _line({**head, **fields})
-        if len(line) > MAX_LINE_BYTES:
-            line = _line({**head, **_cut(fields)})
-        text = line.decode()
-        for secret in filter(None, self.secrets):
-            text = text.replace(secret, "[redacted]")
+        text = self._redacted(_line({**head, **fields}))
+        if len(text.encode()) > MAX_LINE_BYTES:
+            text = self._redacted(_line({**head, **_cut(fields)}))
         with self._lock:
             self.stream.write(text + "\n")
             self.stream.flush()
+
+    def _redacted(self, line: bytes) -> str:
+        text = line.decode()
+        for secret in self.secrets:
+            if len(secret) >= _SECRET_LENGTH:
+                text = text.replace(json.dumps(secret)[1:-1], "[redacted]")
+        return text
 
 
 def _line(fields: dict[str, Any]) -> bytes:

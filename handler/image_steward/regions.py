@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_FORM = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+)+")
+_FORM = re.compile(r"(?=.{1,63}\Z)[a-z]{2,}(?:-[a-z0-9]+)+")
 
 # document/product/248/50863; gz, sh, bj and cd have been seen in COS events.
 # The last five rows are aliases known from other Tencent tools only.

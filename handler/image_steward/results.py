@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from image_steward.applying import Outcome
     from image_steward.errors import StewardError
+    from image_steward.images import Image
 
 MAX_BYTES = 1 << 20
 """A result stays below this; SCF itself would take 6 MB."""
+
+MAX_IMAGES = 1000
+"""Of a change request, and so of an undo."""
 
 STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
 
@@ -76,7 +80,7 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
     """
     room = _Room(_ROOM)
     errors = room.take(entry for source, error in run.errors for entry in _errors(source, error))
-    undo = room.take(filter(None, map(_undo, run.outcomes)))
+    undo = room.take(_undo(run.outcomes), MAX_IMAGES)
     images = room.take(map(_image, (o for o in run.outcomes if o.status != "unchanged")))
     result = {
         "RequestId": request_id,
@@ -96,12 +100,14 @@ class _Room:
     left: int
     is_full: bool = False
 
-    def take(self, entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The entries that fit; after the first one that does not, none."""
+    def take(
+        self, entries: Iterable[dict[str, Any]], most: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The entries that fit, at most so many; after the first one that does not, none."""
         taken: list[dict[str, Any]] = []
         for entry in entries:
             size = len(json.dumps(entry)) + 2
-            if size > self.left:
+            if size > self.left or len(taken) == most:
                 self.is_full = True
                 break
             self.left -= size
@@ -131,15 +137,42 @@ def _image(outcome: Outcome) -> dict[str, Any]:
     return entry
 
 
-def _undo(outcome: Outcome) -> dict[str, Any] | None:
-    """The change request entry that puts back what was changed."""
-    if outcome.planned or not (outcome.attributes or outcome.tags):
-        return None
-    before = outcome.before
-    bound = {tag["Key"] for tag in before.get("Tags", ())}
-    entry = {"Region": outcome.step.region, "ImageId": outcome.step.image_id, **before}
-    if not before.get("Tags"):
-        entry.pop("Tags", None)
-    if new := [key for key in outcome.tags if key not in bound]:
-        entry["DeleteTags"] = new
-    return entry
+def _undo(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
+    """The change request entries that put back what was changed, one for each image.
+
+    Where an image was changed twice its first `Before` counts. The last change is undone first: a
+    name that was freed for another image is free again by then.
+    """
+    by_image: dict[tuple[str, str], _Former] = {}
+    for outcome in outcomes:
+        if outcome.step.before and not outcome.planned:
+            key = (outcome.step.region, outcome.step.image_id)
+            former = by_image.pop(key, None) or _Former(outcome.step.before)
+            former.attributes.update(outcome.attributes)
+            former.tags.update(outcome.tags)
+            by_image[key] = former
+    for (region, image_id), former in reversed(by_image.items()):
+        if members := former.members():
+            yield {"Region": region, "ImageId": image_id, **members}
+
+
+@dataclass
+class _Former:
+    """An image as it was first, and what was done to it since."""
+
+    image: Image
+    attributes: dict[str, str | bool] = field(default_factory=dict)
+    tags: dict[str, str | None] = field(default_factory=dict)
+
+    def members(self) -> dict[str, Any]:
+        """The members of a change request entry that undo it; none if nothing differs."""
+        was = self.image
+        entry: dict[str, Any] = {
+            name: was.attributes[name]
+            for name, value in self.attributes.items()
+            if was.attributes[name] != value
+        }
+        changed = [key for key, value in self.tags.items() if was.tags.get(key) != value]
+        bound = [{"Key": key, "Value": was.tags[key]} for key in changed if key in was.tags]
+        new = [key for key in changed if key not in was.tags]
+        return entry | ({"Tags": bound} if bound else {}) | ({"DeleteTags": new} if new else {})

@@ -19,6 +19,7 @@ from image_steward.steward import Clouds, Steward
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+MAX_REQUEST_ID = 64
 _CLOCK = SystemClock()
 _RUNS = itertools.count()  # of this instance: the first one is a cold start
 
@@ -42,8 +43,9 @@ def handle(  # noqa: PLR0913 - what SCF hands in, and the three things tests rep
     """
     start = clock.monotonic()
     known: dict[str, Any] = context if isinstance(context, dict) else {}
-    request_id = str(known.get("request_id", ""))
+    request_id = str(known.get("request_id", ""))[:MAX_REQUEST_ID]
     secrets = (environ.get(f"TENCENTCLOUD_{name}", "") for name in ("SECRETKEY", "SESSIONTOKEN"))
+    time = RunTime.of(known.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, request_id, secrets=tuple(secrets))
     run = results.Run()
     tally: Counter[str] = Counter()
@@ -57,7 +59,6 @@ def handle(  # noqa: PLR0913 - what SCF hands in, and the three things tests rep
         log.error("event.refused", **error.log_fields)
     else:
         run.trigger = trigger.kind
-        time = RunTime.of(known.get("time_limit_in_ms"), clock)
         clouds = Clouds(settings, environ, time, tally)
         retries = Retries(time.start_by, uniform)
         steward = Steward(settings, clouds, region, retries, log, run)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from image_steward.errors import InvalidDocument, Violation
+from image_steward.strict_json import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +28,7 @@ def validate(kind: str, document: dict[str, Any]) -> None:
     Raises:
         InvalidDocument: every breach, in the order of the document.
     """
-    found = dict.fromkeys(_explained(validator(kind).iter_errors(document)))
+    found = _distinct(_explained(validator(kind).iter_errors(document)))
     violations = list(islice(found, MAX_VIOLATIONS + 1))
     if len(violations) > MAX_VIOLATIONS:
         violations[-1] = Violation("", f"more than {MAX_VIOLATIONS}; the rest is left out")
@@ -59,11 +60,13 @@ def short(text: str) -> str:
     return json.dumps(text if len(text) <= _WIDTH else text[:_WIDTH] + "…", ensure_ascii=False)
 
 
-def kind_of(value: object) -> str:
-    """The kind of a JSON value, as messages name it."""
-    kinds = {type(None): "null", bool: "a boolean", int: "a number", float: "a number",
-             str: "a string", list: "an array", dict: "an object"}  # fmt: skip
-    return kinds[type(value)]
+def _distinct(violations: Iterable[Violation]) -> Iterator[Violation]:
+    """Each once, as they come: whoever stops reading stops the search for more."""
+    seen = set()
+    for violation in violations:
+        if violation not in seen:
+            seen.add(violation)
+            yield violation
 
 
 def _explained(errors: Iterable[ValidationError]) -> Iterator[Violation]:

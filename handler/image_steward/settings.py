@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from image_steward.errors import InvalidSetting
+from image_steward.logs import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
+BUCKET = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
 """A bucket's full name, `<bucket>-<appid>`: it becomes part of a host name."""
 
 _PUBLIC = "https://{service}.{region}.tencentcloudapi.com"
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+/?")
+_LOGIN = re.compile(r"//[^/]*@")
 _TRUTH = {"0": False, "1": True}
 
 
@@ -47,7 +48,8 @@ class Settings:
                 try:
                     found[field] = parse(text)
                 except ValueError as error:
-                    wrong.append(f"{name} is {text[:80]!r}: {error}")
+                    shown = _LOGIN.sub("//…@", text)[:80]
+                    wrong.append(f"{name} is {shown!r}: {error}")
         if wrong:
             raise InvalidSetting(*wrong)
         return cls(**found)  # type: ignore[arg-type]  # the parsers' types are the fields' types
@@ -93,6 +95,8 @@ def _sources(text: str) -> tuple[tuple[str, str], ...]:
                 "bucket-appid/prefix, such as manifests-1250000000/requests/"
             )
         pairs.append((bucket, prefix.rstrip("/")))
+    if not pairs:  # it says that there is a limit, so it must not mean that there is none
+        raise ValueError("it names no source; leave it empty to allow any")
     return tuple(pairs)
 
 

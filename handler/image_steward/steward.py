@@ -93,9 +93,7 @@ class Steward:
                 case Inline():
                     request = documents.read(self._checked(part.data), region=self.region)
                 case _:
-                    # Whether events carry keys raw or encoded is documented nowhere: raw first.
-                    decoded = replace(part, key=unquote(part.key))
-                    request = documents.read(self._fetch(part, decoded), region=self.region)
+                    request = documents.read(self._fetch(*_candidates(part)), region=self.region)
             if isinstance(request, Pointer):
                 target = CosObject(request.bucket, request.key, request.region)
                 source = target.source
@@ -127,7 +125,7 @@ class Steward:
             raise SourceNotAllowed(
                 f"{candidates[0].source} is outside STEWARD_SOURCES, or has a . or .. segment"
             )
-        first, *others = dict.fromkeys(allowed)
+        first, *others = allowed
         try:
             return self.retries(lambda: self.clouds.objects.read(first))
         except ObjectNotFound:
@@ -161,7 +159,7 @@ class Steward:
             steps = plan(changes, images)
         outcomes = [outcome_of(source, step, planned=dry_run) for step in steps]
         for outcome in outcomes:
-            if outcome.status in {"planned", "failed", "pending"}:
+            if outcome.status != "changed":
                 self._note(outcome)
         if not dry_run:
             Applier(api, self.retries, self._note).apply(region, outcomes)
@@ -170,10 +168,8 @@ class Steward:
     def _note(self, outcome: Outcome) -> None:
         """One log line for what became of an image."""
         error = outcome.error
-        write = (
-            self.log.info if not error else self.log.warning if error.healable else self.log.error
-        )
-        write(
+        level = {"unchanged": "debug", "pending": "warning", "failed": "error"}
+        getattr(self.log, level.get(outcome.status, "info"))(
             f"image.{outcome.status}",
             Source=outcome.source,
             Region=outcome.step.region,
@@ -185,3 +181,10 @@ class Steward:
             DurationMs=round(outcome.seconds * 1000),
             **({"Code": error.code, "Message": error.message} if error else {}),
         )
+
+
+def _candidates(part: CosObject) -> list[CosObject]:
+    """What an event's key may mean: documented nowhere, so as it stands first, then decoded."""
+    decoded = unquote(part.key)
+    is_other = decoded not in {part.key, ""} and not decoded.endswith("/")
+    return [part, *([replace(part, key=decoded)] if is_other else [])]

@@ -12,6 +12,9 @@ from image_steward.errors import InvalidJSON
 MAX_DEPTH = 64
 """Levels of lists and objects that a document may have."""
 
+MAX_DIGITS = 400
+"""Of a whole number; the time that thousands of them take is quadratic."""
+
 
 def loads(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """The value that `data` (UTF-8, a byte order mark is accepted) holds.
@@ -49,14 +52,16 @@ def _decode(data: bytes) -> str:
 def _parse(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_int,
         )
     except json.JSONDecodeError as error:
         raise InvalidJSON(
             f"line {error.lineno}, column {error.colno}: {error.msg[0].lower()}{error.msg[1:]}"
         ) from None
-    except ValueError:  # int() refuses thousands of digits: they would cost quadratic time
-        raise InvalidJSON("a number has too many digits") from None
     except RecursionError:
         raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels") from None
 
@@ -73,6 +78,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> NoReturn:
     raise InvalidJSON(f"{name} is no JSON number")
+
+
+def _int(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise InvalidJSON("a number has too many digits")
+    return int(digits)
 
 
 def _float(digits: str) -> float:
@@ -97,14 +108,22 @@ def _check(value: Any) -> None:  # noqa: ANN401 - any JSON value
                 below += item.values()
             elif isinstance(item, list):
                 below += item
-            elif isinstance(item, str) and not _is_text(item):
+            elif isinstance(item, str) and not is_text(item):
                 raise InvalidJSON(f"half a surrogate pair in {json.dumps(item[:60])}")
         level = below
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
+    """Whether a string holds no half of a surrogate pair, so that UTF-8 can hold it."""
     try:
         value.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def kind_of(value: object) -> str:
+    """A value's kind, as messages name it; its content may be anything and is not for them."""
+    kinds = {type(None): "null", bool: "a boolean", int: "a number", float: "a number",
+             str: "a string", list: "an array", dict: "an object"}  # fmt: skip
+    return kinds.get(type(value), type(value).__name__)

@@ -6,13 +6,16 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from image_steward import regions
 from image_steward.errors import InvalidEvent, Rejection
 from image_steward.settings import BUCKET
+from image_steward.strict_json import is_text, kind_of
 
+_HOST_LENGTH = 253
 _CREATED = "cos:ObjectCreated:"
-_URL_REGION = re.compile(r"https?://[^/]*?\.?cos\.?([a-z0-9-]+)\.myqcloud\.com(?:[:/]|$)")
+_HOST_REGION = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def read(event: object, *, region: str) -> Trigger:
     """
     if not isinstance(event, dict):
         raise InvalidEvent(
-            f"the event is {_name(event)}; allowed is a JSON object: a COS event (Records), "
+            f"the event is {kind_of(event)}; allowed is a JSON object: a COS event (Records), "
             'a timer event (Type "Timer") or a document itself'
         )
     if "Records" in event:
@@ -79,7 +82,8 @@ def read(event: object, *, region: str) -> Trigger:
     if event.get("Type") == "Timer":
         return Trigger("timer", (_timer(event),))
     try:
-        data = json.dumps(event).encode()
+        text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        data = text.encode("utf-8", "surrogatepass")
     except (TypeError, ValueError, RecursionError):
         raise InvalidEvent("the event holds what JSON cannot, or is nested too deep") from None
     return Trigger("direct", (Inline("direct", data),))
@@ -89,39 +93,38 @@ def _timer(event: dict[str, Any]) -> Inline | Refused:
     source = f"timer:{str(event.get('TriggerName', ''))[:60]}"
     message = event.get("Message")
     if not isinstance(message, str):
-        error = InvalidEvent(f"Message of the timer event is {_name(message)}; a text is needed")
-        return Refused(source, error)
+        text = f"Message of the timer event is {kind_of(message)}; a string is needed"
+        return Refused(source, InvalidEvent(text))
     return Inline(source, message.encode("utf-8", "surrogatepass"))
 
 
 def _records(records: object, region: str) -> list[CosObject | Ignored | Refused]:
     if not isinstance(records, list) or not records:
-        given = "empty" if records == [] else _name(records)
+        given = "empty" if records == [] else kind_of(records)
         raise InvalidEvent(f"Records is {given}; a list with at least one record is needed")
     return [_part(f"Records/{i}", record, region) for i, record in enumerate(records)]
 
 
 def _part(place: str, record: object, region: str) -> CosObject | Ignored | Refused:
     try:
-        return _record(record, region)
+        return _record(place, record, region)
     except InvalidEvent as error:
         return Refused(place, error)
 
 
-def _record(record: object, region: str) -> CosObject | Ignored:
-    cos = _member(record, "cos", "the record")
+def _record(place: str, record: object, region: str) -> CosObject | Ignored:
     event_name = _member(record, "event", "the record").get("eventName")
     if not isinstance(event_name, str):
-        raise InvalidEvent(f"event.eventName is {_name(event_name)}; a text is needed")
-    bucket, appid = _bucket(_member(cos, "cosBucket", "cos"))
-    cos_object = _member(cos, "cosObject", "cos")
-    raw = cos_object.get("key")
-    if not isinstance(raw, str) or not raw.strip("/"):
-        raise InvalidEvent(f"cos.cosObject.key is {_name(raw)}; the name of an object is needed")
-    found = CosObject(bucket, _key(raw, bucket, appid), _region(cos, region))
+        raise InvalidEvent(f"event.eventName is {kind_of(event_name)}; a string is needed")
     kind = "".join(event_name.split())  # an old template has a stray blank after "cos:"
     if not kind.startswith(_CREATED):
-        return Ignored(found.source, f"event {kind[:60]} creates no object")
+        return Ignored(place, f"event {kind[:60]} creates no object")
+    cos = _member(record, "cos", "the record")
+    bucket, appid = _bucket(_member(cos, "cosBucket", "cos"))
+    raw = _member(cos, "cosObject", "cos").get("key")
+    if not isinstance(raw, str) or not raw.strip("/") or not is_text(raw):
+        raise InvalidEvent("cos.cosObject.key is not the name of an object")
+    found = CosObject(bucket, _key(raw, bucket, appid), _region(cos, region))
     if found.key.endswith("/"):
         return Ignored(found.source, "the key ends with / and marks a folder")
     return found
@@ -155,20 +158,19 @@ def _key(raw: str, bucket: str, appid: str) -> str:
 
 def _region(cos: dict[str, Any], own: str) -> str:
     bucket = cos["cosBucket"]
-    url = _URL_REGION.match(str(cos["cosObject"].get("url", "")))
     for given in (bucket.get("s3Region"), bucket.get("cosRegion")):
         if regions.is_region(given):
             return str(given)
-    found = regions.from_code(bucket.get("region")) or (url and regions.from_code(url[1])) or own
+    found = regions.from_code(bucket.get("region")) or _url_region(cos["cosObject"]) or own
     if not found:
         raise InvalidEvent("the bucket's region stands neither in the event nor in the context")
     return found
 
 
-def _name(value: object) -> str:
-    """A value as a message names it: never its content, which may be anything."""
-    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number",
-             str: "a text", list: "a list", dict: "an object"}  # fmt: skip
-    if value == "":
-        return "empty"
-    return names.get(type(value), type(value).__name__)
+def _url_region(cos_object: dict[str, Any]) -> str | None:
+    try:
+        host = urlsplit(str(cos_object.get("url", ""))).hostname or ""
+    except ValueError:
+        return None
+    label = _HOST_REGION.search(host[-_HOST_LENGTH:])
+    return regions.from_code(label[1]) if label and host.endswith(label[0]) else None

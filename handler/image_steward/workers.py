@@ -9,13 +9,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST = 16
+"""Threads for one set of works; a document may name a thousand regions."""
+
 
 def side_by_side(works: Sequence[Callable[[], T]]) -> list[T]:
-    """What the works return, in their order; each runs in a thread unless it is the only one."""
+    """What the works return, in their order; each in a thread, unless it is the only one."""
     if len(works) == 1:
         return [works[0]()]
     # Imported here: most events change one image and never pay for it.
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
 
-    with ThreadPoolExecutor(len(works)) as pool:
+    with ThreadPoolExecutor(min(len(works), MOST)) as pool:
         return [future.result() for future in [pool.submit(work) for work in works]]

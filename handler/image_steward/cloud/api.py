@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from tencentcloud.common.http.request import RequestInternal
 
-    from image_steward.clock import RunTime
+    from image_steward.clock import Clock, RunTime
     from image_steward.cloud.transport import Credentials
     from image_steward.settings import Settings
 
@@ -61,7 +61,7 @@ class Api:
         self._credentials = self.keys()
         self._renewals = 1
         self._refusal: AccountRefused | None = None
-        self._pacers = Pacers(self.time.start_by.clock)
+        self._pacers = _pacers(self.time.start_by.clock)
         self._lock = Lock()
 
     def __call__(
@@ -82,7 +82,7 @@ class Api:
         self._check()
         credentials = self._credentials
         client = _client(service, region, endpoint)
-        client.credential = credentials
+        client.credential = self  # asked for the keys as they are when the call is signed
         with self._lock:
             self.tally["calls"] += 1
         try:
@@ -100,6 +100,11 @@ class Api:
         pacer.admitted()
         return response
 
+    def get_credential_info(self) -> tuple[str, str, str | None]:
+        """What the SDK asks a credential for, at every call."""
+        keys = self._credentials
+        return keys.secret_id, keys.secret_key, keys.token
+
     def _check(self) -> None:
         if self._refusal:
             raise Stopped(f"not attempted after {self._refusal.code}: {self._refusal.message}")
@@ -113,7 +118,13 @@ class Api:
             return self._credentials is not refused
 
 
-@cache
+@lru_cache(maxsize=1)
+def _pacers(clock: Clock) -> Pacers:
+    """The paces of the instance: a run that follows at once must not start with a burst."""
+    return Pacers(clock)
+
+
+@lru_cache(maxsize=64)
 def _client(service: str, region: str, endpoint: str) -> CommonClient:
     """One for each region and instance: creating one costs more than a call."""
     url = urlsplit(endpoint)
@@ -148,10 +159,16 @@ def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> d
     try:
         response = json.loads(client.call(action, dict(params)).decode("utf-8"))["Response"]
         if "Error" not in response:
-            return {**response, "RequestId": str(response["RequestId"])}
+            return {**response, "RequestId": _request_id(response["RequestId"])}
         code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
         request_id = str(response.get("RequestId", ""))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise NoClearAnswer(f"{action}: a reply that cannot be read ({reason[:80]})") from None
     raise ApiError.of(code, message, request_id)
+
+
+def _request_id(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("no RequestId")
+    return value

@@ -53,6 +53,7 @@ class Objects:
             OSError,
             requests.RequestException,
             urllib3.exceptions.HTTPError,
+            ValueError,
         ) as error:
             # Reading a body lets the exceptions of the layers below out raw.
             raise NoClearAnswer(f"{name}: {type(error).__name__}: {str(error)[:300]}") from None
@@ -62,7 +63,8 @@ class Objects:
         if self.settings.cos_endpoint:
             url = urlsplit(self.settings.cos_endpoint)
             # By IP the real bucket stays in the Host header; Endpoint and Domain would lose it.
-            where = {"Scheme": url.scheme, "IP": url.hostname, "Port": url.port}
+            host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
+            where = {"Scheme": url.scheme, "IP": host, "Port": url.port}
         config = CosConfig(
             Region=region,
             SecretId=self.credentials.secret_id,
@@ -93,13 +95,14 @@ class Objects:
 def _refusal(error: CosServiceError, name: str) -> StewardError:
     status = error.get_status_code()
     try:
-        code, told = error.get_error_code(), f"{name}: {error.get_error_msg()}"
+        code, told = str(error.get_error_code()), f"{name}: {error.get_error_msg()}"
     except KeyError:  # the SDK takes any JSON for an error of COS
         code, told = "Unknown", f"{name}: HTTP status {status}"
     if status == HTTPStatus.NOT_FOUND:
         return ObjectNotFound(f"{name} does not exist ({code})")
     if status == HTTPStatus.FORBIDDEN:
-        return AccessDenied(f"{told} ({code}); the function's role needs cos:GetObject on it")
+        hint = "; the function's role needs cos:GetObject on it" if code == "AccessDenied" else ""
+        return AccessDenied(f"{told} ({code}){hint}")
     if code == "Unknown":  # an empty or foreign body: the status is all there is
         code = f"HTTP{status}"
     busy = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR

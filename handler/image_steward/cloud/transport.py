@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import io
 import logging
+import re
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -56,11 +58,11 @@ class Credentials:
         secret_id, secret_key = (environ.get(name, "") for name in names)
         if not secret_id or not secret_key:
             raise InvalidSetting(f"{' or '.join(names)} is not set: give the function a run role")
-        return cls(secret_id, secret_key, environ.get("TENCENTCLOUD_SESSIONTOKEN") or None)
-
-    def get_credential_info(self) -> tuple[str, str, str | None]:
-        """What the API SDK asks a credential for, at every call."""
-        return self.secret_id, self.secret_key, self.token
+        token = environ.get("TENCENTCLOUD_SESSIONTOKEN", "")
+        # A blank or a line break would end up, keys and all, in the text of an HTTP error.
+        if not re.fullmatch(r"[!-~]*", secret_id + secret_key + token):
+            raise InvalidSetting("a key of the run role holds a character that no key has")
+        return cls(secret_id, secret_key, token or None)
 
 
 class _Timed(io.RawIOBase):
@@ -100,9 +102,15 @@ class _Reply(http.client.HTTPResponse):
 class _HTTP(urllib3.connection.HTTPConnection):
     response_class = _Reply
 
+    def send(self, data: Any) -> None:  # noqa: ANN401 - passed on
+        # Looking up and trying a host's addresses may have taken longer than any time-out says.
+        if SESSION.deadline.remaining() <= 0:
+            raise TimeoutError("the run's time is over")
+        super().send(data)
 
-class _HTTPS(urllib3.connection.HTTPSConnection):
-    response_class = _Reply
+
+class _HTTPS(_HTTP, urllib3.connection.HTTPSConnection):
+    pass
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):
@@ -136,6 +144,7 @@ class Session(requests.Session):
         super().__init__()
         # Without any, requests may take a login from ~/.netrc and overwrite the signature.
         self.auth = lambda request: request
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter(pool_connections=MAX_HOSTS, pool_maxsize=CONNECTIONS))
 
@@ -143,7 +152,8 @@ class Session(requests.Session):
         """As `requests.Session.request`.
 
         Raises:
-            requests.RequestException: as there; also for a redirect, and when time is over.
+            requests.RequestException: as there; also when time is over, and for a reply that
+                says neither "here it is" (200) nor what is wrong (400 and above).
         """
         left = self.deadline.remaining()
         if left <= 0:
@@ -151,9 +161,9 @@ class Session(requests.Session):
         timeout = (min(CONNECT_SECONDS, left), min(REPLY_SECONDS, left))
         options.update(timeout=timeout, allow_redirects=False)
         response = super().request(method, url, **options)
-        if response.is_redirect:
+        if response.status_code != requests.codes.ok and response.ok:
             response.close()
-            raise requests.TooManyRedirects(f"HTTP status {response.status_code}: a redirect")
+            raise requests.RequestException(f"HTTP status {response.status_code}: no reply to us")
         return response
 
 
