@@ -224,7 +224,7 @@ def test_modify_refusals(state: State, params: Any, code: str) -> None:  # noqa:
 
 def test_nearest_parameter(state: State) -> None:
     """A misspelt parameter is answered with the one that was probably meant."""
-    with pytest.raises(ApiError, match="`ImageNam` is no parameter; ImageName"):
+    with pytest.raises(ApiError, match="`ImageNam` is no parameter; did you mean ImageName"):
         MODIFY(state, REGION, {"ImageId": "img-aaaaaaaa", "ImageNam": "sample"})
 
 
@@ -234,6 +234,8 @@ def test_nearest_parameter(state: State) -> None:
         ("", {}),
         ("Limit=5&Offset=-1", {"Limit": 5, "Offset": -1}),
         ("Limit=five", {"Limit": "five"}),
+        (f"Offset={'9' * 5000}", {"Offset": "9" * 5000}),
+        ("Offset=٣", {"Offset": "٣"}),
         ("ImageIds.1=b&ImageIds.0=a&ImageIds.10=c", {"ImageIds": ["a", "b", "c"]}),
         ("ImageIds.x=b", {"ImageIds": {"x": "b"}}),
         (

@@ -376,7 +376,7 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("[", r"faults.json:1:2: no JSON"),
+        ("[", r"faults.json:1:2: not JSON"),
         ('{"Rules": [], "Rules": []}', r"'Rules' is there twice"),
         ("[" * 100_000, "faults.json: "),
         ([], r"faults.json: /: allowed is \{"),
@@ -386,6 +386,7 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
         ([RULE, 1], "/Rules/1: allowed is a rule"),
         ([{"Action": MODIFY}], "/Rules/0/Fault: missing"),
         ([{"Fault": "cut"}], "/Rules/0/Action: missing"),
+        ([RULE | {"Action": "Modify"}], r"/Action: 'Modify'; did you mean ModifyImageAttribute"),
         ([RULE | {"Action": "ModifyImage"}], "/Action: .*mean ModifyImageAttribute.*GetObject"),
         ([RULE | {"Fault": "eror"}], r"/Rules/0/Fault: 'eror'; did you mean error\?; allowed are"),
         ([RULE | {"Fault": ["error"]}], "/Rules/0/Fault: "),
@@ -396,7 +397,7 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
         ([RULE | {"From": 0}], "/From: 0; allowed is a call number, from 1"),
         ([RULE | {"Probability": 1.5}], "/Probability: 1.5; allowed is a number from 0 to 1"),
         ([RULE | {"Probability": True}], "/Probability: True"),
-        ([RULE | {"Probability": float("nan")}], "/Probability: nan"),
+        ([RULE | {"Probability": float("nan")}], "NaN is no JSON value"),
         ([RULE | {"Status": 200}], "/Status: 200; allowed is 400 to 599"),
         ([RULE | {"Status": 0}], "/Status: 0"),
         ([RULE | {"Code": "\n"}], "/Code: .*; allowed is a text"),

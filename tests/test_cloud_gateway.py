@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.cloud import Credentials, State
+from harness.cloud import Credentials, Faults, Rule, State
 from harness.cloud.gateway import Gateway
 from harness.cloud.signatures import tc3_signature
 from harness.cloud.wire import Request
@@ -83,3 +83,59 @@ def test_where_calls_are_counted(
     assert [outcome(gateway, signed(b"{}", *first)) for _ in range(40)] == ["ok"] * 40
     expected = "RequestLimitExceeded" if shared else "ok"
     assert outcome(gateway, signed(b"{}", *second)) == expected
+
+
+def state_is_served(gateway: Gateway) -> bool:
+    """Whether the state can still be asked for."""
+    reply = gateway.answer(Request("GET", "/_state"))
+    return reply.status == 200 and isinstance(json.loads(reply.body), dict)
+
+
+@pytest.mark.parametrize("body", [rb'{"ImageIds": ["\ud800"]}', rb'{"\udfff": 1}', rb'"\ud800"'])
+def test_half_surrogate_pair_is_refused(gateway: Gateway, body: bytes) -> None:
+    """Text that no UTF-8 can hold does not get in, neither as a value nor as a name."""
+    assert outcome(gateway, signed(body)) == "InvalidParameter"
+    assert state_is_served(gateway)
+
+
+@pytest.mark.parametrize("name", ["action", "version", "region", "timestamp", "token"])
+def test_header_that_is_no_utf8(gateway: Gateway, name: str) -> None:
+    """A header's byte that is no UTF-8 is refused, and harms neither this reply nor the next."""
+    gateway.faults = Faults((Rule("*", "slow", probability=0.0),))
+    request = signed(b"{}")
+    headers = {**request.headers, f"x-tc-{name}": "\udcff"}
+    assert outcome(gateway, replace(request, headers=headers)) != "ok"
+    assert state_is_served(gateway)
+
+
+@pytest.mark.parametrize("part", ["path", "header", "query", "authorization"])
+def test_cos_request_that_is_no_utf8(gateway: Gateway, part: str) -> None:
+    """A COS request with such a byte anywhere is refused as COS refuses."""
+    authorization = (
+        f"q-sign-algorithm=sha1&q-ak={KEYS.secret_id}&q-sign-time={NOW - 9};{NOW + 9}"
+        f"&q-key-time={NOW - 9};{NOW + 9}&q-header-list=host;x-a&q-url-param-list=a"
+        f"&q-signature={'0' * 40}"
+    )
+    headers = {
+        "host": "b-1250000000.cos.ap-x.myqcloud.com",
+        "authorization": authorization + ("\udcff" if part == "authorization" else ""),
+        "x-a": "\udcff" if part == "header" else "",
+    }
+    path, query = ("/\udcff", "") if part == "path" else ("/k", "a=\udcff")
+    reply = gateway.answer(Request("GET", path, query, headers))
+    assert reply.status == 403
+    assert state_is_served(gateway)
+
+
+def test_older_signature_is_named(gateway: Gateway) -> None:
+    """A request signed with HmacSHA1 or HmacSHA256 is told which method is emulated."""
+    form = "Action=DescribeImages&Region=ap-x&SignatureMethod=HmacSHA256&Signature=a%3D"
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    for request in (
+        Request("GET", "/", form, {"host": "cvm.tencentcloudapi.com"}),
+        Request("POST", "/", "", kind, form.encode()),
+    ):
+        error = json.loads(gateway.answer(request).body)["Response"]["Error"]
+        assert error["Code"] == "AuthFailure.InvalidAuthorization"
+        assert "Signed with HmacSHA256; emulated is TC3-HMAC-SHA256" in error["Message"]
+    assert [call["Action"] for call in gateway.state.calls] == ["DescribeImages"] * 2

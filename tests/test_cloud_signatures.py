@@ -244,3 +244,13 @@ def test_cos_key_time() -> None:
     text = request.headers["authorization"].replace("q-key-time=1", "q-key-time=2")
     with pytest.raises(CosError, match="malformed"):
         verify_cos(sent(request, authorization=text), KEYS, cos_now(request))
+
+
+@pytest.mark.parametrize("signature", ["é", "0" * 39, "0" * 41, "G" * 40])
+def test_cos_signature_is_hexadecimal(signature: str) -> None:
+    """A signature that is no SHA-1 in hexadecimal is malformed."""
+    request = cos_request(**TOKEN)
+    text = request.headers["authorization"].partition("q-signature=")[0]
+    changed = sent(request, authorization=f"{text}q-signature={signature}")
+    with pytest.raises(CosError, match="malformed"):
+        verify_cos(changed, KEYS, cos_now(request))

@@ -47,18 +47,31 @@ def test_sparse_image_is_completed() -> None:
 @pytest.mark.parametrize(
     ("images", "told"),
     [
-        ("[", r"images.json:1:2: no JSON"),
+        ("[", r"images.json:1:2: not JSON"),
         ([], r"images.json: /: allowed is"),
         ({"guangzhou": []}, "/guangzhou: no region's name"),
         ({"ap-guangzhou": {}}, "/ap-guangzhou: allowed is a list"),
         ({"ap-guangzhou": [1]}, "/ap-guangzhou/0: allowed is an image"),
         ({"ap-guangzhou": [{}]}, "/ap-guangzhou/0/ImageId: ''"),
         ({"ap-guangzhou": [{"ImageId": "ami-aaaaaaaa"}]}, "/ap-guangzhou/0/ImageId: 'ami"),
-        ({"ap-guangzhou": [{"ImageNam": "a"}]}, r"/ap-guangzhou/0/ImageNam: .*; ImageName\?"),
+        (
+            {"ap-guangzhou": [{"ImageNam": "a"}]},
+            r"/ap-guangzhou/0/ImageNam: .*; did you mean ImageName\?",
+        ),
         ({"ap-guangzhou": [{"zzz": "a"}]}, "/ap-guangzhou/0/zzz: no member of an image$"),
         ({"ap-guangzhou": [{"ImageSize": True}]}, "ImageSize: True; allowed .* int"),
         ({"ap-guangzhou": [{"ImageName": None}]}, "ImageName: None; allowed .* str"),
         ({"ap-guangzhou": [{"ImageType": "PRIVATE"}]}, "ImageType: .* PRIVATE_IMAGE, SHARED"),
+        ("[" * 100_000, "images.json: nested too deep"),
+        ('{"ap-guangzhou": [{"SnapshotSet": ' + "[" * 200 + "]" * 200 + "}]}", "deeper than 100"),
+        ('{"ap-a": [], "ap-a": []}', "images.json: member 'ap-a' is there twice"),
+        ("[NaN]", "images.json: not JSON: NaN is no JSON value"),
+        ({"ap-guangzhou": [{"ImageState": "NORMALE"}]}, "did you mean NORMAL.; allowed are CREAT"),
+        ({"ap-guangzhou": [{"ImageName": "x" * 61}]}, "ImageName: 61 characters; allowed are 60"),
+        (
+            {"ap-x": [{"ImageId": f"img-aaaaaaa{n}", "ImageName": "same"} for n in "ab"]},
+            "/ap-x: ImageName 'same' is there twice",
+        ),
         ({"ap-guangzhou": [{"CreatedTime": "2026"}]}, "CreatedTime: '2026'"),
         ({"ap-guangzhou": [{"Tags": [{"Key": "a"}]}]}, "/ap-guangzhou/0/Tags/0: allowed"),
         ({"ap-guangzhou": [{"Tags": ["a"]}]}, "/ap-guangzhou/0/Tags/0: allowed"),
@@ -121,3 +134,17 @@ def test_rate_window_slides() -> None:
     admitted = [limits.admits("a", 2, time) for time in times]
     assert admitted == [True, True, False, False, True, False, True]
     assert limits.admits("b", 2, 1.25)
+
+
+def test_seed_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """An editor may have put a byte order mark first."""
+    (tmp_path / "images.json").write_text('{"ap-x": []}', "utf-8-sig")
+    assert State.from_folder(tmp_path).images == {"ap-x": []}
+
+
+def test_names_of_others_may_be_equal() -> None:
+    """Only private images of one region have to differ in their names."""
+    image = {"ImageName": "same", "ImageType": "PUBLIC_IMAGE"}
+    State({"ap-x": [image | {"ImageId": f"img-aaaaaaa{n}"} for n in "ab"]})
+    private = [{"ImageId": "img-aaaaaaaa", "ImageName": "same"}]
+    State({"ap-x": private, "ap-y": private})

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from harness.cloud import ApiError, State
-from harness.cloud.seed import UIN, tags_of
+from harness.cloud.seed import tags_of
 from harness.cloud.tags import SERVICE
+from harness.environment import UIN
 
 TAG, UNTAG = SERVICE.actions["TagResources"], SERVICE.actions["UnTagResources"]
 A = "qcs::cvm:ap-guangzhou:uin/:image/img-aaaaaaaa"

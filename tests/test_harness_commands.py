@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import shlex
 import signal
 import socket
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from conftest import ROOT
 from harness.cli import main
 
 if TYPE_CHECKING:
@@ -89,6 +92,7 @@ def test_taken_port_is_wrong_usage(seed: Path) -> None:
         )  # fmt: skip
     assert done.returncode == 2
     assert "choose another port" in done.stderr
+    assert done.stderr.count("ddress already in use") == 1
 
 
 def test_own_cloud_is_seeded(seed: Path, tmp_path: Path) -> None:
@@ -133,3 +137,54 @@ def test_broken_pipe_is_quiet() -> None:
         process.stdout.close()
         _, err = process.communicate(timeout=30)
     assert not err
+
+
+@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_function_too(tmp_path: Path, seed: Path, end: signal.Signals) -> None:
+    """A signal to the command ends the function's process as well, with the shell's status."""
+    fifo = tmp_path / "held-by-the-living"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    code = (
+        "import time\ndef main_handler(event, context):\n"
+        "    held = open(event, 'w'); held.write('x'); held.flush(); time.sleep(60)"
+    )
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    (tmp_path / "event.json").write_text(json.dumps(str(fifo)), encoding="utf-8")
+    command = ["invoke", str(tmp_path / "event.json"), "--code", str(tmp_path), "--seed", str(seed)]
+    with subprocess.Popen([*_COMMAND, *command], stderr=subprocess.PIPE) as process:  # noqa: S603 - our own command
+        started, _, _ = select.select([reader], [], [], 30)
+        assert started
+        assert os.read(reader, 1) == b"x"
+        process.send_signal(end)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + end
+    assert b"Traceback" not in err
+    ended, _, _ = select.select([reader], [], [], 5)
+    assert ended  # end of file: nobody has it open for writing any more
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("command", "stream", "status", "told"),
+    [
+        ("invoke", "<&-", 2, "standard input is closed"),
+        ("invoke", ">&-", 2, "standard output is closed"),
+        ("cloud", ">&-", 2, "standard output is closed"),
+        ("cloud", ">/dev/full", 1, "cannot be written: No space left"),
+        ("event timer", ">/dev/full", 1, "cannot be written: No space left"),
+        ("event timer", "2>&-", 0, ""),
+        ("replay events", ">/dev/full", 1, "No space left"),
+    ],
+)
+def test_unusable_streams(command: str, stream: str, status: int, told: str) -> None:
+    """A standard stream that is closed or full ends with its status and words, no traceback."""
+    done = subprocess.run(  # noqa: S602 - our own command
+        f"{shlex.join(_COMMAND)} {command} {stream}",
+        shell=True, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == status
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

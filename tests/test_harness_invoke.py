@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -233,6 +234,14 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         (("--timeout", "0"), "{}", "up to 900 seconds"),
         (("--memory", "32"), "{}", "64<=x<=3072"),
         (("--endpoint", "localhost:9"), "{}", "http://127.0.0.1:9000"),
+        (("--endpoint", "http://127.0.0.1:99999"), "{}", "a port up to 65535"),
+        (("--endpoint", "http://127.0.0.1:9/a"), "{}", "no path"),
+        (("--endpoint", "http://127.0.0.1:9?a=b"), "{}", "no query"),
+        (("--seed", "/"), "{}", "--seed is for a cloud of its own"),
+        (("--region", "Mars"), "{}", "such as ap-guangzhou"),
+        (("--handler", "..x"), "{}", "module.function"),
+        (("--env", "PYTHONSTARTUP=x"), "{}", "PYTHONSTARTUP is reserved"),
+        (("--env", "LD_PRELOAD=x"), "{}", "LD_PRELOAD is reserved"),
         (("--seeds", "x"), "{}", "Did you mean '--seed'?"),
     ],
 )
@@ -317,3 +326,39 @@ def test_result_without_utf8_is_printed(tmp_path: Path) -> None:
 def test_unknown_outcome_is_none() -> None:
     """A result that is no object has no Outcome of its own and counts as returned."""
     assert Invocation("r", 200, 1.0, 1.0, result=["Outcome"]).outcome == "returned"
+
+
+def test_code_folder_with_a_colon_is_wrong_usage(tmp_path: Path) -> None:
+    """A code folder that PYTHONPATH cannot hold is refused before the function runs."""
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    result = _invoke(folder, "raise SystemExit('it ran')")
+    assert result.exit_code == 2
+    assert "PYTHONPATH cannot hold a ':'" in result.stderr
+
+
+@pytest.mark.parametrize("junk", ["x", "{}", "[]", '{"Status": 200}', '{"Status": 430, "M": 1}'])
+def test_forged_reply_is_an_exit(tmp_path: Path, junk: str) -> None:
+    """Code that writes where its runtime answers is ended with 439 and words, no traceback."""
+    line = junk.encode() + b"\n"
+    code = f"""
+import os
+def main_handler(event, context):
+    for fd in range(3, 30):
+        try:
+            os.write(fd, {line!r})
+        except OSError:
+            pass
+"""
+    result = _invoke(tmp_path, code)
+    assert (_error(result)["statusCode"], result.exit_code) == (439, 1)
+    assert "the descriptor that its runtime answers on" in _error(result)["errorMessage"]
+    assert "broke the pipe" in result.stderr
+
+
+def test_time_limit_holds_while_the_event_is_sent(tmp_path: Path) -> None:
+    """A function that takes no more of a large event is ended by the time limit."""
+    (tmp_path / "index.py").write_text("import os\n" + _HEAD + "return os.getpid()", "utf-8")
+    with Instance(Function(tmp_path, timeout_s=0.3), lambda _: None) as instance:
+        os.kill(instance.invoke({}).result, signal.SIGSTOP)
+        assert instance.invoke(["x" * 1000] * 3000).status == 433

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
+from rich.console import Console
 
+from harness import json_files
 from harness.cli import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from harness.invocation import Invocation
+from harness.replay import Case, Replayed, read_cases, table_of
 
 HANDLER = """
 import os
@@ -183,19 +185,25 @@ def test_single_files_have_their_expectations(folder: Path) -> None:
     ("expected", "message"),
     [
         ([], "no object"),
-        ({"aa.json": {"Outcome": "applied"}}, "no such event. Did you mean 'a.json'?"),
-        ({"a.json": {"Outcome": "aplied"}}, "Did you mean 'applied'?"),
+        ({"aa.json": {"Outcome": "applied"}}, "no such event; did you mean a.json?"),
+        ({"a.json": {"Outcome": "aplied"}}, "did you mean applied?"),
         ({"a.json": {"Outcome": "applied", "Code": []}}, "Outcome and Codes"),
-        ({"a.json": {"Outcome": "applied", "Codes": "X"}}, "Codes is no list"),
+        (
+            {"a.json": {"Outcome": "applied", "Codes": "X"}},
+            "Codes is 'X'; allowed is a list of texts",
+        ),
+        ({"a.json": {"Outcome": "applied", "Codes": [1]}}, "allowed is a list of texts"),
         ({"a.json": "applied"}, "Outcome and Codes"),
     ],
 )
 def test_wrong_expectations_are_named(folder: Path, expected: object, message: str) -> None:
     """A mistake in expected.json ends with status 2 before anything runs."""
     _events(folder, expected, a={"Outcome": "applied"})
+    _events(folder, b={"Outcome": "applied"})
     result = _replay(folder)
     assert result.exit_code == 2
     assert message in result.stderr
+    assert result.stderr.count(f"{folder / 'expected.json'}: ") == 1
 
 
 def test_unreadable_events_are_all_named(folder: Path) -> None:
@@ -204,8 +212,8 @@ def test_unreadable_events_are_all_named(folder: Path) -> None:
     (folder / "y.json").write_text('{"a": tru}', encoding="utf-8")
     result = _replay(folder)
     assert result.exit_code == 2
-    assert "x.json: not JSON" in result.stderr
-    assert "y.json: not JSON: Expecting value at line 1, column 7" in result.stderr
+    assert "x.json:1:2: not JSON" in result.stderr
+    assert "y.json:1:7: not JSON: Expecting value" in result.stderr
 
 
 def test_empty_folder_is_wrong_usage(folder: Path) -> None:
@@ -222,3 +230,53 @@ def test_wrong_seed_is_wrong_usage(folder: Path) -> None:
     result = _replay(folder)
     assert result.exit_code == 2
     assert "images.json" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("expected.json", "is no event"), ("a.jsonl", "JSON Lines are not supported")],
+)
+def test_what_is_no_event(folder: Path, name: str, told: str) -> None:
+    """A file that is no event by its name is refused with words."""
+    (folder / name).write_text("{}", encoding="utf-8")
+    result = CliRunner().invoke(main, ["replay", str(folder / name)])
+    assert result.exit_code == 2
+    assert f"{folder / name}: {told}" in result.stderr.replace("not supported yet", "not supported")
+
+
+def test_expectations_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many events a folder has, its expected.json is read once."""
+    _events(folder, {}, **{f"e{number}": {} for number in range(9)})
+    read: list[Path] = []
+    true = json_files.read
+
+    def counted(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+        read.append(path)
+        return true(path)
+
+    monkeypatch.setattr(json_files, "read", counted)
+    assert len(read_cases([folder])) == 9
+    assert read == [folder / "expected.json"]
+
+
+def test_narrow_table_keeps_what_counts() -> None:
+    """At 60 columns outcomes and verdicts are whole, and equal file names have their folders."""
+    codes = {"Outcome": "rejected", "Codes": ["InvalidImageName.Duplicate"]}
+    result = {"Outcome": "rejected", "Errors": [{"Code": "InvalidDocument", "Message": "m" * 300}]}
+    done = Invocation("r", 200, 1.0, 1.0, result=result)
+    names = ("a/01-upload-old-shape.json", "b/01-upload-old-shape.json")
+    replayed = [Replayed(Case(Path(name), {}, codes), done) for name in names]
+    console = Console(width=60)
+    with console.capture() as captured:
+        console.print(table_of(replayed, console.width))
+    text = captured.get()
+    assert {cell_len(line) for line in text.splitlines()} == {60}
+    columns = list(
+        zip(*(line.split("│")[1:5] for line in text.splitlines() if "│" in line), strict=True)
+    )
+    events, outcomes, verdicts, _ = ("".join(cell.strip() for cell in column) for column in columns)
+    assert outcomes == "rejected" * 2
+    assert verdicts.count("no: rejectedInvalidImageName.Duplicate") == 2
+    assert all(name in events for name in names)
+    assert "Trigger" not in text
+    assert "As expected?" in text

@@ -9,30 +9,38 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from image_steward import regions
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 APPID = "1250000000"
 UIN = "100000000001"
+"""The made-up account that everything belongs to, in the emulated cloud too."""
 NAME = "image-steward"
 VERSION = "$LATEST"
 NAMESPACE = "default"
 
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")
+_INTERPRETERS = ("PYTHON", "LD_", "DYLD_")
 _SET_BY_SCF = (
     "PATH", "PWD", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TRIGGER_SRC", "USER_CODE_ROOT",
-    "PYTHONPATH", "PYTHONDONTWRITEBYTECODE",
 )  # fmt: skip
 _MAX_VARIABLES_BYTES = 4096
+_MAX_TIMEOUT_S = 900
 # An interpreter outside the system's folders finds its libraries through these.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function's configuration. `credentials` are what SCF sets when it has a run role."""
+    """A function's configuration. `credentials` are what SCF sets when it has a run role.
+
+    Raises:
+        ValueError: SCF, or the harness, could not run it.
+    """
 
     code: Path
     handler: str = "index.main_handler"
@@ -41,6 +49,25 @@ class Function:
     region: str = "ap-guangzhou"
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if os.pathsep in str(self.code):
+            raise ValueError(
+                f"code folder {str(self.code)!r}: PYTHONPATH cannot hold a {os.pathsep!r}"
+            )
+        if "." not in self.handler or not all(self.handler.split(".")):
+            raise ValueError(
+                f"handler {self.handler!r} is not of the form module.function, "
+                "as index.main_handler is"
+            )
+        if not 0 < self.timeout_s <= _MAX_TIMEOUT_S:  # click's own range lets "nan" pass
+            raise ValueError(
+                f"timeout {self.timeout_s} is not above 0 and up to {_MAX_TIMEOUT_S} seconds"
+            )
+        if not regions.is_region(self.region):
+            raise ValueError(
+                f"region {self.region!r} is none; give its full name, such as ap-guangzhou"
+            )
 
 
 def trigger_of(event: object) -> str:
@@ -131,6 +158,8 @@ def variables_of(settings: tuple[str, ...]) -> dict[str, str]:
                 f"{name} is reserved: SCF sets it itself. Leave it out, or choose a name that "
                 f"does not begin with {', '.join(_RESERVED)}"
             )
+        if name.startswith(_INTERPRETERS):
+            raise ValueError(f"{name} is reserved: it would change the interpreter itself")
         if "\0" in value:
             raise ValueError(f"{name} holds a NUL character, which no variable can")
         variables[name] = value

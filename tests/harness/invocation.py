@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import selectors
 import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.environment import context_of, own_environ, trigger_of
-from harness.process import Process
+from harness.process import Exchange, Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +24,7 @@ INIT_TIMEOUT_S = 65.0
 _TICK_S = 0.01
 _OK, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 433, 434, 439, 443, 450
 _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED: "exited"}
+_FORGED = "The code wrote to the descriptor that its runtime answers on"
 _EXIT_STATUS = {"timeout": 3, "memory": 4, "raised": 1, "exited": 1, "rejected": 1, "partial": 1}
 
 
@@ -93,9 +92,9 @@ class Instance:
             trigger = trigger_of(event)
             context = context_of(self.function, request_id, trigger)
             environ = own_environ(self.function, trigger)
+            message = json.dumps({"event": event, "context": context, "environ": environ})
             begun = self.clock()
-            process.send({"event": event, "context": context, "environ": environ})
-            reply = self._reply(process, self.function.timeout_s, _TIME)
+            reply = self._reply(process, self.function.timeout_s, _TIME, message.encode() + b"\n")
         done = _invocation(reply, request_id, (self.clock() - begun) * 1000, self._peak_mb)
         self._report(done)
         return done
@@ -117,42 +116,35 @@ class Instance:
         )
         return self._process, reply
 
-    def _reply(self, process: Process, seconds: float, late: int) -> dict[str, Any]:
-        """The process's next reply, or one in its place if a limit or its end came first."""
+    def _reply(
+        self, process: Process, seconds: float, late: int, message: bytes = b""
+    ) -> dict[str, Any]:
+        """The reply to `message`, or one in its place if a limit or an exit came first."""
         deadline = self.clock() + seconds
-        line = b""
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.output, selectors.EVENT_READ)
-            selector.register(process.replies, selectors.EVENT_READ)
-            while not line.endswith(b"\n"):
+        with Exchange(process, message) as exchange:
+            while not exchange.reply.endswith(b"\n"):
                 left = deadline - self.clock()
                 code = process.exit_code()  # asked before reading, so that nothing is lost
-                ready = selector.select(max(0.0, min(left, _TICK_S)) if code is None else 0)
-                for key, _ in ready:
-                    data = os.read(key.fd, 1 << 16)
-                    if not data:
-                        selector.unregister(key.fd)
-                    elif key.fd == process.output:
-                        self._write(data)
-                    else:
-                        line += data
+                seen = exchange.step(max(0.0, min(left, _TICK_S)) if code is None else 0)
+                self._write(seen or b"")
                 if self._too_big(process.peak_mb()):
                     return self._ended(_MEMORY)
-                if code is not None and not ready:
+                if code is not None and seen is None:
                     return self._ended(_EXITED, code)
                 if left <= 0:
                     return self._ended(late)
-            # What was printed before the reply is in the pipe by now, and a pipe is small.
-            if process.output in selector.get_map() and (ready := selector.select(0)):
-                self._write(b"".join(os.read(key.fd, 1 << 20) for key, _ in ready))
-        reply: dict[str, Any] = json.loads(line)
+            # What was printed before the reply is in the pipe by now.
+            self._write(exchange.step(0) or b"")
+        reply = _parsed(exchange.reply)
+        if reply is None or exchange.unsent:
+            return self._ended(_EXITED, message=_FORGED)
         return self._ended(_MEMORY) if self._too_big(reply["MemoryMB"]) else reply
 
     def _too_big(self, peak_mb: float) -> bool:
         self._peak_mb = max(self._peak_mb, peak_mb)
         return self._peak_mb > self.function.memory_mb
 
-    def _ended(self, status: int, code: int = 0) -> dict[str, Any]:
+    def _ended(self, status: int, code: int = 0, message: str = "") -> dict[str, Any]:
         self.close()
         messages = {
             _TIME: f"Invoking task timed out after {self.function.timeout_s:g} seconds",
@@ -160,7 +152,7 @@ class Instance:
             _MEMORY: f"Task memory exceeded {self.function.memory_mb} MB",
             _EXITED: f"User process exit when running, code {code}",
         }
-        return {"Status": status, "Message": messages[status]}
+        return {"Status": status, "Message": message or messages[status]}
 
     def _report(self, done: Invocation) -> None:
         if done.error is not None:
@@ -180,13 +172,25 @@ class Instance:
             self.write(data)
 
 
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """The reply in a line, or None if the runtime cannot have written it."""
+    try:
+        reply: dict[str, Any] = json.loads(line)
+        if reply["Status"] != _OK:
+            reply["Message"] += ""
+        reply["Result"] = json.loads(reply.get("Response", "null"))
+        reply["MemoryMB"] += 0.0
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return reply
+
+
 def _invocation(
     reply: dict[str, Any], request_id: str, duration_ms: float, memory_mb: float
 ) -> Invocation:
     status = reply["Status"]
     if status == _OK:
-        result = json.loads(reply["Response"])
-        return Invocation(request_id, status, duration_ms, memory_mb, result=result)
+        return Invocation(request_id, status, duration_ms, memory_mb, result=reply["Result"])
     error = {
         "errorCode": 1 if status == _USER_CODE else -1,  # as seen in SCF's replies
         "errorMessage": reply["Message"],

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import selectors
 import signal
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from harness import runtime
 from harness.environment import process_environ
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from harness.environment import Function
 
 
 class Process:
-    """A running `harness.runtime`. `output` and `replies` are descriptors to read from."""
+    """A running `harness.runtime`.
+
+    `output` and `replies` are descriptors to read from, `events` is one to write to
+    that does not block; an `Exchange` does all three.
+    """
 
     def __init__(self, function: Function) -> None:
         self.replies, theirs = os.pipe()
@@ -44,12 +50,8 @@ class Process:
         self._stdin = cast("IO[bytes]", self._popen.stdin)
         self._stdout = cast("IO[bytes]", self._popen.stdout)
         self.output = self._stdout.fileno()
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Hand over one invocation. A process that has ended takes it silently."""
-        with contextlib.suppress(BrokenPipeError):
-            self._stdin.write(json.dumps(message).encode() + b"\n")
-            self._stdin.flush()
+        self.events = self._stdin.fileno()
+        os.set_blocking(self.events, False)
 
     def exit_code(self) -> int | None:
         """None while it runs; negative is the signal that ended it."""
@@ -64,7 +66,56 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
-        with contextlib.suppress(BrokenPipeError):
-            self._stdin.close()
+        self._stdin.close()
         self._stdout.close()
         os.close(self.replies)
+
+
+class Exchange:
+    """A message on its way to a process, what is printed meanwhile, and the reply, a line.
+
+    A context manager; with every `step` there is less `unsent` and more `reply`.
+    """
+
+    def __init__(self, process: Process, message: bytes) -> None:
+        self.unsent = memoryview(message)
+        self.reply = b""
+        self._process = process
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(process.output, selectors.EVENT_READ)
+        self._selector.register(process.replies, selectors.EVENT_READ)
+        if message:
+            self._selector.register(process.events, selectors.EVENT_WRITE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+
+    def step(self, seconds: float) -> bytes | None:
+        """Wait so long for a pipe, and use those that are ready; what was printed, None if none."""
+        printed = b""
+        ready = self._selector.select(seconds)
+        for key, _ in ready:
+            if key.fd == self._process.events:
+                self._send()
+                continue
+            data = os.read(key.fd, 1 << 20)  # as much as a pipe may hold
+            if not data:
+                self._selector.unregister(key.fd)
+            elif key.fd == self._process.output:
+                printed += data
+            else:
+                self.reply += data
+        return printed if ready else None
+
+    def _send(self) -> None:
+        try:
+            self.unsent = self.unsent[os.write(self._process.events, self.unsent) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it has ended, or is about to
+            self.unsent = self.unsent[:0]
+        if not self.unsent:
+            self._selector.unregister(self._process.events)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from harness import json_files
 from harness.environment import trigger_of
+from harness.nearest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from harness.invocation import Invocation
@@ -24,6 +25,8 @@ OUTCOMES = (
     "raised", "timeout", "memory", "exited",
 )  # fmt: skip
 _NOTE_LENGTH = 200
+_WIDE = 100
+"""Columns from which on a table has room for everything."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +52,17 @@ class Replayed:
         if expected is None:
             return self.done.exit_status == 0
         codes = expected.get("Codes")
-        codes_fit = codes is None or set(map(str, codes)) == codes_of(self.done.result)
+        codes_fit = codes is None or set(codes) == codes_of(self.done.result)
         return expected["Outcome"] == self.done.outcome and codes_fit
 
 
-def read_event(data: bytes) -> Any:  # noqa: ANN401 - any JSON value may be an event
+def read_event(data: bytes, name: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
     """An event from a file's bytes: JSON, never anything that is evaluated.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is no JSON; begins with the file's `name`.
     """
-    try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 (byte {error.start})") from None
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"not JSON: {error.msg} at {place}") from None
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    return json_files.parse(data, name, unique=False)
 
 
 def read_cases(paths: Iterable[Path]) -> list[Case]:
@@ -78,12 +73,18 @@ def read_cases(paths: Iterable[Path]) -> list[Case]:
     """
     found: list[Case] = []
     wrong: list[str] = []
+    expected: dict[Path, dict[str, dict[str, Any]]] = {}
     for path in (file for given in paths for file in _files(given)):
         try:
-            expected = read_expected(path.parent).get(path.name)
-            found.append(Case(path, read_event(path.read_bytes()), expected))
-        except (ValueError, OSError) as error:  # noqa: PERF203 - every wrong file is to be named
-            wrong.append(f"{path}: {error}")
+            if path.parent not in expected:
+                expected[path.parent] = {}  # a wrong one is named once
+                expected[path.parent] = read_expected(path.parent)
+            entry = expected[path.parent].get(path.name)
+            found.append(Case(path, _event(path), entry))
+        except ValueError as error:  # noqa: PERF203 - every wrong file is to be named
+            wrong.append(str(error))
+        except OSError as error:
+            wrong.append(f"{path}: {error.strerror}")
     if wrong:
         raise ValueError("\n".join(wrong))
     if not found:
@@ -98,13 +99,13 @@ def read_expected(folder: Path) -> dict[str, dict[str, Any]]:
         ValueError: it is not `{"<file>": {"Outcome": "…", "Codes": ["…"]}}`, or a file is none.
     """
     path = folder / EXPECTED
-    expected = read_event(path.read_bytes()) if path.is_file() else {}
+    expected = json_files.read(path) if path.is_file() else {}
     if not isinstance(expected, dict):
-        raise ValueError(f'{EXPECTED} is no object {{"<file>": {{"Outcome": "applied"}}}}')  # noqa: TRY004 - callers know one error
+        raise ValueError(f'{path}: is no object {{"<file>": {{"Outcome": "applied"}}}}')  # noqa: TRY004 - callers know one error
     for name, entry in expected.items():
         wrong = _breach(folder, name, entry)
         if wrong:
-            raise ValueError(f"{EXPECTED}: {name}: {wrong}")
+            raise ValueError(f"{path}: {name}: {wrong}")
     return expected
 
 
@@ -114,23 +115,30 @@ def codes_of(result: object) -> frozenset[str]:
     return frozenset(str(entry["Code"]) for entry in entries if "Code" in entry)
 
 
-def table_of(replayed: Iterable[Replayed]) -> Table:
-    """The replay for people."""
-    table = Table("Event", "Trigger", "Outcome")
-    for count in ("Changed", "Unchanged", "Failed"):
+def table_of(replayed: Sequence[Replayed], width: int) -> Table:
+    """The replay for people, of whom some have few columns."""
+    counts = ("Changed", "Unchanged", "Failed")
+    names = Counter(each.case.path.name for each in replayed)
+    wide = width >= _WIDE
+    table = Table()
+    table.add_column("Event", overflow="fold")
+    if wide:
+        table.add_column("Trigger")
+    table.add_column("Outcome", overflow="fold", min_width=max(map(len, OUTCOMES)))
+    for count in counts if wide else ():
         table.add_column(count, justify="right")
-    table.add_column("As expected?")
+    table.add_column("As expected?", overflow="fold", min_width=len("As expected?"))
     table.add_column("First error or note", ratio=1, overflow="fold")
-    table.columns[0].overflow = "fold"
     for each in replayed:
+        path = each.case.path
         result = each.done.result
         summary = result.get("Summary") if isinstance(result, dict) else None
-        counts = summary if isinstance(summary, dict) else {}
+        summary = summary if isinstance(summary, dict) else {}
         table.add_row(
-            _cell(each.case.path.name),
-            trigger_of(each.case.event),
+            _cell(path.name if names[path.name] == 1 else path),
+            *([trigger_of(each.case.event)] if wide else []),
             _cell(each.done.outcome),
-            *(_cell(counts.get(name, "")) for name in ("Changed", "Unchanged", "Failed")),
+            *(_cell(summary.get(count, "")) for count in counts if wide),
             "yes" if each.as_expected else _cell(_wanted(each.case)),
             _cell(_note(each.done)),
             style="" if each.as_expected else "red",
@@ -153,6 +161,14 @@ def document_of(replayed: Iterable[Replayed]) -> list[dict[str, Any]]:
     ]
 
 
+def _event(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    if path.name == EXPECTED:
+        raise ValueError(f"{path}: is no event; it says what is expected of those beside it")
+    if path.suffix == ".jsonl":
+        raise ValueError(f"{path}: JSON Lines are not supported yet; give each event its own file")
+    return read_event(path.read_bytes(), str(path))
+
+
 def _files(path: Path) -> list[Path]:
     return _folder(path) if path.is_dir() else [path]
 
@@ -163,22 +179,15 @@ def _folder(folder: Path) -> list[Path]:
 
 def _breach(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
     if not (folder / name).is_file():
-        return f"no such event{_near(name, [file.name for file in _folder(folder)])}"
+        return f"no such event{nearest(name, [file.name for file in _folder(folder)])}"
     if not isinstance(entry, dict) or not entry.keys() <= {"Outcome", "Codes"}:
         return f"{entry!r} is not allowed; allowed are the members Outcome and Codes"
     if entry.get("Outcome") not in OUTCOMES:
-        near = _near(str(entry.get("Outcome")), OUTCOMES)
+        near = nearest(entry.get("Outcome"), OUTCOMES)
         return f"Outcome {entry.get('Outcome')!r} is none of {', '.join(OUTCOMES)}{near}"
-    return "" if isinstance(entry.get("Codes", []), list) else "Codes is no list"
-
-
-def _near(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f". Did you mean {near[0]!r}?" if near else ""
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"not JSON: {name} is no JSON value")
+    codes = entry.get("Codes", [])
+    fine = isinstance(codes, list) and all(isinstance(code, str) for code in codes)
+    return "" if fine else f"Codes is {codes!r}; allowed is a list of texts"
 
 
 def _entries(result: object, name: str) -> list[dict[str, Any]]:
@@ -188,7 +197,7 @@ def _entries(result: object, name: str) -> list[dict[str, Any]]:
 
 def _wanted(case: Case) -> str:
     expected = case.expected or {"Outcome": "no error"}
-    return f"no: {expected['Outcome']} {', '.join(map(str, expected.get('Codes', [])))}".rstrip()
+    return f"no: {expected['Outcome']} {', '.join(expected.get('Codes', []))}".rstrip()
 
 
 def _note(done: Invocation) -> str:

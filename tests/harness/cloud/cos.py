@@ -70,4 +70,5 @@ def refusal(error: CosError, resource: str, request_id: str) -> Reply:
     }
     body = "".join(f"\t<{name}>{escape(text)}</{name}>\n" for name, text in members.items())
     xml = f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n{body}</Error>\n"
-    return Reply(error.status, {"Content-Type": "application/xml"}, xml.encode())
+    content = xml.encode("utf-8", "backslashreplace")  # the key may be no UTF-8
+    return Reply(error.status, {"Content-Type": "application/xml"}, content)

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from harness.cloud.actions import Action, Service
-from harness.cloud.seed import IMAGE_ID, REGION, tags_of
+from harness.cloud.seed import IMAGE_ID, MAX_NAME, REGION, tags_of
 from harness.cloud.wire import ApiError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_LIMIT, DEFAULT_LIMIT = 100, 20
 MAX_IMAGE_IDS = 100  # assumed: the document names no maximum
 MAX_FILTERS, MAX_VALUES = 10, 5
-MAX_CHARACTERS = {"ImageName": 60, "ImageDescription": 256}
+MAX_CHARACTERS = {"ImageName": MAX_NAME, "ImageDescription": 256}
 FAMILY = re.compile(r"[\w.-]{1,60}")  # assumed: no grammar is published
 
 # Fuzzy is assumed to mean: contains, whatever the case.

@@ -14,15 +14,15 @@ decides. A rule's members:
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from harness import json_files
 from harness.cloud import cos, cvm, tags
 from harness.cloud.distortions import FAULTS, PARAMETERS
+from harness.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -111,19 +111,21 @@ class Faults:
             FaultsError: naming the file, the place in it and what is allowed.
         """
         try:
-            return _faults(json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_object))
-        except json.JSONDecodeError as error:
-            raise FaultsError(
-                f"{path}:{error.lineno}:{error.colno}: no JSON: {error.msg}"
-            ) from None
-        except (OSError, ValueError, RecursionError) as error:
+            given = json_files.read(path)
+        except ValueError as error:
+            raise FaultsError(str(error)) from None
+        try:
+            return _faults(given)
+        except FaultsError as error:
             raise FaultsError(f"{path}: {error}") from None
 
     def rule_for(self, action: str, number: int) -> Rule | None:
         """The rule for call `number` (from 1) of `action`; a jitter's seconds are drawn."""
         for at, rule in enumerate(self.rules):
             if rule.matches(action, number):
-                draw = random.Random(f"{self.seed} {at} {action} {number}")  # noqa: S311 - no secret
+                # As bytes: a client may send an action that is not UTF-8.
+                seed = f"{self.seed} {at} {action} {number}".encode("utf-8", "backslashreplace")
+                draw = random.Random(seed)  # noqa: S311 - no secret
                 if draw.random() < rule.probability:
                     if rule.fault == "jitter":
                         return replace(rule, seconds=rule.seconds * (1 - draw.random()))
@@ -186,18 +188,8 @@ def _check(name: str, value: object) -> None:
 def _one_of(value: object, names: Iterable[str], place: str) -> None:
     names = list(names)
     if value not in names:
-        near = get_close_matches(str(value), names, 1)
-        told = f"; did you mean {near[0]}?" if near else ""
-        raise FaultsError(f"{place}: {value!r}{told}; allowed are {', '.join(names)}")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise FaultsError(f"member {twice!r} is there twice in one object")
-    return members
+        told = f"{value!r}{nearest(value, names)}"
+        raise FaultsError(f"{place}: {told}; allowed are {', '.join(names)}")
 
 
 def _faults(given: object) -> Faults:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cloud import cos, cvm, parameters, tags
 from harness.cloud.faults import Faults
 from harness.cloud.limits import RateLimits
-from harness.cloud.signatures import Credentials, verify_cos, verify_tc3
+from harness.cloud.signatures import Credentials, form_of, verify_cos, verify_tc3
 from harness.cloud.wire import ApiError, Call, CosError, Reply
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class Gateway:
                 return self._cos(request, *bucket)
             if request.path == "/" and request.headers.keys() & {"authorization", "x-tc-action"}:
                 return self._api(request)
+            form = form_of(request) if request.path == "/" else {}
+            if form:
+                return self._older_form(form)
             if (request.method, request.path) == ("GET", "/_state"):
                 return _json(self.state.snapshot())
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
@@ -81,6 +84,17 @@ class Gateway:
         told = {"Time": now, "Action": name, "Region": region, "Outcome": outcome}
         reply = _json({"Response": {**response, "RequestId": self.request_id()}})
         return self._finished(told, params, rule, reply)
+
+    def _older_form(self, form: dict[str, str]) -> Reply:
+        error = ApiError(
+            "AuthFailure.InvalidAuthorization",
+            f"Signed with {form.get('SignatureMethod', 'HmacSHA1')}; emulated is TC3-HMAC-SHA256 "
+            "alone, the SDK's default signMethod.",
+        )
+        name, region = form.get("Action", ""), form.get("Region", "")
+        told = {"Time": self.clock(), "Action": name, "Region": region, "Outcome": error.code}
+        reply = _json({"Response": {**_refusal(error), "RequestId": self.request_id()}})
+        return self._finished(told, form, None, reply)
 
     def _admit(self, name: str, action: Action, request: Request, now: float) -> None:
         # The API counts where a request arrives, not the region it is about. A local address
@@ -169,9 +183,13 @@ def _params(request: Request, action: Action) -> Any:  # noqa: ANN401 - what was
     if request.method == "GET":
         return parameters.from_query(request.query, action.shape)
     try:
-        return json.loads(request.body)
+        params = json.loads(request.body)
+        json.dumps(params, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ApiError("InvalidParameter", "The body holds half a surrogate pair.") from None
     except (ValueError, RecursionError):
         raise ApiError("InvalidParameter", "The body is no JSON.") from None
+    return params
 
 
 def _refusal(error: ApiError) -> dict[str, Any]:
@@ -191,5 +209,6 @@ def _json(value: object) -> Reply:
     return Reply(
         HTTPStatus.OK,
         {"Content-Type": "application/json"},
-        json.dumps(value, ensure_ascii=False).encode(),
+        # What is echoed may be no UTF-8; the replacement is the very escape that JSON writes.
+        json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"),
     )

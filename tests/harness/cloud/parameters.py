@@ -5,14 +5,17 @@ A shape is `str`, `int`, `bool`, a list of one shape, or an object `{name: shape
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from harness.cloud.wire import ApiError
+from harness.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_INTEGER = re.compile("-?[0-9]{1,18}")
 
 Shape = Any
 """Recursive, which types cannot say on all supported versions."""
@@ -41,9 +44,9 @@ def _check(value: object, shape: Shape, place: str) -> None:
     elif isinstance(value, dict):
         for name, item in value.items():
             if name not in shape:
-                near = get_close_matches(name, shape, 1)
-                told = f"; {near[0]}?" if near else ""
-                raise ApiError("UnknownParameter", f"`{name}` is no parameter{told}")
+                raise ApiError(
+                    "UnknownParameter", f"`{name}` is no parameter{nearest(name, shape)}"
+                )
             _check(item, shape[name], f"{place}.{name}".lstrip("."))
 
 
@@ -73,7 +76,7 @@ def _shaped(value: Any, shape: Shape) -> Any:  # noqa: ANN401 - whatever JSON ma
         return [_shaped(item, shape[0]) for _, item in items]
     if isinstance(shape, dict) and isinstance(value, dict):
         return {name: _shaped(item, shape.get(name, str)) for name, item in value.items()}
-    if shape is int and isinstance(value, str) and value.removeprefix("-").isdecimal():
+    if shape is int and isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
     if shape is bool and isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower(), value)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
-from difflib import get_close_matches
+from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+from harness import json_files
+from harness.environment import UIN
+from harness.nearest import nearest
+from image_steward.settings import BUCKET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +21,10 @@ IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")
 """Documents show 8 characters, and once 9 (document/api/213/15716)."""
 REGION = re.compile(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*")
 """The form only: a list of regions rots (document/product/213/33269)."""
-BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
-UIN = "100000000001"
-"""The made-up account that everything belongs to."""
+MAX_NAME = 60
+"""Characters (document/api/213/15713)."""
 
+_STATES = ("CREATING", "NORMAL", "CREATEFAILED", "SYNCING", "IMPORTING", "IMPORTFAILED")
 _TYPES = ("PRIVATE_IMAGE", "SHARED_IMAGE", "PUBLIC_IMAGE")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)")
 _DEFAULTS: Image = {
@@ -67,11 +71,9 @@ def read_images(path: Path) -> dict[str, list[Image]]:
         SeedError: no such file, or no JSON.
     """
     try:
-        images: dict[str, list[Image]] = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SeedError(f"{path}: {error}") from None
-    except json.JSONDecodeError as error:
-        raise SeedError(f"{path}:{error.lineno}:{error.colno}: no JSON: {error.msg}") from None
+        images: dict[str, list[Image]] = json_files.read(path)
+    except ValueError as error:
+        raise SeedError(str(error)) from None
     return images
 
 
@@ -111,14 +113,21 @@ def completed(images: object) -> dict[str, list[Image]]:
             raise SeedError(f"/{region}: no region's name, such as ap-guangzhou")
         if not isinstance(entries, list):
             raise SeedError(f"/{region}: allowed is a list of images")
-        ids = [entry.get("ImageId") for entry in entries if isinstance(entry, dict)]
-        twice = next((one for one in ids if ids.count(one) > 1), None)
-        if twice is not None:
-            raise SeedError(f"/{region}: ImageId {twice!r} is there twice")
-    return {
+    whole = {
         region: [_completed(entry, f"/{region}/{at}") for at, entry in enumerate(entries)]
         for region, entries in images.items()
     }
+    for region, entries in whole.items():
+        _check_unique(region, "ImageId", entries)
+        private = [image for image in entries if image["ImageType"] == "PRIVATE_IMAGE"]
+        _check_unique(region, "ImageName", private)  # of a region, as ModifyImageAttribute has it
+    return whole
+
+
+def _check_unique(region: str, name: str, images: list[Image]) -> None:
+    for value, number in Counter(image[name] for image in images).most_common(1):
+        if number > 1:
+            raise SeedError(f"/{region}: {name} {value!r} is there twice")
 
 
 def _completed(given: object, place: str) -> Image:
@@ -148,14 +157,17 @@ def _completed(given: object, place: str) -> Image:
 def _check(name: str, value: object, place: str) -> None:
     kind = _KINDS.get(name)
     if kind is None:
-        near = get_close_matches(name, _KINDS, 1)
-        raise SeedError(f"{place}: no member of an image" + (f"; {near[0]}?" if near else ""))
+        raise SeedError(f"{place}: no member of an image{nearest(name, _KINDS)}")
     if value is None and name not in {"ImageId", "ImageName", "ImageType", "ImageState"}:
         return
     if type(value) is not kind:
         raise SeedError(f"{place}: {value!r}; allowed is a value of type {kind.__name__}")
-    if name == "ImageType" and value not in _TYPES:
-        raise SeedError(f"{place}: {value!r}; allowed are {', '.join(_TYPES)}")
+    allowed = {"ImageType": _TYPES, "ImageState": _STATES}.get(name)
+    if allowed and value not in allowed:
+        told = f"{value!r}{nearest(value, allowed)}"
+        raise SeedError(f"{place}: {told}; allowed are {', '.join(allowed)}")
+    if name == "ImageName" and len(str(value)) > MAX_NAME:
+        raise SeedError(f"{place}: {len(str(value))} characters; allowed are {MAX_NAME}")
     if name == "CreatedTime" and not _TIME.fullmatch(str(value)):
         raise SeedError(f"{place}: {value!r}; allowed is a form such as 2026-11-01T00:00:00Z")
     if name == "Tags" and isinstance(value, list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 import uuid
 from concurrent.futures import Future
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 10 << 20
 """document/product/1278/46710"""
+_HOST = "127.0.0.1"
 
 
 @dataclass
@@ -56,7 +58,6 @@ class EmulatedCloud:
     clock: Callable[[], float] = time.time
     latency: float = 0.0
     on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
-    host: str = "127.0.0.1"
     credentials: Credentials = field(default_factory=Credentials)
     request_id: Callable[[], str] = lambda: str(uuid.uuid4())
     faults: Faults = field(default_factory=Faults)
@@ -64,13 +65,13 @@ class EmulatedCloud:
 
     def __enter__(self) -> Self:
         self._gateway = Gateway(
-            self.state,
-            self.limits,
-            self.clock,
-            self.credentials,
-            self.request_id,
-            self.on_reply,
-            self.faults,
+            state=self.state,
+            limits=self.limits,
+            clock=self.clock,
+            credentials=self.credentials,
+            request_id=self.request_id,
+            on_reply=self.on_reply,
+            faults=self.faults,
         )
         started: Future[tuple[asyncio.AbstractEventLoop, int]] = Future()
         self._thread = Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
@@ -81,10 +82,10 @@ class EmulatedCloud:
             self._thread.join()
             raise OSError(
                 error.errno,
-                f"{self.host}:{self.port} cannot be served ({error.strerror}); "
+                f"{_HOST}:{self.port} cannot be served ({os.strerror(error.errno or 0)}); "
                 "choose another port, or 0 for any free one",
             ) from None
-        self.url = f"http://{self.host}:{port}"
+        self.url = f"http://{_HOST}:{port}"
         return self
 
     def __exit__(
@@ -98,13 +99,7 @@ class EmulatedCloud:
 
     def environment(self) -> dict[str, str]:
         """The variables that point the function, or an SDK, at this cloud."""
-        return {
-            "STEWARD_API_ENDPOINT": self.url,
-            "STEWARD_COS_ENDPOINT": self.url,
-            "TENCENTCLOUD_SECRETID": self.credentials.secret_id,
-            "TENCENTCLOUD_SECRETKEY": self.credentials.secret_key,
-            "TENCENTCLOUD_SESSIONTOKEN": self.credentials.token,
-        }
+        return self.credentials.environment(self.url)
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, int]]) -> None:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
@@ -115,7 +110,7 @@ class EmulatedCloud:
         await runner.setup()
         self._stop = asyncio.Event()
         try:
-            await web.TCPSite(runner, self.host, self.port).start()
+            await web.TCPSite(runner, _HOST, self.port).start()
             port = runner.addresses[0][1]
         except OSError as error:
             started.set_exception(error)

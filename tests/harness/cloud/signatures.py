@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TOLERANCE_SECONDS = 300
 """document/api/213/30654: "must not differ by more than five minutes"."""
 
+_RAW = ("utf-8", "surrogateescape")  # how the server reads bytes that are no UTF-8
 _TC3 = re.compile(
     r"TC3-HMAC-SHA256 Credential=(?P<id>[^/\s,]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<service>[a-z]+)"
     r"/tc3_request,\s*SignedHeaders=(?P<headers>[a-z0-9;-]+),\s*Signature=(?P<signature>[0-9a-f]+)"
@@ -34,6 +35,16 @@ class Credentials:
     secret_id: str = "AKIDLOCALEXAMPLE000000000000000000"  # noqa: S105 - made up
     secret_key: str = "LOCALEXAMPLEKEY00000000000000000"  # noqa: S105 - made up
     token: str = "LOCALEXAMPLETOKEN"  # noqa: S105 - made up
+
+    def environment(self, url: str) -> dict[str, str]:
+        """The variables that point the function, or an SDK, at an emulated cloud at `url`."""
+        return {
+            "STEWARD_API_ENDPOINT": url,
+            "STEWARD_COS_ENDPOINT": url,
+            "TENCENTCLOUD_SECRETID": self.secret_id,
+            "TENCENTCLOUD_SECRETKEY": self.secret_key,
+            "TENCENTCLOUD_SESSIONTOKEN": self.token,
+        }
 
 
 # --- TC3-HMAC-SHA256 (document/api/213/30654) ---
@@ -63,7 +74,7 @@ def tc3_signature(  # noqa: PLR0913 - the six things that are signed
     )
     date = _utc_date(timestamp)
     scope = f"{date}/{service}/tc3_request"
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    digest = hashlib.sha256(canonical.encode(*_RAW)).hexdigest()
     key = f"TC3{secret_key}".encode()
     for part in (date, service, "tc3_request"):
         key = hmac.digest(key, part.encode(), "sha256")
@@ -120,6 +131,18 @@ def verify_tc3(request: Request, credentials: Credentials, now: float) -> str:
     return signed["service"]
 
 
+def form_of(request: Request) -> dict[str, str]:
+    """The parameters of a request signed the older way, HmacSHA1 or HmacSHA256; else nothing.
+
+    Signature and all are in the query, or in a form (document/api/213/15692).
+    """
+    text = request.query
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        text = request.body.decode("latin-1")
+    form = dict(parse_qsl(text, keep_blank_values=True))
+    return form if form.keys() & {"Signature", "SignatureMethod"} else {}
+
+
 def _check_clock(timestamp: int, now: float) -> None:
     if abs(now - timestamp) > TOLERANCE_SECONDS:
         raise ApiError(
@@ -159,13 +182,15 @@ def cos_signature(  # noqa: PLR0913 - the five things that are signed
 ) -> str:
     """The hexadecimal signature; `path` not encoded, `params` and `headers` the signed ones."""
     http = "\n".join((method.lower(), path, _cos_pairs(params), _cos_pairs(headers), ""))
-    to_sign = f"sha1\n{key_time}\n{hashlib.sha1(http.encode()).hexdigest()}\n"
+    to_sign = f"sha1\n{key_time}\n{hashlib.sha1(http.encode(*_RAW)).hexdigest()}\n"
     sign_key = hmac.digest(secret_key.encode(), key_time.encode(), "sha1").hex()
     return hmac.digest(sign_key.encode(), to_sign.encode(), "sha1").hex()
 
 
 def _cos_pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    encoded = ((quote(name, "-_.~").lower(), quote(value, "-_.~")) for name, value in pairs)
+    encoded = (
+        (quote(name, "-_.~", *_RAW).lower(), quote(value, "-_.~", *_RAW)) for name, value in pairs
+    )
     return "&".join(f"{name}={value}" for name, value in sorted(encoded))
 
 
@@ -185,6 +210,7 @@ def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
         given.keys() != needed
         or given["q-sign-algorithm"] != "sha1"
         or given["q-key-time"] != given["q-sign-time"]
+        or not re.fullmatch(r"[0-9a-f]{40}", given["q-signature"])
         or window is None
     ):
         raise _forbidden("AccessDenied", "Authorization is missing or malformed.")

@@ -7,8 +7,9 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from harness.cloud.actions import Action, Service
-from harness.cloud.seed import UIN, set_tags, tags_of
+from harness.cloud.seed import set_tags, tags_of
 from harness.cloud.wire import ApiError
+from harness.environment import UIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

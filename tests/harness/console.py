@@ -1,0 +1,102 @@
+"""The rim of the command: its standard streams, its signals, its messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_ENDS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+class Program(click.Group):
+    """A command line that ends without a traceback and leaves no process behind."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as click has it
+        """As click's, with signals and streams taken care of."""
+        _fill_closed()
+        if sys.stdout is None:
+            click.echo("scf-local: standard output is closed; redirect it to a file", err=True)
+            sys.exit(2)
+        with _unwinding():
+            try:
+                return super().main(*args, **kwargs)
+            except OSError as error:
+                with suppress(OSError):
+                    told = _told(error) if error.filename else f"cannot write: {_told(error)}"
+                    click.echo(f"scf-local: {told}", err=True)
+                sys.exit(1)
+
+
+def emit(text: str | bytes) -> None:
+    """Write a result to stdout."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise  # click knows what to do
+    except OSError as error:
+        with suppress(OSError):
+            sys.stdout.close()  # or the interpreter would try once more at its end
+        raise click.ClickException(f"standard output cannot be written: {_told(error)}") from None
+
+
+def emit_json(value: object) -> None:
+    """Write a result to stdout as JSON."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    # Half a surrogate pair has no UTF-8; the replacement is the very escape that JSON writes.
+    emit(text.encode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """What the user gave cannot be used: exit status 2 and what is wrong, no traceback."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        told = _told(error) if isinstance(error, OSError) else str(error)
+        raise click.UsageError(told, click.get_current_context()) from None
+
+
+def _told(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def _fill_closed() -> None:
+    """Take the numbers of closed standard streams, lest a pipe gets one."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)  # POSIX: the lowest that is free
+            if name == "stderr":
+                sys.stderr = os.fdopen(number, "w", encoding="utf-8")
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Let a signal leave through every `with`, so that what was started is ended."""
+    handlers = {number: signal.getsignal(number) for number in _ENDS}
+    # Ignored on purpose, as by nohup, it stays ignored.
+    caught = {number: before for number, before in handlers.items() if before != signal.SIG_IGN}
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        for each in caught:
+            signal.signal(each, signal.SIG_IGN)  # this one is being obeyed
+        raise SystemExit(128 + number)
+
+    for number in caught:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, before in caught.items():
+            signal.signal(number, before)

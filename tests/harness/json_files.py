@@ -1,0 +1,86 @@
+"""JSON files that people write: seeds, faults, expectations, events. Mistakes have their place."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_DEPTH = 100
+"""Levels of lists and objects; what handles the values further on goes down recursively."""
+
+
+def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    """The value in a file.
+
+    Raises:
+        ValueError: the file cannot be read or is not JSON; begins with its path.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    return parse(data, str(path))
+
+
+def parse(data: bytes, name: str, *, unique: bool = True) -> Any:  # noqa: ANN401 - any JSON value
+    """The value that `data` holds: UTF-8, with or without a byte order mark.
+
+    `unique` refuses an object that has a member twice; an event may be what SCF would take.
+
+    Raises:
+        ValueError: `<name>:<line>:<column>: what is wrong`, the place as far as it is known.
+    """
+    text = decode(data, name)
+    try:
+        value = json.loads(
+            text, parse_constant=_constant, object_pairs_hook=_unique if unique else None
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
+    except RecursionError:
+        raise ValueError(f"{name}: nested too deep") from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if unique and _is_deep(value):
+        raise ValueError(f"{name}: nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def decode(data: bytes, name: str) -> str:
+    """The text of a file that people write.
+
+    Raises:
+        ValueError: it is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not UTF-8 (byte {error.start})") from None
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"not JSON: {name} is no JSON value")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"member {twice!r} is there twice in one object")
+    return members
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            below
+            for each in level
+            if isinstance(each, (dict, list))
+            for below in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(level)
