@@ -132,7 +132,7 @@ def test_older_signature_is_named(gateway: Gateway) -> None:
     form = "Action=DescribeImages&Region=ap-x&SignatureMethod=HmacSHA256&Signature=a%3D"
     kind = {"content-type": "application/x-www-form-urlencoded"}
     for request in (
-        Request("GET", "/", form, {"host": "cvm.tencentcloudapi.com"}),
+        Request("GET", "/", form, kind),
         Request("POST", "/", "", kind, form.encode()),
     ):
         error = json.loads(gateway.answer(request).body)["Response"]["Error"]
