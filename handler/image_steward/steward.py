@@ -49,6 +49,7 @@ class Clouds:
 
     @cached_property
     def _keys(self) -> Callable[[], Credentials]:
+        """How to read the role's keys. HTTP learns here, before any use, when the run must end."""
         from image_steward.cloud.transport import SESSION, Credentials  # noqa: PLC0415 - see Clouds
 
         SESSION.deadline = self.time.end_by
