@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,12 @@ import pytest
 from hypothesis import settings
 
 import image_steward.cloud.transport  # noqa: F401 - silences the SDKs' loggers before any test uses them
+from harness.cloud import seed
 from harness.cloud.server import EmulatedCloud
 from harness.cloud.signatures import Credentials
 from harness.cloud.state import State
 from image_steward.clock import Clock, SystemClock
+from image_steward.errors import Unfinished
 from image_steward.run import handle
 
 if TYPE_CHECKING:
@@ -27,7 +31,8 @@ SECRETS = (Credentials().secret_key, Credentials().token, "q-signature", "TC3-HM
 
 # A first example may import an SDK, which takes longer than hypothesis would allow one.
 settings.register_profile("steady", deadline=None)
-settings.load_profile("steady")
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -75,6 +80,14 @@ class Function:
         assert not any(secret in text + json.dumps(result) for secret in SECRETS)
         return result
 
+    def until_done(self, event: object, *, seconds: float) -> tuple[int, dict[str, Any]]:
+        """Deliver an event again and again; how often it raised, and the result in the end."""
+        raised = 0
+        while True:
+            with suppress(Unfinished):
+                return raised, self(event, seconds=seconds)
+            raised += 1
+
     def put(self, key: str, content: object, bucket: str = "manifests-1250000000") -> None:
         """Store an object: bytes as they are, anything else as JSON."""
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -84,6 +97,21 @@ class Function:
         """Store a document, and the event that COS sends for it."""
         self.put(key, content)
         return cos_event(key)
+
+    def hold(self, *images: dict[str, Any], region: str = "ap-guangzhou") -> None:
+        """Let a region of the cloud have these images and no others, sparse as in a seed."""
+        with self.cloud.state.lock:
+            self.cloud.state.images |= seed.completed({region: list(images)})
+
+    @property
+    def images(self) -> dict[str, list[dict[str, Any]]]:
+        """All images of the cloud, by region, as they are now."""
+        images: dict[str, list[dict[str, Any]]] = self.cloud.state.snapshot()["Images"]
+        return images
+
+    def names(self, region: str = "ap-guangzhou") -> dict[str, str]:
+        """The names of a region's images, by id."""
+        return {image["ImageId"]: image["ImageName"] for image in self.images[region]}
 
     def image(self, image_id: str, region: str = "ap-guangzhou") -> dict[str, Any]:
         """An image as the cloud has it."""

@@ -26,8 +26,29 @@ EVENT = {
         {"ImageId": i, "ImageName": f"new-{i}", "Tags": [{"Key": "k", "Value": "v"}]} for i in IDS
     ]
 }
-CALLS = 1 + STEPS + -(-STEPS // 9)
-"""One read, a write for each image, a tag call for every nine."""
+CALLS = 2 + STEPS + -(-STEPS // 9)
+"""Two reads, a write for each image, a tag call for every nine."""
+
+SLOTS = [f"img-slot{i:04}" for i in range(12)]
+NAMES = {i: f"slot-{n}" for n, i in enumerate(SLOTS)}
+_NEXT = [1, 2, 3, 4, 0, 6, 7, 5, 9, 10, 11, 12]
+"""A circle of five, one of three, and a chain of four whose last name is free."""
+WANTED = {i: f"slot-{n}" for i, n in zip(SLOTS, _NEXT, strict=True)}
+RENAMES = 12 + 2
+"""A write for each image, and one more for each circle."""
+BY_REQUEST = {"Images": [{"ImageId": i, "ImageName": name} for i, name in WANTED.items()]}
+BY_POLICY = {"Normalise": {"Select": {"ImageName": "slot-*"}, "ImageName": "{Tag.slot}"}}
+READS = {"request": 2, "policy": 1}
+
+RAW = [f"img-raw{i:05}" for i in range(3)]
+SELECTS = {
+    "by name": {"Select": {"ImageName": "raw-*"}, "Tags": [{"Key": "owner", "Value": "infra"}]},
+    "by tag": {
+        "Select": {"Tags": [{"Key": "state", "Value": "raw"}]},
+        "Tags": [{"Key": "state", "Value": "named"}],
+    },
+}
+"""Policies that do not select any more what they have renamed, or tagged."""
 
 PROGRAM = """
 import json, os, sys
@@ -51,30 +72,7 @@ def test_killed_after_call(last: int) -> None:
     ]
     with EmulatedCloud(state, limits=False) as cloud:
         function = Function(cloud, cloud.environment(), FakeClock())
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-c", PROGRAM],
-            env={**os.environ, **function.environ},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdin
-        assert process.stdout
-
-        def kill(_call: Call, reply: Reply) -> Reply:
-            if len(state.calls) == last:
-                os.kill(process.pid, signal.SIGKILL)
-            return reply
-
-        with process.stdin, process.stdout:
-            process.stdin.write(json.dumps(EVENT) + "\n")
-            process.stdin.flush()
-            assert process.stdout.readline() == "ready\n"
-            cloud._gateway.on_reply = kill
-            process.stdin.write("\n")
-            process.stdin.flush()
-            assert process.wait() == -signal.SIGKILL
-        cloud._gateway.on_reply = lambda _call, reply: reply
+        kill_after(last, EVENT, function)
         before = {i: state.image("ap-guangzhou", i) for i in IDS}
         result = function(EVENT)
     assert result["Outcome"] == "applied"
@@ -82,6 +80,86 @@ def test_killed_after_call(last: int) -> None:
     # Calls that were under way when the process died may still have been carried out since.
     for image in result["Images"]:
         assert image["After"].items() <= missing(before[image["ImageId"]], image["ImageId"]).items()
+
+
+@pytest.mark.parametrize(
+    ("kind", "last"),
+    [(kind, last) for kind, reads in READS.items() for last in range(1, reads + RENAMES + 1)],
+)
+def test_killed_amid_circles(kind: str, last: int) -> None:
+    """Killed amid names handed round: the next delivery finishes them, no temporary one is left."""
+    event = BY_REQUEST if kind == "request" else BY_POLICY
+    state = State(
+        {
+            "ap-guangzhou": [
+                {"ImageId": i, "ImageName": name, "Tags": [{"Key": "slot", "Value": WANTED[i]}]}
+                for i, name in NAMES.items()
+            ]
+        }
+    )
+    with EmulatedCloud(state, limits=False) as cloud:
+        function = Function(cloud, cloud.environment(), FakeClock())
+        kill_after(last, event, function)
+        result = function(event)
+        again = function(event)
+    assert result["Outcome"] == "applied"
+    assert again["Summary"]["Unchanged"] == len(SLOTS)
+    assert function.names() == WANTED
+    outcomes = [call["Outcome"] for call in function.calls("ModifyImageAttribute")]
+    # Of the calls under way when the process died, those that were done late were done twice.
+    assert RENAMES <= len(outcomes) <= RENAMES + 3
+    assert set(outcomes) == {"ok"}
+
+
+@pytest.mark.parametrize("last", range(1, 1 + 1 + len(RAW) + 1))
+@pytest.mark.parametrize("select", SELECTS)
+def test_killed_between_name_and_tag(select: str, last: int) -> None:
+    """Killed with an image half done: the policy still selects it, and does the other half."""
+    event = {"Normalise": {"ImageName": "web-{ImageId}", **SELECTS[select]}}
+    raw = [{"Key": "state", "Value": "raw"}]
+    state = State(
+        {
+            "ap-guangzhou": [
+                {"ImageId": i, "ImageName": f"raw-{n}", "Tags": raw} for n, i in enumerate(RAW)
+            ]
+        }
+    )
+    with EmulatedCloud(state, limits=False) as cloud:
+        function = Function(cloud, cloud.environment(), FakeClock())
+        kill_after(last, event, function)
+        assert function(event)["Outcome"] == "applied"
+    assert function.names() == {i: f"web-{i}" for i in RAW}
+    for image in function.images["ap-guangzhou"]:
+        assert ("raw" in json.dumps(image["Tags"])) == (select == "by name")
+        assert ("infra" in json.dumps(image["Tags"])) == (select == "by name")
+
+
+def kill_after(last: int, event: dict[str, Any], function: Function) -> None:
+    """Let a process of its own take an event; it is killed before it sees its last call's reply."""
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, **function.environ},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin
+    assert process.stdout
+
+    def kill(_call: Call, reply: Reply) -> Reply:
+        if len(function.cloud.state.calls) == last:
+            os.kill(process.pid, signal.SIGKILL)
+        return reply
+
+    with process.stdin, process.stdout:
+        process.stdin.write(json.dumps(event) + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        function.cloud._gateway.on_reply = kill
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.wait() == -signal.SIGKILL
+    function.cloud._gateway.on_reply = lambda _call, reply: reply
 
 
 def holds(image: dict[str, Any], image_id: str) -> bool:

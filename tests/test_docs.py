@@ -13,19 +13,40 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from image_steward import documents, errors
+from harness.cloud.faults import Faults
+from image_steward import documents, errors, policies, templates
 from image_steward.settings import Settings
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+README = PAGES["README.md"]
+COOKBOOK = PAGES["docs/policies.md"]
 BIN = Path(sys.executable).parent
-SESSIONS = re.findall(r"```console\n\$ (.+)\n([\s\S]*?)```", README)
-JSON_BLOCKS = re.findall(r"```json\n([\s\S]*?)```", README)
+SESSIONS = [
+    (page, command, output)
+    for page, text in PAGES.items()
+    for command, output in re.findall(r"```console\n\$ (.+)\n([\s\S]*?)```", text)
+]
+"""`UPDATE_GOLDEN=1 pytest tests/test_docs.py` writes the outputs anew, those without … in them."""
+
+BLOCKS = [
+    (page, block)
+    for page, text in PAGES.items()
+    for block in re.findall(r"```json\n([\s\S]*?)```", text)
+]
+LINKS = [
+    (page, target)
+    for page, text in PAGES.items()
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", text)
+]
 
 
-@pytest.mark.parametrize(("command", "output"), SESSIONS, ids=[c for c, _ in SESSIONS])
-def test_commands_print_what_is_shown(command: str, output: str) -> None:
-    """Each command of the README prints what the README shows; … stands for anything."""
-    run = subprocess.run(  # noqa: S602 - the README's own commands, a pipe among them
+@pytest.mark.parametrize(("page", "command", "output"), SESSIONS, ids=[c for _, c, _ in SESSIONS])
+def test_commands_print_what_is_shown(page: str, command: str, output: str) -> None:
+    """Each command of a page prints what the page shows; … stands for anything."""
+    run = subprocess.run(  # noqa: S602 - the pages' own commands, pipes among them
         command.replace("make replay", "scf-local replay events"),
         shell=True,
         cwd=ROOT,
@@ -34,21 +55,81 @@ def test_commands_print_what_is_shown(command: str, output: str) -> None:
         text=True,
         check=True,
     )
+    if "UPDATE_GOLDEN" in os.environ and "…" not in output:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        text = text.replace(f"$ {command}\n{output}```", f"$ {command}\n{run.stdout}```")
+        (ROOT / page).write_text(text, encoding="utf-8")
+        output = run.stdout
     pattern = re.escape(output).replace("…", r"[\s\S]*?")
     assert re.fullmatch(pattern, run.stdout)
 
 
-@pytest.mark.parametrize("block", JSON_BLOCKS, ids=range(len(JSON_BLOCKS)))
-def test_documents_are_valid(block: str) -> None:
-    """Each document of the README is one the function accepts."""
-    request = documents.read(block.encode(), region="ap-guangzhou")
-    assert isinstance(request, (documents.ChangeRequest, documents.Pointer))
+@pytest.mark.parametrize(("page", "block"), BLOCKS, ids=range(len(BLOCKS)))
+def test_documents_are_valid(tmp_path: Path, page: str, block: str) -> None:
+    """Each document of a page is one the function accepts, or the emulated cloud as its faults."""
+    if page == "docs/faults.md":
+        path = tmp_path / "faults.json"
+        path.write_text(block, encoding="utf-8")
+        assert Faults.from_file(path).rules
+    else:
+        documents.read(block.encode(), region="ap-guangzhou")  # raises if it is refused
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))
-def test_links_lead_somewhere(target: str) -> None:
-    """Each relative link of the README leads to a file that exists."""
-    assert (ROOT / target).exists()
+@pytest.mark.parametrize(("page", "target"), LINKS, ids=[f"{p} {t}" for p, t in LINKS])
+def test_links_lead_somewhere(page: str, target: str) -> None:
+    """Each relative link leads to a file that exists, and to a heading in it."""
+    file, _, anchor = target.partition("#")
+    path = (ROOT / page).parent / file if file else ROOT / page
+    assert path.exists()
+    if anchor:
+        headings = re.findall(r"^#+ (.+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_cookbook_shows_the_files() -> None:
+    """Each policy of the cookbook is the file of which the plan is shown below it, and all are."""
+    shown = re.findall(
+        r"```json\n([\s\S]*?)```\n\n```console\n\$ scf-local invoke docs/policies/(\S+) --dry",
+        COOKBOOK,
+    )
+    files = {path.name: path for path in (ROOT / "docs/policies").glob("*.json")}
+    del files["images.json"]
+    assert {name for _, name in shown} == files.keys()
+    assert all(files[name].read_text(encoding="utf-8") == block for block, name in shown)
+    assert COOKBOOK.count("```json") == len(shown)
+
+
+def test_cookbook_knows_every_member() -> None:
+    """The cookbook's table has the members that the schema has, with their allowed values."""
+    path = ROOT / "handler/image_steward/schemas/naming-policy.json"
+    members = json.loads(path.read_text(encoding="utf-8"))["properties"]["Normalise"]["properties"]
+    inner = {
+        f"{name}.{each}" for name in ("Select", "Style") for each in members[name]["properties"]
+    }
+    rows = re.findall(r"^\| ((?:`[A-Z]\w+(?:\.\w+)?`(?:, )?)+) \| (.*)", COOKBOOK, re.MULTILINE)
+    found = {name: row for names, row in rows for name in re.findall(r"`(.+?)`", names)}
+    assert found.keys() | {"Style"} == members.keys() | inner
+    assert found["MaxChanges"].startswith(f"{policies.MAX_CHANGES} |")
+    choices = {
+        "Style.Case": members["Style"]["properties"]["Case"],
+        "Style.Separator": members["Style"]["properties"]["Separator"],
+        "OnConflict": members["OnConflict"],
+    }
+    for name, schema in choices.items():
+        row = found[name].replace("a space", "` `")
+        assert all(f"`{value}`" in row for value in schema["enum"])
+
+
+def test_cookbook_knows_every_field() -> None:
+    """The cookbook lists the fields and the time directives that templates have, and no others."""
+    table = COOKBOOK[COOKBOOK.index("| In a template") : COOKBOOK.index("**Style.**")]
+    named = set(re.findall(r"\{([A-Z]\w+)", table))
+    assert named == {
+        *policies.FIELDS.names,
+        *(each.rstrip(".") for each in policies.FIELDS.prefixes),
+    }
+    directives = table[table.index("| Directive") :]
+    assert set(re.findall(r"`%(.)`", directives)) == {*templates.DIRECTIVES, "%"}
 
 
 def test_every_setting_is_documented() -> None:
@@ -92,6 +173,8 @@ def test_serverless_triggers_agree_with_the_settings() -> None:
     settings = Settings.from_environ(INPUTS["environment"]["variables"])
     assert settings.allows(bucket, triggers["cos"]["filter"]["prefix"] + "x.json")
     assert len(triggers["timer"]["cronExpression"].split()) == 7
+    assert settings.journal
+    assert not settings.allows(settings.journal[0], settings.journal[1] + "x.json")
     argument = triggers["timer"]["argument"].encode()
     pointer = documents.read(argument, region=INPUTS["region"])
     assert isinstance(pointer, documents.Pointer)
@@ -99,11 +182,18 @@ def test_serverless_triggers_agree_with_the_settings() -> None:
 
 
 def test_policy_names_the_actions_that_the_code_calls() -> None:
-    """The run policy allows what the code calls, nothing else."""
-    policy = json.loads((ROOT / "deploy/policy.json").read_text())
-    allowed = {action for s in policy["statement"] for action in s["action"]}
+    """The run policy allows what the code calls, nothing else, and COS where the settings say."""
+    statements = json.loads((ROOT / "deploy/policy.json").read_text())["statement"]
+    allowed = {action: s["resource"] for s in statements for action in s["action"]}
     source = (ROOT / "handler/image_steward/images.py").read_text(encoding="utf-8")
-    calls = {"cvm:DescribeImages", "cvm:ModifyImageAttribute", "cos:GetObject"}
+    calls = {"cvm:DescribeImages", "cvm:ModifyImageAttribute"}
     calls |= {f"tag:{action}" for action in re.findall(r'_tag_call\(call, "(\w+)"', source)}
-    assert all(f'"{call.split(":")[1]}"' in source for call in calls if "cos" not in call)
-    assert allowed == {f"name/{call}" for call in calls}
+    assert all(f'"{call.split(":")[1]}"' in source for call in calls)
+    objects = (ROOT / "handler/image_steward/cloud/objects.py").read_text(encoding="utf-8")
+    calls |= {f"cos:{action}" for action in re.findall(r'_told\([\w.]+, "(\w+)"\)', objects)}
+    assert allowed.keys() == {f"name/{call}" for call in calls}
+    settings = Settings.from_environ(INPUTS["environment"]["variables"])
+    bucket, prefix = settings.journal or ("", "")
+    where = f"qcs::cos:{INPUTS['region']}:uid/{bucket.rpartition('-')[2]}"
+    assert allowed["name/cos:PutObject"] == [f"{where}:{bucket}/{prefix}*"]
+    assert allowed["name/cos:GetObject"] == [f"{where}:{b}/{p}/*" for b, p in settings.sources]

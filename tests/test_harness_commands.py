@@ -110,7 +110,7 @@ def test_own_cloud_is_seeded(seed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["event", "cos"], ["event", "timer"], ["invoke"], ["replay"], ["cloud"]]
+    "command", [["event", "cos"], ["event", "timer"], ["invoke"], ["replay"], ["undo"], ["cloud"]]
 )
 def test_help_has_an_example(command: list[str]) -> None:
     """Every command's help shows how it is called."""

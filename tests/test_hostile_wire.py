@@ -200,7 +200,7 @@ def test_refused_keys(
     """Keys that are refused are read anew, once; refused again, they stop the run."""
     outcome, _ = run(state, Rule("ModifyImageAttribute", fault, **WHEN[when], **options))
     assert outcome == end
-    assert len(state.calls) <= 8
+    assert len(state.calls) <= (8 if end == "partial" else 9)
     assert converges(state)
 
 
@@ -234,7 +234,7 @@ def test_taken_by_our_own_try(state: State) -> None:
 
         def late(call: Any, reply: Any) -> Any:  # noqa: ANN401 - what the seam hands on
             # Reading just after the write may still show the image as it was.
-            if call.action == "DescribeImages" and call.number == 2:
+            if call.action == "DescribeImages" and call.number == 3:
                 body = reply.body.replace(b'"sample"', f'"{before}"'.encode())
                 return type(reply)(reply.status, reply.headers, body)
             return reply

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_steward.applying import Outcome, outcome_of
 from image_steward.documents import Change
 from image_steward.errors import ApiBusy, ApiError
 from image_steward.images import Image
+from image_steward.outcomes import Outcome, outcome_of
 from image_steward.planning import Step, plan
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])

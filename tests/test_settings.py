@@ -60,7 +60,9 @@ def test_all_set() -> None:
         ("STEWARD_API_ENDPOINT", "http://:80"),
         ("STEWARD_COS_ENDPOINT", "http://{region}:80"),
         ("STEWARD_LOG_LEVEL", "info"),
-        ("STEWARD_JOURNAL", "a-1/journal/"),
+        ("STEWARD_JOURNAL", "no-appid/journal/"),
+        ("STEWARD_JOURNAL", "a-1/journal/../x/"),
+        ("STEWARD_JOURNAL", "a-1/journal//x/"),
     ],
 )
 def test_wrong_value_is_named(name: str, value: str) -> None:
@@ -82,6 +84,21 @@ def test_every_wrong_value_is_named() -> None:
     with pytest.raises(InvalidSetting) as caught:
         Settings.from_environ({"STEWARD_DRY_RUN": "2", "STEWARD_LOG_LEVEL": "LOUD"})
     assert len(caught.value.violations) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("", None),
+        ("a-1", ("a-1", "")),
+        ("a-1/", ("a-1", "")),
+        ("a-1/journal", ("a-1", "journal/")),
+        ("a-1/x/journal/", ("a-1", "x/journal/")),
+    ],
+)
+def test_journal(value: str, place: tuple[str, str] | None) -> None:
+    """The journal is a bucket and a prefix, which gets a slash at its end if it has none."""
+    assert Settings.from_environ({"STEWARD_JOURNAL": value}).journal == place
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,17 @@ Data flows one way; each module imports only from the lines above it:
     settings                         environment variables
     schema (schemas/*.json)          JSON Schema, its errors as sentences
     triggers                         event    -> where the documents are
-    documents                        bytes    -> typed change requests
     images                           the API's calls as functions, over any transport
-    planning                         wanted + current -> steps, pure
+    names  templates                 what names look like, and what they are made of
+    policies                         a naming policy, typed
+    documents                        bytes    -> typed requests
+    planning                         wanted + current -> steps in an order that works, pure
+    normalising                      policy + current -> the same, pure
     pacing  retries                  how fast, and when again
-    applying                         steps    -> outcomes
+    outcomes                         what became of each step
+    writes                           steps    -> the calls, each until it is settled
+    applying                         the writes of a region, a few at a time
+    undoing                          outcomes -> what puts everything back
     results                          outcomes -> the result document
     cloud                            the only package that imports the SDKs
     steward                          one document after another, through all of the above

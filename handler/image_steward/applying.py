@@ -1,180 +1,26 @@
-"""From steps to outcomes: the writes, and what became of each."""
+"""From steps to outcomes: the writes of a region, a few at a time."""
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import count
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from image_steward.errors import NoClearAnswer, StewardError, Stopped
-from image_steward.images import (
-    TAG_KEYS,
-    TAG_RESOURCES,
-    Image,
-    describe_images,
-    modify_image_attribute,
-    tag_resources,
-    untag_resources,
-)
+from image_steward.errors import AccountRefused, NameTaken, NoClearAnswer, StewardError, Stopped
+from image_steward.outcomes import is_final
 from image_steward.workers import side_by_side
+from image_steward.writes import Write, writes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from image_steward.images import Call
-    from image_steward.planning import Step
+    from image_steward.outcomes import Outcome
     from image_steward.retries import Retries
-
-T = TypeVar("T")
 
 WORKERS = 4
 """For each region: enough that a reply of a third of a second costs no turn."""
-
-
-@dataclass
-class Outcome:
-    """What became of a step: what was done (or planned), and the error that ended it."""
-
-    source: str
-    step: Step
-    attributes: dict[str, str | bool] = field(default_factory=dict)
-    tags: dict[str, str | None] = field(default_factory=dict)
-    """Values bound; None: unbound."""
-    request_ids: list[str] = field(default_factory=list)
-    error: StewardError | None = None
-    planned: bool = False
-    attempts: int = 0
-    """Tries of the calls it took, all of them together."""
-    started: float | None = None
-    """Monotonic seconds, when its first try began."""
-    seconds: float = 0.0
-    """From then to the end of the last try, waits included."""
-    open_writes: int = 0
-    """Calls that are still to be settled."""
-
-    @property
-    def status(self) -> str:
-        """The `Status` of the result document."""
-        if self.error:
-            waits = self.error.healable or isinstance(self.error, Stopped)
-            return "pending" if waits else "failed"
-        if self.step.is_empty:
-            return "unchanged"
-        return "planned" if self.planned else "changed"
-
-    @property
-    def before(self) -> dict[str, Any]:
-        """The members that differ, as they were."""
-        if not self.step.before:
-            return {}
-        image = self.step.before
-        was = {key: image.tags.get(key) for key in self.tags}
-        return _members({n: image.attributes[n] for n in self.attributes}, was)
-
-    @property
-    def after(self) -> dict[str, Any]:
-        """The members that differ, as they are now, or would be."""
-        return _members(self.attributes, self.tags)
-
-
-def outcome_of(source: str, step: Step, *, planned: bool = False) -> Outcome:
-    """The outcome of a step before any call; `planned`: there will be none."""
-    outcome = Outcome(source, step, error=step.error, planned=planned)
-    if planned:
-        outcome.attributes.update(step.attributes)
-        outcome.tags.update({**step.tags, **dict.fromkeys(step.delete_tags)})
-    return outcome
-
-
-@dataclass
-class Write:
-    """One call that changes one image, or binds or unbinds tags of a few, until all is settled.
-
-    `left` are the outcomes, by image id, of which it is not known yet what became of them.
-    """
-
-    region: str
-    left: dict[str, Outcome]
-    attributes: dict[str, str | bool] = field(default_factory=dict)
-    tags: dict[str, str | None] = field(default_factory=dict)
-    """All bound, or all (None) unbound."""
-    tries: int = 0
-    is_unclear: bool = False
-    """Whether a try may have worked although nothing said so."""
-    refusals: dict[str, StewardError] = field(default_factory=dict)
-    """What the last try said of single images, by id."""
-
-    def __post_init__(self) -> None:
-        self.outcomes = list(self.left.values())
-
-    def attempt(self, call: Call) -> None:
-        """Make the call; but first, if it may have worked before, look whether it has.
-
-        Raises:
-            StewardError: what is in `left` then is not done, or not known to be.
-        """
-        if self.is_unclear:
-            self.look(call)
-        if self.left:
-            self._send(call)
-
-    def look(self, call: Call) -> None:
-        """Settle those that hold what was to be written; nothing but reading tells for sure."""
-        images = describe_images(call, self.region, list(self.left))
-        for image_id in list(self.left):
-            image = images.get(image_id)
-            if isinstance(image, Image) and self._is_held_by(image):
-                self._done(image_id)
-
-    def give_up(self, error: StewardError) -> None:
-        """What is left has failed, each for its own reason if there is one."""
-        for image_id, outcome in self.left.items():
-            outcome.error = outcome.error or self.refusals.get(image_id, error)
-
-    def _send(self, call: Call) -> None:
-        ids = list(self.left)
-        self.refusals = {}
-        if self.attributes:
-            request_id = modify_image_attribute(call, self.region, ids[0], self.attributes)
-        elif None in self.tags.values():
-            request_id, self.refusals = untag_resources(call, self.region, ids, self.tags)
-        else:
-            tags = {key: value for key, value in self.tags.items() if value is not None}
-            request_id, self.refusals = tag_resources(call, self.region, ids, tags)
-        for image_id in ids:
-            self.left[image_id].request_ids.append(request_id)
-            error = self.refusals.get(image_id)
-            if error is None:
-                self._done(image_id)
-            elif not error.healable:
-                outcome = self.left.pop(image_id)
-                outcome.error = outcome.error or error
-        for image_id in self.left:
-            raise self.refusals[image_id]
-
-    def _done(self, image_id: str) -> None:
-        outcome = self.left.pop(image_id)
-        outcome.attributes.update(self.attributes)
-        outcome.tags.update(self.tags)
-
-    def _is_held_by(self, image: Image) -> bool:
-        return self.attributes.items() <= image.attributes.items() and all(
-            image.tags.get(key) == value for key, value in self.tags.items()
-        )
-
-
-def writes_of(region: str, outcomes: Sequence[Outcome]) -> Iterator[Write]:
-    """The calls that outcomes need: one for an image's attributes, then the tags in batches."""
-    for outcome in outcomes:
-        if outcome.step.attributes:
-            yield Write(region, {outcome.step.image_id: outcome}, outcome.step.attributes)
-    for batch in _batches(outcomes):
-        step = batch[0].step
-        for changes in (dict(step.tags), dict.fromkeys(step.delete_tags)):
-            for tags in _chunks(changes.items(), TAG_KEYS):
-                yield Write(region, {o.step.image_id: o for o in batch}, tags=dict(tags))
 
 
 class Applier:
@@ -193,23 +39,45 @@ class Applier:
         self._numbers = count()
         self._lock = Lock()
 
-    def apply(self, region: str, outcomes: Sequence[Outcome]) -> None:
-        """Carry out all that the outcomes need; what became of it is in them afterwards."""
-        now = self._clock.monotonic()
-        for write in writes_of(region, outcomes):
+    def apply(self, outcomes: Sequence[Outcome], last: str = "") -> None:
+        """Carry out all that the outcomes need; what became of it is in them afterwards.
+
+        `last`, "tags" or "attributes", begins when the others are settled, and not for an image
+        of which something is pending then: whoever chose the image by it finds it once more.
+        """
+        if not outcomes:
+            return
+        attributes, tags = writes_of(outcomes[0].step.region, outcomes)
+        for write in [*attributes, *tags]:
             for outcome in write.outcomes:
                 outcome.open_writes += 1
-            self._push(now, write)
-        side_by_side([self._work] * max(1, min(WORKERS, len(self._queue))))
+        if last:
+            first, second = (tags, attributes) if last == "attributes" else (attributes, tags)
+            self._carry_out(first)
+            for write in second:
+                write.comes_last = True
+            self._carry_out(second)
+        else:
+            self._carry_out([*attributes, *tags])
+
+    def _carry_out(self, writes: Sequence[Write]) -> None:
+        now = self._clock.monotonic()
+        for write in writes:
+            if not write.is_waiting:
+                self._push(now, write)
+        side_by_side([self._work] * min(WORKERS, len(self._queue)))
 
     def _work(self) -> None:
         while turn := self._pop():
             moment, write = turn
             self._clock.sleep_until(moment)
+            if write.comes_last:
+                write.put_off()
             self._open(write)
             again = self._try(write)
             if again is None:
                 self._close(write)
+                self._go_on(write)
             else:
                 self._push(again, write)
 
@@ -250,8 +118,43 @@ class Applier:
             for outcome in write.outcomes:
                 outcome.open_writes -= 1
                 if not outcome.open_writes:
-                    outcome.seconds = self._clock.monotonic() - (outcome.started or 0.0)
+                    now = self._clock.monotonic()
+                    outcome.seconds = now - (now if outcome.started is None else outcome.started)
                     self._note(outcome)
+
+    def _go_on(self, write: Write) -> None:
+        """Begin the writes that this one made room for, or give them up, and what waits for them.
+
+        They are given up for good only if this one was; else the next delivery finds them.
+        """
+        settled = [write]
+        while settled:
+            write = settled.pop()
+            for waiting in write.waiting:
+                if write.is_done:
+                    self._push(self._clock.monotonic(), waiting)
+                    continue
+                error = _still_taken(write)
+                waiting.give_up(error)
+                if is_final(error):
+                    self._go_back(waiting)
+                self._close(waiting)
+                settled.append(waiting)
+
+    def _go_back(self, write: Write) -> None:
+        """Rather its old name than a temporary one for good, if that is still free."""
+        (outcome,) = write.outcomes
+        opener = write.opener
+        if (
+            outcome.step.before
+            and opener
+            and opener.is_done
+            and not any(waiting.is_done for waiting in opener.waiting)
+        ):
+            with self._lock:
+                outcome.open_writes += 1
+            name: dict[str, str | bool] = {"ImageName": outcome.step.before.name}
+            self._push(self._clock.monotonic(), Write(write.region, dict(write.left), name))
 
     def _push(self, moment: float, write: Write) -> None:
         with self._lock:
@@ -265,27 +168,13 @@ class Applier:
             return moment, write
 
 
-def _batches(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
-    """The outcomes that need tag calls, those with equal tag changes together."""
-    equal: dict[tuple[object, ...], list[Outcome]] = {}
-    for outcome in outcomes:
-        step = outcome.step
-        if step.tags or step.delete_tags:
-            key = (frozenset(step.tags.items()), frozenset(step.delete_tags))
-            equal.setdefault(key, []).append(outcome)
-    for group in equal.values():
-        yield from _chunks(group, TAG_RESOURCES)
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
-
-
-def _members(
-    attributes: Mapping[str, str | bool], tags: Mapping[str, str | None]
-) -> dict[str, Any]:
-    """As documents write them; `Tags` only where a tag differs."""
-    pairs = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
-    return {**attributes, **({"Tags": pairs} if tags else {})}
+def _still_taken(write: Write) -> StewardError:
+    """Why what waits for a write cannot be done: for good, unless time heals the write."""
+    error = write.error
+    if isinstance(error, AccountRefused):
+        return Stopped(f"not attempted after {error.code}: {error.message}")
+    if error and not is_final(error):
+        return error
+    (outcome,) = write.outcomes
+    message = f"{outcome.step.image_id} could not leave its name; see what became of it"
+    return NameTaken("InvalidImageName.Duplicate", message)

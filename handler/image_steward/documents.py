@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from image_steward import schema, strict_json
+from image_steward import policies, schema, strict_json
 from image_steward.errors import InvalidDocument, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from image_steward.policies import Policy
+
 ATTRIBUTES = ("ImageName", "ImageDescription", "ImageFamily", "ImageDeprecated")
 """What ModifyImageAttribute can change (document/api/213/15713)."""
 
-_KINDS = ("Images", "ImageId", "Document")  # the member by which a document is recognised
+_KINDS = (
+    "Images",
+    "ImageId",
+    "Normalise",
+    "Document",
+)  # the member by which a document is recognised
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,14 @@ class ChangeRequest:
 
 
 @dataclass(frozen=True)
+class NamingPolicy:
+    """A policy for all images of some regions."""
+
+    policy: Policy
+    dry_run: bool
+
+
+@dataclass(frozen=True)
 class Pointer:
     """The document lies elsewhere: in an object of a bucket (full name) of a region."""
 
@@ -47,7 +62,7 @@ class Pointer:
     region: str
 
 
-def read(data: bytes, *, region: str) -> ChangeRequest | Pointer:
+def read(data: bytes, *, region: str) -> ChangeRequest | NamingPolicy | Pointer:
     """The request that a document holds. `region` is used where the document names none.
 
     Raises:
@@ -65,6 +80,8 @@ def read(data: bytes, *, region: str) -> ChangeRequest | Pointer:
         if not place:
             raise InvalidDocument(_NO_REGION)
         return Pointer(bucket, key, place)
+    if "Normalise" in document:
+        return _naming_policy(document, region)
     if "Images" in document:
         return _change_request(document, region)
     if "ImageId" in document:
@@ -79,6 +96,14 @@ def _no_kind(document: dict[str, Any]) -> str:
     found = ", ".join(map(schema.short, islice(document, 5))) or "no member at all"
     hints = filter(None, (schema.nearest(name, _KINDS) for name in islice(document, 5)))
     return "; ".join([f"one of {', '.join(_KINDS)} is needed, there is {found}", *hints])
+
+
+def _naming_policy(document: dict[str, Any], region: str) -> NamingPolicy:
+    schema.validate("naming-policy", document)
+    if not region and "Regions" not in document["Normalise"]:
+        raise InvalidDocument(Violation("/Normalise", _NO_REGION))
+    policy = policies.read(document["Normalise"], region=region)
+    return NamingPolicy(policy, document.get("DryRun", False))
 
 
 def _api_body(document: dict[str, Any], region: str) -> ChangeRequest:

@@ -9,7 +9,9 @@
     │   ├── DocumentTooLarge
     │   ├── ObjectNotFound
     │   ├── AccessDenied           COS refuses to show the object
-    │   └── SourceNotAllowed       outside STEWARD_SOURCES
+    │   ├── SourceNotAllowed       outside STEWARD_SOURCES
+    │   ├── UnstablePolicy         a second run of it would change something again
+    │   └── TooManyChanges         more than the policy's MaxChanges
     ├── ApiError               the cloud answered with an error code, kept as `code`
     │   ├── ApiBusy                a code that time can heal
     │   │   ├── Throttled              calls come too fast
@@ -130,6 +132,18 @@ class SourceNotAllowed(Rejection):
     """The object lies outside STEWARD_SOURCES."""
 
     code = "SourceNotAllowed"
+
+
+class UnstablePolicy(Rejection):
+    """Applied to its own outcome, the policy would change something again."""
+
+    code = "UnstablePolicy"
+
+
+class TooManyChanges(Rejection):
+    """The plan changes more images than the policy's MaxChanges."""
+
+    code = "TooManyChanges"
 
 
 class ApiError(StewardError):

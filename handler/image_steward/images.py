@@ -6,7 +6,8 @@ API: cvm 2017-03-12 (document/api/213/15713, 213/15715), tag 2018-08-13 (documen
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 from image_steward.errors import ApiError, NoClearAnswer
@@ -23,6 +24,16 @@ TAG_RESOURCES = 9
 TAG_KEYS = 10
 """Tag calls: the text on resources reads as 9 or as 10; the smaller one is right in both."""
 
+_LISTINGS = 2
+"""Pages shift when an image is deleted while they are read; a second reading finds the rest."""
+
+_FIRST_YEAR = 1970
+
+NAMES_OF_A_FILTER = 5
+
+FACTS = ("OsName", "Platform", "Architecture", "ImageCreator", "ImageState", "ImageType")
+"""What else DescribeImages tells of an image that policies use."""
+
 
 class Call(Protocol):
     """One API call: the members of `Response`, or an `ApiError` or `NoClearAnswer` raised."""
@@ -33,13 +44,20 @@ class Call(Protocol):
         """Call `action` of `service` for `region`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Image:
     """What the function needs to know of an image as it is."""
 
     image_id: str
     attributes: dict[str, str | bool]
     tags: dict[str, str]
+    facts: dict[str, str] = field(default_factory=dict)
+    """`FACTS`, and `CreatedTime` as `utc` writes it, empty if it cannot be read."""
+
+    @property
+    def name(self) -> str:
+        """Its ImageName."""
+        return str(self.attributes["ImageName"])
 
     @classmethod
     def from_api(cls, image: Mapping[str, Any]) -> Image:
@@ -53,7 +71,16 @@ class Image:
                 "ImageDeprecated": bool(image.get("ImageDeprecated")),
             },
             tags={_text(tag["Key"]): _text(tag["Value"]) for tag in image.get("Tags") or ()},
+            facts={
+                **{name: _text(image.get(name)) for name in FACTS},
+                "CreatedTime": _time(_text(image.get("CreatedTime"))),
+            },
         )
+
+
+def utc(moment: float) -> str:
+    """A time, in seconds since the epoch, as the API writes it; these texts sort by time."""
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def describe_images(
@@ -82,6 +109,44 @@ def describe_images(
                 images = map(Image.from_api, reply["ImageSet"])
                 found.update({image.image_id: image for image in images})
     return found
+
+
+def list_images(call: Call, region: str, names: Sequence[str] = ()) -> dict[str, Image]:
+    """The private images of a region, by id: one call for every 100.
+
+    With at most five `names`, those that hold one of them, and some with names like them.
+    """
+    filters = [{"Name": "image-type", "Values": ["PRIVATE_IMAGE"]}]
+    if names:
+        filters.append({"Name": "image-name", "Values": list(names)})
+    found: dict[str, Image] = {}
+    for _ in range(_LISTINGS):
+        images, is_whole = _list_once(call, region, filters)
+        if is_whole:
+            return images
+        found |= images
+    return found
+
+
+def _list_once(
+    call: Call, region: str, filters: list[dict[str, Any]]
+) -> tuple[dict[str, Image], bool]:
+    """What the pages show, and whether that is all: as many as each of them says there are."""
+    found: dict[str, Image] = {}
+    offset, total = 0, 1
+    totals = set()
+    while offset < total:
+        params = {"Filters": filters, "Offset": offset, "Limit": PAGE}
+        reply = call("cvm", "DescribeImages", region, params)
+        with _reading("DescribeImages"):
+            page = [Image.from_api(image) for image in reply["ImageSet"]]
+            total = int(reply["TotalCount"])
+        totals.add(total)
+        if not page:
+            break
+        found.update({image.image_id: image for image in page})
+        offset += len(page)
+    return found, len(totals) == 1 and len(found) >= total
 
 
 def modify_image_attribute(
@@ -125,6 +190,17 @@ def _tag_call(
         if failed.keys() - set(by_resource.values()):
             raise ValueError("FailedResources names what was not asked for")
     return request_id, failed
+
+
+def _time(text: str) -> str:
+    # Python 3.10 reads no Z; both spellings are met (document/api/213/15715).
+    try:
+        moment = datetime.fromisoformat(text.removesuffix("Z"))
+    except ValueError:
+        return ""
+    if moment.year < _FIRST_YEAR:  # nobody's; and its text would not sort
+        return ""
+    return utc((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
 
 
 def _text(value: object) -> str:

@@ -6,18 +6,16 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from image_steward.undoing import MAX_IMAGES, entries
 
-    from image_steward.applying import Outcome
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from image_steward.errors import StewardError
-    from image_steward.images import Image
+    from image_steward.outcomes import Outcome
 
 MAX_BYTES = 1 << 20
 """A result stays below this; SCF itself would take 6 MB."""
-
-MAX_IMAGES = 1000
-"""Of a change request, and so of an undo."""
 
 STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
 
@@ -31,6 +29,10 @@ class Run:
     trigger: str = "unknown"
     outcomes: list[Outcome] = field(default_factory=list)
     errors: list[tuple[str, StewardError]] = field(default_factory=list)
+    warnings: list[tuple[str, StewardError]] = field(default_factory=list)
+    """What did not stop a document, but would have, or will: source and why."""
+    journal: list[str] = field(default_factory=list)
+    """The objects that say how everything was before."""
     dry_runs: list[bool] = field(default_factory=list)
     """Of each document that was carried out, whether it was to write nothing."""
 
@@ -53,7 +55,7 @@ class Run:
             return "rejected"
         if self.errors or counts["Failed"]:
             return "partial"
-        if not self.outcomes:
+        if not self.dry_runs:
             return "ignored"
         return "planned" if self.dry_run else "applied"
 
@@ -80,8 +82,11 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
     """
     room = _Room(_ROOM)
     errors = room.take(entry for source, error in run.errors for entry in _errors(source, error))
-    undo = room.take(_undo(run.outcomes), MAX_IMAGES)
-    images = room.take(map(_image, (o for o in run.outcomes if o.status != "unchanged")))
+    warnings = room.take(entry for source, one in run.warnings for entry in _errors(source, one))
+    undo = room.take(entries(run.outcomes), MAX_IMAGES)
+    told = [outcome for outcome in run.outcomes if outcome.status != "unchanged"]
+    told.sort(key=lambda outcome: outcome.status == "skipped")  # what fits least is least missed
+    images = room.take(map(_image, told))
     result = {
         "RequestId": request_id,
         "Trigger": run.trigger,
@@ -92,6 +97,8 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
         "Errors": errors,
         "Undo": {"Images": undo},
     }
+    if warnings:
+        result["Warnings"] = warnings
     return {**result, "Truncated": True} if room.is_full else result
 
 
@@ -132,47 +139,8 @@ def _image(outcome: Outcome) -> dict[str, Any]:
         "After": outcome.after,
         "RequestIds": outcome.request_ids,
     }
+    if outcome.step.reasons and outcome.status in {"planned", "skipped"}:
+        entry["Reason"] = "; ".join(outcome.step.reasons)
     if outcome.error:
         entry |= {"Code": outcome.error.code, "Message": outcome.error.message}
     return entry
-
-
-def _undo(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
-    """The change request entries that put back what was changed, one for each image.
-
-    Where an image was changed twice its first `Before` counts. The last change is undone first: a
-    name that was freed for another image is free again by then.
-    """
-    by_image: dict[tuple[str, str], _Former] = {}
-    for outcome in outcomes:
-        if outcome.step.before and not outcome.planned:
-            key = (outcome.step.region, outcome.step.image_id)
-            former = by_image.pop(key, None) or _Former(outcome.step.before)
-            former.attributes.update(outcome.attributes)
-            former.tags.update(outcome.tags)
-            by_image[key] = former
-    for (region, image_id), former in reversed(by_image.items()):
-        if members := former.members():
-            yield {"Region": region, "ImageId": image_id, **members}
-
-
-@dataclass
-class _Former:
-    """An image as it was first, and what was done to it since."""
-
-    image: Image
-    attributes: dict[str, str | bool] = field(default_factory=dict)
-    tags: dict[str, str | None] = field(default_factory=dict)
-
-    def members(self) -> dict[str, Any]:
-        """The members of a change request entry that undo it; none if nothing differs."""
-        was = self.image
-        entry: dict[str, Any] = {
-            name: was.attributes[name]
-            for name, value in self.attributes.items()
-            if was.attributes[name] != value
-        }
-        changed = [key for key, value in self.tags.items() if was.tags.get(key) != value]
-        bound = [{"Key": key, "Value": was.tags[key]} for key in changed if key in was.tags]
-        new = [key for key in changed if key not in was.tags]
-        return entry | ({"Tags": bound} if bound else {}) | ({"DeleteTags": new} if new else {})

@@ -46,18 +46,32 @@ def validator(kind: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(text))
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A question that names the known member nearest to `name`; empty if none is near."""
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """A question that names the known member nearest to `name`; empty if none is near.
+
+    `likeness` is how near, up to 1.
+    """
     from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
 
     folded = {member.lower(): member for member in known}
-    near = get_close_matches(name[:_WIDTH].lower(), folded, n=1)
+    near = get_close_matches(name[:_WIDTH].lower(), folded, n=1, cutoff=likeness)
     return f"did you mean {folded[near[0]]}?" if near else ""
 
 
 def short(text: str) -> str:
     """A text in quotes, cut to a width that a message bears."""
-    return json.dumps(text if len(text) <= _WIDTH else text[:_WIDTH] + "…", ensure_ascii=False)
+    return json.dumps(_fitting(text), ensure_ascii=False)
+
+
+def _shown(value: object) -> str:
+    """A value as it stands in a document, cut to the same width."""
+    if isinstance(value, str):
+        return short(value)
+    return _fitting(json.dumps(value, ensure_ascii=False))
+
+
+def _fitting(text: str) -> str:
+    return text if len(text) <= _WIDTH else text[:_WIDTH] + "…"
 
 
 def _distinct(violations: Iterable[Violation]) -> Iterator[Violation]:
@@ -71,12 +85,12 @@ def _distinct(violations: Iterable[Violation]) -> Iterator[Violation]:
 
 def _explained(errors: Iterable[ValidationError]) -> Iterator[Violation]:
     for error in errors:
-        path = "".join(f"/{_escaped(str(step))}" for step in error.absolute_path)
+        path = "".join(f"/{pointer_step(str(step))}" for step in error.absolute_path)
         for step, sentence in _sentences(error):
             yield Violation(path + step, f"{sentence} ({error.validator})")
 
 
-def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
+def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C901 - a table
     """What is wrong, each with the step of the JSON Pointer that leads there from the error's."""
     # jsonschema types these as anything a schema may be; here they are what our schemas hold.
     given: Any = error.instance
@@ -98,6 +112,13 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
             bound = "at least" if rule.startswith("min") else "at most"
             noun = "characters" if rule.endswith("Length") else "entries"
             yield "", f"has {len(given)} {noun}; {bound} {allowed} are allowed"
+        case "minimum" | "maximum" as rule:
+            bound = "at least" if rule == "minimum" else "at most"
+            yield "", f"is {_shown(given)}; {bound} {allowed} is allowed"
+        case "enum":
+            hint = nearest(given, allowed) if isinstance(given, str) else ""
+            options = ", ".join(map(short, allowed))
+            yield "", f"is {_shown(given)}; allowed are {options}" + f"; {hint}" * bool(hint)
         case "pattern":
             yield "", f"is {short(given)}; {schema['description']} is needed"
         case _:
@@ -108,9 +129,9 @@ def _unknown(given: dict[str, Any], known: list[str]) -> Iterator[tuple[str, str
     for name in given:
         if name not in known:
             hint = nearest(name, known) or "allowed are " + ", ".join(known)
-            yield f"/{_escaped(name[:_WIDTH])}", f"unknown member {short(name)}; {hint}"
+            yield f"/{pointer_step(name[:_WIDTH])}", f"unknown member {short(name)}; {hint}"
 
 
-def _escaped(step: str) -> str:
+def pointer_step(step: str) -> str:
     """A step of a JSON Pointer (RFC 6901)."""
     return step.replace("~", "~0").replace("/", "~1")

@@ -32,6 +32,8 @@ class Settings:
     api_endpoint: str = _PUBLIC
     cos_endpoint: str = ""
     log_level: str = "INFO"
+    journal: tuple[str, str] | None = None
+    """Bucket and prefix, the latter empty or with a slash at its end."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -125,9 +127,12 @@ def _level(text: str) -> str:
     return text
 
 
-def _journal(_: str) -> str:
-    # Ignoring it would break its promise: no journal, no change.
-    raise ValueError("this version cannot write a journal; leave it empty")
+def _journal(text: str) -> tuple[str, str]:
+    bucket, _, prefix = text.partition("/")
+    segments = prefix.strip("/").split("/") if prefix.strip("/") else []
+    if not BUCKET.fullmatch(bucket) or {"", ".", ".."} & set(segments):
+        raise ValueError("allowed is bucket-appid/prefix/, such as manifests-1250000000/journal/")
+    return bucket, "".join(f"{segment}/" for segment in segments)
 
 
 _VARIABLES = {

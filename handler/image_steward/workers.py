@@ -15,8 +15,8 @@ MOST = 16
 
 def side_by_side(works: Sequence[Callable[[], T]]) -> list[T]:
     """What the works return, in their order; each in a thread, unless it is the only one."""
-    if len(works) == 1:
-        return [works[0]()]
+    if len(works) <= 1:
+        return [work() for work in works]
     # Imported here: most events change one image and never pay for it.
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
 

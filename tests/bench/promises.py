@@ -28,3 +28,7 @@ NEIGHBOUR_LOST = Promise("beside a neighbour: changes lost", at_most=0)
 """Against the emulated cloud's sliding window of one second: the real limiter is not published."""
 CALLS_PER_THOUSAND = Promise("1,000 images already right: calls", at_most=10)
 """A loop over the images, asking for each, would need 1,000."""
+
+PLANNING = Promise("planning 100,000 images: seconds", at_most=5)
+PLANNING_GROWTH = Promise("planning 100,000 images: times that of 10,000", at_most=12)
+"""With every part of a policy in use, and every image to be changed."""

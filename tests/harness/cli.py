@@ -5,17 +5,21 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TextIO
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
-from harness import events, json_files
+from harness import events, json_files, plan
+from harness import undo as undoing
 from harness.console import Program, emit, emit_json, usage_errors
 from harness.invocation import Instance
 from harness.options import configured, faults_option, function_options, seed_option, serving
 from harness.replay import Replayed, document_of, read_cases, read_event, table_of
+
+_MAX_TROUBLE = 20
+"""Sentences about what cannot be undone; a program reads the log itself."""
 
 _NEXT_STEPS = {
     433: "Allow the function more time with --timeout, or hand it less to do.",
@@ -25,6 +29,17 @@ _NEXT_STEPS = {
     443: "The code could not be loaded; the trace in the ERROR line says where.",
     450: "Loading the code took too long; move what takes its time into the handler function.",
 }
+
+
+def _console(stream: TextIO) -> Console:
+    """For text that is captured. A file or a pipe has no width of its own."""
+    return Console(file=stream, width=None if stream.isatty() else 140)
+
+
+def _opened(path: str, what: str) -> IO[bytes]:
+    if path == "-" and sys.stdin is None:
+        raise ValueError(f"standard input is closed; give the {what}'s file, or pipe it in")
+    return click.open_file(path, "rb")
 
 
 def _example(*lines: str) -> str:
@@ -97,13 +112,12 @@ def timer(message: str, name: str) -> None:
 def invoke(event: str, endpoint: str | None, seed: Path | None, **options: Any) -> None:  # noqa: ANN401 - see configured
     """One cold invocation of EVENT, a JSON file or - for stdin.
 
+    A plan (--dry-run, or DryRun in the document) is shown as a table on stderr too.
+
     Exit status: 0 fine, 1 function error, 2 usage, 3 time limit, 4 memory limit.
     """
-    with usage_errors():
-        if event == "-" and sys.stdin is None:
-            raise ValueError("standard input is closed; give the event's file, or pipe it in")
-        with click.open_file(event, "rb") as stream:
-            delivered = read_event(stream.read(), f"event {event}")
+    with usage_errors(), _opened(event, "event") as stream:
+        delivered = read_event(stream.read(), f"event {event}")
     with (
         configured(endpoint, seed, **options) as function,
         Instance(function, lambda data: click.echo(data, nl=False, err=True)) as instance,
@@ -111,6 +125,11 @@ def invoke(event: str, endpoint: str | None, seed: Path | None, **options: Any) 
         done = instance.invoke(delivered)
     if done.error is None:
         emit_json(done.result)
+        if plan.is_plan(done.result):
+            console = _console(sys.stderr)
+            with console.capture() as captured:
+                console.print(*plan.renderables_of(done.result), sep="\n")
+            click.echo(captured.get(), nl=False, err=True)
     elif done.status in _NEXT_STEPS:
         click.echo(f"scf-local: {_NEXT_STEPS[done.status]}", err=True)
     sys.exit(done.exit_status)
@@ -164,12 +183,48 @@ def replay(
     if as_json:
         emit_json(document_of(replayed))
     else:
-        # A file or a pipe has no width of its own.
-        console = Console(width=None if sys.stdout.isatty() else 140)
+        console = _console(sys.stdout)
         with console.capture() as captured:
             console.print(table_of(replayed, console.width))
         emit(f"{captured.get()}{right} of {len(replayed)} events as expected")
     sys.exit(0 if right == len(replayed) else 1)
+
+
+@main.command(
+    epilog=_example(
+        "scf-local undo run.log > undo.json",
+        "scf-local undo run.log --request-id 4f9c… | scf-local invoke --dry-run",
+    )
+)
+@click.argument(
+    "log",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    default="-",
+    metavar="[LOG|-]",
+)
+@click.option("--request-id", metavar="ID", help="Of one run.  [default: all runs in LOG]")
+@click.option(
+    "--part", default=1, show_default=True, metavar="N", help="Which 1,000 images, if more."
+)
+def undo(log: str, request_id: str | None, part: int) -> None:
+    """The change request that puts back what was changed, by LOG.
+
+    LOG is what the function logged, a file or - for stdin; anything else in it is passed over.
+
+    Exit status: 0 fine, 1 if something cannot be put back, 2 usage.
+    """
+    with usage_errors(), _opened(log, "log") as stream:
+        found = undoing.read(stream, request_id)
+        document = found.part(part)
+    for sentence in found.trouble[:_MAX_TROUBLE]:
+        click.echo(f"scf-local: {sentence}", err=True)
+    if len(found.trouble) > _MAX_TROUBLE:
+        click.echo(f"scf-local: … {len(found.trouble):,} of them in all", err=True)
+    if found.entries:
+        emit_json(document)
+    which = f"; this is part {part} of {found.parts}" if found.parts > 1 else ""
+    click.echo(f"scf-local: {found}{which}", err=True)
+    sys.exit(1 if found.trouble else 0)
 
 
 @main.command(epilog=_example("scf-local cloud --port 9000 --seed events/seed"))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
-from rich.text import Text
 
 from harness import json_files
+from harness.cells import cell
 from harness.environment import trigger_of
 from harness.nearest import nearest
 
@@ -24,7 +24,6 @@ OUTCOMES = (
     "applied", "planned", "partial", "rejected", "ignored", "returned",
     "raised", "timeout", "memory", "exited",
 )  # fmt: skip
-_NOTE_LENGTH = 200
 _WIDE = 100
 """Columns from which on a table has room for everything."""
 
@@ -111,8 +110,14 @@ def read_expected(folder: Path) -> dict[str, dict[str, Any]]:
 
 def codes_of(result: object) -> frozenset[str]:
     """Every `Code` in the `Errors` and `Images` of a result."""
-    entries = [*_entries(result, "Errors"), *_entries(result, "Images")]
+    entries = [*entries_of(result, "Errors"), *entries_of(result, "Images")]
     return frozenset(str(entry["Code"]) for entry in entries if "Code" in entry)
+
+
+def entries_of(value: object, name: str) -> list[dict[str, Any]]:
+    """The objects in a member of a result that should be a list of them; never an error."""
+    entries = value.get(name) if isinstance(value, dict) else None
+    return [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
 
 
 def table_of(replayed: Sequence[Replayed], width: int) -> Table:
@@ -135,12 +140,12 @@ def table_of(replayed: Sequence[Replayed], width: int) -> Table:
         summary = result.get("Summary") if isinstance(result, dict) else None
         summary = summary if isinstance(summary, dict) else {}
         table.add_row(
-            _cell(path.name if names[path.name] == 1 else path),
+            cell(path.name if names[path.name] == 1 else path),
             *([trigger_of(each.case.event)] if wide else []),
-            _cell(each.done.outcome),
-            *(_cell(summary.get(count, "")) for count in counts if wide),
-            "yes" if each.as_expected else _cell(_wanted(each.case)),
-            _cell(_note(each.done)),
+            cell(each.done.outcome),
+            *(cell(summary.get(count, "")) for count in counts if wide),
+            "yes" if each.as_expected else cell(_wanted(each.case)),
+            cell(_note(each.done)),
             style="" if each.as_expected else "red",
         )
     return table
@@ -190,11 +195,6 @@ def _breach(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any J
     return "" if fine else f"Codes is {codes!r}; allowed is a list of texts"
 
 
-def _entries(result: object, name: str) -> list[dict[str, Any]]:
-    entries = result.get(name) if isinstance(result, dict) else None
-    return [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
-
-
 def _wanted(case: Case) -> str:
     expected = case.expected or {"Outcome": "no error"}
     return f"no: {expected['Outcome']} {', '.join(expected.get('Codes', []))}".rstrip()
@@ -204,14 +204,7 @@ def _note(done: Invocation) -> str:
     if done.error is not None:
         lines = str(done.error.get("stackTrace") or done.error["errorMessage"]).splitlines()
         return lines[-1] if lines else ""
-    for entry in (*_entries(done.result, "Errors"), *_entries(done.result, "Images")):
+    for entry in (*entries_of(done.result, "Errors"), *entries_of(done.result, "Images")):
         if "Code" in entry:
             return f"{entry['Code']}: {entry.get('Message', '')}"
     return ""
-
-
-def _cell(value: object) -> Text:
-    """Text as it is: no markup, and no control characters that would move the cursor."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
-    cut = text[:_NOTE_LENGTH] + "…" if len(text) > _NOTE_LENGTH else text
-    return Text(cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -23,13 +24,15 @@ from image_steward.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from image_steward.settings import Settings
     from image_steward.triggers import CosObject
 
 
 @dataclass(frozen=True)
 class Objects:
-    """Reads objects for one run."""
+    """Reads and writes objects for one run."""
 
     settings: Settings
     credentials: Credentials
@@ -43,20 +46,21 @@ class Objects:
             NoClearAnswer: no reply, or one that broke off.
         """
         name = place.source
-        try:
+        with _told(name, "GetObject"):
             reply = self._client(place.region).get_object(Bucket=place.bucket, Key=place.key)
             return self._body(reply["Body"], name)
-        except CosServiceError as error:
-            raise _refusal(error, name) from None
-        except (
-            CosClientError,
-            OSError,
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            ValueError,
-        ) as error:
-            # Reading a body lets the exceptions of the layers below out raw.
-            raise NoClearAnswer(f"{name}: {type(error).__name__}: {str(error)[:300]}") from None
+
+    def write(self, place: CosObject, data: bytes) -> None:
+        """Store an object; the same again does no harm.
+
+        Raises:
+            ObjectNotFound, AccessDenied: the bucket does not exist, the role may not write to it.
+            ApiError, NoClearAnswer: as `read`.
+        """
+        with _told(place.source, "PutObject"):
+            self._client(place.region).put_object(
+                Bucket=place.bucket, Key=place.key, Body=data, ContentType="application/json"
+            )
 
     def _client(self, region: str) -> CosS3Client:
         where: dict[str, Any] = {}
@@ -92,7 +96,25 @@ class Objects:
         raise DocumentTooLarge(f"{name} has {size} bytes or more; at most {limit} are allowed")
 
 
-def _refusal(error: CosServiceError, name: str) -> StewardError:
+@contextmanager
+def _told(name: str, action: str) -> Iterator[None]:
+    """Errors of the SDK, and of what is below it, as our own."""
+    try:
+        yield
+    except CosServiceError as error:
+        raise _refusal(error, name, action) from None
+    except (
+        CosClientError,
+        OSError,
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        ValueError,
+    ) as error:
+        # Reading a body lets the exceptions of the layers below out raw.
+        raise NoClearAnswer(f"{name}: {type(error).__name__}: {str(error)[:300]}") from None
+
+
+def _refusal(error: CosServiceError, name: str, action: str) -> StewardError:
     status = error.get_status_code()
     try:
         code, told = str(error.get_error_code()), f"{name}: {error.get_error_msg()}"
@@ -101,7 +123,7 @@ def _refusal(error: CosServiceError, name: str) -> StewardError:
     if status == HTTPStatus.NOT_FOUND:
         return ObjectNotFound(f"{name} does not exist ({code})")
     if status == HTTPStatus.FORBIDDEN:
-        hint = "; the function's role needs cos:GetObject on it" if code == "AccessDenied" else ""
+        hint = f"; the function's role needs cos:{action} on it" if code == "AccessDenied" else ""
         return AccessDenied(f"{told} ({code}){hint}")
     if code == "Unknown":  # an empty or foreign body: the status is all there is
         code = f"HTTP{status}"

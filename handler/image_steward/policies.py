@@ -1,0 +1,193 @@
+"""Naming policies: the document `Normalise`, typed, its templates read."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from image_steward.errors import InvalidDocument, Violation
+from image_steward.images import utc
+from image_steward.names import TEMPORARY, Style
+from image_steward.templates import Fields, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from image_steward.images import Image
+
+FIELDS = Fields(
+    names=(
+        "ImageId", "ImageName", "ImageDescription", "ImageFamily", "OsName", "Platform",
+        "Architecture", "ImageCreator", "CreatedTime", "Region",
+    ),
+    prefixes=("Tag.",),
+    times=("CreatedTime",),
+)  # fmt: skip
+"""What the templates of a policy may name, by the API's own names."""
+
+TEXTS = ("ImageName", "ImageDescription", "ImageFamily")
+"""The attributes that have a template. `ImageName` comes first: the others see the new name."""
+
+MAX_CHANGES = 100
+"""Images that one run may change, unless the policy says otherwise."""
+
+OPT_OUT = ("image-steward", "ignore")
+"""An image with this tag is never touched."""
+
+
+@dataclass(frozen=True)
+class Glob:
+    """A pattern of `*` and `?`; a bracket is a bracket."""
+
+    text: str
+    _regex: re.Pattern[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # fnmatch's own expression never backtracks over a star, whatever the pattern.
+        pattern = fnmatch.translate(self.text.replace("[", "[[]"))
+        object.__setattr__(self, "_regex", re.compile(pattern))
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole text matches."""
+        return self._regex.match(text) is not None
+
+
+@dataclass(frozen=True)
+class Select:
+    """Which of the images a policy is for; all that is given must match."""
+
+    attributes: dict[str, Glob]
+    tags: tuple[tuple[Glob, Glob], ...]
+    """Pairs of key and value: some tag of the image must match both."""
+    older_than: float | None
+    """Seconds."""
+
+    @property
+    def reads(self) -> set[str]:
+        """The fields it looks at, those of all tags as `Tag.*`."""
+        return {*self.attributes, *(["Tag.*"] if self.tags else [])}
+
+    @cached_property
+    def mark(self) -> str:
+        """What temporary names get, so that an image left with one is still selected."""
+        globs = {name: glob.text for name, glob in self.attributes.items()}
+        return f"{zlib.crc32(repr(globs).encode()):08x}-" if globs else ""
+
+    def mismatch(self, image: Image, now: float) -> str:
+        """Why an image is not selected, `now` (seconds since the epoch); empty if it is."""
+        is_ours = image.name.startswith(f"{TEMPORARY}{self.mark}")
+        for name, glob in self.attributes.items():
+            if not is_ours and not glob.matches(str(image.attributes[name])):
+                return f"{name} is not {glob.text}"
+        for key, value in self.tags:
+            if not any(key.matches(k) and value.matches(v) for k, v in image.tags.items()):
+                return f"no tag {key.text} is {value.text}"
+        if self.older_than is not None:
+            if not image.facts["CreatedTime"]:
+                return "CreatedTime is not known"
+            if image.facts["CreatedTime"] > utc(now - self.older_than):
+                return f"it is younger than {self.older_than / 3600:g} hours"
+        return ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A naming policy, as section `Normalise` of a document gives it."""
+
+    regions: dict[str, str]
+    """Each with the JSON Pointer to where it was named."""
+    select: Select
+    style: Style
+    templates: dict[str, Template]
+    """By attribute, in the order of `TEXTS`."""
+    tags: dict[str, Template]
+    numbers: bool
+    """Whether names that are taken get numbers; else the later images keep theirs."""
+    keep_latest: int
+    """Images of each family that stay un-deprecated; 0: deprecation is left alone."""
+    max_changes: int
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The names of all the fields in its templates."""
+        named = self.templates.get("ImageName")
+        return self.later_fields | (named.fields if named else frozenset())
+
+    @cached_property
+    def later_fields(self) -> frozenset[str]:
+        """The same without the template of `ImageName`: these see the new name."""
+        later = [t for name, t in self.templates.items() if name != "ImageName"]
+        return frozenset().union(*(t.fields for t in [*later, *self.tags.values()]))
+
+    @cached_property
+    def reads_what_it_writes(self) -> bool:
+        """Whether its own outcome may look different to it; if not, it is stable for sure."""
+        written = {*self.templates, *(f"Tag.{key}" for key in self.tags)}
+        written |= {"Tag.*"} if self.tags else set()
+        named = self.templates.get("ImageName")
+        read = (self.later_fields - {"ImageName"}) | (named.fields if named else frozenset())
+        selecting = self.select.reads | {f"Tag.{OPT_OUT[0]}"}
+        # The images of a family are ranked among those that are selected.
+        return bool(read & written) or bool(self.keep_latest and selecting & written)
+
+    def keeps(self, name: str, base: str) -> bool:
+        """Whether an image that is called `name` may keep it, the template giving `base`."""
+        return self.style.fits(name, base) if self.numbers else name == base
+
+
+def read(body: dict[str, Any], *, region: str) -> Policy:
+    """A policy from the (valid) member `Normalise`; `region` is used if it names none.
+
+    Raises:
+        InvalidDocument: every template that cannot be read, a tag twice.
+    """
+    violations: list[Violation] = []
+    found: dict[str, Template] = {}
+    for path, text in _texts(body):
+        try:
+            found[path] = Template.parse(text, FIELDS)
+        except ValueError as error:  # noqa: PERF203 - every wrong one is to be named
+            violations.append(Violation(f"/Normalise/{path}", str(error)))
+    keys = [tag["Key"] for tag in body.get("Tags", ())]
+    for i, key in enumerate(keys):
+        if key in keys[:i]:
+            violations.append(Violation(f"/Normalise/Tags/{i}/Key", f"{key} is there already"))
+    if violations:
+        raise InvalidDocument(*violations)
+    style = body.get("Style", {})
+    named = {name: f"/Normalise/Regions/{i}" for i, name in enumerate(body.get("Regions", ()))}
+    return Policy(
+        regions=named or {region: ""},
+        select=_select(body.get("Select", {})),
+        style=Style(style.get("Case", "keep"), style.get("Separator", "-")),
+        templates={name: found[name] for name in TEXTS if name in found},
+        tags={key: found[f"Tags/{i}/Value"] for i, key in enumerate(keys)},
+        numbers=body.get("OnConflict", "number") == "number",
+        keep_latest=int(body.get("KeepLatest", 0)),
+        max_changes=int(body.get("MaxChanges", MAX_CHANGES)),
+    )
+
+
+def _texts(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in TEXTS:
+        if name in body:
+            yield name, body[name]
+    for i, tag in enumerate(body.get("Tags", ())):
+        yield f"Tags/{i}/Value", tag["Value"]
+
+
+def _select(given: dict[str, Any]) -> Select:
+    hours = given.get("OlderThanHours")
+    return Select(
+        attributes={
+            name: Glob(given[name]) for name in ("ImageName", "ImageFamily") if name in given
+        },
+        tags=tuple(
+            (Glob(tag["Key"]), Glob(tag.get("Value", "*"))) for tag in given.get("Tags", ())
+        ),
+        older_than=None if hours is None else hours * 3600,
+    )

@@ -1,0 +1,105 @@
+"""Change requests that put images back as they were. Pure.
+
+The same entries stand in a result's `Undo`, in the journal and in the log lines `image.before`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from image_steward.images import Image
+    from image_steward.outcomes import Outcome
+    from image_steward.planning import Step
+
+MAX_IMAGES = 1000
+"""Of a change request."""
+
+
+def entries(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
+    """What puts back what was done, an entry for each image.
+
+    Where an image was changed twice its first state counts.
+    """
+    by_image: dict[tuple[str, str], _Former] = {}
+    for outcome in outcomes:
+        if outcome.step.before and not outcome.planned:
+            key = (outcome.step.region, outcome.step.image_id)
+            former = by_image.pop(key, None) or _Former(outcome.step.before)
+            former.attributes.update(outcome.attributes)
+            former.tags.update(outcome.tags)
+            by_image[key] = former
+    for (region, image_id), former in reversed(by_image.items()):
+        if members := former.members():
+            yield {"Region": region, "ImageId": image_id, **members}
+
+
+def entry(step: Step) -> dict[str, Any]:
+    """What would put back all that a step is going to do; empty if that is nothing."""
+    if not step.before or step.is_empty:
+        return {}
+    tags = {**step.tags, **dict.fromkeys(step.delete_tags)}
+    members = _Former(step.before, step.attributes, tags).members()
+    return {"Region": step.region, "ImageId": step.image_id, **members}
+
+
+def parcels(entries: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """The entries in lists, each for a change request of at most `size` bytes."""
+    parcel: list[dict[str, Any]] = []
+    room = size - 100  # for the members around the list
+    left = room
+    for one in entries:
+        needed = len(json.dumps(one)) + 2
+        if parcel and (needed > left or len(parcel) == MAX_IMAGES):
+            yield parcel
+            parcel, left = [], room
+        parcel.append(one)
+        left -= needed
+    if parcel:
+        yield parcel
+
+
+def pieces(entry: dict[str, Any], size: int) -> Iterator[dict[str, Any]]:
+    """The entry in parts, each of about `size` bytes of JSON at most: a log line holds no more."""
+    head = {name: entry[name] for name in ("Region", "ImageId")}
+    part = dict(entry)
+    if len(json.dumps(part)) <= size:
+        yield part
+        return
+    lists = {name: part.pop(name) for name in ("Tags", "DeleteTags") if name in part}
+    if part.keys() > head.keys():
+        yield part
+    for name, items in lists.items():
+        held: list[Any] = []
+        for item in items:
+            if held and len(json.dumps([*held, item])) > size:
+                yield {**head, name: held}
+                held = []
+            held.append(item)
+        yield {**head, name: held}
+
+
+@dataclass
+class _Former:
+    """An image as it was first, and what was done to it since."""
+
+    image: Image
+    attributes: dict[str, str | bool] = field(default_factory=dict)
+    tags: dict[str, str | None] = field(default_factory=dict)
+
+    def members(self) -> dict[str, Any]:
+        """The members of a change request entry that undo it; none if nothing differs."""
+        was = self.image
+        entry: dict[str, Any] = {
+            name: was.attributes[name]
+            for name, value in self.attributes.items()
+            if was.attributes[name] != value
+        }
+        changed = [key for key, value in self.tags.items() if was.tags.get(key) != value]
+        bound = [{"Key": key, "Value": was.tags[key]} for key in changed if key in was.tags]
+        new = [key for key in changed if key not in was.tags]
+        return entry | ({"Tags": bound} if bound else {}) | ({"DeleteTags": new} if new else {})

@@ -1,0 +1,178 @@
+"""From what the function logged before its changes to the document that undoes them. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.cells import printable
+from harness.nearest import nearest
+from image_steward import documents
+from image_steward.errors import Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+EVENT = "image.before"
+MAX_IMAGES = 1000
+"""Of a change request."""
+
+_LISTED = 10
+_NONE = (
+    f"the log has no line {EVENT}; the function logs one at level INFO before it changes an image: "
+    "STEWARD_LOG_LEVEL=WARNING and ERROR hide them"
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line `image.before`. `undo` is a change request entry, unless something is `wrong`."""
+
+    number: int
+    undo: Any = None
+    request_id: str | None = None
+    """None: can no longer be told."""
+    time: str = ""
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What a log allows to put back: `entries` of change requests, in their order.
+
+    `trouble` are sentences about lines and images for which that cannot be done.
+    """
+
+    entries: list[dict[str, Any]]
+    request_ids: list[str]
+    trouble: list[str]
+
+    def __str__(self) -> str:
+        images, runs = len(self.entries), len(self.request_ids)
+        counts = f"{images:,} image{'s' * (images != 1)} of {runs:,} run{'s' * (runs != 1)}"
+        return f"{counts}: {listed(self.request_ids)}" if runs else counts
+
+    @property
+    def parts(self) -> int:
+        """How many change requests the entries need."""
+        return max(1, -(-len(self.entries) // MAX_IMAGES))
+
+    def part(self, number: int) -> dict[str, Any]:
+        """One of the change requests, counted from 1.
+
+        Raises:
+            ValueError: it does not exist.
+        """
+        if not 1 <= number <= self.parts:
+            raise ValueError(f"there is no part {number}; allowed is 1 to {self.parts}")
+        return {"Images": self.entries[(number - 1) * MAX_IMAGES : number * MAX_IMAGES]}
+
+
+def read(log: Iterable[bytes], request_id: str | None = None) -> Undo:
+    """The undo of all runs in a log, which may hold anything else too, or of one of them.
+
+    Raises:
+        ValueError: nothing was logged before changes, or not by that run.
+    """
+    lines = [line for number, data in enumerate(log, 1) if (line := _line(number, data))]
+    if not lines:
+        raise ValueError(_NONE)
+    if request_id is not None:
+        lines = _of_run(lines, request_id)
+    trouble = [f"line {line.number} cannot be used: {line.wrong}" for line in lines if line.wrong]
+    # Logs are shown newest first, too. Lines of the same moment stay in their order.
+    usable = sorted((line for line in lines if not line.wrong), key=lambda line: line.time)
+    entries = []
+    for entry in _merged(line.undo for line in usable):
+        if breach := _breach(entry):  # each line was fine: it is their sum that is too much
+            trouble.append(f"{_name(entry)} cannot be put back: {breach}")
+        else:
+            entries.append(entry)
+    return Undo(entries, _request_ids(usable), trouble)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence: all, or the first ones and how many more there are."""
+    more = len(names) - _LISTED
+    return ", ".join(map(printable, names[:_LISTED])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _line(number: int, data: bytes) -> Line | None:
+    _, brace, rest = data.partition(b"{")
+    try:
+        fields, _ = json.JSONDecoder().raw_decode((brace + rest).decode())
+    except (ValueError, RecursionError):
+        is_ours = f'"{EVENT}"'.encode() in rest
+        return Line(number, wrong="it is no JSON any more") if is_ours else None
+    if fields.get("Event") != EVENT:
+        return None
+    undo = fields.get("Undo")
+    if "Cut" in fields:
+        wrong = f"the function's logger had to cut it; it begins {printable(undo, 60)}"
+    else:
+        wrong = _breach(undo)
+        wrong = f"{_name(undo)}: {wrong}" if wrong else ""
+    request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
+    return Line(number, undo, request_id, time, wrong)
+
+
+def _breach(entry: object) -> str:
+    """Why an entry cannot stand in a change request; empty if it can."""
+    try:
+        documents.read(json.dumps({"Images": [entry]}).encode(), region="")
+    except Rejection as error:
+        path, message = error.details[0]
+        return printable(f"{path.removeprefix('/Images/0')} {message}".strip())
+    except RecursionError:
+        return "nested too deep"
+    return ""
+
+
+def _name(undo: object) -> str:
+    named = undo.get("ImageId") if isinstance(undo, dict) else undo
+    return printable(named, 60)
+
+
+def _of_run(lines: Iterable[Line], request_id: str) -> list[Line]:
+    """The lines of a run, and those that may be of it."""
+    ids = _request_ids(lines)
+    if request_id not in ids:
+        near = nearest(request_id, ids)
+        there = listed(ids) or "none that can be read"
+        raise ValueError(f"no line {EVENT} has request id {request_id!r}; there are {there}{near}")
+    return [line for line in lines if line.request_id in {request_id, None}]
+
+
+def _request_ids(lines: Iterable[Line]) -> list[str]:
+    return list(dict.fromkeys(line.request_id for line in lines if line.request_id is not None))
+
+
+def _merged(undos: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry for each image: what it was first counts, and the last image comes first.
+
+    So a name that was freed for another image is free again when its own gets it back.
+    """
+    images: dict[tuple[str, str], tuple[dict[str, Any], dict[str, str | None]]] = {}
+    for undo in undos:
+        attributes, tags = images.setdefault((undo["Region"], undo["ImageId"]), ({}, {}))
+        bound = {tag["Key"]: tag["Value"] for tag in undo.get("Tags", ())}
+        now = {name: undo[name] for name in documents.ATTRIBUTES if name in undo}
+        # What is known already is older.
+        attributes |= {**now, **attributes}
+        tags |= {**bound, **dict.fromkeys(undo.get("DeleteTags", ())), **tags}
+    return [_entry(*key, *former) for key, former in reversed(images.items())]
+
+
+def _entry(
+    region: str, image_id: str, attributes: dict[str, Any], tags: dict[str, str | None]
+) -> dict[str, Any]:
+    bound = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
+    new = [key for key, value in tags.items() if value is None]
+    return {
+        "Region": region,
+        "ImageId": image_id,
+        **{name: attributes[name] for name in documents.ATTRIBUTES if name in attributes},
+        **({"Tags": bound} if bound else {}),
+        **({"DeleteTags": new} if new else {}),
+    }

@@ -1,0 +1,124 @@
+"""The plan as a table, on a made-up result."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from rich.cells import cell_len
+from rich.console import Console
+
+from conftest import ROOT
+from harness import plan
+from harness.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOLDEN = ROOT / "tests" / "golden" / "plan.txt"
+"""`UPDATE_GOLDEN=1 pytest tests/test_harness_plan.py` writes it anew; read what changed."""
+
+HERE = {"Source": "direct", "Region": "ap-guangzhou"}
+RESULT = {
+    "Outcome": "partial",
+    "DryRun": True,
+    "Summary": {
+        "Changed": 0, "Unchanged": 1200, "Planned": 2, "Skipped": 2, "Failed": 1, "Pending": 1,
+    },
+    "Images": [
+        {**HERE, "ImageId": "img-skipped1", "Status": "skipped", "Reason": "no rule is for it"},
+        {**HERE, "ImageId": "img-failed01", "Status": "failed", "Before": {}, "After": {},
+         "Code": "InvalidImageId.NotFound", "Message": "ap-guangzhou has no image img-failed01"},
+        {**HERE, "ImageId": "img-planned1", "Status": "planned", "Reason": "rule 2",
+         "Before": {"ImageName": "old", "ImageDescription": "", "ImageDeprecated": False,
+                    "Tags": [{"Key": "team", "Value": "web"}, {"Key": "tmp", "Value": "x"}]},
+         "After": {"ImageName": "new", "ImageDescription": "名字 " * 20, "ImageDeprecated": True,
+                   "Tags": [{"Key": "team", "Value": "infra"}, {"Key": "os", "Value": "(none)"}]}},
+        {**HERE, "ImageId": "img-pending1", "Status": "pending",
+         "Code": "TimeLimit", "Message": "no time was left"},
+        {**HERE, "Region": "ap-shanghai", "ImageId": "img-planned2", "Status": "planned",
+         "Before": {"ImageName": "[red]a\x1b[2J\n"}, "After": {"ImageName": "[b]"}},
+        {**HERE, "ImageId": "img-skipped2", "Status": "skipped", "Reason": "[i]not custom"},
+    ],
+    "Warnings": [{"Source": "cos://m-1/p.json", "Code": "RuleUnused", "Path": "/Rules/0",
+                  "Message": "no image is of it"}],
+    "Errors": [{"Source": "cos://m-1/[b].json", "Code": "InvalidJSON", "Path": "",
+                "Message": "line 1\x1b[2J"}],
+}  # fmt: skip
+
+
+def _shown(result: dict[str, Any], width: int = 140) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as captured:
+        console.print(*plan.renderables_of(result), sep="\n")
+    return captured.get()
+
+
+def _skipped(count: int) -> dict[str, Any]:
+    return {"Images": [{**HERE, "ImageId": f"img-{n}", "Status": "skipped"} for n in range(count)]}
+
+
+def test_plan_is_as_agreed() -> None:
+    """Planned, then failed, then skipped; markup and control characters stay mere text."""
+    shown = _shown(RESULT)
+    if "UPDATE_GOLDEN" in os.environ:
+        GOLDEN.write_text(shown, encoding="utf-8")
+    assert shown == GOLDEN.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [30, 80, 140])
+def test_table_fits_its_terminal(width: int) -> None:
+    """Every row is equally wide, and no wider than the terminal."""
+    rows = [line for line in _shown(RESULT, width).splitlines() if line[0] in "│┃├"]
+    assert len({cell_len(row) for row in rows}) == 1
+    assert cell_len(rows[0]) <= width
+
+
+@pytest.mark.parametrize(("count", "rows", "more"), [(20, 20, ""), (1022, 20, "… and 1,002 more")])
+def test_many_skipped_are_counted(count: int, rows: int, more: str) -> None:
+    """At most 20 skipped images are listed, and the rest is counted."""
+    shown = _shown(_skipped(count))
+    assert shown.count("img-") == rows
+    assert ("more skipped" in shown) == bool(more)
+    assert more in shown
+
+
+def test_nothing_to_list_is_no_table() -> None:
+    """Where nothing would change, the totals stand alone."""
+    assert _shown({"Images": [], "Summary": {"Planned": 0, "Unchanged": 3}}) == "3 unchanged\n"
+    assert _shown({"Images": [], "Summary": {"Planned": 0}}) == "no images\n"
+
+
+def test_shortened_result_says_so() -> None:
+    """A result that was cut is not taken for the whole plan."""
+    assert "not everything is listed" in _shown({"Truncated": True})
+    assert "not everything is listed" not in _shown({})
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"Images": {"a": 1}, "Summary": 5, "Warnings": "no"},
+        {"Images": [1, {}, {"Before": 1, "After": {"Tags": [2, {}]}}], "Summary": {"Planned": "x"}},
+    ],
+)
+def test_other_functions_may_answer_anything(result: dict[str, Any]) -> None:
+    """A result of another shape is shown as far as it goes, without a traceback."""
+    assert _shown(result).endswith("no images\n")
+
+
+@pytest.mark.parametrize(("dry_run", "is_shown"), [("True", True), ("1", False), ("False", False)])
+def test_invoke_shows_a_plan_on_stderr(tmp_path: Path, dry_run: str, is_shown: bool) -> None:  # noqa: FBT001 - a parameter
+    """`invoke` shows the plan of a dry run on stderr; the JSON stays alone on stdout."""
+    images = [{**HERE, "ImageId": "img-planned1", "Status": "planned"}]
+    code = f"def main_handler(event, context): return {{'DryRun': {dry_run}, 'Images': {images}}}"
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    command = ["invoke", "--code", str(tmp_path), "--endpoint", "http://127.0.0.1:9"]
+    result = CliRunner().invoke(main, command, input="{}")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["Images"] == images
+    assert ("│ img-planned1 │" in result.stderr) == is_shown

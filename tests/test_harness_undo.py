@@ -1,0 +1,227 @@
+"""`scf-local undo`: from made-up logs to the document that undoes what they tell."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.cli import main
+from image_steward import documents
+from image_steward.documents import ChangeRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START = b"START RequestId:r-1\n"
+END = b"END RequestId:r-1\nReport RequestId:r-1 Duration:5ms Memory:128MB MemUsage:30.000000MB\n"
+
+
+def _line(image_id: str = "img-a", run: str = "r-1", time: str = "", **members: object) -> bytes:
+    """A line as the function logs it; `time` sorts after those without."""
+    entry = {"Region": "ap-guangzhou", "ImageId": image_id, **members}
+    return _event({"Time": f"2026-01-01T00:00:00{time}", "RequestId": run, "Undo": entry})
+
+
+def _event(fields: dict[str, Any]) -> bytes:
+    head = {"Level": "INFO", "Event": "image.before", "Source": "direct"}
+    return json.dumps({**head, **fields}, ensure_ascii=False).encode() + b"\n"
+
+
+def _undo(*lines: bytes, arguments: tuple[str, ...] = ()) -> Result:
+    return CliRunner().invoke(main, ["undo", *arguments], input=b"".join(lines))
+
+
+def _images(result: Result) -> list[dict[str, Any]]:
+    """The entries of the printed document, which the function accepts."""
+    request = documents.read(result.stdout.encode(), region="")
+    assert isinstance(request, ChangeRequest)
+    document = json.loads(result.stdout)
+    assert document.keys() == {"Images"}
+    assert len(request.changes) == len(document["Images"])
+    entries: list[dict[str, Any]] = document["Images"]
+    return entries
+
+
+def test_lines_become_a_document() -> None:
+    """Lines of an image are put together, members in their order; the last image comes first."""
+    result = _undo(
+        START,
+        _line(Tags=[{"Key": "team", "Value": "名"}], ImageDeprecated=False, ImageName="old"),
+        _line(DeleteTags=["k2"], Tags=[{"Key": "os", "Value": "linux"}]),
+        _line("img-b", ImageDescription="", ImageFamily="web"),
+        _line(DeleteTags=["k3"]),
+        END,
+    )
+    assert result.exit_code == 0
+    assert result.stderr == "scf-local: 2 images of 1 run: r-1\n"
+    here = {"Region": "ap-guangzhou"}
+    tags = [{"Key": "team", "Value": "名"}, {"Key": "os", "Value": "linux"}]
+    expected: list[dict[str, Any]] = [
+        {**here, "ImageId": "img-b", "ImageDescription": "", "ImageFamily": "web"},
+        {**here, "ImageId": "img-a", "ImageName": "old", "ImageDeprecated": False,
+         "Tags": tags, "DeleteTags": ["k2", "k3"]},
+    ]  # fmt: skip
+    assert _images(result) == expected
+    assert [list(entry) for entry in _images(result)] == [list(entry) for entry in expected]
+
+
+def test_oldest_state_counts() -> None:
+    """Of two runs the older one says what each attribute and tag was, whichever is shown first."""
+    older = _line(ImageName="first", Tags=[{"Key": "t", "Value": "1"}], DeleteTags=["new"])
+    newer = _line(
+        run="r-2", time="Z", ImageName="second", ImageFamily="web", DeleteTags=["t"],
+        Tags=[{"Key": "new", "Value": "x"}, {"Key": "u", "Value": "2"}],
+    )  # fmt: skip
+    expected = {
+        "Region": "ap-guangzhou", "ImageId": "img-a", "ImageName": "first", "ImageFamily": "web",
+        "Tags": [{"Key": "t", "Value": "1"}, {"Key": "u", "Value": "2"}], "DeleteTags": ["new"],
+    }  # fmt: skip
+    for log in ((older, newer), (newer, older)):
+        assert _images(_undo(*log)) == [expected]
+
+
+def test_regions_are_apart() -> None:
+    """The same id in two regions is two images."""
+    elsewhere = _event({"Undo": {"Region": "ap-beijing", "ImageId": "img-a", "ImageName": "b"}})
+    assert len(_images(_undo(_line(ImageName="a"), elsewhere))) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"\n",
+        b"\xff\xfe { \x80\n",
+        b'{"Event":"image.changed","Undo":{}}\n',
+        b'{"Event":["image.before"]}\n',
+        b'["image.before"]\n',
+        b'{"Message":"{\\"Event\\":\\"image.before\\"}"}\n',
+        b'{"Time":"2026-01-01","Level":"INFO","Event":"run.fini\n',
+        b'{"a":' * 100_000 + b"\n",
+        b'{"a":' + b"9" * 5000 + b"}\n",
+    ],
+)
+def test_anything_else_is_passed_over(other: bytes) -> None:
+    """Other lines, broken or not, cost nothing; text around the JSON does no harm."""
+    ours = b"2026-01-01 \xff INFO " + _line(ImageName="a").replace(b"\n", b" (tail\r\n")
+    result = _undo(other, ours, other)
+    assert (result.exit_code, result.stderr) == (0, "scf-local: 1 image of 1 run: r-1\n")
+    assert _images(result)[0]["ImageName"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (_line(ImageName="x")[:-20] + b"\n", "it is no JSON any more"),
+        (_line(ImageName="x").replace(b"x", b"\xff"), "it is no JSON any more"),
+        (_event({"Undo": "{'ImageId': 'img-b\x1b", "Cut": ["Undo"]}), "begins {'ImageId': 'img-b�"),
+        (_event({}), "None: is null; object is needed"),
+        (_line("img-b"), "img-b: nothing to change"),
+        (_line("img-b", Tags="x"), "img-b: /Tags is a string; array is needed"),
+        (_line("img-b", Tag=[], ImageName="x"), "img-b: /Tag unknown member"),
+        (_line("img-b", ImageName=""), "img-b: /ImageName has 0 characters"),
+        (_event({"Undo": {"ImageId": "img-b", "ImageName": "x"}}), "img-b: no Region"),
+        (_line("img-b", ImageName="half").replace(b"half", b"\\udc00"), "img-b: half a surrogate"),
+        (_line("img-b\x1b[2J", ImageName="x"), "img-b�[2J: /ImageId is"),
+    ],
+)
+def test_unusable_line_is_told(line: bytes, told: str) -> None:
+    """A line that cannot be used is told with its number and image, gives status 1, no more."""
+    result = _undo(START, line, _line(ImageName="a"))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("scf-local: line 2 cannot be used: ")
+    assert told in result.stderr
+    assert [entry["ImageId"] for entry in _images(result)] == ["img-a"]
+    assert "\x1b" not in result.stderr
+
+
+def test_many_troubles_are_counted() -> None:
+    """After 20 sentences only their number is told."""
+    result = _undo(_line(ImageName="a"), *[_line("img-b")] * 1021)
+    assert result.stderr.count("cannot be used") == 20
+    assert "… 1,021 of them in all" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_nothing_usable_is_no_document() -> None:
+    """Where no line can be used nothing is printed: a change request cannot be empty."""
+    result = _undo(_line("img-b"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.endswith("scf-local: 0 images of 0 runs\n")
+
+
+def test_sum_of_lines_may_be_too_much() -> None:
+    """An image that cannot stand in a change request is left out, and the rest stays good."""
+    keys = [f"k{n}" for n in range(100)]
+    lines = [_line("img-b", DeleteTags=part) for part in (keys[:50], keys[50:])]
+    result = _undo(_line(ImageName="a"), *lines)
+    assert result.exit_code == 1
+    assert "img-b cannot be put back: /DeleteTags has 100 entries; at most 50" in result.stderr
+    assert [entry["ImageId"] for entry in _images(result)] == ["img-a"]
+
+
+def test_one_run_of_many() -> None:
+    """`--request-id` takes the lines of one run, and tells of those that may be of it."""
+    log = [
+        _line(ImageName="a"), _line(run="r-2", ImageName="b"), _line("img-c", run="r-2"),
+        _line()[:-9] + b"\n",
+    ]  # fmt: skip
+    one = _undo(*log, arguments=("--request-id", "r-1"))
+    assert [entry["ImageName"] for entry in _images(one)] == ["a"]
+    assert one.stderr.count("cannot be used") == 1
+    assert "line 4 " in one.stderr
+    two = _undo(*log, arguments=("--request-id", "r-2"))
+    assert [entry["ImageName"] for entry in _images(two)] == ["b"]
+    assert two.stderr.count("cannot be used") == 2
+    assert two.stderr.endswith("scf-local: 1 image of 1 run: r-2\n")
+
+
+def test_unknown_run_gets_the_known_ones() -> None:
+    """A request id that no line has is wrong usage: the ids there are, and the nearest."""
+    lines = [_line(run=f"{n:02}-abcdef", ImageName="a") for n in range(12)]
+    result = _undo(*lines, arguments=("--request-id", "11-abcdee"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'11-abcdee'; there are 00-abcdef, " in result.stderr
+    assert "09-abcdef and 2 more; did you mean 11-abcdef?" in result.stderr
+
+
+@pytest.mark.parametrize("log", [b"", START + END, _event({"Event": "image.changed"})])
+def test_log_without_lines_is_wrong_usage(log: bytes) -> None:
+    """A log with no line to go by is wrong usage, and the level that hides them is named."""
+    result = _undo(log)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no line image.before" in result.stderr
+    assert "STEWARD_LOG_LEVEL=WARNING" in result.stderr
+
+
+def test_more_images_than_a_document_holds() -> None:
+    """1,000 images make one document; 1,001 make two, and each part says which it is."""
+    log = [_line(f"img-{n}", ImageName="a") for n in range(1001)]
+    full = _undo(*log[:1000])
+    assert len(_images(full)) == 1000
+    assert "part" not in full.stderr
+    parts = [_undo(*log, arguments=("--part", str(n))) for n in (1, 2)]
+    ids = [entry["ImageId"] for part in parts for entry in _images(part)]
+    assert ids == [f"img-{n}" for n in reversed(range(1001))]
+    assert parts[0].stderr == "scf-local: 1,001 images of 1 run: r-1; this is part 1 of 2\n"
+    assert parts[1].stderr.endswith("part 2 of 2\n")
+    assert _images(_undo(*log)) == _images(parts[0])
+
+
+@pytest.mark.parametrize("part", ["0", "2", "-1"])
+def test_missing_part_is_wrong_usage(part: str) -> None:
+    """A part that does not exist is wrong usage, with those that do."""
+    result = _undo(_line(ImageName="a"), arguments=("--part", part))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"there is no part {part}; allowed is 1 to 1" in result.stderr
+
+
+def test_log_may_be_a_file(tmp_path: Path) -> None:
+    """LOG is a file's path, or standard input."""
+    log = tmp_path / "run.log"
+    log.write_bytes(_line(ImageName="a"))
+    assert (
+        _undo(arguments=(str(log),)).stdout == _undo(_line(ImageName="a"), arguments=("-",)).stdout
+    )

@@ -1,0 +1,283 @@
+"""Templates: fields in braces, a default, a time's format, and nothing else within reach."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from image_steward.policies import FIELDS
+from image_steward.templates import DIRECTIVES, Fields, NoValue, Template
+
+VALUES = {
+    "ImageId": "img-6pb6lrmy",
+    "ImageName": "web-7",
+    "ImageDescription": "built from 3f2c1d",
+    "ImageFamily": "web",
+    "OsName": "TencentOS Server 3.1 (TK4)",
+    "Platform": "TencentOS",
+    "Architecture": "x86_64",
+    "ImageCreator": "100012345678",
+    "CreatedTime": "2024-02-03T04:05:06Z",
+    "Region": "ap-guangzhou",
+    "Tag.team": "infra",
+}
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def render(text: str, **values: str) -> str:
+    """What a template gives for the image above, some values being others."""
+    return Template.parse(text, FIELDS).render(VALUES | values)
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("{ImageFamily}", "web"),
+        ("{ImageFamily}{ImageFamily}", "webweb"),
+        ("{ImageFamily|none}", "web"),
+        ("{Tag.team|unknown}", "infra"),
+        ("{CreatedTime}", "2024-02-03T04:05:06Z"),
+        ("{CreatedTime|never}", "2024-02-03T04:05:06Z"),
+        ("{CreatedTime:%Y%m%d}", "20240203"),
+        ("{CreatedTime:%Y%m%d|never}", "20240203"),
+        ("{CreatedTime:%H:%M:%S}", "04:05:06"),
+        ("{CreatedTime:%Y年%m月}", "2024年02月"),
+        ("{CreatedTime:day %j %%}", "day 034 %"),
+        ("{ImageFamily}-{OsName}-{CreatedTime:%Y%m%d}", "web-TencentOS Server 3.1 (TK4)-20240203"),
+        ("{{ImageFamily}}", "{ImageFamily}"),
+        ("{{{ImageFamily}}}", "{web}"),
+        ("{{}}{{", "{}{"),
+        ("}}{{", "}{"),
+        ("100 % of {ImageFamily}, %s %d %(x)s %%", "100 % of web, %s %d %(x)s %%"),
+        ("%", "%"),
+        ("$ImageFamily ${{ImageFamily}} \\{ImageFamily}\n", "$ImageFamily ${ImageFamily} \\web\n"),
+        ("镜像 {ImageFamily} 😀", "镜像 web 😀"),
+    ],
+)
+def test_render(text: str, rendered: str) -> None:
+    """Fields give their values, double braces a brace; all other text stays as it is."""
+    assert render(text) == rendered
+
+
+def test_every_field() -> None:
+    """All fields at once, each in its place, and known by name."""
+    names = [*FIELDS.names, "Tag.team"]
+    template = Template.parse(" / ".join(f"{{{name}}}" for name in names), FIELDS)
+    assert template.render(VALUES) == " / ".join(VALUES[name] for name in names)
+    assert template.fields == set(VALUES)
+
+
+def test_fields() -> None:
+    """The fields of a template are known, each once, whatever default or format it has."""
+    text = "{ImageFamily|x}{ImageFamily}{CreatedTime:%Y|y}{Tag.a:b}{{ImageName}}"
+    assert Template.parse(text, FIELDS).fields == {"ImageFamily", "CreatedTime", "Tag.a:b"}
+
+
+@pytest.mark.parametrize(
+    ("directive", "written"),
+    [
+        ("Y", "2027"), ("y", "27"), ("m", "01"), ("d", "02"), ("H", "04"), ("M", "05"),
+        ("S", "06"), ("j", "002"), ("G", "2026"), ("V", "53"), ("u", "6"),
+    ],
+)  # fmt: skip
+def test_directives(directive: str, written: str) -> None:
+    """A time is written in numbers: of the day, of the year, of the week (its own year)."""
+    assert render(f"{{CreatedTime:%{directive}}}", CreatedTime="2027-01-02T04:05:06Z") == written
+
+
+def test_directives_are_all_of_them() -> None:
+    """The table above leaves out no directive."""
+    assert sorted(DIRECTIVES) == sorted("YymdHMSjGVu")
+
+
+@pytest.mark.parametrize(
+    "directive", sorted({*string.ascii_letters, *"-_^#+0159:é镜 \n"} - set(DIRECTIVES))
+)
+def test_other_directives(directive: str) -> None:
+    """Names of months and days, time zones, widths and flags are refused: they would differ."""
+    for form in (f"%{directive}", f"%Y%{directive}", f"%%%{directive}Y"):
+        with pytest.raises(ValueError, match="format of a time has at least one of %Y %y %m"):
+            Template.parse(f"{{CreatedTime:{form}}}", FIELDS)
+
+
+@pytest.mark.parametrize("form", ["", "%", "%Y%", "%%%", "%Y\0", "\0"])
+def test_formats_that_end_early(form: str) -> None:
+    """A format that is empty, or where strftime would stop reading, is refused."""
+    with pytest.raises(ValueError, match="the format of a time has at least one of"):
+        Template.parse(f"{{CreatedTime:{form}}}", FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("{", "{ at character 1 stands alone; a field is {Name}, a brace is {{"),
+        ("}", "} at character 1 stands alone; a field is {Name}, a brace is }}"),
+        ("web-{ImageFamily", "{ at character 5 stands alone"),
+        ("web}", "} at character 4 stands alone"),
+        ("{ImageFamily}}", "} at character 14 stands alone"),
+        ("{{ImageFamily}", "} at character 14 stands alone"),
+        ("{{{ImageFamily}}", "} at character 16 stands alone"),
+        ("{ImageName:{ImageFamily}}", "{ at character 1 stands alone"),
+        ("{ImageName|{ImageFamily}}", "{ at character 1 stands alone"),
+        ("{Tag.{ImageFamily}}", "{ at character 1 stands alone"),
+        ("{Tag.a|{{}", "{ at character 1 stands alone"),
+        ("{}", '"{}" names no field; allowed are ImageId, ImageName, '),
+        ("{ }", '"{ }" names no field; allowed are'),
+        ("{0}", '"{0}" names no field; allowed are'),
+        ("{|web}", "names no field; allowed are"),
+        ("{:%Y}", "names no field; allowed are"),
+        ("{__class__}", "names no field; allowed are"),
+        ("{self}", "names no field; allowed are"),
+        ("{Tag}", "names no field; allowed are"),
+        ("{Tag.}", "names no field; did you mean Tag.<key>?"),
+        ("{Tag.|x}", "names no field; did you mean Tag.<key>?"),
+        ("{ImageNmae}", '"{ImageNmae}" names no field; did you mean ImageName?'),
+        ("{imagename}", "did you mean ImageName?"),
+        ("{ ImageName }", "did you mean ImageName?"),
+        ("{ImageFamilly|web}", "did you mean ImageFamily?"),
+        ("{Createdtime:%Y}", "did you mean CreatedTime?"),
+        ("{ImageName.upper}", "did you mean ImageName?"),
+        ("{ImageName.__class__}", "names no field"),
+        ("{ImageName.__init__.__globals__}", "names no field"),
+        ("{ImageName[0]}", "did you mean ImageName?"),
+        ("{ImageName!r}", "did you mean ImageName?"),
+        ("{CreatedTime!s:%Y}", "did you mean CreatedTime?"),
+        ("{CreatedTime.year}", "did you mean CreatedTime?"),
+        ("{ImageName:>10}", "{ImageName:>10}: only a time has a format: CreatedTime"),
+        ("{ImageName:}", "only a time has a format: CreatedTime"),
+        ("{Region:%Y}", "only a time has a format: CreatedTime"),
+        ("{CreatedTime:>10}", "{CreatedTime:>10}: the format of a time has at least one of %Y"),
+        ("{CreatedTime:%%}", "{CreatedTime:%%}: the format of a time has at least one"),
+        ("{CreatedTime:%Y}{CreatedTime:%c}", "{CreatedTime:%c}: the format of a time"),
+        ("{ImageName|}", "{ImageName|} has an empty default; give one, or leave out the |"),
+        ("{Tag.a|}", "{Tag.a|} has an empty default"),
+        ("{CreatedTime:%Y|}", "{CreatedTime:%Y|} has an empty default"),
+        ("{|}", "{|} has an empty default"),
+    ],
+)
+def test_refused(text: str, error: str) -> None:
+    """A template that is wrong is refused with what is wrong, and what is allowed there."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
+        Template.parse(text, FIELDS)
+    assert error in str(caught.value)
+
+
+def test_long_mistakes_are_cut() -> None:
+    """A field without an end does not fill the log."""
+    with pytest.raises(ValueError, match="names no field") as caught:
+        Template.parse("{" + "x" * 1000 + "}", FIELDS)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a:b", "a.b", "a:%Y", "a!r", "a[0]", "__class__", "a b", " ", "镜像", "%s", "%", ".", ":",
+     "Tag.a", "ImageName", "a:>10", "\n"],
+)  # fmt: skip
+def test_keys_of_tags(key: str) -> None:
+    """Whatever looks like syntax within the key of a tag is part of the key."""
+    template = Template.parse(f"<{{Tag.{key}|none}}>", FIELDS)
+    assert template.fields == {f"Tag.{key}"}
+    assert template.render({f"Tag.{key}": "infra"}) == "<infra>"
+    assert template.render({f"Tag.{key}": ""}) == "<none>"
+
+
+def test_bar() -> None:
+    """The first bar ends the name: the default may hold another, the key of a tag may not."""
+    template = Template.parse("{Tag.a|b|c}", FIELDS)
+    assert template.fields == {"Tag.a"}
+    assert template.render({"Tag.a": ""}) == "b|c"
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("{ImageFamily|none}", "none"),
+        ("{ImageFamily| }", " "),
+        ("{ImageFamily|a:b.c!r %s %Y}", "a:b.c!r %s %Y"),
+        ("{CreatedTime|never}", "never"),
+        ("{CreatedTime:%Y|%Y}", "%Y"),
+    ],
+)
+def test_default(text: str, rendered: str) -> None:
+    """A field without a value gives its default, as it is written."""
+    assert render(text, ImageFamily="", CreatedTime="") == rendered
+
+
+@pytest.mark.parametrize("text", ["{ImageFamily}", "{CreatedTime}", "{CreatedTime:%Y}"])
+def test_no_value(text: str) -> None:
+    """A field with neither value nor default gives no text at all, and the reason."""
+    field = text.strip("{}").partition(":")[0]
+    with pytest.raises(NoValue, match=f"^{field} is empty and has no default$"):
+        render(f"x {{ImageId}} {{ImageName|y}} {text}", **{field: "", "ImageName": ""})
+
+
+def test_first_that_is_missing() -> None:
+    """Of several fields without a value the first is named."""
+    with pytest.raises(NoValue, match=r"^Tag\.team is empty"):
+        render(
+            "{ImageFamily|x}{Tag.team}{OsName}", **{"ImageFamily": "", "Tag.team": "", "OsName": ""}
+        )
+
+
+def test_other_fields() -> None:
+    """The fields are the caller's: other names, other prefixes, several times."""
+    fields = Fields(("run", "built"), ("custom_data.", "Tag."), ("built", "copied"))
+    template = Template.parse("{run}/{custom_data.sha}/{Tag.x}/{built:%Y}/{copied:%d}", fields)
+    values = {"run": "r", "custom_data.sha": "3f2c1d", "Tag.x": "y"}
+    times = {"built": "2024-02-03T04:05:06Z", "copied": "2024-02-04T04:05:06Z"}
+    assert template.render(values | times) == "r/3f2c1d/y/2024/04"
+    with pytest.raises(ValueError, match="only a time has a format: built, copied"):
+        Template.parse("{run:%Y}", fields)
+    with pytest.raises(ValueError, match=r"are run, built, custom_data\.<key>, Tag\.<key>"):
+        Template.parse("{ImageName}", fields)
+
+
+@given(TEXTS)
+@example("100 % of %s")
+def test_text_is_text(text: str) -> None:
+    """Text without braces renders to itself."""
+    plain = text.replace("{", "").replace("}", "")
+    template = Template.parse(plain, FIELDS)
+    assert template.render({}) == plain
+    assert template.fields == frozenset()
+    assert template.text == plain
+
+
+@given(st.text(st.sampled_from("{}%s|:\nx") | st.characters(exclude_categories=["Cs"])))
+@example("}{{}%{s}")
+def test_braces_round_trip(text: str) -> None:
+    """Any text at all can be written: with its braces doubled it renders to itself."""
+    assert render(text.replace("{", "{{").replace("}", "}}")) == text
+
+
+@given(TEXTS.filter(bool), TEXTS.filter(bool))
+@example("{ImageId}", "%s{{")
+@example("{Tag.team|x}", "%(ImageId)s")
+def test_values_are_not_read(name: str, team: str) -> None:
+    """A value is put in as it is: no brace, percent sign or field in it means anything."""
+    text = "<{ImageName}|{Tag.team}>%"
+    assert render(text, **{"ImageName": name, "Tag.team": team}) == f"<{name}|{team}>%"
+
+
+PIECES = ["{", "}", "{{", "}}", "|", ":", "%", "%Y", "%q", "!r", "[0]", ".", "Tag.", "ImageName",
+          "CreatedTime", "x", "\0"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_read_or_refused(text: str) -> None:
+    """Whatever is not refused with a reason renders, given values for the fields it names."""
+    try:
+        template = Template.parse(text, FIELDS)
+    except ValueError:
+        return
+    values = dict.fromkeys(template.fields, "v") | {"CreatedTime": VALUES["CreatedTime"]}
+    rendered = template.render(values)
+    assert bool(rendered) == bool(text)
+    assert all(name in FIELDS.names or name.startswith("Tag.") for name in template.fields)
