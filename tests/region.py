@@ -41,7 +41,7 @@ class Call:
 
 
 def calls_of(steps: Iterable[Step]) -> list[Call]:
-    """The calls that steps need; tags one by one, so that a crash may come between any two."""
+    """The calls that steps need."""
     first: dict[str, Call] = {}
     last: dict[str, Call] = {}
     tags: list[Call] = []
@@ -53,8 +53,8 @@ def calls_of(steps: Iterable[Step]) -> list[Call]:
         if step.temporary:
             first[image_id].attributes["ImageName"] = step.temporary
             last[image_id] = Call(image_id, {"ImageName": step.new_name})
-        bound = {**step.tags, **dict.fromkeys(step.delete_tags)}
-        tags += [Call(image_id, tags={key: value}) for key, value in bound.items()]
+        changes: list[dict[str, str | None]] = [{**step.tags}, dict.fromkeys(step.delete_tags)]
+        tags += [Call(image_id, tags=changed) for changed in changes if changed]
     for step in steps:
         if step.waits_for:
             last[step.image_id].after = first[step.waits_for]

@@ -530,6 +530,14 @@ def test_rule_without_a_sentence() -> None:
                 "Select": {"Tags": [{"Key": "stage"}]},
                 "KeepLatest": 3,
             },
+            False,
+        ),
+        (
+            {
+                "Tags": [{"Key": "team", "Value": "x"}],
+                "Select": {"Tags": [{"Key": "te*"}]},
+                "KeepLatest": 3,
+            },
             True,
         ),
         ({"Tags": [{"Key": "team", "Value": "x"}], "KeepLatest": 3}, False),
@@ -541,7 +549,32 @@ def test_rule_without_a_sentence() -> None:
 )
 def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
     """A policy is known for stable unless its outcome feeds a template, or a ranking."""
-    assert policy(**body).reads_what_it_writes == reads
+    made = policy(**body)
+    regroups = bool(made.keep_latest) and made.selects_by_what_it_writes
+    assert (made.renders_what_it_writes or regroups) == reads
+
+
+@pytest.mark.parametrize(
+    ("body", "torn"),
+    [
+        ({"ImageName": "x-{ImageName}"}, False),
+        ({"ImageName": "x-{ImageName}", "Select": {"ImageName": "y*"}}, True),
+        ({"ImageName": "x-{ImageName}", "Select": {"ImageFamily": "y*"}}, False),
+        (
+            {
+                "ImageName": "x-{ImageName}",
+                "Tags": [{"Key": "done", "Value": "1"}],
+                "Select": {"Tags": [{"Key": "d*"}]},
+            },
+            True,
+        ),
+        ({"ImageName": "{ImageName}", "Tags": [{"Key": "a", "Value": "{Tag.a|0}"}]}, True),
+        ({"ImageName": "{Tag.a|0}", "Tags": [{"Key": "a", "Value": "{ImageName}"}]}, False),
+    ],
+)
+def test_can_be_torn(body: dict[str, Any], *, torn: bool) -> None:
+    """Half a plan can matter where templates read both halves, or one that it selects by."""
+    assert policy(**body).can_be_torn == torn
 
 
 @pytest.mark.parametrize(

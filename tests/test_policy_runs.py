@@ -690,7 +690,7 @@ def test_undo_of_a_truncated_result(function: Function) -> None:
     assert result["Truncated"] is True
     assert len(result["Undo"]["Images"]) == 1000
     found = undo.read(json.dumps(line).encode() for line in function.lines)
-    assert (found.parts, found.trouble, len(found.entries)) == (2, [], 1100)
+    assert (len(found.parts), found.trouble, len(found.entries)) == (2, [], 1100)
     for number in (1, 2):
         function(function.uploaded(found.part(number)), seconds=60)
     assert function.images == former

@@ -208,6 +208,18 @@ def test_room_around_the_entries() -> None:
     assert [len(parcel) for parcel in undoing.parcels(entries, size + 100)] == [2]
 
 
+def test_a_region_stays_together() -> None:
+    """Images that may have to swap names are in one parcel, if that can hold their region."""
+    entries = [
+        {"Region": f"ap-{i % 3}", "ImageId": f"img-{i}", "ImageName": "n"} for i in range(1800)
+    ]
+    parcels = list(undoing.parcels(entries, 1 << 30))
+    assert [{entry["Region"] for entry in parcel} for parcel in parcels] == [
+        {"ap-0"}, {"ap-1"}, {"ap-2"},
+    ]  # fmt: skip
+    assert [entry["ImageId"] for entry in parcels[0][:2]] == ["img-0", "img-3"]
+
+
 def test_no_entries_no_parcels() -> None:
     """Where nothing was changed there is nothing to put back."""
     assert list(undoing.parcels([], 1000)) == []

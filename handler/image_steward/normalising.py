@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from image_steward.policies import Policy
+    from image_steward.templates import Template
 
 MAX_DESCRIPTION = 256
 MAX_VALUE = 255
@@ -45,7 +46,10 @@ def _wishes(policy: Policy, region: str, images: Iterable[Image], now: float) ->
     )
     if "ImageName" in policy.templates:
         taken = {wish.image.name for wish in wishes if wish.skipped}
-        (_numbered if policy.numbers else _first_come)(policy, region, chosen, taken)
+        if policy.numbers:
+            _numbered(policy, chosen, taken)
+        else:
+            _first_come(chosen, taken)
     if policy.keep_latest:
         _retire(policy.keep_latest, chosen)
     return wishes
@@ -64,6 +68,8 @@ class _Wish:
     tags: dict[str, str] = field(default_factory=dict)
     place: int = 0
     """In its family, the newest being 1."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Of the fields of the templates; the name is the new one as soon as that is known."""
 
     def lacking(self) -> tuple[dict[str, str | bool], dict[str, str]]:
         """The attributes and tags that differ from the image's."""
@@ -74,20 +80,22 @@ class _Wish:
         )
 
 
-def _wish(policy: Policy, region: str, image: Image, now: float) -> _Wish:
-    wish = _Wish(image)
-    wish.skipped = _untouchable(image) or policy.select.mismatch(image, now)
+def _wish(policy: Policy, region: str, image: Image, now: float, held: str = "") -> _Wish:
+    """What is wanted of an image that nobody contests its name, which is `held` or its own."""
+    wish = _Wish(image, _passed_over(policy, image, now))
     if wish.skipped:
         return wish
-    values = _values(policy.fields, region, image)
+    wish.values = values_of(policy.fields, region, image)
     try:
         if template := policy.templates.get("ImageName"):
-            wish.base = policy.style.apply(template.render(values))
+            wish.base = policy.style.apply(template.render(wish.values))
             if not wish.base:
                 wish.skipped = f"ImageName {short(template.text)} gives an empty name"
                 return wish
-            wish.attributes["ImageName"] = values["ImageName"] = wish.base
-        _render_the_rest(policy, wish, values)
+            held = held or image.name
+            name = held if policy.keeps(held, wish.base) else wish.base
+            wish.attributes["ImageName"] = wish.values["ImageName"] = name
+        _render(wish, policy.later, policy.tags)
     except NoValue as error:
         wish.skipped = str(error)
         if image.name.startswith(TEMPORARY):
@@ -95,13 +103,16 @@ def _wish(policy: Policy, region: str, image: Image, now: float) -> _Wish:
     return wish
 
 
-def _values(fields: Iterable[str], region: str, image: Image) -> dict[str, str]:
-    values = {name: image.facts.get(name, "") for name in fields}
+def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, str]:
+    """What an image has for the fields of templates; empty for fields that it knows nothing of."""
+    values = {}
     for name in fields:
         if name in image.attributes:
             values[name] = str(image.attributes[name])
         elif name.startswith("Tag."):
             values[name] = image.tags.get(name[4:], "")
+        else:
+            values[name] = image.facts.get(name, "")
     if image.name.startswith(TEMPORARY):
         values["ImageName"] = ""
     values["ImageId"] = image.image_id
@@ -109,44 +120,40 @@ def _values(fields: Iterable[str], region: str, image: Image) -> dict[str, str]:
     return values
 
 
-def _name(policy: Policy, region: str, wish: _Wish, name: str) -> None:
+def _name(policy: Policy, wish: _Wish, name: str) -> None:
     """Give an image another name than its base; the other templates see it."""
-    if wish.attributes["ImageName"] != name:
-        wish.attributes["ImageName"] = name
-        if "ImageName" in policy.later_fields:
-            values = _values(policy.later_fields, region, wish.image)
-            _render_the_rest(policy, wish, values | {"ImageName": name})
+    wish.attributes["ImageName"] = wish.values["ImageName"] = name
+    _render(wish, *policy.after_name)
 
 
-def _render_the_rest(policy: Policy, wish: _Wish, values: Mapping[str, str]) -> None:
-    for name, template in policy.templates.items():
-        if name != "ImageName":
-            text = template.render(values)
-            wish.attributes[name] = cut(text, MAX_DESCRIPTION) if name != "ImageFamily" else text
-    for key, template in policy.tags.items():
-        value = cut(template.render(values).strip(), MAX_VALUE).rstrip()
+def _render(wish: _Wish, attributes: Mapping[str, Template], tags: Mapping[str, Template]) -> None:
+    for name, template in attributes.items():
+        text = template.render(wish.values)
+        wish.attributes[name] = cut(text, MAX_DESCRIPTION) if name != "ImageFamily" else text
+    for key, template in tags.items():
+        value = cut(template.render(wish.values).strip(), MAX_VALUE).rstrip()
         if not value:
             raise NoValue(f"tag {key}")
         wish.tags[key] = value
 
 
-def _untouchable(image: Image) -> str:
+def _passed_over(policy: Policy, image: Image, now: float) -> str:
+    """Why a policy is not for an image; empty if it is."""
     if image.tags.get(OPT_OUT[0]) == OPT_OUT[1]:
         return "it has the tag {} = {}".format(*OPT_OUT)
     if image.facts["ImageType"] != "PRIVATE_IMAGE":
         return f"ImageType is {image.facts['ImageType']}"
     if image.facts["ImageState"] != "NORMAL":
         return f"ImageState is {image.facts['ImageState']}"
-    return ""
+    return policy.select.mismatch(image, now)
 
 
-def _numbered(policy: Policy, region: str, chosen: Sequence[_Wish], taken: set[str]) -> None:
+def _numbered(policy: Policy, chosen: Sequence[_Wish], taken: set[str]) -> None:
     """Give each its name or a numbered one; whoever holds a fitting one keeps it."""
     waiting = []
     for wish in chosen:
-        if policy.keeps(wish.image.name, wish.base):
+        if wish.attributes["ImageName"] == wish.image.name:
             taken.add(wish.image.name)
-            _name(policy, region, wish, wish.image.name)
         else:
             waiting.append(wish)
     late = []
@@ -155,20 +162,21 @@ def _numbered(policy: Policy, region: str, chosen: Sequence[_Wish], taken: set[s
             late.append(wish)
         else:
             taken.add(wish.base)
-            _name(policy, region, wish, wish.base)
     # Long names that begin alike are cut to the same one, so they count on from each other.
     tried: dict[tuple[str, int], int] = {}
+    last: dict[str, int] = {}
     for wish in late:
-        number = 2
+        number = last.get(wish.base, 1) + 1
         while (name := policy.style.numbered(wish.base, number)) in taken:
             digits = str(number)
             series = (name.removesuffix(digits), len(digits))
             number = tried[series] = max(number + 1, tried.get(series, 0))
+        last[wish.base] = number
         taken.add(name)
-        _name(policy, region, wish, name)
+        _name(policy, wish, name)
 
 
-def _first_come(policy: Policy, region: str, chosen: Sequence[_Wish], taken: set[str]) -> None:
+def _first_come(chosen: Sequence[_Wish], taken: set[str]) -> None:
     """Give each its name if nobody else has it; the others keep what they have."""
     given = {wish.base: wish for wish in chosen if wish.base == wish.image.name}
     left_alone = [
@@ -183,9 +191,6 @@ def _first_come(policy: Policy, region: str, chosen: Sequence[_Wish], taken: set
         loser = given.get(wish.image.name)
         if loser is not None and not loser.skipped:
             left_alone.append(loser)
-    for wish in chosen:
-        if not wish.skipped:
-            _name(policy, region, wish, wish.base)
 
 
 def _retire(keep: int, chosen: Sequence[_Wish]) -> None:
@@ -225,38 +230,48 @@ def _check_stable(
 ) -> None:
     """Hold the policy to its own outcome: each image that is changed, looked at once more.
 
-    The others look the same as before. Only KeepLatest looks at several images together: it could
-    change its mind about some when others are not selected any more, so then all are done again.
+    And as a run leaves it that breaks off between its attributes and its tags. The images that are
+    not changed look the same as before. Only KeepLatest looks at several together: it could change
+    its mind about some when others are not selected any more, so then all are done again.
     """
-    if not policy.reads_what_it_writes:
+    regroups = bool(policy.keep_latest) and policy.selects_by_what_it_writes
+    if not (policy.renders_what_it_writes or regroups):
         return
-    outcome = [_after(image, step) for image, step in zip(images, steps, strict=True)]
-    wishes = [
-        _alone(policy, region, image, now)
-        for image, step in zip(outcome, steps, strict=True)
-        if not step.is_empty
-    ]
-    if policy.keep_latest and any(wish.skipped for wish in wishes):
-        wishes = _wishes(policy, region, outcome, now)
-    for wish in wishes:
-        if not wish.skipped and any(wish.lacking()):
-            (was,) = (image for image in images if image.image_id == wish.image.image_id)
-            raise UnstablePolicy(_flip(region, was, wish))
+    loses_some = False
+    for image, step in zip(images, steps, strict=True):
+        if step.is_empty:
+            continue
+        once = after(image, step)
+        if policy.renders_what_it_writes:
+            wish = _wish(policy, region, once, now)
+        else:
+            wish = _Wish(once, _passed_over(policy, once, now))
+        loses_some |= bool(wish.skipped)
+        _check(region, image, wish)
+        if policy.can_be_torn and step.attributes and step.tags:
+            first = {"attributes": "tags", "tags": "attributes"}[policy.writes_last]
+            half = after(image, Step(region, image.image_id, **{first: getattr(step, first)}))
+            wish = _wish(policy, region, half, now, held=once.name)
+            wish.image = once
+            _check(region, image, wish)
+    if regroups and loses_some:
+        outcome = [after(image, step) for image, step in zip(images, steps, strict=True)]
+        for image, wish in zip(images, _wishes(policy, region, outcome, now), strict=True):
+            _check(region, image, wish)
 
 
-def _after(image: Image, step: Step) -> Image:
+def _check(region: str, was: Image, wish: _Wish) -> None:
+    """Refuse a policy that wants something of its own outcome."""
+    if not wish.skipped and any(wish.lacking()):
+        raise UnstablePolicy(_flip(region, was, wish))
+
+
+def after(image: Image, step: Step) -> Image:
+    """What an image looks like when a step of a policy is done."""
     if step.is_empty:
         return image
     attributes = {**image.attributes, **step.attributes}
     return Image(image.image_id, attributes, {**image.tags, **step.tags}, image.facts)
-
-
-def _alone(policy: Policy, region: str, image: Image, now: float) -> _Wish:
-    """What is wanted of an image that nobody contests its name."""
-    wish = _wish(policy, region, image, now)
-    if wish.base and not wish.skipped and policy.keeps(image.name, wish.base):
-        _name(policy, region, wish, image.name)
-    return wish
 
 
 def _flip(region: str, was: Image, wish: _Wish) -> Violation:

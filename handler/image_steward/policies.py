@@ -66,11 +66,6 @@ class Select:
     older_than: float | None
     """Seconds."""
 
-    @property
-    def reads(self) -> set[str]:
-        """The fields it looks at, those of all tags as `Tag.*`."""
-        return {*self.attributes, *(["Tag.*"] if self.tags else [])}
-
     @cached_property
     def mark(self) -> str:
         """What temporary names get, so that an image left with one is still selected."""
@@ -79,10 +74,10 @@ class Select:
 
     def mismatch(self, image: Image, now: float) -> str:
         """Why an image is not selected, `now` (seconds since the epoch); empty if it is."""
-        is_ours = image.name.startswith(f"{TEMPORARY}{self.mark}")
-        for name, glob in self.attributes.items():
-            if not is_ours and not glob.matches(str(image.attributes[name])):
-                return f"{name} is not {glob.text}"
+        if self.attributes and not image.name.startswith(f"{TEMPORARY}{self.mark}"):
+            for name, glob in self.attributes.items():
+                if not glob.matches(str(image.attributes[name])):
+                    return f"{name} is not {glob.text}"
         for key, value in self.tags:
             if not any(key.matches(k) and value.matches(v) for k, v in image.tags.items()):
                 return f"no tag {key.text} is {value.text}"
@@ -112,27 +107,74 @@ class Policy:
     max_changes: int
 
     @cached_property
+    def later(self) -> dict[str, Template]:
+        """Its templates for attributes other than `ImageName`."""
+        return {name: t for name, t in self.templates.items() if name != "ImageName"}
+
+    @cached_property
     def fields(self) -> frozenset[str]:
         """The names of all the fields in its templates."""
-        named = self.templates.get("ImageName")
-        return self.later_fields | (named.fields if named else frozenset())
+        return self.later_fields | self._name_fields
 
     @cached_property
     def later_fields(self) -> frozenset[str]:
         """The same without the template of `ImageName`: these see the new name."""
-        later = [t for name, t in self.templates.items() if name != "ImageName"]
-        return frozenset().union(*(t.fields for t in [*later, *self.tags.values()]))
+        return frozenset().union(
+            *(template.fields for template in [*self.later.values(), *self.tags.values()])
+        )
 
     @cached_property
-    def reads_what_it_writes(self) -> bool:
-        """Whether its own outcome may look different to it; if not, it is stable for sure."""
-        written = {*self.templates, *(f"Tag.{key}" for key in self.tags)}
-        written |= {"Tag.*"} if self.tags else set()
+    def after_name(self) -> tuple[dict[str, Template], dict[str, Template]]:
+        """Its templates for attributes and for tags that see the new name."""
+        return (
+            {n: t for n, t in self.later.items() if "ImageName" in t.fields},
+            {key: t for key, t in self.tags.items() if "ImageName" in t.fields},
+        )
+
+    @cached_property
+    def renders_what_it_writes(self) -> bool:
+        """Whether its templates may give other texts for its own outcome."""
+        return bool(self._own_attributes or self._own_tags)
+
+    @cached_property
+    def selects_by_what_it_writes(self) -> bool:
+        """Whether its own outcome may be selected no more."""
+        return bool(self._marks or self.select.attributes.keys() & self.templates.keys())
+
+    @cached_property
+    def can_be_torn(self) -> bool:
+        """Whether it may want something else of an image that has its half of a plan.
+
+        Templates that read attributes or tags only see in a half what they see before or after.
+        """
+        is_mixed = bool(self._own_attributes and self._own_tags)
+        return is_mixed or (self.renders_what_it_writes and self.selects_by_what_it_writes)
+
+    @cached_property
+    def writes_last(self) -> str:
+        """What of an image is to be written last, so that one half done is still selected."""
+        return "tags" if self._marks else "attributes"
+
+    @cached_property
+    def _name_fields(self) -> frozenset[str]:
         named = self.templates.get("ImageName")
-        read = (self.later_fields - {"ImageName"}) | (named.fields if named else frozenset())
-        selecting = self.select.reads | {f"Tag.{OPT_OUT[0]}"}
-        # The images of a family are ranked among those that are selected.
-        return bool(read & written) or bool(self.keep_latest and selecting & written)
+        return named.fields if named else frozenset()
+
+    @cached_property
+    def _own_attributes(self) -> frozenset[str]:
+        """The attributes that it writes and reads as they were."""
+        return ((self.later_fields - {"ImageName"}) | self._name_fields) & self.templates.keys()
+
+    @cached_property
+    def _own_tags(self) -> frozenset[str]:
+        """The fields of tags that it writes and reads."""
+        return self.fields & {f"Tag.{key}" for key in self.tags}
+
+    @cached_property
+    def _marks(self) -> list[str]:
+        """The keys of tags that it writes and selects by."""
+        globs = [Glob(OPT_OUT[0]), *(key for key, _ in self.select.tags)]
+        return [key for key in self.tags if any(glob.matches(key) for glob in globs)]
 
     def keeps(self, name: str, base: str) -> bool:
         """Whether an image that is called `name` may keep it, the template giving `base`."""

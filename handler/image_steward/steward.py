@@ -28,7 +28,6 @@ from image_steward.images import NAMES_OF_A_FILTER, describe_images, list_images
 from image_steward.normalising import normalise
 from image_steward.outcomes import Outcome, outcome_of
 from image_steward.planning import Step, ordered, plan
-from image_steward.policies import OPT_OUT, Glob
 from image_steward.triggers import CosObject, Ignored, Inline, Refused
 from image_steward.workers import side_by_side
 
@@ -176,7 +175,7 @@ class Steward:
             if outcome.status != "changed":
                 self._note(outcome)
         if not dry_run:
-            last = _last(request.policy) if isinstance(request, NamingPolicy) else ""
+            last = request.policy.writes_last if isinstance(request, NamingPolicy) else ""
             side_by_side(
                 [
                     partial(Applier(api, self.retries, self._note).apply, each, last)
@@ -288,13 +287,6 @@ def _normalised(call: Call, policy: Policy, region: str, now: float) -> list[Ste
     except StewardError as error:
         return error
     return normalise(policy, region, images.values(), now)
-
-
-def _last(policy: Policy) -> str:
-    """What of an image is to be written last, so that one half done is still selected."""
-    globs = [Glob(OPT_OUT[0]), *(key for key, _ in policy.select.tags)]
-    is_marked = any(glob.matches(key) for glob in globs for key in policy.tags)
-    return "tags" if is_marked else "attributes"
 
 
 def _candidates(part: CosObject) -> list[CosObject]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,17 +49,26 @@ def entry(step: Step) -> dict[str, Any]:
 
 
 def parcels(entries: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    """The entries in lists, each for a change request of at most `size` bytes."""
-    parcel: list[dict[str, Any]] = []
+    """The entries in lists, each for a change request of at most `size` bytes.
+
+    Those of a region stay together where they fit, since its images may have to swap names.
+    """
     room = size - 100  # for the members around the list
+    parcel: list[dict[str, Any]] = []
     left = room
-    for one in entries:
-        needed = len(json.dumps(one)) + 2
-        if parcel and (needed > left or len(parcel) == MAX_IMAGES):
+    by_region = sorted(entries, key=lambda entry: str(entry["Region"]))
+    for _, group in groupby(by_region, key=lambda entry: entry["Region"]):
+        sized = [(entry, len(json.dumps(entry)) + 2) for entry in group]
+        is_too_much = sum(needed for _, needed in sized) > left
+        if parcel and (is_too_much or len(parcel) + len(sized) > MAX_IMAGES):
             yield parcel
             parcel, left = [], room
-        parcel.append(one)
-        left -= needed
+        for entry, needed in sized:
+            if parcel and (needed > left or len(parcel) == MAX_IMAGES):
+                yield parcel
+                parcel, left = [], room
+            parcel.append(entry)
+            left -= needed
     if parcel:
         yield parcel
 

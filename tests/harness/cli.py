@@ -222,7 +222,7 @@ def undo(log: str, request_id: str | None, part: int) -> None:
         click.echo(f"scf-local: … {len(found.trouble):,} of them in all", err=True)
     if found.entries:
         emit_json(document)
-    which = f"; this is part {part} of {found.parts}" if found.parts > 1 else ""
+    which = f"; this is part {part} of {len(found.parts)}" if len(found.parts) > 1 else ""
     click.echo(f"scf-local: {found}{which}", err=True)
     sys.exit(1 if found.trouble else 0)
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.cells import printable
 from harness.nearest import nearest
-from image_steward import documents
+from image_steward import documents, undoing
 from image_steward.errors import Rejection
+from image_steward.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 EVENT = "image.before"
-MAX_IMAGES = 1000
-"""Of a change request."""
-
 _LISTED = 10
 _NONE = (
     f"the log has no line {EVENT}; the function logs one at level INFO before it changes an image: "
@@ -53,10 +52,10 @@ class Undo:
         counts = f"{images:,} image{'s' * (images != 1)} of {runs:,} run{'s' * (runs != 1)}"
         return f"{counts}: {listed(self.request_ids)}" if runs else counts
 
-    @property
-    def parts(self) -> int:
-        """How many change requests the entries need."""
-        return max(1, -(-len(self.entries) // MAX_IMAGES))
+    @cached_property
+    def parts(self) -> list[list[dict[str, Any]]]:
+        """The entries of each change request that they need."""
+        return list(undoing.parcels(self.entries, Settings.max_document_bytes)) or [[]]
 
     def part(self, number: int) -> dict[str, Any]:
         """One of the change requests, counted from 1.
@@ -64,9 +63,9 @@ class Undo:
         Raises:
             ValueError: it does not exist.
         """
-        if not 1 <= number <= self.parts:
-            raise ValueError(f"there is no part {number}; allowed is 1 to {self.parts}")
-        return {"Images": self.entries[(number - 1) * MAX_IMAGES : number * MAX_IMAGES]}
+        if not 1 <= number <= len(self.parts):
+            raise ValueError(f"there is no part {number}; allowed is 1 to {len(self.parts)}")
+        return {"Images": self.parts[number - 1]}
 
 
 def read(log: Iterable[bytes], request_id: str | None = None) -> Undo:
