@@ -250,6 +250,12 @@ def test_parameters_of_get(query: str, params: dict[str, Any]) -> None:
     assert from_query(query, DESCRIBE.shape) == params
 
 
+def test_parameters_besides() -> None:
+    """Common parameters, which the older form mixes with the action's own, are left out."""
+    query = "Action=DescribeImages&Limit=1&Nonce=2"
+    assert from_query(query, DESCRIBE.shape, besides={"Action", "Nonce"}) == {"Limit": 1}
+
+
 def test_truth_values_of_get() -> None:
     """Python's SDK writes True where others write true; anything else stays text."""
     for text, value in (("True", True), ("false", False), ("yes", "yes")):

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from harness.cloud import Credentials, Faults, Rule, State
 from harness.cloud.gateway import Gateway
-from harness.cloud.signatures import tc3_signature
+from harness.cloud.signatures import tc3_signature, v1_signature
 from harness.cloud.wire import Request
 
 NOW = 1764000000
 KEYS = Credentials()
 
 
-def signed(body: bytes, host: str = "cvm.tencentcloudapi.com", region: str = "ap-x") -> Request:
+def signed(
+    body: bytes,
+    host: str = "cvm.tencentcloudapi.com",
+    region: str = "ap-x",
+    *,
+    service: str = "cvm",
+    kind: str = "application/json",
+) -> Request:
     """A DescribeImages request at `NOW`."""
-    headers = {"content-type": "application/json", "host": host}
+    headers = {"content-type": kind, "host": host}
     signature = tc3_signature(
         KEYS.secret_key,
         timestamp=NOW,
-        service="cvm",
+        service=service,
         method="POST",
         query="",
         headers=headers.items(),
         payload=body,
     )
     headers |= {
-        "authorization": f"TC3-HMAC-SHA256 Credential={KEYS.secret_id}/2025-11-24/cvm/tc3_request, "
+        "authorization": "TC3-HMAC-SHA256 "
+        f"Credential={KEYS.secret_id}/2025-11-24/{service}/tc3_request, "
         f"SignedHeaders=content-type;host, Signature={signature}",
         "x-tc-action": "DescribeImages",
         "x-tc-version": "2017-03-12",
@@ -127,15 +137,99 @@ def test_cos_request_that_is_no_utf8(gateway: Gateway, part: str) -> None:
     assert state_is_served(gateway)
 
 
-def test_older_signature_is_named(gateway: Gateway) -> None:
-    """A request signed with HmacSHA1 or HmacSHA256 is told which method is emulated."""
-    form = "Action=DescribeImages&Region=ap-x&SignatureMethod=HmacSHA256&Signature=a%3D"
-    kind = {"content-type": "application/x-www-form-urlencoded"}
-    for request in (
-        Request("GET", "/", form, kind),
-        Request("POST", "/", "", kind, form.encode()),
-    ):
-        error = json.loads(gateway.answer(request).body)["Response"]["Error"]
-        assert error["Code"] == "AuthFailure.InvalidAuthorization"
-        assert "Signed with HmacSHA256; emulated is TC3-HMAC-SHA256" in error["Message"]
-    assert [call["Action"] for call in gateway.state.calls] == ["DescribeImages"] * 2
+def signed_v1(
+    method: str = "GET",
+    host: str = "cvm.tencentcloudapi.com",
+    **changes: Any,  # noqa: ANN401 - None leaves one out
+) -> Request:
+    """A DescribeImages request at `NOW` with its signature among its parameters."""
+    given = {
+        "Action": "DescribeImages",
+        "Version": "2017-03-12",
+        "Region": "ap-x",
+        "SecretId": KEYS.secret_id,
+        "Token": KEYS.token,
+        "Timestamp": str(NOW),
+        "Nonce": "0",
+    }
+    params = {name: value for name, value in (given | changes).items() if value is not None}
+    params["Signature"] = v1_signature(KEYS.secret_key, method=method, host=host, params=params)
+    text = urlencode(params)
+    if method == "GET":
+        return Request(method, "/", text, {"host": host})
+    return Request(method, "/", "", {"host": host}, text.encode())
+
+
+@pytest.mark.parametrize("host", ["cvm.tencentcloudapi.com", "127.0.0.1:80", "localhost:80"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_v1(gateway: Gateway, method: str, host: str) -> None:
+    """A request signed the older way is known by host or version, counted and recorded as any."""
+    assert outcome(gateway, signed_v1(method, host, Limit="1")) == "ok"
+    assert [outcome(gateway, signed_v1(method, host)) for _ in range(40)] == [
+        *(["ok"] * 39),
+        "RequestLimitExceeded",
+    ]
+    calls = gateway.state.calls
+    assert calls[0] == {"Time": NOW, "Action": "DescribeImages", "Region": "ap-x", "Outcome": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("host", "changes", "code"),
+    [
+        ("cvm.tencentcloudapi.com", {"Action": ""}, "MissingParameter"),
+        ("cvm.tencentcloudapi.com", {"Version": None}, "MissingParameter"),
+        ("cvm.tencentcloudapi.com", {"Region": None}, "MissingParameter"),
+        ("cvm.tencentcloudapi.com", {"Version": "2018-08-13"}, "NoSuchVersion"),
+        ("cbs.tencentcloudapi.com", {}, "NoSuchProduct"),
+        ("127.0.0.1:80", {"Version": "2018-08-14"}, "NoSuchVersion"),
+        ("127.0.0.1:80", {"Version": "2018-08-13"}, "InvalidAction"),
+        ("127.0.0.1:80", {"Version": "2018-08-13", "Region": None}, "InvalidAction"),
+        ("127.0.0.1:80", {"Limit.0": "1"}, "InvalidParameter"),
+        ("127.0.0.1:80", {"Signature_": "1"}, "UnknownParameter"),
+    ],
+)
+def test_v1_refusals(gateway: Gateway, host: str, changes: dict[str, Any], code: str) -> None:
+    """What is not said, or said wrongly, has the same code as in the newer form."""
+    assert outcome(gateway, signed_v1(host=host, **changes)) == code
+
+
+def test_v1_unsigned(gateway: Gateway) -> None:
+    """A request that only names an action is one of the API, without a signature."""
+    assert outcome(gateway, Request("GET", "/", "Action=DescribeImages")) == "MissingParameter"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_v1_that_is_no_utf8(gateway: Gateway, method: str) -> None:
+    """Bytes that are no UTF-8 break the signature, and harm neither this reply nor the next."""
+    request = signed_v1(method)
+    broken = (
+        replace(request, query=f"{request.query}&ImageIds.0=\udcff")
+        if method == "GET"
+        else replace(request, body=request.body + b"&Action=\xff")
+    )
+    assert outcome(gateway, broken) == "AuthFailure.SignatureFailure"
+    assert state_is_served(gateway)
+
+
+def test_service_of_a_local_address(gateway: Gateway) -> None:
+    """The Node.js SDK signs for the first label of its endpoint; locally the version decides."""
+    assert outcome(gateway, signed(b"{}", "127.0.0.1:80", service="127")) == "ok"
+    request = signed(b"{}", service="127")
+    assert outcome(gateway, request) == "NoSuchProduct"
+
+
+def test_multipart_is_named(gateway: Gateway) -> None:
+    """A multipart body is refused with the code for bad ones, and told to be JSON."""
+    request = signed(b"--a--", kind="multipart/form-data; boundary=a")
+    error = json.loads(gateway.answer(request).body)["Response"]["Error"]
+    assert error == {
+        "Code": "InvalidRequest",
+        "Message": "multipart/form-data is not emulated; send JSON.",
+    }
+
+
+def test_faults_of_v1(gateway: Gateway) -> None:
+    """Faults hit requests signed the older way, too."""
+    gateway.faults = Faults((Rule("*", "skew", calls=(1,)), Rule("*", "expired-token")))
+    outcomes = [outcome(gateway, signed_v1()) for _ in range(2)]
+    assert outcomes == ["AuthFailure.SignatureExpire", "AuthFailure.TokenFailure"]

@@ -1,4 +1,4 @@
-"""Both signature kinds: published vectors, the SDKs' own signatures, and every refusal."""
+"""All signature kinds: published vectors, the SDKs' own signatures, and every refusal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import requests
 from qcloud_cos import CosConfig
 from qcloud_cos.cos_auth import CosS3Auth
 
-from harness.cloud.signatures import Credentials, tc3_signature, verify_cos, verify_tc3
+from harness.cloud.signatures import (
+    Credentials,
+    tc3_signature,
+    v1_signature,
+    verify_cos,
+    verify_tc3,
+    verify_v1,
+)
 from harness.cloud.wire import ApiError, CosError, Request
 
 NOW = 1551113065
@@ -155,6 +162,99 @@ def test_tc3_refusals(request_: Request, code: str) -> None:
 def test_clock_tolerance(late: int) -> None:
     """A clock that is exactly five minutes off still passes."""
     assert verify_tc3(tc3_request(time=NOW + late), KEYS, NOW)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "signature"),
+    [("EXAMPLE", "EliP9YW3pW28FpsEdkXt/+WcGeI="), ("*******", "zmmjn35mikh6pM3V7sUEuX4wyYM=")],
+)
+def test_published_v1_vectors(hidden: str, signature: str) -> None:
+    """The published example request gives the published signatures (document/api/213/15693)."""
+    assert signature == v1_signature(
+        f"Gu5t9xGARNpq86cd98joQYCN3{hidden}",
+        method="GET",
+        host="cvm.tencentcloudapi.com",
+        params={
+            "Timestamp": "1465185768",
+            "Nonce": "11886",
+            "Region": "ap-guangzhou",
+            "SecretId": f"AKIDz8krbsJ5yKBZQpn74WFkmLPx3{hidden}",
+            "Version": "2017-03-12",
+            "Action": "DescribeInstances",
+            "InstanceIds.0": "ins-09dx96dg",
+            "Offset": "0",
+            "Limit": "20",
+        },
+    )
+
+
+V1 = {
+    "Action": "DescribeImages",
+    "Timestamp": str(NOW),
+    "Nonce": "1",
+    "SecretId": KEYS.secret_id,
+    "Token": KEYS.token,
+    "SignatureMethod": "HmacSHA256",
+}
+V1_REQUEST = Request("POST", "/", headers={"host": "127.0.0.1:8080"})
+
+
+def v1_signed(host: str = "127.0.0.1:8080", **changes: str) -> dict[str, str]:
+    """Parameters signed by `KEYS`."""
+    params = V1 | changes
+    signature = v1_signature(KEYS.secret_key, method="POST", host=host, params=params)
+    return {**params, "Signature": signature}
+
+
+@pytest.mark.parametrize("late", [-300, 0, 300])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8080"])
+@pytest.mark.parametrize("method", ["HmacSHA1", "HmacSHA256"])
+def test_v1_forms(method: str, host: str, late: int) -> None:
+    """Both methods are accepted, the port signed or not, five minutes off at most."""
+    verify_v1(V1_REQUEST, v1_signed(host, SignatureMethod=method), KEYS, NOW + late)
+
+
+def test_v1_default_method() -> None:
+    """Without a SignatureMethod it is HmacSHA1."""
+    params = {name: value for name, value in V1.items() if name != "SignatureMethod"}
+    signature = v1_signature(KEYS.secret_key, method="POST", host="127.0.0.1", params=params)
+    verify_v1(V1_REQUEST, {**params, "Signature": signature}, KEYS, NOW)
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        *(
+            ({**v1_signed(), name: ""}, "MissingParameter")
+            for name in ("SecretId", "Timestamp", "Nonce", "Signature")
+        ),
+        (v1_signed() | {"SignatureMethod": "HmacMD5"}, "InvalidParameterValue"),
+        (v1_signed(Nonce="-1"), "InvalidParameterValue"),
+        (v1_signed(Timestamp="soon"), "InvalidParameterValue"),
+        (v1_signed(Timestamp="9" * 5000), "InvalidParameterValue"),
+        (v1_signed(Timestamp=str(NOW - 301)), "AuthFailure.SignatureExpire"),
+        (v1_signed(Timestamp=str(NOW + 301)), "AuthFailure.SignatureExpire"),
+        (v1_signed(SecretId="AKIDOTHER"), "AuthFailure.SecretIdNotFound"),
+        (v1_signed(host="cvm.tencentcloudapi.com"), "AuthFailure.SignatureFailure"),
+        (v1_signed() | {"Action": "Other"}, "AuthFailure.SignatureFailure"),
+        (v1_signed() | {"Limit": "1"}, "AuthFailure.SignatureFailure"),
+        (v1_signed() | {"SignatureMethod": "HmacSHA1"}, "AuthFailure.SignatureFailure"),
+        (v1_signed() | {"Signature": "é"}, "AuthFailure.SignatureFailure"),
+        (v1_signed(Token="other"), "AuthFailure.TokenFailure"),
+        (v1_signed(Token=""), "AuthFailure.TokenFailure"),
+    ],
+)
+def test_v1_refusals(params: dict[str, str], code: str) -> None:
+    """Each kind of bad authentication has the same code as in the newer form."""
+    with pytest.raises(ApiError) as raised:
+        verify_v1(V1_REQUEST, params, KEYS, NOW)
+    assert raised.value.code == code
+
+
+def test_v1_signature_covers_the_method() -> None:
+    """What was signed to be posted cannot be got."""
+    with pytest.raises(ApiError, match="SignatureFailure"):
+        verify_v1(replace(V1_REQUEST, method="GET"), v1_signed(), KEYS, NOW)
 
 
 def cos_request(method: str = "GET", key: str = "a/中 文+%.json", **sent_headers: str) -> Request:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from harness.cloud import cos, cvm, parameters, tags
+from harness.cloud import cos, cvm, tags
 from harness.cloud.faults import Faults
+from harness.cloud.forms import MAX_GET_BYTES, form_of
 from harness.cloud.limits import RateLimits
-from harness.cloud.signatures import Credentials, form_of, verify_cos, verify_tc3
+from harness.cloud.signatures import Credentials, verify_cos
 from harness.cloud.wire import ApiError, Call, CosError, Reply
 
 if TYPE_CHECKING:
@@ -21,16 +22,18 @@ if TYPE_CHECKING:
 
     from harness.cloud.actions import Action, Service
     from harness.cloud.faults import Rule
+    from harness.cloud.forms import Tc3Form, V1Form
     from harness.cloud.state import State
     from harness.cloud.wire import Request
 
 SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
 
+_DOMAIN = "tencentcloudapi.com"
 _REGIONAL_HOST = re.compile(r"\w+\.([a-z0-9-]+)\.tencentcloudapi\.com")
 _HELP = """\
 This is the emulated cloud. It answers
   GET /_state                 its images, objects and calls, as JSON
-  POST /, signed with TC3     the CVM and the Tag API
+  GET, POST /, signed         the CVM and the Tag API
   GET, HEAD, PUT /<key>       COS objects, with Host: <bucket-appid>.cos.<region>.myqcloud.com
 """
 
@@ -54,26 +57,24 @@ class Gateway:
             bucket = cos.addressed(request.headers.get("host", ""))
             if bucket:
                 return self._cos(request, *bucket)
-            if request.path == "/" and request.headers.keys() & {"authorization", "x-tc-action"}:
-                return self._api(request)
-            form = form_of(request) if request.path == "/" else {}
+            form = form_of(request)
             if form:
-                return self._older_form(form)
+                return self._api(form)
             if (request.method, request.path) == ("GET", "/_state"):
                 return _json(self.state.snapshot())
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
 
-    def _api(self, request: Request) -> Reply:
+    def _api(self, form: Tc3Form | V1Form) -> Reply:
         now = self.clock()
-        name = request.headers.get("x-tc-action", "")
-        region = request.headers.get("x-tc-region", "")
+        name, region = form.common("Action"), form.common("Region")
         params: Any = {}
         rule = self.faults.rule_for(name, self.state.count(name) + 1)
         try:
-            service = verify_tc3(request, *self._judged_by(rule, now, _api_error))
-            action = _action(service, request)
-            self._admit(name, action, request, now)
-            params = _params(request, action)
+            _check_size(form)
+            service = form.verify(*self._judged_by(rule, now, _api_error))
+            action = _action(service, form)
+            self._admit(name, region, action, form.request.headers.get("host", ""), now)
+            params = form.params(action.shape)
             response = action(self.state, region, params)
             outcome = "ok"
         except ApiError as error:
@@ -85,28 +86,11 @@ class Gateway:
         reply = _json({"Response": {**response, "RequestId": self.request_id()}})
         return self._finished(told, params, rule, reply)
 
-    def _older_form(self, form: dict[str, str]) -> Reply:
-        error = ApiError(
-            "AuthFailure.InvalidAuthorization",
-            f"Signed with {form.get('SignatureMethod', 'HmacSHA1')}; emulated is TC3-HMAC-SHA256 "
-            "alone, the SDK's default signMethod.",
-        )
-        name, region = form.get("Action", ""), form.get("Region", "")
-        told = {"Time": self.clock(), "Action": name, "Region": region, "Outcome": error.code}
-        reply = _json({"Response": {**_refusal(error), "RequestId": self.request_id()}})
-        return self._finished(told, form, None, reply)
-
-    def _admit(self, name: str, action: Action, request: Request, now: float) -> None:
+    def _admit(self, name: str, region: str, action: Action, host: str, now: float) -> None:
         # The API counts where a request arrives, not the region it is about. A local address
         # stands for all regional endpoints, so there the region says which one is meant.
-        host = request.headers.get("host", "")
         regional = _REGIONAL_HOST.fullmatch(host)
-        if regional:
-            arrival = regional[1]
-        elif host.endswith("tencentcloudapi.com"):
-            arrival = ""
-        else:
-            arrival = request.headers.get("x-tc-region", "")
+        arrival = (regional[1] if regional else "") if host.endswith(_DOMAIN) else region
         if self.limits and not self._rates.admits((name, arrival), action.per_second, now):
             raise ApiError(
                 "RequestLimitExceeded",
@@ -163,12 +147,19 @@ class Gateway:
         return self.on_reply(Call(told["Action"], told["Region"], params, number), reply)
 
 
-def _action(service: str, request: Request) -> Action:
-    name, version = (request.headers.get(f"x-tc-{part}", "") for part in ("action", "version"))
-    region = request.headers.get("x-tc-region", "")
-    for part, value in (("Action", name), ("Version", version), ("Region", region)):
-        if not value and (service, part) != ("tag", "Region"):
-            raise ApiError("MissingParameter", f"The request header `X-TC-{part}` is missing.")
+def _check_size(form: Tc3Form | V1Form) -> None:
+    sent, most = len(form.request.body), form.max_bytes
+    if form.request.method == "GET":
+        sent, most = len(form.request.query), MAX_GET_BYTES
+    if sent > most:
+        raise ApiError("RequestSizeLimitExceeded", f"{sent} bytes; {most} are allowed.")
+
+
+def _action(signed_for: str, form: Tc3Form | V1Form) -> Action:
+    name, version = _required(form, "Action"), _required(form, "Version")
+    service = _service(signed_for, version, form.request.headers.get("host", ""))
+    if service != "tag":
+        _required(form, "Region")
     if service not in SERVICES:
         raise ApiError("NoSuchProduct", f"{service!r}; emulated are {', '.join(SERVICES)}.")
     if version != SERVICES[service].version:
@@ -179,17 +170,23 @@ def _action(service: str, request: Request) -> Action:
     return actions[name]
 
 
-def _params(request: Request, action: Action) -> Any:  # noqa: ANN401 - what was sent
-    if request.method == "GET":
-        return parameters.from_query(request.query, action.shape)
-    try:
-        params = json.loads(request.body)
-        json.dumps(params, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ApiError("InvalidParameter", "The body holds half a surrogate pair.") from None
-    except (ValueError, RecursionError):
-        raise ApiError("InvalidParameter", "The body is no JSON.") from None
-    return params
+def _required(form: Tc3Form | V1Form, name: str) -> str:
+    value = form.common(name)
+    if not value:
+        raise ApiError("MissingParameter", f"The request {form.place.format(name)} is missing.")
+    return value
+
+
+def _service(signed_for: str, version: str, host: str) -> str:
+    if signed_for != host.partition(".")[0] or host.endswith(_DOMAIN):
+        return signed_for
+    # A local address names no service (the Node.js SDK takes the host's first label for one,
+    # whatever it is), so there the version has to.
+    for name, service in SERVICES.items():
+        if service.version == version:
+            return name
+    told = ", ".join(f"{name} {service.version}" for name, service in SERVICES.items())
+    raise ApiError("NoSuchVersion", f"{version!r}; emulated are {told}.")
 
 
 def _refusal(error: ApiError) -> dict[str, Any]:

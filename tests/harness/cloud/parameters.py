@@ -1,4 +1,4 @@
-"""Parameters of API calls: from a query string, and checked against what an action takes.
+"""Parameters of API calls: from a query or a form, and checked against what an action takes.
 
 A shape is `str`, `int`, `bool`, a list of one shape, or an object `{name: shape}`.
 """
@@ -13,7 +13,7 @@ from harness.cloud.wire import ApiError
 from harness.nearest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 _INTEGER = re.compile("-?[0-9]{1,18}")
 
@@ -50,13 +50,18 @@ def _check(value: object, shape: Shape, place: str) -> None:
             _check(item, shape[name], f"{place}.{name}".lstrip("."))
 
 
-def from_query(query: str, shape: Mapping[str, Shape]) -> dict[str, Any]:
-    """Parameters as GET requests carry them: `Filters.0.Name=...`, all of them text.
+def from_query(
+    query: str, shape: Mapping[str, Shape], *, besides: Container[str] = ()
+) -> dict[str, Any]:
+    """Parameters as a query or a form holds them: `Filters.0.Name=...`, all of them text.
 
     Text becomes a number or a truth value where the shape wants one and it looks like one.
+    Parameters named in `besides` are left out.
     """
     tree: dict[str, Any] = {}
     for path, value in parse_qsl(query, keep_blank_values=True):
+        if path in besides:
+            continue
         *parents, last = path.split(".")
         node = tree
         for part in parents:

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from harness.cloud.faults import Faults
+from harness.cloud.forms import MAX_GET_BYTES
 from harness.cloud.gateway import Gateway
 from harness.cloud.signatures import Credentials
 from harness.cloud.wire import Call, Reply, Request
@@ -105,7 +106,11 @@ class EmulatedCloud:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+            app,
+            access_log=None,
+            shutdown_timeout=0.1,
+            handler_cancellation=True,
+            max_line_size=2 * MAX_GET_BYTES,  # enough to tell a client that it sends too much
         )
         await runner.setup()
         self._stop = asyncio.Event()

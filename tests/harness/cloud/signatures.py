@@ -1,10 +1,11 @@
-"""Verification of both signature kinds: TC3-HMAC-SHA256 and COS's q-sign-algorithm=sha1."""
+"""Verification of signatures: TC3-HMAC-SHA256, the older v1, and COS's q-sign-algorithm=sha1."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from http import HTTPStatus
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
 TOLERANCE_SECONDS = 300
 """document/api/213/30654: "must not differ by more than five minutes"."""
+V1_METHODS = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
+"""Values of SignatureMethod; the first is meant by its absence (document/api/213/15693)."""
 
 _RAW = ("utf-8", "surrogateescape")  # how the server reads bytes that are no UTF-8
 _TC3 = re.compile(
-    r"TC3-HMAC-SHA256 Credential=(?P<id>[^/\s,]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<service>[a-z]+)"
+    r"TC3-HMAC-SHA256 Credential=(?P<id>[^/\s,]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<service>[\w:-]+)"
     r"/tc3_request,\s*SignedHeaders=(?P<headers>[a-z0-9;-]+),\s*Signature=(?P<signature>[0-9a-f]+)"
 )
 
@@ -131,22 +134,11 @@ def verify_tc3(request: Request, credentials: Credentials, now: float) -> str:
     return signed["service"]
 
 
-def form_of(request: Request) -> dict[str, str]:
-    """The parameters of a request signed the older way, HmacSHA1 or HmacSHA256; else nothing.
-
-    As the SDKs send it, the signature and all the rest are in the query, or in a form.
-    """
-    # The Content-Type does not tell: the Python SDK gives a GET request that of a form.
-    text = request.query if request.method == "GET" else request.body.decode("latin-1")
-    form = dict(parse_qsl(text, keep_blank_values=True))
-    return form if form.keys() & {"Signature", "SignatureMethod"} else {}
-
-
 def _check_clock(timestamp: int, now: float) -> None:
     if abs(now - timestamp) > TOLERANCE_SECONDS:
         raise ApiError(
             "AuthFailure.SignatureExpire",
-            f"X-TC-Timestamp and the server's time differ by more than {TOLERANCE_SECONDS} s.",
+            f"Timestamp and the server's time differ by more than {TOLERANCE_SECONDS} s.",
         )
 
 
@@ -165,6 +157,56 @@ def _hosts(headers: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """The headers, with `host` as sent and without its port: SDKs differ in what they sign."""
     yield headers
     yield {**headers, "host": re.sub(r":\d+$", "", headers.get("host", ""))}
+
+
+# --- v1: HmacSHA1 and HmacSHA256 (document/api/213/15693) ---
+
+
+def v1_signature(secret_key: str, *, method: str, host: str, params: Mapping[str, str]) -> str:
+    """The base64 signature; `params` are all but the Signature itself, not encoded."""
+    pairs = "&".join(f"{name}={value}" for name, value in sorted(params.items()))
+    digest = V1_METHODS[params.get("SignatureMethod", "HmacSHA1")]
+    to_sign = f"{method}{host}/?{pairs}".encode(*_RAW)
+    return b64encode(hmac.digest(secret_key.encode(), to_sign, digest)).decode()
+
+
+def verify_v1(
+    request: Request, params: Mapping[str, str], credentials: Credentials, now: float
+) -> None:
+    """Check a request whose parameters hold its signature. A Nonce used before is not noticed.
+
+    Raises:
+        ApiError: AuthFailure.*, or of a parameter that is missing or wrong.
+    """
+    for name in ("SecretId", "Timestamp", "Nonce", "Signature"):
+        if not params.get(name):
+            raise ApiError("MissingParameter", f"The request parameter `{name}` is missing.")
+    method = params.get("SignatureMethod", "HmacSHA1")
+    for name, allowed, value in (
+        ("Timestamp", "[0-9]{1,12}", params["Timestamp"]),
+        ("Nonce", "[0-9]{1,20}", params["Nonce"]),
+        ("SignatureMethod", "|".join(V1_METHODS), method),
+    ):
+        if not re.fullmatch(allowed, value):
+            raise ApiError("InvalidParameterValue", f"{name} is {value!r}; {allowed} is allowed.")
+    _check_clock(int(params["Timestamp"]), now)
+    if params["SecretId"] != credentials.secret_id:
+        raise ApiError("AuthFailure.SecretIdNotFound", f"No such SecretId: {params['SecretId']}.")
+    signed = {name: value for name, value in params.items() if name != "Signature"}
+    expected = (
+        v1_signature(
+            credentials.secret_key,
+            method=request.method,
+            host=variant.get("host", ""),
+            params=signed,
+        )
+        for variant in _hosts(request.headers)
+    )
+    given = params["Signature"].encode(*_RAW)
+    if not any(hmac.compare_digest(one.encode(), given) for one in expected):
+        raise ApiError("AuthFailure.SignatureFailure", "The signature is not the expected one.")
+    if params.get("Token", "") != credentials.token:
+        raise ApiError("AuthFailure.TokenFailure", "The parameter `Token` is missing or wrong.")
 
 
 # --- COS, q-sign-algorithm=sha1 (document/product/436/7778) ---
