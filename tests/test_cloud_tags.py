@@ -1,4 +1,4 @@
-"""TagResources and UnTagResources of the emulated cloud, without HTTP."""
+"""The Tag API of the emulated cloud, without HTTP."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from harness.cloud.tags import SERVICE
 from harness.environment import UIN
 
 TAG, UNTAG = SERVICE.actions["TagResources"], SERVICE.actions["UnTagResources"]
+MODIFY = SERVICE.actions["ModifyResourceTags"]
+DESCRIBE = SERVICE.actions["DescribeResourceTagsByResourceIds"]
 A = "qcs::cvm:ap-guangzhou:uin/:image/img-aaaaaaaa"
 
 
@@ -140,3 +142,140 @@ def test_longest_tag(state: State) -> None:
     longest = {"键" * 127: "值" * 255}
     TAG(state, "", {"ResourceList": [A] * 10, "Tags": tags(**longest)})
     assert held(state) == {"team": "infra"} | longest
+
+
+def keys(*names: str) -> list[dict[str, str]]:
+    """Keys as ModifyResourceTags takes them."""
+    return [{"TagKey": name} for name in names]
+
+
+def test_modify_merges(state: State) -> None:
+    """Tags are added, overwritten and removed in one call, and the others stay."""
+    TAG(state, "", {"ResourceList": [A], "Tags": tags(tmp="1", keep="2")})
+    params = {
+        "Resource": A,
+        "ReplaceTags": tags(team="web", owner="ops"),
+        "DeleteTags": keys("tmp"),
+    }
+    assert MODIFY(state, "", params) == {}
+    assert held(state) == {"team": "web", "keep": "2", "owner": "ops"}
+    for _ in range(2):  # removing again is no failure
+        MODIFY(state, "", {"Resource": A, "DeleteTags": keys("owner")})
+    assert held(state) == {"team": "web", "keep": "2"}
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({}, "InvalidParameter.Tag"),
+        ({"ReplaceTags": []}, "InvalidParameter.Tag"),
+        ({"ReplaceTags": tags(a="v"), "DeleteTags": []}, "InvalidParameter.Tag"),
+        ({"ReplaceTags": tags(**{f"k{at}": "v" for at in range(11)})}, "InvalidParameter.Tag"),
+        ({"DeleteTags": keys(*"abcdefghijk")}, "InvalidParameter.Tag"),
+        (
+            {"ReplaceTags": tags(a="v"), "DeleteTags": keys("b", "a")},
+            "InvalidParameterValue.DeleteTagsParamError",
+        ),
+        ({"ReplaceTags": tags(a="v") * 2}, "InvalidParameterValue.TagKeyDuplicate"),
+        ({"ReplaceTags": tags(**{"a*b": "v"})}, "InvalidParameterValue.TagKeyCharacterIllegal"),
+        ({"DeleteTags": keys("")}, "InvalidParameterValue.TagKeyEmpty"),
+        ({"DeleteTags": ["team"]}, "InvalidParameter"),
+        ({"Resource": None, "DeleteTags": keys("a")}, "InvalidParameter"),
+        (
+            {"Resource": "img-aaaaaaaa", "DeleteTags": keys("a")},
+            "InvalidParameterValue.ResourceDescriptionError",
+        ),
+        (
+            {"Resource": A.replace("aaaaaaaa", "zzzzzzzz"), "DeleteTags": keys("a")},
+            "ResourceNotFound",
+        ),
+        (
+            {"Resource": A.replace("aaaaaaaa", "bbbbbbbb"), "DeleteTags": keys("a")},
+            "AuthFailure.UnauthorizedOperation",
+        ),
+        (
+            {"Resource": A.replace("aaaaaaaa", "cccccccc"), "ReplaceTags": tags(a="v")},
+            "LimitExceeded.ResourceAttachedTags",
+        ),
+    ],
+)
+def test_modify_refusals(state: State, params: dict[str, Any], code: str) -> None:
+    """A resource that cannot be changed is an error here; nothing is changed."""
+    before = state.snapshot()
+    with pytest.raises(ApiError) as raised:
+        MODIFY(state, "", {"Resource": A, **params})
+    assert raised.value.code == code
+    assert state.snapshot() == before
+
+
+def test_modify_swaps_within_the_limit(state: State) -> None:
+    """A full image takes a new tag if the same call removes one."""
+    full = A.replace("aaaaaaaa", "cccccccc")
+    MODIFY(state, "", {"Resource": full, "ReplaceTags": tags(new="v"), "DeleteTags": keys("key0")})
+    assert len(tags_of(state.image("ap-guangzhou", "img-cccccccc"))) == 50
+
+
+def asked(*letters: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any parameter
+    """Parameters that ask for the tags of images."""
+    ids = [f"img-{letter * 8}" for letter in letters]
+    one: dict[str, Any] = {"ServiceType": "cvm", "ResourcePrefix": "image", "ResourceIds": ids}
+    return {**one, "ResourceRegion": "ap-guangzhou", **changes}
+
+
+def test_describe_rows_are_tags(state: State) -> None:
+    """A page counts tags, not resources; 15 of them unless told, and unknown ids have none."""
+    reply = DESCRIBE(state, "", asked("z", "a", "a", "c"))
+    assert (reply["TotalCount"], reply["Offset"], reply["Limit"]) == (51, 0, 15)
+    assert reply["Tags"][0] == {
+        "TagKey": "team",
+        "TagValue": "infra",
+        "ResourceId": "img-aaaaaaaa",
+        "TagKeyMd5": "f894427cc1c571f79da49605ef8b112f",
+        "TagValueMd5": "2d0059c6b6b34a757c93f800bcb3f37c",
+        "ServiceType": "cvm",
+        "Category": "Custom",
+    }
+    assert len(reply["Tags"]) == 15
+    last = DESCRIBE(state, "", asked("a", "c", Offset=50, Limit=25))
+    assert [row["TagKey"] for row in last["Tags"]] == ["key49"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"ResourcePrefix": "instance"}, {"ResourceRegion": "ap-shanghai"}, {"Category": "System"}],
+)
+def test_describe_knows_no_others(state: State, changes: dict[str, str]) -> None:
+    """The tags are those of images of one region, and no system tags."""
+    assert DESCRIBE(state, "", asked("a", **changes))["TotalCount"] == 0
+    assert DESCRIBE(state, "", asked("a", Category="Custom"))["TotalCount"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"ServiceType": "cbs"}, "InvalidParameterValue.ServiceTypeInvalid"),
+        ({"ResourcePrefix": ""}, "InvalidParameterValue.ResourcePrefixInvalid"),
+        ({"ResourceRegion": "guangzhou"}, "InvalidParameterValue.RegionInvalid"),
+        ({"ResourceIds": []}, "InvalidParameterValue.ResourceIdInvalid"),
+        ({"ResourceIds": ["img-aaaaaaaa"] * 51}, "InvalidParameterValue.ResourceIdInvalid"),
+        ({"Limit": 0}, "InvalidParameterValue"),
+        ({"Offset": 1}, "InvalidParameterValue.OffsetInvalid"),
+        ({"Offset": -15}, "InvalidParameterValue.OffsetInvalid"),
+        ({"Category": "Mine"}, "InvalidParameterValue"),
+        ({"Limit": "15"}, "InvalidParameter"),
+        ({"ResourceRegions": ["ap-x"]}, "UnknownParameter"),
+    ],
+)
+def test_describe_tags_refusals(state: State, changes: dict[str, Any], code: str) -> None:
+    """Each bad parameter has its code."""
+    with pytest.raises(ApiError) as raised:
+        DESCRIBE(state, "", asked("a", **changes))
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize("name", ["ServiceType", "ResourcePrefix", "ResourceIds", "ResourceRegion"])
+def test_describe_tags_needs(state: State, name: str) -> None:
+    """All that says which resources are meant is needed."""
+    params = {key: value for key, value in asked("a").items() if key != name}
+    with pytest.raises(ApiError, match="MissingParameter"):
+        DESCRIBE(state, "", params)

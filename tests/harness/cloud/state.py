@@ -104,4 +104,6 @@ class State:
             }
 
 
-WRITES = frozenset({"ModifyImageAttribute", "TagResources", "UnTagResources", "PutObject"})
+WRITES = frozenset(
+    ("ModifyImageAttribute", "ModifyResourceTags", "TagResources", "UnTagResources", "PutObject")
+)
