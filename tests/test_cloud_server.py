@@ -17,10 +17,6 @@ from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
-from tencentcloud.cvm.v20170312 import cvm_client
-from tencentcloud.cvm.v20170312 import models as cvm_models
-from tencentcloud.tag.v20180813 import models as tag_models
-from tencentcloud.tag.v20180813 import tag_client
 
 from harness.cloud import Call, Credentials, EmulatedCloud, Reply, State
 
@@ -39,10 +35,9 @@ def cloud() -> Iterator[EmulatedCloud]:
         yield running
 
 
-def profile(cloud: EmulatedCloud, method: str = "POST") -> ClientProfile:
+def profile(cloud: EmulatedCloud) -> ClientProfile:
     """What points an API client at the cloud."""
-    host = cloud.url.removeprefix("http://")
-    http = HttpProfile(protocol="http", endpoint=host, reqMethod=method)
+    http = HttpProfile(protocol="http", endpoint=cloud.url.removeprefix("http://"))
     return ClientProfile(httpProfile=http, language="en-US")
 
 
@@ -90,41 +85,6 @@ def cos(cloud: EmulatedCloud, keys: Credentials | None = None) -> CosS3Client:
         KeepAlive=False,
     )
     return CosS3Client(config, retry=0)
-
-
-@pytest.mark.filterwarnings("ignore:.*fileds are useless")  # the SDK, of undocumented members
-@pytest.mark.parametrize("method", ["POST", "GET"])
-def test_typed_cvm_client(cloud: EmulatedCloud, method: str) -> None:
-    """The typed client reads and renames an image, by both methods."""
-    client = cvm_client.CvmClient(credential(cloud.credentials), REGION, profile(cloud, method))
-    modify = cvm_models.ModifyImageAttributeRequest()
-    modify.ImageId, modify.ImageName, modify.ImageDeprecated = IMAGE, "sample 名", True
-    assert client.ModifyImageAttribute(modify).RequestId
-    describe = cvm_models.DescribeImagesRequest()
-    describe.Filters = [cvm_models.Filter()]
-    describe.Filters[0].Name, describe.Filters[0].Values = "image-name", ["sample 名"]
-    describe.Limit = 1
-    reply = client.DescribeImages(describe)
-    (image,) = reply.ImageSet
-    assert (reply.TotalCount, image.ImageId, image.ImageDeprecated) == (1, IMAGE, True)
-    assert image.SnapshotSet[0].DiskSize == image.ImageSize
-
-
-def test_typed_tag_client(cloud: EmulatedCloud) -> None:
-    """The typed client tags an image without naming a region, and sees what failed."""
-    client = tag_client.TagClient(credential(cloud.credentials), None, profile(cloud))
-    resources = [f"qcs::cvm:{REGION}:uin/:image/{one}" for one in (IMAGE, "img-zzzzzzzz")]
-    tag = tag_models.TagResourcesRequest()
-    tag.ResourceList, tag.Tags = resources, [tag_models.Tag()]
-    tag.Tags[0].TagKey, tag.Tags[0].TagValue = "team", "web"
-    (failed,) = client.TagResources(tag).FailedResources
-    assert (failed.Resource, failed.Code) == (resources[1], "ResourceNotFound")
-    image = cloud.state.image(REGION, IMAGE)
-    assert [(one["Key"], one["Value"]) for one in image["Tags"]] == [("team", "web")]
-    untag = tag_models.UnTagResourcesRequest()
-    untag.ResourceList, untag.TagKeys = resources[:1], ["team"]
-    assert client.UnTagResources(untag).FailedResources == []
-    assert cloud.state.image(REGION, IMAGE)["Tags"] == []
 
 
 def test_common_client_sees_the_wire(cloud: EmulatedCloud) -> None:
@@ -218,6 +178,8 @@ def test_on_reply_replaces() -> None:
         ("cvm", "2017-03-12", "DescribeImages", 40),
         ("tag", "2018-08-13", "TagResources", 20),
         ("tag", "2018-08-13", "UnTagResources", 20),
+        ("tag", "2018-08-13", "ModifyResourceTags", 20),
+        ("tag", "2018-08-13", "DescribeResourceTagsByResourceIds", 100),
     ],
 )
 def test_limits(service: str, version: str, action: str, limit: int) -> None:
