@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/.ready
+NPM    := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install replay test bench lint format lock clean
+.PHONY: help install replay test conformance bench lint format lock clean
 
 help: ## what can be made
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 install: $(READY) ## .venv with everything, from hash-locked requirements
 
@@ -26,6 +27,23 @@ replay: $(READY) ## replay all of events/ on the embedded cloud
 test: $(READY) ## the tests, with coverage
 	$(BIN)/pytest --cov --cov-report=term
 
+conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the emulated cloud, asked by tccli and the Node.js SDK
+	$(if $(NPM),,@echo "npm is not here: the Node.js SDK is left out")
+	$(BIN)/pytest tests/conformance/test_tccli.py $(if $(NPM),tests/conformance/test_node_sdk.py)
+
+# Not part of .venv: tccli brings every product's SDK, some 375 MB.
+.conformance/.venv: requirements/conformance.txt
+	$(PYTHON) -m venv --clear .conformance/venv
+	.conformance/venv/bin/python -m pip --disable-pip-version-check install --quiet --no-compile --require-hashes -r $<
+	@touch $@
+
+.conformance/.node: requirements/node/package-lock.json
+	rm -rf .conformance/node
+	mkdir -p .conformance
+	cp -R requirements/node .conformance/node
+	cd .conformance/node && npm ci --silent
+	@touch $@
+
 bench: $(READY) ## measure every promise about speed; fails if one is broken
 	@$(BIN)/python tests/bench
 
@@ -40,9 +58,10 @@ format: $(READY) ## mend what can be mended by machine
 
 lock: $(READY) ## renew the locked requirements
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
-	for name in function dev; do \
+	for name in function dev conformance; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \
 	    --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt; done
+	$(if $(NPM),cd requirements/node && npm update --silent --package-lock-only)
 
 clean: ## remove everything that was made
-	rm -rf .venv build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .conformance build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,79 @@
+"""`scf-local cloud` as clients in other processes see it, and the means to run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import urllib.request
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+INSTALLED = ROOT / ".conformance"
+"""What `make conformance` sets up."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A served cloud; `exports` are the variables whose lines it prints."""
+
+    exports: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self.exports["STEWARD_API_ENDPOINT"]
+
+    def image(self, region: str, image_id: str) -> dict[str, Any]:
+        """An image as the cloud holds it."""
+        with urllib.request.urlopen(f"{self.url}/_state") as reply:  # noqa: S310 - just started
+            images = json.load(reply)["Images"][region]
+        return next(dict(image) for image in images if image["ImageId"] == image_id)
+
+    def run(
+        self, *command: str | Path, home: Path, text: str = "", **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a client with the exported variables and nothing of the developer's own."""
+        return subprocess.run(  # noqa: S603 - the clients
+            command,
+            env={"PATH": os.environ["PATH"], "HOME": str(home), **self.exports, **environ},
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
+    """Start a cloud with the project's seed, and maybe fault rules."""
+    with ExitStack() as stack:
+
+        def start(*rules: dict[str, Any]) -> Cloud:
+            faults = tmp_path / "faults.json"
+            faults.write_text(json.dumps({"Rules": rules}), encoding="utf-8")
+            command = [
+                str(Path(sys.executable).parent / "scf-local"),
+                "cloud",
+                "--faults",
+                str(faults),
+            ]
+            process = stack.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+            )
+            stack.callback(process.kill)
+            lines = (shlex.split(process.stdout.readline()) for _ in range(8) if process.stdout)
+            return Cloud(dict(line[1].split("=", 1) for line in lines))
+
+        yield start

@@ -1,0 +1,150 @@
+"""The official command line, `tccli`, against `scf-local cloud`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.conftest import INSTALLED, Cloud
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+REGION, IMAGE = "ap-guangzhou", "img-6pb6lrmy"
+RESOURCE = f"qcs::cvm:{REGION}:uin/:image/{IMAGE}"
+TYPES: dict[str, Any] = {"string": str, "int": int, "bool": bool, "list": list}
+
+
+@dataclass(frozen=True)
+class Tccli:
+    """`tccli`, pointed at a cloud by an endpoint with its scheme, and by the exported keys."""
+
+    cloud: Cloud
+    home: Path
+
+    def run(
+        self, service: str, action: str, *options: str, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run an action."""
+        command = (INSTALLED / "venv/bin/tccli", service, action)
+        where = ("--region", REGION, "--endpoint", self.cloud.url)
+        return self.cloud.run(*command, *where, *options, home=self.home, **environ)
+
+    def __call__(self, service: str, action: str, *options: str) -> Any:  # noqa: ANN401 - any JSON
+        """What an action prints; nothing is complained of."""
+        done = self.run(service, action, *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def tccli(serve: Callable[[], Cloud], tmp_path: Path) -> Tccli:
+    """The command line, pointed at a seeded cloud."""
+    return Tccli(serve(), tmp_path)
+
+
+def mistyped(reply: dict[str, Any], name: str, service: str) -> Iterator[str]:
+    """Members of a reply that are null, or not of the type that tccli's own description has."""
+    (path,) = INSTALLED.glob(f"venv/lib/*/site-packages/tccli/services/{service}/v*/api.json")
+    objects = json.loads(path.read_text(encoding="utf-8"))["objects"]
+
+    def of(value: dict[str, Any], name: str) -> Iterator[str]:
+        members = {member["name"]: member for member in objects[name]["members"]}
+        assert value.keys() == members.keys()
+        for key, held in value.items():
+            kind = members[key]["member"]
+            if held is None:
+                yield f"{name}.{key} is null"
+            elif type(held) is not TYPES[members[key]["type"]]:
+                yield f"{name}.{key} is {held!r}"
+            elif kind in objects:
+                for one in held:
+                    yield from of(one, kind)
+
+    return of(reply, name)
+
+
+def test_describe(tccli: Tccli) -> None:
+    """Images are described, paged and filtered; all has the type that tccli expects.
+
+    Nulls are what the typed model makes of members that real replies leave out, too.
+    """
+    reply = tccli("cvm", "DescribeImages", "--Limit", "100")
+    assert reply["TotalCount"] == len(reply["ImageSet"])
+    assert set(mistyped(reply, "DescribeImagesResponse", "cvm")) == {
+        "Image.SyncPercent is null",
+        "Image.SnapshotSet is null",
+        "Image.CdcCacheStatus is null",
+    }
+    chosen = json.dumps([{"Name": "image-id", "Values": [IMAGE]}])
+    page = tccli("cvm", "DescribeImages", "--Filters", chosen, "--Limit", "1", "--Offset", "0")
+    assert [image["ImageId"] for image in page["ImageSet"]] == [IMAGE]
+    unfolded = ("--Filters.0.Name", "image-id", "--Filters.0.Values", IMAGE)
+    same = tccli("cvm", "DescribeImages", "--cli-unfold-argument", *unfolded)
+    assert same["ImageSet"] == page["ImageSet"]
+
+
+def test_modify(tccli: Tccli) -> None:
+    """An image is renamed, described and deprecated, in any script."""
+    options = ("--ImageId", IMAGE, "--ImageName", "sample 名", "--ImageDescription", "built today")
+    reply = tccli("cvm", "ModifyImageAttribute", *options, "--ImageDeprecated", "True")
+    assert reply.keys() == {"RequestId"}
+    image = tccli.cloud.image(REGION, IMAGE)
+    assert (image["ImageName"], image["ImageDescription"]) == ("sample 名", "built today")
+    assert image["ImageDeprecated"] is True
+
+
+def test_tags(tccli: Tccli) -> None:
+    """All four actions on tags do what they say, and report what failed."""
+    resources = json.dumps([RESOURCE, RESOURCE.replace(IMAGE, "img-zzzzzzzz")])
+    pair = json.dumps([{"TagKey": "team", "TagValue": "web"}])
+    reply = tccli("tag", "TagResources", "--ResourceList", resources, "--Tags", pair)
+    assert list(mistyped(reply, "TagResourcesResponse", "tag")) == []
+    assert [one["Code"] for one in reply["FailedResources"]] == ["ResourceNotFound"]
+    more = json.dumps([{"TagKey": "owner", "TagValue": "ops"}])
+    tccli("tag", "ModifyResourceTags", "--Resource", RESOURCE, "--ReplaceTags", more)
+    asked = ("--ServiceType", "cvm", "--ResourcePrefix", "image", "--ResourceRegion", REGION)
+    page = tccli(
+        "tag", "DescribeResourceTagsByResourceIds", *asked, "--ResourceIds", f'["{IMAGE}"]'
+    )
+    assert list(mistyped(page, "DescribeResourceTagsByResourceIdsResponse", "tag")) == []
+    assert [row["TagKey"] for row in page["Tags"]] == ["team", "owner"]
+    keys = ("--TagKeys", '["team", "owner"]')
+    tccli("tag", "UnTagResources", "--ResourceList", json.dumps([RESOURCE]), *keys)
+    assert tccli.cloud.image(REGION, IMAGE)["Tags"] == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "options", "code"),
+    [
+        ({"TENCENTCLOUD_SECRET_ID": "AKIDOTHER"}, (), "AuthFailure.SecretIdNotFound"),
+        ({"TENCENTCLOUD_SECRET_KEY": "other"}, (), "AuthFailure.SignatureFailure"),
+        ({"TENCENTCLOUD_TOKEN": "other"}, (), "AuthFailure.TokenFailure"),
+        ({"TENCENTCLOUD_TOKEN": ""}, (), "AuthFailure.TokenFailure"),
+        ({}, ("--ImageId", "img-zzzzzzzz"), "InvalidImageId.NotFound"),
+        ({}, ("--ImageName", "n" * 61), "InvalidParameterValue.TooLarge"),
+        ({}, ("--ImageName", "web-build-0143"), "InvalidImageName.Duplicate"),
+    ],
+)
+def test_refusals(
+    tccli: Tccli, environ: dict[str, str], options: tuple[str, ...], code: str
+) -> None:
+    """A refusal is printed as any of the API's, with its code and RequestId."""
+    given = options if "--ImageId" in options else ("--ImageId", IMAGE, *options)
+    done = tccli.run("cvm", "ModifyImageAttribute", *given, **environ)
+    assert (done.returncode, done.stdout) == (255, "")
+    assert f"[TencentCloudSDKException] code:{code} message:" in done.stderr
+    assert "requestId:" in done.stderr
+
+
+@pytest.mark.parametrize("seconds", [-310, 310])
+def test_skewed_clock(serve: Callable[..., Cloud], tmp_path: Path, seconds: int) -> None:
+    """Clocks more than five minutes apart are refused with the API's code."""
+    cloud = serve({"Action": "*", "Fault": "skew", "Seconds": seconds})
+    done = Tccli(cloud, tmp_path).run("cvm", "DescribeImages")
+    assert "code:AuthFailure.SignatureExpire" in done.stderr
