@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from harness.cloud.faults import Faults
-from harness.cloud.forms import MAX_GET_BYTES
+from harness.cloud.forms import MAX_GET_BYTES, Tc3Form
 from harness.cloud.gateway import Gateway
 from harness.cloud.signatures import Credentials
 from harness.cloud.wire import Call, Reply, Request
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from harness.cloud.state import State
 
-MAX_BODY_BYTES = 10 << 20
-"""document/product/1278/46710"""
 _HOST = "127.0.0.1"
 
 
@@ -103,7 +101,7 @@ class EmulatedCloud:
         return self.credentials.environment(self.url)
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, int]]) -> None:
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app = web.Application(client_max_size=Tc3Form.max_bytes)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(
             app,
