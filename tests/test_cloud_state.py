@@ -20,7 +20,7 @@ def test_project_seed() -> None:
     state = State.from_folder(SEED)
     kinds = {(i["ImageType"], i["ImageState"]) for i in state.images["ap-guangzhou"]}
     assert len(kinds) == 4
-    assert set(state.images) == {"ap-guangzhou", "ap-shanghai", "ap-shanghai-fsi"}
+    assert set(state.images) == {"ap-guangzhou", "ap-shanghai", "ap-beijing", "ap-shanghai-fsi"}
     content = state.objects["manifests-1250000000"]["requests/rename.json"]
     assert json.loads(content) == {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 

@@ -16,7 +16,7 @@ OWN = "ap-guangzhou"
 IMAGE = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 
 
-def read(document: object, region: str = OWN) -> ChangeRequest | documents.NamingPolicy | Pointer:
+def read(document: object, region: str = OWN) -> documents.Request | Pointer:
     """Read a document given as a value."""
     return documents.read(json.dumps(document).encode(), region=region)
 
@@ -90,7 +90,11 @@ LONG = "x" * 61
         (True, "", "the document is a boolean"),
         ({}, "", "no member at all"),
         ({"images": []}, "", "did you mean Images?"),
-        ({"Thing": 1, "Doc": 2}, "", "one of Images, ImageId, Normalise, Document is needed"),
+        (
+            {"Thing": 1, "Doc": 2},
+            "",
+            "one of Images, ImageId, Normalise, builds, Document is needed",
+        ),
         ({"Images": []}, "/Images", "0 entries; at least 1"),
         ({"Images": {}}, "/Images", "is an object; array is needed"),
         ({"Images": [5]}, "/Images/0", "is a number; object is needed"),

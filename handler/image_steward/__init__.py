@@ -10,9 +10,13 @@ Data flows one way; each module imports only from the lines above it:
     images                           the API's calls as functions, over any transport
     names  templates                 what names look like, and what they are made of
     policies                         a naming policy, typed
+    manifests                        a Packer manifest, typed
     documents                        bytes    -> typed requests
     planning                         wanted + current -> steps in an order that works, pure
     normalising                      policy + current -> the same, pure
+    labelling                        manifest + current -> what is wanted, pure
+    waiting                          ... until the images of a manifest are there
+    plans                            a request -> its steps by region, the images being read
     pacing  retries                  how fast, and when again
     outcomes                         what became of each step
     writes                           steps    -> the calls, each until it is settled

@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from image_steward import policies, schema, strict_json
+from image_steward import manifests, policies, schema, strict_json
 from image_steward.errors import InvalidDocument, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from image_steward.manifests import PackerManifest
     from image_steward.policies import Policy
 
 ATTRIBUTES = ("ImageName", "ImageDescription", "ImageFamily", "ImageDeprecated")
 """What ModifyImageAttribute can change (document/api/213/15713)."""
 
-_KINDS = (
-    "Images",
-    "ImageId",
-    "Normalise",
-    "Document",
-)  # the member by which a document is recognised
+_KINDS = ("Images", "ImageId", "Normalise", "builds", "Document")
+"""The member by which a document is recognised."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,9 @@ class NamingPolicy:
     dry_run: bool
 
 
+Request: TypeAlias = "ChangeRequest | NamingPolicy | PackerManifest"
+
+
 @dataclass(frozen=True)
 class Pointer:
     """The document lies elsewhere: in an object of a bucket (full name) of a region."""
@@ -62,7 +62,7 @@ class Pointer:
     region: str
 
 
-def read(data: bytes, *, region: str) -> ChangeRequest | NamingPolicy | Pointer:
+def read(data: bytes, *, region: str) -> Request | Pointer:
     """The request that a document holds. `region` is used where the document names none.
 
     Raises:
@@ -82,6 +82,9 @@ def read(data: bytes, *, region: str) -> ChangeRequest | NamingPolicy | Pointer:
         return Pointer(bucket, key, place)
     if "Normalise" in document:
         return _naming_policy(document, region)
+    if "builds" in document:
+        schema.validate("packer-manifest", document)
+        return manifests.read(document)
     if "Images" in document:
         return _change_request(document, region)
     if "ImageId" in document:

@@ -56,8 +56,7 @@ def plan(changes: Sequence[Change], images: Mapping[str, Image | ApiError]) -> l
 
 def _step(change: Change, image: Image | ApiError | None) -> Step:
     if image is None:
-        message = f"{change.region} has no image {change.image_id}"
-        image = ApiError("InvalidImageId.NotFound", message)
+        image = missing(change.region, change.image_id)
     if isinstance(image, ApiError):
         return Step(change.region, change.image_id, error=image)
     return Step(
@@ -68,6 +67,11 @@ def _step(change: Change, image: Image | ApiError | None) -> Step:
         delete_tags=tuple(key for key in change.delete_tags if key in image.tags),
         before=image,
     )
+
+
+def missing(region: str, image_id: str) -> ApiError:
+    """What the API would say of an image that does not exist."""
+    return ApiError("InvalidImageId.NotFound", f"{region} has no image {image_id}")
 
 
 def ordered(steps: Sequence[Step], images: Iterable[Image], mark: str = "") -> list[Step]:

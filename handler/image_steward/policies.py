@@ -214,6 +214,11 @@ def read(body: dict[str, Any], *, region: str) -> Policy:
     )
 
 
+def keep_latest(number: int) -> Policy:
+    """The policy that does nothing else."""
+    return read({"KeepLatest": number}, region="")
+
+
 def _texts(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in TEXTS:
         if name in body:

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from image_steward import documents, undoing
+from image_steward import documents, plans, undoing
 from image_steward.applying import Applier
 from image_steward.documents import ChangeRequest, NamingPolicy, Pointer
 from image_steward.errors import (
@@ -21,31 +21,33 @@ from image_steward.errors import (
     Rejection,
     SourceNotAllowed,
     StewardError,
-    TooManyChanges,
-    Violation,
 )
-from image_steward.images import NAMES_OF_A_FILTER, describe_images, list_images, utc
-from image_steward.normalising import normalise
+from image_steward.images import utc
 from image_steward.outcomes import Outcome, outcome_of
-from image_steward.planning import Step, ordered, plan
 from image_steward.triggers import CosObject, Ignored, Inline, Refused
+from image_steward.waiting import Wait
 from image_steward.workers import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from image_steward.clock import RunTime
     from image_steward.cloud.api import Api
     from image_steward.cloud.objects import Objects
     from image_steward.cloud.transport import Credentials
-    from image_steward.documents import Change
-    from image_steward.images import Call
+    from image_steward.documents import Request
+    from image_steward.images import Image
     from image_steward.logs import Log
-    from image_steward.policies import Policy
+    from image_steward.manifests import PackerManifest
+    from image_steward.planning import Step
+    from image_steward.plans import Plan
     from image_steward.results import Run
     from image_steward.retries import Retries
     from image_steward.settings import Settings
 
+
+APPLYING_SECONDS = 2.0
+"""For each image of a manifest, kept back from the time that is waited for its copies."""
 
 UNDO_BYTES = 6000
 """Of one line `image.before`: with what else is in it, below the 8 KB that SCF keeps of a line."""
@@ -132,7 +134,7 @@ class Steward:
             raise DocumentTooLarge(f"{len(data)} bytes; at most {limit} are allowed")
         return data
 
-    def _pointed(self, target: CosObject) -> ChangeRequest | NamingPolicy:
+    def _pointed(self, target: CosObject) -> Request:
         request = documents.read(self._fetch(target), region=self.region)
         if isinstance(request, Pointer):
             raise InvalidDocument("a pointer to a pointer; Document must name the document itself")
@@ -157,65 +159,62 @@ class Steward:
         bucket, prefix = self.settings.journal or ("", "")
         return place.bucket == bucket and place.key.startswith(prefix)
 
-    def _carry_out(self, source: str, request: ChangeRequest | NamingPolicy, api: Api) -> None:
+    def _carry_out(self, source: str, request: Request, api: Api) -> None:
         """Plan all regions, then change them; a plan that is refused changes nothing."""
         call = self.retries.around(api)
         dry_run = self.settings.dry_run or request.dry_run
-        if isinstance(request, ChangeRequest):
-            planned = self._plan_changes(request, call)
-        else:
-            planned = self._plan_policy(source, request.policy, call, dry_run=dry_run)
-        regions = [[outcome_of(source, s, planned=dry_run) for s in steps] for steps in planned]
+        match request:
+            case ChangeRequest():
+                self._change(source, plans.of_changes(call, request), api, dry_run=dry_run)
+            case NamingPolicy(policy):
+                made = plans.of_policy(call, policy, self._now, dry_run=dry_run)
+                self._change(source, made, api, dry_run=dry_run, last=policy.writes_last)
+            case _:
+                made = plans.of_manifest(call, request, self._wait(request), dry_run=dry_run)
+                outcomes = self._change(source, made, api, dry_run=dry_run)
+                labelled = [o.step for o in outcomes if not (o.error or o.step.is_skipped)]
+                made = plans.of_retirement(call, request, labelled, self._now, dry_run=dry_run)
+                self._change(source, made, api, dry_run=dry_run)
+
+    @property
+    def _now(self) -> float:
+        return self.clouds.time.start_by.clock.time()
+
+    def _wait(self, manifest: PackerManifest) -> Wait:
+        """How long to wait for the images of a manifest: what is left is for changing them."""
+        deadline = self.retries.deadline
+        left = deadline.remaining()
+        changing = APPLYING_SECONDS * sum(len(build.images) for build in manifest.builds)
+        return Wait(deadline.earlier(left - min(left / 2, changing)), self._note_wait)
+
+    def _note_wait(self, region: str, image: Image) -> None:
+        state = image.facts["ImageState"]
+        self.log.info("image.awaited", Region=region, ImageId=image.image_id, ImageState=state)
+
+    def _change(
+        self, source: str, made: Plan, api: Api, *, dry_run: bool, last: str = ""
+    ) -> list[Outcome]:
+        """Carry out a plan, or note it if this is a dry run."""
+        for region, error in made.refused:
+            self._refuse(f"{source} {region}", error)
+        for error in made.warnings:
+            self.run.warnings.append((source, error))
+            self.log.warning("document.warned", Source=source, **error.log_fields)
+        regions = [[outcome_of(source, s, planned=dry_run) for s in steps] for steps in made.steps]
         outcomes = [outcome for region in regions for outcome in region]
         if not dry_run:
             self._write_down(source, [outcome.step for outcome in outcomes])
         self.run.dry_runs.append(dry_run)
         self.run.outcomes += outcomes
         for outcome in outcomes:
-            if outcome.status != "changed":
+            if dry_run or outcome.step.is_empty:
                 self._note(outcome)
         if not dry_run:
-            last = request.policy.writes_last if isinstance(request, NamingPolicy) else ""
+            appliers = [Applier(api, self.retries, self._note) for _ in regions]
             side_by_side(
-                [
-                    partial(Applier(api, self.retries, self._note).apply, each, last)
-                    for each in regions
-                ]
+                [partial(a.apply, each, last) for a, each in zip(appliers, regions, strict=True)]
             )
-
-    def _plan_changes(self, request: ChangeRequest, call: Call) -> list[list[Step]]:
-        by_region: dict[str, list[Change]] = {}
-        for change in request.changes:
-            by_region.setdefault(change.region, []).append(change)
-        return side_by_side(
-            [partial(_planned, call, region, changes) for region, changes in by_region.items()]
-        )
-
-    def _plan_policy(
-        self, source: str, policy: Policy, call: Call, *, dry_run: bool
-    ) -> list[list[Step]]:
-        now = self.clouds.time.start_by.clock.time()
-        plans = side_by_side(
-            [partial(_normalised, call, policy, region, now) for region in policy.regions]
-        )
-        steps = []
-        for region, found in zip(policy.regions, plans, strict=True):
-            if isinstance(found, list):
-                steps.append(found)
-            else:  # the other regions can be done without it
-                self._refuse(f"{source} {region}", found)
-        changes = sum(not step.is_empty for region in steps for step in region)
-        if changes > policy.max_changes:
-            error = TooManyChanges(
-                Violation(
-                    "/Normalise/MaxChanges",
-                    f"{changes} images would be changed; at most {policy.max_changes} are allowed",
-                )
-            )
-            if not dry_run:
-                raise error
-            self.run.warnings.append((source, error))
-        return steps
+        return outcomes
 
     def _write_down(self, source: str, steps: list[Step]) -> None:
         """Keep what the images are like now, before any of them is changed."""
@@ -262,31 +261,6 @@ class Steward:
             **({"Reason": "; ".join(outcome.step.reasons)} if outcome.step.reasons else {}),
             **({"Code": error.code, "Message": error.message} if error else {}),
         )
-
-
-def _planned(call: Call, region: str, changes: Sequence[Change]) -> list[Step]:
-    """The steps of a change request in one region; trouble with the region is that of each."""
-    ids = [change.image_id for change in changes]
-    try:
-        images = describe_images(call, region, ids)
-        steps = plan(changes, images)
-        names = [step.new_name for step in steps if step.new_name]
-        if not names:
-            return steps
-        # Who else has these names? A few can be asked for; they need not be in the plan.
-        others = list_images(call, region, names if len(names) <= NAMES_OF_A_FILTER else ())
-    except StewardError as error:
-        return [Step(region, image_id, error=error) for image_id in ids]
-    return ordered(steps, others.values())
-
-
-def _normalised(call: Call, policy: Policy, region: str, now: float) -> list[Step] | StewardError:
-    """The steps of a policy in one region, or why it could not be read."""
-    try:
-        images = list_images(call, region)
-    except StewardError as error:
-        return error
-    return normalise(policy, region, images.values(), now)
 
 
 def _candidates(part: CosObject) -> list[CosObject]:
