@@ -127,9 +127,11 @@ def test_any_trigger(function: Function, how: str) -> None:
         ([build({"ImageName": "x" * 50 + "{ImageId}"}, artifact_id=COPIES)],
          "/builds/0/custom_data/ImageName"),
         ([build({"KeepLatest": "2"}, artifact_id=COPIES)], "/builds/0/custom_data/KeepLatest"),
+        ([build({"ImageName": "prod-{ImageName}"}, artifact_id=COPIES)],
+         "/builds/0/custom_data/ImageName"),
     ],
     ids=["no builds", "nothing to set", "garbage", "unknown key", "61 characters",
-         "62 characters, by what the image holds", "no family"],
+         "62 characters, by what the image holds", "no family", "grows"],
 )  # fmt: skip
 def test_rejected(function: Function, builds: list[object], path: str) -> None:
     """A manifest that cannot be carried out as it says is rejected, and nothing is written."""

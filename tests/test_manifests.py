@@ -10,7 +10,7 @@ import pytest
 from image_steward import documents
 from image_steward.errors import InvalidDocument
 from image_steward.images import Image
-from image_steward.labelling import change_of
+from image_steward.labelling import change_of, unstable
 from image_steward.manifests import Build, PackerManifest
 from image_steward.templates import NoValue
 
@@ -260,6 +260,28 @@ def test_value_of_the_image_is_too_long() -> None:
     (one,) = read(build({"ImageName": "x" * 50 + "{ImageId}"})).builds
     with pytest.raises(InvalidDocument, match="has 62 characters"):
         change_of(one, "ap-guangzhou", IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        ({"ImageName": "prod-{ImageName}"}, ["ImageName"]),
+        ({"ImageName": "x" * 54 + "{ImageName}"}, ["ImageName"]),
+        ({"Tag.n": "{Tag.n|0}1"}, ["Tag.n"]),
+        ({"ImageName": "{ImageFamily}-1", "ImageFamily": "db"}, ["ImageName"]),
+        ({"ImageDescription": "{Tag.team}", "Tag.team": "b"}, ["ImageDescription"]),
+        ({"ImageFamily": "", "Tag.b": "{ImageFamily}"}, ["Tag.b"]),
+        ({"ImageFamily": "{Tag.team}", "Tag.team": "{ImageFamily}"}, ["ImageFamily", "Tag.team"]),
+        ({"ImageName": "{ImageName}"}, []),
+        ({"Tag.team": "{Tag.team|infra}", "Tag.b": "{Tag.b|none}"}, []),
+        ({"ImageName": "n", "ImageDescription": "{ImageName}", "Tag.b": "{ImageName}"}, []),
+    ],
+)
+def test_another_delivery(data: dict[str, str], names: list[str]) -> None:
+    """What would be set otherwise by a second delivery is found, whatever the first one did."""
+    (one,) = read(build(data)).builds
+    found = unstable(one, IMAGE, change_of(one, "ap-guangzhou", IMAGE))
+    assert sorted(v.path for v in found) == [f"/builds/0/custom_data/{name}" for name in names]
 
 
 def test_keep_latest_alone() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 from image_steward.documents import Change
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.manifests import breach
 from image_steward.normalising import values_of
-from image_steward.schema import pointer_step
+from image_steward.schema import pointer_step, short
+from image_steward.templates import NoValue
 
 if TYPE_CHECKING:
     from image_steward.images import Image
@@ -38,6 +41,38 @@ def change_of(build: Build, region: str, image: Image) -> Change:
         for key, template in build.tags.items()
     }
     return Change(region, image.image_id, attributes, tags, ())
+
+
+def unstable(build: Build, image: Image, change: Change) -> list[Violation]:
+    """What a build would want otherwise of an image that has its `change`, or a part of it.
+
+    Events come twice, and a run may break off between attributes and tags, or put off the name.
+    """
+    wanted = _members(change)
+    no_name = {name: value for name, value in change.attributes.items() if name != "ImageName"}
+    found: dict[str, Violation] = {}
+    for attributes, tags in product((change.attributes, no_name, {}), (change.tags, {})):
+        has = {**image.attributes, **attributes}
+        labelled = replace(image, attributes=has, tags={**image.tags, **tags})
+        try:
+            again = _members(change_of(build, change.region, labelled))
+        except (NoValue, InvalidDocument):
+            again = {}
+        for name, template in build.by_key.items():
+            if template.fields and again.get(name) != wanted[name]:
+                now = short(str(wanted[name]))
+                later = short(str(again[name])) if name in again else "nothing that can be set"
+                told = (
+                    f"{name} of {image.image_id} in {change.region} would be {now} now and {later} "
+                    "at the next delivery: it hangs on what the manifest itself sets"
+                )
+                path = f"{build.path}/{pointer_step(name)}"
+                found.setdefault(name, Violation(path, told))
+    return list(found.values())
+
+
+def _members(change: Change) -> dict[str, str | bool]:
+    return {**change.attributes, **{f"Tag.{key}": value for key, value in change.tags.items()}}
 
 
 def _rendered(build: Build, name: str, template: Template, values: dict[str, str]) -> str:

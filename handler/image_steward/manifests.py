@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from image_steward import policies
@@ -58,6 +59,11 @@ class Build:
     """Images of the family that stay un-deprecated; 0: it says nothing of the others."""
     values: dict[str, str] = field(default_factory=dict)
     """Of the fields that the manifest itself gives a value to."""
+
+    @cached_property
+    def by_key(self) -> dict[str, Template]:
+        """All its templates, by their keys in `custom_data`."""
+        return {**self.templates, **{f"Tag.{key}": each for key, each in self.tags.items()}}
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ def of_manifest(call: Call, manifest: PackerManifest, wait: Wait, *, dry_run: bo
     copies of an image by its name. A dry run waits for nothing, and plans as if it had.
 
     Raises:
-        InvalidDocument: every value that comes out too long, or KeepLatest without a family.
+        InvalidDocument: every value that comes out too long, or otherwise at a second delivery,
+            and KeepLatest without a family.
     """
     wanted: dict[str, dict[str, Build]] = {}
     for build in manifest.builds:
@@ -191,10 +192,10 @@ def _labelled(
     except InvalidDocument as error:
         violations += error.violations
         return Step(region, image_id, before=image, error=error)
+    violations += labelling.unstable(build, image, change)
     (step,) = plan([change], {image_id: image})
-    templates = {**build.templates, **{f"Tag.{key}": each for key, each in build.tags.items()}}
     changed = [*step.attributes, *(f"Tag.{key}" for key in step.tags)]
-    said = [f"{name}: {short(templates[name].text)}" for name in changed if name in templates]
+    said = [f"{n}: {short(build.by_key[n].text)}" for n in changed if n in build.by_key]
     step = replace(step, reasons=tuple(said))
     if build.keep_latest and not _family(step):
         told = f"{image_id} in {region} has no ImageFamily and gets none"
