@@ -171,6 +171,7 @@ ONLY = {"ImageName": "a"}
         ([build(ONLY, artifact_id="ap-x:img-1,")], "/builds/0/artifact_id", 'holds ""'),
         ([build(ONLY, artifact_id="ap-x:ami-1")], "/builds/0/artifact_id", "ap-x:ami-1"),
         ([build(ONLY, artifact_id="evil.example/:img-1")], "/builds/0/artifact_id", "evil"),
+        ([build(ONLY, artifact_id=f"ap-{'x' * 61}:img-1")], "/builds/0/artifact_id", "holds"),
         ([build(ONLY), build(ONLY)], "/builds/1/artifact_id",
          "img-6pb6lrmy in ap-guangzhou stands at /builds/0/artifact_id already"),
         ([build({"ImageName": "x" * 61})], "/builds/0/custom_data/ImageName",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from image_steward import policies
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.images import utc
+from image_steward.regions import is_region
 from image_steward.schema import nearest, pointer_step, short
 from image_steward.templates import Fields, NoValue, Template
 
@@ -37,7 +38,7 @@ _MOST_KEPT = 6
 """Digits of KeepLatest."""
 _LIKE_ENOUGH = 0.8
 """Of one key to another, to be taken for a slip rather than for data."""
-_ARTIFACT = re.compile(r"(?P<region>[a-z]{2,}(?:-[a-z0-9]+)+):(?P<image_id>img-[0-9a-z]+)")
+_ARTIFACT = re.compile(r"(?P<region>[^:]+):(?P<image_id>img-[0-9a-z]+)")
 """`<region>:<image>`; copies stand behind commas (packer-plugin-tencentcloud, artifact.go)."""
 _ANY = {"CreatedTime": "2026-01-01T00:00:00Z"}
 """Stand-ins for values that are known only when the image is."""
@@ -147,7 +148,7 @@ class _Reader:
     def _images(self, path: str, artifact_id: str) -> Iterator[tuple[str, str]]:
         for part in artifact_id.split(","):
             found = _ARTIFACT.fullmatch(part.strip())
-            if found:
+            if found and is_region(found["region"]):
                 yield found["region"], found["image_id"]
             else:
                 needed = "<region>:<image id> is needed, such as ap-guangzhou:img-6pb6lrmy"
