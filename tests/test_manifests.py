@@ -190,6 +190,8 @@ ONLY = {"ImageName": "a"}
          "custom_data.gti is empty and has no default; did you mean git?"),
         ([build({"ImageName": "{custom_data.zzz}", "git": "1"})],
          "/builds/0/custom_data/ImageName", "custom_data.zzz is empty and has no default"),
+        ([build({"ImageName": "{custom_data.git sha}", "git_sha": "1"})],
+         "/builds/0/custom_data/ImageName", "; did you mean git_sha?"),
         ([build({"ImageName": "{build_time:%Y}"}, build_time=None)],
          "/builds/0/build_time", "is null; integer is needed"),
         ([build({"ImageName": "{Nmae}"})], "/builds/0/custom_data/ImageName", "names no field"),
@@ -213,6 +215,20 @@ def test_stripped_time() -> None:
     ((path, message),) = refused(body)
     assert path == "/builds/0/custom_data/ImageName"
     assert "strip_time leaves it out" in message
+
+
+def test_key_without_a_value() -> None:
+    """A key that is there, though empty, is not asked for again."""
+    ((_, message),) = refused(build({"ImageName": "{custom_data.git}", "git": ""}))
+    assert message == "custom_data.git is empty and has no default"
+
+
+def test_many_wrong_keys() -> None:
+    """Looking for what was meant takes no time that grows with the square of a manifest."""
+    data = {f"Tag.{i}": "{custom_data.ket}" for i in range(3000)}
+    found = refused(build({**data, "key": "v"}))
+    assert len(found) == len(data)
+    assert sum("did you mean key?" in message for _, message in found) == 10
 
 
 def test_every_violation_is_listed() -> None:

@@ -38,6 +38,8 @@ _MOST_KEPT = 6
 """Digits of KeepLatest."""
 _LIKE_ENOUGH = 0.8
 """Of one key to another, to be taken for a slip rather than for data."""
+_HINTS = 10
+"""So many violations of one build may come with the key that is nearest to what was meant."""
 _ARTIFACT = re.compile(r"(?P<region>[^:]+):(?P<image_id>img-[0-9a-z]+)")
 """`<region>:<image>`; copies stand behind commas (packer-plugin-tencentcloud, artifact.go)."""
 _ANY = {"CreatedTime": "2026-01-01T00:00:00Z"}
@@ -176,21 +178,27 @@ class _Reader:
                 if field in self._values or field.startswith("custom_data.")
             }
             text = template.render({**theirs, **own})
-        except (ValueError, NoValue) as error:
-            self._wrong(name, self._hint(str(error)))
+        except ValueError as error:
+            self._wrong(name, str(error))
+            return None
+        except NoValue as error:
+            self._wrong(name, f"{error}{self._hint(error.field)}")
             return None
         wrong = breach(name, text) if template.fields <= own.keys() else ""
         if wrong:
             self._wrong(name, wrong)
         return template
 
-    def _hint(self, message: str) -> str:
-        name = message.partition(" ")[0]
-        if name == "build_time":
-            return f"{message}; strip_time leaves it out of the manifest"
-        key = name.removeprefix("custom_data.")
-        near = nearest(key, self.data) if key != name else ""
-        return f"{message}; {near}" if near else message
+    def _hint(self, field: str) -> str:
+        """What may help where a field has no value."""
+        if field == "build_time":
+            return "; strip_time leaves it out of the manifest"
+        key = field.removeprefix("custom_data.")
+        # Searched for a few times only: a megabyte may hold thousands of templates, and of keys.
+        if key == field or key in self.data or len(self.violations) >= _HINTS:
+            return ""
+        near = nearest(key, self.data)
+        return f"; {near}" if near else ""
 
     def _deprecated(self) -> bool | None:
         text = self.data.get("ImageDeprecated")

@@ -32,6 +32,7 @@ class NoValue(Exception):
 
     def __init__(self, field: str) -> None:
         super().__init__(f"{field} is empty and has no default")
+        self.field = field
 
 
 @dataclass(frozen=True)
