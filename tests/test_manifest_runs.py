@@ -318,6 +318,8 @@ def test_keep_latest(function: Function) -> None:
     data = {**LABELS, "KeepLatest": "2"}
     result = function(landed(function, build(data, artifact_id=COPIES)))
     assert result["Outcome"] == "applied"
+    assert result["Summary"]["Changed"] == 5
+    assert result["Summary"]["Unchanged"] == 1
     deprecated = {i["ImageId"]: i["ImageDeprecated"] for i in function.images["ap-guangzhou"]}
     assert deprecated == {
         "img-new00001": False, "img-older004": False, "img-older003": True,

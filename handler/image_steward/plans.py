@@ -258,4 +258,5 @@ def _retired(
     for family, keep in keeps.items():
         members = [image for image in known if image.attributes["ImageFamily"] == family]
         found += normalise(policies.keep_latest(keep), region, members, now)
-    return found
+    # An image that was labelled is counted already, unless it is changed once more.
+    return [s for s in found if not s.is_empty or (region, s.image_id) not in labelled]
