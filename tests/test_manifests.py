@@ -157,7 +157,7 @@ ONLY = {"ImageName": "a"}
         ([build(ONLY, build_time="now")], "/builds/0/build_time", "is a string; integer"),
         ([build(ONLY, build_time=10**12)], "/builds/0/build_time", "at most 253402300799"),
         ([build({"ImageName": 5})], "/builds/0/custom_data/ImageName", "is a number; string"),
-        ([build([])], "/builds/0/custom_data", "is an array"),
+        ([build([])], "/builds/0/custom_data", "is an array; object or null is needed"),
         ([build(ONLY, builder_type="amazon-ebs")], "/builds",
          'by tencentcloud-cvm; there are 1 by "amazon-ebs" of this run'),
         ([build(ONLY, packer_run_uuid=OTHER_RUN)], "/builds",

@@ -107,7 +107,8 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C9
             names = ", ".join(option["required"][0] for option in allowed)
             yield "", f"nothing to change: at least one of {names} is needed"
         case "type":
-            yield "", f"is {kind_of(given)}; {allowed} is needed"
+            kinds = allowed if isinstance(allowed, str) else " or ".join(allowed)
+            yield "", f"is {kind_of(given)}; {kinds} is needed"
         case "minLength" | "maxLength" | "minItems" | "maxItems" as rule:
             bound = "at least" if rule.startswith("min") else "at most"
             noun = "characters" if rule.endswith("Length") else "entries"
