@@ -419,6 +419,23 @@ def test_busy_image_raises(function: Function) -> None:
     assert finished["Summary"]["Pending"] == 1
 
 
+def test_image_whose_making_failed(function: Function) -> None:
+    """What the state of an image forbids for good is failed at once: nothing would heal it."""
+    function.hold(
+        {"ImageId": "img-c3d4e5f6", "ImageName": "x", "ImageState": "CREATEFAILED"},
+        {"ImageId": "img-qlzp4oea", "ImageName": "y"},
+    )
+    event = {"Images": [{"ImageId": "img-c3d4e5f6", "ImageName": "z"},
+                        {"ImageId": "img-qlzp4oea", "ImageName": "x"}]}  # fmt: skip
+    result = function(event)
+    assert result["Outcome"] == "partial"
+    assert [image["Code"] for image in result["Images"]] == [
+        "InvalidImageId.IncorrectState",
+        "InvalidImageName.Duplicate",
+    ]
+    assert len(function.calls("ModifyImageAttribute")) == 1
+
+
 def typed(content_type: str) -> Callable[[Reply], Reply]:
     """The same reply under another Content-Type."""
 

@@ -7,7 +7,16 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from image_steward.errors import AccountRefused, NameTaken, NoClearAnswer, StewardError, Stopped
+from image_steward.errors import (
+    AccountRefused,
+    ApiError,
+    ImageBusy,
+    NameTaken,
+    NoClearAnswer,
+    StewardError,
+    Stopped,
+)
+from image_steward.images import has_failed
 from image_steward.outcomes import is_final
 from image_steward.workers import side_by_side
 from image_steward.writes import Write, writes_of
@@ -85,7 +94,8 @@ class Applier:
         """Attempt a write; when to do it again, or None: all of it is settled."""
         try:
             write.attempt(self._call)
-        except StewardError as error:
+        except StewardError as raised:
+            error = _for_good(write, raised)
             write.tries += 1
             write.is_unclear |= isinstance(error, NoClearAnswer)
             again = self._retries.next_try(error, write.tries)
@@ -166,6 +176,14 @@ class Applier:
                 return None
             moment, _, write = heapq.heappop(self._queue)
             return moment, write
+
+
+def _for_good(write: Write, error: StewardError) -> StewardError:
+    """The error, final if it is the state of an image whose making has failed: that stays so."""
+    states = (o.step.before.facts["ImageState"] for o in write.left.values() if o.step.before)
+    if isinstance(error, ImageBusy) and any(map(has_failed, states)):
+        return ApiError(error.code, error.message, error.request_id)
+    return error
 
 
 def _still_taken(write: Write) -> StewardError:

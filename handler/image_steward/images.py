@@ -78,6 +78,11 @@ class Image:
         )
 
 
+def has_failed(state: str) -> bool:
+    """Whether an image in this ImageState will never be NORMAL; other states may pass."""
+    return state.endswith("FAILED")
+
+
 def utc(moment: float) -> str:
     """A time, in seconds since the epoch, as the API writes it; these texts sort by time."""
     return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,7 +15,13 @@ from image_steward.errors import (
     TooManyChanges,
     Violation,
 )
-from image_steward.images import NAMES_OF_A_FILTER, Image, describe_images, list_images
+from image_steward.images import (
+    NAMES_OF_A_FILTER,
+    Image,
+    describe_images,
+    has_failed,
+    list_images,
+)
 from image_steward.normalising import after, normalise
 from image_steward.planning import Step, missing, ordered, plan
 from image_steward.schema import short
@@ -182,7 +188,7 @@ def _labelled(
         error = image or missing(region, image_id)
         return Step(region, image_id, error=error)
     state = image.facts["ImageState"]
-    if state.endswith("FAILED"):
+    if has_failed(state):
         told = f"{image_id} in {region} is {state}, and stays so"
         return Step(region, image_id, before=image, error=ApiError(_STATE, told))
     try:

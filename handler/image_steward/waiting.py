@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from image_steward.errors import StewardError
-from image_steward.images import Image, describe_images
+from image_steward.images import Image, describe_images, has_failed
 from image_steward.workers import side_by_side
 
 if TYPE_CHECKING:
@@ -71,4 +71,4 @@ def _unready(found: Found | StewardError) -> list[Image]:
 def is_unready(image: Image) -> bool:
     """Whether its state is one that passes; they are not all documented."""
     state = image.facts["ImageState"]
-    return state != "NORMAL" and not state.endswith("FAILED")
+    return state != "NORMAL" and not has_failed(state)
