@@ -323,6 +323,26 @@ def test_temporary_name_that_stayed() -> None:
     assert entry == {"Region": REGION, "ImageId": "img-a", "ImageName": "1"}
 
 
+def test_what_the_api_does_not_take() -> None:
+    """An empty name or value of a tag is left out: one such would make the whole Undo useless."""
+    before = image("img-a", "", Tags={"a": "", "b": "1"}, ImageDescription="")
+    step = Step(
+        REGION, "img-a", {"ImageName": "n", "ImageDescription": "d"}, {"a": "x", "b": "x"}, ("c",),
+        before=before,
+    )  # fmt: skip
+    entry = undoing.entry(step)
+    assert entry == {
+        "Region": REGION,
+        "ImageId": "img-a",
+        "ImageDescription": "",
+        "Tags": [{"Key": "b", "Value": "1"}],
+    }
+    assert changes([entry])
+    nothing = Step(REGION, "img-a", {"ImageName": "n"}, before=before)
+    assert list(undoing.entries([Outcome("s", nothing, {"ImageName": "n"})])) == []
+    assert undoing.entry(nothing) == {}
+
+
 def test_short_entry_is_one_piece() -> None:
     """An entry that fits is not cut."""
     entry = {"Region": REGION, "ImageId": "img-a", "ImageName": "1", "DeleteTags": ["k"]}

@@ -45,7 +45,7 @@ def entry(step: Step) -> dict[str, Any]:
         return {}
     tags = {**step.tags, **dict.fromkeys(step.delete_tags)}
     members = _Former(step.before, step.attributes, tags).members()
-    return {"Region": step.region, "ImageId": step.image_id, **members}
+    return {"Region": step.region, "ImageId": step.image_id, **members} if members else {}
 
 
 def parcels(entries: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
@@ -102,14 +102,18 @@ class _Former:
     tags: dict[str, str | None] = field(default_factory=dict)
 
     def members(self) -> dict[str, Any]:
-        """The members of a change request entry that undo it; none if nothing differs."""
+        """The members of a change request entry that undo it; none if nothing differs.
+
+        A change request takes no empty names and values of tags, as the API takes none. An image
+        may have one all the same; the whole request would be refused for it, so it is left out.
+        """
         was = self.image
         entry: dict[str, Any] = {
             name: was.attributes[name]
             for name, value in self.attributes.items()
-            if was.attributes[name] != value
+            if was.attributes[name] != value and (name != "ImageName" or was.name)
         }
         changed = [key for key, value in self.tags.items() if was.tags.get(key) != value]
-        bound = [{"Key": key, "Value": was.tags[key]} for key in changed if key in was.tags]
+        bound = [{"Key": key, "Value": was.tags[key]} for key in changed if was.tags.get(key)]
         new = [key for key in changed if key not in was.tags]
         return entry | ({"Tags": bound} if bound else {}) | ({"DeleteTags": new} if new else {})
