@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import main
-from harness.cloud.signatures import Credentials
+from harness.credentials import Credentials
 from harness.environment import Function
 from harness.invocation import Instance, Invocation
 

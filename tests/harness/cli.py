@@ -5,35 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
-from harness import events, json_files, plan
-from harness import undo as undoing
-from harness.console import Program, emit, emit_json, usage_errors
+from harness import events, json_files
+from harness.console import Program, emit, emit_json, rich_console, usage_errors
 from harness.invocation import Instance
 from harness.options import configured, faults_option, function_options, seed_option, serving
-from harness.replay import Replayed, document_of, read_cases, read_event, table_of
+from harness.shown import show
+
+# What only one command needs, it imports itself: rich alone would be 50 ms of every invocation.
 
 _MAX_TROUBLE = 20
 """Sentences about what cannot be undone; a program reads the log itself."""
-
-_NEXT_STEPS = {
-    433: "Allow the function more time with --timeout, or hand it less to do.",
-    434: "Allow the function more memory with --memory, or hand it less to do.",
-    437: "Check --code (the folder that is uploaded) and --handler (module.function).",
-    439: "The function ended its own process, or broke the pipe to it; let it return or raise.",
-    443: "The code could not be loaded; the trace in the ERROR line says where.",
-    450: "Loading the code took too long; move what takes its time into the handler function.",
-}
-
-
-def _console(stream: TextIO) -> Console:
-    """For text that is captured. A file or a pipe has no width of its own."""
-    return Console(file=stream, width=None if stream.isatty() else 140)
 
 
 def _opened(path: str, what: str) -> IO[bytes]:
@@ -117,21 +102,13 @@ def invoke(event: str, endpoint: str | None, seed: Path | None, **options: Any) 
     Exit status: 0 fine, 1 function error, 2 usage, 3 time limit, 4 memory limit.
     """
     with usage_errors(), _opened(event, "event") as stream:
-        delivered = read_event(stream.read(), f"event {event}")
+        delivered = json_files.parse(stream.read(), f"event {event}", unique=False)
     with (
         configured(endpoint, seed, **options) as function,
         Instance(function, lambda data: click.echo(data, nl=False, err=True)) as instance,
     ):
         done = instance.invoke(delivered)
-    if done.error is None:
-        emit_json(done.result)
-        if plan.is_plan(done.result):
-            console = _console(sys.stderr)
-            with console.capture() as captured:
-                console.print(*plan.renderables_of(done.result), sep="\n")
-            click.echo(captured.get(), nl=False, err=True)
-    elif done.status in _NEXT_STEPS:
-        click.echo(f"scf-local: {_NEXT_STEPS[done.status]}", err=True)
+    show(done)
     sys.exit(done.exit_status)
 
 
@@ -163,6 +140,11 @@ def replay(
 
     Exit status: 0 if everything is as expected, else 1.
     """
+    from rich.console import Console  # noqa: PLC0415 - see the top
+    from rich.progress import Progress  # noqa: PLC0415 - see the top
+
+    from harness.replay import Replayed, document_of, read_cases, table_of  # noqa: PLC0415 - see the top
+
     with usage_errors():
         cases = read_cases(paths)
     replayed: list[Replayed] = []
@@ -183,7 +165,7 @@ def replay(
     if as_json:
         emit_json(document_of(replayed))
     else:
-        console = _console(sys.stdout)
+        console = rich_console(sys.stdout)
         with console.capture() as captured:
             console.print(table_of(replayed, console.width))
         emit(f"{captured.get()}{right} of {len(replayed)} events as expected")
@@ -213,6 +195,8 @@ def undo(log: str, request_id: str | None, part: int) -> None:
 
     Exit status: 0 fine, 1 if something cannot be put back, 2 usage.
     """
+    from harness import undo as undoing  # noqa: PLC0415 - see the top
+
     with usage_errors(), _opened(log, "log") as stream:
         found = undoing.read(stream, request_id)
         document = found.part(part)

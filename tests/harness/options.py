@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from harness.console import usage_errors
+from harness.credentials import Credentials
 from harness.environment import Function, variables_of
 
 if TYPE_CHECKING:
@@ -109,8 +110,6 @@ def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[d
 
 def _served_at(endpoint: str, seed: Path | None, faults: Path | None) -> dict[str, str]:
     """The variables that lead to the emulated cloud that serves already."""
-    from harness.cloud.signatures import Credentials  # noqa: PLC0415 - as above
-
     with usage_errors():
         for name, given in (("--seed", seed), ("--faults", faults)):
             if given:
