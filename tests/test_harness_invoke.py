@@ -231,6 +231,28 @@ def test_another_folders_code_is_not_found(tmp_path: Path) -> None:
     assert "--code" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("--handler", "{}/my-app.py:run"), "my-app"),
+        (("--handler", "my-app.py:run", "--code", "{}"), "my-app"),
+        (("--handler", "sub/app.py:run", "--code", "{}"), "sub.app"),
+        (("--handler", "{}/sub/app.py:run"), "app"),
+        (("--handler", "sub.app.run", "--code", "{}"), "sub.app"),
+    ],
+)
+def test_any_handler_can_be_named(tmp_path: Path, arguments: tuple[str, ...], name: str) -> None:
+    """A handler is named by its module or by its file; a file's folder is the code folder."""
+    (tmp_path / "sub").mkdir()
+    for file in ("my-app.py", "sub/app.py"):
+        code = "import os\ndef run(event, context):\n    return [__name__, os.getcwd()]"
+        (tmp_path / file).write_text(code, encoding="utf-8")
+    command = ["invoke", *_NOWHERE, *(each.format(tmp_path) for each in arguments)]
+    result = CliRunner().invoke(main, command, input="{}")
+    folder = tmp_path / "sub" if name == "app" else tmp_path
+    assert json.loads(result.stdout) == [name, str(folder)]
+
+
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     """The harness shows neither credentials nor the event, not even when the function fails."""
     event = '{"Records": [{"Authorization": "q-signature=0123"}]}'
@@ -330,6 +352,10 @@ def main_handler(event, context):
         (("--seed", "/"), "{}", "--seed is for a cloud of its own"),
         (("--region", "Mars"), "{}", "such as ap-guangzhou"),
         (("--handler", "..x"), "{}", "module.function"),
+        (("--handler", "none.py:main"), "{}", "there is no file"),
+        (("--handler", "../index.py:main"), "{}", "in the code folder"),
+        (("--handler", "index.py:"), "{}", "FILE:FUNCTION"),
+        (("--handler", "index.txt:main"), "{}", "has to be a *.py"),
         (("--env", "PYTHONSTARTUP=x"), "{}", "PYTHONSTARTUP is reserved"),
         (("--env", "LD_PRELOAD=x"), "{}", "LD_PRELOAD is reserved"),
         (("--seeds", "x"), "{}", "Did you mean '--seed'?"),
@@ -339,7 +365,11 @@ def test_wrong_usage_says_what_is_allowed(
     tmp_path: Path, arguments: tuple[str, ...], event: bytes | str, message: str
 ) -> None:
     """Wrong options and events that are no JSON end with status 2, before the function runs."""
-    result = _invoke(tmp_path, "raise SystemExit('it ran')", *arguments, event=event)
+    for name in ("code/index.txt", "index.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    code = "raise SystemExit('it ran')"
+    result = _invoke(tmp_path / "code", code, *arguments, event=event)
     assert result.exit_code == 2
     assert message in result.stderr
     assert "it ran" not in result.stderr

@@ -20,12 +20,17 @@ _ROOT = Path(__file__).resolve().parents[2]
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 _FUNCTION = (
     click.option("--region", default="ap-guangzhou", show_default=True, help="The function's."),
-    click.option("--handler", default="index.main_handler", show_default=True),
+    click.option(
+        "--handler",
+        default="index.main_handler",
+        show_default=True,
+        metavar="MODULE.FUNCTION|FILE:FUNCTION",
+        help="What is called; a FILE is a *.py in --code.",
+    ),
     click.option(
         "--code",
         type=_DIRECTORY,
-        default=_ROOT / "handler",
-        help="Folder that is uploaded.  [default: handler/ of this project]",
+        help="Folder that is uploaded.  [default: the FILE's, else handler/ of this project]",
     ),
     click.option(
         "--memory", metavar="MB", default=128, show_default=True, type=click.IntRange(64, 3072)
@@ -61,7 +66,7 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
     seed: Path | None,
     *,
     faults: Path | None,
-    code: Path,
+    code: Path | None,
     handler: str,
     memory: int,
     timeout: float,
@@ -81,9 +86,10 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
             name: settings.pop(name) for name in tuple(settings) if name.startswith("TENCENTCLOUD_")
         }
         with usage_errors():
+            folder, name = _located(code, handler)
             function = Function(
-                code=code.resolve(),
-                handler=handler,
+                code=folder,
+                handler=name,
                 memory_mb=memory,
                 timeout_s=timeout,
                 region=region,
@@ -91,6 +97,24 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
                 credentials=credentials,
             )
         yield function
+
+
+def _located(code: Path | None, handler: str) -> tuple[Path, str]:
+    """The folder that is uploaded, and `module.function` in it."""
+    file, colon, function = handler.rpartition(":")
+    if not colon:
+        return (code or _ROOT / "handler").resolve(), handler
+    path = (code / file if code else Path(file)).resolve()
+    folder = (code or path.parent).resolve()
+    if not path.is_file():
+        raise ValueError(f"handler {handler!r}: there is no file {path}")
+    if path.suffix != ".py" or "." in path.stem or not path.is_relative_to(folder):
+        raise ValueError(
+            f"handler {handler!r}: the file has to be a *.py in the code folder {folder}, "
+            "with no other dot in its name"
+        )
+    module = ".".join(path.relative_to(folder).with_suffix("").parts)
+    return folder, f"{module}.{function}"
 
 
 @contextmanager
