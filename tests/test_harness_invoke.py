@@ -358,7 +358,7 @@ def main_handler(event, context):
         (("--handler", "index.txt:main"), "{}", "has to be a *.py"),
         (("--env", "PYTHONSTARTUP=x"), "{}", "PYTHONSTARTUP is reserved"),
         (("--env", "LD_PRELOAD=x"), "{}", "LD_PRELOAD is reserved"),
-        (("--seeds", "x"), "{}", "Did you mean '--seed'?"),
+        (("--seeds", "x"), "{}", "'--seed'"),
     ],
 )
 def test_wrong_usage_says_what_is_allowed(

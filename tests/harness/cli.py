@@ -12,7 +12,14 @@ import click
 from harness import events, json_files
 from harness.console import Program, emit, emit_json, rich_console, usage_errors
 from harness.invocation import Instance
-from harness.options import configured, faults_option, function_options, seed_option, serving
+from harness.options import (
+    configured,
+    faults_option,
+    function_options,
+    real_options,
+    seed_option,
+    serving,
+)
 from harness.shown import show
 
 # What only one command needs, it imports itself: rich alone would be 50 ms of every invocation.
@@ -94,6 +101,7 @@ def timer(message: str, name: str) -> None:
 @seed_option
 @faults_option
 @function_options
+@real_options
 def invoke(event: str, endpoint: str | None, seed: Path | None, **options: Any) -> None:  # noqa: ANN401 - see configured
     """One cold invocation of EVENT, a JSON file or - for stdin.
 

@@ -18,7 +18,7 @@ class Credentials:
         return {
             "TENCENTCLOUD_SECRETID": self.secret_id,
             "TENCENTCLOUD_SECRETKEY": self.secret_key,
-            "TENCENTCLOUD_SESSIONTOKEN": self.token,
+            **({"TENCENTCLOUD_SESSIONTOKEN": self.token} if self.token else {}),
         }
 
     def environment(self, url: str) -> dict[str, str]:

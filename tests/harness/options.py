@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from harness.account import Account, ask_leave
 from harness.console import usage_errors
 from harness.credentials import Credentials
 from harness.environment import Function, variables_of
@@ -18,19 +20,23 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
+_REGION = "ap-guangzhou"
 _FUNCTION = (
-    click.option("--region", default="ap-guangzhou", show_default=True, help="The function's."),
+    click.option(
+        "--region",
+        help=f"The function's.  [default: {_REGION}; with --real, that of your profile]",
+    ),
     click.option(
         "--handler",
         default="index.main_handler",
         show_default=True,
-        metavar="MODULE.FUNCTION|FILE:FUNCTION",
-        help="What is called; a FILE is a *.py in --code.",
+        metavar="NAME",
+        help="module.function, or FILE:function with a *.py of the code folder.",
     ),
     click.option(
         "--code",
         type=_DIRECTORY,
-        help="Folder that is uploaded.  [default: the FILE's, else handler/ of this project]",
+        help="Folder that is uploaded.  [default: that of FILE, else handler/ of this project]",
     ),
     click.option(
         "--memory", metavar="MB", default=128, show_default=True, type=click.IntRange(64, 3072)
@@ -38,6 +44,16 @@ _FUNCTION = (
     click.option("--timeout", metavar="S", default=60.0, show_default=True, type=float),
     click.option("--dry-run", is_flag=True, help="Plan only: sets STEWARD_DRY_RUN=1."),
     click.option("--env", multiple=True, metavar="K=V", help="A variable; repeatable."),
+)
+
+_REAL = (
+    click.option("--yes", is_flag=True, help="With --real: write without asking."),
+    click.option("--profile", metavar="NAME", help="With --real: keys of this profile of tccli."),
+    click.option(
+        "--real",
+        is_flag=True,
+        help="The real cloud, with your own keys; asks before it may write, except with --dry-run.",
+    ),
 )
 
 seed_option = click.option(
@@ -60,6 +76,13 @@ def function_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def real_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a run against the real cloud."""
+    for option in _REAL:
+        command = option(command)
+    return command
+
+
 @contextmanager
 def configured(  # noqa: PLR0913 - the command line's options, by their names
     endpoint: str | None,
@@ -70,15 +93,24 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
     handler: str,
     memory: int,
     timeout: float,
-    region: str,
+    region: str | None,
     dry_run: bool,
     env: tuple[str, ...],
+    real: bool = False,
+    profile: str | None = None,
+    yes: bool = False,
 ) -> Iterator[Function]:
-    """The function as the options configure it, in front of an emulated cloud."""
+    """The function as the options configure it, in front of an emulated cloud, or the real one."""
     with ExitStack() as stack:
         with usage_errors():
             variables = variables_of(env) | ({"STEWARD_DRY_RUN": "1"} if dry_run else {})
-        if endpoint is None:
+            if (profile is not None or yes) and not real:
+                raise ValueError("--profile and --yes go with --real; add it, or leave them out")
+        if real:
+            account = _account(profile, region, endpoint=endpoint, seed=seed, faults=faults)
+            region = region or account.region
+            settings = account.credentials.variables()
+        elif endpoint is None:
             settings = stack.enter_context(serving(seed, faults))
         else:
             settings = _served_at(endpoint, seed, faults)
@@ -92,11 +124,31 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
                 handler=name,
                 memory_mb=memory,
                 timeout_s=timeout,
-                region=region,
+                region=region or _REGION,
                 variables=settings | variables,
                 credentials=credentials,
             )
+            if real and not dry_run and not yes:
+                ask_leave(account, function.region)
         yield function
+
+
+def _account(profile: str | None, region: str | None, **of_the_emulated: object) -> Account:
+    """The user's own account, of which a region is known."""
+    with usage_errors():
+        for name, given in of_the_emulated.items():
+            if given is not None:
+                raise ValueError(
+                    f"--{name} is for an emulated cloud, --real is none; leave one of them out "
+                    "(--env STEWARD_API_ENDPOINT=URL sets an endpoint of your own)"
+                )
+        account = Account.own(os.environ, Path.home(), profile)
+        if not region and not account.region:
+            raise ValueError(
+                "--real needs a region, and none was found, neither in TENCENTCLOUD_REGION nor in "
+                "your profile; add --region"
+            )
+    return account
 
 
 def _located(code: Path | None, handler: str) -> tuple[Path, str]:
