@@ -19,8 +19,10 @@ from harness.options import (
     real_options,
     seed_option,
     serving,
+    watched,
 )
 from harness.shown import show
+from harness.watch import repeat
 
 # What only one command needs, it imports itself: rich alone would be 50 ms of every invocation.
 
@@ -32,6 +34,11 @@ def _opened(path: str, what: str) -> IO[bytes]:
     if path == "-" and sys.stdin is None:
         raise ValueError(f"standard input is closed; give the {what}'s file, or pipe it in")
     return click.open_file(path, "rb")
+
+
+def _delivered(event: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
+    with usage_errors(), _opened(event, "event") as stream:
+        return json_files.parse(stream.read(), f"event {event}", unique=False)
 
 
 def _example(*lines: str) -> str:
@@ -102,22 +109,38 @@ def timer(message: str, name: str) -> None:
 @faults_option
 @function_options
 @real_options
-def invoke(event: str, endpoint: str | None, seed: Path | None, **options: Any) -> None:  # noqa: ANN401 - see configured
+@click.option("--watch", is_flag=True, help="Again with every change of --code or EVENT.")
+def invoke(
+    event: str,
+    *,
+    endpoint: str | None,
+    seed: Path | None,
+    watch: bool,
+    **options: Any,  # noqa: ANN401 - see configured
+) -> None:
     """One cold invocation of EVENT, a JSON file or - for stdin.
 
     A plan (--dry-run, or DryRun in the document) is shown as a table on stderr too.
 
     Exit status: 0 fine, 1 function error, 2 usage, 3 time limit, 4 memory limit.
     """
-    with usage_errors(), _opened(event, "event") as stream:
-        delivered = json_files.parse(stream.read(), f"event {event}", unique=False)
-    with (
-        configured(endpoint, seed, **options) as function,
-        Instance(function, lambda data: click.echo(data, nl=False, err=True)) as instance,
-    ):
-        done = instance.invoke(delivered)
-    show(done)
-    sys.exit(done.exit_status)
+    stdin = _delivered(event) if event == "-" else None  # which can be read once
+
+    def once() -> int:
+        delivered = _delivered(event) if event != "-" else stdin
+        with (
+            configured(endpoint, seed, **options) as function,
+            Instance(function, lambda data: click.echo(data, nl=False, err=True)) as instance,
+        ):
+            done = instance.invoke(delivered)
+        show(done)
+        return done.exit_status
+
+    if watch:
+        with usage_errors():
+            places = watched(event, **options)
+        repeat(once, *places)
+    sys.exit(once())
 
 
 @main.command(epilog=_example("scf-local replay events/", "scf-local replay --json events/a.json"))

@@ -133,6 +133,29 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
         yield function
 
 
+def watched(
+    event: str,
+    *,
+    code: Path | None,
+    handler: str,
+    real: bool,
+    dry_run: bool,
+    **_: object,
+) -> list[Path]:
+    """What a change of asks for another run.
+
+    Raises:
+        ValueError: there shall be no other without leave.
+    """
+    if real and not dry_run:
+        raise ValueError(
+            "--watch with --real would write with every change of a file; add --dry-run, or leave "
+            "one of them out"
+        )
+    folder, _module = _located(code, handler)
+    return [folder] if event == "-" else [folder, Path(event)]
+
+
 def _account(profile: str | None, region: str | None, **of_the_emulated: object) -> Account:
     """The user's own account, of which a region is known."""
     with usage_errors():
