@@ -50,7 +50,11 @@ def test_commands_print_what_is_shown(page: str, command: str, output: str) -> N
         command.replace("make replay", "scf-local replay events"),
         shell=True,
         cwd=ROOT,
-        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "COLUMNS": "80",  # of a help text
+        },
         capture_output=True,
         text=True,
         check=True,

@@ -45,12 +45,16 @@ def _example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_example("scf-local replay events/", "scf-local invoke --help"),
+)
 def main() -> None:
     """Run the function offline, as SCF runs it, against an emulated cloud."""
 
 
-@main.group()
+@main.group(epilog=_example("scf-local event timer | scf-local invoke -"))
 def event() -> None:
     """Print an event as SCF delivers it."""
 
@@ -96,6 +100,8 @@ def timer(message: str, name: str) -> None:
     epilog=_example(
         "scf-local event cos --bucket manifests-1250000000 --key a.json | scf-local invoke -",
         "scf-local invoke event.json --dry-run --env STEWARD_LOG_LEVEL=DEBUG",
+        "scf-local invoke event.json --handler src/app.py:main --watch",
+        "scf-local invoke event.json --real --dry-run",
     )
 )
 @click.argument(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
+from click.shell_completion import CompletionItem
 
 from harness.account import Account, ask_leave
 from harness.console import usage_errors
 from harness.credentials import Credentials
 from harness.environment import Function, variables_of
+from image_steward.regions import SHORT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,9 +23,20 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 _REGION = "ap-guangzhou"
+
+
+def _regions(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    return sorted(each for each in set(SHORT_CODES.values()) if each.startswith(begun))
+
+
+def _files(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    return [CompletionItem(begun, type="file")]  # which tells the shell to complete it
+
+
 _FUNCTION = (
     click.option(
         "--region",
+        shell_complete=_regions,
         help=f"The function's.  [default: {_REGION}; with --real, that of your profile]",
     ),
     click.option(
@@ -31,6 +44,7 @@ _FUNCTION = (
         default="index.main_handler",
         show_default=True,
         metavar="NAME",
+        shell_complete=_files,
         help="module.function, or FILE:function with a *.py of the code folder.",
     ),
     click.option(
