@@ -212,7 +212,7 @@ def replay(
 @main.command(
     epilog=_example(
         "scf-local undo run.log > undo.json",
-        "scf-local undo run.log --request-id 4f9c… | scf-local invoke --dry-run",
+        "scf-local undo run.log --request-id ID | scf-local invoke --dry-run",
     )
 )
 @click.argument(

@@ -37,7 +37,7 @@ _FUNCTION = (
     click.option(
         "--region",
         shell_complete=_regions,
-        help=f"The function's.  [default: {_REGION}; with --real, that of your profile]",
+        help=f"The function's.  [default: {_REGION}]",
     ),
     click.option(
         "--handler",
@@ -66,7 +66,7 @@ _REAL = (
     click.option(
         "--real",
         is_flag=True,
-        help="The real cloud, with your own keys; asks before it may write, except with --dry-run.",
+        help="The real cloud, with keys and region of your own; asks before it may write.",
     ),
 )
 
