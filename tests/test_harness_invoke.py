@@ -305,7 +305,7 @@ def test_code_folder_is_read_only(tmp_path: Path, code: str, words: str) -> None
 def test_temporary_files_can_be_written(tmp_path: Path) -> None:
     """In /tmp, in pipes and to devices everything can be written; reading is free everywhere."""
     code = """
-import os, pathlib, tempfile
+import os, pathlib, shutil, tempfile
 def main_handler(event, context):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "a")
@@ -314,6 +314,7 @@ def main_handler(event, context):
         (path / "b").rename(path / "c")
         (path / "link").symlink_to(__file__)
         os.truncate(path / "c", 0)
+        shutil.copytree(path, path.with_name("copy"), symlinks=True)
         os.mkdir("e", dir_fd=os.open(folder, os.O_RDONLY))
     with tempfile.TemporaryFile() as file, open(os.devnull, "w") as nothing:
         file.write(b"x")

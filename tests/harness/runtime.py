@@ -88,9 +88,9 @@ class ReadOnly:
         name = os.fsdecode(path).rstrip("/")
         if folder >= 0:
             name = os.path.join(f"/dev/fd/{folder}", name)
-        if event in _CHANGING:
+        if event == "os.truncate":
             place = os.path.realpath(name)
-        else:  # of a link it is the link itself that comes or goes
+        else:  # it is the link itself that comes or goes; or may be, `follow_symlinks` is not told
             parent, last = os.path.split(name)
             place = os.path.join(os.path.realpath(parent or "."), last)
         if self._is_writable(place):
