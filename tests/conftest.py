@@ -16,8 +16,8 @@ from hypothesis import settings
 import image_steward.cloud.transport  # noqa: F401 - silences the SDKs' loggers before any test uses them
 from harness.cloud import seed
 from harness.cloud.server import EmulatedCloud
-from harness.cloud.signatures import Credentials
 from harness.cloud.state import State
+from harness.credentials import Credentials
 from image_steward.clock import Clock, SystemClock
 from image_steward.errors import Unfinished
 from image_steward.run import handle

@@ -11,7 +11,6 @@ from qcloud_cos import CosConfig
 from qcloud_cos.cos_auth import CosS3Auth
 
 from harness.cloud.signatures import (
-    Credentials,
     tc3_signature,
     v1_signature,
     verify_cos,
@@ -19,6 +18,7 @@ from harness.cloud.signatures import (
     verify_v1,
 )
 from harness.cloud.wire import ApiError, CosError, Request
+from harness.credentials import Credentials
 
 NOW = 1551113065
 KEYS = Credentials("AKIDEXAMPLE", "SecretExample", "TokenExample")

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
 from conftest import ROOT
+from harness.cli import main
 from harness.cloud.faults import Faults
 from image_steward import documents, errors, policies, templates
 from image_steward.settings import Settings
@@ -50,7 +52,11 @@ def test_commands_print_what_is_shown(page: str, command: str, output: str) -> N
         command.replace("make replay", "scf-local replay events"),
         shell=True,
         cwd=ROOT,
-        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "COLUMNS": "80",  # of a help text
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -84,6 +90,17 @@ def test_links_lead_somewhere(page: str, target: str) -> None:
     if anchor:
         headings = re.findall(r"^#+ (.+)", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_every_command_has_its_help() -> None:
+    """The page about scf-local shows the help of every command there is, groups included."""
+
+    def names(command: click.Command, name: str) -> set[str]:
+        below = command.commands if isinstance(command, click.Group) else {}
+        return {name}.union(*(names(each, f"{name} {sub}") for sub, each in below.items()))
+
+    shown = {command for page, command, _ in SESSIONS if page == "docs/scf-local.md"}
+    assert shown == {f"{name} --help" for name in names(main, "scf-local")}
 
 
 def test_cookbook_shows_the_files() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _COMMAND = (sys.executable, "-c", "from harness.cli import main; main(prog_name='scf-local')")
+COMMANDS = [
+    ["event", "cos"], ["event", "timer"], ["invoke"], ["replay"], ["undo"], ["cloud"],
+]  # fmt: skip
 _IMAGES = {"ap-guangzhou": [{"ImageId": "img-6pb6lrmy", "ImageName": "old"}]}
 
 
@@ -110,14 +114,57 @@ def test_own_cloud_is_seeded(seed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["event", "cos"], ["event", "timer"], ["invoke"], ["replay"], ["undo"], ["cloud"]]
+    "command",
+    [[], ["event"], *COMMANDS],
+    ids=" ".join,
 )
 def test_help_has_an_example(command: list[str]) -> None:
     """Every command's help shows how it is called."""
     result = CliRunner().invoke(main, [*command, "--help"], prog_name="scf-local")
     usage, _, example = result.output.partition("Example:\n")
     assert "--help" in usage
-    assert f"scf-local {' '.join(command)} " in example
+    assert f"{' '.join(['scf-local', *command])} " in example
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_offered(shell: str) -> None:
+    """The line that a shell evaluates defines a completion of scf-local, for all three shells."""
+    environ = {**os.environ, "_SCF_LOCAL_COMPLETE": f"{shell}_source"}
+    if shell == "bash" and shutil.which("bash") is None:
+        pytest.skip("click asks bash for its version")
+    done = subprocess.run(_COMMAND, env=environ, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
+    assert "_SCF_LOCAL_COMPLETE" in done.stdout
+    assert f"{shell}_complete" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("", {"event", "invoke", "replay", "undo", "cloud"}),
+        ("event ", {"cos", "timer"}),
+        ("event cos --shape ", {"2018", "2021"}),
+        ("invoke --region ap-guang", {"ap-guangzhou", "ap-guangzhou-open"}),
+        ("invoke --re", {"--real", "--region"}),
+        ("invoke ", "file"),
+        ("invoke --handler src/", "file"),
+        ("invoke --code ", "dir"),
+        ("replay ", "file"),
+        ("undo ", "file"),
+        ("cloud --faults ", "file"),
+        ("cloud --seed ", "dir"),
+    ],
+)
+def test_completion_knows_commands_and_values(words: str, offered: set[str] | str) -> None:
+    """Commands, options and choices are completed; files and folders are left to the shell."""
+    environ = {
+        **os.environ,
+        "_SCF_LOCAL_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"scf-local {words}",
+        "COMP_CWORD": str(len(f"scf-local {words}".split(" ")) - 1),
+    }
+    done = subprocess.run(_COMMAND, env=environ, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
+    kinds, values = zip(*(line.split(",", 1) for line in done.stdout.splitlines()), strict=True)
+    assert set(kinds) == {offered} if isinstance(offered, str) else set(values) >= offered
 
 
 def test_misspelt_command_gets_the_right_one() -> None:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import main
-from harness.cloud.signatures import Credentials
+from harness.credentials import Credentials
 from harness.environment import Function
 from harness.invocation import Instance, Invocation
 
@@ -83,6 +83,7 @@ def test_exit_status_follows_the_outcome(tmp_path: Path, outcome: str, status: i
         (_HEAD + "return {1}", 430, "user code exception caught", 1),
         (_HEAD + "return float('nan')", 430, "user code exception caught", 1),
         (_HEAD + "return 'x' * (6 << 20)", 407, "exceeds the upper limit", 1),
+        (_HEAD + "import sys; sys.exit(0)", 439, "User process exit when running, code 0", 1),
         (_HEAD + "raise SystemExit(7)", 439, "User process exit when running, code 7", 1),
         (_HEAD + "import os; os._exit(0)", 439, "User process exit when running, code 0", 1),
         (_HEAD + "import os; os.kill(os.getpid(), 9)", 439, "code -9", 1),
@@ -104,7 +105,32 @@ def test_errors_are_as_in_scf(
     assert (error["statusCode"], result.exit_code) == (status, exit_status)
     assert message in error["errorMessage"]
     assert error["requestId"] in result.stderr.splitlines()[0]
+    assert re.search(r"^scf-local: \w[^\n]+[.]\Z", result.stderr.rstrip("\n"), re.MULTILINE)
     assert not result.stdout
+
+
+@pytest.mark.parametrize(
+    ("event", "limit"),
+    [
+        ('"名…"', 6 << 20),
+        ('{"Type":"Timer","Message":"名…"}', 128 << 10),
+        ('{"Records":["名…"]}', 128 << 10),
+    ],
+)
+def test_large_events_are_refused(tmp_path: Path, event: str, limit: int) -> None:
+    """An event that SCF would not deliver is refused as by SCF, and no instance starts for it."""
+    (tmp_path / "index.py").write_text(_HEAD + "return 1", encoding="utf-8")
+    room = limit - len(event.encode()) + len("…".encode())
+    log: list[bytes] = []
+    with Instance(Function(tmp_path), log.append) as instance:
+        assert instance.invoke(json.loads(event.replace("…", "x" * room))).status == 200
+        log.clear()
+        done = instance.invoke(json.loads(event.replace("…", "x" * (room + 1))))
+    assert (done.status, done.exit_status) == (406, 1)
+    assert done.error is not None
+    assert done.error["errorMessage"] == "RequestTooLarge"
+    assert b"".join(log).startswith(b"ERROR ")
+    assert log[0].count(b"\n") == len(log) == 1
 
 
 def test_stack_trace_is_the_functions_own(tmp_path: Path) -> None:
@@ -205,6 +231,28 @@ def test_another_folders_code_is_not_found(tmp_path: Path) -> None:
     assert "--code" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("--handler", "{}/my-app.py:run"), "my-app"),
+        (("--handler", "my-app.py:run", "--code", "{}"), "my-app"),
+        (("--handler", "sub/app.py:run", "--code", "{}"), "sub.app"),
+        (("--handler", "{}/sub/app.py:run"), "app"),
+        (("--handler", "sub.app.run", "--code", "{}"), "sub.app"),
+    ],
+)
+def test_any_handler_can_be_named(tmp_path: Path, arguments: tuple[str, ...], name: str) -> None:
+    """A handler is named by its module or by its file; a file's folder is the code folder."""
+    (tmp_path / "sub").mkdir()
+    for file in ("my-app.py", "sub/app.py"):
+        code = "import os\ndef run(event, context):\n    return [__name__, os.getcwd()]"
+        (tmp_path / file).write_text(code, encoding="utf-8")
+    command = ["invoke", *_NOWHERE, *(each.format(tmp_path) for each in arguments)]
+    result = CliRunner().invoke(main, command, input="{}")
+    folder = tmp_path / "sub" if name == "app" else tmp_path
+    assert json.loads(result.stdout) == [name, str(folder)]
+
+
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     """The harness shows neither credentials nor the event, not even when the function fails."""
     event = '{"Records": [{"Authorization": "q-signature=0123"}]}'
@@ -213,6 +261,71 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     for secret in (_KEYS.secret_id, _KEYS.secret_key, _KEYS.token, "q-signature"):
         assert secret not in shown
         assert secret not in repr(Function(tmp_path, credentials={"KEY": secret}))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("open('new', 'w')", "Read-only file system: 'new'"),
+        ("open('index.py', 'a')", "Read-only file system: 'index.py'"),
+        ("open(__file__, 'r+')", "Read-only file system"),
+        ("open(b'new', 'wb')", "Read-only file system"),
+        ("open('/dev/../new', 'w')", "Read-only file system"),
+        ("os.open('new', os.O_CREAT)", "Read-only file system"),
+        ("os.open('index.py', os.O_TRUNC)", "Read-only file system"),
+        ("tempfile.TemporaryFile(dir='.')", "Read-only file system"),
+        ("os.mkdir('new')", "Read-only file system"),
+        ("os.mkdir('new', dir_fd=os.open('.', os.O_RDONLY))", "Read-only file system"),
+        ("os.remove('index.py')", "Read-only file system"),
+        ("os.remove('none')", "Read-only file system"),
+        ("os.rename('index.py', '/tmp/new')", "Read-only file system"),
+        ("os.rename('/tmp', 'new')", "Read-only file system"),
+        ("os.symlink('index.py', 'new')", "Read-only file system"),
+        ("os.utime('index.py')", "Read-only file system"),
+        ("shutil.rmtree('.')", "Read-only file system"),
+        ("open('no/new', 'w')", "No such file or directory: 'no/new'"),
+        ("open('index.py', 'x')", "File exists: 'index.py'"),
+        ("open('.', 'w')", "Is a directory: '.'"),
+        ("os.open('none', os.O_RDWR)", "No such file or directory: 'none'"),
+        ("os.mkdir('.')", "File exists: '.'"),
+        ("os.mkdir('no/new')", "No such file or directory: 'no/new'"),
+        ("os.chmod('none', 0)", "No such file or directory: 'none'"),
+    ],
+)
+def test_code_folder_is_read_only(tmp_path: Path, code: str, words: str) -> None:
+    """Who writes beside the code, or anywhere but in /tmp, meets a read-only file system."""
+    result = _invoke(tmp_path, f"import os, shutil, tempfile\n{_HEAD}{code}")
+    trace = _error(result)["stackTrace"]
+    assert words in trace.splitlines()[-1]
+    assert "runtime.py" not in trace
+    assert [path.name for path in tmp_path.iterdir()] == ["index.py"]
+    assert "def main_handler" in (tmp_path / "index.py").read_text()
+
+
+def test_temporary_files_can_be_written(tmp_path: Path) -> None:
+    """In /tmp, in pipes and to devices everything can be written; reading is free everywhere."""
+    code = """
+import os, pathlib, shutil, tempfile
+def main_handler(event, context):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "a")
+        path.mkdir()
+        (path / "b").write_text("x")
+        (path / "b").rename(path / "c")
+        (path / "link").symlink_to(__file__)
+        os.truncate(path / "c", 0)
+        shutil.copytree(path, path.with_name("copy"), symlinks=True)
+        os.mkdir("e", dir_fd=os.open(folder, os.O_RDONLY))
+    with tempfile.TemporaryFile() as file, open(os.devnull, "w") as nothing:
+        file.write(b"x")
+        nothing.write("x")
+    os.makedirs(".", exist_ok=True)
+    os.open("pipe", os.O_RDWR | os.O_CREAT)
+    return [os.path.exists(folder), len(open(__file__).read()), os.listdir(".") != []]
+"""
+    os.mkfifo(tmp_path / "pipe")
+    result = _invoke(tmp_path, code)
+    assert json.loads(result.stdout) == [False, len(code), True]
 
 
 @pytest.mark.parametrize(
@@ -240,16 +353,24 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         (("--seed", "/"), "{}", "--seed is for a cloud of its own"),
         (("--region", "Mars"), "{}", "such as ap-guangzhou"),
         (("--handler", "..x"), "{}", "module.function"),
+        (("--handler", "none.py:main"), "{}", "there is no file"),
+        (("--handler", "../index.py:main"), "{}", "in the code folder"),
+        (("--handler", "index.py:"), "{}", "FILE:FUNCTION"),
+        (("--handler", "index.txt:main"), "{}", "has to be a *.py"),
         (("--env", "PYTHONSTARTUP=x"), "{}", "PYTHONSTARTUP is reserved"),
         (("--env", "LD_PRELOAD=x"), "{}", "LD_PRELOAD is reserved"),
-        (("--seeds", "x"), "{}", "Did you mean '--seed'?"),
+        (("--seeds", "x"), "{}", "'--seed'"),
     ],
 )
 def test_wrong_usage_says_what_is_allowed(
     tmp_path: Path, arguments: tuple[str, ...], event: bytes | str, message: str
 ) -> None:
     """Wrong options and events that are no JSON end with status 2, before the function runs."""
-    result = _invoke(tmp_path, "raise SystemExit('it ran')", *arguments, event=event)
+    for name in ("code/index.txt", "index.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    code = "raise SystemExit('it ran')"
+    result = _invoke(tmp_path / "code", code, *arguments, event=event)
     assert result.exit_code == 2
     assert message in result.stderr
     assert "it ran" not in result.stderr

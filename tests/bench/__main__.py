@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -159,6 +161,35 @@ def made_up(number: int) -> Image:
     )
 
 
+def invoking() -> Iterator[tuple[promises.Promise, float]]:
+    """A handler that does nothing, called by the interpreter alone and by `scf-local invoke`."""
+    scf_local = Path(sys.executable).with_name("scf-local")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "index.py").write_text("def main_handler(event, context): return 1")
+        Path(folder, "event.json").write_text("{}")
+        bare = (sys.executable, "-c", "import index; print(index.main_handler({}, {}))")
+        invoke = (
+            scf_local,
+            "invoke",
+            "event.json",
+            "--code",
+            ".",
+            "--endpoint",
+            "http://127.0.0.1:9",
+        )
+        # In turns, so that a busy moment of the machine meets both.
+        seconds = [[elapsed(command, folder) for command in (bare, invoke)] for _ in range(15)]
+    least, most = map(min, zip(*seconds, strict=True))
+    yield promises.INVOKE, most - least
+
+
+def elapsed(command: tuple[str | Path, ...], folder: str) -> float:
+    """How long a command takes, start and end included."""
+    start = time.perf_counter()
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)  # noqa: S603 - our own
+    return time.perf_counter() - start
+
+
 class local_names:  # noqa: N801 - used as a statement
     """Lets `<region>.localhost` lead here: not every resolver knows RFC 6761."""
 
@@ -175,11 +206,14 @@ class local_names:  # noqa: N801 - used as a statement
         socket.getaddrinfo = self._real
 
 
+MEASURES = (alone, three_regions, neighbour, calls, planning, invoking)
+
+
 def main() -> int:
     """Measure, print the table, write the figures to build/bench.json."""
     figures: list[tuple[promises.Promise, float]] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        for measure in progress.track((alone, three_regions, neighbour, calls, planning)):
+        for measure in progress.track(MEASURES):
             figures += measure()
     table = Table("Promise", "Bound", "Measured", "Kept?")
     for promise, figure in figures:

@@ -32,3 +32,6 @@ CALLS_PER_THOUSAND = Promise("1,000 images already right: calls", at_most=10)
 PLANNING = Promise("planning 100,000 images: seconds", at_most=5)
 PLANNING_GROWTH = Promise("planning 100,000 images: times that of 10,000", at_most=12)
 """With every part of a policy in use, and every image to be changed."""
+
+INVOKE = Promise("scf-local invoke: seconds more than the handler itself", at_most=0.15)
+"""A trivial handler, by `python -c` and by the command; the least of several runs of each."""

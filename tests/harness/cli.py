@@ -5,35 +5,29 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
-from harness import events, json_files, plan
-from harness import undo as undoing
-from harness.console import Program, emit, emit_json, usage_errors
+from harness import events, json_files
+from harness.console import Program, emit, emit_json, rich_console, usage_errors
 from harness.invocation import Instance
-from harness.options import configured, faults_option, function_options, seed_option, serving
-from harness.replay import Replayed, document_of, read_cases, read_event, table_of
+from harness.options import (
+    configured,
+    faults_option,
+    function_options,
+    real_options,
+    seed_option,
+    serving,
+    watched,
+)
+from harness.shown import show
+from harness.watch import repeat
+
+# What only one command needs, it imports itself: rich alone would be 50 ms of every invocation.
 
 _MAX_TROUBLE = 20
 """Sentences about what cannot be undone; a program reads the log itself."""
-
-_NEXT_STEPS = {
-    433: "Allow the function more time with --timeout, or hand it less to do.",
-    434: "Allow the function more memory with --memory, or hand it less to do.",
-    437: "Check --code (the folder that is uploaded) and --handler (module.function).",
-    439: "The function ended its own process, or broke the pipe to it; let it return or raise.",
-    443: "The code could not be loaded; the trace in the ERROR line says where.",
-    450: "Loading the code took too long; move what takes its time into the handler function.",
-}
-
-
-def _console(stream: TextIO) -> Console:
-    """For text that is captured. A file or a pipe has no width of its own."""
-    return Console(file=stream, width=None if stream.isatty() else 140)
 
 
 def _opened(path: str, what: str) -> IO[bytes]:
@@ -42,16 +36,25 @@ def _opened(path: str, what: str) -> IO[bytes]:
     return click.open_file(path, "rb")
 
 
+def _delivered(event: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
+    with usage_errors(), _opened(event, "event") as stream:
+        return json_files.parse(stream.read(), f"event {event}", unique=False)
+
+
 def _example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_example("scf-local replay events/", "scf-local invoke --help"),
+)
 def main() -> None:
     """Run the function offline, as SCF runs it, against an emulated cloud."""
 
 
-@main.group()
+@main.group(epilog=_example("scf-local event timer | scf-local invoke -"))
 def event() -> None:
     """Print an event as SCF delivers it."""
 
@@ -97,6 +100,8 @@ def timer(message: str, name: str) -> None:
     epilog=_example(
         "scf-local event cos --bucket manifests-1250000000 --key a.json | scf-local invoke -",
         "scf-local invoke event.json --dry-run --env STEWARD_LOG_LEVEL=DEBUG",
+        "scf-local invoke event.json --handler src/app.py:main --watch",
+        "scf-local invoke event.json --real --dry-run",
     )
 )
 @click.argument(
@@ -109,30 +114,39 @@ def timer(message: str, name: str) -> None:
 @seed_option
 @faults_option
 @function_options
-def invoke(event: str, endpoint: str | None, seed: Path | None, **options: Any) -> None:  # noqa: ANN401 - see configured
+@real_options
+@click.option("--watch", is_flag=True, help="Again with every change of --code or EVENT.")
+def invoke(
+    event: str,
+    *,
+    endpoint: str | None,
+    seed: Path | None,
+    watch: bool,
+    **options: Any,  # noqa: ANN401 - see configured
+) -> None:
     """One cold invocation of EVENT, a JSON file or - for stdin.
 
     A plan (--dry-run, or DryRun in the document) is shown as a table on stderr too.
 
     Exit status: 0 fine, 1 function error, 2 usage, 3 time limit, 4 memory limit.
     """
-    with usage_errors(), _opened(event, "event") as stream:
-        delivered = read_event(stream.read(), f"event {event}")
-    with (
-        configured(endpoint, seed, **options) as function,
-        Instance(function, lambda data: click.echo(data, nl=False, err=True)) as instance,
-    ):
-        done = instance.invoke(delivered)
-    if done.error is None:
-        emit_json(done.result)
-        if plan.is_plan(done.result):
-            console = _console(sys.stderr)
-            with console.capture() as captured:
-                console.print(*plan.renderables_of(done.result), sep="\n")
-            click.echo(captured.get(), nl=False, err=True)
-    elif done.status in _NEXT_STEPS:
-        click.echo(f"scf-local: {_NEXT_STEPS[done.status]}", err=True)
-    sys.exit(done.exit_status)
+    stdin = _delivered(event) if event == "-" else None  # which can be read once
+
+    def once() -> int:
+        delivered = _delivered(event) if event != "-" else stdin
+        with (
+            configured(endpoint, seed, **options) as function,
+            Instance(function, lambda data: click.echo(data, nl=False, err=True)) as instance,
+        ):
+            done = instance.invoke(delivered)
+        show(done)
+        return done.exit_status
+
+    if watch:
+        with usage_errors():
+            places = watched(event, **options)
+        repeat(once, *places)
+    sys.exit(once())
 
 
 @main.command(epilog=_example("scf-local replay events/", "scf-local replay --json events/a.json"))
@@ -163,6 +177,11 @@ def replay(
 
     Exit status: 0 if everything is as expected, else 1.
     """
+    from rich.console import Console  # noqa: PLC0415 - see the top
+    from rich.progress import Progress  # noqa: PLC0415 - see the top
+
+    from harness.replay import Replayed, document_of, read_cases, table_of  # noqa: PLC0415 - see the top
+
     with usage_errors():
         cases = read_cases(paths)
     replayed: list[Replayed] = []
@@ -183,7 +202,7 @@ def replay(
     if as_json:
         emit_json(document_of(replayed))
     else:
-        console = _console(sys.stdout)
+        console = rich_console(sys.stdout)
         with console.capture() as captured:
             console.print(table_of(replayed, console.width))
         emit(f"{captured.get()}{right} of {len(replayed)} events as expected")
@@ -193,7 +212,7 @@ def replay(
 @main.command(
     epilog=_example(
         "scf-local undo run.log > undo.json",
-        "scf-local undo run.log --request-id 4f9c… | scf-local invoke --dry-run",
+        "scf-local undo run.log --request-id ID | scf-local invoke --dry-run",
     )
 )
 @click.argument(
@@ -213,6 +232,8 @@ def undo(log: str, request_id: str | None, part: int) -> None:
 
     Exit status: 0 fine, 1 if something cannot be put back, 2 usage.
     """
+    from harness import undo as undoing  # noqa: PLC0415 - see the top
+
     with usage_errors(), _opened(log, "log") as stream:
         found = undoing.read(stream, request_id)
         document = found.part(part)

@@ -14,6 +14,9 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+    from typing import TextIO
+
+    from rich.console import Console
 
 _ENDS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
@@ -54,6 +57,13 @@ def emit_json(value: object) -> None:
     text = json.dumps(value, ensure_ascii=False, indent=2)
     # Half a surrogate pair has no UTF-8; the replacement is the very escape that JSON writes.
     emit(text.encode("utf-8", "backslashreplace"))
+
+
+def rich_console(stream: TextIO) -> Console:
+    """For text that is captured. A file or a pipe has no width of its own."""
+    from rich.console import Console  # noqa: PLC0415 - 50 ms, and few commands need it
+
+    return Console(file=stream, width=None if stream.isatty() else 140)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ class Function:
         if "." not in self.handler or not all(self.handler.split(".")):
             raise ValueError(
                 f"handler {self.handler!r} is not of the form module.function, "
-                "as index.main_handler is"
+                "as index.main_handler is, nor FILE:FUNCTION, as src/app.py:main is"
             )
         if not 0 < self.timeout_s <= _MAX_TIMEOUT_S:  # click's own range lets "nan" pass
             raise ValueError(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from image_steward import regions
-from image_steward.settings import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +46,8 @@ def cos_event(  # noqa: PLR0913 - an event has that many parts
     Raises:
         ValueError: the bucket, region or key is none.
     """
+    from image_steward.settings import BUCKET  # noqa: PLC0415 - 10 ms of commands that make no event
+
     if not BUCKET.fullmatch(bucket):
         raise ValueError(
             f"bucket {bucket!r} is no full bucket name; give <bucket>-<appid> in lower case, "

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 INIT_TIMEOUT_S = 65.0
 """How long loading the code may take; SCF's API default (document/product/583/18586)."""
 
+MAX_EVENT_BYTES = {"direct": 6 << 20, "cos": 128 << 10, "timer": 128 << 10}
+"""By trigger: those that wait for no answer carry less (document/product/583/11637)."""
+
 _TICK_S = 0.01
+_TOO_LARGE = 406
 _OK, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 433, 434, 439, 443, 450
 _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED: "exited"}
 _FORGED = "The code wrote to the descriptor that its runtime answers on"
@@ -85,6 +89,12 @@ class Instance:
     def invoke(self, event: object) -> Invocation:
         """Hand `event` (JSON values) to the function; returns when it answered or was ended."""
         request_id = str(uuid.uuid4())
+        text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        if len(text.encode("utf-8", "surrogatepass")) > MAX_EVENT_BYTES[trigger_of(event)]:
+            reply = {"Status": _TOO_LARGE, "Message": "RequestTooLarge"}
+            done = _invocation(reply, request_id, 0.0, 0.0)
+            self._say_error(done)  # and no more: no instance has been asked
+            return done
         self._say(f"START RequestId:{request_id}")
         begun = self.clock()
         process, reply = self._warm(request_id)
@@ -156,12 +166,15 @@ class Instance:
 
     def _report(self, done: Invocation) -> None:
         if done.error is not None:
-            self._say(f"ERROR RequestId:{done.request_id} Result:{_compact(done.error)}")
+            self._say_error(done)
         self._say(f"END RequestId:{done.request_id}")
         self._say(
             f"Report RequestId:{done.request_id} Duration:{done.duration_ms:.0f}ms "
             f"Memory:{self.function.memory_mb}MB MemUsage:{done.memory_mb:.6f}MB"
         )
+
+    def _say_error(self, done: Invocation) -> None:
+        self._say(f"ERROR RequestId:{done.request_id} Result:{_compact(done.error)}")
 
     def _say(self, line: str) -> None:
         self._write((b"\n" if self._in_line else b"") + line.encode() + b"\n")

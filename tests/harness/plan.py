@@ -22,11 +22,6 @@ _VALUE_LENGTH = 256  # of a description, the longest there is
 _STYLES = {"planned": "", "skipped": "dim"}
 
 
-def is_plan(result: object) -> bool:
-    """Whether a result says that nothing was written."""
-    return isinstance(result, dict) and result.get("DryRun") is True
-
-
 def renderables_of(result: dict[str, Any]) -> Iterator[RenderableType]:
     """The table, if any image is to be listed, and the lines under it."""
     images = entries_of(result, "Images")

@@ -7,9 +7,11 @@ descriptor `replies` is its outcome; stdout and stderr belong to the function al
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
+import stat
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,91 @@ if TYPE_CHECKING:
 MAX_RESPONSE_BYTES = 6 << 20
 """document/product/583/11637"""
 
+_WRITABLE = ("/tmp", "/dev", "/proc")  # noqa: S108 - SCF's own, document/product/583/35311
+_TMPFILE = getattr(os, "O_TMPFILE", -1)
+_CREATING = {"os.link": (1, 3), "os.mkdir": (0, 2), "os.symlink": (1, 2)}
+_CHANGING = {
+    "os.chmod": (0, 2), "os.chown": (0, 3), "os.removexattr": (0, None), "os.setxattr": (0, None),
+    "os.truncate": (0, None), "os.utime": (0, 3),
+}  # fmt: skip
+_MOVING = {"os.remove": (0, 1), "os.rename": (1, 3), "os.rmdir": (0, 1)}
+_EVENTS = {**_CREATING, **_CHANGING, **_MOVING}
+"""By audit event: where among its arguments are the path and the folder's descriptor."""
+
+
+class ReadOnly:
+    """The file system as SCF has it: only `/tmp` can be written to, and no code that lies there.
+
+    An audit hook, since that needs no privileges. It sees what Python does itself: neither other
+    programs, nor libraries in C (sqlite3), nor `os.mkfifo`. `dir_fd` of `os.open` is not told to
+    it: a relative name counts from the working directory. Refused is what Linux refuses, with its
+    words; what fails otherwise too (no such folder, a file that is there) is left to it.
+    """
+
+    def __init__(self, code: str) -> None:
+        self._code = os.path.realpath(code)
+        self._writable = tuple(map(os.path.realpath, _WRITABLE))
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        """Let an audited event pass, or raise what SCF would."""
+        if event == "open":
+            path, mode, flags = args
+            refused = not isinstance(path, int) and self._refuses_open(path, mode, flags)
+        elif event in _EVENTS:
+            at, folder_at = _EVENTS[event]
+            path, folder = args[at], -1 if folder_at is None else args[folder_at]
+            refused = not isinstance(path, int) and self._refuses(event, path, folder)
+            if event == "os.rename" and not refused:
+                path = args[0]
+                refused = self._refuses(event, path, args[2])
+        else:
+            return
+        if refused:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    def _refuses_open(self, path: Any, mode: str | None, flags: int) -> bool:  # noqa: ANN401 - str, bytes, PathLike
+        letters = set(mode or "")  # libraries in C give no flags
+        creates = bool(flags & os.O_CREAT or letters & set("wax"))
+        alters = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_TRUNC) or letters & set("wa+"))
+        if not creates and not alters:
+            return False
+        place = os.path.realpath(os.fsdecode(path))
+        if self._is_writable(place):
+            return False
+        try:
+            kind = os.stat(place).st_mode
+        except OSError:
+            return creates and os.path.isdir(os.path.dirname(place))
+        if stat.S_ISDIR(kind):
+            return flags & _TMPFILE == _TMPFILE
+        # A pipe or a device passes on what is written to it; it keeps nothing.
+        return alters and stat.S_ISREG(kind) and not flags & os.O_EXCL
+
+    def _refuses(self, event: str, path: Any, folder: int) -> bool:  # noqa: ANN401 - str, bytes, PathLike
+        name = os.fsdecode(path).rstrip("/")
+        if folder >= 0:
+            name = os.path.join(f"/dev/fd/{folder}", name)
+        if event == "os.truncate":
+            place = os.path.realpath(name)
+        else:  # it is the link itself that comes or goes; or may be, `follow_symlinks` is not told
+            parent, last = os.path.split(name)
+            place = os.path.join(os.path.realpath(parent or "."), last)
+        if self._is_writable(place):
+            return False
+        exists = os.path.lexists(place)
+        if event in _CREATING:
+            return not exists and os.path.isdir(os.path.dirname(place))
+        return exists if event in _CHANGING else os.path.isdir(os.path.dirname(place))
+
+    def _is_writable(self, place: str) -> bool:
+        return not _is_below(place, self._code) and any(
+            _is_below(place, folder) for folder in self._writable
+        )
+
+
+def _is_below(place: str, folder: str) -> bool:
+    return f"{place}/".startswith(f"{folder}/")
+
 
 def serve(handler: str, replies: int) -> None:
     """Load `handler` (`module.function`), say so, then serve until stdin ends."""
@@ -31,6 +118,7 @@ def serve(handler: str, replies: int) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # a handler that reads stdin must not eat the next event
     os.close(nothing)
+    sys.addaudithook(ReadOnly(os.environ["USER_CODE_ROOT"]))
     with os.fdopen(replies, "wb") as stream:
         function, reply = load(handler)
         _send(stream, reply)
@@ -76,7 +164,7 @@ def peak_mb(pid: int | str = "self") -> float:
     Not `ru_maxrss` on Linux: that starts at the size of the process that started this one.
     """
     try:
-        with open(f"/proc/{pid}/status", encoding="utf-8") as status:  # noqa: PTH123 - pathlib would be 5 ms of every cold start
+        with open(f"/proc/{pid}/status", encoding="utf-8") as status:
             for line in status:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) / 1024
@@ -105,9 +193,9 @@ def _send(stream: Any, reply: dict[str, Any]) -> None:  # noqa: ANN401 - a binar
 
 
 def _trace(error: Exception) -> str:
-    own = error.__traceback__  # its first frame is in this file; the function's follow
-    below = own.tb_next if own else None
-    return "".join(traceback.format_exception(type(error), error, below)).rstrip()
+    own = f'  File "{__file__}", '  # where the function was called from, and where it was refused
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    return "".join(line for line in lines if not line.startswith(own)).rstrip()
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from harness.cloud.wire import ApiError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.cloud.signatures import Credentials
     from harness.cloud.wire import Request
+    from harness.credentials import Credentials
 
 MAX_GET_BYTES = 32 << 10
 """document/product/1278/46710, as the other maxima."""

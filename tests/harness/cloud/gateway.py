@@ -14,8 +14,9 @@ from harness.cloud import cos, cvm, tags
 from harness.cloud.faults import Faults
 from harness.cloud.forms import MAX_GET_BYTES, form_of
 from harness.cloud.limits import RateLimits
-from harness.cloud.signatures import Credentials, verify_cos
+from harness.cloud.signatures import verify_cos
 from harness.cloud.wire import ApiError, Call, CosError, Reply
+from harness.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ from aiohttp import web
 from harness.cloud.faults import Faults
 from harness.cloud.forms import MAX_GET_BYTES, Tc3Form
 from harness.cloud.gateway import Gateway
-from harness.cloud.signatures import Credentials
 from harness.cloud.wire import Call, Reply, Request
+from harness.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import re
 from base64 import b64encode
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from harness.cloud.wire import Request
+    from harness.credentials import Credentials
 
 TOLERANCE_SECONDS = 300
 """document/api/213/30654: "must not differ by more than five minutes"."""
@@ -29,25 +29,6 @@ _TC3 = re.compile(
     r"TC3-HMAC-SHA256 Credential=(?P<id>[^/\s,]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<service>[\w:-]+)"
     r"/tc3_request,\s*SignedHeaders=(?P<headers>[a-z0-9;-]+),\s*Signature=(?P<signature>[0-9a-f]+)"
 )
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """The one key that the emulated cloud accepts, made up; an empty token asks for none."""
-
-    secret_id: str = "AKIDLOCALEXAMPLE000000000000000000"  # noqa: S105 - made up
-    secret_key: str = "LOCALEXAMPLEKEY00000000000000000"  # noqa: S105 - made up
-    token: str = "LOCALEXAMPLETOKEN"  # noqa: S105 - made up
-
-    def environment(self, url: str) -> dict[str, str]:
-        """The variables that point the function, or an SDK, at an emulated cloud at `url`."""
-        return {
-            "STEWARD_API_ENDPOINT": url,
-            "STEWARD_COS_ENDPOINT": url,
-            "TENCENTCLOUD_SECRETID": self.secret_id,
-            "TENCENTCLOUD_SECRETKEY": self.secret_key,
-            "TENCENTCLOUD_SESSIONTOKEN": self.token,
-        }
 
 
 # --- TC3-HMAC-SHA256 (document/api/213/30654) ---

@@ -1,0 +1,251 @@
+"""`scf-local invoke --real`: the user's own keys, the public endpoints, leave to write.
+
+The real cloud is an emulated one here, to which `--env` leads; its keys are the user's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.cli import main
+from harness.credentials import Credentials
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Function
+    from harness.cloud import EmulatedCloud
+
+KEYS = Credentials()
+EVENT = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
+SHOW = "import os\ndef main_handler(event, context): return dict(os.environ)"
+CREDENTIAL = {"secretId": KEYS.secret_id, "secretKey": KEYS.secret_key, "token": KEYS.token}
+CONFIGURE = {"_sys_param": {"region": "ap-guangzhou", "output": "json"}}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without any keys, and no keys in the environment."""
+    for name in os.environ:
+        if name.startswith(("TENCENTCLOUD_", "TCCLI_")):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    (home / ".tccli").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
+def profile(home: Path, name: str = "default", **changes: Any) -> None:  # noqa: ANN401 - JSON
+    """What `tccli configure` writes."""
+    for kind, content in (("credential", CREDENTIAL | changes), ("configure", CONFIGURE)):
+        (home / ".tccli" / f"{name}.{kind}").write_text(json.dumps(content), encoding="utf-8")
+
+
+def invoke(*arguments: str, event: object = EVENT) -> Result:
+    """`scf-local invoke --real`, with the event on stdin; no key may be shown."""
+    result = CliRunner().invoke(main, ["invoke", "--real", *arguments], input=json.dumps(event))
+    shown = result.stdout + result.stderr
+    assert not any(key in shown for key in (KEYS.secret_key, KEYS.token))
+    return result
+
+
+def leading_to(cloud: EmulatedCloud) -> tuple[str, ...]:
+    """The options that lead to the cloud which stands for the real one."""
+    names = ("STEWARD_API_ENDPOINT", "STEWARD_COS_ENDPOINT")
+    return tuple(word for name in names for word in ("--env", f"{name}={cloud.url}"))
+
+
+def test_dry_run_needs_no_leave(function: Function, home: Path) -> None:
+    """A dry run with the keys of a tccli profile reads, plans and changes nothing, unasked."""
+    profile(home)
+    result = invoke("--dry-run", *leading_to(function.cloud))
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["Outcome"] == "planned"
+    assert function.calls("DescribeImages")
+    assert not function.writes
+
+
+@pytest.mark.parametrize("names", [0, 1])
+def test_yes_writes(function: Function, monkeypatch: pytest.MonkeyPatch, names: int) -> None:
+    """With --yes and keys of the environment, by the SDKs' names or SCF's, the change is made."""
+    variables = (
+        ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN"),
+        ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"),
+    )[names]
+    for name, key in zip(variables, CREDENTIAL.values(), strict=True):
+        monkeypatch.setenv(name, key)
+    monkeypatch.setenv("TENCENTCLOUD_REGION", "ap-guangzhou")
+    result = invoke("--yes", *leading_to(function.cloud))
+    assert json.loads(result.stdout)["Outcome"] == "applied"
+    assert function.image("img-6pb6lrmy")["ImageName"] == "sample"
+
+
+def test_pipe_is_refused(function: Function, home: Path) -> None:
+    """Where nobody can be asked, a run that may write is refused, with both ways on."""
+    profile(home)
+    result = invoke(*leading_to(function.cloud))
+    assert result.exit_code == 2
+    assert "--dry-run" in result.stderr
+    assert "--yes" in result.stderr
+    assert not function.calls()
+
+
+@pytest.mark.parametrize(("answer", "status"), [("yes", 0), ("y", 2), ("", 2)])
+def test_leave_is_typed(
+    function: Function, home: Path, tmp_path: Path, answer: str, status: int
+) -> None:
+    """At a terminal, `yes` in full lets the function write; any other answer ends with status 2."""
+    profile(home)
+    (tmp_path / "event.json").write_text(json.dumps(EVENT), encoding="utf-8")
+    command = "from harness.cli import main; main()"
+    arguments = ["invoke", str(tmp_path / "event.json"), "--real", *leading_to(function.cloud)]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-c", command, *arguments],
+        stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        asked = b""
+        while b"Type yes to go on: " not in asked:
+            asked += os.read(ours, 1024)
+        assert not function.calls()
+        os.write(ours, answer.encode() + b"\n")
+        out, _ = process.communicate(timeout=30)
+    os.close(theirs)
+    os.close(ours)
+    assert process.returncode == status
+    assert b"default.credential" in asked
+    assert b"ap-guangzhou" in asked
+    assert (function.image("img-6pb6lrmy")["ImageName"] == "sample") is (status == 0)
+    assert bool(out) is (status == 0)
+
+
+def test_public_endpoints_are_meant(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --env no endpoint is set, though the shell has one: the public ones are used."""
+    profile(home, token="")
+    monkeypatch.setenv("STEWARD_API_ENDPOINT", "http://127.0.0.1:9")
+    (tmp_path / "index.py").write_text(
+        SHOW.replace("dict(os.environ)", "sorted(os.environ)"), encoding="utf-8"
+    )
+    names = json.loads(invoke("--yes", "--code", str(tmp_path)).stdout)
+    assert not [name for name in names if name.startswith("STEWARD_")]
+    keys = [name for name in names if "SECRET" in name or "TOKEN" in name]
+    assert keys == ["TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "region"),
+    [
+        ((), {}, "ap-guangzhou"),
+        (("--region", "ap-tokyo"), {"TENCENTCLOUD_REGION": "ap-seoul"}, "ap-tokyo"),
+        ((), {"TENCENTCLOUD_REGION": "ap-seoul"}, "ap-seoul"),
+        (("--profile", "other"), {"TENCENTCLOUD_REGION": "ap-seoul"}, "ap-guangzhou"),
+        ((), {"TCCLI_PROFILE": "other"}, "ap-guangzhou"),
+    ],
+)
+def test_account_is_tcclis(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    environ: dict[str, str],
+    region: str,
+) -> None:
+    """Profile and region are those that tccli would take: --profile, variables, TCCLI_PROFILE."""
+    profile(tmp_path / "home", secretId="AKIDdefault")
+    profile(tmp_path / "home", "other", secretId="AKIDother")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    code = SHOW.replace("dict(os.environ)", "[context['tencentcloud_region'], os.environ[K]]")
+    code += "\nK = 'TENCENTCLOUD_SECRETID'"
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    result = invoke("--yes", "--code", str(tmp_path), *arguments)
+    other = "other" in [*arguments, *environ.values()]
+    assert json.loads(result.stdout) == [region, "AKIDother" if other else "AKIDdefault"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"secretKey": ""}, "secretId or secretKey is missing; run `tccli configure`"),
+        ({"secretKey": 1}, "secretId or secretKey is missing"),
+        ({"role-arn": "qcs::cam::uin/100000000001:roleName/x"}, "the profile assumes a role"),
+        ({"expiresAt": int(time.time()) - 1}, "have expired; any call of `tccli` renews them"),
+    ],
+)
+def test_unusable_profile_is_refused(home: Path, changes: dict[str, Any], message: str) -> None:
+    """A profile without keys of its own, or with old ones, ends with its file and the next step."""
+    profile(home, **changes)
+    result = invoke("--yes")
+    assert result.exit_code == 2
+    assert str(home / ".tccli" / "default.credential") in result.stderr
+    assert message in result.stderr
+
+
+def test_places_are_listed(home: Path) -> None:
+    """Without any keys the error lists the places looked at, and how to get some there."""
+    result = invoke("--yes")
+    assert result.exit_code == 2
+    for place in (
+        "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRETKEY", str(home / ".tccli/default.credential"),
+        "run `tccli configure`",
+    ):  # fmt: skip
+        assert place in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "message"),
+    [
+        (("--endpoint", "http://127.0.0.1:9"), {}, "--endpoint is for an emulated cloud"),
+        (("--seed", "/"), {}, "--seed is for an emulated cloud"),
+        (("--faults", __file__), {}, "--faults is for an emulated cloud"),
+        (("--profile", "none"), {}, "none.credential (no such file)"),
+        (("--profile", "../x"), {}, "profile '../x' is none"),
+        ((), {"TENCENTCLOUD_SECRET_KEY": "x"}, "TENCENTCLOUD_SECRET_ID is not: set both"),
+        ((), {"TENCENTCLOUD_SECRETID": "x"}, "TENCENTCLOUD_SECRETKEY is not: set both"),
+        (("--region", "Mars"), {}, "such as ap-guangzhou"),
+    ],
+)
+def test_wrong_usage_says_what_is_allowed(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    environ: dict[str, str],
+    message: str,
+) -> None:
+    """What does not go with --real ends with status 2, before any call."""
+    profile(home)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    result = invoke("--yes", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_region_is_needed(home: Path) -> None:
+    """No region is assumed where a mistake would change images: one must be configured."""
+    profile(home)
+    for content in ("{}", '{"_sys_param": []}', '{"_sys_param": {"region": ""}}'):
+        (home / ".tccli" / "default.configure").write_text(content, encoding="utf-8")
+        result = invoke("--yes")
+        assert result.exit_code == 2
+        assert "add --region" in result.stderr
+    (home / ".tccli" / "default.configure").write_text("[]", encoding="utf-8")
+    assert "default.configure: is no JSON object" in invoke("--yes").stderr
+
+
+def test_leave_without_real_is_wrong_usage() -> None:
+    """--yes and --profile without --real are a mistake, not a run on the emulated cloud."""
+    for arguments in (["--yes"], ["--profile", "x"]):
+        result = CliRunner().invoke(main, ["invoke", *arguments], input="{}")
+        assert result.exit_code == 2
+        assert "go with --real" in result.stderr
