@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -159,6 +160,15 @@ def made_up(number: int) -> Image:
     )
 
 
+def replaying() -> Iterator[tuple[promises.Promise, float]]:
+    """Ten thousand events, in a process that has done nothing else: its memory is measured."""
+    program = Path(__file__).with_name("replays.py")
+    run = subprocess.run([sys.executable, program], capture_output=True, check=True)  # noqa: S603 - our own file
+    measured = json.loads(run.stdout)
+    yield promises.REPLAY, measured["rate"]
+    yield promises.REPLAY_GROWTH, measured["grown_mb"]
+
+
 class local_names:  # noqa: N801 - used as a statement
     """Lets `<region>.localhost` lead here: not every resolver knows RFC 6761."""
 
@@ -175,11 +185,14 @@ class local_names:  # noqa: N801 - used as a statement
         socket.getaddrinfo = self._real
 
 
+MEASURES = (alone, three_regions, neighbour, calls, planning, replaying)
+
+
 def main() -> int:
     """Measure, print the table, write the figures to build/bench.json."""
     figures: list[tuple[promises.Promise, float]] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        for measure in progress.track((alone, three_regions, neighbour, calls, planning)):
+        for measure in progress.track(MEASURES):
             figures += measure()
     table = Table("Promise", "Bound", "Measured", "Kept?")
     for promise, figure in figures:

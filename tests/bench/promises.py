@@ -32,3 +32,7 @@ CALLS_PER_THOUSAND = Promise("1,000 images already right: calls", at_most=10)
 PLANNING = Promise("planning 100,000 images: seconds", at_most=5)
 PLANNING_GROWTH = Promise("planning 100,000 images: times that of 10,000", at_most=12)
 """With every part of a policy in use, and every image to be changed."""
+
+REPLAY = Promise("replaying 10,000 events that are ignored: events a second", at_least=300)
+REPLAY_GROWTH = Promise("replaying 10,000 events: MB more than after 1,000", at_most=2)
+"""Of the harness itself; the function's process has its own limit."""
