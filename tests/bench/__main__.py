@@ -190,6 +190,15 @@ def elapsed(command: tuple[str | Path, ...], folder: str) -> float:
     return time.perf_counter() - start
 
 
+def replaying() -> Iterator[tuple[promises.Promise, float]]:
+    """Ten thousand events, in a process that has done nothing else: its memory is measured."""
+    program = Path(__file__).with_name("replays.py")
+    run = subprocess.run([sys.executable, program], capture_output=True, check=True)  # noqa: S603 - our own file
+    measured = json.loads(run.stdout)
+    yield promises.REPLAY, measured["rate"]
+    yield promises.REPLAY_GROWTH, measured["grown_mb"]
+
+
 class local_names:  # noqa: N801 - used as a statement
     """Lets `<region>.localhost` lead here: not every resolver knows RFC 6761."""
 
@@ -206,7 +215,7 @@ class local_names:  # noqa: N801 - used as a statement
         socket.getaddrinfo = self._real
 
 
-MEASURES = (alone, three_regions, neighbour, calls, planning, invoking)
+MEASURES = (alone, three_regions, neighbour, calls, planning, invoking, replaying)
 
 
 def main() -> int:

@@ -35,3 +35,7 @@ PLANNING_GROWTH = Promise("planning 100,000 images: times that of 10,000", at_mo
 
 INVOKE = Promise("scf-local invoke: seconds more than the handler itself", at_most=0.15)
 """A trivial handler, by `python -c` and by the command; the least of several runs of each."""
+
+REPLAY = Promise("replaying 10,000 events that are ignored: events a second", at_least=300)
+REPLAY_GROWTH = Promise("replaying 10,000 events: MB more than after 1,000", at_most=2)
+"""Of the harness itself; the function's process has its own limit."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from harness import events, json_files
-from harness.console import Program, emit, emit_json, rich_console, usage_errors
+from harness.console import JsonList, Program, emit, emit_json, rich_console, usage_errors
 from harness.invocation import Instance
 from harness.options import (
     configured,
@@ -24,10 +25,13 @@ from harness.options import (
 from harness.shown import show
 from harness.watch import repeat
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 # What only one command needs, it imports itself: rich alone would be 50 ms of every invocation.
 
 _MAX_TROUBLE = 20
-"""Sentences about what cannot be undone; a program reads the log itself."""
+"""Sentences about what cannot be undone or replayed; a program reads the log itself."""
 
 
 def _opened(path: str, what: str) -> IO[bytes]:
@@ -43,6 +47,13 @@ def _delivered(event: str) -> Any:  # noqa: ANN401 - any JSON value may be an ev
 
 def _example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _tell(trouble: Sequence[str]) -> None:
+    for sentence in trouble[:_MAX_TROUBLE]:
+        click.echo(f"scf-local: {sentence}", err=True)
+    if len(trouble) > _MAX_TROUBLE:
+        click.echo(f"scf-local: … {len(trouble):,} of them in all", err=True)
 
 
 @click.group(
@@ -149,7 +160,13 @@ def invoke(
     sys.exit(once())
 
 
-@main.command(epilog=_example("scf-local replay events/", "scf-local replay --json events/a.json"))
+@main.command(
+    epilog=_example(
+        "scf-local replay events/",
+        "scf-local replay export.jsonl --code fixed/ --only 4f9c2d1e --until-failure",
+        "scf-local replay --json events/a.json",
+    )
+)
 @click.argument(
     "paths",
     nargs=-1,
@@ -159,54 +176,83 @@ def invoke(
 )
 @click.option("--json", "as_json", is_flag=True, help="A JSON list instead of the table.")
 @click.option("--logs", is_flag=True, help="Show what the function logs, on stderr.")
+@click.option("--list", "as_list", is_flag=True, help="Show what would be replayed; run nothing.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="GLOB|NUMBER|ID",
+    help="Events by name or number, as --list shows them, request id or function; repeatable.",
+)
+@click.option("--cold", is_flag=True, help="A new instance for each event.")
+@click.option("--until-failure", is_flag=True, help="Stop at the first that is not as expected.")
 @seed_option
 @faults_option
 @function_options
-def replay(
+def replay(  # noqa: PLR0913 - the command line's options, by their names
     paths: tuple[Path, ...],
     *,
     as_json: bool,
     logs: bool,
+    as_list: bool,
+    only: tuple[str, ...],
+    cold: bool,
+    until_failure: bool,
     seed: Path | None,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
     """Many events, in one warm instance against one emulated cloud.
 
-    PATH is an event's file, or a folder: its *.json files by name. A folder's expected.json says
-    what must come of them: {"<file>": {"Outcome": "rejected", "Codes": ["InvalidDocument"]}}.
+    PATH is an event's file, JSON Lines (an event a line), a folder (its *.json and *.jsonl by
+    name) or a log: exported by CLS as JSON or CSV, or as text; docs/replay.md has the forms.
+    A folder's expected.json says what must come of its events: {"<file>": {"Outcome":
+    "rejected", "Codes": ["InvalidDocument"]}}, "<file>:<line>" for one of several.
 
-    Exit status: 0 if everything is as expected, else 1.
+    Exit status: 0 if every event ends as expected, and without an error where nothing says how;
+    else 1.
     """
     from rich.console import Console  # noqa: PLC0415 - see the top
     from rich.progress import Progress  # noqa: PLC0415 - see the top
 
-    from harness.replay import Replayed, document_of, read_cases, table_of  # noqa: PLC0415 - see the top
+    from harness.cases import read_cases  # noqa: PLC0415 - see the top
+    from harness.replay import document_of, line_of, listing_of, table_of  # noqa: PLC0415 - see the top
+    from harness.replaying import MAX_ROWS, Tally, replays  # noqa: PLC0415 - see the top
 
     with usage_errors():
-        cases = read_cases(paths)
-    replayed: list[Replayed] = []
-    log: list[bytes] = []
+        found = read_cases(paths, options["region"])
+        cases = found.only(only)
+    _tell(found.trouble)
+    if as_list:
+        lines = map(line_of, cases)
+        emit_json(listing_of(cases)) if as_json else emit("\n".join(lines))
+        return
+    tally = Tally(everything=len(cases) <= MAX_ROWS)
     stderr = Console(stderr=True)
     with (
         configured(None, seed, **options) as function,
-        Instance(function, log.append) as instance,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
+        JsonList() if as_json else nullcontext() as listed,
+        closing(
+            replays(function, progress.track(cases, description="Replaying"), cold=cold)
+        ) as running,
     ):
-        for case in progress.track(cases, description="Replaying"):
-            log.clear()
-            replayed.append(Replayed(case, instance.invoke(case.event)))
-            if logs or not replayed[-1].as_expected:
-                text = b"".join(log).decode("utf-8", "replace")
-                click.echo(f"--- {case.path}\n{text}", nl=False, err=True)
-    right = sum(each.as_expected for each in replayed)
-    if as_json:
-        emit_json(document_of(replayed))
-    else:
+        for each, log in running:
+            tally.add(each)
+            if listed:
+                listed.add(*document_of([each]))
+            if logs or not each.as_expected:
+                text = log.decode("utf-8", "replace")
+                click.echo(f"--- {each.case.name}\n{text}", nl=False, err=True)
+            if until_failure and not each.as_expected:
+                break
+    if not as_json:
         console = rich_console(sys.stdout)
         with console.capture() as captured:
-            console.print(table_of(replayed, console.width))
-        emit(f"{captured.get()}{right} of {len(replayed)} events as expected")
-    sys.exit(0 if right == len(replayed) else 1)
+            if tally.shown:
+                console.print(table_of(tally.shown, console.width))
+        emit(f"{captured.get()}{tally}")
+    if tally.total < len(cases):
+        click.echo(f"scf-local: stopped; events left: {len(cases) - tally.total:,}", err=True)
+    sys.exit(0 if tally.right == tally.total else 1)
 
 
 @main.command(
@@ -237,10 +283,7 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     with usage_errors(), _opened(log, "log") as stream:
         found = undoing.read(stream, request_id)
         document = found.part(part)
-    for sentence in found.trouble[:_MAX_TROUBLE]:
-        click.echo(f"scf-local: {sentence}", err=True)
-    if len(found.trouble) > _MAX_TROUBLE:
-        click.echo(f"scf-local: … {len(found.trouble):,} of them in all", err=True)
+    _tell(found.trouble)
     if found.entries:
         emit_json(document)
     which = f"; this is part {part} of {len(found.parts)}" if len(found.parts) > 1 else ""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from rich.console import Console
+    from typing_extensions import Self
 
 _ENDS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
@@ -40,10 +41,10 @@ class Program(click.Group):
                 sys.exit(1)
 
 
-def emit(text: str | bytes) -> None:
+def emit(text: str | bytes, *, nl: bool = True) -> None:
     """Write a result to stdout."""
     try:
-        click.echo(text)
+        click.echo(text, nl=nl)
     except BrokenPipeError:
         raise  # click knows what to do
     except OSError as error:
@@ -54,9 +55,26 @@ def emit(text: str | bytes) -> None:
 
 def emit_json(value: object) -> None:
     """Write a result to stdout as JSON."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    # Half a surrogate pair has no UTF-8; the replacement is the very escape that JSON writes.
-    emit(text.encode("utf-8", "backslashreplace"))
+    emit(_json(value))
+
+
+class JsonList:
+    """A JSON list as `emit_json` writes it, but entry by entry, so that none need be kept."""
+
+    def __init__(self) -> None:
+        self._before = b"["
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:  # what was cut short had better not look whole
+            emit(b"[]" if self._before == b"[" else b"\n]")
+
+    def add(self, value: object) -> None:
+        """Write one more entry."""
+        emit(self._before + _json([value])[1:-2], nl=False)
+        self._before = b","
 
 
 def rich_console(stream: TextIO) -> Console:
@@ -74,6 +92,12 @@ def usage_errors() -> Iterator[None]:
     except (ValueError, OSError) as error:
         told = _told(error) if isinstance(error, OSError) else str(error)
         raise click.UsageError(told, click.get_current_context()) from None
+
+
+def _json(value: object) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    # Half a surrogate pair has no UTF-8; the replacement is the very escape that JSON writes.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _told(error: OSError) -> str:

@@ -26,21 +26,24 @@ def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
     return parse(data, str(path))
 
 
-def parse(data: bytes, name: str, *, unique: bool = True) -> Any:  # noqa: ANN401 - any JSON value
+def parse(data: bytes, name: str, *, unique: bool = True, line: int = 0) -> Any:  # noqa: ANN401 - any JSON value
     """The value that `data` holds: UTF-8, with or without a byte order mark.
 
     `unique` refuses an object that has a member twice; an event may be what SCF would take.
+    `line` is the number of the line that `data` is, of a file of several values.
 
     Raises:
         ValueError: `<name>:<line>:<column>: what is wrong`, the place as far as it is known.
     """
+    name = f"{name}:{line}" if line else name
     text = decode(data, name)
     try:
         value = json.loads(
             text, parse_constant=_constant, object_pairs_hook=_unique if unique else None
         )
     except json.JSONDecodeError as error:
-        raise ValueError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
+        place = error.colno if line else f"{error.lineno}:{error.colno}"
+        raise ValueError(f"{name}:{place}: not JSON: {error.msg}") from None
     except RecursionError:
         raise ValueError(f"{name}: nested too deep") from None
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Many events, what is expected of each, and how the answers compare."""
+"""Many events, what is expected of each, and how the answers compare, with then too."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from harness import json_files
-from harness.cells import cell
+from harness.cells import cell, printable
 from harness.environment import trigger_of
-from harness.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from harness.happened import Happened
     from harness.invocation import Invocation
 
 EXPECTED = "expected.json"
@@ -26,6 +26,7 @@ OUTCOMES = (
 )  # fmt: skip
 _WIDE = 100
 """Columns from which on a table has room for everything."""
+_SHORT_ID = 8
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,28 @@ class Case:
     path: Path
     event: Any
     expected: dict[str, Any] | None = None
+    place: str = ""
+    """Which of the events in the file: number of the line or element, or request id."""
+    then: Happened | None = None
+    """How it ended then, if it comes from a log."""
+    number: int = 0
+    """Among the events to replay, from 1."""
+
+    @property
+    def name(self) -> str:
+        """The event's whole name."""
+        return f"{self.path}:{self.place}" if self.place else str(self.path)
+
+    @property
+    def label(self) -> str:
+        """The same, short: without folders, and with the beginning of a request id."""
+        place = self.place[:_SHORT_ID] if self.then else self.place
+        return f"{self.path.name}:{place}" if place else self.path.name
+
+    @property
+    def request_id(self) -> str:
+        """Of the run in the log that it comes from."""
+        return self.then.request_id if self.then else ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,14 @@ class Replayed:
 
     case: Case
     done: Invocation
+    now: Happened | None = None
+    """How it ended, in the terms of a log; for an event that comes from one."""
+
+    @property
+    def differences(self) -> list[str]:
+        """What ended otherwise than the log says, in words."""
+        then, now = self.case.then, self.now
+        return then.differences(now) if then and now else []
 
     @property
     def as_expected(self) -> bool:
@@ -64,50 +95,6 @@ def read_event(data: bytes, name: str) -> Any:  # noqa: ANN401 - any JSON value 
     return json_files.parse(data, name, unique=False)
 
 
-def read_cases(paths: Iterable[Path]) -> list[Case]:
-    """The events of files, and of folders (their `*.json`, by name).
-
-    Raises:
-        ValueError: a line for each file that cannot be read.
-    """
-    found: list[Case] = []
-    wrong: list[str] = []
-    expected: dict[Path, dict[str, dict[str, Any]]] = {}
-    for path in (file for given in paths for file in _files(given)):
-        try:
-            if path.parent not in expected:
-                expected[path.parent] = {}  # a wrong one is named once
-                expected[path.parent] = read_expected(path.parent)
-            entry = expected[path.parent].get(path.name)
-            found.append(Case(path, _event(path), entry))
-        except ValueError as error:  # noqa: PERF203 - every wrong file is to be named
-            wrong.append(str(error))
-        except OSError as error:
-            wrong.append(f"{path}: {error.strerror}")
-    if wrong:
-        raise ValueError("\n".join(wrong))
-    if not found:
-        raise ValueError("no events there; an event is a file *.json directly in a folder")
-    return found
-
-
-def read_expected(folder: Path) -> dict[str, dict[str, Any]]:
-    """What `expected.json` of a folder says, by file name; nothing if there is none.
-
-    Raises:
-        ValueError: it is not `{"<file>": {"Outcome": "…", "Codes": ["…"]}}`, or a file is none.
-    """
-    path = folder / EXPECTED
-    expected = json_files.read(path) if path.is_file() else {}
-    if not isinstance(expected, dict):
-        raise ValueError(f'{path}: is no object {{"<file>": {{"Outcome": "applied"}}}}')  # noqa: TRY004 - callers know one error
-    for name, entry in expected.items():
-        wrong = _breach(folder, name, entry)
-        if wrong:
-            raise ValueError(f"{path}: {name}: {wrong}")
-    return expected
-
-
 def codes_of(result: object) -> frozenset[str]:
     """Every `Code` in the `Errors` and `Images` of a result."""
     entries = [*entries_of(result, "Errors"), *entries_of(result, "Images")]
@@ -120,11 +107,19 @@ def entries_of(value: object, name: str) -> list[dict[str, Any]]:
     return [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
 
 
+def last_line(error: dict[str, Any]) -> str:
+    """What was raised, or SCF's message, of SCF's reply to a run that failed."""
+    lines = str(error.get("stackTrace") or error.get("errorMessage", "")).splitlines()
+    return lines[-1] if lines else ""
+
+
 def table_of(replayed: Sequence[Replayed], width: int) -> Table:
     """The replay for people, of whom some have few columns."""
-    counts = ("Changed", "Unchanged", "Failed")
-    names = Counter(each.case.path.name for each in replayed)
+    names = Counter({(each.case.label, each.case.path) for each in replayed})
+    labels = Counter(label for label, _ in names)
     wide = width >= _WIDE
+    with_then = any(each.case.then for each in replayed)
+    counts = () if with_then else ("Changed", "Unchanged", "Failed")
     table = Table()
     table.add_column("Event", overflow="fold")
     if wide:
@@ -133,18 +128,20 @@ def table_of(replayed: Sequence[Replayed], width: int) -> Table:
     for count in counts if wide else ():
         table.add_column(count, justify="right")
     table.add_column("As expected?", overflow="fold", min_width=len("As expected?"))
+    if with_then:
+        table.add_column("Then → now", overflow="fold", min_width=len("Then → now"))
     table.add_column("First error or note", ratio=1, overflow="fold")
     for each in replayed:
-        path = each.case.path
         result = each.done.result
         summary = result.get("Summary") if isinstance(result, dict) else None
         summary = summary if isinstance(summary, dict) else {}
         table.add_row(
-            cell(path.name if names[path.name] == 1 else path),
+            cell(each.case.label if labels[each.case.label] == 1 else each.case.name),
             *([trigger_of(each.case.event)] if wide else []),
             cell(each.done.outcome),
             *(cell(summary.get(count, "")) for count in counts if wide),
             "yes" if each.as_expected else cell(_wanted(each.case)),
+            *([cell(_then(each))] if with_then else []),
             cell(_note(each.done)),
             style="" if each.as_expected else "red",
         )
@@ -155,10 +152,11 @@ def document_of(replayed: Iterable[Replayed]) -> list[dict[str, Any]]:
     """The replay for programs."""
     return [
         {
-            "Event": str(each.case.path),
+            "Event": each.case.name,
             "Outcome": each.done.outcome,
             "Expected": each.case.expected,
             "AsExpected": each.as_expected,
+            **(_since_then(each) if each.case.then else {}),
             **({"Error": each.done.error} if each.done.error else {"Result": each.done.result}),
             "DurationMs": round(each.done.duration_ms, 1),
         }
@@ -166,33 +164,40 @@ def document_of(replayed: Iterable[Replayed]) -> list[dict[str, Any]]:
     ]
 
 
-def _event(path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    if path.name == EXPECTED:
-        raise ValueError(f"{path}: is no event; it says what is expected of those beside it")
-    if path.suffix == ".jsonl":
-        raise ValueError(f"{path}: JSON Lines are not supported yet; give each event its own file")
-    return read_event(path.read_bytes(), str(path))
+def listing_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
+    """What would be replayed, for programs."""
+    return [
+        {
+            "Number": case.number,
+            "Event": case.name,
+            "Trigger": trigger_of(case.event),
+            "Expected": case.expected,
+            **({"Then": case.then.document} if case.then else {}),
+        }
+        for case in cases
+    ]
 
 
-def _files(path: Path) -> list[Path]:
-    return _folder(path) if path.is_dir() else [path]
+def line_of(case: Case) -> str:
+    """What would be replayed, for people: number, trigger, name, and how it ended then."""
+    then = case.then
+    told = f"  {then.outcome}  {printable(then.error, 80)}".rstrip() if then else ""
+    return f"{case.number:>5}  {trigger_of(case.event):<6}  {printable(case.label)}{told}"
 
 
-def _folder(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.json") if file.name != EXPECTED)
+def _since_then(each: Replayed) -> dict[str, Any]:
+    return {
+        "Then": each.case.then and each.case.then.document,
+        "Changed": bool(each.differences),
+        "Differences": each.differences,
+    }
 
 
-def _breach(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
-    if not (folder / name).is_file():
-        return f"no such event{nearest(name, [file.name for file in _folder(folder)])}"
-    if not isinstance(entry, dict) or not entry.keys() <= {"Outcome", "Codes"}:
-        return f"{entry!r} is not allowed; allowed are the members Outcome and Codes"
-    if entry.get("Outcome") not in OUTCOMES:
-        near = nearest(entry.get("Outcome"), OUTCOMES)
-        return f"Outcome {entry.get('Outcome')!r} is none of {', '.join(OUTCOMES)}{near}"
-    codes = entry.get("Codes", [])
-    fine = isinstance(codes, list) and all(isinstance(code, str) for code in codes)
-    return "" if fine else f"Codes is {codes!r}; allowed is a list of texts"
+def _then(each: Replayed) -> str:
+    if each.case.then is None:
+        return ""
+    first, *more = each.differences or [f"same: {each.case.then.outcome}"]
+    return f"{first} (and {len(more)} more)" if more else first
 
 
 def _wanted(case: Case) -> str:
@@ -202,8 +207,7 @@ def _wanted(case: Case) -> str:
 
 def _note(done: Invocation) -> str:
     if done.error is not None:
-        lines = str(done.error.get("stackTrace") or done.error["errorMessage"]).splitlines()
-        return lines[-1] if lines else ""
+        return last_line(done.error)
     for entry in (*entries_of(done.result, "Errors"), *entries_of(done.result, "Images")):
         if "Code" in entry:
             return f"{entry['Code']}: {entry.get('Message', '')}"

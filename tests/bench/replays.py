@@ -1,0 +1,49 @@
+"""A long replay, in a process of its own: events per second, and how much memory it came to need.
+
+Prints both as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.environment import Function
+from harness.replay import Case, read_event
+from harness.replaying import Tally, replays
+from harness.runtime import peak_mb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+FIRST, LAST = 1_000, 10_000
+
+
+def cases() -> Iterator[Case]:
+    """As many events that our function ignores, one at a time: what is measured is the harness."""
+    path = ROOT / "events" / "10-removal.json"
+    data = path.read_bytes()
+    for number in range(1, LAST + 1):
+        yield Case(path, read_event(data, path.name), place=str(number), number=number)
+
+
+def main() -> None:
+    """Replay them, as `scf-local replay` does."""
+    tally = Tally(everything=False)
+    first_mb = 0.0
+    start = time.perf_counter()
+    for each, _ in replays(Function(ROOT / "handler"), cases()):
+        tally.add(each)
+        if tally.total == FIRST:
+            first_mb = peak_mb()
+    rate = LAST / (time.perf_counter() - start)
+    if tally.right != LAST:
+        raise AssertionError(f"{tally}, all were to be")
+    print(json.dumps({"rate": rate, "grown_mb": max(0.0, peak_mb() - first_mb)}))  # noqa: T201 - its result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Lines of a function's log as CLS exports them, as the console shows them, as it printed them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from image_steward.logs import LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PLATFORM = re.compile(
+    r"^(?:[\d:., TZ+/-]+\s)?(?P<kind>START|END|Report|Init Report|ERROR|Response)"
+    r" ?RequestId: ?(?P<id>[\w-]+)(?P<rest>.*)",
+    re.DOTALL,
+)
+"""SCF's own lines. Blanks differ between runtimes; consoles put the time in front."""
+
+_RUNNING = 202
+"""The status code of what is logged before a run has ended."""
+_WRAPPERS = ("Response", "Results", "results", "Logs", "records")
+"""Lists of records are members of these in what CLS's API and its consumers give."""
+_CONTENTS = ("LogJson", "content", "Content", "__CONTENT__", "log")
+"""A record may be the text of one of these members."""
+_MAX_WRAPPED = 4
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of a log, or several that were logged at once."""
+
+    request_id: str
+    message: str
+    retry: int | None = None
+    """SCF_RetryNum; None: not told."""
+    start: float | None = None
+    """When the run began, in seconds since 1970."""
+    time: float | None = None
+    """When it was logged, the same."""
+    status: int | None = None
+    """SCF's status code, of a run that has ended."""
+    function: str = ""
+
+
+def of_json(value: object, levels: int = _MAX_WRAPPED) -> list[Record]:
+    """The records that a JSON value holds: itself, its elements, or those it wraps; or none."""
+    if isinstance(value, list):
+        return [record for each in value for record in of_json(each, levels)]
+    if not isinstance(value, dict) or not levels:
+        return []
+    if any(name.startswith("SCF_") for name in value):
+        return [_of_fields(value)]
+    if is_own_line(value):
+        text = json.dumps(value, ensure_ascii=False)
+        return [Record(value["RequestId"], text, time=moment(value["Time"]))]
+    for name in _CONTENTS:
+        with suppress(ValueError, TypeError, RecursionError):
+            if found := of_json(json.loads(value.get(name, "")), levels - 1):
+                return found
+    return [
+        record
+        for name in _WRAPPERS
+        if isinstance(value.get(name), (list, dict))
+        for record in of_json(value[name], levels - 1)
+    ]
+
+
+def of_csv(text: str) -> list[Record]:
+    """The records of a CSV file with a header row.
+
+    Raises:
+        ValueError: it has no column SCF_RequestId or SCF_Message, or is cut.
+    """
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    missing = {"SCF_RequestId", "SCF_Message"} - {*(rows.fieldnames or ())}
+    if missing:
+        raise ValueError(
+            f"no column {' and no column '.join(sorted(missing))} in the header row; export the "
+            "fields SCF_RequestId, SCF_Message, SCF_StartTime, SCF_StatusCode and SCF_RetryNum"
+        )
+    try:
+        return [_of_fields({k: v for k, v in row.items() if k and v}) for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"no CSV after line {rows.line_num}: {error}") from None
+
+
+def of_text(text: str) -> list[Record]:
+    """The records of a log as people see it: SCF's lines, and what was printed between them."""
+    return list(_of_lines(text.split("\n")))
+
+
+def is_own_line(value: object) -> bool:
+    """Whether a JSON value is one of Image Steward's own log lines."""
+    return (
+        isinstance(value, dict)
+        and value.get("Level") in LEVELS
+        and all(isinstance(value.get(name), str) for name in ("Time", "Event", "RequestId"))
+    )
+
+
+def own_lines(messages: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Image Steward's own log lines in messages."""
+    for message in messages:
+        for line in message.split("\n"):  # no other line end: JSON leaves U+2028 as it is
+            # Sought before parsed: most lines of most functions are none.
+            if '"RequestId"' in line and (brace := line.find("{")) >= 0:
+                with suppress(ValueError, RecursionError):
+                    value, _ = json.JSONDecoder().raw_decode(line, brace)
+                    if is_own_line(value):
+                        yield value
+
+
+def ordered(records: list[Record]) -> list[Record]:
+    """In the order in which they were logged; CLS exports the newest first by default."""
+    times = [record.time for record in records if record.time is not None]
+    if len(times) < len(records):
+        return records  # between lines without a time nothing can be sorted
+    if times and times[0] > times[-1]:
+        records = [*reversed(records)]  # so that those of one moment are in their order as well
+    return sorted(records, key=lambda record: record.time or 0.0)
+
+
+def moment(value: object) -> float | None:
+    """Seconds since 1970 from a number of s, ms, µs or ns, or from a date and time in UTC."""
+    text = str(value).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        with suppress(ValueError):
+            told = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            return told.replace(tzinfo=told.tzinfo or timezone.utc).timestamp()
+        return None
+    for _ in range(3):
+        number = number / 1000 if number > 1e11 else number  # noqa: PLR2004 - the year 5138
+    return number if 0 < number < 1e11 else None  # noqa: PLR2004 - the same; nan is neither
+
+
+def _of_fields(fields: dict[str, Any]) -> Record:
+    message = fields.get("SCF_Message")
+    if not message:
+        # What was printed as one JSON object has become fields of its own.
+        printed = {
+            name: _value(value)
+            for name, value in fields.items()
+            if not name.startswith(("SCF_", "__"))
+        }
+        message = json.dumps(printed, ensure_ascii=False) if printed else ""
+    status = _number(fields.get("SCF_StatusCode"))
+    return Record(
+        str(fields.get("SCF_RequestId", "")),
+        message if isinstance(message, str) else json.dumps(message, ensure_ascii=False),
+        _number(fields.get("SCF_RetryNum")),
+        moment(fields.get("SCF_StartTime")),
+        moment(fields.get("SCF_LogTime")),
+        None if status == _RUNNING or not status else status,
+        str(fields.get("SCF_FunctionName", "")),
+    )
+
+
+def _of_lines(lines: Iterable[str]) -> Iterator[Record]:
+    request_id = ""
+    for line in lines:
+        if platform := PLATFORM.match(line):
+            request_id = platform["id"]
+            yield Record(request_id, line)
+            if platform["kind"] == "Report":
+                request_id = ""  # the last line of a run
+        else:
+            own = next(own_lines([line]), None)
+            record = Record(request_id, line)
+            if own:
+                record = replace(record, request_id=own["RequestId"], time=None)
+            yield record
+
+
+def _value(value: object) -> Any:  # noqa: ANN401 - any JSON value
+    """A field's value, of which CLS makes a text when it is a list or an object."""
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
+
+
+def _number(value: object) -> int | None:
+    text = str(value).strip()
+    return int(text) if text.isdecimal() and len(text) < 10 else None  # noqa: PLR2004 - no code is longer

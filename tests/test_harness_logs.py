@@ -1,0 +1,286 @@
+"""`scf-local replay` of logs: events found in them, and then against now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import cls_export
+from conftest import ROOT
+from harness.cli import main
+from harness.environment import Function
+from harness.events import cos_event
+from harness.invocation import Instance
+from harness.options import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+BROKEN = """
+import json
+def main_handler(event, context):
+    print("Received event: " + json.dumps(event, indent=2))
+    size = event["Records"][0]["cos"]["cosObject"]["Size"]
+    return {"Outcome": "applied", "Size": size}
+"""
+FIXED = BROKEN.replace('["Size"]', '["size"]')
+PRINTS_REPR = BROKEN.replace(
+    'print("Received event: " + json.dumps(event, indent=2))', "print(event)"
+)
+KEYS = [f"in/ev '{number}' \\ 名.json" for number in range(5)]
+
+
+@dataclass
+class Bench:
+    """A folder with two versions of a function, and how to run them."""
+
+    root: Path
+
+    def code(self, name: str, source: str) -> Path:
+        """A code folder."""
+        path = self.root / name / "index.py"
+        path.parent.mkdir()
+        path.write_text(source, encoding="utf-8")
+        return path.parent
+
+    def exported(
+        self, code: Path, events: Iterable[object], **variables: str
+    ) -> list[cls_export.Fields]:
+        """What CLS exports of runs of the code, a second each, newest first."""
+        log: list[bytes] = []
+        records: list[cls_export.Fields] = []
+        with serving(None, None) as environ:
+            credentials = {k: environ.pop(k) for k in [*environ] if k.startswith("TENCENTCLOUD_")}
+            function = Function(code, variables=environ | variables, credentials=credentials)
+            with Instance(function, log.append) as instance:
+                for number, event in enumerate(events):
+                    log.clear()
+                    done = instance.invoke(event)
+                    start = cls_export.BEGIN + number
+                    records += cls_export.fields(b"".join(log), done, start)
+        return cls_export.newest_first(records)
+
+    def written(self, name: str, text: str) -> Path:
+        """A file with a text."""
+        path = self.root / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A place to work in."""
+    return Bench(tmp_path)
+
+
+def replay(*arguments: object) -> Result:
+    """The command."""
+    return CliRunner().invoke(main, ["replay", *map(str, arguments)])
+
+
+def documents(*arguments: object) -> list[dict[str, Any]]:
+    """What the command says to programs."""
+    found: list[dict[str, Any]] = json.loads(replay("--json", *arguments).stdout)
+    return found
+
+
+@pytest.mark.parametrize("source", [BROKEN, PRINTS_REPR], ids=["json", "repr"])
+@pytest.mark.parametrize(("name", "form"), cls_export.FORMS.items(), ids=[*cls_export.FORMS])
+def test_five_failed_events_become_five_fixed_ones(
+    bench: Bench, source: str, name: str, form: Callable[..., str]
+) -> None:
+    """Of an export with five failed events each is replayed, in order, and the fix shows in all."""
+    events = [cos_event("b-1250000000", key) for key in KEYS]
+    records = bench.exported(bench.code("broken", source), events)
+    export = bench.written(name, form(records))
+    fixed = bench.code("fixed", FIXED)
+    if source == BROKEN:
+        result = replay(export, "--code", fixed)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.endswith(
+            "5 of 5 events as expected\n5 of 5 events ended differently than the log says\n"
+        )
+        assert result.stdout.count("raised KeyError → applied") == 5
+    found = documents(export, "--code", fixed)
+    ids = list(dict.fromkeys(record["SCF_RequestId"] for record in reversed(records)))
+    assert [each["Then"]["RequestId"] for each in found] == ids
+    assert [each["Event"] for each in found] == [f"{export}:{each}" for each in ids]
+    assert all(each["Then"]["Error"] == "KeyError: 'Size'" for each in found)
+    assert all(each["Changed"] and each["Outcome"] == "applied" for each in found)
+
+
+def test_what_is_not_fixed_shows_too(bench: Bench) -> None:
+    """Where nothing has been mended the same comes of each event, and that is a failure."""
+    broken = bench.code("broken", BROKEN)
+    records = bench.exported(broken, [cos_event("b-1250000000", key) for key in KEYS])
+    export = bench.written("export.csv", cls_export.as_csv(records))
+    result = replay(export, "--code", broken)
+    assert result.exit_code == 1
+    assert result.stdout.endswith(
+        "0 of 5 events as expected\n0 of 5 events ended differently than the log says\n"
+    )
+    assert result.stdout.count("same: raised") == 5
+
+
+def test_events_come_back_as_they_were(bench: Bench) -> None:
+    """The event that is replayed is the one that was printed, byte for byte."""
+    events = [cos_event("b-1250000000", key) for key in KEYS]
+    records = bench.exported(bench.code("broken", PRINTS_REPR), events)
+    echo = bench.code("echo", "def main_handler(event, context):\n    return event\n")
+    export = bench.written("export.csv", cls_export.as_csv(records))
+    assert [each["Result"] for each in documents(export, "--code", echo)] == events
+
+
+@pytest.mark.parametrize("name", ["export.jsonl", "export.csv", "console.log"])
+def test_our_own_log_is_enough_for_uploads(bench: Bench, name: str) -> None:
+    """Image Steward prints no event; its uploads are rebuilt from its lines, and end the same."""
+    paths = sorted((ROOT / "events").glob("0*.json"))
+    events = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    cos = [event for event in events if "Records" in event]
+    records = bench.exported(ROOT / "handler", events, STEWARD_LOG_LEVEL="DEBUG")
+    export = bench.written(name, cls_export.FORMS[name](records))
+    result = replay("--json", export)
+    assert result.exit_code == 1  # rejections are no success, then as now
+    found = json.loads(result.stdout)
+    assert len(found) == len(cos) + 1
+    assert not any(each["Changed"] for each in found)
+    told = [line for line in result.stderr.splitlines() if "cannot be replayed" in line]
+    assert len(told) == len(events) - len(cos) - 1  # the timer carries a pointer
+    assert all("a direct call" in line for line in told)
+    assert [each["Result"]["Trigger"] for each in found].count("timer") == 1
+    bad, twice, missing = found[-3:]
+    assert [each["Then"]["Codes"] for each in (bad, twice, missing)] == [
+        ["InvalidDocument"],
+        ["InvalidJSON"],
+        ["ObjectNotFound"],
+    ]
+
+
+def test_our_own_fix_shows(bench: Bench) -> None:
+    """What failed in the cloud for want of a permission shows what it does where that is there."""
+    events = [cos_event("manifests-1250000000", "requests/rename.json") for _ in range(5)]
+    records = bench.exported(ROOT / "handler", events, STEWARD_SOURCES="other-1250000000/x/")
+    export = bench.written("export.jsonl", cls_export.as_lines(records))
+    result = replay(export)
+    assert result.exit_code == 0
+    assert "5 of 5 events ended differently than the log says" in result.stdout
+    first, second, *_ = documents(export)
+    assert first["Differences"] == [
+        "rejected → applied",
+        "SourceNotAllowed → no code",
+        "ap-guangzhou/img-6pb6lrmy: untouched → changed",
+    ]
+    assert second["Differences"] == first["Differences"][:2]  # it has its name by then
+
+
+def test_a_retried_event_is_one(bench: Bench) -> None:
+    """What SCF delivered three times is replayed once, and its last attempt is what happened."""
+    code = bench.code("broken", BROKEN)
+    records = bench.exported(code, [cos_event("b-1250000000", "k")])
+    retries = [
+        {
+            **record,
+            "SCF_RetryNum": str(retry),
+            "SCF_LogTime": f"{int(record['SCF_LogTime']) + retry * 60 * 10**9}",
+        }
+        for retry in range(3)
+        for record in records
+    ]
+    export = bench.written("export.jsonl", cls_export.as_lines(cls_export.newest_first(retries)))
+    (found,) = documents(export, "--code", code)
+    assert (found["Then"]["Attempts"], found["Then"]["Outcome"]) == (3, "raised")
+
+
+def test_printed_fields_are_found(bench: Bench) -> None:
+    """CLS may make fields of a printed JSON object; an event that was printed so is found too."""
+    event = cos_event("b-1250000000", "k")
+    record = {"SCF_RequestId": "r-1", "SCF_StartTime": "1764000000000", "__TAG__": "{}"}
+    records = [{**record, "Records": json.dumps(event["Records"])}, record]
+    export = bench.written("export.jsonl", cls_export.as_lines(records))
+    echo = bench.code("echo", "def main_handler(event, context):\n    return event\n")
+    (found,) = documents(export, "--code", echo)
+    assert found["Result"] == event
+    assert (found["Then"]["Outcome"], found["Changed"]) == ("unknown", False)
+
+
+def test_runs_of_several_functions_are_told(bench: Bench) -> None:
+    """Functions may share a topic: which there are is told, and --only chooses one."""
+    code = bench.code("broken", BROKEN)
+    records = bench.exported(code, [cos_event("b-1250000000", key) for key in KEYS[:2]])
+    first = records[0]["SCF_RequestId"]
+    for record in records:
+        if record["SCF_RequestId"] == first:
+            record["SCF_FunctionName"] = "other"
+    export = bench.written("export.jsonl", cls_export.as_lines(records))
+    result = replay("--list", export)
+    assert "runs of 2 functions: other, steward; --only other replays those of one" in result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["1", "2"]
+    (found,) = documents("--list", "--only", "other", export)
+    assert found["Then"]["RequestId"] == first
+
+
+def test_a_cut_line_of_a_log_is_named(bench: Bench) -> None:
+    """A line of an export that is no JSON is named by its number; the others are replayed."""
+    records = bench.exported(bench.code("broken", BROKEN), [cos_event("b-1250000000", "k")])
+    lines = cls_export.as_lines(records)
+    export = bench.written("export.jsonl", f'{lines}{{"SCF_Message": "cu\n\n')
+    result = replay("--list", export)
+    assert f"{export}:{len(records) + 1}:" in result.stderr
+    assert "not JSON" in result.stderr
+    assert result.stdout.count("raised  KeyError: 'Size'") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.csv", "a,b\n1,2\n", "no column SCF_Message and no column SCF_RequestId in the header"),
+        ("a.csv", "", "no column SCF_Message"),
+        (
+            "a.csv",
+            'SCF_RequestId,SCF_Message\nr,"cut',
+            "a.csv: no CSV after line 1: unexpected end",
+        ),
+        (
+            "a.log",
+            "something\n",
+            "1:1: not JSON: Expecting value; and no line of it names a request",
+        ),
+        ("a.log", "START RequestId:r-1\nhello\nEND RequestId:r-1\n", "it printed no event"),
+        ("a.log", '{"event": "cut', "names a request"),
+        ("a.json", '{"a": 1}\n{"a": 2}\n', "a.json:2:1: not JSON: Extra data"),
+        ("a.json", "", "a.json:1:1: not JSON"),
+    ],
+)
+def test_what_is_no_log(bench: Bench, name: str, text: str, words: str) -> None:
+    """A file in which nothing can be found is wrong usage, and what it lacks is said."""
+    result = replay(bench.written(name, text))
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_a_csv_of_any_name_is_known_by_its_header(bench: Bench) -> None:
+    """What a download is called does not matter; a message may have commas, quotes and lines."""
+    event = cos_event("b-1250000000", "k")
+    message = json.dumps(event, indent=1).replace('"', '""')
+    text = f'SCF_RequestId,SCF_Message,SCF_StartTime\nr-1,"{message}",1764000000000\n'
+    result = replay("--list", "--json", bench.written("download", text))
+    (found,) = json.loads(result.stdout)
+    assert found["Trigger"] == "cos"
+    assert found["Then"]["StartTime"] == "2025-11-24T16:00:00.000Z"
+
+
+def test_a_run_that_cannot_be_replayed_is_told(bench: Bench) -> None:
+    """Runs of which the log holds no event are named with their ends, each in a line."""
+    records = bench.exported(
+        bench.code("silent", "def main_handler(event, context):\n    raise ValueError\n"), [1, 2]
+    )
+    records += bench.exported(bench.code("broken", BROKEN), [cos_event("b-1250000000", "k")])
+    result = replay("--list", bench.written("export.jsonl", cls_export.as_lines(records)))
+    assert result.exit_code == 0
+    assert result.stderr.count("(raised) cannot be replayed: it printed no event") == 2
+    assert len(result.stdout.splitlines()) == 1
