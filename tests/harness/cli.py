@@ -17,6 +17,7 @@ from harness.console import Program, emit, emit_json, usage_errors
 from harness.invocation import Instance
 from harness.options import configured, faults_option, function_options, seed_option, serving
 from harness.replay import Replayed, document_of, read_cases, read_event, table_of
+from harness.report.recording import reporting
 
 _MAX_TROUBLE = 20
 """Sentences about what cannot be undone; a program reads the log itself."""
@@ -145,6 +146,12 @@ def invoke(event: str, endpoint: str | None, seed: Path | None, **options: Any) 
 )
 @click.option("--json", "as_json", is_flag=True, help="A JSON list instead of the table.")
 @click.option("--logs", is_flag=True, help="Show what the function logs, on stderr.")
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write a page for the browser.",
+)
 @seed_option
 @faults_option
 @function_options
@@ -153,6 +160,7 @@ def replay(
     *,
     as_json: bool,
     logs: bool,
+    report: Path | None,
     seed: Path | None,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
@@ -171,11 +179,13 @@ def replay(
     with (
         configured(None, seed, **options) as function,
         Instance(function, log.append) as instance,
+        reporting(report, function) as keep,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
     ):
         for case in progress.track(cases, description="Replaying"):
             log.clear()
             replayed.append(Replayed(case, instance.invoke(case.event)))
+            keep(replayed[-1], log)
             if logs or not replayed[-1].as_expected:
                 text = b"".join(log).decode("utf-8", "replace")
                 click.echo(f"--- {case.path}\n{text}", nl=False, err=True)
