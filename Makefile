@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/.ready
 NPM    := $(shell command -v npm)
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install replay test conformance bench lint format lock clean
+.PHONY: help install replay test conformance browser bench lint format lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -44,6 +45,17 @@ conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the 
 	cd .conformance/node && npm ci --silent
 	@touch $@
 
+browser: $(READY) .browser/.site ## the report of a replay, opened in Chromium
+	@test -n "$(CHROMIUM)" || \
+	  { echo "Chromium was not found: install it (Debian: chromium), or make browser CHROMIUM=/path/to/it"; exit 1; }
+	PYTHONPATH=.browser/site CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser/test_report.py
+
+# Not part of .venv: the driver is some 160 MB.
+.browser/.site: requirements/browser.txt | $(READY)
+	rm -rf .browser
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --require-hashes --target .browser/site -r $<
+	@touch $@
+
 bench: $(READY) ## measure every promise about speed; fails if one is broken
 	@$(BIN)/python tests/bench
 
@@ -58,10 +70,10 @@ format: $(READY) ## mend what can be mended by machine
 
 lock: $(READY) ## renew the locked requirements
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
-	for name in function dev conformance; do \
+	for name in function dev conformance browser; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \
 	    --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt; done
 	$(if $(NPM),cd requirements/node && npm update --silent --package-lock-only)
 
 clean: ## remove everything that was made
-	rm -rf .venv .conformance build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .conformance .browser build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -11,7 +11,9 @@ _LENGTH = 200
 
 def printable(value: object, length: int = _LENGTH) -> str:
     """Text of one line, cut to `length`, without control characters that would move the cursor."""
-    text = "".join(c if _is_shown(c) else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+    text = str(value)
+    if not text.isprintable():  # asked first, since it is so much faster
+        text = "".join(c if _is_shown(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
     return text[:length] + "…" if len(text) > length else text
 
 

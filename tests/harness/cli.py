@@ -14,6 +14,7 @@ from harness import events, json_files
 from harness.console import JsonList, Program, emit, emit_json, rich_console, usage_errors
 from harness.invocation import Instance
 from harness.options import (
+    DEFAULT_REGION,
     configured,
     faults_option,
     function_options,
@@ -185,6 +186,12 @@ def invoke(
 )
 @click.option("--cold", is_flag=True, help="A new instance for each event.")
 @click.option("--until-failure", is_flag=True, help="Stop at the first that is not as expected.")
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write a page for the browser.",
+)
 @seed_option
 @faults_option
 @function_options
@@ -197,6 +204,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
     only: tuple[str, ...],
     cold: bool,
     until_failure: bool,
+    report: Path | None,
     seed: Path | None,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
@@ -216,9 +224,10 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
     from harness.cases import read_cases  # noqa: PLC0415 - see the top
     from harness.replay import document_of, line_of, listing_of, table_of  # noqa: PLC0415 - see the top
     from harness.replaying import MAX_ROWS, Tally, replays  # noqa: PLC0415 - see the top
+    from harness.report.recording import reporting  # noqa: PLC0415 - see the top
 
     with usage_errors():
-        found = read_cases(paths, options["region"])
+        found = read_cases(paths, options["region"] or DEFAULT_REGION)
         cases = found.only(only)
     _tell(found.trouble)
     if as_list:
@@ -229,6 +238,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
     stderr = Console(stderr=True)
     with (
         configured(None, seed, **options) as function,
+        reporting(report, function) as keep,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
         JsonList() if as_json else nullcontext() as listed,
         closing(
@@ -237,6 +247,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
     ):
         for each, log in running:
             tally.add(each)
+            keep(each, log)
             if listed:
                 listed.add(*document_of([each]))
             if logs or not each.as_expected:

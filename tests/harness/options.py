@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
-_REGION = "ap-guangzhou"
+DEFAULT_REGION = "ap-guangzhou"
 
 
 def _regions(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
@@ -37,7 +37,7 @@ _FUNCTION = (
     click.option(
         "--region",
         shell_complete=_regions,
-        help=f"The function's.  [default: {_REGION}]",
+        help=f"The function's.  [default: {DEFAULT_REGION}]",
     ),
     click.option(
         "--handler",
@@ -138,7 +138,7 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
                 handler=name,
                 memory_mb=memory,
                 timeout_s=timeout,
-                region=region or _REGION,
+                region=region or DEFAULT_REGION,
                 variables=settings | variables,
                 credentials=credentials,
             )

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cells import cell, printable
+from harness.changes import changes_of
 from harness.replay import entries_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 MAX_SKIPPED = 20
 """Skipped images that are listed."""
 
-_VALUE_LENGTH = 256  # of a description, the longest there is
 _STYLES = {"planned": "", "skipped": "dim"}
 
 
@@ -63,29 +63,8 @@ def _table(*groups: Iterable[dict[str, Any]]) -> Table:
 
 
 def _changes(image: dict[str, Any]) -> Iterator[Text]:
-    before, after = _members(image.get("Before")), _members(image.get("After"))
-    for name in {**before, **after}:
-        was, will = _value(before.get(name)), _value(after.get(name))
-        yield Text.assemble(printable(name), "  ", (was, "red"), " → ", (will, "green"))
-
-
-def _members(state: object) -> dict[str, object]:
-    """Attributes by name, and `Tag <key>` for each tag."""
-    attributes = state if isinstance(state, dict) else {}
-    return {
-        **{name: value for name, value in attributes.items() if name != "Tags"},
-        **{f"Tag {tag.get('Key')}": tag.get("Value") for tag in entries_of(state, "Tags")},
-    }
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return "(none)"
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = printable(value, _VALUE_LENGTH)
-    # Blanks at the ends could not be seen, nor an empty text.
-    return f'"{text}"' if text != text.strip() or text in {"", "(none)"} else text
+    for name, was, will in changes_of(image):
+        yield Text.assemble(name, "  ", (was, "red"), " → ", (will, "green"))
 
 
 def _told(entry: dict[str, Any]) -> str:

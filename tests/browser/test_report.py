@@ -1,0 +1,274 @@
+"""The report of a replay in a real browser: what is seen, what reacts, and that nothing leaves.
+
+The screenshots are in build/, to be looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from playwright.sync_api import expect, sync_playwright
+
+from harness.cli import main
+from harness.environment import Function
+from harness.invocation import Invocation
+from harness.replay import Case, Replayed
+from harness.report.page import Replay, page_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parents[2]
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+HOSTILE = '"><img src=x onerror="document.title=1"></script><script>document.title=1</script>'
+COUNT = len(json.loads((ROOT / "events" / "expected.json").read_text(encoding="utf-8")))
+LARGE = 10_000
+PATIENCE_S = 30
+"""For the large report to open or to answer, on a busy machine; quiet ones take a tenth of it."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, with an empty profile."""
+    with sync_playwright() as playwright:
+        chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the sample events."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    arguments = ["replay", str(ROOT / "events"), "--report", str(path)]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    return path
+
+
+@contextmanager
+def _opened(
+    browser: Browser, path: Path, *, scheme: str = "light", width: int = 1280, height: int = 900
+) -> Iterator[Page]:
+    """A page that in the end must have complained of nothing, and asked for nothing but itself."""
+    size = {"width": width, "height": height}
+    context = browser.new_context(viewport=size, color_scheme=scheme)
+    page = context.new_page()
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.as_uri())
+    yield page
+    assert complaints == []
+    assert set(requests) == {path.as_uri()}
+    context.close()
+
+
+def _made(path: Path, *results: object) -> Path:
+    """A report of made-up results, some with a log."""
+    replayed = [
+        Replayed(
+            Case(Path(f"events/{number:05}.json"), {}),
+            Invocation(f"r-{number}", 200, 1.0, 1.0, result=result),
+        )
+        for number, result in enumerate(results)
+    ]
+    logs = [f"{HOSTILE}\n".encode() * 9] * len(replayed)
+    replay = Replay(Function(ROOT / "handler"), replayed, logs, [], 0.0, 1.0)
+    path.write_text("".join(page_of(replay)), encoding="utf-8")
+    return path
+
+
+def _images(count: int) -> list[dict[str, object]]:
+    return [
+        {
+            "ImageId": f"img-{number:08}", "Region": "ap-guangzhou", "Status": "changed",
+            "Before": {"ImageName": "web-build-0142"}, "After": {"ImageName": "web-142"},
+            "RequestIds": ["00000000-0000-0000-0000-000000000000"],
+        }
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def test_says_what_happened(browser: Browser, samples: Path) -> None:
+    """The head line, a row for each event, and a line for each action in each region."""
+    with _opened(browser, samples) as page:
+        expect(page.locator("h1")).to_have_text(f"{COUNT} of {COUNT} events as expected")
+        expect(page.locator(".event:visible")).to_have_count(COUNT)
+        expect(page.get_by_role("status")).to_have_text(f"{COUNT} events")
+        line = page.get_by_role("row", name="ModifyImageAttribute ap-guangzhou")
+        expect(line.get_by_role("cell").nth(2)).to_have_text("10")
+        assert line.locator("svg").bounding_box()["width"] > 200
+
+
+def test_search_by_keyboard(browser: Browser, samples: Path) -> None:
+    """A stroke leads to the search; every word counts, in closed rows too; the address keeps it."""
+    with _opened(browser, samples) as page:
+        page.keyboard.press("/")
+        page.keyboard.type("rejected IMAGENMAE", delay=10)
+        expect(page.get_by_role("status")).to_have_text(f"1 of {COUNT} events")
+        expect(page.locator(".event:visible")).to_contain_text("07-bad-document.json")
+        assert page.url.endswith("#q=rejected+IMAGENMAE")
+        page.reload()
+        expect(page.get_by_role("searchbox")).to_have_value("rejected IMAGENMAE")
+        expect(page.locator(".event:visible")).to_have_count(1)
+        page.get_by_role("button", name="Clear").press("Enter")
+        expect(page.locator(".event:visible")).to_have_count(COUNT)
+        page.get_by_role("searchbox").fill("never-said")
+        expect(page.get_by_text("No event is like that.")).to_be_visible()
+
+
+def test_filters(browser: Browser, samples: Path) -> None:
+    """Outcome, trigger and the unexpected narrow the list, together and by the address."""
+    with _opened(browser, samples) as page:
+        page.get_by_role("combobox", name="Outcome").select_option("rejected")
+        assert _shown(page, "[data-outcome=rejected]") > 1
+        page.get_by_role("combobox", name="Trigger").select_option("direct")
+        assert _shown(page, "[data-outcome=rejected][data-trigger=direct]") > 0
+        page.get_by_label("only unexpected").check()
+        assert _shown(page, "[data-unexpected]") == 0
+        page.evaluate("location.hash = 'trigger=timer&outcome=never-seen'")
+        assert _shown(page, "[data-trigger=timer]") > 0
+        expect(page.get_by_label("only unexpected")).not_to_be_checked()
+
+
+def _shown(page: Page, rows: str) -> int:
+    """How many rows are shown, which must be those of a selector, and said to be so many."""
+    count: int = page.locator(f".event{rows}").count()
+    expect(page.get_by_role("status")).to_have_text(f"{count} of {COUNT} events")
+    expect(page.locator(f".event{rows}:visible")).to_have_count(count)
+    return count
+
+
+def test_unexpected_are_a_click_away(browser: Browser, tmp_path: Path) -> None:
+    """The head line counts what is unexpected, and leads to it."""
+    path = _made(tmp_path / "r.html", {"Outcome": "applied"}, {"Outcome": "rejected"})
+    with _opened(browser, path) as page:
+        expect(page.locator("h1")).to_have_text("1 of 2 events as expected 1 unexpected")
+        page.get_by_role("link", name="1 unexpected").click()
+        expect(page.locator(".event:visible")).to_have_count(1)
+        expect(page.locator(".event:visible")).to_contain_text("unexpected")
+
+
+def test_rows_open_by_keyboard(browser: Browser, samples: Path) -> None:
+    """A row opens by key and shows what was and what is; its log stays closed until asked for."""
+    with _opened(browser, samples) as page:
+        row = page.locator(".event").nth(2)
+        expect(row.locator("ins").first).to_be_hidden()
+        row.locator("summary").first.press("Enter")
+        expect(row.locator("ins").first).to_have_text("国际站-2026-11")
+        expect(row.locator("del").first).to_be_visible()
+        expect(row.locator(".log pre")).to_be_hidden()
+        row.locator(".log summary").press("Enter")
+        expect(row.locator(".log pre")).to_contain_text('"Event":"run.finished"')
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_fits_and_follows_the_scheme(
+    browser: Browser, samples: Path, scheme: str, width: int
+) -> None:
+    """On a phone and on a desk nothing runs out at the side; the ground is as the system has it."""
+    with _opened(browser, samples, scheme=scheme, width=width, height=2600) as page:
+        for number in (2, 6, 10):
+            page.locator(".event > details > summary").nth(number).click()
+        page.evaluate("scrollTo(0, 0)")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        beyond = page.locator(".event *, header *, form *").evaluate_all(
+            f"all => all.filter(e => e.getBoundingClientRect().right > {width}).length"
+        )
+        assert beyond == 0
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[scheme]
+        (ROOT / "build").mkdir(exist_ok=True)
+        page.screenshot(path=ROOT / "build" / f"report-{scheme}-{width}.png")
+
+
+def test_hostile_text_does_nothing(browser: Browser, tmp_path: Path) -> None:
+    """Markup in results and logs is seen as text, and no policy had to stop it."""
+    image = dict.fromkeys(("Source", "Region", "ImageId", "Status", "Code", "Message"), HOSTILE)
+    state = {HOSTILE: HOSTILE}
+    result = {
+        "Outcome": HOSTILE,
+        "Images": [{**image, "Before": {}, "After": state}],
+        "Errors": [dict.fromkeys(("Source", "Code", "Path", "Message"), HOSTILE)],
+        HOSTILE: HOSTILE,
+    }
+    path = _made(tmp_path / "report.html", result, [HOSTILE])
+    with _opened(browser, path, width=360) as page:
+        for summary in page.locator("summary").all():
+            if summary.is_visible():
+                summary.click()
+        expect(page.locator("ins")).to_have_text(HOSTILE)
+        assert page.locator("img").count() == 0
+        assert page.title().startswith("2 of 2")
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        page.get_by_role("combobox", name="Outcome").select_option(index=1)
+        expect(page.get_by_role("status")).to_have_text("1 of 2 events")
+
+
+def test_policy_stops_what_slips_through(browser: Browser, samples: Path) -> None:
+    """A script, a handler or an image that came into the page all the same is not run or loaded."""
+    page = browser.new_page()
+    page.goto(samples.as_uri())
+    refused: list[str] = []
+    page.on("requestfailed", lambda request: refused.append(request.failure))
+    page.evaluate(
+        """() => {
+          const script = document.createElement("script");
+          script.textContent = "document.title = 'run'";
+          document.body.append(script);
+          document.body.insertAdjacentHTML("beforeend",
+            '<img src="http://127.0.0.1:9/x" onerror="document.title = 1"><p style="color:red">');
+        }"""
+    )
+    page.wait_for_timeout(300)
+    assert refused == ["csp"]
+    assert "as expected" in page.title()
+    assert page.evaluate("getComputedStyle(document.body.lastChild).color") != "rgb(255, 0, 0)"
+    page.close()
+
+
+def test_without_script(browser: Browser, samples: Path) -> None:
+    """A reader without scripts has every row, and no search box that would do nothing."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(samples.as_uri())
+    expect(page.locator(".event:visible")).to_have_count(COUNT)
+    expect(page.get_by_role("searchbox")).to_be_hidden()
+    context.close()
+
+
+def test_large_reports_open(browser: Browser, tmp_path: Path) -> None:
+    """Ten thousand events open, and a search in them answers, in a time that people wait."""
+    summary = {"Changed": 2}
+    results = [{"Outcome": "applied", "Summary": summary, "Images": _images(2)}] * LARGE
+    results[5000] = {"Outcome": "applied", "Images": [], "Errors": [{"Message": "needle"}]}
+    path = _made(tmp_path / "report.html", *results)
+    begun = time.monotonic()
+    with _opened(browser, path) as page:
+        opened = time.monotonic()
+        page.locator("[name=q]").fill("needle")  # by role, playwright would look at every element
+        expect(page.locator("output")).to_have_text(
+            f"1 of {LARGE:,} events", timeout=PATIENCE_S * 1000
+        )
+        answered = time.monotonic()
+        expect(page.locator(".event:visible")).to_contain_text("05000.json")
+    print(f"{path.stat().st_size / 1e6:.1f} MB, opened in {opened - begun:.1f} s, ", end="")
+    print(f"searched in {answered - opened:.1f} s")
+    assert opened - begun < PATIENCE_S
