@@ -1,11 +1,12 @@
 # Every target sets up what it needs; `make` alone lists them.
 PYTHON ?= python3
-BIN    := .venv/bin
-READY  := .venv/.ready
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
 NPM    := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install replay test conformance bench lint format lock clean
+.PHONY: help install replay test test-all conformance bench lint format lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -15,7 +16,7 @@ install: $(READY) ## .venv with everything, from hash-locked requirements
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.10 to 3.13 is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
-	@$(PYTHON) -m venv --clear .venv || \
+	@$(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "This Python cannot make virtual environments: install its venv package (Debian: python3-venv)"; exit 1; }
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
@@ -26,6 +27,9 @@ replay: $(READY) ## replay all of events/ on the embedded cloud
 
 test: $(READY) ## the tests, with coverage
 	$(BIN)/pytest --cov --cov-report=term
+
+test-all: ## the tests on Python 3.10 to 3.13, those that are here; or on VERSIONS="3.10 3.13"
+	@$(PYTHON) tests/matrix.py $(VERSIONS)
 
 conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the emulated cloud, asked by tccli and the Node.js SDK
 	$(if $(NPM),,@echo "npm is not here: the Node.js SDK is left out")
