@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 NPM    := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install replay test test-all conformance bench lint format lock clean
+.PHONY: help install replay test test-all conformance payloads bench lint format lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the 
 	cp -R requirements/node .conformance/node
 	cd .conformance/node && npm ci --silent
 	@touch $@
+
+payloads: $(READY) ## build/deploy/*.json: the API calls that serverless.yml amounts to, for tccli
+	@$(BIN)/python deploy/payloads.py
 
 bench: $(READY) ## measure every promise about speed; fails if one is broken
 	@$(BIN)/python tests/bench
