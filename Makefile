@@ -1,12 +1,13 @@
 # Every target sets up what it needs; `make` alone lists them.
 PYTHON ?= python3
-BIN    := .venv/bin
-READY  := .venv/.ready
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
 NPM    := $(shell command -v npm)
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install replay test conformance browser bench lint format lock clean
+.PHONY: help install bundle replay test test-all conformance browser payloads bench lint format lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -16,7 +17,7 @@ install: $(READY) ## .venv with everything, from hash-locked requirements
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.10 to 3.13 is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
-	@$(PYTHON) -m venv --clear .venv || \
+	@$(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "This Python cannot make virtual environments: install its venv package (Debian: python3-venv)"; exit 1; }
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
@@ -27,6 +28,9 @@ replay: $(READY) ## replay all of events/ on the embedded cloud
 
 test: $(READY) ## the tests, with coverage
 	$(BIN)/pytest --cov --cov-report=term
+
+test-all: ## the tests on Python 3.10 to 3.13, those that are here; or on VERSIONS="3.10 3.13"
+	@$(PYTHON) tests/matrix.py $(VERSIONS)
 
 conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the emulated cloud, asked by tccli and the Node.js SDK
 	$(if $(NPM),,@echo "npm is not here: the Node.js SDK is left out")
@@ -55,6 +59,9 @@ browser: $(READY) .browser/.site ## the report of a replay, opened in Chromium
 	rm -rf .browser
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --require-hashes --target .browser/site -r $<
 	@touch $@
+
+payloads: $(READY) ## build/deploy/*.json: the API calls that serverless.yml amounts to, for tccli
+	@$(BIN)/python deploy/payloads.py
 
 bench: $(READY) ## measure every promise about speed; fails if one is broken
 	@$(BIN)/python tests/bench

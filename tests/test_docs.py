@@ -11,13 +11,11 @@ from pathlib import Path
 
 import click
 import pytest
-import yaml
 
 from conftest import ROOT
 from harness.cli import main
 from harness.cloud.faults import Faults
 from image_steward import documents, errors, policies, templates
-from image_steward.settings import Settings
 
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -170,47 +168,3 @@ def test_changelog_knows_the_version() -> None:
         r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
     )
     assert f"\n## [{version}] - " in (ROOT / "CHANGELOG.md").read_text()
-
-
-INPUTS = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
-
-
-def test_serverless_settings_are_ours() -> None:
-    """The environment of serverless.yml is one the function accepts, all of it."""
-    variables = INPUTS["environment"]["variables"]
-    assert all(name in README for name in variables)
-    Settings.from_environ(variables)
-
-
-def test_serverless_triggers_agree_with_the_settings() -> None:
-    """Both triggers are switched on, and what the first sends is an allowed source."""
-    triggers = {kind: body["parameters"] for e in INPUTS["events"] for kind, body in e.items()}
-    assert triggers["cos"]["enable"] is triggers["timer"]["enable"] is True
-    bucket = triggers["cos"]["bucket"].split(".")[0]
-    settings = Settings.from_environ(INPUTS["environment"]["variables"])
-    assert settings.allows(bucket, triggers["cos"]["filter"]["prefix"] + "x.json")
-    assert len(triggers["timer"]["cronExpression"].split()) == 7
-    assert settings.journal
-    assert not settings.allows(settings.journal[0], settings.journal[1] + "x.json")
-    argument = triggers["timer"]["argument"].encode()
-    pointer = documents.read(argument, region=INPUTS["region"])
-    assert isinstance(pointer, documents.Pointer)
-    assert settings.allows(pointer.bucket, pointer.key)
-
-
-def test_policy_names_the_actions_that_the_code_calls() -> None:
-    """The run policy allows what the code calls, nothing else, and COS where the settings say."""
-    statements = json.loads((ROOT / "deploy/policy.json").read_text())["statement"]
-    allowed = {action: s["resource"] for s in statements for action in s["action"]}
-    source = (ROOT / "handler/image_steward/images.py").read_text(encoding="utf-8")
-    calls = {"cvm:DescribeImages", "cvm:ModifyImageAttribute"}
-    calls |= {f"tag:{action}" for action in re.findall(r'_tag_call\(call, "(\w+)"', source)}
-    assert all(f'"{call.split(":")[1]}"' in source for call in calls)
-    objects = (ROOT / "handler/image_steward/cloud/objects.py").read_text(encoding="utf-8")
-    calls |= {f"cos:{action}" for action in re.findall(r'_told\([\w.]+, "(\w+)"\)', objects)}
-    assert allowed.keys() == {f"name/{call}" for call in calls}
-    settings = Settings.from_environ(INPUTS["environment"]["variables"])
-    bucket, prefix = settings.journal or ("", "")
-    where = f"qcs::cos:{INPUTS['region']}:uid/{bucket.rpartition('-')[2]}"
-    assert allowed["name/cos:PutObject"] == [f"{where}:{bucket}/{prefix}*"]
-    assert allowed["name/cos:GetObject"] == [f"{where}:{b}/{p}/*" for b, p in settings.sources]

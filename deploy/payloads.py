@@ -1,0 +1,130 @@
+"""`make payloads`: the API calls that serverless.yml amounts to, as files for tccli.
+
+API: scf 2018-04-16 (document/api/583).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ROOT / "build" / "function.zip"
+TARGET = ROOT / "build" / "deploy"
+
+RETRIES = 2
+EVENT_SECONDS = 6 * 3600
+"""How often a run that raised is tried again, and how old an event may grow: SCF's defaults.
+
+They are set all the same, since what the function raises for is healed by this (document/product/
+583/41138).
+"""
+
+INSTANCES = 10
+"""Runs at a time, at most: each keeps one of the ten ModifyImageAttribute calls a second.
+
+Further events wait in SCF's queue. Zero would stop the function.
+"""
+
+_SWITCH = {True: "OPEN", False: "CLOSE"}
+
+
+def payloads(inputs: Mapping[str, Any], code: bytes) -> dict[str, dict[str, Any]]:
+    """The parameters of each call, by its action; a trigger's has number and kind behind a dot."""
+    function = {"FunctionName": inputs["name"]}
+    zipped = {"ZipFile": base64.b64encode(code).decode()}
+    settings = _settings(inputs)
+    retries = {"RetryConfig": [{"RetryNum": RETRIES}], "MsgTTL": EVENT_SECONDS}
+    return {
+        "CreateFunction": {
+            **function,
+            "Type": inputs["type"].capitalize(),
+            "Runtime": inputs["runtime"],
+            "Handler": inputs["handler"],
+            "Code": zipped,
+            **settings,
+        },
+        "UpdateFunctionCode": {**function, "Handler": inputs["handler"], **zipped},
+        "UpdateFunctionConfiguration": {**function, **settings},
+        "UpdateFunctionEventInvokeConfig": {**function, "AsyncTriggerConfig": retries},
+        "PutReservedConcurrencyConfig": {
+            **function,
+            "ReservedConcurrencyMem": inputs["memorySize"] * INSTANCES,
+        },
+        **{
+            f"CreateTrigger.{i}-{kind}": {**function, "Type": kind, **_TRIGGERS[kind](parameters)}
+            for i, (kind, parameters) in enumerate(triggers(inputs), 1)
+        },
+    }
+
+
+def triggers(inputs: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Kind and parameters of each trigger."""
+    events = [(kind, body["parameters"]) for e in inputs["events"] for kind, body in e.items()]
+    if unknown := {kind for kind, _ in events} - _TRIGGERS.keys():
+        raise ValueError(f"trigger {', '.join(unknown)} given; allowed are cos and timer")
+    return events
+
+
+def _settings(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be changed later, and is replaced as a whole then."""
+    variables = inputs["environment"]["variables"]
+    return {
+        "Role": inputs["role"],
+        "MemorySize": inputs["memorySize"],
+        "Timeout": inputs["timeout"],
+        "InitTimeout": inputs["initTimeout"],
+        "Environment": {
+            "Variables": [{"Key": key, "Value": value} for key, value in variables.items()]
+        },
+    }
+
+
+def _cos(trigger: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = {"Prefix": trigger["filter"]["prefix"], "Suffix": trigger["filter"]["suffix"]}
+    # Blanks in it are refused (document/product/583/39901).
+    described = json.dumps({"event": trigger["events"], "filter": chosen}, separators=(",", ":"))
+    return {"TriggerName": trigger["bucket"], "TriggerDesc": described, **_common(trigger)}
+
+
+def _timer(trigger: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "TriggerName": trigger["name"],
+        "TriggerDesc": trigger["cronExpression"],
+        "CustomArgument": trigger["argument"],
+        **_common(trigger),
+    }
+
+
+def _common(trigger: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Qualifier": trigger["qualifier"], "Enable": _SWITCH[trigger["enable"]]}
+
+
+_TRIGGERS = {"cos": _cos, "timer": _timer}
+
+
+def main() -> int:
+    """Write a file for each call, and say which."""
+    if not CODE.exists():
+        sys.stderr.write("build/function.zip is not there: make bundle\n")
+        return 1
+    inputs = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for name, payload in payloads(inputs, CODE.read_bytes()).items():
+        path = TARGET / f"{name}.json"
+        path.write_text(json.dumps(payload, ensure_ascii=False, indent=2), encoding="utf-8")
+        sys.stdout.write(f"{os.path.relpath(path)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
