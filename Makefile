@@ -5,7 +5,7 @@ READY  := .venv/.ready
 NPM    := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install replay test conformance bench lint format lock clean
+.PHONY: help install bundle replay test conformance bench lint format lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the 
 	cp -R requirements/node .conformance/node
 	cd .conformance/node && npm ci --silent
 	@touch $@
+
+bundle: $(READY) ## build/function.zip for the runtime in serverless.yml (RUNTIME=3.11: for another)
+	@$(BIN)/python deploy/bundle.py
 
 bench: $(READY) ## measure every promise about speed; fails if one is broken
 	@$(BIN)/python tests/bench

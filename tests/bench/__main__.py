@@ -22,6 +22,7 @@ from image_steward import policies
 from image_steward.images import Image
 from image_steward.normalising import normalise
 from image_steward.run import handle
+from starts import memory, starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,7 +180,9 @@ def main() -> int:
     """Measure, print the table, write the figures to build/bench.json."""
     figures: list[tuple[promises.Promise, float]] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        for measure in progress.track((alone, three_regions, neighbour, calls, planning)):
+        for measure in progress.track(
+            (starts, memory, alone, three_regions, neighbour, calls, planning)
+        ):
             figures += measure()
     table = Table("Promise", "Bound", "Measured", "Kept?")
     for promise, figure in figures:

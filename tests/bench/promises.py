@@ -32,3 +32,12 @@ CALLS_PER_THOUSAND = Promise("1,000 images already right: calls", at_most=10)
 PLANNING = Promise("planning 100,000 images: seconds", at_most=5)
 PLANNING_GROWTH = Promise("planning 100,000 images: times that of 10,000", at_most=12)
 """With every part of a policy in use, and every image to be changed."""
+
+ZIP = Promise("the bundle: MB", at_most=3.5)
+COLD_COS = Promise("cold COS event, process start to result: share of naive", at_most=0.38)
+COLD_REFUSED = Promise("cold refused document: share of naive", at_most=0.22)
+COLD_NOTHING = Promise("cold event that finds all in order: share of naive", at_most=0.4)
+WARM = Promise("warm COS event, its document refused: share of naive", at_most=0.75)
+PEAK = Promise("cold COS event: MB at the most", at_most=48)
+MEMORY = Promise("10,000 images already right: MB at the most", at_most=96)
+"""Against tests/bench/naive, in the same run. The naive handler is what one writes first."""
