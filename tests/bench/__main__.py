@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import sys
 import threading
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+import page
 import promises
 from harness.cloud.server import EmulatedCloud
 from harness.cloud.state import State
@@ -185,14 +187,14 @@ def main() -> int:
         ):
             figures += measure()
     table = Table("Promise", "Bound", "Measured", "Kept?")
-    for promise, figure in figures:
-        bound = f"≥ {promise.at_least}" if promise.at_least is not None else f"≤ {promise.at_most}"
-        kept = "yes" if promise.is_kept_by(figure) else "NO"
-        table.add_row(promise.name, bound, f"{figure:.3f}".rstrip("0").rstrip("."), kept)
+    for row in page.rows(figures):
+        table.add_row(*row)
     Console().print(table)
     out = Path(__file__).parents[2] / "build" / "bench.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({promise.name: figure for promise, figure in figures}, indent=2))
+    if os.environ.get("UPDATE_DOCS"):
+        page.write(figures)
     return 0 if all(promise.is_kept_by(figure) for promise, figure in figures) else 1
 
 
