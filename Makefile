@@ -63,6 +63,9 @@ browser: $(READY) .browser/.site ## the report of a replay, opened in Chromium
 payloads: $(READY) ## build/deploy/*.json: the API calls that serverless.yml amounts to, for tccli
 	@$(BIN)/python deploy/payloads.py
 
+bundle: $(READY) ## build/function.zip for the runtime in serverless.yml (RUNTIME=3.11: for another)
+	@$(BIN)/python deploy/bundle.py
+
 bench: $(READY) ## measure every promise about speed; fails if one is broken
 	@$(BIN)/python tests/bench
 

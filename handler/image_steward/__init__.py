@@ -16,7 +16,7 @@ Data flows one way; each module imports only from the lines above it:
     normalising                      policy + current -> the same, pure
     labelling                        manifest + current -> what is wanted, pure
     waiting                          ... until the images of a manifest are there
-    plans                            a request -> its steps by region, the images being read
+    plans  manifest_plans            a request -> its steps by region, the images being read
     pacing  retries                  how fast, and when again
     outcomes                         what became of each step
     writes                           steps    -> the calls, each until it is settled

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from image_steward import manifests, policies, schema, strict_json
+from image_steward import schema, strict_json
 from image_steward.errors import InvalidDocument, Violation
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def read(data: bytes, *, region: str) -> Request | Pointer:
     if "Normalise" in document:
         return _naming_policy(document, region)
     if "builds" in document:
+        from image_steward import manifests  # noqa: PLC0415 - other kinds never pay for it
+
         schema.validate("packer-manifest", document)
         return manifests.read(document)
     if "Images" in document:
@@ -102,6 +104,8 @@ def _no_kind(document: dict[str, Any]) -> str:
 
 
 def _naming_policy(document: dict[str, Any], region: str) -> NamingPolicy:
+    from image_steward import policies  # noqa: PLC0415 - other kinds never pay for it
+
     schema.validate("naming-policy", document)
     if not region and "Regions" not in document["Normalise"]:
         raise InvalidDocument(Violation("/Normalise", _NO_REGION))

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from image_steward import names
 from image_steward.errors import ApiError, NameTaken
 
 if TYPE_CHECKING:
@@ -101,11 +100,16 @@ def ordered(steps: Sequence[Step], images: Iterable[Image], mark: str = "") -> l
             return Step(step.region, image_id, before=step.before, error=refused[image_id])
         if image_id not in waits:
             return step
-        free = (name for n in count(1) if (name := names.temporary(image_id, n, mark)) not in taken)
-        temporary = next(free) if image_id in openers else ""
+        temporary = _free_name(image_id, mark, taken) if image_id in openers else ""
         return replace(step, waits_for=waits[image_id], temporary=temporary)
 
     return [placed(step) for step in steps]
+
+
+def _free_name(image_id: str, mark: str, taken: set[str]) -> str:
+    from image_steward.names import temporary  # noqa: PLC0415 - only circles need it
+
+    return next(name for n in count(1) if (name := temporary(image_id, n, mark)) not in taken)
 
 
 def _conflicts(

@@ -25,7 +25,6 @@ from image_steward.errors import (
 from image_steward.images import utc
 from image_steward.outcomes import Outcome, outcome_of
 from image_steward.triggers import CosObject, Ignored, Inline, Refused
-from image_steward.waiting import Wait
 from image_steward.workers import side_by_side
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from image_steward.cloud.objects import Objects
     from image_steward.cloud.transport import Credentials
     from image_steward.documents import Request
-    from image_steward.images import Image
+    from image_steward.images import Call, Image
     from image_steward.logs import Log
     from image_steward.manifests import PackerManifest
     from image_steward.planning import Step
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
     from image_steward.retries import Retries
     from image_steward.settings import Settings
 
-
-APPLYING_SECONDS = 2.0
-"""For each image of a manifest, kept back from the time that is waited for its copies."""
 
 UNDO_BYTES = 6000
 """Of one line `image.before`: with what else is in it, below the 8 KB that SCF keeps of a line."""
@@ -170,22 +166,24 @@ class Steward:
                 made = plans.of_policy(call, policy, self._now, dry_run=dry_run)
                 self._change(source, made, api, dry_run=dry_run, last=policy.writes_last)
             case _:
-                made = plans.of_manifest(call, request, self._wait(request), dry_run=dry_run)
-                outcomes = self._change(source, made, api, dry_run=dry_run)
-                labelled = [o.step for o in outcomes if not (o.error or o.step.is_skipped)]
-                made = plans.of_retirement(call, request, labelled, self._now, dry_run=dry_run)
-                self._change(source, made, api, dry_run=dry_run)
+                self._label(source, request, call, api, dry_run=dry_run)
+
+    def _label(
+        self, source: str, manifest: PackerManifest, call: Call, api: Api, *, dry_run: bool
+    ) -> None:
+        """Set what a manifest says; when that is done, retire what it says."""
+        from image_steward import manifest_plans as of  # noqa: PLC0415 - other kinds never pay for it
+
+        wait = of.wait_for(manifest, self.retries.deadline, self._note_wait)
+        made = of.labels(call, manifest, wait, dry_run=dry_run)
+        outcomes = self._change(source, made, api, dry_run=dry_run)
+        labelled = [o.step for o in outcomes if not (o.error or o.step.is_skipped)]
+        made = of.retirement(call, manifest, labelled, self._now, dry_run=dry_run)
+        self._change(source, made, api, dry_run=dry_run)
 
     @property
     def _now(self) -> float:
         return self.clouds.time.start_by.clock.time()
-
-    def _wait(self, manifest: PackerManifest) -> Wait:
-        """How long to wait for the images of a manifest: what is left is for changing them."""
-        deadline = self.retries.deadline
-        left = deadline.remaining()
-        changing = APPLYING_SECONDS * sum(len(build.images) for build in manifest.builds)
-        return Wait(deadline.earlier(left - min(left / 2, changing)), self._note_wait)
 
     def _note_wait(self, region: str, image: Image) -> None:
         state = image.facts["ImageState"]

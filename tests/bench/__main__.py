@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+import page
 import promises
 from harness.cloud.server import EmulatedCloud
 from harness.cloud.state import State
@@ -24,6 +26,7 @@ from image_steward import policies
 from image_steward.images import Image
 from image_steward.normalising import normalise
 from image_steward.run import handle
+from starts import memory, starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,7 +218,17 @@ class local_names:  # noqa: N801 - used as a statement
         socket.getaddrinfo = self._real
 
 
-MEASURES = (alone, three_regions, neighbour, calls, planning, invoking, replaying)
+MEASURES = (
+    starts,
+    memory,
+    invoking,
+    replaying,
+    planning,
+    calls,
+    alone,
+    three_regions,
+    neighbour,
+)
 
 
 def main() -> int:
@@ -225,14 +238,14 @@ def main() -> int:
         for measure in progress.track(MEASURES):
             figures += measure()
     table = Table("Promise", "Bound", "Measured", "Kept?")
-    for promise, figure in figures:
-        bound = f"≥ {promise.at_least}" if promise.at_least is not None else f"≤ {promise.at_most}"
-        kept = "yes" if promise.is_kept_by(figure) else "NO"
-        table.add_row(promise.name, bound, f"{figure:.3f}".rstrip("0").rstrip("."), kept)
+    for row in page.rows(figures):
+        table.add_row(*row)
     Console().print(table)
     out = Path(__file__).parents[2] / "build" / "bench.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({promise.name: figure for promise, figure in figures}, indent=2))
+    if os.environ.get("UPDATE_DOCS"):
+        page.write(figures)
     return 0 if all(promise.is_kept_by(figure) for promise, figure in figures) else 1
 
 

@@ -39,3 +39,12 @@ INVOKE = Promise("scf-local invoke: seconds more than the handler itself", at_mo
 REPLAY = Promise("replaying 10,000 events that are ignored: events a second", at_least=300)
 REPLAY_GROWTH = Promise("replaying 10,000 events: MB more than after 1,000", at_most=2)
 """Of the harness itself; the function's process has its own limit."""
+
+ZIP = Promise("the bundle: MB", at_most=3.5)
+COLD_COS = Promise("cold COS event, process start to result: share of naive", at_most=0.38)
+COLD_REFUSED = Promise("cold refused document: share of naive", at_most=0.22)
+COLD_NOTHING = Promise("cold event that finds all in order: share of naive", at_most=0.4)
+WARM = Promise("warm COS event, its document refused: share of naive", at_most=0.75)
+PEAK = Promise("cold COS event: MB at the most", at_most=48)
+MEMORY = Promise("10,000 images already right: MB at the most", at_most=96)
+"""Against tests/bench/naive, in the same run. The naive handler is what one writes first."""

@@ -1,0 +1,175 @@
+"""The bundle: what is in it, that it is always the same, and that it runs alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import bundle
+from conftest import ROOT
+from harness import events
+from harness.cloud.server import EmulatedCloud
+from harness.cloud.state import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BUCKET = "manifests-1250000000"
+
+PROGRAM = """
+import importlib, json, sys
+folder = sys.argv[1]
+sys.path[0:1] = [folder]
+function = importlib.import_module("index").main_handler
+context = {"tencentcloud_region": "ap-guangzhou", "time_limit_in_ms": 20_000}
+stdout, sys.stdout = sys.stdout, sys.stderr
+outcomes = [function(event, context)["Outcome"] for event in json.load(sys.stdin)]
+files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+foreign = sorted(f for f in files if "site-packages" in f)
+stdout.write(json.dumps([outcomes, foreign, sorted(sys.modules)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
+    """The bundle for this Python, of the packages of the project's own environment."""
+    target = tmp_path_factory.mktemp("bundle") / "function.zip"
+    return bundle.assemble(bundle.own_packages(), sys.executable, target)
+
+
+def test_same_input_same_bytes(made: bundle.Bundle, tmp_path: Path) -> None:
+    """Built again, elsewhere and later, the zip is the same to the byte."""
+    again = bundle.assemble(bundle.own_packages(), sys.executable, tmp_path / "again.zip")
+    assert again.path.read_bytes() == made.path.read_bytes()
+
+
+def test_what_is_in_it(made: bundle.Bundle) -> None:
+    """The entry point is at the root, the package beside it, and nothing that never runs."""
+    names = set(made.sizes)
+    assert {"index.py", "image_steward/run.py", "image_steward/schemas/pointer.json"} <= names
+    unwanted = [pattern for pattern in bundle.NEVER_IMPORTED if not pattern.endswith(".pyc")]
+    assert not [name for name in names for pattern in unwanted if fnmatch(name, pattern)]
+    assert not [name for name in names if "pycryptodome" in name]
+    about = [name for name in names if ".dist-info/" in name]
+    assert about
+    assert all(bundle.LICENCES.fullmatch(name) for name in about)
+    with zipfile.ZipFile(made.path) as archive:
+        assert set(archive.namelist()) == names
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_every_module_is_compiled(made: bundle.Bundle) -> None:
+    """Each module has its bytecode, which Python takes without a look at the source."""
+    tag = sys.implementation.cache_tag
+    with zipfile.ZipFile(made.path) as archive:
+        for name in made.sizes:
+            if name.endswith(".py"):
+                folder, _, stem = name.removesuffix(".py").rpartition("/")
+                cached = f"{folder}/__pycache__/{stem}.{tag}.pyc".removeprefix("/")
+                # PEP 552: flags 0b01, by hash and unchecked.
+                assert archive.read(cached)[4:8] == b"\x01\0\0\0"
+
+
+def test_traces_name_the_code_folder(made: bundle.Bundle) -> None:
+    """Bytecode names its source where SCF has it, not where it was built."""
+    tag = sys.implementation.cache_tag
+    with zipfile.ZipFile(made.path) as archive:
+        data = archive.read(f"image_steward/__pycache__/run.{tag}.pyc")
+    assert b"/var/user/image_steward/run.py" in data
+    assert str(made.path.parent).encode() not in data
+
+
+def test_manifest_adds_up(made: bundle.Bundle) -> None:
+    """The list beside the zip names every file and package with its bytes."""
+    text = made.manifest()
+    assert f"{made.sizes['index.py']:>10,}  index.py" in text
+    own = sum(size for name, size in made.sizes.items() if name.startswith("image_steward/"))
+    assert f"{own:>10,}  image_steward\n" in text
+    assert "MB unpacked" in str(made)
+
+
+IMAGE = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
+TAGS = [{"Key": "a", "Value": "b"}]
+OBJECTS: dict[str, Any] = {
+    "requests/a.json": {**IMAGE, "Tags": TAGS},
+    "requests/policy.json": {"Normalise": {"ImageName": "{ImageName}", "Tags": TAGS}},
+}
+PACKER = "requests/packer-web-20261124153012.json"
+EVENTS: list[tuple[Any, str]] = [
+    ({"ImageId": "img-1"}, "rejected"),
+    (events.cos_event(BUCKET, "requests/a.json"), "applied"),
+    (events.cos_event(BUCKET, "requests/none.json"), "rejected"),
+    (events.timer_event(json.dumps({"Document": f"cos://{BUCKET}/requests/policy.json"})),
+     "applied"),
+    ({"ImageId": "img-6pb6lrmy", "DeleteTags": ["a"]}, "applied"),
+    (events.cos_event(BUCKET, PACKER), "applied"),
+    ({"ImageId": "img-gone0001", "ImageName": "x"}, "partial"),
+]  # fmt: skip
+
+
+def test_it_runs_alone(made: bundle.Bundle, tmp_path: Path) -> None:
+    """Unpacked, with nothing but the standard library beside it, it does every kind of work.
+
+    That the encryption of the COS SDK is not needed is shown so, not assumed.
+    """
+    with zipfile.ZipFile(made.path) as archive:
+        archive.extractall(tmp_path)
+    state = State.from_folder(ROOT / "events/seed")
+    for key, document in OBJECTS.items():
+        state.objects[BUCKET][key] = json.dumps(document).encode()
+    with EmulatedCloud(state, limits=False) as cloud:
+        journal = {"STEWARD_JOURNAL": f"{BUCKET}/journal/"}
+        run = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-S", "-c", PROGRAM, str(tmp_path)],
+            env={**os.environ, **cloud.environment(), **journal, "PYTHONDONTWRITEBYTECODE": "x"},
+            input=json.dumps([event for event, _ in EVENTS]),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert run.returncode == 0, run.stderr
+    outcomes, foreign, modules = json.loads(run.stdout)
+    assert outcomes == [outcome for _, outcome in EVENTS]
+    assert foreign == []
+    assert "Crypto" not in modules
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(("given", "version"), [("3.12", "3.12"), ("Python3.11", "3.11")])
+def test_runtime_can_be_named(monkeypatch: pytest.MonkeyPatch, given: str, version: str) -> None:
+    """RUNTIME beats serverless.yml, written either way."""
+    monkeypatch.setenv("RUNTIME", given)
+    assert bundle.runtime() == version
+
+
+def test_runtime_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without RUNTIME, the runtime that serverless.yml deploys to counts."""
+    monkeypatch.delenv("RUNTIME", raising=False)
+    assert bundle.runtime() == "3.10"
+
+
+def test_unknown_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runtime that is none is refused, with those that are."""
+    monkeypatch.setenv("RUNTIME", "Nodejs18.15")
+    with pytest.raises(ValueError, match=r"'Nodejs18.15' is not known; allowed are 3\.10, 3\.11"):
+        bundle.runtime()
+
+
+def test_own_interpreter() -> None:
+    """This Python compiles for its own version."""
+    assert bundle.interpreter("{}.{}".format(*sys.version_info[:2])) == sys.executable
+
+
+def test_missing_interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A Python that is not installed is named, with what to do."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    with pytest.raises(ValueError, match=r"python3\.9 is needed .* make bundle RUNTIME=3\.11"):
+        bundle.interpreter("3.9")
