@@ -42,6 +42,7 @@ NEVER_IMPORTED = (
     "qcloud_cos/crypto.py",
     "crcmod/_crcfunext*",  # the extension of the building machine; there is a pure fallback
     "crcmod/test.py",
+    "charset_normalizer/*",  # guesses at charsets; requests does without, and takes UTF-8
     "jsonschema/tests/*",
     "jsonschema/benchmarks/*",
     "referencing/tests/*",
@@ -54,7 +55,7 @@ NEVER_IMPORTED = (
 )
 """tests/test_bundle.py runs the function without all of these."""
 
-LEFT_OUT = ("pycryptodome-",)
+LEFT_OUT = ("pycryptodome-", "charset_normalizer-")
 """Packages of which nothing is left."""
 
 LICENCES = re.compile(r"(?i)[^/]+\.dist-info/(licenses/.*|(licen[cs]e|copying|notice)[^/]*)")

@@ -39,6 +39,19 @@ def test_no_burst_after_idling() -> None:
     assert second - first == pytest.approx(1 / 9.5)
 
 
+@pytest.mark.parametrize(("limit", "at_once"), [(10, 1), (20, 1), (40, 2)])
+def test_spare_calls_keep_the_limit(limit: float, at_once: int) -> None:
+    """What may go out at once after a pause leaves no second with more than the limit."""
+    clock = FakeClock()
+    pacer = Pacer(clock, limit)
+    for _ in range(2):
+        clock.now += 60
+        moments = turns(pacer, clock, 100)
+        assert moments.count(moments[0]) == at_once
+        for start in moments:
+            assert sum(start <= moment < start + 1 for moment in moments) <= limit
+
+
 def test_threads_share_one_pace() -> None:
     """Twelve threads get 600 different turns, none closer to another than the pace allows."""
     clock = FakeClock()

@@ -30,6 +30,9 @@ SHARE = 0.95
 FALL = 0.75
 RISE = 0.02
 """Of the limit, for every call that was not refused."""
+SPARE = 0.025
+"""Of the limit, in whole calls: so many need not wait after a pause, and no second holds more than
+the limit. It is one of DescribeImages: a rename reads twice."""
 FLOOR = 0.05
 """Of the limit: below it nothing would ever be found out."""
 
@@ -57,10 +60,12 @@ class Pacer:
             TimeRanOut: it would come after `deadline`; the turn is left to others.
         """
         with self._lock:
-            turn = max(self.clock.monotonic(), self._next)
+            now = self.clock.monotonic()
+            free = max(self._next, now - int(self.limit * SPARE) / self.rate)
+            turn = max(now, free)
             if turn >= deadline.at:
                 raise TimeRanOut("the run's time was over before this call could start")
-            self._next = turn + 1 / self.rate
+            self._next = free + 1 / self.rate
         self.clock.sleep_until(turn)
         return turn
 

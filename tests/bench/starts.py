@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 FOLDER = bundle.BUILD / "bench"
 BUCKET, KEY, BAD = "manifests-1250000000", "requests/a.json", "requests/bad.json"
 IMAGE = {"ImageId": "img-6pb6lrmy", "ImageName": "new"}
-ROUNDS = 15
+ROUNDS = 20
 WARM = 60
 MB = 1024  # kB
 
