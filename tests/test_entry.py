@@ -13,7 +13,6 @@ import pytest
 
 import image_steward
 import index
-from image_steward.cloud import lazily
 
 HANDLER = Path(index.__file__).parent
 SDKS = ("tencentcloud", "qcloud_cos", "requests", "urllib3")
@@ -43,17 +42,6 @@ def test_refused_document_loads_no_sdk() -> None:
         [sys.executable, "-c", program], cwd=HANDLER, capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stderr) == (0, "")
-
-
-def test_lazy_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module that is loaded lazily is itself when it is used; one that is there is left alone."""
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    lazily("colorsys")
-    module = sys.modules["colorsys"]
-    assert type(module).__name__ == "_LazyModule"
-    lazily("colorsys")
-    assert sys.modules["colorsys"] is module
-    assert module.rgb_to_hsv(0, 0, 0) == (0.0, 0.0, 0)
 
 
 def imports(path: Path) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,3 +112,22 @@ def test_image_from_api() -> None:
         "ImageFamily": "",
         "ImageDeprecated": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("2022-09-22T15:10:55Z", "2022-09-22T15:10:55Z"),
+        ("2022-09-22T15:10:55+00:00", "2022-09-22T15:10:55Z"),
+        ("2022-09-22T23:10:55+08:00", "2022-09-22T15:10:55Z"),
+        ("2022-09-22T15:10:55", "2022-09-22T15:10:55Z"),
+        ("0999-09-22T15:10:55Z", ""),
+        ("9999-12-31T23:59:59-12:00", ""),
+        ("yesterday", ""),
+        (None, ""),
+    ],
+)
+def test_created_time(given: str | None, read: str) -> None:
+    """A time is read in any zone, UTC where it names none; what is no time is empty."""
+    image = Image.from_api({"ImageId": "img-1", "CreatedTime": given})
+    assert image.facts["CreatedTime"] == read

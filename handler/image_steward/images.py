@@ -201,11 +201,11 @@ def _time(text: str) -> str:
     # Python 3.10 reads no Z; both spellings are met (document/api/213/15715).
     try:
         moment = datetime.fromisoformat(text.removesuffix("Z"))
-    except ValueError:
+        if moment.year < _FIRST_YEAR:  # nobody's; and its text would not sort
+            return ""
+        return utc((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
+    except (ValueError, OverflowError):  # not a time, or one that its zone puts out of range
         return ""
-    if moment.year < _FIRST_YEAR:  # nobody's; and its text would not sort
-        return ""
-    return utc((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
 
 
 def _text(value: object) -> str:

@@ -34,6 +34,9 @@ _SETS = (*policies.TEXTS, "ImageDeprecated", "KeepLatest", "Tag.<key>")
 _LENGTHS = {"ImageName": (1, 60), "ImageDescription": (0, 256), "Tag": (1, 255)}
 """Characters, fewest and most; of a family nothing is documented."""
 _KEY_LENGTH = 127
+_MOST_TAGS = 50
+_MOST_IMAGES = 1000
+"""As of a change request."""
 _MOST_KEPT = 6
 """Digits of KeepLatest."""
 _LIKE_ENOUGH = 0.8
@@ -99,6 +102,10 @@ def read(document: dict[str, Any]) -> PackerManifest:
     builds = tuple(reader.build for reader in readers)
     violations = [violation for reader in readers for violation in reader.violations]
     violations += _twice(ours, builds)
+    count = sum(len(build.images) for build in builds)
+    if count > _MOST_IMAGES:
+        told = f"name {count:,} images of this run; at most {_MOST_IMAGES:,} are allowed"
+        violations.append(Violation("/builds", told))
     if violations:
         raise InvalidDocument(*violations)
     if not any(_sets_something(build) for build in builds):
@@ -142,6 +149,9 @@ class _Reader:
             keep_latest=self._keep_latest(),
             values=self._values,
         )
+        if len(tags) > _MOST_TAGS:
+            told = f"sets {len(tags)} tags; an image holds at most {_MOST_TAGS}"
+            self.violations.append(Violation(self.path, told))
         self._warn()
 
     def _wrong(self, key: str, message: str) -> None:

@@ -17,12 +17,22 @@ from tencentcloud.common.credential import Credential
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.cvm.v20170312 import cvm_client, models
+from tencentcloud.tag.v20180813 import models as tag_models
+from tencentcloud.tag.v20180813 import tag_client
 
 IMAGE: dict[str, Any] = {
     "type": "object",
     "properties": {
         "ImageId": {"type": "string", "pattern": "^img-[0-9a-z]+$"},
         "ImageName": {"type": "string", "minLength": 1, "maxLength": 60},
+        "Tags": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"Key": {"type": "string"}, "Value": {"type": "string"}},
+                "required": ["Key", "Value"],
+            },
+        },
     },
     "required": ["ImageId", "ImageName"],
     "additionalProperties": False,
@@ -38,7 +48,7 @@ SCHEMA: dict[str, Any] = {
 
 
 def main_handler(event: Any, context: Any) -> Any:  # noqa: ANN401 - whatever SCF delivers
-    """Rename the images that a change request names, one after the other."""
+    """Rename and tag the images that a change request names, one after the other."""
     keys = [
         os.environ[f"TENCENTCLOUD_{name}"] for name in ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
     ]
@@ -71,4 +81,12 @@ def main_handler(event: Any, context: Any) -> Any:  # noqa: ANN401 - whatever SC
             wanted.ImageId = image["ImageId"]
             wanted.ImageName = image["ImageName"]
             client.ModifyImageAttribute(wanted)
+        if "Tags" in image:
+            tags = tag_models.TagResourcesRequest()
+            tags.ResourceList = [f"qcs::cvm:{region}:uin/:image/{image['ImageId']}"]
+            tags.Tags = [tag_models.Tag() for _ in image["Tags"]]
+            for tag, pair in zip(tags.Tags, image["Tags"], strict=True):
+                tag.TagKey, tag.TagValue = pair["Key"], pair["Value"]
+            profile = ClientProfile(httpProfile=http)
+            tag_client.TagClient(Credential(*keys), region, profile).TagResources(tags)
     return {"Outcome": "applied"}

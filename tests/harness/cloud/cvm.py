@@ -56,7 +56,7 @@ def describe_images(state: State, region: str, params: Params) -> dict[str, Any]
     chosen = _chooser(params)
     images = sorted(
         filter(chosen, state.images.get(region, [])),
-        key=lambda image: (image.get("CreatedTime", "")[:19], image["ImageId"]),
+        key=lambda image: ((image.get("CreatedTime") or "")[:19], image["ImageId"]),
         reverse=True,
     )
     page = copy.deepcopy(images[offset : offset + limit])
