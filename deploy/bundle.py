@@ -154,8 +154,10 @@ def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """The files of packages in the project's own environment, by their place in it."""
     for name in names:
         for file in distribution(name).files or ():
-            if ".." not in file.parts:  # a command, beside the packages
-                yield file.as_posix(), Path(str(file.locate()))
+            source = Path(str(file.locate()))
+            # Commands lie beside the packages, and some lists name files that are not there.
+            if ".." not in file.parts and source.is_file():
+                yield file.as_posix(), source
 
 
 def own_packages() -> Iterator[tuple[str, Path]]:
