@@ -152,12 +152,16 @@ def fetch(python: str, target: Path) -> None:
 
 def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """The files of packages in the project's own environment, by their place in it."""
-    for name in names:
-        for file in distribution(name).files or ():
-            source = Path(str(file.locate()))
-            # Commands lie beside the packages, and some lists name files that are not there.
-            if ".." not in file.parts and source.is_file():
-                yield file.as_posix(), source
+    for package in map(distribution, names):
+        site = Path(str(package.locate_file("")))
+        if package.read_text("RECORD"):
+            listed = [site / file for file in package.files or () if ".." not in file.parts]
+        else:  # an old pip built it from source, and left no list
+            tops = (package.read_text("top_level.txt") or "").split()
+            listed = [file for top in tops for file in (site / top).rglob("*")]
+        for source in listed:
+            if source.is_file():
+                yield source.relative_to(site).as_posix(), source
 
 
 def own_packages() -> Iterator[tuple[str, Path]]:
