@@ -142,6 +142,14 @@ def test_it_runs_alone(made: bundle.Bundle, tmp_path: Path) -> None:
     assert "Traceback" not in run.stderr
 
 
+def test_wheels_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What pip cannot fetch ends the build, with a sentence in place of a trace."""
+    for name, value in {"CONFIG_FILE": os.devnull, "NO_INDEX": "1", "FIND_LINKS": ""}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    with pytest.raises(ValueError, match=r"could not fetch the wheels.*package index"):
+        bundle.fetch(sys.executable, tmp_path / "site")
+
+
 @pytest.mark.parametrize(("given", "version"), [("3.12", "3.12"), ("Python3.11", "3.11")])
 def test_runtime_can_be_named(monkeypatch: pytest.MonkeyPatch, given: str, version: str) -> None:
     """RUNTIME beats serverless.yml, written either way."""
