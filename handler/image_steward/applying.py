@@ -135,13 +135,14 @@ class Applier:
     def _go_on(self, write: Write) -> None:
         """Begin the writes that this one made room for, or give them up, and what waits for them.
 
-        They are given up for good only if this one was; else the next delivery finds them.
+        They are given up for good only if this one was; else the next delivery finds them. Tags
+        only wait for their turn: there may be room for them whatever became of the others.
         """
         settled = [write]
         while settled:
             write = settled.pop()
             for waiting in write.waiting:
-                if write.is_done:
+                if write.is_done or write.tags:
                     self._push(self._clock.monotonic(), waiting)
                     continue
                 error = _still_taken(write)
