@@ -348,6 +348,21 @@ def test_refused_after_an_unclear_answer(function: Function) -> None:
     assert len(function.calls("DescribeImages")) == 4
 
 
+@pytest.mark.parametrize(
+    "wanted", [{A: FOUR[B], B: "free"}, CIRCLE], ids=["in a chain", "in a circle"]
+)
+def test_done_after_all(function: Function, wanted: dict[str, str]) -> None:
+    """A write that only the last look shows to be done makes room, whatever its last try said."""
+    hold(function, FOUR)
+    rules = (
+        Rule("ModifyImageAttribute", "cut", calls=(1,)),
+        Rule("ModifyImageAttribute", "error-applied", calls=(2,), code=DUPLICATE),
+    )
+    function.cloud._gateway.faults = Faults(rules)
+    assert function(request(wanted))["Outcome"] == "applied"
+    assert function.names() == FOUR | wanted
+
+
 def test_refused_account(function: Function) -> None:
     """When the account is refused in the middle of a circle, what is left is not attempted."""
     hold(function, FOUR)

@@ -88,8 +88,9 @@ class Write:
                 self.error = self.left.pop(image_id).error
 
     def give_up(self, error: StewardError) -> None:
-        """What is left has failed, each for its own reason if there is one."""
-        self.error = error
+        """What is left, if anything is, has failed, each for its own reason if there is one."""
+        if self.left:
+            self.error = error
         for image_id, outcome in self.left.items():
             outcome.fail(self.refusals.get(image_id, error))
 
