@@ -568,12 +568,28 @@ def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
             },
             True,
         ),
+        (
+            {
+                "ImageName": "x",
+                "Tags": [{"Key": "a", "Value": "1"}],
+                "Select": {"ImageName": "y*", "Tags": [{"Key": "a"}]},
+            },
+            True,
+        ),
+        (
+            {
+                "ImageName": "x",
+                "Tags": [{"Key": "a", "Value": "1"}],
+                "Select": {"ImageName": "y*", "Tags": [{"Key": "b"}]},
+            },
+            False,
+        ),
         ({"ImageName": "{ImageName}", "Tags": [{"Key": "a", "Value": "{Tag.a|0}"}]}, True),
         ({"ImageName": "{Tag.a|0}", "Tags": [{"Key": "a", "Value": "{ImageName}"}]}, False),
     ],
 )
 def test_can_be_torn(body: dict[str, Any], *, torn: bool) -> None:
-    """Half a plan can matter where templates read both halves, or one that it selects by."""
+    """Half a plan can matter where templates read both halves, or it selects by one, or by both."""
     assert policy(**body).can_be_torn == torn
 
 

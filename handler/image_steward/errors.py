@@ -10,7 +10,7 @@
     │   ├── ObjectNotFound
     │   ├── AccessDenied           COS refuses to show the object
     │   ├── SourceNotAllowed       outside STEWARD_SOURCES
-    │   ├── UnstablePolicy         a second run of it would change something again
+    │   ├── UnstablePolicy         a second run would change something again, or finish nothing
     │   └── TooManyChanges         more than the policy's MaxChanges
     ├── ApiError               the cloud answered with an error code, kept as `code`
     │   ├── ApiBusy                a code that time can heal
@@ -135,7 +135,7 @@ class SourceNotAllowed(Rejection):
 
 
 class UnstablePolicy(Rejection):
-    """Applied to its own outcome, the policy would change something again."""
+    """A second run would change something again, or not find what the first had begun."""
 
     code = "UnstablePolicy"
 

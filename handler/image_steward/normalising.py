@@ -235,7 +235,7 @@ def _check_stable(
     its mind about some when others are not selected any more, so then all are done again.
     """
     regroups = bool(policy.keep_latest) and policy.selects_by_what_it_writes
-    if not (policy.renders_what_it_writes or regroups):
+    if not (policy.renders_what_it_writes or policy.selects_by_both or regroups):
         return
     loses_some = False
     for image, step in zip(images, steps, strict=True):
@@ -252,6 +252,8 @@ def _check_stable(
             first = {"attributes": "tags", "tags": "attributes"}[policy.writes_last]
             half = after(image, Step(region, image.image_id, **{first: getattr(step, first)}))
             wish = _wish(policy, region, half, now, held=once.name)
+            if wish.skipped:
+                raise UnstablePolicy(_torn(region, image, first, wish.skipped))
             wish.image = once
             _check(region, image, wish)
     if regroups and loses_some:
@@ -272,6 +274,16 @@ def after(image: Image, step: Step) -> Image:
         return image
     attributes = {**image.attributes, **step.attributes}
     return Image(image.image_id, attributes, {**image.tags, **step.tags}, image.facts)
+
+
+def _torn(region: str, was: Image, first: str, why: str) -> Violation:
+    """What becomes of an image when a run breaks off after its `first` half."""
+    return Violation(
+        "/Normalise",
+        f"a run that breaks off after the {first} of {was.image_id} in {region} would leave it "
+        f"half done, as the next one would skip it: {why}; of what the policy writes, Select and "
+        "the templates may look at attributes or at tags, not at both",
+    )
 
 
 def _flip(region: str, was: Image, wish: _Wish) -> Violation:

@@ -139,16 +139,22 @@ class Policy:
     @cached_property
     def selects_by_what_it_writes(self) -> bool:
         """Whether its own outcome may be selected no more."""
-        return bool(self._marks or self.select.attributes.keys() & self.templates.keys())
+        return bool(self._marks or self._selecting_attributes)
+
+    @cached_property
+    def selects_by_both(self) -> bool:
+        """Whether it selects by attributes and by tags that it writes: one of them comes first."""
+        return bool(self._marks and self._selecting_attributes)
 
     @cached_property
     def can_be_torn(self) -> bool:
-        """Whether it may want something else of an image that has its half of a plan.
+        """Whether it may want something else, or nothing, of an image that has its half of a plan.
 
         Templates that read attributes or tags only see in a half what they see before or after.
         """
         is_mixed = bool(self._own_attributes and self._own_tags)
-        return is_mixed or (self.renders_what_it_writes and self.selects_by_what_it_writes)
+        renders_selected = self.renders_what_it_writes and self.selects_by_what_it_writes
+        return is_mixed or renders_selected or self.selects_by_both
 
     @cached_property
     def writes_last(self) -> str:
@@ -169,6 +175,11 @@ class Policy:
     def _own_tags(self) -> frozenset[str]:
         """The fields of tags that it writes and reads."""
         return self.fields & {f"Tag.{key}" for key in self.tags}
+
+    @cached_property
+    def _selecting_attributes(self) -> frozenset[str]:
+        """The attributes that it writes and selects by."""
+        return frozenset(self.select.attributes.keys() & self.templates.keys())
 
     @cached_property
     def _marks(self) -> list[str]:
