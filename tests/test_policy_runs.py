@@ -601,6 +601,23 @@ def test_time_runs_out(
     assert first != second
 
 
+@pytest.mark.parametrize("start", [1, 2, 3])
+def test_selecting_tag_comes_last(function: Function, start: int) -> None:
+    """Of more tags than a call takes, those that the policy selects by are written last."""
+    function.hold(*numbered(2, Tags=RAW))
+    more = [{"Key": f"k{i}", "Value": "v"} for i in range(21)]
+    document = {"Normalise": {**MARKED["Normalise"], "Tags": [*MARKED["Normalise"]["Tags"], *more]}}
+    rule = Rule("TagResources", "error", start=start, code="FailedOperation.ResourceTagProcessing")
+    function.cloud._gateway.faults = Faults((rule,))
+    with pytest.raises(Unfinished, match="ResourceTagProcessing"):
+        function(document)
+    function.cloud._gateway.faults = Faults()
+    assert function(document)["Outcome"] == "applied"
+    for image in function.images["ap-guangzhou"]:
+        assert is_whole(image, document)
+        assert len(image["Tags"]) == 22
+
+
 def test_first_half_fails_for_good(function: Function) -> None:
     """A half that fails for good holds up nothing."""
     function.hold(*numbered(3))

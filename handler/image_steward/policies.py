@@ -72,6 +72,10 @@ class Select:
         globs = {name: glob.text for name, glob in self.attributes.items()}
         return f"{zlib.crc32(repr(globs).encode()):08x}-" if globs else ""
 
+    def looks_at(self, key: str) -> bool:
+        """Whether a tag of this key may decide whether an image is selected."""
+        return key == OPT_OUT[0] or any(glob.matches(key) for glob, _ in self.tags)
+
     def mismatch(self, image: Image, now: float) -> str:
         """Why an image is not selected, `now` (seconds since the epoch); empty if it is."""
         if self.attributes and not image.name.startswith(f"{TEMPORARY}{self.mark}"):
@@ -100,6 +104,7 @@ class Policy:
     templates: dict[str, Template]
     """By attribute, in the order of `TEXTS`."""
     tags: dict[str, Template]
+    """By key. Those that it selects by come last, as a call takes only some."""
     numbers: bool
     """Whether names that are taken get numbers; else the later images keep theirs."""
     keep_latest: int
@@ -184,8 +189,7 @@ class Policy:
     @cached_property
     def _marks(self) -> list[str]:
         """The keys of tags that it writes and selects by."""
-        globs = [Glob(OPT_OUT[0]), *(key for key, _ in self.select.tags)]
-        return [key for key in self.tags if any(glob.matches(key) for glob in globs)]
+        return [key for key in self.tags if self.select.looks_at(key)]
 
     def keeps(self, name: str, base: str) -> bool:
         """Whether an image that is called `name` may keep it, the template giving `base`."""
@@ -211,14 +215,15 @@ def read(body: dict[str, Any], *, region: str) -> Policy:
             violations.append(Violation(f"/Normalise/Tags/{i}/Key", f"{key} is there already"))
     if violations:
         raise InvalidDocument(*violations)
-    style = body.get("Style", {})
+    select, style = _select(body.get("Select", {})), body.get("Style", {})
     named = {name: f"/Normalise/Regions/{i}" for i, name in enumerate(body.get("Regions", ()))}
+    last_selecting = sorted(range(len(keys)), key=lambda i: select.looks_at(keys[i]))
     return Policy(
         regions=named or {region: ""},
-        select=_select(body.get("Select", {})),
+        select=select,
         style=Style(style.get("Case", "keep"), style.get("Separator", "-")),
         templates={name: found[name] for name in TEXTS if name in found},
-        tags={key: found[f"Tags/{i}/Value"] for i, key in enumerate(keys)},
+        tags={keys[i]: found[f"Tags/{i}/Value"] for i in last_selecting},
         numbers=body.get("OnConflict", "number") == "number",
         keep_latest=int(body.get("KeepLatest", 0)),
         max_changes=int(body.get("MaxChanges", MAX_CHANGES)),
