@@ -550,8 +550,7 @@ def test_rule_without_a_sentence() -> None:
 def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
     """A policy is known for stable unless its outcome feeds a template, or a ranking."""
     made = policy(**body)
-    regroups = bool(made.keep_latest) and made.selects_by_what_it_writes
-    assert (made.renders_what_it_writes or regroups) == reads
+    assert (made.renders_what_it_writes or made.regroups) == reads
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,22 @@ def test_keep_latest(function: Function) -> None:
         assert ("ImageDeprecated" in call.params) == is_changed
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_keep_latest_of_what_is_selected_no_more(function: Function, *, dry_run: bool) -> None:
+    """KeepLatest beside a Select of what is written is done, with a warning if anything is."""
+    function.hold(*numbered(2, ImageFamily="web"))
+    document = policy(
+        Select={"ImageName": "build-*"}, ImageName="web-{ImageId}", KeepLatest=1, dry_run=dry_run
+    )
+    result = function(document)
+    assert result["Summary"]["Planned" if dry_run else "Changed"] == 2
+    (warning,) = result["Warnings"]
+    assert (warning["Code"], warning["Path"]) == ("UnstablePolicy", "/Normalise/KeepLatest")
+    assert "if the run breaks off" in warning["Message"]
+    if not dry_run:
+        assert "Warnings" not in function(document)
+
+
 def test_failed_resource(function: Function) -> None:
     """In a batch of tags the image that the API names as failed fails, and no other one."""
     full = [{"Key": f"k{i}", "Value": "v"} for i in range(50)]

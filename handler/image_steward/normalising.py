@@ -234,8 +234,7 @@ def _check_stable(
     not changed look the same as before. Only KeepLatest looks at several together: it could change
     its mind about some when others are not selected any more, so then all are done again.
     """
-    regroups = bool(policy.keep_latest) and policy.selects_by_what_it_writes
-    if not (policy.renders_what_it_writes or policy.selects_by_both or regroups):
+    if not (policy.renders_what_it_writes or policy.selects_by_both or policy.regroups):
         return
     loses_some = False
     for image, step in zip(images, steps, strict=True):
@@ -256,7 +255,7 @@ def _check_stable(
                 raise UnstablePolicy(_torn(region, image, first, wish.skipped))
             wish.image = once
             _check(region, image, wish)
-    if regroups and loses_some:
+    if policy.regroups and loses_some:
         outcome = [after(image, step) for image, step in zip(images, steps, strict=True)]
         for image, wish in zip(images, _wishes(policy, region, outcome, now), strict=True):
             _check(region, image, wish)

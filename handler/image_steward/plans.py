@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from image_steward.errors import StewardError, TooManyChanges, Violation
+from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
 from image_steward.images import NAMES_OF_A_FILTER, describe_images, list_images
 from image_steward.planning import Step, ordered, plan
 from image_steward.workers import side_by_side
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from image_steward.documents import Change, ChangeRequest
     from image_steward.images import Call
     from image_steward.policies import Policy
+
+
+_REGROUPS = (
+    "KeepLatest ranks what Select finds, and Select looks at what this policy writes: if the run "
+    "breaks off, the next one ranks only the images that are left, and may keep others of them"
+)
 
 
 @dataclass
@@ -50,6 +56,8 @@ def of_policy(call: Call, policy: Policy, now: float, *, dry_run: bool) -> Plan:
         # The other regions can be done without it.
         [(region, error) for region, error in found.items() if isinstance(error, StewardError)],
     )
+    if policy.regroups and any(not step.is_empty for steps in made.steps for step in steps):
+        made.warnings.append(UnstablePolicy(Violation("/Normalise/KeepLatest", _REGROUPS)))
     return limited(made, policy.max_changes, "/Normalise/MaxChanges", dry_run=dry_run)
 
 

@@ -147,6 +147,11 @@ class Policy:
         return bool(self._marks or self._selecting_attributes)
 
     @cached_property
+    def regroups(self) -> bool:
+        """Whether KeepLatest may rank other images when some of them have been written."""
+        return bool(self.keep_latest) and self.selects_by_what_it_writes
+
+    @cached_property
     def selects_by_both(self) -> bool:
         """Whether it selects by attributes and by tags that it writes: one of them comes first."""
         return bool(self._marks and self._selecting_attributes)
