@@ -634,13 +634,52 @@ def test_selecting_tag_comes_last(function: Function, start: int) -> None:
         assert len(image["Tags"]) == 22
 
 
-def test_first_half_fails_for_good(function: Function) -> None:
-    """A half that fails for good holds up nothing."""
+@ORDERS
+def test_first_half_fails_for_good(
+    function: Function, document: dict[str, Any], first: str, second: str
+) -> None:
+    """A half that fails for good holds back the one that ends the selection; a later run can."""
+    function.hold(*numbered(3, Tags=RAW))
+    former = function.images
+    function.cloud._gateway.faults = Faults((Rule(first, "error", code="InvalidParameterValue"),))
+    result = function(document)
+    assert result["Summary"]["Failed"] == 3
+    assert {image["Code"] for image in result["Images"]} == {"InvalidParameterValue"}
+    assert function.calls(second) == []
+    assert function.images == former
+    function.cloud._gateway.faults = Faults()
+    assert function(document)["Summary"]["Changed"] == 3
+    assert all(is_whole(image, document) for image in function.images["ap-guangzhou"])
+
+
+def test_half_of_what_stays_selected_fails(function: Function) -> None:
+    """A half that fails for good holds up nothing where the policy finds the image all the same."""
     function.hold(*numbered(3))
     tags = [{"Key": "qcs:reserved", "Value": "v"}]
-    result = function({"Normalise": {**RENAMED["Normalise"], "Tags": tags}})
+    result = function(policy(ImageName="web-{ImageId}", Tags=tags))
     assert result["Summary"]["Failed"] == 3
     assert all(name.startswith("web-") for name in function.names().values())
+
+
+def test_failure_in_a_circle(function: Function) -> None:
+    """Whoever is to get the name of an image that has failed keeps its own, no temporary one."""
+    function.hold(*SLOTS)
+    former = function.names()
+    tags = [{"Key": "owner", "Value": "{ImageName}"}]
+    document = {"Normalise": {**SLOT_POLICY["Normalise"], "Tags": tags}}
+    refuse = refused_in("ap-guangzhou", "InvalidParameterValue", "TagResources")
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        is_one = "img-slot0002" in str(call.params.get("ResourceList"))
+        return refuse(call, reply) if is_one else reply
+
+    function.cloud._gateway.on_reply = on_reply
+    result = function(document)
+    assert result["Summary"]["Failed"] == 4
+    assert function.names() == former
+    function.cloud._gateway.on_reply = lambda _call, reply: reply
+    assert function(document)["Outcome"] == "applied"
+    assert function.names() == SLOTTED
 
 
 def test_put_off_in_a_circle(function: Function) -> None:

@@ -48,11 +48,13 @@ class Applier:
         self._numbers = count()
         self._lock = Lock()
 
-    def apply(self, outcomes: Sequence[Outcome], last: str = "") -> None:
+    def apply(
+        self, outcomes: Sequence[Outcome], last: str = "", held_by: tuple[str, ...] = ()
+    ) -> None:
         """Carry out all that the outcomes need; what became of it is in them afterwards.
 
         `last`, "tags" or "attributes", begins when the others are settled, and not for an image
-        of which something is pending then: whoever chose the image by it finds it once more.
+        that has one of the statuses `held_by` then: whoever chose the image by it finds it again.
         """
         if not outcomes:
             return
@@ -64,7 +66,7 @@ class Applier:
             first, second = (tags, attributes) if last == "attributes" else (attributes, tags)
             self._carry_out(first)
             for write in second:
-                write.comes_last = True
+                write.held_by = held_by
             self._carry_out(second)
         else:
             self._carry_out([*attributes, *tags])
@@ -80,8 +82,7 @@ class Applier:
         while turn := self._pop():
             moment, write = turn
             self._clock.sleep_until(moment)
-            if write.comes_last:
-                write.put_off()
+            write.put_off()
             self._open(write)
             again = self._try(write)
             if again is None:

@@ -172,6 +172,14 @@ class Policy:
         return "tags" if self._marks else "attributes"
 
     @cached_property
+    def held_by(self) -> tuple[str, ...]:
+        """The statuses of an image in which that is not written.
+
+        What has failed for good could never be tried again, if writing it ends the selection.
+        """
+        return ("pending", "failed") if self.selects_by_what_it_writes else ("pending",)
+
+    @cached_property
     def _name_fields(self) -> frozenset[str]:
         named = self.templates.get("ImageName")
         return named.fields if named else frozenset()

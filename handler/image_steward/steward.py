@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from image_steward.manifests import PackerManifest
     from image_steward.planning import Step
     from image_steward.plans import Plan
+    from image_steward.policies import Policy
     from image_steward.results import Run
     from image_steward.retries import Retries
     from image_steward.settings import Settings
@@ -164,7 +165,7 @@ class Steward:
                 self._change(source, plans.of_changes(call, request), api, dry_run=dry_run)
             case NamingPolicy(policy):
                 made = plans.of_policy(call, policy, self._now, dry_run=dry_run)
-                self._change(source, made, api, dry_run=dry_run, last=policy.writes_last)
+                self._change(source, made, api, dry_run=dry_run, policy=policy)
             case _:
                 self._label(source, request, call, api, dry_run=dry_run)
 
@@ -190,7 +191,7 @@ class Steward:
         self.log.info("image.awaited", Region=region, ImageId=image.image_id, ImageState=state)
 
     def _change(
-        self, source: str, made: Plan, api: Api, *, dry_run: bool, last: str = ""
+        self, source: str, made: Plan, api: Api, *, dry_run: bool, policy: Policy | None = None
     ) -> list[Outcome]:
         """Carry out a plan, or note it if this is a dry run."""
         for region, error in made.refused:
@@ -208,10 +209,10 @@ class Steward:
             if dry_run or outcome.step.is_empty:
                 self._note(outcome)
         if not dry_run:
+            last, held_by = (policy.writes_last, policy.held_by) if policy else ("", ())
             appliers = [Applier(api, self.retries, self._note) for _ in regions]
-            side_by_side(
-                [partial(a.apply, each, last) for a, each in zip(appliers, regions, strict=True)]
-            )
+            pairs = zip(appliers, regions, strict=True)
+            side_by_side([partial(a.apply, each, last, held_by) for a, each in pairs])
         return outcomes
 
     def _write_down(self, source: str, steps: list[Step]) -> None:

@@ -49,8 +49,8 @@ class Write:
     """The writes that this one has to make room for, or (tags) that are to come after it."""
     is_waiting: bool = False
     """Whether this one stands in another's `waiting`."""
-    comes_last: bool = False
-    """Whether it is not for images of which something else is pending."""
+    held_by: tuple[str, ...] = ()
+    """It is not for images that have one of these statuses by then."""
     opener: Write | None = None
     """The write that gave the image a temporary name, if this one is to give it the wanted one."""
 
@@ -82,9 +82,9 @@ class Write:
                 self._done(image_id)
 
     def put_off(self) -> None:
-        """Leave out the images of which something is pending."""
+        """Leave out the images of which something else is not done, as `held_by` says."""
         for image_id, outcome in list(self.left.items()):
-            if outcome.status == "pending":
+            if outcome.status in self.held_by:
                 self.error = self.left.pop(image_id).error
 
     def give_up(self, error: StewardError) -> None:
