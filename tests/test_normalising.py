@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from image_steward import normalising
 from image_steward.errors import UnstablePolicy
-from image_steward.names import MAX_LENGTH, TEMPORARY, Style, temporary
+from image_steward.images import TEMPORARY
+from image_steward.names import MAX_LENGTH, Style, temporary
 from region import (
     BODIES,
     CONJUNCTS,

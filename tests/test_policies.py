@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from image_steward import documents, schema
 from image_steward.documents import NamingPolicy
 from image_steward.errors import InvalidDocument
-from image_steward.images import Image, utc
-from image_steward.names import TEMPORARY, Style, temporary
+from image_steward.images import TEMPORARY, Image, utc
+from image_steward.names import Style, temporary
 from image_steward.policies import FIELDS, MAX_CHANGES, Glob, Policy, Select
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from harness import undo
 from harness.cloud.faults import Faults, Rule
 from harness.cloud.wire import Reply
 from image_steward.errors import Unfinished
-from image_steward.names import TEMPORARY
+from image_steward.images import TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -552,6 +552,31 @@ def test_another_policy_meets_a_temporary_name(function: Function) -> None:
     assert function.writes == 0
     function(policy(ImageName="{ImageFamily}-1"))
     assert function.names() == {"img-left0001": "f-1"}
+
+
+def test_temporary_name_of_an_edited_policy(function: Function) -> None:
+    """A policy that does not know a temporary name for its own leaves it, and warns of it."""
+    function.hold(*SLOTS)
+    rule = Rule("ModifyImageAttribute", "error", start=2, code="InternalError")
+    function.cloud._gateway.faults = Faults((rule,))
+    with pytest.raises(Unfinished):
+        function(SLOT_POLICY)
+    function.cloud._gateway.faults = Faults()
+    (left,) = (i for i, name in function.names().items() if name.startswith(TEMPORARY))
+    name = function.names()[left]
+    edited = policy(Select={"ImageName": "slot*"}, ImageName="{Tag.slot}")
+    (warning,) = function(edited)["Warnings"]
+    assert warning["Code"] == "TemporaryName"
+    assert warning["Message"] == (
+        f"{left} in ap-guangzhou has the temporary name '{name}' of another run and keeps it: if "
+        "none is under way, deliver the document of that run again as it was, or give the image a "
+        "name"
+    )
+    assert function.names()[left] == name
+    (warning,) = function(SLOT_POLICY)["Warnings"]
+    assert "the Undo of this one would give it back" in warning["Message"]
+    assert function.names() == SLOTTED
+    assert "Warnings" not in function(SLOT_POLICY)
 
 
 # --- Images of which only a half was done ---

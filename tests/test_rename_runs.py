@@ -10,7 +10,7 @@ import pytest
 from clocks import FakeClock
 from harness.cloud.faults import Faults, Rule
 from image_steward.errors import Unfinished
-from image_steward.names import TEMPORARY
+from image_steward.images import TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -376,6 +376,27 @@ def test_refused_account(function: Function) -> None:
     function.cloud._gateway.faults = Faults()
     assert function(request(CIRCLE))["Outcome"] == "applied"
     assert function.names() == CIRCLE
+
+
+def test_undo_of_a_later_delivery(function: Function) -> None:
+    """The delivery that finishes a circle warns that its Undo goes back to its middle only."""
+    hold(function, FOUR)
+    rule = Rule("ModifyImageAttribute", "error", start=2, code="InternalError")
+    function.cloud._gateway.faults = Faults((rule,))
+    with pytest.raises(Unfinished):
+        function(request(CIRCLE))
+    function.cloud._gateway.faults = Faults()
+    result = function(request(CIRCLE))
+    assert function.names() == CIRCLE
+    (warning,) = result["Warnings"]
+    assert warning["Code"] == "TemporaryName"
+    assert warning["Message"] == (
+        f"{A} in ap-guangzhou has the temporary name '{TEMPORARY}{A}' of an earlier run; the Undo "
+        "of this one would give it back, so to undo both take the journal or the log of the "
+        "earlier one"
+    )
+    function(result["Undo"])
+    assert function.names()[A] == f"{TEMPORARY}{A}"
 
 
 @pytest.mark.parametrize("size", [2, 5, 12])

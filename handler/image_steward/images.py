@@ -31,6 +31,9 @@ _FIRST_YEAR = 1970
 
 NAMES_OF_A_FILTER = 5
 
+TEMPORARY = "image-steward-tmp-"
+"""What a name begins with that an image has for a moment, while two or more swap theirs."""
+
 FACTS = ("OsName", "Platform", "Architecture", "ImageCreator", "ImageState", "ImageType")
 """What else DescribeImages tells of an image that policies use."""
 
@@ -58,6 +61,11 @@ class Image:
     def name(self) -> str:
         """Its ImageName."""
         return str(self.attributes["ImageName"])
+
+    @property
+    def has_temporary_name(self) -> bool:
+        """Whether its name is a temporary one."""
+        return self.name.startswith(TEMPORARY)
 
     @classmethod
     def from_api(cls, image: Mapping[str, Any]) -> Image:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from image_steward.errors import UnstablePolicy, Violation
 from image_steward.images import Image
-from image_steward.names import TEMPORARY, cut
+from image_steward.names import cut
 from image_steward.planning import Step, ordered
 from image_steward.policies import OPT_OUT
 from image_steward.schema import short
@@ -98,7 +98,7 @@ def _wish(policy: Policy, region: str, image: Image, now: float, held: str = "")
         _render(wish, policy.later, policy.tags)
     except NoValue as error:
         wish.skipped = str(error)
-        if image.name.startswith(TEMPORARY):
+        if image.has_temporary_name:
             wish.skipped += " (its name is a temporary one)"
     return wish
 
@@ -113,7 +113,7 @@ def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, str
             values[name] = image.tags.get(name[4:], "")
         else:
             values[name] = image.facts.get(name, "")
-    if image.name.startswith(TEMPORARY):
+    if image.has_temporary_name:
         values["ImageName"] = ""
     values["ImageId"] = image.image_id
     values["Region"] = region

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
+from image_steward.errors import (
+    StewardError,
+    TemporaryName,
+    TooManyChanges,
+    UnstablePolicy,
+    Violation,
+)
 from image_steward.images import NAMES_OF_A_FILTER, describe_images, list_images
 from image_steward.planning import Step, ordered, plan
 from image_steward.workers import side_by_side
@@ -75,6 +81,29 @@ def limited(made: Plan, most: int, path: str, *, dry_run: bool) -> Plan:
             raise error
         made.warnings.append(error)
     return made
+
+
+def of_temporary_names(made: Plan) -> list[TemporaryName]:
+    """What is to be known of each image with a temporary name that an earlier run has left."""
+    return [
+        _of_temporary_name(step, step.before.name)
+        for steps in made.steps
+        for step in steps
+        if step.before and step.before.has_temporary_name
+    ]
+
+
+def _of_temporary_name(step: Step, name: str) -> TemporaryName:
+    place = f"{step.image_id} in {step.region}"
+    if step.new_name:
+        return TemporaryName(
+            f"{place} has the temporary name {name!r} of an earlier run; the Undo of this one "
+            "would give it back, so to undo both take the journal or the log of the earlier one"
+        )
+    return TemporaryName(
+        f"{place} has the temporary name {name!r} of another run and keeps it: if none is under "
+        "way, deliver the document of that run again as it was, or give the image a name"
+    )
 
 
 def _changes(call: Call, region: str, changes: Sequence[Change]) -> list[Step]:

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from image_steward.errors import InvalidDocument, Violation
-from image_steward.images import utc
-from image_steward.names import TEMPORARY, Style
+from image_steward.images import TEMPORARY, utc
+from image_steward.names import Style
 from image_steward.templates import Fields, Template
 
 if TYPE_CHECKING:

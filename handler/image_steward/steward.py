@@ -196,7 +196,7 @@ class Steward:
         """Carry out a plan, or note it if this is a dry run."""
         for region, error in made.refused:
             self._refuse(f"{source} {region}", error)
-        for error in made.warnings:
+        for error in [*made.warnings, *plans.of_temporary_names(made)]:
             self.run.warnings.append((source, error))
             self.log.warning("document.warned", Source=source, **error.log_fields)
         regions = [[outcome_of(source, s, planned=dry_run) for s in steps] for steps in made.steps]
