@@ -186,6 +186,31 @@ def test_taken_meanwhile(function: Function) -> None:
     assert writes(function) == [DUPLICATE]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [({A: FOUR[B], B: "free"}, {A: FOUR[B]}), (CIRCLE, {A: FOUR[B], C: FOUR[D], D: FOUR[A]})],
+    ids=["in a chain", "in a circle"],
+)
+def test_holder_is_deleted_meanwhile(
+    function: Function, wanted: dict[str, str], named: dict[str, str]
+) -> None:
+    """A name whose image is deleted between reading and writing is free for who waits."""
+    hold(function, FOUR)
+
+    def delete(call: Call, reply: Reply) -> Reply:
+        if (call.action, call.number) == ("DescribeImages", 2):
+            held = function.cloud.state.images["ap-guangzhou"]
+            held[:] = [image for image in held if image["ImageId"] != B]
+        return reply
+
+    function.cloud._gateway.on_reply = delete
+    result = function(request(wanted))
+    assert {image["ImageId"] for image in result["Images"] if image["Status"] == "failed"} == {B}
+    assert statuses(result)["b"] == ("failed", "InvalidImageId.NotFound")
+    assert function.names() == {i: name for i, name in FOUR.items() if i != B} | named
+    assert DUPLICATE not in writes(function)
+
+
 def test_temporary_name_taken(function: Function) -> None:
     """Even the temporary name may be in use: then it is another one."""
     foreign = {"img-foreign1": f"{TEMPORARY}img-twelve00"}

@@ -143,7 +143,7 @@ class Applier:
         while settled:
             write = settled.pop()
             for waiting in write.waiting:
-                if write.is_done or write.tags:
+                if write.is_done or write.tags or _is_gone(write):
                     self._push(self._clock.monotonic(), waiting)
                     continue
                 error = _still_taken(write)
@@ -186,6 +186,11 @@ def _for_good(write: Write, error: StewardError) -> StewardError:
     if isinstance(error, ImageBusy) and any(map(has_failed, states)):
         return ApiError(error.code, error.message, error.request_id)
     return error
+
+
+def _is_gone(write: Write) -> bool:
+    """Whether its image does not exist any more: then nobody has its name."""
+    return write.error is not None and write.error.code == "InvalidImageId.NotFound"
 
 
 def _still_taken(write: Write) -> StewardError:
