@@ -7,11 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from image_steward import labelling, policies
-from image_steward.errors import ApiError, ImageBusy, InvalidDocument, StewardError, Violation
+from image_steward.errors import (
+    ApiError,
+    ImageBusy,
+    InvalidDocument,
+    StewardError,
+    TooManyChanges,
+    Violation,
+)
 from image_steward.images import Image, has_failed, list_images
 from image_steward.normalising import after, normalise
 from image_steward.planning import Step, missing, plan
-from image_steward.plans import Plan, in_order, limited
+from image_steward.plans import Plan, in_order
 from image_steward.schema import short
 from image_steward.templates import NoValue
 from image_steward.waiting import Wait, is_unready, settled
@@ -70,14 +77,8 @@ def labels(call: Call, manifest: PackerManifest, wait: Wait, *, dry_run: bool) -
     return Plan(side_by_side(works), warnings=_warnings(manifest))
 
 
-def retirement(
-    call: Call, manifest: PackerManifest, labelled: Sequence[Step], now: float, *, dry_run: bool
-) -> Plan:
-    """What KeepLatest of a manifest comes to where its images are `labelled`.
-
-    Raises:
-        TooManyChanges: as it says.
-    """
+def retirement(call: Call, manifest: PackerManifest, labelled: Sequence[Step], now: float) -> Plan:
+    """What KeepLatest of a manifest comes to where its images are `labelled`."""
     steps = {(step.region, step.image_id): step for step in labelled}
     keeps: dict[str, dict[str, int]] = {}
     for build in manifest.builds:
@@ -92,7 +93,33 @@ def retirement(
         [each for each in found.values() if isinstance(each, list)],
         [(region, error) for region, error in found.items() if isinstance(error, StewardError)],
     )
-    return limited(made, policies.MAX_CHANGES, "", dry_run=dry_run)
+    paths = (f"{build.path}/KeepLatest" for build in manifest.builds if build.keep_latest)
+    return _bounded(made, next(paths, ""))
+
+
+def _bounded(made: Plan, path: str) -> Plan:
+    """As much of the plan as one run may do; refused whole, it would be at the next build, too.
+
+    First the images that are to be used again, so that no family is left without one.
+    """
+    changes = sorted((s for steps in made.steps for s in steps if not s.is_empty), key=_urgency)
+    late = {(step.region, step.image_id) for step in changes[policies.MAX_CHANGES :]}
+    if not late:
+        return made
+    told = (
+        f"KeepLatest would change {len(changes)} images; {policies.MAX_CHANGES} are changed now, "
+        "the oldest ones, and the others when this manifest or that of a later build is delivered"
+    )
+    return Plan(
+        [[s for s in steps if (s.region, s.image_id) not in late] for steps in made.steps],
+        made.refused,
+        [*made.warnings, TooManyChanges(Violation(path, told))],
+    )
+
+
+def _urgency(step: Step) -> tuple[bool, str, str]:
+    created = step.before.facts["CreatedTime"] if step.before else ""
+    return bool(step.attributes["ImageDeprecated"]), created, step.image_id
 
 
 def _labelled(

@@ -179,7 +179,7 @@ class Steward:
         made = of.labels(call, manifest, wait, dry_run=dry_run)
         outcomes = self._change(source, made, api, dry_run=dry_run)
         labelled = [o.step for o in outcomes if not (o.error or o.step.is_skipped)]
-        made = of.retirement(call, manifest, labelled, self._now, dry_run=dry_run)
+        made = of.retirement(call, manifest, labelled, self._now)
         self._change(source, made, api, dry_run=dry_run)
 
     @property
