@@ -768,6 +768,17 @@ def undone_by_log(function: Function) -> dict[str, Any]:
     return found.part(1)
 
 
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_undo_of_a_quiet_run(function: Function, level: str) -> None:
+    """The log undoes a run that was to log only warnings, or errors."""
+    function.hold(*WEB)
+    former = function.images
+    function(EVERYTHING, STEWARD_LOG_LEVEL=level)
+    assert {line["Event"] for line in function.lines} == {"image.before"}
+    assert function(undone_by_log(function))["Outcome"] == "applied"
+    assert function.images == former
+
+
 @pytest.mark.parametrize("how", ["result", "log"])
 def test_undo_of_a_circle(function: Function, how: str) -> None:
     """A circle of names is undone by a circle."""

@@ -222,7 +222,7 @@ class Steward:
             self._keep_journal(self.settings.journal, former)
         for entry in former:
             for piece in undoing.pieces(entry, UNDO_BYTES):
-                self.log.info("image.before", Source=source, Undo=piece)
+                self.log.keep("image.before", Source=source, Undo=piece)
 
     def _keep_journal(self, place: tuple[str, str], former: list[dict[str, Any]]) -> None:
         if not self.region:
