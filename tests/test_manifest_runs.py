@@ -329,6 +329,47 @@ def test_keep_latest(function: Function) -> None:
     assert function.images == former
 
 
+@pytest.mark.parametrize("data", [{"ImageFamily": "web"}, {"Tag.team": "infra"}])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_labelled_and_used_again(
+    function: Function, data: dict[str, str], *, dry_run: bool
+) -> None:
+    """An image that is labelled, and marked anew by KeepLatest, is one image of the result."""
+    built = {"ImageId": "img-new00001", "ImageName": "n", "ImageFamily": "web"}
+    function.hold({**built, "ImageDeprecated": True})
+    former = function.images
+    made = build({**data, "KeepLatest": "1"}, artifact_id="ap-guangzhou:img-new00001")
+    result = function(landed(function, made), STEWARD_DRY_RUN=str(int(dry_run)))
+    status = "planned" if dry_run else "changed"
+    assert sum(result["Summary"].values()) == result["Summary"][status.capitalize()] == 1
+    (image,) = result["Images"]
+    tags = [{"Key": "team", "Value": "infra"}] if "Tag.team" in data else []
+    assert image["Status"] == status
+    assert image["Before"] == {"ImageDeprecated": True, **({"Tags": []} if tags else {})}
+    assert image["After"] == {"ImageDeprecated": False, **({"Tags": tags} if tags else {})}
+    assert len(image["RequestIds"]) == (0 if dry_run else 1 + bool(tags))
+    if not dry_run:
+        function(result["Undo"])
+        assert function.images == former
+
+
+def test_used_again_after_all(function: Function) -> None:
+    """What one build sets, and KeepLatest of another sets back, is not undone."""
+    images = [
+        {"ImageId": f"img-new0000{i}", "ImageName": f"n{i}", "ImageFamily": "web"} for i in (1, 2)
+    ]
+    function.hold(*images)
+    builds = [
+        build({"ImageDeprecated": "true"}, artifact_id="ap-guangzhou:img-new00001"),
+        build({"KeepLatest": "2", "ImageFamily": "web"}, artifact_id="ap-guangzhou:img-new00002"),
+    ]
+    result = function(landed(function, *builds))
+    assert result["Summary"]["Changed"] == 1
+    (image,) = result["Images"]
+    assert (image["Before"], image["After"], len(image["RequestIds"])) == ({}, {}, 2)
+    assert result["Undo"] == {"Images": []}
+
+
 def test_nobody_retires_before_the_new_one_is_there(function: Function) -> None:
     """As long as the new image is not labelled, its family is left as it is."""
     data = {**LABELS, "ImageName": "web-1", "KeepLatest": "1"}

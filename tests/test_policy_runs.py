@@ -159,6 +159,16 @@ def test_dry_run(function: Function, how: str) -> None:
     assert function.writes == 0
 
 
+@pytest.mark.parametrize("how", ["document", "setting"])
+def test_rejected_dry_run(function: Function, how: str) -> None:
+    """A dry run that is rejected says that it was one."""
+    document = policy(ImageName="x-{ImageName}", dry_run=how == "document")
+    result = function(document, STEWARD_DRY_RUN=str(int(how == "setting")))
+    assert (result["Outcome"], result["DryRun"]) == ("rejected", True)
+    result = function({}, STEWARD_DRY_RUN=str(int(how == "setting")))
+    assert (result["Outcome"], result["DryRun"]) == ("rejected", how == "setting")
+
+
 def test_conflict_left_alone(function: Function) -> None:
     """With OnConflict skip the later one of two keeps its name, and the result says why."""
     function.hold(*WEB)

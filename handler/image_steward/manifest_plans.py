@@ -79,7 +79,7 @@ def labels(call: Call, manifest: PackerManifest, wait: Wait, *, dry_run: bool) -
 
 def retirement(call: Call, manifest: PackerManifest, labelled: Sequence[Step], now: float) -> Plan:
     """What KeepLatest of a manifest comes to where its images are `labelled`."""
-    steps = {(step.region, step.image_id): step for step in labelled}
+    steps = {step.place: step for step in labelled}
     keeps: dict[str, dict[str, int]] = {}
     for build in manifest.builds:
         for place in build.images:
@@ -103,7 +103,7 @@ def _bounded(made: Plan, path: str) -> Plan:
     First the images that are to be used again, so that no family is left without one.
     """
     changes = sorted((s for steps in made.steps for s in steps if not s.is_empty), key=_urgency)
-    late = {(step.region, step.image_id) for step in changes[policies.MAX_CHANGES :]}
+    late = {step.place for step in changes[policies.MAX_CHANGES :]}
     if not late:
         return made
     told = (
@@ -111,7 +111,7 @@ def _bounded(made: Plan, path: str) -> Plan:
         "the oldest ones, and the others when this manifest or that of a later build is delivered"
     )
     return Plan(
-        [[s for s in steps if (s.region, s.image_id) not in late] for steps in made.steps],
+        [[step for step in steps if step.place not in late] for steps in made.steps],
         made.refused,
         [*made.warnings, TooManyChanges(Violation(path, told))],
     )
@@ -213,4 +213,4 @@ def _retired(
         members = [image for image in known if image.attributes["ImageFamily"] == family]
         found += normalise(policies.keep_latest(keep), region, members, now)
     # An image that was labelled is counted already, unless it is changed once more.
-    return [s for s in found if not s.is_empty or (region, s.image_id) not in labelled]
+    return [step for step in found if not step.is_empty or step.place not in labelled]

@@ -38,6 +38,11 @@ class Step:
     """A name for the time until that has happened: the step opens a cycle."""
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Region and id of the image."""
+        return self.region, self.image_id
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
         return not (self.attributes or self.tags or self.delete_tags)

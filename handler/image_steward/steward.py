@@ -160,6 +160,7 @@ class Steward:
         """Plan all regions, then change them; a plan that is refused changes nothing."""
         call = self.retries.around(api)
         dry_run = self.settings.dry_run or request.dry_run
+        self.run.dry_runs.append(dry_run)
         match request:
             case ChangeRequest():
                 self._change(source, plans.of_changes(call, request), api, dry_run=dry_run)
@@ -178,9 +179,15 @@ class Steward:
         wait = of.wait_for(manifest, self.retries.deadline, self._note_wait)
         made = of.labels(call, manifest, wait, dry_run=dry_run)
         outcomes = self._change(source, made, api, dry_run=dry_run)
-        labelled = [o.step for o in outcomes if not (o.error or o.step.is_skipped)]
-        made = of.retirement(call, manifest, labelled, self._now)
-        self._change(source, made, api, dry_run=dry_run)
+        labelled = {o.step.place: o for o in outcomes if not (o.error or o.step.is_skipped)}
+        made = of.retirement(call, manifest, [o.step for o in labelled.values()], self._now)
+        noted = len(self.run.outcomes)
+        retired = self._change(source, made, api, dry_run=dry_run)
+        for outcome in retired:
+            if earlier := labelled.get(outcome.step.place):
+                earlier.take_up(outcome)
+        # One entry for each image, whatever it took.
+        self.run.outcomes[noted:] = [o for o in retired if o.step.place not in labelled]
 
     @property
     def _now(self) -> float:
@@ -203,7 +210,6 @@ class Steward:
         outcomes = [outcome for region in regions for outcome in region]
         if not dry_run:
             self._write_down(source, [outcome.step for outcome in outcomes])
-        self.run.dry_runs.append(dry_run)
         self.run.outcomes += outcomes
         for outcome in outcomes:
             if dry_run or outcome.step.is_empty:
