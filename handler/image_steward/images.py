@@ -67,6 +67,16 @@ class Image:
         """Whether its name is a temporary one."""
         return self.name.startswith(TEMPORARY)
 
+    def lacks(
+        self, attributes: Mapping[str, str | bool], tags: Mapping[str, str]
+    ) -> tuple[dict[str, str | bool], dict[str, str]]:
+        """Those attributes and tags that it does not have."""
+        has, tagged = self.attributes, self.tags
+        return (
+            {name: value for name, value in attributes.items() if has[name] != value},
+            {key: value for key, value in tags.items() if tagged.get(key) != value},
+        )
+
     @classmethod
     def from_api(cls, image: Mapping[str, Any]) -> Image:
         """From an entry of DescribeImages' ImageSet; what is absent there is empty here."""

@@ -22,7 +22,7 @@ from image_steward.plans import Plan, in_order
 from image_steward.schema import short
 from image_steward.templates import NoValue
 from image_steward.waiting import Wait, is_unready, settled
-from image_steward.workers import side_by_side
+from image_steward.workers import attempted, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,11 +88,7 @@ def retirement(call: Call, manifest: PackerManifest, labelled: Sequence[Step], n
                 family = _family(steps[place])
                 kept[family] = max(kept.get(family, 0), build.keep_latest)
     works = [partial(_retired, call, region, kept, steps, now) for region, kept in keeps.items()]
-    found = dict(zip(keeps, side_by_side(works), strict=True))
-    made = Plan(
-        [each for each in found.values() if isinstance(each, list)],
-        [(region, error) for region, error in found.items() if isinstance(error, StewardError)],
-    )
+    made = Plan.of_regions(dict(zip(keeps, side_by_side(works), strict=True)))
     paths = (f"{build.path}/KeepLatest" for build in manifest.builds if build.keep_latest)
     return _bounded(made, next(paths, ""))
 
@@ -201,10 +197,9 @@ def _retired(
     now: float,
 ) -> list[Step] | StewardError:
     """The steps that leave the newest of each family, and deprecate the others."""
-    try:
-        images = list_images(call, region)
-    except StewardError as error:
-        return error
+    images = attempted(partial(list_images, call, region))
+    if isinstance(images, StewardError):
+        return images
     # As they are labelled, whether the list shows it yet or not.
     steps = [labelled.get((region, image_id)) for image_id in images]
     known = [after(i, step) if step else i for i, step in zip(images.values(), steps, strict=True)]

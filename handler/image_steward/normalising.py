@@ -73,11 +73,7 @@ class _Wish:
 
     def lacking(self) -> tuple[dict[str, str | bool], dict[str, str]]:
         """The attributes and tags that differ from the image's."""
-        has, tags = self.image.attributes, self.image.tags
-        return (
-            {name: value for name, value in self.attributes.items() if has[name] != value},
-            {key: value for key, value in self.tags.items() if tags.get(key) != value},
-        )
+        return self.image.lacks(self.attributes, self.tags)
 
 
 def _wish(policy: Policy, region: str, image: Image, now: float, held: str = "") -> _Wish:
