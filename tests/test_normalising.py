@@ -292,6 +292,33 @@ def test_a_policy_that_finds_again_what_it_has_begun(name: str) -> None:
     assert step.is_skipped
 
 
+def test_a_policy_of_every_member() -> None:
+    """Selecting by everything, and writing all but a tag that is selected by, is accepted."""
+    body = {
+        "Select": {
+            "ImageName": SELECTED,
+            "ImageFamily": "web*",
+            "Tags": [{"Key": "team", "Value": "*"}],
+            "OlderThanHours": 2,
+        },
+        "ImageName": "{ImageFamily}-{OsName}-{CreatedTime:%Y%m%d}",
+        "Style": {"Case": "lower", "Separator": "-"},
+        "ImageDescription": "{ImageName}",
+        "Tags": [{"Key": "source", "Value": "{Tag.pipeline|unknown}"}],
+        "OnConflict": "number",
+        "KeepLatest": 3,
+        "MaxChanges": 100,
+    }
+    images = [
+        image(f"img-{i}", f"build-{i}", ImageFamily="web", Tags={"team": "a"}) for i in "abcd"
+    ]
+    steps = normalised(body, Region(images))
+    assert [step.new_name for step in steps] == [
+        f"web-tencentos-20261120{number}" for number in ("", "-2", "-3", "-4")
+    ]
+    assert [step.attributes.get("ImageDeprecated") for step in steps] == [True, None, None, None]
+
+
 def test_a_policy_that_empties_its_own_selection() -> None:
     """A policy whose images it takes out of its own selection is stable, KeepLatest or not."""
     body = {"Select": {"ImageName": SELECTED}, "ImageName": "web-{ImageId}", "KeepLatest": 1}
