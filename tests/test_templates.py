@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import string
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from image_steward.images import utc
 from image_steward.policies import FIELDS
 from image_steward.templates import DIRECTIVES, Fields, NoValue, Template
 
@@ -89,6 +91,18 @@ def test_fields() -> None:
 def test_directives(directive: str, written: str) -> None:
     """A time is written in numbers: of the day, of the year, of the week (its own year)."""
     assert render(f"{{CreatedTime:%{directive}}}", CreatedTime="2027-01-02T04:05:06Z") == written
+
+
+PARTS = st.sampled_from([*(f"%{letter}" for letter in DIRECTIVES), "%%", "-", "s", "é"])
+
+
+@given(st.integers(0, 253_000_000_000), st.lists(PARTS, min_size=1))
+@example(1_798_862_706, ["%%", "s", "%y", "%Y"])
+def test_any_format(moment: int, parts: list[str]) -> None:
+    """Whatever a format asks for, a time is written as strftime writes it."""
+    form = "".join(["%d", *parts])
+    written = datetime.fromtimestamp(moment, timezone.utc).strftime(form)
+    assert render(f"{{CreatedTime:{form}}}", CreatedTime=utc(moment)) == written
 
 
 def test_directives_are_all_of_them() -> None:

@@ -12,12 +12,13 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from image_steward.schema import nearest, short
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 DIRECTIVES = "YymdHMSjGVu"
 """What may follow a `%`: the numbers of strftime, the same in every language."""
@@ -25,6 +26,11 @@ DIRECTIVES = "YymdHMSjGVu"
 _PART = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])|(?P<text>[^{}]+)")
 # strftime takes a zero character for the end of the format.
 _FORMAT = re.compile(rf"(?:[^%\0]|%%)*%[{DIRECTIVES}](?:[^%\0]|%[{DIRECTIVES}%])*")
+_PLACES = {
+    "Y": slice(0, 4), "y": slice(2, 4), "m": slice(5, 7), "d": slice(8, 10),
+    "H": slice(11, 13), "M": slice(14, 16), "S": slice(17, 19),
+}  # fmt: skip
+"""Where these stand in a time as `images.utc` writes it: they need no calendar."""
 
 
 class NoValue(Exception):
@@ -51,7 +57,22 @@ class _Field:
     format: str = ""
 
     def written(self, time: str) -> str:
-        return datetime.fromisoformat(time.rstrip("Z")).strftime(self.format) if time else ""
+        if not time:
+            return ""
+        pattern, cut = self._places
+        if cut:
+            return pattern % cut(time)
+        return datetime.fromisoformat(time.rstrip("Z")).strftime(self.format)
+
+    @cached_property
+    def _places(self) -> tuple[str, Callable[[str], object] | None]:
+        """A pattern, and what cuts a time into the parts for it; None where strftime has to."""
+        parts = re.findall(r"%(.)|([^%]+)", self.format)
+        asked = [letter for letter, _ in parts if letter and letter != "%"]
+        if not _PLACES.keys() >= set(asked):
+            return "", None
+        pattern = "".join(text or ("%%" if letter == "%" else "%s") for letter, text in parts)
+        return pattern, itemgetter(*(_PLACES[letter] for letter in asked))
 
 
 @dataclass(frozen=True)
