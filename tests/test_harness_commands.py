@@ -57,7 +57,7 @@ def _exports(server: subprocess.Popen[str]) -> dict[str, str]:
     return dict(word[1].split("=", 1) for word in words)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 def test_cloud_serves_until_stopped(
     server: subprocess.Popen[str], stop: signal.Signals, tmp_path: Path
 ) -> None:
@@ -83,6 +83,18 @@ def test_cloud_serves_until_stopped(
     server.send_signal(stop)
     out, err = server.communicate(timeout=10)
     assert (server.returncode, out, err) == (0, "", "")
+
+
+def test_cloud_outlives_its_terminal_under_nohup(seed: Path) -> None:
+    """A SIGHUP that `cloud` was started to ignore is ignored; SIGTERM ends it as ever."""
+    command = f"trap '' HUP; exec {shlex.join(_COMMAND)} cloud --seed {shlex.quote(str(seed))}"
+    with subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+        url = _exports(process)["STEWARD_API_ENDPOINT"]
+        process.send_signal(signal.SIGHUP)
+        with urllib.request.urlopen(f"{url}/_state") as reply:  # noqa: S310 - the server just started
+            assert reply.status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
 
 
 def test_taken_port_is_wrong_usage(seed: Path) -> None:

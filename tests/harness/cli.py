@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from harness import events, json_files
-from harness.console import JsonList, Program, emit, emit_json, rich_console, usage_errors
+from harness.console import JsonList, Program, emit, emit_json, heeded, rich_console, usage_errors
 from harness.invocation import Instance
 from harness.options import (
     DEFAULT_REGION,
@@ -312,7 +312,7 @@ def cloud(port: int, seed: Path | None, faults: Path | None) -> None:
     Prints the lines to `export` that point the function and the official SDKs at it.
     """
     # Blocked before the server's thread starts, which so inherits it: sigwait alone takes them.
-    stops = {signal.SIGINT, signal.SIGTERM}
+    stops = heeded().keys()
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)
     with serving(seed, faults, port) as variables:
         variables |= {

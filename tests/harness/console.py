@@ -77,6 +77,13 @@ class JsonList:
         self._before = b","
 
 
+def heeded() -> dict[signal.Signals, Any]:
+    """The signals that end a command, each with its handler."""
+    handlers = {number: signal.getsignal(number) for number in _ENDS}
+    # Ignored on purpose, as by nohup, it stays ignored.
+    return {number: before for number, before in handlers.items() if before != signal.SIG_IGN}
+
+
 def rich_console(stream: TextIO) -> Console:
     """For text that is captured. A file or a pipe has no width of its own."""
     from rich.console import Console  # noqa: PLC0415 - 50 ms, and few commands need it
@@ -118,9 +125,7 @@ def _fill_closed() -> None:
 @contextmanager
 def _unwinding() -> Iterator[None]:
     """Let a signal leave through every `with`, so that what was started is ended."""
-    handlers = {number: signal.getsignal(number) for number in _ENDS}
-    # Ignored on purpose, as by nohup, it stays ignored.
-    caught = {number: before for number, before in handlers.items() if before != signal.SIG_IGN}
+    caught = heeded()
 
     def end(number: int, _frame: FrameType | None) -> None:
         for each in caught:
