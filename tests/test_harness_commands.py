@@ -183,6 +183,19 @@ def test_misspelt_command_gets_the_right_one() -> None:
     assert "Did you mean 'replay'?" in result.stderr
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "gbk", "ascii", "utf-8"])
+def test_any_encoding_of_stdout_will_do(tmp_path: Path, seed: Path, encoding: str) -> None:
+    """What the encoding of stdout does not hold is written as an escape; the rest stays."""
+    (tmp_path / "名 🎉.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "index.py").write_text("def main_handler(event, context): ...", encoding="utf-8")
+    for options in ([], ["--list"]):
+        command = ["replay", str(tmp_path), "--seed", str(seed), "--code", str(tmp_path), *options]
+        environ = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run([*_COMMAND, *command], env=environ, capture_output=True, check=False)  # noqa: S603 - our own command
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert "名 🎉.json".encode(encoding, "backslashreplace") in done.stdout
+
+
 def test_broken_pipe_is_quiet() -> None:
     """A reader that went away is no traceback."""
     message = ["event", "timer", "--message", "x" * 4000]

@@ -43,6 +43,8 @@ class Program(click.Group):
 
 def emit(text: str | bytes, *, nl: bool = True) -> None:
     """Write a result to stdout."""
+    if isinstance(text, str):  # a name may hold what the encoding of stdout does not
+        text = text.encode(sys.stdout.encoding, "backslashreplace")
     try:
         click.echo(text, nl=nl)
     except BrokenPipeError:
