@@ -67,10 +67,13 @@ def test_result_and_log_are_apart(tmp_path: Path) -> None:
         ("None", 0),
         ("'partial'", 1),
         ("'rejected'", 1),
+        ("'timeout'", 0),
+        ("'memory'", 0),
+        ("'raised'", 0),
     ],
 )
 def test_exit_status_follows_the_outcome(tmp_path: Path, outcome: str, status: int) -> None:
-    """Status 1 stands for a result whose Outcome is partial or rejected; it is printed still."""
+    """Status 1 stands for the Outcome partial or rejected; no other word of a result counts."""
     result = _invoke(tmp_path, _HEAD + f"return {{'Outcome': {outcome}}}")
     assert result.exit_code == status
     assert "Outcome" in json.loads(result.stdout)

@@ -29,7 +29,8 @@ _TOO_LARGE = 406
 _OK, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 433, 434, 439, 443, 450
 _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED: "exited"}
 _FORGED = "The code wrote to the descriptor that its runtime answers on"
-_EXIT_STATUS = {"timeout": 3, "memory": 4, "raised": 1, "exited": 1, "rejected": 1, "partial": 1}
+_EXIT_STATUS = {_TIME: 3, _INIT_TIME: 3, _MEMORY: 4}
+_FAILURES = {"rejected", "partial"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ class Invocation:
     @property
     def exit_status(self) -> int:
         """0 fine, 1 function error, 3 time limit, 4 memory limit."""
-        return _EXIT_STATUS.get(self.outcome, 0)
+        if self.status != _OK:
+            return _EXIT_STATUS.get(self.status, 1)
+        return int(self.outcome in _FAILURES)
 
 
 @dataclass
