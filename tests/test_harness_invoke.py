@@ -112,6 +112,24 @@ def test_errors_are_as_in_scf(
     assert not result.stdout
 
 
+@pytest.mark.parametrize("levels", [501, 950, 985, 2000])
+def test_deep_results_are_errors(tmp_path: Path, levels: int) -> None:
+    """A result too deep to be shown is the function's error, wherever Python would give up."""
+    code = f"{_HEAD}found = []\n    for _ in range({levels - 1}): found = [found]\n    return found"
+    result = _invoke(tmp_path, code)
+    assert (_error(result)["statusCode"], result.exit_code) == (430, 1)
+    assert "Traceback" not in result.stdout
+    assert not isinstance(result.exception, RecursionError)
+
+
+def test_events_and_results_may_be_deep(tmp_path: Path) -> None:
+    """500 levels pass, which is more than any event or result has."""
+    event = "[" * 500 + "]" * 500
+    result = _invoke(tmp_path, f"{_HEAD}return event", event=event)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == json.loads(event)
+
+
 @pytest.mark.parametrize(
     ("event", "limit"),
     [
@@ -339,6 +357,7 @@ def main_handler(event, context):
         ((), "[NaN]", "NaN is no JSON value"),
         ((), b"\xff", "not UTF-8"),
         ((), "[" * 100_000, "nested too deep"),
+        ((), "[" * 700 + "]" * 700, "nested deeper than 500 levels"),
         (("--env", "A"), "{}", "NAME=value"),
         (("--env", "1A=b"), "{}", "NAME=value"),
         (("--env", "SCF_X=1"), "{}", "SCF_X is reserved"),

@@ -257,6 +257,8 @@ def test_series_are_hostile_too() -> None:
         {"Outcome": "applied", "Errors": [{"Message": ["m"]}]},
         {"Outcome": "applied", "Summary": {"Changed": "1"}},
         {"Outcome": "applied", "Summary": {"Seen": 1}},
+        {"Outcome": "applied", "Summary": {"Changed": 10**400}},
+        {"Outcome": "applied", "Summary": {"Changed": -5}},
         {"Outcome": "applied", "Undo": {"Images": [{}]}},
     ],
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.environment import context_of, own_environ, trigger_of
+from harness.json_files import MAX_EVENT_DEPTH, is_deep
 from harness.process import Exchange, Process
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ MAX_EVENT_BYTES = {"direct": 6 << 20, "cos": 128 << 10, "timer": 128 << 10}
 
 _TICK_S = 0.01
 _TOO_LARGE = 406
-_OK, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 433, 434, 439, 443, 450
+_OK, _UNUSABLE, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 430, 433, 434, 439, 443, 450
 _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED: "exited"}
+_TOO_DEEP = f"The result is nested deeper than {MAX_EVENT_DEPTH} levels"
 _FORGED = "The code wrote to the descriptor that its runtime answers on"
 _EXIT_STATUS = {_TIME: 3, _INIT_TIME: 3, _MEMORY: 4}
 _FAILURES = {"rejected", "partial"}
@@ -194,11 +196,16 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         reply: dict[str, Any] = json.loads(line)
         if reply["Status"] != _OK:
             reply["Message"] += ""
-        reply["Result"] = json.loads(reply.get("Response", "null"))
+        text = reply.get("Response", "null")
         reply["MemoryMB"] += 0.0
-    except (ValueError, LookupError, TypeError, AttributeError):
+        try:
+            reply["Result"] = json.loads(text)
+            too_deep = is_deep(reply["Result"], text, MAX_EVENT_DEPTH)
+        except RecursionError:
+            too_deep = True
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return reply
+    return {**reply, "Status": _UNUSABLE, "Message": _TOO_DEEP} if too_deep else reply
 
 
 def _invocation(

@@ -29,7 +29,8 @@ _WRAPPERS = ("Response", "Results", "results", "Logs", "records")
 """Lists of records are members of these in what CLS's API and its consumers give."""
 _CONTENTS = ("LogJson", "content", "Content", "__CONTENT__", "log")
 """A record may be the text of one of these members."""
-_MAX_WRAPPED = 4
+_MAX_WRAPPED = 8
+"""Levels at which a record is sought: half of them are lists."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Record:
 
 def of_json(value: object, levels: int = _MAX_WRAPPED) -> list[Record]:
     """The records that a JSON value holds: itself, its elements, or those it wraps; or none."""
-    if isinstance(value, list):
-        return [record for each in value for record in of_json(each, levels)]
+    if isinstance(value, list) and levels:
+        return [record for each in value for record in of_json(each, levels - 1)]
     if not isinstance(value, dict) or not levels:
         return []
     if any(name.startswith("SCF_") for name in value):
