@@ -222,7 +222,7 @@ def test_context_is_complete(tmp_path: Path) -> None:
 
 
 def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The function sees SCF's variables and none of the shell's, no stdin, and no harness."""
+    """The function sees SCF's variables, the shell's paths alone, no stdin, and no harness."""
     monkeypatch.setenv("SHELL_SECRET", "s3cret")
     code = (
         "import importlib.util, os, sys\n" + _HEAD + "return [dict(os.environ), os.getcwd(), "

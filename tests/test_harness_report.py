@@ -333,6 +333,14 @@ def test_unwritable_report_is_found_first(folder: Path, place: str) -> None:
     assert Path("/dev/null").is_char_device()
 
 
+def test_list_has_no_report(folder: Path) -> None:
+    """What runs nothing has nothing to report: both options together are wrong usage."""
+    run = _replay(folder, folder / "report.html", "--list", a={"Result": 1})
+    assert (run.exit_code, run.stdout) == (2, "")
+    assert "--list runs nothing that --report could show" in run.stderr
+    assert not (folder / "report.html").exists()
+
+
 def test_late_trouble_leaves_the_table(folder: Path) -> None:
     """If the file cannot be written in the end, the table is printed all the same, and status 1."""
     report = folder / "out" / "report.html"

@@ -227,6 +227,8 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
     from harness.report.recording import reporting  # noqa: PLC0415 - see the top
 
     with usage_errors():
+        if as_list and report:
+            raise ValueError("--list runs nothing that --report could show; leave one of them out")
         found = read_cases(paths, options["region"] or DEFAULT_REGION)
         cases = found.only(only)
     _tell(found.trouble)
