@@ -481,8 +481,8 @@ def test_what_the_log_says_stands_beside_it() -> None:
     once, again = (Happened("applied", codes=frozenset()), then)
     shown = [_page(replace(applied, case=case, now=now)).text for now in (once, again)]
     assert "a.json:r-7" in shown[0]
-    assert "By the log: raised then; raised → applied" in shown[0]
-    assert "raised then; the same now" in shown[1]
+    assert "By the log: raised → applied" in shown[0]
+    assert "By the log: same: raised" in shown[1]
 
 
 def test_durations_are_for_people() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness import json_files, log_records, logged_runs
 from harness.cells import printable
 from harness.nearest import nearest
-from harness.replay import EXPECTED, OUTCOMES, Case, read_event
+from harness.replay import EXPECTED, OUTCOMES, Case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -139,7 +139,7 @@ def _of_file(path: Path, region: str, trouble: list[str]) -> Iterator[Case]:
     if path.suffix in LINES:
         return _of_lines(path, data, region, trouble)
     try:
-        value = read_event(data, str(path))
+        value = json_files.parse(data, str(path), unique=False)
     except ValueError as error:
         # A JSON export has one record a line, whatever its name; and a log is no JSON at all.
         if _is_log_of_lines(data):
