@@ -287,14 +287,15 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
 def undo(log: str, request_id: str | None, part: int) -> None:
     """The change request that puts back what was changed, by LOG.
 
-    LOG is what the function logged, a file or - for stdin; anything else in it is passed over.
+    LOG is what the function logged, a file or - for stdin: as it was printed, or exported by CLS
+    in any form that `replay` reads. Anything else in it is passed over.
 
     Exit status: 0 fine, 1 if something cannot be put back, 2 usage.
     """
     from harness import undo as undoing  # noqa: PLC0415 - see the top
 
     with usage_errors(), _opened(log, "log") as stream:
-        found = undoing.read(stream, request_id)
+        found = undoing.read(stream.read(), request_id, name=log)
         document = found.part(part)
     _tell(found.trouble)
     if found.entries:
