@@ -68,7 +68,8 @@ def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Recor
             return _of_json_lines(data, name, errors)
     text = data.decode("utf-8-sig", errors)
     header, _, _ = text.partition("\n")
-    if name.endswith(".csv") or ("," in header and "SCF_" in header):
+    is_json = header.startswith(("{", "["))  # though cut somewhere
+    if name.endswith(".csv") or ("," in header and "SCF_" in header and not is_json):
         try:
             return of_csv(text), []
         except ValueError as error:
@@ -132,16 +133,17 @@ def of_csv(text: str) -> list[Record]:
         ValueError: it has no column SCF_RequestId or SCF_Message, or is cut.
     """
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    missing = {"SCF_RequestId", "SCF_Message"} - {*(rows.fieldnames or ())}
+    try:
+        missing = {"SCF_RequestId", "SCF_Message"} - {*(rows.fieldnames or ())}
+        records = [_of_fields({k: v for k, v in row.items() if k and v}) for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"no CSV after line {rows.line_num}: {error}") from None
     if missing:
         raise ValueError(
             f"no column {' and no column '.join(sorted(missing))} in the header row; export the "
             "fields SCF_RequestId, SCF_Message, SCF_StartTime, SCF_StatusCode and SCF_RetryNum"
         )
-    try:
-        return [_of_fields({k: v for k, v in row.items() if k and v}) for row in rows]
-    except csv.Error as error:
-        raise ValueError(f"no CSV after line {rows.line_num}: {error}") from None
+    return records
 
 
 def of_text(text: str) -> list[Record]:
