@@ -11,7 +11,16 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from harness import events, json_files
-from harness.console import JsonList, Program, emit, emit_json, heeded, rich_console, usage_errors
+from harness.console import (
+    JsonList,
+    Program,
+    emit,
+    emit_json,
+    heeded,
+    rich_console,
+    stoppable,
+    usage_errors,
+)
 from harness.invocation import Instance
 from harness.options import (
     DEFAULT_REGION,
@@ -243,8 +252,9 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
         reporting(report, function) as keep,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
         JsonList() if as_json else nullcontext() as listed,
+        stoppable() as stops,
         closing(
-            replays(function, progress.track(cases, description="Replaying"), cold=cold)
+            replays(function, progress.track(cases, description="Replaying"), stops, cold=cold)
         ) as running,
     ):
         for each, log in running:
@@ -265,7 +275,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
         emit(f"{captured.get()}{tally}")
     if tally.total < len(cases):
         click.echo(f"scf-local: stopped; events left: {len(cases) - tally.total:,}", err=True)
-    sys.exit(0 if tally.right == tally.total else 1)
+    sys.exit(stops[0] if stops else int(tally.right < tally.total))
 
 
 @main.command(

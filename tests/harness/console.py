@@ -86,6 +86,31 @@ def heeded() -> dict[signal.Signals, Any]:
     return {number: before for number, before in handlers.items() if before != signal.SIG_IGN}
 
 
+@contextmanager
+def stoppable() -> Iterator[list[int]]:
+    """Only note a signal: what is under way gets to its end. A second one ends the command.
+
+    What it notes is the exit status that the shell knows such an end by.
+    """
+    came: list[int] = []
+    caught = heeded()
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(128 + number)
+        restore()
+
+    def restore() -> None:
+        for number, before in caught.items():
+            signal.signal(number, before)
+
+    for number in caught:
+        signal.signal(number, note)
+    try:
+        yield came
+    finally:
+        restore()
+
+
 def rich_console(stream: TextIO) -> Console:
     """For text that is captured. A file or a pipe has no width of its own."""
     from rich.console import Console  # noqa: PLC0415 - 50 ms, and few commands need it

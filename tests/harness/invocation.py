@@ -13,7 +13,7 @@ from harness.json_files import MAX_EVENT_DEPTH, is_deep
 from harness.process import Exchange, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from typing_extensions import Self
 
@@ -33,6 +33,10 @@ _TOO_DEEP = f"The result is nested deeper than {MAX_EVENT_DEPTH} levels"
 _FORGED = "The code wrote to the descriptor that its runtime answers on"
 _EXIT_STATUS = {_TIME: 3, _INIT_TIME: 3, _MEMORY: 4}
 _FAILURES = {"rejected", "partial"}
+
+
+class Stopped(Exception):
+    """Whoever wanted the invocation does not want it any more."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,15 @@ class Instance:
 
     It starts with the first event and again after a limit or an exit ended it (SCF recycles
     instances after 433, 434 and 439: document/product/583/35311). `write` takes the log: the
-    function's output and SCF's own lines, as bytes.
+    function's output and SCF's own lines, as bytes. As soon as there is something in `stops`, an
+    invocation ends with `Stopped`.
     """
 
     function: Function
     write: Callable[[bytes], object]
     init_timeout_s: float = INIT_TIMEOUT_S
     clock: Callable[[], float] = time.monotonic
+    stops: Sequence[object] = ()
     _process: Process | None = field(default=None, init=False)
     _peak_mb: float = field(default=0.0, init=False)
     _in_line: bool = field(default=False, init=False)
@@ -138,6 +144,8 @@ class Instance:
         deadline = self.clock() + seconds
         with Exchange(process, message) as exchange:
             while not exchange.reply.endswith(b"\n"):
+                if self.stops:
+                    raise Stopped
                 left = deadline - self.clock()
                 code = process.exit_code()  # asked before reading, so that nothing is lost
                 seen = exchange.step(max(0.0, min(left, _TICK_S)) if code is None else 0)
