@@ -75,12 +75,20 @@ def main() -> None:
     """Run the function offline, as SCF runs it, against an emulated cloud."""
 
 
-@main.group(epilog=_example("scf-local event timer | scf-local invoke -"))
+@main.group(
+    epilog=_example(
+        'scf-local event timer --message \'{"ImageId": "img-6pb6lrmy", "ImageName": "sample"}\' '
+        "| scf-local invoke -"
+    )
+)
 def event() -> None:
     """Print an event as SCF delivers it."""
 
 
-@event.command(epilog=_example("scf-local event cos --bucket manifests-1250000000 --key a.json"))
+_UPLOAD = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
+
+
+@event.command(epilog=_example(_UPLOAD))
 @click.option("--bucket", required=True, metavar="B-APPID", help="Full name, <bucket>-<appid>.")
 @click.option("--key", required=True, help="Name of the uploaded object.")
 @click.option("--region", default="ap-guangzhou", show_default=True)
@@ -119,7 +127,7 @@ def timer(message: str, name: str) -> None:
 
 @main.command(
     epilog=_example(
-        "scf-local event cos --bucket manifests-1250000000 --key a.json | scf-local invoke -",
+        f"{_UPLOAD} | scf-local invoke -",
         "scf-local invoke event.json --dry-run --env STEWARD_LOG_LEVEL=DEBUG",
         "scf-local invoke event.json --handler src/app.py:main --watch",
         "scf-local invoke event.json --real --dry-run",
@@ -174,7 +182,7 @@ def invoke(
     epilog=_example(
         "scf-local replay events/",
         "scf-local replay export.jsonl --code fixed/ --only 4f9c2d1e --until-failure",
-        "scf-local replay --json events/a.json",
+        "scf-local replay --json events/05-timer.json",
     )
 )
 @click.argument(
@@ -315,7 +323,7 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     sys.exit(1 if found.trouble else 0)
 
 
-@main.command(epilog=_example("scf-local cloud --port 9000 --seed events/seed"))
+@main.command(epilog=_example("scf-local cloud --seed events/seed"))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @seed_option
 @faults_option
