@@ -24,7 +24,7 @@ def fields(
     log: bytes, done: Invocation, start: float = BEGIN, *, retry: int = 0, function: str = "steward"
 ) -> list[Fields]:
     """The records of one run, oldest first, as document/product/583/60336 describes them."""
-    lines = log.decode().splitlines()
+    lines = log.decode().removesuffix("\n").split("\n")  # U+2028, which JSON leaves, is no end
     if done.error is None:
         returned = f"Response RequestId:{done.request_id} RetMsg:{json.dumps(done.result)}"
         lines.insert(-2, returned[:8192])  # SCF cuts a line at 8 KB

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,9 @@ BLOCKS = [
     for page, text in PAGES.items()
     for block in re.findall(r"```json\n([\s\S]*?)```", text)
 ]
+EXAMPLES = re.findall(r"^ {4}(scf-local .+)$", PAGES["docs/scf-local.md"], re.MULTILINE)
+"""Those of every help text."""
+
 LINKS = [
     (page, target)
     for page, text in PAGES.items()
@@ -99,6 +103,48 @@ def test_every_command_has_its_help() -> None:
 
     shown = {command for page, command, _ in SESSIONS if page == "docs/scf-local.md"}
     assert shown == {f"{name} --help" for name in names(main, "scf-local")}
+
+
+@pytest.fixture(scope="module")
+def files_of_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sample events, and what examples call files and runs of the reader's."""
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / "src").mkdir()
+    (folder / "src" / "app.py").write_text("def main(event, context): return event\n")
+    for name, target in {
+        "events": "events",
+        "event.json": "events/06-direct-dry-run.json",
+        "policy.json": "docs/policies/clean-up.json",
+        "fixed": "handler",
+    }.items():
+        (folder / name).symlink_to(ROOT / target)
+    export = (ROOT / "events/logs/export.jsonl").read_text(encoding="utf-8")
+    (folder / "export.jsonl").write_text(export.replace("ee34cf80", "4f9c2d1e"), encoding="utf-8")
+    (folder / "run.log").write_text(re.sub(r"4a700e30-[\w-]+", "ID", export), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("example", [each for each in EXAMPLES if "--real" not in each])
+def test_examples_of_help_work(files_of_examples: Path, example: str) -> None:
+    """Each example of a help text ends well as it is printed; those of the real cloud apart."""
+    endless = {"--watch": "watching for changes", "scf-local cloud": "export TENCENTCLOUD_TOKEN"}
+    ready = next((told for part, told in endless.items() if part in example), None)
+    with subprocess.Popen(  # noqa: S602 - our own commands, pipes among them
+        f"exec {example}" if ready else example,
+        shell=True,
+        cwd=files_of_examples,
+        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        if ready:
+            assert any(ready in line for line in process.stdout)
+            process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=60)
+    assert process.returncode in ({0, 128 + signal.SIGINT} if ready else {0}), told
 
 
 def test_cookbook_shows_the_files() -> None:

@@ -86,6 +86,14 @@ def test_any_other_json_is_one_event(folder: Path, text: str) -> None:
     assert case.place == ""
 
 
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_deep_events_are_no_log(folder: Path, name: str) -> None:
+    """An event of many levels is one event: looking for a log in it does not give up."""
+    text = "[" * 490 + "]" * 490
+    (folder / name).write_text(text, encoding="utf-8")
+    assert [case.event for case in read_cases([folder / name]).events] == [json.loads(text)]
+
+
 def test_wrong_lines_are_named_by_number(folder: Path) -> None:
     """Each line that is no JSON is named by its number, and nothing runs."""
     (folder / "b.jsonl").write_bytes(b'{"a": 1}\n{"a": tru}\n\n\xff\n' + b"[" * 9999 + b"\n")

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from conftest import ROOT
 from harness.cli import main
+from harness.console import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def _exports(server: subprocess.Popen[str]) -> dict[str, str]:
     return dict(word[1].split("=", 1) for word in words)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 def test_cloud_serves_until_stopped(
     server: subprocess.Popen[str], stop: signal.Signals, tmp_path: Path
 ) -> None:
@@ -83,6 +84,18 @@ def test_cloud_serves_until_stopped(
     server.send_signal(stop)
     out, err = server.communicate(timeout=10)
     assert (server.returncode, out, err) == (0, "", "")
+
+
+def test_cloud_outlives_its_terminal_under_nohup(seed: Path) -> None:
+    """A SIGHUP that `cloud` was started to ignore is ignored; SIGTERM ends it as ever."""
+    command = f"trap '' HUP; exec {shlex.join(_COMMAND)} cloud --seed {shlex.quote(str(seed))}"
+    with subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+        url = _exports(process)["STEWARD_API_ENDPOINT"]
+        process.send_signal(signal.SIGHUP)
+        with urllib.request.urlopen(f"{url}/_state") as reply:  # noqa: S310 - the server just started
+            assert reply.status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
 
 
 def test_taken_port_is_wrong_usage(seed: Path) -> None:
@@ -171,6 +184,19 @@ def test_misspelt_command_gets_the_right_one() -> None:
     assert "Did you mean 'replay'?" in result.stderr
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "gbk", "ascii", "utf-8"])
+def test_any_encoding_of_stdout_will_do(tmp_path: Path, seed: Path, encoding: str) -> None:
+    """What the encoding of stdout does not hold is written as an escape; the rest stays."""
+    (tmp_path / "名 🎉.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "index.py").write_text("def main_handler(event, context): ...", encoding="utf-8")
+    for options in ([], ["--list"]):
+        command = ["replay", str(tmp_path), "--seed", str(seed), "--code", str(tmp_path), *options]
+        environ = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run([*_COMMAND, *command], env=environ, capture_output=True, check=False)  # noqa: S603 - our own command
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert "名 🎉.json".encode(encoding, "backslashreplace") in done.stdout
+
+
 def test_broken_pipe_is_quiet() -> None:
     """A reader that went away is no traceback."""
     message = ["event", "timer", "--message", "x" * 4000]
@@ -183,31 +209,96 @@ def test_broken_pipe_is_quiet() -> None:
     assert not err
 
 
-@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_function_too(tmp_path: Path, seed: Path, end: signal.Signals) -> None:
-    """A signal to the command ends the function's process as well, with the shell's status."""
-    fifo = tmp_path / "held-by-the-living"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    code = (
-        "import time\ndef main_handler(event, context):\n"
-        "    held = open(event, 'w'); held.write('x'); held.flush(); time.sleep(60)"
-    )
-    (tmp_path / "index.py").write_text(code, encoding="utf-8")
-    (tmp_path / "event.json").write_text(json.dumps(str(fifo)), encoding="utf-8")
-    command = ["invoke", str(tmp_path / "event.json"), "--code", str(tmp_path), "--seed", str(seed)]
-    with subprocess.Popen([*_COMMAND, *command], stderr=subprocess.PIPE) as process:  # noqa: S603 - our own command
-        started, _, _ = select.select([reader], [], [], 30)
-        assert started
+@pytest.fixture
+def fifo(tmp_path: Path) -> Iterator[tuple[str, int]]:
+    """A pipe that a function writes to when it is called, and the end to read from."""
+    path = tmp_path / "held-by-the-living"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    yield str(path), reader
+    os.close(reader)
+
+
+_WAITS = """
+import time
+def main_handler(event, context):
+    if event:
+        held = open(event, "w"); held.write("x"); held.flush(); time.sleep(60)
+"""
+
+
+def _ended(
+    command: list[str], tmp_path: Path, seed: Path, reader: int, end: signal.Signals
+) -> tuple[int, str, str]:
+    """Status, stdout and stderr of a command that gets a signal while its function waits."""
+    (tmp_path / "index.py").write_text(_WAITS, encoding="utf-8")
+    command = [*_COMMAND, *command, "--code", str(tmp_path), "--seed", str(seed)]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert select.select([reader], [], [], 30)[0]
         assert os.read(reader, 1) == b"x"
         process.send_signal(end)
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 128 + end
-    assert b"Traceback" not in err
+        out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_function_too(
+    tmp_path: Path, seed: Path, fifo: tuple[str, int], end: signal.Signals
+) -> None:
+    """A signal to the command ends the function's process as well, with the shell's status."""
+    path, reader = fifo
+    (tmp_path / "event.json").write_text(json.dumps(path), encoding="utf-8")
+    command = ["invoke", str(tmp_path / "event.json")]
+    status, _, err = _ended(command, tmp_path, seed, reader, end)
+    assert status == 128 + end
+    assert "Traceback" not in err
     ended, _, _ = select.select([reader], [], [], 5)
     assert ended  # end of file: nobody has it open for writing any more
     assert os.read(reader, 1) == b""
-    os.close(reader)
+
+
+@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "json"])
+def test_signal_ends_a_replay_with_what_was_done(
+    tmp_path: Path, seed: Path, fifo: tuple[str, int], end: signal.Signals, options: list[str]
+) -> None:
+    """A signal ends the event under way; table, tally and report tell of those before it."""
+    events, report = tmp_path / "events.jsonl", tmp_path / "report.html"
+    events.write_text(f"null\n{json.dumps(fifo[0])}\nnull\nnull\n", encoding="utf-8")
+    command = ["replay", str(events), "--report", str(report), *options]
+    status, out, err = _ended(command, tmp_path, seed, fifo[1], end)
+    assert (status, err) == (128 + end, "scf-local: stopped; events left: 3\n")
+    if options:
+        assert [each["Event"] for each in json.loads(out)] == [f"{events}:1"]
+    else:
+        assert out.count("events.jsonl:") == 1
+        assert out.endswith("1 of 1 events as expected\n")
+    assert "1 of 1 events as expected" in report.read_text(encoding="utf-8")
+
+
+def test_signal_before_the_first_end_leaves_no_report(
+    tmp_path: Path, seed: Path, fifo: tuple[str, int]
+) -> None:
+    """A replay that is ended before anything was done counts nothing, and keeps an old report."""
+    event, report = tmp_path / "event.json", tmp_path / "report.html"
+    event.write_text(json.dumps(fifo[0]), encoding="utf-8")
+    report.write_text("old", encoding="utf-8")
+    command = ["replay", str(event), "--report", str(report)]
+    status, out, err = _ended(command, tmp_path, seed, fifo[1], signal.SIGINT)
+    assert (status, out) == (130, "0 of 0 events as expected\n")
+    assert err == "scf-local: stopped; events left: 1\n"
+    assert report.read_text(encoding="utf-8") == "old"
+
+
+def test_second_signal_does_not_wait() -> None:
+    """What only notes a first signal, to get to its end, is ended by a second one."""
+    with stoppable() as came:
+        signal.raise_signal(signal.SIGINT)
+        assert came == [130]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(

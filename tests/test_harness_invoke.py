@@ -67,10 +67,13 @@ def test_result_and_log_are_apart(tmp_path: Path) -> None:
         ("None", 0),
         ("'partial'", 1),
         ("'rejected'", 1),
+        ("'timeout'", 0),
+        ("'memory'", 0),
+        ("'raised'", 0),
     ],
 )
 def test_exit_status_follows_the_outcome(tmp_path: Path, outcome: str, status: int) -> None:
-    """Status 1 stands for a result whose Outcome is partial or rejected; it is printed still."""
+    """Status 1 stands for the Outcome partial or rejected; no other word of a result counts."""
     result = _invoke(tmp_path, _HEAD + f"return {{'Outcome': {outcome}}}")
     assert result.exit_code == status
     assert "Outcome" in json.loads(result.stdout)
@@ -107,6 +110,24 @@ def test_errors_are_as_in_scf(
     assert error["requestId"] in result.stderr.splitlines()[0]
     assert re.search(r"^scf-local: \w[^\n]+[.]\Z", result.stderr.rstrip("\n"), re.MULTILINE)
     assert not result.stdout
+
+
+@pytest.mark.parametrize("levels", [501, 950, 985, 2000])
+def test_deep_results_are_errors(tmp_path: Path, levels: int) -> None:
+    """A result too deep to be shown is the function's error, wherever Python would give up."""
+    code = f"{_HEAD}found = []\n    for _ in range({levels - 1}): found = [found]\n    return found"
+    result = _invoke(tmp_path, code)
+    assert (_error(result)["statusCode"], result.exit_code) == (430, 1)
+    assert "Traceback" not in result.stdout
+    assert not isinstance(result.exception, RecursionError)
+
+
+def test_events_and_results_may_be_deep(tmp_path: Path) -> None:
+    """500 levels pass, which is more than any event or result has."""
+    event = "[" * 500 + "]" * 500
+    result = _invoke(tmp_path, f"{_HEAD}return event", event=event)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == json.loads(event)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +222,7 @@ def test_context_is_complete(tmp_path: Path) -> None:
 
 
 def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The function sees SCF's variables and none of the shell's, no stdin, and no harness."""
+    """The function sees SCF's variables, the shell's paths alone, no stdin, and no harness."""
     monkeypatch.setenv("SHELL_SECRET", "s3cret")
     code = (
         "import importlib.util, os, sys\n" + _HEAD + "return [dict(os.environ), os.getcwd(), "
@@ -336,6 +357,7 @@ def main_handler(event, context):
         ((), "[NaN]", "NaN is no JSON value"),
         ((), b"\xff", "not UTF-8"),
         ((), "[" * 100_000, "nested too deep"),
+        ((), "[" * 700 + "]" * 700, "nested deeper than 500 levels"),
         (("--env", "A"), "{}", "NAME=value"),
         (("--env", "1A=b"), "{}", "NAME=value"),
         (("--env", "SCF_X=1"), "{}", "SCF_X is reserved"),

@@ -245,6 +245,8 @@ def test_a_cut_line_of_a_log_is_named(bench: Bench) -> None:
             'SCF_RequestId,SCF_Message\nr,"cut',
             "a.csv: no CSV after line 1: unexpected end",
         ),
+        ("a.csv", 'SCF_RequestId,"SCF_Message', "a.csv: no CSV after line 0: unexpected end"),
+        ("a.json", '{"SCF_RequestId": 1, "SCF_', "a.json:1:22: not JSON"),
         (
             "a.log",
             "something\n",

@@ -103,6 +103,7 @@ def test_shortened_result_says_so() -> None:
     "result",
     [
         {"Images": {"a": 1}, "Summary": 5, "Warnings": "no"},
+        {"Images": [{"Status": [1]}, {"Status": {"a": 1}}], "Summary": {"Planned": 1.5}},
         {"Images": [1, {}, {"Before": 1, "After": {"Tags": [2, {}]}}], "Summary": {"Planned": "x"}},
     ],
 )

@@ -274,7 +274,7 @@ def test_narrow_table_keeps_what_counts() -> None:
     )
     events, outcomes, verdicts, _ = ("".join(cell.strip() for cell in column) for column in columns)
     assert outcomes == "rejected" * 2
-    assert verdicts.count("no: rejectedInvalidImageName.Duplicate") == 2
+    assert verdicts.count("no: rejectedwithInvalidImageName.Duplicate") == 2
     assert all(name in events for name in names)
     assert "Trigger" not in text
     assert "As expected?" in text

@@ -257,6 +257,8 @@ def test_series_are_hostile_too() -> None:
         {"Outcome": "applied", "Errors": [{"Message": ["m"]}]},
         {"Outcome": "applied", "Summary": {"Changed": "1"}},
         {"Outcome": "applied", "Summary": {"Seen": 1}},
+        {"Outcome": "applied", "Summary": {"Changed": 10**400}},
+        {"Outcome": "applied", "Summary": {"Changed": -5}},
         {"Outcome": "applied", "Undo": {"Images": [{}]}},
     ],
 )
@@ -329,6 +331,14 @@ def test_unwritable_report_is_found_first(folder: Path, place: str) -> None:
     assert str(folder / place) in run.stderr or "code/index.py" in run.stderr
     assert "log line" not in run.stderr
     assert Path("/dev/null").is_char_device()
+
+
+def test_list_has_no_report(folder: Path) -> None:
+    """What runs nothing has nothing to report: both options together are wrong usage."""
+    run = _replay(folder, folder / "report.html", "--list", a={"Result": 1})
+    assert (run.exit_code, run.stdout) == (2, "")
+    assert "--list runs nothing that --report could show" in run.stderr
+    assert not (folder / "report.html").exists()
 
 
 def test_late_trouble_leaves_the_table(folder: Path) -> None:
@@ -471,8 +481,8 @@ def test_what_the_log_says_stands_beside_it() -> None:
     once, again = (Happened("applied", codes=frozenset()), then)
     shown = [_page(replace(applied, case=case, now=now)).text for now in (once, again)]
     assert "a.json:r-7" in shown[0]
-    assert "By the log: raised then; raised → applied" in shown[0]
-    assert "raised then; the same now" in shown[1]
+    assert "By the log: raised → applied" in shown[0]
+    assert "By the log: same: raised" in shown[1]
 
 
 def test_durations_are_for_people() -> None:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
+import cls_export
+from conftest import ROOT
 from harness.cli import main
+from harness.invocation import Invocation
 from image_steward import documents
 from image_steward.documents import ChangeRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 START = b"START RequestId:r-1\n"
@@ -208,6 +212,121 @@ def test_more_images_than_a_document_holds() -> None:
     assert parts[0].stderr == "scf-local: 1,001 images of 1 run: r-1; this is part 1 of 2\n"
     assert parts[1].stderr.endswith("part 2 of 2\n")
     assert _images(_undo(*log)) == _images(parts[0])
+
+
+def _time(milliseconds: int) -> str:
+    return f".{milliseconds:03}Z"
+
+
+def _exported(run: str, start: int, *lines: bytes, retry: int = 0) -> list[cls_export.Fields]:
+    """What CLS has of a run, oldest first."""
+    done = Invocation(run, 200, 5.0, 30.0, result={"Outcome": "applied"})
+    log = b"".join([START.replace(b"r-1", run.encode()), *lines, END.replace(b"r-1", run.encode())])
+    return cls_export.fields(log, done, cls_export.BEGIN + start, retry=retry)
+
+
+def _indexed(records: list[cls_export.Fields]) -> str:
+    """The export of a topic that makes fields of what was printed as JSON."""
+    return cls_export.as_lines(
+        {**record, "SCF_Message": "", **_texts(record["SCF_Message"])} for record in records
+    )
+
+
+def _texts(message: str) -> dict[str, str]:
+    if not message.startswith("{"):
+        return {"SCF_Message": message}
+    found = json.loads(message).items()
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in found}
+
+
+def _few(records: list[cls_export.Fields]) -> str:
+    """CSV with the two fields that are needed."""
+    names = ("SCF_RequestId", "SCF_Message")
+    return cls_export.as_csv({name: record[name] for name in names} for record in records)
+
+
+def _bare(records: list[cls_export.Fields]) -> str:
+    """The function's own lines alone."""
+    messages = [record["SCF_Message"] for record in records]
+    return "".join(f"{message}\n" for message in messages if message.startswith("{"))
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        *cls_export.FORMS.items(), ("download", cls_export.as_csv), ("indexed.jsonl", _indexed),
+        ("few.csv", _few), ("bare.log", _bare),
+    ],
+    ids=[*cls_export.FORMS, "download", "indexed.jsonl", "few.csv", "bare.log"],
+)  # fmt: skip
+def test_any_form_of_a_log_will_do(
+    tmp_path: Path,
+    name: str,
+    form: Callable[..., str],
+    newest_first: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Of each form that `replay` reads, in either order, the state before the first change counts.
+
+    One run was delivered twice and another fell in between; what was logged in the same moment
+    keeps its order.
+    """
+    first = _exported(
+        "r-1", 0,
+        _line("img-a", time=_time(1), ImageName="名 \u2028", ImageDeprecated=False),
+        _line("img-b", time=_time(1), Tags=[{"Key": "k", "Value": "1"}]),
+        _line("img-c", time=_time(2), ImageName="c"),
+    )  # fmt: skip
+    between = _exported("r-2", 10, _line("img-a", "r-2", time=_time(11), ImageName="second"))
+    retry = _exported(
+        "r-1", 20,
+        _line("img-a", time=_time(21), ImageName="third", ImageFamily="web"),
+        _line("img-d", time=_time(22), DeleteTags=["d"]),
+        retry=1,
+    )  # fmt: skip
+    records = [*first, *between, *retry]
+    log = tmp_path / name
+    log.write_text(form(cls_export.newest_first(records) if newest_first else records), "utf-8")
+    result = _undo(arguments=(str(log),))
+    assert result.stderr == "scf-local: 4 images of 2 runs: r-1, r-2\n"
+    here = {"Region": "ap-guangzhou"}
+    assert _images(result) == [
+        {**here, "ImageId": "img-d", "DeleteTags": ["d"]},
+        {**here, "ImageId": "img-c", "ImageName": "c"},
+        {**here, "ImageId": "img-b", "Tags": [{"Key": "k", "Value": "1"}]},
+        {**here, "ImageId": "img-a", "ImageName": "名 \u2028", "ImageFamily": "web",
+         "ImageDeprecated": False},
+    ]  # fmt: skip
+    one = _undo(arguments=(str(log), "--request-id", "r-2"))
+    assert [entry["ImageName"] for entry in _images(one)] == ["second"]
+
+
+def test_sample_export_can_be_undone() -> None:
+    """The export that docs/replay.md replays holds the undo of the run that changed something."""
+    result = _undo(arguments=(str(ROOT / "events" / "logs" / "export.jsonl"),))
+    assert (result.exit_code, len(_images(result))) == (0, 3)
+    assert result.stderr.startswith("scf-local: 3 images of 1 run: 4a700e30-")
+
+
+def test_cut_line_of_an_export_is_told(tmp_path: Path) -> None:
+    """A line of an export that was cut within an image's state is told; other cut lines are not."""
+    (ours,) = cls_export.as_lines(_exported("r-1", 0, _line(ImageName="a"))[1:2]).splitlines()
+    log = tmp_path / "export.jsonl"
+    log.write_text(f"{ours}\n{ours[:-200]}\n\n{{'SCF_Mess\n", "utf-8")
+    result = _undo(arguments=(str(log),))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("scf-local: line 2 cannot be used: it is no JSON any more\n")
+    assert result.stderr.count("cannot be used") == 1
+    assert len(_images(result)) == 1
+
+
+def test_csv_without_its_fields_is_wrong_usage(tmp_path: Path) -> None:
+    """CSV without the fields that are needed is wrong usage, and says what to export."""
+    log = tmp_path / "export.csv"
+    log.write_text("SCF_Message,x\na,b\n", "utf-8")
+    result = _undo(arguments=(str(log),))
+    assert result.exit_code == 2
+    assert f"{log}: no column SCF_RequestId in the header row" in result.stderr
 
 
 @pytest.mark.parametrize("part", ["0", "2", "-1"])

@@ -43,7 +43,9 @@ class Watching:
         log = ""
         while not log.endswith(WATCHING):
             assert select.select([self.process.stderr], [], [], 30)[0]
-            log += os.read(self.process.stderr.fileno(), 1 << 16).decode()
+            data = os.read(self.process.stderr.fileno(), 1 << 16)
+            assert data, f"it has ended: {log}"
+            log += data.decode()
         ready, _, _ = select.select([self.process.stdout], [], [], 0)
         text = os.read(self.process.stdout.fileno(), 1 << 16) if ready else b"null"
         return json.loads(text), log
@@ -86,6 +88,19 @@ def test_changes_rerun(watching: Watching, code: Path) -> None:
     result, log = watching.told()
     assert result is None
     assert "SyntaxError" in log
+
+
+def test_replaced_folder_is_survived(watching: Watching, code: Path) -> None:
+    """A code folder that is gone for a moment, as in a checkout, is told, and watched on."""
+    watching.told()
+    code.rename(code.with_name("old"))
+    result, log = watching.told()
+    assert result is None
+    assert f"scf-local: {code}: No such file or directory\n" in log
+    assert "Traceback" not in log
+    code.mkdir()
+    (code / "index.py").write_text(CODE.format("second"), encoding="utf-8")
+    assert watching.told()[0] == ["second", 1]
 
 
 def test_many_changes_are_one(watching: Watching, code: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness import json_files, log_records, logged_runs
 from harness.cells import printable
 from harness.nearest import nearest
-from harness.replay import EXPECTED, OUTCOMES, Case, read_event
+from harness.replay import EXPECTED, OUTCOMES, Case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -136,69 +135,39 @@ def _of_file(path: Path, region: str, trouble: list[str]) -> Iterator[Case]:
     if path.name == EXPECTED:
         raise ValueError(f"{path}: is no event; it says what is expected of those beside it")
     data = path.read_bytes()
-    if path.suffix in LINES:
-        return _of_lines(path, data, region, trouble)
+    if path.suffix in LINES and not log_records.is_log_of_lines(data):
+        return _of_lines(path, data)
+    records, wrong = log_records.read(data, str(path))
+    if records:
+        trouble += wrong  # a line that was cut is one line less
+        return _of_log(path, records, region, trouble)
     try:
-        value = read_event(data, str(path))
+        value = json_files.parse(data, str(path), unique=False)
     except ValueError as error:
-        # A JSON export has one record a line, whatever its name; and a log is no JSON at all.
-        if _is_log_of_lines(data):
-            return _of_lines(path, data, region, trouble)
         if path.suffix == ".json":
             raise
-        records = _records_of_text(path, data)
-        if not records:
-            raise ValueError(
-                f"{error}; and no line of it names a request, as those of a log do"
-            ) from None
-        return _of_log(path, records, region, trouble)
-    if records := log_records.of_json(value):
-        return _of_log(path, records, region, trouble)
+        raise ValueError(
+            f"{error}; and no line of it names a request, as those of a log do"
+        ) from None
     if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
         return (Case(path, each, place=str(i)) for i, each in enumerate(value, 1))
     return iter([Case(path, value)])
 
 
-def _of_lines(path: Path, data: bytes, region: str, trouble: list[str]) -> Iterator[Case]:
-    """A value a line: events, or the records of a log if the first line is one."""
-    lines = [(i, line) for i, line in enumerate(data.splitlines(), 1) if line.strip()]
-    is_log = _is_log_of_lines(data)
+def _of_lines(path: Path, data: bytes) -> Iterator[Case]:
+    """An event a line."""
     values: list[tuple[int, Any]] = []
     wrong: list[str] = []
-    for number, line in lines:
+    for number, line in enumerate(data.splitlines(), 1):
         try:
-            value = json_files.parse(line, str(path), unique=False, line=number)
+            if line.strip():
+                value = json_files.parse(line, str(path), unique=False, line=number)
+                values.append((number, value))
         except ValueError as error:  # noqa: PERF203 - every wrong one is to be named
             wrong.append(str(error))
-        else:
-            values.append((number, value))
-    if is_log:  # a line that was cut is one line less
-        trouble += wrong
-        records = [record for _, value in values for record in log_records.of_json(value)]
-        return _of_log(path, records, region, trouble)
     if wrong:
         raise ValueError("\n".join(wrong))
     return (Case(path, value, place=str(number)) for number, value in values)
-
-
-def _is_log_of_lines(data: bytes) -> bool:
-    first = next((line for line in data.splitlines() if line.strip()), b"")
-    try:
-        return bool(log_records.of_json(json.loads(first)))
-    except (ValueError, RecursionError):
-        return False
-
-
-def _records_of_text(path: Path, data: bytes) -> list[Record]:
-    """The records of CSV or of plain text; none if it is neither."""
-    text = data.decode("utf-8-sig", "replace")
-    header, _, _ = text.partition("\n")
-    if path.suffix == ".csv" or ("," in header and "SCF_" in header):
-        try:
-            return log_records.of_csv(text)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-    return [record for record in log_records.of_text(text) if record.request_id]
 
 
 def _of_log(path: Path, records: list[Record], region: str, trouble: list[str]) -> Iterator[Case]:

@@ -11,7 +11,16 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from harness import events, json_files
-from harness.console import JsonList, Program, emit, emit_json, rich_console, usage_errors
+from harness.console import (
+    JsonList,
+    Program,
+    emit,
+    emit_json,
+    heeded,
+    rich_console,
+    stoppable,
+    usage_errors,
+)
 from harness.invocation import Instance
 from harness.options import (
     DEFAULT_REGION,
@@ -66,12 +75,20 @@ def main() -> None:
     """Run the function offline, as SCF runs it, against an emulated cloud."""
 
 
-@main.group(epilog=_example("scf-local event timer | scf-local invoke -"))
+@main.group(
+    epilog=_example(
+        'scf-local event timer --message \'{"ImageId": "img-6pb6lrmy", "ImageName": "sample"}\' '
+        "| scf-local invoke -"
+    )
+)
 def event() -> None:
     """Print an event as SCF delivers it."""
 
 
-@event.command(epilog=_example("scf-local event cos --bucket manifests-1250000000 --key a.json"))
+_UPLOAD = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
+
+
+@event.command(epilog=_example(_UPLOAD))
 @click.option("--bucket", required=True, metavar="B-APPID", help="Full name, <bucket>-<appid>.")
 @click.option("--key", required=True, help="Name of the uploaded object.")
 @click.option("--region", default="ap-guangzhou", show_default=True)
@@ -110,7 +127,7 @@ def timer(message: str, name: str) -> None:
 
 @main.command(
     epilog=_example(
-        "scf-local event cos --bucket manifests-1250000000 --key a.json | scf-local invoke -",
+        f"{_UPLOAD} | scf-local invoke -",
         "scf-local invoke event.json --dry-run --env STEWARD_LOG_LEVEL=DEBUG",
         "scf-local invoke event.json --handler src/app.py:main --watch",
         "scf-local invoke event.json --real --dry-run",
@@ -165,7 +182,7 @@ def invoke(
     epilog=_example(
         "scf-local replay events/",
         "scf-local replay export.jsonl --code fixed/ --only 4f9c2d1e --until-failure",
-        "scf-local replay --json events/a.json",
+        "scf-local replay --json events/05-timer.json",
     )
 )
 @click.argument(
@@ -227,6 +244,8 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
     from harness.report.recording import reporting  # noqa: PLC0415 - see the top
 
     with usage_errors():
+        if as_list and report:
+            raise ValueError("--list runs nothing that --report could show; leave one of them out")
         found = read_cases(paths, options["region"] or DEFAULT_REGION)
         cases = found.only(only)
     _tell(found.trouble)
@@ -241,8 +260,9 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
         reporting(report, function) as keep,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
         JsonList() if as_json else nullcontext() as listed,
+        stoppable() as stops,
         closing(
-            replays(function, progress.track(cases, description="Replaying"), cold=cold)
+            replays(function, progress.track(cases, description="Replaying"), stops, cold=cold)
         ) as running,
     ):
         for each, log in running:
@@ -263,7 +283,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
         emit(f"{captured.get()}{tally}")
     if tally.total < len(cases):
         click.echo(f"scf-local: stopped; events left: {len(cases) - tally.total:,}", err=True)
-    sys.exit(0 if tally.right == tally.total else 1)
+    sys.exit(stops[0] if stops else int(tally.right < tally.total))
 
 
 @main.command(
@@ -285,14 +305,15 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
 def undo(log: str, request_id: str | None, part: int) -> None:
     """The change request that puts back what was changed, by LOG.
 
-    LOG is what the function logged, a file or - for stdin; anything else in it is passed over.
+    LOG is what the function logged, a file or - for stdin: as it was printed, or exported by CLS
+    in any form that `replay` reads. Anything else in it is passed over.
 
     Exit status: 0 fine, 1 if something cannot be put back, 2 usage.
     """
     from harness import undo as undoing  # noqa: PLC0415 - see the top
 
     with usage_errors(), _opened(log, "log") as stream:
-        found = undoing.read(stream, request_id)
+        found = undoing.read(stream.read(), request_id, name=log)
         document = found.part(part)
     _tell(found.trouble)
     if found.entries:
@@ -302,7 +323,7 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     sys.exit(1 if found.trouble else 0)
 
 
-@main.command(epilog=_example("scf-local cloud --port 9000 --seed events/seed"))
+@main.command(epilog=_example("scf-local cloud --seed events/seed"))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @seed_option
 @faults_option
@@ -312,7 +333,7 @@ def cloud(port: int, seed: Path | None, faults: Path | None) -> None:
     Prints the lines to `export` that point the function and the official SDKs at it.
     """
     # Blocked before the server's thread starts, which so inherits it: sigwait alone takes them.
-    stops = {signal.SIGINT, signal.SIGTERM}
+    stops = heeded().keys()
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)
     with serving(seed, faults, port) as variables:
         variables |= {

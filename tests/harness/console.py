@@ -43,6 +43,8 @@ class Program(click.Group):
 
 def emit(text: str | bytes, *, nl: bool = True) -> None:
     """Write a result to stdout."""
+    if isinstance(text, str):  # a name may hold what the encoding of stdout does not
+        text = text.encode(sys.stdout.encoding, "backslashreplace")
     try:
         click.echo(text, nl=nl)
     except BrokenPipeError:
@@ -75,6 +77,38 @@ class JsonList:
         """Write one more entry."""
         emit(self._before + _json([value])[1:-2], nl=False)
         self._before = b","
+
+
+def heeded() -> dict[signal.Signals, Any]:
+    """The signals that end a command, each with its handler."""
+    handlers = {number: signal.getsignal(number) for number in _ENDS}
+    # Ignored on purpose, as by nohup, it stays ignored.
+    return {number: before for number, before in handlers.items() if before != signal.SIG_IGN}
+
+
+@contextmanager
+def stoppable() -> Iterator[list[int]]:
+    """Only note a signal: what is under way gets to its end. A second one ends the command.
+
+    What it notes is the exit status that the shell knows such an end by.
+    """
+    came: list[int] = []
+    caught = heeded()
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(128 + number)
+        restore()
+
+    def restore() -> None:
+        for number, before in caught.items():
+            signal.signal(number, before)
+
+    for number in caught:
+        signal.signal(number, note)
+    try:
+        yield came
+    finally:
+        restore()
 
 
 def rich_console(stream: TextIO) -> Console:
@@ -118,9 +152,7 @@ def _fill_closed() -> None:
 @contextmanager
 def _unwinding() -> Iterator[None]:
     """Let a signal leave through every `with`, so that what was started is ended."""
-    handlers = {number: signal.getsignal(number) for number in _ENDS}
-    # Ignored on purpose, as by nohup, it stays ignored.
-    caught = {number: before for number, before in handlers.items() if before != signal.SIG_IGN}
+    caught = heeded()
 
     def end(number: int, _frame: FrameType | None) -> None:
         for each in caught:

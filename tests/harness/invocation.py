@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.environment import context_of, own_environ, trigger_of
+from harness.json_files import MAX_EVENT_DEPTH, is_deep
 from harness.process import Exchange, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from typing_extensions import Self
 
@@ -26,10 +27,16 @@ MAX_EVENT_BYTES = {"direct": 6 << 20, "cos": 128 << 10, "timer": 128 << 10}
 
 _TICK_S = 0.01
 _TOO_LARGE = 406
-_OK, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 433, 434, 439, 443, 450
+_OK, _UNUSABLE, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 430, 433, 434, 439, 443, 450
 _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED: "exited"}
+_TOO_DEEP = f"The result is nested deeper than {MAX_EVENT_DEPTH} levels"
 _FORGED = "The code wrote to the descriptor that its runtime answers on"
-_EXIT_STATUS = {"timeout": 3, "memory": 4, "raised": 1, "exited": 1, "rejected": 1, "partial": 1}
+_EXIT_STATUS = {_TIME: 3, _INIT_TIME: 3, _MEMORY: 4}
+_FAILURES = {"rejected", "partial"}
+
+
+class Stopped(Exception):
+    """Whoever wanted the invocation does not want it any more."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,9 @@ class Invocation:
     @property
     def exit_status(self) -> int:
         """0 fine, 1 function error, 3 time limit, 4 memory limit."""
-        return _EXIT_STATUS.get(self.outcome, 0)
+        if self.status != _OK:
+            return _EXIT_STATUS.get(self.status, 1)
+        return int(self.outcome in _FAILURES)
 
 
 @dataclass
@@ -63,13 +72,15 @@ class Instance:
 
     It starts with the first event and again after a limit or an exit ended it (SCF recycles
     instances after 433, 434 and 439: document/product/583/35311). `write` takes the log: the
-    function's output and SCF's own lines, as bytes.
+    function's output and SCF's own lines, as bytes. As soon as there is something in `stops`, an
+    invocation ends with `Stopped`.
     """
 
     function: Function
     write: Callable[[bytes], object]
     init_timeout_s: float = INIT_TIMEOUT_S
     clock: Callable[[], float] = time.monotonic
+    stops: Sequence[object] = ()
     _process: Process | None = field(default=None, init=False)
     _peak_mb: float = field(default=0.0, init=False)
     _in_line: bool = field(default=False, init=False)
@@ -133,6 +144,8 @@ class Instance:
         deadline = self.clock() + seconds
         with Exchange(process, message) as exchange:
             while not exchange.reply.endswith(b"\n"):
+                if self.stops:
+                    raise Stopped
                 left = deadline - self.clock()
                 code = process.exit_code()  # asked before reading, so that nothing is lost
                 seen = exchange.step(max(0.0, min(left, _TICK_S)) if code is None else 0)
@@ -191,11 +204,16 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         reply: dict[str, Any] = json.loads(line)
         if reply["Status"] != _OK:
             reply["Message"] += ""
-        reply["Result"] = json.loads(reply.get("Response", "null"))
+        text = reply.get("Response", "null")
         reply["MemoryMB"] += 0.0
-    except (ValueError, LookupError, TypeError, AttributeError):
+        try:
+            reply["Result"] = json.loads(text)
+            too_deep = is_deep(reply["Result"], text, MAX_EVENT_DEPTH)
+        except RecursionError:
+            too_deep = True
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return reply
+    return {**reply, "Status": _UNUSABLE, "Message": _TOO_DEEP} if too_deep else reply
 
 
 def _invocation(

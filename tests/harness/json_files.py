@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 100
 """Levels of lists and objects; what handles the values further on goes down recursively."""
+MAX_EVENT_DEPTH = 500
+"""Of events and results, which are passed on and shown alone; Python itself gives up near 1,000."""
 
 
 def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
@@ -48,9 +50,25 @@ def parse(data: bytes, name: str, *, unique: bool = True, line: int = 0) -> Any:
         raise ValueError(f"{name}: nested too deep") from None
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    if unique and _is_deep(value):
-        raise ValueError(f"{name}: nested deeper than {MAX_DEPTH} levels")
+    levels = MAX_DEPTH if unique else MAX_EVENT_DEPTH
+    if is_deep(value, text, levels):
+        raise ValueError(f"{name}: nested deeper than {levels} levels")
     return value
+
+
+def is_deep(value: object, text: str, levels: int) -> bool:
+    """Whether the value of a text has more levels of lists and objects."""
+    if text.count("[") + text.count("{") <= levels:  # far sooner asked than the value
+        return False
+    level: list[Any] = [value]
+    for _ in range(levels):
+        level = [
+            below
+            for each in level
+            for below in (each.values() if isinstance(each, dict) else each)
+            if isinstance(below, (dict, list))
+        ]
+    return bool(level)
 
 
 def decode(data: bytes, name: str) -> str:
@@ -75,15 +93,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"member {twice!r} is there twice in one object")
     return members
-
-
-def _is_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            below
-            for each in level
-            if isinstance(each, (dict, list))
-            for below in (each.values() if isinstance(each, dict) else each)
-        ]
-    return bool(level)

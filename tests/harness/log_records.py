@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from harness import json_files
 from image_steward.logs import LEVELS
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ _WRAPPERS = ("Response", "Results", "results", "Logs", "records")
 """Lists of records are members of these in what CLS's API and its consumers give."""
 _CONTENTS = ("LogJson", "content", "Content", "__CONTENT__", "log")
 """A record may be the text of one of these members."""
-_MAX_WRAPPED = 4
+_MAX_WRAPPED = 8
+"""Levels at which a record is sought: half of them are lists."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,48 @@ class Record:
     status: int | None = None
     """SCF's status code, of a run that has ended."""
     function: str = ""
+    line: int = 0
+    """Where it is in its file, if that is one of lines."""
+
+
+def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Record], list[str]]:
+    """The records of a log in any form, and what is wrong with lines that are no JSON any more.
+
+    There are none in what is no log. `errors` is what becomes of bytes that are not UTF-8.
+
+    Raises:
+        ValueError: it is CSV that lacks a column, or is cut; begins with the file's `name`.
+    """
+    try:
+        return of_json(json_files.parse(data, name, unique=False)), []
+    except ValueError:
+        if is_log_of_lines(data):  # which a JSON export is, whatever its name
+            return _of_json_lines(data, name, errors)
+    text = data.decode("utf-8-sig", errors)
+    header, _, _ = text.partition("\n")
+    is_json = header.startswith(("{", "["))  # though cut somewhere
+    if name.endswith(".csv") or ("," in header and "SCF_" in header and not is_json):
+        try:
+            return of_csv(text), []
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    records = of_text(text)
+    return records if any(record.request_id for record in records) else [], []
+
+
+def is_log_of_lines(data: bytes) -> bool:
+    """Whether the first line is a record, as a value of JSON."""
+    first = next((line for line in data.splitlines() if line.strip()), b"")
+    try:
+        return bool(of_json(json.loads(first)))
+    except (ValueError, RecursionError):
+        return False
 
 
 def of_json(value: object, levels: int = _MAX_WRAPPED) -> list[Record]:
     """The records that a JSON value holds: itself, its elements, or those it wraps; or none."""
-    if isinstance(value, list):
-        return [record for each in value for record in of_json(each, levels)]
+    if isinstance(value, list) and levels:
+        return [record for each in value for record in of_json(each, levels - 1)]
     if not isinstance(value, dict) or not levels:
         return []
     if any(name.startswith("SCF_") for name in value):
@@ -72,6 +110,22 @@ def of_json(value: object, levels: int = _MAX_WRAPPED) -> list[Record]:
     ]
 
 
+def _of_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record], list[str]]:
+    """The records of a value a line. A line that is none is kept as it is, without a request."""
+    records: list[Record] = []
+    wrong: list[str] = []
+    for number, line in enumerate(data.splitlines(), 1):
+        found: list[Record] = []
+        try:
+            if line.strip():
+                found = of_json(json_files.parse(line, name, unique=False, line=number))
+        except ValueError as error:
+            wrong.append(str(error))
+        found = found or [Record("", line.decode("utf-8", errors))]
+        records += [replace(record, line=number) for record in found]
+    return records, wrong
+
+
 def of_csv(text: str) -> list[Record]:
     """The records of a CSV file with a header row.
 
@@ -79,16 +133,17 @@ def of_csv(text: str) -> list[Record]:
         ValueError: it has no column SCF_RequestId or SCF_Message, or is cut.
     """
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    missing = {"SCF_RequestId", "SCF_Message"} - {*(rows.fieldnames or ())}
+    try:
+        missing = {"SCF_RequestId", "SCF_Message"} - {*(rows.fieldnames or ())}
+        records = [_of_fields({k: v for k, v in row.items() if k and v}) for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"no CSV after line {rows.line_num}: {error}") from None
     if missing:
         raise ValueError(
             f"no column {' and no column '.join(sorted(missing))} in the header row; export the "
             "fields SCF_RequestId, SCF_Message, SCF_StartTime, SCF_StatusCode and SCF_RetryNum"
         )
-    try:
-        return [_of_fields({k: v for k, v in row.items() if k and v}) for row in rows]
-    except csv.Error as error:
-        raise ValueError(f"no CSV after line {rows.line_num}: {error}") from None
+    return records
 
 
 def of_text(text: str) -> list[Record]:
@@ -120,11 +175,19 @@ def own_lines(messages: Iterable[str]) -> Iterator[dict[str, Any]]:
 def ordered(records: list[Record]) -> list[Record]:
     """In the order in which they were logged; CLS exports the newest first by default."""
     times = [record.time for record in records if record.time is not None]
-    if len(times) < len(records):
-        return records  # between lines without a time nothing can be sorted
     if times and times[0] > times[-1]:
         records = [*reversed(records)]  # so that those of one moment are in their order as well
+    if len(times) < len(records):
+        return records  # between lines without a time nothing can be sorted
     return sorted(records, key=lambda record: record.time or 0.0)
+
+
+def by_run(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """The records of each run, `ordered`; those of none under an empty name."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.request_id, []).append(record)
+    return {name: ordered(each) for name, each in found.items()}
 
 
 def moment(value: object) -> float | None:
@@ -152,13 +215,15 @@ def _of_fields(fields: dict[str, Any]) -> Record:
             if not name.startswith(("SCF_", "__"))
         }
         message = json.dumps(printed, ensure_ascii=False) if printed else ""
+    text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+    own = None if "SCF_LogTime" in fields else next(own_lines([text]), None)
     status = _number(fields.get("SCF_StatusCode"))
     return Record(
         str(fields.get("SCF_RequestId", "")),
-        message if isinstance(message, str) else json.dumps(message, ensure_ascii=False),
+        text,
         _number(fields.get("SCF_RetryNum")),
         moment(fields.get("SCF_StartTime")),
-        moment(fields.get("SCF_LogTime")),
+        moment(own["Time"] if own else fields.get("SCF_LogTime")),
         None if status == _RUNNING or not status else status,
         str(fields.get("SCF_FunctionName", "")),
     )
@@ -166,18 +231,16 @@ def _of_fields(fields: dict[str, Any]) -> Record:
 
 def _of_lines(lines: Iterable[str]) -> Iterator[Record]:
     request_id = ""
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         if platform := PLATFORM.match(line):
             request_id = platform["id"]
-            yield Record(request_id, line)
+            yield Record(request_id, line, line=number)
             if platform["kind"] == "Report":
                 request_id = ""  # the last line of a run
+        elif own := next(own_lines([line]), None):
+            yield Record(own["RequestId"], line, time=moment(own["Time"]), line=number)
         else:
-            own = next(own_lines([line]), None)
-            record = Record(request_id, line)
-            if own:
-                record = replace(record, request_id=own["RequestId"], time=None)
-            yield record
+            yield Record(request_id, line, line=number)
 
 
 def _value(value: object) -> Any:  # noqa: ANN401 - any JSON value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import happened, raw_events
 from harness.events import cos_event, timer_event
-from harness.log_records import PLATFORM, moment, ordered, own_lines
+from harness.log_records import PLATFORM, by_run, moment, own_lines
 from image_steward import regions
 
 if TYPE_CHECKING:
@@ -90,11 +90,7 @@ class LoggedRun:
 
 def runs(records: Iterable[Record]) -> list[LoggedRun]:
     """The runs of a log, by their start; those without a time stay behind the one before them."""
-    by_id: dict[str, list[Record]] = {}
-    for record in records:
-        if record.request_id:
-            by_id.setdefault(record.request_id, []).append(record)
-    found = [LoggedRun(name, _attempts(ordered(each))) for name, each in by_id.items()]
+    found = [LoggedRun(name, _attempts(each)) for name, each in by_run(records).items() if name]
     keys, last = {}, 0.0
     for run in found:
         last = keys[run.request_id] = run.moment or last

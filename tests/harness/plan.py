@@ -27,7 +27,7 @@ def renderables_of(result: dict[str, Any]) -> Iterator[RenderableType]:
     images = entries_of(result, "Images")
     planned = [image for image in images if image.get("Status") == "planned"]
     skipped = [image for image in images if image.get("Status") == "skipped"]
-    others = [image for image in images if image.get("Status") not in _STYLES]
+    others = [image for image in images if str(image.get("Status")) not in _STYLES]
     if images:
         yield _table(planned, others, skipped[:MAX_SKIPPED])
     if len(skipped) > MAX_SKIPPED:

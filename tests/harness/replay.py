@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from harness import json_files
 from harness.cells import cell, printable
 from harness.environment import trigger_of
 
@@ -85,14 +84,29 @@ class Replayed:
         codes_fit = codes is None or set(codes) == codes_of(self.done.result)
         return expected["Outcome"] == self.done.outcome and codes_fit
 
+    @property
+    def expected(self) -> str:
+        """What was to come of it, in words."""
+        expected = self.case.expected or {"Outcome": "no error"}
+        codes = ", ".join(expected.get("Codes", []))
+        return f"{expected['Outcome']} with {codes}" if codes else str(expected["Outcome"])
 
-def read_event(data: bytes, name: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
-    """An event from a file's bytes: JSON, never anything that is evaluated.
+    @property
+    def since_then(self) -> list[str]:
+        """What is otherwise than the log says, or that nothing is; empty without a log."""
+        then = self.case.then
+        return (self.differences or [f"same: {then.outcome}"]) if then else []
 
-    Raises:
-        ValueError: it is no JSON; begins with the file's `name`.
-    """
-    return json_files.parse(data, name, unique=False)
+    @property
+    def note(self) -> str:
+        """What was raised, or the first error or image with a code; empty if all is well."""
+        if self.done.error is not None:
+            return last_line(self.done.error)
+        result = self.done.result
+        for entry in (*entries_of(result, "Errors"), *entries_of(result, "Images")):
+            if "Code" in entry:
+                return f"{entry['Code']}: {entry.get('Message', '')}"
+        return ""
 
 
 def codes_of(result: object) -> frozenset[str]:
@@ -140,9 +154,9 @@ def table_of(replayed: Sequence[Replayed], width: int) -> Table:
             *([trigger_of(each.case.event)] if wide else []),
             cell(each.done.outcome),
             *(cell(summary.get(count, "")) for count in counts if wide),
-            "yes" if each.as_expected else cell(_wanted(each.case)),
-            *([cell(_then(each))] if with_then else []),
-            cell(_note(each.done)),
+            cell("yes" if each.as_expected else f"no: {each.expected}"),
+            *([cell(_short(each.since_then))] if with_then else []),
+            cell(each.note),
             style="" if each.as_expected else "red",
         )
     return table
@@ -193,22 +207,6 @@ def _since_then(each: Replayed) -> dict[str, Any]:
     }
 
 
-def _then(each: Replayed) -> str:
-    if each.case.then is None:
-        return ""
-    first, *more = each.differences or [f"same: {each.case.then.outcome}"]
-    return f"{first} (and {len(more)} more)" if more else first
-
-
-def _wanted(case: Case) -> str:
-    expected = case.expected or {"Outcome": "no error"}
-    return f"no: {expected['Outcome']} {', '.join(expected.get('Codes', []))}".rstrip()
-
-
-def _note(done: Invocation) -> str:
-    if done.error is not None:
-        return last_line(done.error)
-    for entry in (*entries_of(done.result, "Errors"), *entries_of(done.result, "Images")):
-        if "Code" in entry:
-            return f"{entry['Code']}: {entry.get('Message', '')}"
-    return ""
+def _short(sentences: Sequence[str]) -> str:
+    more = len(sentences) - 1
+    return f"{sentences[0]} (and {more} more)" if more > 0 else "".join(sentences)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness import happened
-from harness.invocation import Instance
+from harness.invocation import Instance, Stopped
 from harness.replay import Replayed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from harness.environment import Function
     from harness.replay import Case
@@ -57,11 +58,14 @@ class Tally:
 
 
 def replays(
-    function: Function, cases: Iterable[Case], *, cold: bool = False
+    function: Function, cases: Iterable[Case], stops: Sequence[object] = (), *, cold: bool = False
 ) -> Generator[tuple[Replayed, bytes]]:
-    """What comes of each event, and its log; all in one instance, or `cold` in one for each."""
+    """What comes of each event, and its log; all in one instance, or `cold` in one for each.
+
+    They end early, with what was under way left out, when there is something in `stops`.
+    """
     log: list[bytes] = []
-    with Instance(function, log.append) as instance:
+    with suppress(Stopped), Instance(function, log.append, stops=stops) as instance:
         for case in cases:
             log.clear()
             done = instance.invoke(case.event)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NEXT_STEPS = {
     406: "Hand over less: put the document into COS, and its address into the event.",
     407: "Return less: SCF hands on 6 MB at most.",
-    430: "The function raised, or returned what JSON cannot hold; the stackTrace says where.",
+    430: "The function raised, or returned what JSON cannot hold; the ERROR line says where.",
     433: "Allow the function more time with --timeout, or hand it less to do.",
     434: "Allow the function more memory with --memory, or hand it less to do.",
     437: "Check --code (the folder that is uploaded) and --handler (module.function).",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from harness import log_records
 from harness.cells import printable
 from harness.nearest import nearest
 from image_steward import documents, undoing
@@ -14,7 +15,9 @@ from image_steward.errors import Rejection
 from image_steward.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from harness.log_records import Record
 
 EVENT = "image.before"
 _LISTED = 10
@@ -28,7 +31,7 @@ _NONE = (
 class Line:
     """A line `image.before`. `undo` is a change request entry, unless something is `wrong`."""
 
-    number: int
+    place: str
     undo: Any = None
     request_id: str | None = None
     """None: can no longer be told."""
@@ -68,18 +71,24 @@ class Undo:
         return {"Images": self.parts[number - 1]}
 
 
-def read(log: Iterable[bytes], request_id: str | None = None) -> Undo:
-    """The undo of all runs in a log, which may hold anything else too, or of one of them.
+def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Undo:
+    """The undo of all runs in a log of any form, or of one of them.
 
     Raises:
-        ValueError: nothing was logged before changes, or not by that run.
+        ValueError: nothing was logged before changes, or not by that run; or it is CSV that
+            cannot be read, which begins with the file's `name`.
     """
-    lines = [line for number, data in enumerate(log, 1) if (line := _line(number, data))]
+    # Bytes that are not UTF-8 stay known, lest another name is put back.
+    records, _ = log_records.read(log, name, errors="surrogateescape")
+    if not records:
+        records = log_records.of_text(log.decode("utf-8", "surrogateescape"))
+    by_run = log_records.by_run(records).values()
+    lines = [line for run in by_run for record in run for line in _lines(record)]
     if not lines:
         raise ValueError(_NONE)
     if request_id is not None:
         lines = _of_run(lines, request_id)
-    trouble = [f"line {line.number} cannot be used: {line.wrong}" for line in lines if line.wrong]
+    trouble = [f"{line.place} cannot be used: {line.wrong}" for line in lines if line.wrong]
     # Logs are shown newest first, too. Lines of the same moment stay in their order.
     usable = sorted((line for line in lines if not line.wrong), key=lambda line: line.time)
     entries = []
@@ -97,14 +106,23 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(map(printable, names[:_LISTED])) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _line(number: int, data: bytes) -> Line | None:
-    _, brace, rest = data.partition(b"{")
+def _lines(record: Record) -> Iterator[Line]:
+    place = f"line {record.line}" if record.line else "a line"
+    for text in record.message.split("\n"):
+        if EVENT in text and (line := _line(place, text)):
+            yield line
+
+
+def _line(place: str, text: str) -> Line | None:
+    text = text[max(0, text.find("{")) :]
     try:
-        fields, _ = json.JSONDecoder().raw_decode((brace + rest).decode())
+        text.encode()  # refuses what was not UTF-8
+        fields, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
-        is_ours = f'"{EVENT}"'.encode() in rest
-        return Line(number, wrong="it is no JSON any more") if is_ours else None
-    if fields.get("Event") != EVENT:
+        # Quoted, and within JSON with a backslash before the quotes.
+        is_ours = f'"{EVENT}"' in text.replace("\\", "")
+        return Line(place, wrong="it is no JSON any more") if is_ours else None
+    if not isinstance(fields, dict) or fields.get("Event") != EVENT:
         return None
     undo = fields.get("Undo")
     if "Cut" in fields:
@@ -113,7 +131,7 @@ def _line(number: int, data: bytes) -> Line | None:
         wrong = _breach(undo)
         wrong = f"{_name(undo)}: {wrong}" if wrong else ""
     request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
-    return Line(number, undo, request_id, time, wrong)
+    return Line(place, undo, request_id, time, wrong)
 
 
 def _breach(entry: object) -> str:

@@ -80,6 +80,8 @@ def repeat(run: Callable[[], object], *places: Path) -> None:
             run()
         except click.UsageError as error:
             error.show()
+        except (FileNotFoundError, NotADirectoryError) as error:  # a checkout replaces the folder
+            click.echo(f"scf-local: {error.filename}: {error.strerror}", err=True)
 
 
 def _files(folder: Path) -> list[str]:

@@ -32,7 +32,7 @@ def reporting(path: Path | None, function: Function) -> Iterator[Callable[[Repla
     """Take each event with its log, and write their report when the command ends.
 
     Then, not here: the table is printed first, whatever happens to the file. Without a `path`
-    nothing is kept.
+    nothing is kept, and without an event no file is written.
     """
     if path is None:
         yield lambda _replayed, _log: None
@@ -57,7 +57,8 @@ def reporting(path: Path | None, function: Function) -> Iterator[Callable[[Repla
 
         _write(path, page_of(Replay(function, replayed, logs, calls, started, ended)))
 
-    click.get_current_context().call_on_close(write)
+    if replayed:
+        click.get_current_context().call_on_close(write)
 
 
 def _check(path: Path) -> None:

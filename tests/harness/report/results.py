@@ -18,6 +18,8 @@ _IMAGE = {
 }  # fmt: skip
 _NESTED = {"Before", "After", "RequestIds"}
 _TROUBLE = {"Source", "Code", "Path", "Message"}
+_MAX_COUNT = 10**9
+"""Of images in a summary: far more than there are, and still a number that can be drawn."""
 _EMPTY: tuple[object, ...] = ([], {}, {"Images": []})
 
 
@@ -62,7 +64,7 @@ def _is_summary(value: object) -> bool:
     return (
         isinstance(value, dict)
         and value.keys() <= set(STATUSES)
-        and all(type(count) is int for count in value.values())
+        and all(type(count) is int and 0 <= count < _MAX_COUNT for count in value.values())
     )
 
 

@@ -143,9 +143,9 @@ def _row(number: int, name: str, each: Replayed, log: bytes) -> Row:
         trigger=trigger_of(each.case.event),
         outcome=badge(done.outcome),
         as_expected=each.as_expected,
-        expected=_expected(each),
-        then=printable(_then(each), _MESSAGE),
-        note=_note(failure, trace, [*errors, *_told(result.images)], result.summary),
+        expected=each.expected,
+        then=printable("; ".join(each.since_then), _MESSAGE),
+        note=printable(each.note or _counted(result.summary)),
         duration=duration(done.duration_ms),
         memory=f"{done.memory_mb:,.0f} MB",
         request_id=done.request_id,
@@ -202,29 +202,8 @@ def _troubles(entries: Iterable[dict[str, Any]]) -> list[Trouble]:
     ]
 
 
-def _told(images: Iterable[dict[str, Any]]) -> list[Trouble]:
-    return _troubles(entry for entry in images if "Code" in entry)
-
-
-def _note(failure: str, trace: str, troubles: list[Trouble], summary: dict[str, int]) -> str:
-    if failure:
-        return printable((trace.strip() or failure).splitlines()[-1])
-    for trouble in troubles:
-        return printable(f"{trouble.code}: {trouble.message}")
+def _counted(summary: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {name.lower()}" for name, count in summary.items() if count)
-
-
-def _expected(each: Replayed) -> str:
-    expected = each.case.expected or {"Outcome": "no error"}
-    codes = ", ".join(expected.get("Codes", []))
-    return f"{expected['Outcome']} with {codes}" if codes else str(expected["Outcome"])
-
-
-def _then(each: Replayed) -> str:
-    if not each.case.then:
-        return ""
-    changed = "; ".join(each.differences) or "the same now"
-    return f"{each.case.then.outcome} then; {changed}"
 
 
 def _json(value: object) -> str:
