@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 EVENT = "image.before"
 _LISTED = 10
 _NONE = (
-    f"the log has no line {EVENT}; the function logs one at level INFO before it changes an image: "
-    "STEWARD_LOG_LEVEL=WARNING and ERROR hide them"
+    f"the log has no line {EVENT}; the function logs one before it changes an image, whatever the "
+    "level: so nothing was changed, or the log is of something else"
 )
 
 
