@@ -10,7 +10,6 @@ import pytest
 
 from harness.cloud import State
 from harness.cloud.limits import RateLimits
-from harness.cloud.seed import SeedError
 
 SEED = Path(__file__).parents[1] / "events" / "seed"
 
@@ -82,18 +81,18 @@ def test_broken_seed(tmp_path: Path, images: Any, told: str) -> None:  # noqa: A
     """A broken seed is refused with the file, the place and what would be allowed."""
     text = images if isinstance(images, str) else json.dumps(images)
     (tmp_path / "images.json").write_text(text, "utf-8")
-    with pytest.raises(SeedError, match=told):
+    with pytest.raises(ValueError, match=told):
         State.from_folder(tmp_path)
 
 
 def test_seed_folder(tmp_path: Path) -> None:
     """A missing images.json, and a folder of objects that is no bucket, are named."""
-    with pytest.raises(SeedError, match=r"images\.json"):
+    with pytest.raises(ValueError, match=r"images\.json"):
         State.from_folder(tmp_path)
     (tmp_path / "images.json").write_text("{}", "utf-8")
     assert State.from_folder(tmp_path).snapshot() == {"Images": {}, "Objects": {}, "Calls": []}
     (tmp_path / "objects" / "manifests").mkdir(parents=True)
-    with pytest.raises(SeedError, match="manifests: allowed are folders"):
+    with pytest.raises(ValueError, match="manifests: allowed are folders"):
         State.from_folder(tmp_path)
 
 

@@ -239,7 +239,7 @@ def test_taken_by_our_own_try(state: State) -> None:
                 return type(reply)(reply.status, reply.headers, body)
             return reply
 
-        cloud._gateway.on_reply = late
+        cloud.on_reply = late
         result = function({"ImageId": "img-6pb6lrmy", "ImageName": "sample"})
     assert result["Outcome"] == OK
     assert result["Summary"]["Changed"] == 1

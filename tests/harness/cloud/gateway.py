@@ -41,7 +41,16 @@ This is the emulated cloud. It answers
 
 @dataclass
 class Gateway:
-    """Answers requests one at a time; `EmulatedCloud` says what its settings mean."""
+    """Answers requests one at a time.
+
+    Attributes:
+        state: what it knows; read and change it while holding `state.lock`.
+        limits: whether the limits per second hold.
+        clock: epoch seconds; signatures and limits follow it.
+        request_id: makes the RequestIds.
+        on_reply: sees every API and COS reply, and gives the one to be sent instead.
+        faults: which replies go wrong; `on_reply` sees them so.
+    """
 
     state: State
     limits: bool = True
@@ -50,7 +59,7 @@ class Gateway:
     request_id: Callable[[], str] = lambda: str(uuid.uuid4())
     on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
     faults: Faults = field(default_factory=Faults)
-    _rates: RateLimits = field(default_factory=RateLimits)
+    _rates: RateLimits = field(init=False, default_factory=RateLimits)
 
     def answer(self, request: Request) -> Reply:
         """The reply to any request."""

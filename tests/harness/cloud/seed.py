@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from harness import json_files
 from harness.environment import UIN
 from harness.nearest import nearest
+from image_steward.regions import is_region
 from image_steward.settings import BUCKET
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ Image = dict[str, Any]
 
 IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")
 """Documents show 8 characters, and once 9 (document/api/213/15716)."""
-REGION = re.compile(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*")
-"""The form only: a list of regions rots (document/product/213/33269)."""
 MAX_NAME = 60
 """Characters (document/api/213/15713)."""
 
@@ -64,19 +62,6 @@ class SeedError(ValueError):
     """A seed that cannot be used; the message says where and why."""
 
 
-def read_images(path: Path) -> dict[str, list[Image]]:
-    """`{"<region>": [Image, ...]}` from a JSON file, not yet completed.
-
-    Raises:
-        SeedError: no such file, or no JSON.
-    """
-    try:
-        images: dict[str, list[Image]] = json_files.read(path)
-    except ValueError as error:
-        raise SeedError(str(error)) from None
-    return images
-
-
 def read_objects(folder: Path) -> dict[str, dict[str, bytes]]:
     """`{"<bucket-appid>": {"<key>": content}}` from `<folder>/<bucket-appid>/<key...>`.
 
@@ -109,7 +94,7 @@ def completed(images: object) -> dict[str, list[Image]]:
     if not isinstance(images, dict):
         raise SeedError('/: allowed is {"<region>": [Image, ...]}')
     for region, entries in images.items():
-        if not REGION.fullmatch(region):
+        if not is_region(region):
             raise SeedError(f"/{region}: no region's name, such as ap-guangzhou")
         if not isinstance(entries, list):
             raise SeedError(f"/{region}: allowed is a list of images")

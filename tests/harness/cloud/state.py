@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from harness import json_files
 from harness.cloud import seed
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ class State:
         """Read `images.json` and, if there, `objects/<bucket-appid>/<key...>`.
 
         Raises:
-            SeedError: naming the file and the place in it.
+            ValueError: naming the file and the place in it.
         """
         path = folder / "images.json"
-        images, objects = seed.read_images(path), seed.read_objects(folder / "objects")
+        images, objects = json_files.read(path), seed.read_objects(folder / "objects")
         try:
             return cls(images, objects)
         except seed.SeedError as error:
