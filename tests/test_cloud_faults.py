@@ -16,6 +16,7 @@ import pytest
 
 from harness.cloud import EmulatedCloud, Faults, Rule, State
 from harness.cloud.distortions import FAULTS
+from harness.cloud.seed import Object
 from harness.cloud.signatures import cos_signature, tc3_signature
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ def test_cos_reply(
 def test_head_has_no_body(fault: str) -> None:
     """A reply to HEAD stays one: a body's fault does not show in it."""
     with faulty(Rule("HeadObject", fault)) as cloud:
-        cloud.state.objects[BUCKET]["new"] = b"content"
+        cloud.state.objects[BUCKET]["new"] = Object(b"content")
         status, headers, body = answer(put(cloud, "HEAD"))
     assert (status, headers["Content-Type"], body) == (200, "application/octet-stream", b"")
 

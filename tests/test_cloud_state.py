@@ -10,6 +10,7 @@ import pytest
 
 from harness.cloud import State
 from harness.cloud.limits import RateLimits
+from harness.cloud.seed import Object
 
 SEED = Path(__file__).parents[1] / "events" / "seed"
 
@@ -20,7 +21,7 @@ def test_project_seed() -> None:
     kinds = {(i["ImageType"], i["ImageState"]) for i in state.images["ap-guangzhou"]}
     assert len(kinds) == 4
     assert set(state.images) == {"ap-guangzhou", "ap-shanghai", "ap-beijing", "ap-shanghai-fsi"}
-    content = state.objects["manifests-1250000000"]["requests/rename.json"]
+    content = state.objects["manifests-1250000000"]["requests/rename.json"].content
     assert json.loads(content) == {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 
 
@@ -98,7 +99,10 @@ def test_seed_folder(tmp_path: Path) -> None:
 
 def test_snapshot_is_a_copy() -> None:
     """A snapshot does not change when the cloud does, and holds keys instead of contents."""
-    state = State({"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}]}, {"b-1": {"b": b"1", "a": b"2"}})
+    state = State(
+        {"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}]},
+        {"b-1": {"b": Object(b"1"), "a": Object(b"2")}},
+    )
     snapshot = state.snapshot()
     state.images["ap-guangzhou"][0]["ImageName"] = "changed"
     state.record({"Action": "GetObject", "Outcome": "ok"})

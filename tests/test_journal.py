@@ -48,7 +48,7 @@ def _images(function: Function) -> None:
 def journal(function: Function, prefix: str = "journal/") -> dict[str, bytes]:
     """The objects of the journal, by key."""
     objects = function.cloud.state.objects[BUCKET]
-    return {key: data for key, data in sorted(objects.items()) if key.startswith(prefix)}
+    return {key: objects[key].content for key in sorted(objects) if key.startswith(prefix)}
 
 
 @pytest.mark.parametrize("document", [TAGGED, CIRCLE], ids=["policy", "change request"])

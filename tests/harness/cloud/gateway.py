@@ -119,7 +119,7 @@ class Gateway:
         request_id = self.request_id()
         try:
             verify_cos(request, *self._judged_by(rule, now, _cos_error))
-            reply = cos.answer(self.state, bucket, request)
+            reply = cos.answer(self.state, bucket, request, now)
             outcome = "ok"
         except CosError as error:
             reply = refused(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.environment import UIN
@@ -13,9 +14,20 @@ from image_steward.regions import is_region
 from image_steward.settings import BUCKET
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 Image = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object in a bucket: its content, the headers kept with it, and when it was stored."""
+
+    content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    modified: float = 1793491200.0  # 2026-11-01T00:00:00Z, as images of which it is not told
+
 
 IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")
 """Documents show 8 characters, and once 9 (document/api/213/15716)."""
@@ -62,8 +74,8 @@ class SeedError(ValueError):
     """A seed that cannot be used; the message says where and why."""
 
 
-def read_objects(folder: Path) -> dict[str, dict[str, bytes]]:
-    """`{"<bucket-appid>": {"<key>": content}}` from `<folder>/<bucket-appid>/<key...>`.
+def read_objects(folder: Path) -> dict[str, dict[str, Object]]:
+    """`{"<bucket-appid>": {"<key>": Object}}` from `<folder>/<bucket-appid>/<key...>`.
 
     Raises:
         SeedError: a folder that is no full bucket name.
@@ -77,7 +89,7 @@ def read_objects(folder: Path) -> dict[str, dict[str, bytes]]:
             )
         files = (path for path in sorted(bucket.rglob("*")) if path.is_file())
         buckets[bucket.name] = {
-            path.relative_to(bucket).as_posix(): path.read_bytes() for path in files
+            path.relative_to(bucket).as_posix(): Object(path.read_bytes()) for path in files
         }
     return buckets
 

@@ -77,6 +77,7 @@ class EmulatedCloud(Gateway):
         runner = web.AppRunner(
             app,
             access_log=None,
+            auto_decompress=False,  # what was signed, and is stored, are the bytes as sent
             shutdown_timeout=0.1,
             handler_cancellation=True,
             max_line_size=2 * MAX_GET_BYTES,  # enough to tell a client that it sends too much

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.cloud.seed import Image
+    from harness.cloud.seed import Image, Object
 
 
 @dataclass
@@ -34,7 +34,7 @@ class State:
     """
 
     images: dict[str, list[Image]] = field(default_factory=dict)
-    objects: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    objects: dict[str, dict[str, Object]] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
 
