@@ -127,6 +127,13 @@ def test_what_is_kept(client: CosS3Client, read: str) -> None:
     assert abs(parsedate_to_datetime(shown["last-modified"]).timestamp() - time.time()) < 60
 
 
+def test_large_object(client: CosS3Client, cloud: EmulatedCloud) -> None:
+    """An object may be far larger than a request of the API."""
+    body = bytes(12 << 20)
+    client.put_object(Bucket=BUCKET, Key=KEY, Body=body)
+    assert cloud.state.objects[BUCKET][KEY].content == body
+
+
 def test_seeded_object(client: CosS3Client) -> None:
     """An object of which only the content is known has a type and a time all the same."""
     reply = client.head_object(Bucket=BUCKET, Key=KEY)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 REQUEST_ID = "x-cos-request-id"
 ACTIONS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
+MAX_BYTES = 5 << 30
+"""Of an upload in one piece (document/product/436/7749)."""
 
 _HOST = re.compile(
     r"(?P<bucket>[a-z0-9-]+-\d+)\.cos(-internal)?\.(?P<region>[a-z0-9-]+)"

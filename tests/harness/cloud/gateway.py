@@ -80,7 +80,7 @@ class Gateway:
         params: Any = {}
         rule = self.faults.rule_for(name, self.state.count(name) + 1)
         try:
-            _check_size(form)
+            _check_http(form.request, form.max_bytes)
             service = form.verify(*self._judged_by(rule, now, _api_error))
             action = _action(service, form)
             self._admit(name, region, action, form.request.headers.get("host", ""), now)
@@ -157,10 +157,12 @@ class Gateway:
         return self.on_reply(Call(told["Action"], told["Region"], params, number), reply)
 
 
-def _check_size(form: Tc3Form | V1Form) -> None:
-    sent, most = len(form.request.body), form.max_bytes
-    if form.request.method == "GET":
-        sent, most = len(form.request.query), MAX_GET_BYTES
+def _check_http(request: Request, most: int) -> None:
+    if request.method not in {"GET", "POST"}:
+        raise ApiError("UnsupportedProtocol", f"{request.method}; GET and POST are allowed.")
+    sent = len(request.body)
+    if request.method == "GET":
+        sent, most = len(request.query), MAX_GET_BYTES
     if sent > most:
         raise ApiError("RequestSizeLimitExceeded", f"{sent} bytes; {most} are allowed.")
 

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from harness.cloud.forms import MAX_GET_BYTES, Tc3Form
+from harness.cloud import cos
+from harness.cloud.forms import MAX_GET_BYTES
 from harness.cloud.gateway import Gateway
 from harness.cloud.wire import Reply, Request
 
@@ -72,7 +73,7 @@ class EmulatedCloud(Gateway):
         return self.credentials.environment(self.url)
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, int]]) -> None:
-        app = web.Application(client_max_size=Tc3Form.max_bytes)
+        app = web.Application(client_max_size=cos.MAX_BYTES)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(
             app,
