@@ -7,6 +7,7 @@ import os
 import re
 import select
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from harness.environment import Function
 from harness.invocation import Instance, Invocation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _HEAD = "def main_handler(event, context):\n    "
@@ -161,6 +163,53 @@ def test_time_limit_ends_the_function(tmp_path: Path) -> None:
     assert ended  # end of file: nobody has it open for writing any more
     assert os.read(reader, 1) == b""
     os.close(reader)
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A child of this process that no function started."""
+    with subprocess.Popen(["sleep", "60"]) as process:  # noqa: S607 - any program
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a new session is not found")
+@pytest.mark.parametrize(
+    "start",
+    [
+        "subprocess.Popen(['sleep', '77'], start_new_session=True, stdout=held)",
+        "subprocess.run('setsid setsid sleep 77 & setsid sleep 78 &', shell=True, stdout=held)",
+        "subprocess.run(['setsid', '-f', 'sleep', '77'], env={}, stdout=held)",
+    ],
+    ids=["new session", "left by its shell", "daemon"],
+)
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("return 1", 200), ("time.sleep(60)", 433), ("os._exit(1)", 439), ("raise SystemExit", 439)],
+)
+def test_nothing_outlives_its_instance(
+    tmp_path: Path, bystander: subprocess.Popen[bytes], start: str, end: str, status: int
+) -> None:
+    """Whatever a function started, and however it ended, is gone with its instance; no more is."""
+    fifo = tmp_path / "held-by-the-living"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    code = f"import os, subprocess, time\n{_HEAD}held = open(event, 'w')\n    {start}\n    {end}"
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/index.py").write_text(f"{_HEAD}return event", encoding="utf-8")
+    with (
+        Instance(Function(tmp_path / "other"), lambda _: None) as other,
+        Instance(Function(tmp_path, timeout_s=0.5), lambda _: None) as instance,
+    ):
+        assert other.invoke(1).result == 1
+        assert instance.invoke(str(fifo)).status == status
+        instance.close()
+        assert select.select([reader], [], [], 0)[0]  # end of file: nobody has it open any more
+        assert os.read(reader, 1) == b""
+        os.close(reader)
+        assert other.invoke(2).result == 2
+    assert bystander.poll() is None
 
 
 def test_slow_start_is_a_time_limit_of_its_own(tmp_path: Path) -> None:
