@@ -331,6 +331,14 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("os.rename('/tmp', 'new')", "Read-only file system"),
         ("os.symlink('index.py', 'new')", "Read-only file system"),
         ("os.utime('index.py')", "Read-only file system"),
+        ("os.utime(os.open('index.py', os.O_RDONLY))", "Read-only file system"),
+        ("os.link('index.py', 'new')", "Read-only file system"),
+        ("os.truncate('index.py', 0)", "Read-only file system"),
+        ("os.chmod('index.py', 0)", "Read-only file system"),
+        ("os.fchmod(os.open('index.py', os.O_RDONLY), 0)", "Read-only file system"),
+        ("os.fchown(os.open('index.py', os.O_RDONLY), 0, 0)", "Read-only file system"),
+        ("socket.socket(socket.AF_UNIX).bind('new')", "Read-only file system"),
+        ("socket.socket(socket.AF_UNIX).bind(b'new')", "Read-only file system"),
         ("shutil.rmtree('.')", "Read-only file system"),
         ("open('no/new', 'w')", "No such file or directory: 'no/new'"),
         ("open('index.py', 'x')", "File exists: 'index.py'"),
@@ -343,7 +351,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 )
 def test_code_folder_is_read_only(tmp_path: Path, code: str, words: str) -> None:
     """Who writes beside the code, or anywhere but in /tmp, meets a read-only file system."""
-    result = _invoke(tmp_path, f"import os, shutil, tempfile\n{_HEAD}{code}")
+    result = _invoke(tmp_path, f"import os, shutil, socket, tempfile\n{_HEAD}{code}")
     trace = _error(result)["stackTrace"]
     assert words in trace.splitlines()[-1]
     assert "runtime.py" not in trace
@@ -354,7 +362,7 @@ def test_code_folder_is_read_only(tmp_path: Path, code: str, words: str) -> None
 def test_temporary_files_can_be_written(tmp_path: Path) -> None:
     """In /tmp, in pipes and to devices everything can be written; reading is free everywhere."""
     code = """
-import os, pathlib, shutil, tempfile
+import os, pathlib, shutil, socket, tempfile
 def main_handler(event, context):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "a")
@@ -365,8 +373,16 @@ def main_handler(event, context):
         os.truncate(path / "c", 0)
         shutil.copytree(path, path.with_name("copy"), symlinks=True)
         os.mkdir("e", dir_fd=os.open(folder, os.O_RDONLY))
+        for address in (f"{folder}/socket", "\\0abstract", b"\\0bytes", ""):
+            with socket.socket(socket.AF_UNIX) as server:
+                server.bind(address)
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
     with tempfile.TemporaryFile() as file, open(os.devnull, "w") as nothing:
         file.write(b"x")
+        os.fchmod(file.fileno(), 0o600)
+        os.utime(os.pipe()[0])
+        os.utime(os.memfd_create("memory")) if hasattr(os, "memfd_create") else None
         nothing.write("x")
     os.makedirs(".", exist_ok=True)
     os.open("pipe", os.O_RDWR | os.O_CREAT)
@@ -391,6 +407,8 @@ def main_handler(event, context):
         (("--env", "TENCENTCLOUD_SECRETID=x"), "{}", "TENCENTCLOUD_SECRETID is reserved"),
         (("--env", "PYTHONPATH=x"), "{}", "PYTHONPATH is reserved"),
         (("--env", f"A={'x' * 4096}"), "{}", "4097 bytes; SCF allows 4096"),
+        (("--code", "/tmp"), "{}", "a folder of its own"),  # noqa: S108 - nothing is written
+        (("--code", "/"), "{}", "a folder of its own"),
         (("--handler", "main_handler"), "{}", "module.function"),
         (("--timeout", "nan"), "{}", "up to 900 seconds"),
         (("--timeout", "0"), "{}", "up to 900 seconds"),
