@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
+from conftest import ROOT
 from harness.cli import main
 from harness.credentials import Credentials
 from harness.environment import Function
@@ -273,11 +274,49 @@ def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not list(tmp_path.rglob("*.pyc"))
 
 
-def test_another_folders_code_is_not_found(tmp_path: Path) -> None:
-    """A code folder that lacks the handler does not borrow it from the project."""
-    result = CliRunner().invoke(main, ["invoke", "--code", str(tmp_path), *_NOWHERE], input="{}")
-    assert _error(result)["statusCode"] == 437
+@pytest.mark.parametrize("handler", ["index.main_handler", "nopkg.mod.main", "pkg.none.main"])
+def test_another_folders_code_is_not_found(tmp_path: Path, handler: str) -> None:
+    """A code folder that lacks the handler's module is named, and borrows none from the project."""
+    (tmp_path / "pkg").mkdir()
+    command = ["invoke", "--code", str(tmp_path), "--handler", handler, *_NOWHERE]
+    error = _error(result := CliRunner().invoke(main, command, input="{}"))
+    module = handler.rpartition(".")[0]
+    assert error["statusCode"] == 437
+    assert error["errorMessage"] == f"no module {module!r} in the code folder {tmp_path}"
     assert "--code" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("handler", "code", "told"),
+    [
+        ("app.echo", (), "did you mean app.py:echo, or to add --code . ?"),
+        ("pkg.app.echo", (), "did you mean pkg/app.py:echo, or to add --code . ?"),
+        ("app.py", (), "did you mean app.py:FUNCTION?"),
+        ("pkg/app.py", (), "did you mean pkg/app.py:FUNCTION?"),
+        ("app.py", ("--code", "."), "did you mean app.py:FUNCTION?"),
+    ],
+)
+def test_handler_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handler: str, code: tuple[str, ...], told: str
+) -> None:
+    """A name that would be looked for elsewhere, though its file is right here, is asked about."""
+    (tmp_path / "pkg").mkdir()
+    for file in ("app.py", "pkg/app.py"):
+        (tmp_path / file).write_text("def echo(event, context):\n    return event", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    command = ["invoke", *_NOWHERE, "--handler"]
+    result = CliRunner().invoke(main, [*command, handler, *code], input="{}")
+    assert (result.exit_code, told in result.stderr) == (2, True)
+    for meant in re.findall(r"(\S+:)(\w+)", told):
+        name = meant[0] + meant[1].replace("FUNCTION", "echo")
+        assert CliRunner().invoke(main, [*command, name, *code], input="1").stdout == "1\n"
+
+
+def test_handler_that_is_nowhere() -> None:
+    """Without --code, the folder that a module was looked for in is this project's, and named."""
+    command = ["invoke", *_NOWHERE, "--handler", "none.main"]
+    told = _error(CliRunner().invoke(main, command, input="{}"))["errorMessage"]
+    assert told == f"no module 'none' in the code folder {ROOT / 'handler'}"
 
 
 @pytest.mark.parametrize(

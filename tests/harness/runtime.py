@@ -145,11 +145,14 @@ def serve(handler: str, replies: int) -> None:
 def load(handler: str) -> tuple[Handler | None, dict[str, Any]]:
     """Import the function: it and a reply of status 200, or nothing and what went wrong."""
     module_name, _, name = handler.rpartition(".")
+    folder = os.environ["USER_CODE_ROOT"].rstrip("/")
     try:
         function = getattr(importlib.import_module(module_name), name, None)
     except Exception as error:  # noqa: BLE001 - whatever the module raises is its own
-        if isinstance(error, ModuleNotFoundError) and error.name == module_name:
-            return None, {"Status": 437, "Message": f"no module {module_name!r} in the code folder"}
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and f"{module_name}.".startswith(f"{missing}."):  # itself, or a package above it
+            message = f"no module {module_name!r} in the code folder {folder}"
+            return None, {"Status": 437, "Message": message}
         return None, {"Status": 443, "Message": _trace(error)}
     if not callable(function):
         return None, {"Status": 437, "Message": f"{module_name!r} has no function {name!r}"}
