@@ -82,7 +82,7 @@ lock: $(READY) ## renew the locked requirements
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
 	for name in function dev conformance browser; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \
-	    --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt; done
+	    --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	$(if $(NPM),cd requirements/node && npm update --silent --package-lock-only)
 
 clean: ## remove everything that was made

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import pip
 import yaml
 
 if TYPE_CHECKING:
@@ -62,7 +63,11 @@ LICENCES = re.compile(r"(?i)[^/]+\.dist-info/(licenses/.*|(licen[cs]e|copying|no
 """All that is kept of what describes a package."""
 
 WITHOUT_WHEEL = ("crcmod",)
-"""Taken from the project's own environment: pure Python, once its extension is left out."""
+"""Taken from the project's own environment: pure Python, once its extension is left out.
+
+Only its modules, which bring their licence in themselves: what else lies there depends on the pip
+that built it.
+"""
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
 _MODE = 0o100644 << 16
@@ -132,22 +137,34 @@ def _pyenv(version: str) -> list[str]:
 
 
 def fetch(python: str, target: Path) -> None:
-    """Install the locked wheels for the runtime into `target`, hashes checked."""
+    """Install the locked wheels for the runtime into `target`, hashes checked.
+
+    Raises:
+        ValueError: pip could not.
+    """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     locked = re.split(r"\n(?=\S)", LOCKED.read_text(encoding="utf-8"))
     wheels = target.with_suffix(".txt")
     kept = (entry for entry in locked if not entry.startswith(WITHOUT_WHEEL))
     wheels.write_text("\n".join(kept), encoding="utf-8")
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    # By the runtime's own Python, since the lock names some packages for some versions only.
     command = [
-        *pip, "install", "--quiet", "--no-compile", "--no-deps", "--require-hashes",
-        "--only-binary=:all:", "--implementation", "cp", "--platform", PLATFORM,
-        "--root-user-action=ignore", "--target", str(target), "--requirement", str(wheels),
+        python, str(Path(pip.__file__).parent), "--disable-pip-version-check", "install", "--quiet",
+        "--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:",
+        "--implementation", "cp", "--platform", PLATFORM, "--target", str(target),
+        "--requirement", str(wheels),
     ]  # fmt: skip
-    subprocess.run(command, check=True)  # noqa: S603 - our own pip
+    environ = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    if subprocess.run(command, check=False, env=environ).returncode:  # noqa: S603 - our own pip
+        raise ValueError(
+            f"pip {pip.__version__}, run by {python}, could not fetch the wheels; what it says "
+            "stands above. Is the package index to be reached, and this pip new enough for that "
+            "Python (pip install --upgrade pip)?"
+        )
     for path, source in installed(WITHOUT_WHEEL):
-        _copy(source, target / path)
+        if ".dist-info/" not in path:
+            _copy(source, target / path)
 
 
 def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -230,10 +247,10 @@ def main() -> None:
     try:
         version = runtime()
         python = interpreter(version)
+        site = BUILD / f"site-{version}"
+        fetch(python, site)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    site = BUILD / f"site-{version}"
-    fetch(python, site)
     packages = ((path.relative_to(site).as_posix(), path) for path in sorted(site.rglob("*")))
     files = (pair for pair in packages if pair[1].is_file())
     made = assemble(files, python, BUILD / "function.zip")

@@ -4,10 +4,12 @@ terraform {
   required_version = ">= 1.5"
   required_providers {
     tencentcloud = {
-      source = "tencentcloudstack/tencentcloud" # a release of 2026: tencentcloud_scf_trigger is new
+      source  = "tencentcloudstack/tencentcloud"
+      version = "> 1.82.56" # of January 2026; tencentcloud_scf_trigger came in July
     }
     local = {
-      source = "hashicorp/local"
+      source  = "hashicorp/local"
+      version = "~> 2.0"
     }
   }
 }
@@ -55,9 +57,12 @@ resource "tencentcloud_scf_function" "steward" {
   enable_public_net = true # false is the provider's default; the APIs are public
   zip_file          = local_file.code.filename
 
+  # cls_logset_id = "…" # log delivery
+  # cls_topic_id  = "…"
+
   environment = {
     STEWARD_DRY_RUN   = "0"
-    STEWARD_SOURCES   = "${local.bucket}/requests/"
+    STEWARD_SOURCES   = "${local.bucket}/requests/,${local.bucket}/policies/"
     STEWARD_JOURNAL   = "${local.bucket}/journal/"
     STEWARD_LOG_LEVEL = "INFO"
   }
@@ -85,7 +90,7 @@ resource "tencentcloud_scf_trigger" "timer" {
   type            = "timer"
   trigger_name    = "nightly"
   trigger_desc    = "0 17 3 * * * *" # Beijing time
-  custom_argument = jsonencode({ Document = "cos://${local.bucket}/requests/nightly.json" })
+  custom_argument = jsonencode({ Document = "cos://${local.bucket}/policies/nightly.json" })
   qualifier       = "$DEFAULT"
   enable          = "OPEN"
 }
@@ -102,8 +107,8 @@ resource "tencentcloud_scf_function_event_invoke_config" "retries" {
   }
 }
 
-# Ten runs at a time; zero stops the function.
+# Two runs at a time; zero stops the function.
 resource "tencentcloud_scf_reserved_concurrency_config" "instances" {
   function_name            = tencentcloud_scf_function.steward.name
-  reserved_concurrency_mem = 1280
+  reserved_concurrency_mem = 256
 }

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from image_steward import documents
 from image_steward.errors import StewardError
 from image_steward.settings import BUCKET, Settings
 
@@ -176,6 +177,26 @@ def _sources_cover_triggers(file: File) -> bool:
     return all(file.settings().allows(bucket, f"{prefix}x") for bucket, prefix in file.folders())
 
 
+def _timers_read_elsewhere(file: File) -> bool:
+    pointers = filter(None, map(_pointer, file.triggers("timer")))
+    return not any(
+        bucket == trigger["bucket"].partition(".")[0]
+        and key.startswith(trigger["filter"]["prefix"])
+        and key.endswith(trigger["filter"]["suffix"])
+        for bucket, key in pointers
+        for trigger in file.triggers("cos")
+    )
+
+
+def _pointer(timer: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Bucket and key of the object that a timer points to, if it does."""
+    try:
+        document = documents.read(str(timer["argument"]).encode(), region="ap-guangzhou")
+    except StewardError:
+        return None
+    return (document.bucket, document.key) if isinstance(document, documents.Pointer) else None
+
+
 def _do_not_overlap(file: File) -> bool:
     found = [
         (t["bucket"], t["filter"]["prefix"], t["filter"]["suffix"]) for t in file.triggers("cos")
@@ -293,4 +314,8 @@ RULES = (
     ),
     Rule("journal is apart from what triggers", "settings.py", _journal_is_apart),
     Rule("sources cover what triggers", "settings.py", _sources_cover_triggers),
+    # Else the upload of a policy for the night would carry it out at once.
+    Rule(
+        "what a timer points to is apart from what triggers", "settings.py", _timers_read_elsewhere
+    ),
 )

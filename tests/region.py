@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from image_steward import documents
 from image_steward.documents import Change, ChangeRequest, NamingPolicy
-from image_steward.images import Image
-from image_steward.names import MAX_LENGTH, TEMPORARY, temporary
+from image_steward.images import TEMPORARY, Image
+from image_steward.names import MAX_LENGTH, temporary
 from image_steward.normalising import normalise
 from image_steward.outcomes import Outcome
 from image_steward.planning import Step, ordered, plan

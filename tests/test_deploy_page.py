@@ -10,7 +10,7 @@ from tencentcloud.scf.v20180416 import models
 
 import cost
 import payloads
-from conftest import ROOT
+from conftest import ROOT, Function
 
 PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
 INPUTS = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
@@ -70,4 +70,15 @@ def test_table_of_another_memory() -> None:
     """Twice the memory costs twice the GB-seconds, and the calls as before."""
     assert cost.gb_seconds(256, 500) == 2 * cost.gb_seconds(128, 500)
     assert cost.usd(256, 0) == cost.usd(128, 0) == cost.CALL
-    assert "0.1250" in cost.table(256)
+    assert "0.1000" in cost.table(256)
+
+
+def test_calls_that_are_paid_for(function: Function) -> None:
+    """An upload that names one image makes as many calls as its cost is computed by."""
+    event = function.uploaded({"ImageId": "img-6pb6lrmy", "ImageName": "sample"})
+    result = function(event, STEWARD_JOURNAL="manifests-1250000000/journal/")
+    assert result["Outcome"] == "applied"
+    assert [call["Action"] for call in function.cloud.state.calls] == [
+        "GetObject", "DescribeImages", "DescribeImages", "PutObject", "ModifyImageAttribute",
+    ]  # fmt: skip
+    assert len(function.cloud.state.calls) == cost.UPLOAD_CALLS

@@ -197,6 +197,28 @@ def test_several_parcels(function: Function) -> None:
     assert function.images == former
 
 
+def test_image_too_large_for_one_object(function: Function) -> None:
+    """What one image was like is kept in several objects where one would be too large to read."""
+    small = {**JOURNAL, "STEWARD_MAX_DOCUMENT_BYTES": "8192"}
+    tags = [{"Key": f"k{i:02}", "Value": "v" * 255} for i in range(50)]
+    image = {"ImageId": "img-large001", "ImageDescription": "d" * 256, "Tags": tags}
+    function.hold({**image, "ImageName": "large"})
+    former = function.images
+    more = [{"Key": f"n{i:02}", "Value": "w"} for i in range(25)]
+    gone = [tag["Key"] for tag in tags[25:]]
+    changed = [{**tag, "Value": "w"} for tag in tags[:25]]
+    document = {**image, "ImageName": "x", "Tags": changed + more, "DeleteTags": gone}
+    result = function(function.uploaded(document), **small)
+    assert result["Outcome"] == "applied"
+    parcels = journal(function)
+    assert len(parcels) > 2
+    assert all(len(data) <= 8192 for data in parcels.values())
+    for data in parcels.values():
+        assert function(function.uploaded(data), **small)["Outcome"] == "applied"
+    tags_of = sorted(function.image("img-large001")["Tags"], key=lambda tag: str(tag["Key"]))
+    assert [{**function.image("img-large001"), "Tags": tags_of}] == former["ap-guangzhou"]
+
+
 def test_last_parcel_cannot_be_written(function: Function) -> None:
     """Half a journal is none."""
     former = function.images

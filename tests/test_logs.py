@@ -8,7 +8,7 @@ import json
 import pytest
 
 from clocks import FakeClock
-from image_steward.logs import MAX_LINE_BYTES, Log
+from image_steward.logs import LEVELS, MAX_LINE_BYTES, Log
 
 
 def line_of(log: Log) -> str:
@@ -49,6 +49,14 @@ def test_level(level: str, written: list[str]) -> None:
         write("x")
     assert isinstance(log.stream, io.StringIO)
     assert [json.loads(line)["Level"] for line in log.stream.getvalue().splitlines()] == written
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_kept(level: str) -> None:
+    """A line that is to be kept is written whatever the level."""
+    log = make(level)
+    log.keep("image.before")
+    assert json.loads(line_of(log))["Level"] == "INFO"
 
 
 def test_short_secret() -> None:

@@ -329,6 +329,47 @@ def test_keep_latest(function: Function) -> None:
     assert function.images == former
 
 
+@pytest.mark.parametrize("data", [{"ImageFamily": "web"}, {"Tag.team": "infra"}])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_labelled_and_used_again(
+    function: Function, data: dict[str, str], *, dry_run: bool
+) -> None:
+    """An image that is labelled, and marked anew by KeepLatest, is one image of the result."""
+    built = {"ImageId": "img-new00001", "ImageName": "n", "ImageFamily": "web"}
+    function.hold({**built, "ImageDeprecated": True})
+    former = function.images
+    made = build({**data, "KeepLatest": "1"}, artifact_id="ap-guangzhou:img-new00001")
+    result = function(landed(function, made), STEWARD_DRY_RUN=str(int(dry_run)))
+    status = "planned" if dry_run else "changed"
+    assert sum(result["Summary"].values()) == result["Summary"][status.capitalize()] == 1
+    (image,) = result["Images"]
+    tags = [{"Key": "team", "Value": "infra"}] if "Tag.team" in data else []
+    assert image["Status"] == status
+    assert image["Before"] == {"ImageDeprecated": True, **({"Tags": []} if tags else {})}
+    assert image["After"] == {"ImageDeprecated": False, **({"Tags": tags} if tags else {})}
+    assert len(image["RequestIds"]) == (0 if dry_run else 1 + bool(tags))
+    if not dry_run:
+        function(result["Undo"])
+        assert function.images == former
+
+
+def test_used_again_after_all(function: Function) -> None:
+    """What one build sets, and KeepLatest of another sets back, is not undone."""
+    images = [
+        {"ImageId": f"img-new0000{i}", "ImageName": f"n{i}", "ImageFamily": "web"} for i in (1, 2)
+    ]
+    function.hold(*images)
+    builds = [
+        build({"ImageDeprecated": "true"}, artifact_id="ap-guangzhou:img-new00001"),
+        build({"KeepLatest": "2", "ImageFamily": "web"}, artifact_id="ap-guangzhou:img-new00002"),
+    ]
+    result = function(landed(function, *builds))
+    assert result["Summary"]["Changed"] == 1
+    (image,) = result["Images"]
+    assert (image["Before"], image["After"], len(image["RequestIds"])) == ({}, {}, 2)
+    assert result["Undo"] == {"Images": []}
+
+
 def test_nobody_retires_before_the_new_one_is_there(function: Function) -> None:
     """As long as the new image is not labelled, its family is left as it is."""
     data = {**LABELS, "ImageName": "web-1", "KeepLatest": "1"}
@@ -337,21 +378,34 @@ def test_nobody_retires_before_the_new_one_is_there(function: Function) -> None:
     assert not any(image["ImageDeprecated"] for image in function.images["ap-guangzhou"])
 
 
-def test_too_many_retire(function: Function) -> None:
-    """More than a hundred that would retire are not touched; the new image is labelled."""
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_too_many_retire(function: Function, *, dry_run: bool) -> None:
+    """Of more than a hundred that would retire the oldest do, the others at the next delivery."""
+    days = [f"2026-{month:02}-{day:02}T00:00:00Z" for month in range(1, 11) for day in range(1, 21)]
     older = [
         {"ImageId": f"img-older{i:03}", "ImageName": f"o{i}", "ImageFamily": "web",
-         "CreatedTime": "2026-10-01T00:00:00Z"}
-        for i in range(102)
+         "CreatedTime": created, "ImageDeprecated": i == 149}
+        for i, created in enumerate(days[:150])
     ]  # fmt: skip
-    function.hold({"ImageId": "img-new00001", "ImageName": "packer-web"}, *older)
-    data = {**LABELS, "KeepLatest": "1"}
+    function.hold({"ImageId": "img-new00001", "ImageName": "packer-web"}, *reversed(older))
+    data = {**LABELS, "KeepLatest": "2"}
     event = landed(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
-    result = function(event)
-    assert result["Outcome"] == "partial"
-    assert [error["Code"] for error in result["Errors"]] == ["TooManyChanges"]
-    assert function.names()["img-new00001"] == NAME
-    assert not any(image["ImageDeprecated"] for image in function.images["ap-guangzhou"])
+    result = function(event, STEWARD_DRY_RUN=str(int(dry_run)))
+    assert result["Outcome"] == "planned" if dry_run else "applied"
+    (warning,) = result["Warnings"]
+    assert (warning["Code"], warning["Path"]) == (
+        "TooManyChanges", "/builds/0/custom_data/KeepLatest",
+    )  # fmt: skip
+    assert warning["Message"].startswith("KeepLatest would change 150 images; 100 are changed now")
+    # The new image, the one that comes back, and the oldest.
+    assert {image["ImageId"] for image in result["Images"]} == {
+        "img-new00001", "img-older149", *(f"img-older{i:03}" for i in range(99)),
+    }  # fmt: skip
+    if not dry_run:
+        again = function(event)
+        assert again["Summary"]["Changed"] == 50
+        assert "Warnings" not in again
+        assert function(event)["Summary"]["Changed"] == 0
 
 
 def test_family_cannot_be_read(function: Function) -> None:

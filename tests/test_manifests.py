@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections import UserDict
+from dataclasses import replace
+from typing import Any, NoReturn
 
 import pytest
 
@@ -274,6 +276,23 @@ def test_value_of_the_image_is_missing() -> None:
     (one,) = read(build({"ImageName": "{Tag.none}"})).builds
     with pytest.raises(NoValue, match=r"Tag\.none is empty"):
         change_of(one, "ap-guangzhou", IMAGE)
+
+
+def test_values_that_no_template_names() -> None:
+    """For each of its images only what its templates name is taken of a manifest's many values."""
+    (one,) = read(build({"ImageName": "{custom_data.git}-{custom_data.no|0}", "git": "a"})).builds
+
+    class Many(UserDict[str, str]):
+        def __iter__(self) -> NoReturn:
+            raise AssertionError("all of the values were looked at")
+
+        def __ror__(self, other: object) -> NoReturn:
+            raise AssertionError("all of the values were copied")
+
+    many = Many()
+    many.data = one.values
+    seen = replace(one, values=many)  # type: ignore[arg-type]  # it is read like a dict
+    assert change_of(seen, "ap-guangzhou", IMAGE).attributes == {"ImageName": "a-0"}
 
 
 def test_value_of_the_image_is_too_long() -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from image_steward.images import TEMPORARY
 from image_steward.names import (
     CASES,
     MAX_LENGTH,
     SEPARATORS,
-    TEMPORARY,
     Style,
     cut,
     temporary,

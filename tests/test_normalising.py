@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from image_steward import normalising
 from image_steward.errors import UnstablePolicy
-from image_steward.names import MAX_LENGTH, TEMPORARY, Style, temporary
+from image_steward.images import TEMPORARY
+from image_steward.names import MAX_LENGTH, Style, temporary
 from region import (
     BODIES,
     CONJUNCTS,
@@ -138,6 +139,17 @@ def test_crash(body: dict[str, Any], region: Region, random: Random, crashes: li
     assert not new_temporaries(before, region.names)
 
 
+@given(BODIES, regions(), RANDOMS)
+def test_half_done(body: dict[str, Any], region: Region, random: Random) -> None:
+    """An image of which half was done by a run that broke off gets the other half from the next."""
+    for one in region.images.values():
+        alone, torn = Region([one]), Region([one])
+        alone.carry_out(accepted(body, alone), random)
+        for most in (1, None):
+            torn.carry_out(normalised(body, torn), random, most, last=policy(body).writes_last)
+        assert torn.images == alone.images
+
+
 @given(BODIES, regions())
 def test_untouchable_images(body: dict[str, Any], region: Region) -> None:
     """Nothing is ever done about an image that opts out, or is of another type or state."""
@@ -247,6 +259,64 @@ def test_a_policy_that_retires_one_after_the_other() -> None:
     path, message = refusal(body, older, newer)
     assert path == "/Normalise/KeepLatest"
     assert message.startswith("ImageDeprecated of img-a in ap-guangzhou is")
+
+
+BOTH = {
+    "Select": {"ImageName": SELECTED, "Tags": [{"Key": "stage", "Value": "new"}]},
+    "ImageName": "{ImageFamily}",
+    "Tags": [{"Key": "stage", "Value": "done"}],
+}
+"""A policy that selects by a name and by a tag, and writes both."""
+
+
+def test_a_policy_that_would_not_find_what_it_has_begun() -> None:
+    """A policy whose first half ends the selection is refused: the second would never be done."""
+    one = image("img-a", "build-1", ImageFamily="web", Tags={"stage": "new"})
+    path, message = refusal(BOTH, one)
+    assert path == "/Normalise"
+    assert message == (
+        "a run that breaks off after the attributes of img-a in ap-guangzhou would leave it half "
+        "done, as the next one would skip it: ImageName is not build-*; of what the policy writes, "
+        "Select and the templates may look at attributes or at tags, not at both"
+    )
+
+
+@pytest.mark.parametrize("name", ["build-1", "build-web"])
+def test_a_policy_that_finds_again_what_it_has_begun(name: str) -> None:
+    """Selecting by both is fine as long as half an image is selected, or is all that is wanted."""
+    body = BOTH | {"ImageName": "build-{ImageFamily}"}
+    one = image("img-a", name, ImageFamily="web", Tags={"stage": "new"})
+    (step,) = normalised(body, Region([one]))
+    assert step.tags == {"stage": "done"}
+    (step,) = normalised(BOTH, Region([image("img-a", "raw", Tags={"stage": "new"})]))
+    assert step.is_skipped
+
+
+def test_a_policy_of_every_member() -> None:
+    """Selecting by everything, and writing all but a tag that is selected by, is accepted."""
+    body = {
+        "Select": {
+            "ImageName": SELECTED,
+            "ImageFamily": "web*",
+            "Tags": [{"Key": "team", "Value": "*"}],
+            "OlderThanHours": 2,
+        },
+        "ImageName": "{ImageFamily}-{OsName}-{CreatedTime:%Y%m%d}",
+        "Style": {"Case": "lower", "Separator": "-"},
+        "ImageDescription": "{ImageName}",
+        "Tags": [{"Key": "source", "Value": "{Tag.pipeline|unknown}"}],
+        "OnConflict": "number",
+        "KeepLatest": 3,
+        "MaxChanges": 100,
+    }
+    images = [
+        image(f"img-{i}", f"build-{i}", ImageFamily="web", Tags={"team": "a"}) for i in "abcd"
+    ]
+    steps = normalised(body, Region(images))
+    assert [step.new_name for step in steps] == [
+        f"web-tencentos-20261120{number}" for number in ("", "-2", "-3", "-4")
+    ]
+    assert [step.attributes.get("ImageDeprecated") for step in steps] == [True, None, None, None]
 
 
 def test_a_policy_that_empties_its_own_selection() -> None:

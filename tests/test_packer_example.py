@@ -46,9 +46,9 @@ def test_upload_reaches_the_function() -> None:
     (cos,) = (event["cos"]["parameters"] for event in inputs["events"] if "cos" in event)
     assert f"requests/packer-web-${{local.stamp}}{cos['filter']['suffix']}" in TEMPLATE
     assert KEY.startswith(cos["filter"]["prefix"])
-    assert cos["bucket"].startswith("manifests-1250000000.cos.")
+    bucket = cos["bucket"].partition(".")[0]
     settings = Settings.from_environ(inputs["environment"]["variables"])
-    assert settings.allows("manifests-1250000000", KEY)
+    assert settings.allows(bucket, KEY)
 
 
 def test_event_labels_both_images(function: Function) -> None:

@@ -48,7 +48,7 @@ def test_create_function() -> None:
     variables = {each["Key"]: each["Value"] for each in call.pop("Environment")["Variables"]}
     assert variables == INPUTS["environment"]["variables"]
     assert call == {
-        "FunctionName": "image-steward", "Type": "Event", "Runtime": "Python3.10",
+        "FunctionName": "image-steward", "Type": "Event", "Runtime": INPUTS["runtime"],
         "Handler": "index.main_handler", "Role": "image-steward", "MemorySize": 128,
         "Timeout": 900, "InitTimeout": 10,
     }  # fmt: skip
@@ -65,10 +65,14 @@ def test_updates() -> None:
 
 def test_triggers() -> None:
     """A COS trigger is described by JSON without blanks, a timer by its bare cron expression."""
+    cos, timer = (
+        dict(event[kind]["parameters"])
+        for event, kind in zip(INPUTS["events"], ("cos", "timer"), strict=True)
+    )
     assert CALLS["CreateTrigger.1-cos"] == {
         "FunctionName": "image-steward",
         "Type": "cos",
-        "TriggerName": "manifests-1250000000.cos.ap-guangzhou.myqcloud.com",
+        "TriggerName": cos["bucket"],
         "TriggerDesc": (
             '{"event":"cos:ObjectCreated:*","filter":{"Prefix":"requests/","Suffix":".json"}}'
         ),
@@ -80,22 +84,31 @@ def test_triggers() -> None:
         "Type": "timer",
         "TriggerName": "nightly",
         "TriggerDesc": "0 17 3 * * * *",
-        "CustomArgument": '{"Document": "cos://manifests-1250000000/requests/nightly.json"}',
+        "CustomArgument": timer["argument"],
         "Qualifier": "$DEFAULT",
         "Enable": "OPEN",
     }
 
 
 def test_retries_and_instances() -> None:
-    """A run that raised is tried twice more within six hours, ten runs go side by side."""
+    """A run that raised is tried twice more within six hours, two runs go side by side."""
     assert CALLS["UpdateFunctionEventInvokeConfig"] == {
         "FunctionName": "image-steward",
         "AsyncTriggerConfig": {"RetryConfig": [{"RetryNum": 2}], "MsgTTL": 21600},
     }
     assert CALLS["PutReservedConcurrencyConfig"] == {
         "FunctionName": "image-steward",
-        "ReservedConcurrencyMem": 1280,
+        "ReservedConcurrencyMem": 256,
     }
+
+
+def test_log_delivery() -> None:
+    """Logset and topic go along where the file names them, and nothing does where it does not."""
+    assert "ClsTopicId" not in CALLS["CreateFunction"]
+    calls = payloads.payloads({**INPUTS, "cls": {"logsetId": "l-1", "topicId": "t-1"}}, b"")
+    for name in ("CreateFunction", "UpdateFunctionConfiguration"):
+        assert (calls[name]["ClsLogsetId"], calls[name]["ClsTopicId"]) == ("l-1", "t-1")
+        requested(name, calls[name])
 
 
 def test_a_trigger_that_is_off_stays_off() -> None:

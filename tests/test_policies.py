@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from image_steward import documents, schema
 from image_steward.documents import NamingPolicy
 from image_steward.errors import InvalidDocument
-from image_steward.images import Image, utc
-from image_steward.names import TEMPORARY, Style, temporary
+from image_steward.images import TEMPORARY, Image, utc
+from image_steward.names import Style, temporary
 from image_steward.policies import FIELDS, MAX_CHANGES, Glob, Policy, Select
 
 if TYPE_CHECKING:
@@ -550,8 +550,7 @@ def test_rule_without_a_sentence() -> None:
 def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
     """A policy is known for stable unless its outcome feeds a template, or a ranking."""
     made = policy(**body)
-    regroups = bool(made.keep_latest) and made.selects_by_what_it_writes
-    assert (made.renders_what_it_writes or regroups) == reads
+    assert (made.renders_what_it_writes or made.regroups) == reads
 
 
 @pytest.mark.parametrize(
@@ -568,12 +567,28 @@ def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
             },
             True,
         ),
+        (
+            {
+                "ImageName": "x",
+                "Tags": [{"Key": "a", "Value": "1"}],
+                "Select": {"ImageName": "y*", "Tags": [{"Key": "a"}]},
+            },
+            True,
+        ),
+        (
+            {
+                "ImageName": "x",
+                "Tags": [{"Key": "a", "Value": "1"}],
+                "Select": {"ImageName": "y*", "Tags": [{"Key": "b"}]},
+            },
+            False,
+        ),
         ({"ImageName": "{ImageName}", "Tags": [{"Key": "a", "Value": "{Tag.a|0}"}]}, True),
         ({"ImageName": "{Tag.a|0}", "Tags": [{"Key": "a", "Value": "{ImageName}"}]}, False),
     ],
 )
 def test_can_be_torn(body: dict[str, Any], *, torn: bool) -> None:
-    """Half a plan can matter where templates read both halves, or one that it selects by."""
+    """Half a plan can matter where templates read both halves, or it selects by one, or by both."""
     assert policy(**body).can_be_torn == torn
 
 

@@ -13,7 +13,7 @@ from harness import undo
 from harness.cloud.faults import Faults, Rule
 from harness.cloud.wire import Reply
 from image_steward.errors import Unfinished
-from image_steward.names import TEMPORARY
+from image_steward.images import TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,6 +159,16 @@ def test_dry_run(function: Function, how: str) -> None:
     assert function.writes == 0
 
 
+@pytest.mark.parametrize("how", ["document", "setting"])
+def test_rejected_dry_run(function: Function, how: str) -> None:
+    """A dry run that is rejected says that it was one."""
+    document = policy(ImageName="x-{ImageName}", dry_run=how == "document")
+    result = function(document, STEWARD_DRY_RUN=str(int(how == "setting")))
+    assert (result["Outcome"], result["DryRun"]) == ("rejected", True)
+    result = function({}, STEWARD_DRY_RUN=str(int(how == "setting")))
+    assert (result["Outcome"], result["DryRun"]) == ("rejected", how == "setting")
+
+
 def test_conflict_left_alone(function: Function) -> None:
     """With OnConflict skip the later one of two keeps its name, and the result says why."""
     function.hold(*WEB)
@@ -236,6 +246,22 @@ def test_keep_latest(function: Function) -> None:
         was = next(i for i in images if i["ImageId"] == call.params["ImageId"])
         is_changed = was["ImageDeprecated"] != now[was["ImageId"]]["ImageDeprecated"]
         assert ("ImageDeprecated" in call.params) == is_changed
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_keep_latest_of_what_is_selected_no_more(function: Function, *, dry_run: bool) -> None:
+    """KeepLatest beside a Select of what is written is done, with a warning if anything is."""
+    function.hold(*numbered(2, ImageFamily="web"))
+    document = policy(
+        Select={"ImageName": "build-*"}, ImageName="web-{ImageId}", KeepLatest=1, dry_run=dry_run
+    )
+    result = function(document)
+    assert result["Summary"]["Planned" if dry_run else "Changed"] == 2
+    (warning,) = result["Warnings"]
+    assert (warning["Code"], warning["Path"]) == ("UnstablePolicy", "/Normalise/KeepLatest")
+    assert "if the run breaks off" in warning["Message"]
+    if not dry_run:
+        assert "Warnings" not in function(document)
 
 
 def test_failed_resource(function: Function) -> None:
@@ -539,6 +565,31 @@ def test_another_policy_meets_a_temporary_name(function: Function) -> None:
     assert function.names() == {"img-left0001": "f-1"}
 
 
+def test_temporary_name_of_an_edited_policy(function: Function) -> None:
+    """A policy that does not know a temporary name for its own leaves it, and warns of it."""
+    function.hold(*SLOTS)
+    rule = Rule("ModifyImageAttribute", "error", start=2, code="InternalError")
+    function.cloud.faults = Faults((rule,))
+    with pytest.raises(Unfinished):
+        function(SLOT_POLICY)
+    function.cloud.faults = Faults()
+    (left,) = (i for i, name in function.names().items() if name.startswith(TEMPORARY))
+    name = function.names()[left]
+    edited = policy(Select={"ImageName": "slot*"}, ImageName="{Tag.slot}")
+    (warning,) = function(edited)["Warnings"]
+    assert warning["Code"] == "TemporaryName"
+    assert warning["Message"] == (
+        f"{left} in ap-guangzhou has the temporary name '{name}' of another run and keeps it: if "
+        "none is under way, deliver the document of that run again as it was, or give the image a "
+        "name"
+    )
+    assert function.names()[left] == name
+    (warning,) = function(SLOT_POLICY)["Warnings"]
+    assert "the Undo of this one would give it back" in warning["Message"]
+    assert function.names() == SLOTTED
+    assert "Warnings" not in function(SLOT_POLICY)
+
+
 # --- Images of which only a half was done ---
 
 RENAMED = policy(
@@ -602,13 +653,69 @@ def test_time_runs_out(
     assert first != second
 
 
-def test_first_half_fails_for_good(function: Function) -> None:
-    """A half that fails for good holds up nothing."""
+@pytest.mark.parametrize("start", [1, 2, 3])
+def test_selecting_tag_comes_last(function: Function, start: int) -> None:
+    """Of more tags than a call takes, those that the policy selects by are written last."""
+    function.hold(*numbered(2, Tags=RAW))
+    more = [{"Key": f"k{i}", "Value": "v"} for i in range(21)]
+    document = {"Normalise": {**MARKED["Normalise"], "Tags": [*MARKED["Normalise"]["Tags"], *more]}}
+    rule = Rule("TagResources", "error", start=start, code="FailedOperation.ResourceTagProcessing")
+    function.cloud.faults = Faults((rule,))
+    with pytest.raises(Unfinished, match="ResourceTagProcessing"):
+        function(document)
+    function.cloud.faults = Faults()
+    assert function(document)["Outcome"] == "applied"
+    for image in function.images["ap-guangzhou"]:
+        assert is_whole(image, document)
+        assert len(image["Tags"]) == 22
+
+
+@ORDERS
+def test_first_half_fails_for_good(
+    function: Function, document: dict[str, Any], first: str, second: str
+) -> None:
+    """A half that fails for good holds back the one that ends the selection; a later run can."""
+    function.hold(*numbered(3, Tags=RAW))
+    former = function.images
+    function.cloud.faults = Faults((Rule(first, "error", code="InvalidParameterValue"),))
+    result = function(document)
+    assert result["Summary"]["Failed"] == 3
+    assert {image["Code"] for image in result["Images"]} == {"InvalidParameterValue"}
+    assert function.calls(second) == []
+    assert function.images == former
+    function.cloud.faults = Faults()
+    assert function(document)["Summary"]["Changed"] == 3
+    assert all(is_whole(image, document) for image in function.images["ap-guangzhou"])
+
+
+def test_half_of_what_stays_selected_fails(function: Function) -> None:
+    """A half that fails for good holds up nothing where the policy finds the image all the same."""
     function.hold(*numbered(3))
     tags = [{"Key": "qcs:reserved", "Value": "v"}]
-    result = function({"Normalise": {**RENAMED["Normalise"], "Tags": tags}})
+    result = function(policy(ImageName="web-{ImageId}", Tags=tags))
     assert result["Summary"]["Failed"] == 3
     assert all(name.startswith("web-") for name in function.names().values())
+
+
+def test_failure_in_a_circle(function: Function) -> None:
+    """Whoever is to get the name of an image that has failed keeps its own, no temporary one."""
+    function.hold(*SLOTS)
+    former = function.names()
+    tags = [{"Key": "owner", "Value": "{ImageName}"}]
+    document = {"Normalise": {**SLOT_POLICY["Normalise"], "Tags": tags}}
+    refuse = refused_in("ap-guangzhou", "InvalidParameterValue", "TagResources")
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        is_one = "img-slot0002" in str(call.params.get("ResourceList"))
+        return refuse(call, reply) if is_one else reply
+
+    function.cloud.on_reply = on_reply
+    result = function(document)
+    assert result["Summary"]["Failed"] == 4
+    assert function.names() == former
+    function.cloud.on_reply = lambda _call, reply: reply
+    assert function(document)["Outcome"] == "applied"
+    assert function.names() == SLOTTED
 
 
 def test_put_off_in_a_circle(function: Function) -> None:
@@ -670,6 +777,17 @@ def undone_by_log(function: Function) -> dict[str, Any]:
     found = undo.read(json.dumps(line).encode() for line in function.lines)
     assert found.trouble == []
     return found.part(1)
+
+
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_undo_of_a_quiet_run(function: Function, level: str) -> None:
+    """The log undoes a run that was to log only warnings, or errors."""
+    function.hold(*WEB)
+    former = function.images
+    function(EVERYTHING, STEWARD_LOG_LEVEL=level)
+    assert {line["Event"] for line in function.lines} == {"image.before"}
+    assert function(undone_by_log(function))["Outcome"] == "applied"
+    assert function.images == former
 
 
 @pytest.mark.parametrize("how", ["result", "log"])

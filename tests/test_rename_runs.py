@@ -10,7 +10,7 @@ import pytest
 from clocks import FakeClock
 from harness.cloud.faults import Faults, Rule
 from image_steward.errors import Unfinished
-from image_steward.names import TEMPORARY
+from image_steward.images import TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -186,6 +186,31 @@ def test_taken_meanwhile(function: Function) -> None:
     assert writes(function) == [DUPLICATE]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [({A: FOUR[B], B: "free"}, {A: FOUR[B]}), (CIRCLE, {A: FOUR[B], C: FOUR[D], D: FOUR[A]})],
+    ids=["in a chain", "in a circle"],
+)
+def test_holder_is_deleted_meanwhile(
+    function: Function, wanted: dict[str, str], named: dict[str, str]
+) -> None:
+    """A name whose image is deleted between reading and writing is free for who waits."""
+    hold(function, FOUR)
+
+    def delete(call: Call, reply: Reply) -> Reply:
+        if (call.action, call.number) == ("DescribeImages", 2):
+            held = function.cloud.state.images["ap-guangzhou"]
+            held[:] = [image for image in held if image["ImageId"] != B]
+        return reply
+
+    function.cloud.on_reply = delete
+    result = function(request(wanted))
+    assert {image["ImageId"] for image in result["Images"] if image["Status"] == "failed"} == {B}
+    assert statuses(result)["b"] == ("failed", "InvalidImageId.NotFound")
+    assert function.names() == {i: name for i, name in FOUR.items() if i != B} | named
+    assert DUPLICATE not in writes(function)
+
+
 def test_temporary_name_taken(function: Function) -> None:
     """Even the temporary name may be in use: then it is another one."""
     foreign = {"img-foreign1": f"{TEMPORARY}img-twelve00"}
@@ -348,6 +373,21 @@ def test_refused_after_an_unclear_answer(function: Function) -> None:
     assert len(function.calls("DescribeImages")) == 4
 
 
+@pytest.mark.parametrize(
+    "wanted", [{A: FOUR[B], B: "free"}, CIRCLE], ids=["in a chain", "in a circle"]
+)
+def test_done_after_all(function: Function, wanted: dict[str, str]) -> None:
+    """A write that only the last look shows to be done makes room, whatever its last try said."""
+    hold(function, FOUR)
+    rules = (
+        Rule("ModifyImageAttribute", "cut", calls=(1,)),
+        Rule("ModifyImageAttribute", "error-applied", calls=(2,), code=DUPLICATE),
+    )
+    function.cloud.faults = Faults(rules)
+    assert function(request(wanted))["Outcome"] == "applied"
+    assert function.names() == FOUR | wanted
+
+
 def test_refused_account(function: Function) -> None:
     """When the account is refused in the middle of a circle, what is left is not attempted."""
     hold(function, FOUR)
@@ -361,6 +401,27 @@ def test_refused_account(function: Function) -> None:
     function.cloud.faults = Faults()
     assert function(request(CIRCLE))["Outcome"] == "applied"
     assert function.names() == CIRCLE
+
+
+def test_undo_of_a_later_delivery(function: Function) -> None:
+    """The delivery that finishes a circle warns that its Undo goes back to its middle only."""
+    hold(function, FOUR)
+    rule = Rule("ModifyImageAttribute", "error", start=2, code="InternalError")
+    function.cloud.faults = Faults((rule,))
+    with pytest.raises(Unfinished):
+        function(request(CIRCLE))
+    function.cloud.faults = Faults()
+    result = function(request(CIRCLE))
+    assert function.names() == CIRCLE
+    (warning,) = result["Warnings"]
+    assert warning["Code"] == "TemporaryName"
+    assert warning["Message"] == (
+        f"{A} in ap-guangzhou has the temporary name '{TEMPORARY}{A}' of an earlier run; the Undo "
+        "of this one would give it back, so to undo both take the journal or the log of the "
+        "earlier one"
+    )
+    function(result["Undo"])
+    assert function.names()[A] == f"{TEMPORARY}{A}"
 
 
 @pytest.mark.parametrize("size", [2, 5, 12])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from image_steward.documents import Change
 from image_steward.errors import ApiError, NameTaken
-from image_steward.names import MAX_LENGTH, TEMPORARY
+from image_steward.images import TEMPORARY
+from image_steward.names import MAX_LENGTH
 from image_steward.planning import Step, ordered, plan
 from region import REGION, Refused, Region, calls_of, image, new_temporaries, requested, shuffles
 

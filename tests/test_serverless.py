@@ -81,6 +81,8 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
      f"{BUCKET}/requests/journal/"),
     ("journal is apart from what triggers", (*VARIABLES, "STEWARD_JOURNAL"),
      f"{BUCKET}/"),
+    ("what a timer points to is apart from what triggers", (*TIMER, "argument"),
+     f'{{"Document": "cos://{BUCKET}/requests/nightly.json"}}'),
     ("sources cover what triggers", (*VARIABLES, "STEWARD_SOURCES"),
      f"{BUCKET}/requests-x/"),
     ("sources cover what triggers", (*COS, "filter", "prefix"), "uploads/"),

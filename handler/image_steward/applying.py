@@ -48,11 +48,13 @@ class Applier:
         self._numbers = count()
         self._lock = Lock()
 
-    def apply(self, outcomes: Sequence[Outcome], last: str = "") -> None:
+    def apply(
+        self, outcomes: Sequence[Outcome], last: str = "", held_by: tuple[str, ...] = ()
+    ) -> None:
         """Carry out all that the outcomes need; what became of it is in them afterwards.
 
         `last`, "tags" or "attributes", begins when the others are settled, and not for an image
-        of which something is pending then: whoever chose the image by it finds it once more.
+        that has one of the statuses `held_by` then: whoever chose the image by it finds it again.
         """
         if not outcomes:
             return
@@ -64,7 +66,7 @@ class Applier:
             first, second = (tags, attributes) if last == "attributes" else (attributes, tags)
             self._carry_out(first)
             for write in second:
-                write.comes_last = True
+                write.held_by = held_by
             self._carry_out(second)
         else:
             self._carry_out([*attributes, *tags])
@@ -80,8 +82,7 @@ class Applier:
         while turn := self._pop():
             moment, write = turn
             self._clock.sleep_until(moment)
-            if write.comes_last:
-                write.put_off()
+            write.put_off()
             self._open(write)
             again = self._try(write)
             if again is None:
@@ -135,13 +136,14 @@ class Applier:
     def _go_on(self, write: Write) -> None:
         """Begin the writes that this one made room for, or give them up, and what waits for them.
 
-        They are given up for good only if this one was; else the next delivery finds them.
+        They are given up for good only if this one was; else the next delivery finds them. Tags
+        only wait for their turn: there may be room for them whatever became of the others.
         """
         settled = [write]
         while settled:
             write = settled.pop()
             for waiting in write.waiting:
-                if write.is_done:
+                if write.is_done or write.tags or _is_gone(write):
                     self._push(self._clock.monotonic(), waiting)
                     continue
                 error = _still_taken(write)
@@ -184,6 +186,11 @@ def _for_good(write: Write, error: StewardError) -> StewardError:
     if isinstance(error, ImageBusy) and any(map(has_failed, states)):
         return ApiError(error.code, error.message, error.request_id)
     return error
+
+
+def _is_gone(write: Write) -> bool:
+    """Whether its image does not exist any more: then nobody has its name."""
+    return write.error is not None and write.error.code == "InvalidImageId.NotFound"
 
 
 def _still_taken(write: Write) -> StewardError:

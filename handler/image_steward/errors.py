@@ -10,7 +10,7 @@
     │   ├── ObjectNotFound
     │   ├── AccessDenied           COS refuses to show the object
     │   ├── SourceNotAllowed       outside STEWARD_SOURCES
-    │   ├── UnstablePolicy         a second run of it would change something again
+    │   ├── UnstablePolicy         a second run would change something again, or finish nothing
     │   └── TooManyChanges         more than the policy's MaxChanges
     ├── ApiError               the cloud answered with an error code, kept as `code`
     │   ├── ApiBusy                a code that time can heal
@@ -22,6 +22,7 @@
     ├── NoClearAnswer          no reply, or one that is neither an error nor a success
     ├── TimeRanOut             the run's time was over before this could start
     ├── Stopped                not attempted, since the account was refused
+    ├── TemporaryName          an image has one, or would get it back: a warning, never raised
     └── Unfinished             what the function raises, so that SCF delivers the event again
 
 `healable` says whether time can heal it: healable trouble makes the function raise after
@@ -135,7 +136,7 @@ class SourceNotAllowed(Rejection):
 
 
 class UnstablePolicy(Rejection):
-    """Applied to its own outcome, the policy would change something again."""
+    """A second run would change something again, or not find what the first had begun."""
 
     code = "UnstablePolicy"
 
@@ -219,6 +220,12 @@ class Stopped(StewardError):
     """Not attempted: the account was refused before, and would be again."""
 
     code = "Stopped"
+
+
+class TemporaryName(StewardError):
+    """An image has a temporary name and keeps it, or would get it back: a warning, never raised."""
+
+    code = "TemporaryName"
 
 
 class Unfinished(StewardError):

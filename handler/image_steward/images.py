@@ -31,6 +31,9 @@ _FIRST_YEAR = 1970
 
 NAMES_OF_A_FILTER = 5
 
+TEMPORARY = "image-steward-tmp-"
+"""What a name begins with that an image has for a moment, while two or more swap theirs."""
+
 FACTS = ("OsName", "Platform", "Architecture", "ImageCreator", "ImageState", "ImageType")
 """What else DescribeImages tells of an image that policies use."""
 
@@ -58,6 +61,21 @@ class Image:
     def name(self) -> str:
         """Its ImageName."""
         return str(self.attributes["ImageName"])
+
+    @property
+    def has_temporary_name(self) -> bool:
+        """Whether its name is a temporary one."""
+        return self.name.startswith(TEMPORARY)
+
+    def lacks(
+        self, attributes: Mapping[str, str | bool], tags: Mapping[str, str]
+    ) -> tuple[dict[str, str | bool], dict[str, str]]:
+        """Those attributes and tags that it does not have."""
+        has, tagged = self.attributes, self.tags
+        return (
+            {name: value for name, value in attributes.items() if has[name] != value},
+            {key: value for key, value in tags.items() if tagged.get(key) != value},
+        )
 
     @classmethod
     def from_api(cls, image: Mapping[str, Any]) -> Image:

@@ -28,7 +28,9 @@ def change_of(build: Build, region: str, image: Image) -> Change:
     """
     templates = [*build.templates.values(), *build.tags.values()]
     fields = {field for template in templates for field in template.fields}
-    values = values_of(fields, region, image) | build.values
+    values = values_of(fields, region, image)
+    # Of thousands of values a template names a few, and there may be a thousand images.
+    values |= {field: build.values[field] for field in fields if field in build.values}
     attributes: dict[str, str | bool] = {}
     for name, template in build.templates.items():  # ImageName first: the others see the new one
         attributes[name] = text = _rendered(build, name, template, values)

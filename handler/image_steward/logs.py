@@ -22,7 +22,7 @@ _SECRET_LENGTH = 8  # anything shorter would blank out half of the log
 
 @dataclass
 class Log:
-    """Writes lines of `level` and above to `stream`.
+    """Writes lines of `level` and above to `stream`, and those that are to be kept.
 
     `secrets` are blanked out wherever they would appear: a second wall behind the first, which
     is that nothing secret is ever handed in.
@@ -43,6 +43,10 @@ class Log:
         """What was done."""
         self._write("INFO", event, fields)
 
+    def keep(self, event: str, **fields: object) -> None:
+        """What undo needs: written whatever the level."""
+        self._put("INFO", event, fields)
+
     def warning(self, event: str, **fields: object) -> None:
         """What another delivery of the event will mend."""
         self._write("WARNING", event, fields)
@@ -52,8 +56,10 @@ class Log:
         self._write("ERROR", event, fields)
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        if LEVELS.index(level) < LEVELS.index(self.level):
-            return
+        if LEVELS.index(level) >= LEVELS.index(self.level):
+            self._put(level, event, fields)
+
+    def _put(self, level: str, event: str, fields: dict[str, Any]) -> None:
         now = datetime.fromtimestamp(self.clock.time(), timezone.utc)
         head = {
             "Time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),

@@ -7,15 +7,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from image_steward import labelling, policies
-from image_steward.errors import ApiError, ImageBusy, InvalidDocument, StewardError, Violation
+from image_steward.errors import (
+    ApiError,
+    ImageBusy,
+    InvalidDocument,
+    StewardError,
+    TooManyChanges,
+    Violation,
+)
 from image_steward.images import Image, has_failed, list_images
 from image_steward.normalising import after, normalise
 from image_steward.planning import Step, missing, plan
-from image_steward.plans import Plan, in_order, limited
+from image_steward.plans import Plan, in_order
 from image_steward.schema import short
 from image_steward.templates import NoValue
 from image_steward.waiting import Wait, is_unready, settled
-from image_steward.workers import side_by_side
+from image_steward.workers import attempted, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,15 +77,9 @@ def labels(call: Call, manifest: PackerManifest, wait: Wait, *, dry_run: bool) -
     return Plan(side_by_side(works), warnings=_warnings(manifest))
 
 
-def retirement(
-    call: Call, manifest: PackerManifest, labelled: Sequence[Step], now: float, *, dry_run: bool
-) -> Plan:
-    """What KeepLatest of a manifest comes to where its images are `labelled`.
-
-    Raises:
-        TooManyChanges: as it says.
-    """
-    steps = {(step.region, step.image_id): step for step in labelled}
+def retirement(call: Call, manifest: PackerManifest, labelled: Sequence[Step], now: float) -> Plan:
+    """What KeepLatest of a manifest comes to where its images are `labelled`."""
+    steps = {step.place: step for step in labelled}
     keeps: dict[str, dict[str, int]] = {}
     for build in manifest.builds:
         for place in build.images:
@@ -87,12 +88,34 @@ def retirement(
                 family = _family(steps[place])
                 kept[family] = max(kept.get(family, 0), build.keep_latest)
     works = [partial(_retired, call, region, kept, steps, now) for region, kept in keeps.items()]
-    found = dict(zip(keeps, side_by_side(works), strict=True))
-    made = Plan(
-        [each for each in found.values() if isinstance(each, list)],
-        [(region, error) for region, error in found.items() if isinstance(error, StewardError)],
+    made = Plan.of_regions(dict(zip(keeps, side_by_side(works), strict=True)))
+    paths = (f"{build.path}/KeepLatest" for build in manifest.builds if build.keep_latest)
+    return _bounded(made, next(paths, ""))
+
+
+def _bounded(made: Plan, path: str) -> Plan:
+    """As much of the plan as one run may do; refused whole, it would be at the next build, too.
+
+    First the images that are to be used again, so that no family is left without one.
+    """
+    changes = sorted((s for steps in made.steps for s in steps if not s.is_empty), key=_urgency)
+    late = {step.place for step in changes[policies.MAX_CHANGES :]}
+    if not late:
+        return made
+    told = (
+        f"KeepLatest would change {len(changes)} images; {policies.MAX_CHANGES} are changed now, "
+        "the oldest ones, and the others when this manifest or that of a later build is delivered"
     )
-    return limited(made, policies.MAX_CHANGES, "", dry_run=dry_run)
+    return Plan(
+        [[step for step in steps if step.place not in late] for steps in made.steps],
+        made.refused,
+        [*made.warnings, TooManyChanges(Violation(path, told))],
+    )
+
+
+def _urgency(step: Step) -> tuple[bool, str, str]:
+    created = step.before.facts["CreatedTime"] if step.before else ""
+    return bool(step.attributes["ImageDeprecated"]), created, step.image_id
 
 
 def _labelled(
@@ -174,10 +197,9 @@ def _retired(
     now: float,
 ) -> list[Step] | StewardError:
     """The steps that leave the newest of each family, and deprecate the others."""
-    try:
-        images = list_images(call, region)
-    except StewardError as error:
-        return error
+    images = attempted(partial(list_images, call, region))
+    if isinstance(images, StewardError):
+        return images
     # As they are labelled, whether the list shows it yet or not.
     steps = [labelled.get((region, image_id)) for image_id in images]
     known = [after(i, step) if step else i for i, step in zip(images.values(), steps, strict=True)]
@@ -186,4 +208,4 @@ def _retired(
         members = [image for image in known if image.attributes["ImageFamily"] == family]
         found += normalise(policies.keep_latest(keep), region, members, now)
     # An image that was labelled is counted already, unless it is changed once more.
-    return [s for s in found if not s.is_empty or (region, s.image_id) not in labelled]
+    return [step for step in found if not step.is_empty or step.place not in labelled]

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
 
+from image_steward.images import TEMPORARY
+
 MAX_LENGTH = 60
 """Characters (document/api/213/15713), taken as code points, as every tool counts them."""
 
 SEPARATORS = ("-", "_", ".", " ")
 CASES = ("keep", "lower", "upper")
-
-TEMPORARY = "image-steward-tmp-"
-"""What a name begins with that an image has for a moment, while two or more swap theirs."""
 
 # White space, what looks like it or like nothing (zero width, direction marks), control
 # characters, and the separators that people use.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from image_steward.errors import UnstablePolicy, Violation
 from image_steward.images import Image
-from image_steward.names import TEMPORARY, cut
+from image_steward.names import cut
 from image_steward.planning import Step, ordered
 from image_steward.policies import OPT_OUT
 from image_steward.schema import short
@@ -73,11 +73,7 @@ class _Wish:
 
     def lacking(self) -> tuple[dict[str, str | bool], dict[str, str]]:
         """The attributes and tags that differ from the image's."""
-        has, tags = self.image.attributes, self.image.tags
-        return (
-            {name: value for name, value in self.attributes.items() if has[name] != value},
-            {key: value for key, value in self.tags.items() if tags.get(key) != value},
-        )
+        return self.image.lacks(self.attributes, self.tags)
 
 
 def _wish(policy: Policy, region: str, image: Image, now: float, held: str = "") -> _Wish:
@@ -98,7 +94,7 @@ def _wish(policy: Policy, region: str, image: Image, now: float, held: str = "")
         _render(wish, policy.later, policy.tags)
     except NoValue as error:
         wish.skipped = str(error)
-        if image.name.startswith(TEMPORARY):
+        if image.has_temporary_name:
             wish.skipped += " (its name is a temporary one)"
     return wish
 
@@ -113,7 +109,7 @@ def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, str
             values[name] = image.tags.get(name[4:], "")
         else:
             values[name] = image.facts.get(name, "")
-    if image.name.startswith(TEMPORARY):
+    if image.has_temporary_name:
         values["ImageName"] = ""
     values["ImageId"] = image.image_id
     values["Region"] = region
@@ -234,8 +230,7 @@ def _check_stable(
     not changed look the same as before. Only KeepLatest looks at several together: it could change
     its mind about some when others are not selected any more, so then all are done again.
     """
-    regroups = bool(policy.keep_latest) and policy.selects_by_what_it_writes
-    if not (policy.renders_what_it_writes or regroups):
+    if not (policy.renders_what_it_writes or policy.selects_by_both or policy.regroups):
         return
     loses_some = False
     for image, step in zip(images, steps, strict=True):
@@ -252,9 +247,11 @@ def _check_stable(
             first = {"attributes": "tags", "tags": "attributes"}[policy.writes_last]
             half = after(image, Step(region, image.image_id, **{first: getattr(step, first)}))
             wish = _wish(policy, region, half, now, held=once.name)
+            if wish.skipped:
+                raise UnstablePolicy(_torn(region, image, first, wish.skipped))
             wish.image = once
             _check(region, image, wish)
-    if regroups and loses_some:
+    if policy.regroups and loses_some:
         outcome = [after(image, step) for image, step in zip(images, steps, strict=True)]
         for image, wish in zip(images, _wishes(policy, region, outcome, now), strict=True):
             _check(region, image, wish)
@@ -272,6 +269,16 @@ def after(image: Image, step: Step) -> Image:
         return image
     attributes = {**image.attributes, **step.attributes}
     return Image(image.image_id, attributes, {**image.tags, **step.tags}, image.facts)
+
+
+def _torn(region: str, was: Image, first: str, why: str) -> Violation:
+    """What becomes of an image when a run breaks off after its `first` half."""
+    return Violation(
+        "/Normalise",
+        f"a run that breaks off after the {first} of {was.image_id} in {region} would leave it "
+        f"half done, as the next one would skip it: {why}; of what the policy writes, Select and "
+        "the templates may look at attributes or at tags, not at both",
+    )
 
 
 def _flip(region: str, was: Image, wish: _Wish) -> Violation:

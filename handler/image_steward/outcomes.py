@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from image_steward.errors import StewardError, Stopped
@@ -47,6 +47,17 @@ class Outcome:
         """Something of it is not done. What time can heal counts most: it brings the event back."""
         if self.error is None or (error.healable and not self.error.healable):
             self.error = error
+
+    def take_up(self, later: Outcome) -> None:
+        """Become the outcome of both, `later` being of the same image as this one left it."""
+        step = self.step
+        attributes = step.attributes | later.step.attributes
+        self.step = replace(step, attributes=attributes, reasons=step.reasons + later.step.reasons)
+        was = step.before.attributes if step.before else {}
+        both = self.attributes | later.attributes
+        self.attributes = {name: value for name, value in both.items() if was.get(name) != value}
+        self.request_ids += later.request_ids
+        self.error = later.error
 
     @property
     def before(self) -> dict[str, Any]:

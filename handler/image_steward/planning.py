@@ -38,6 +38,11 @@ class Step:
     """A name for the time until that has happened: the step opens a cycle."""
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Region and id of the image."""
+        return self.region, self.image_id
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
         return not (self.attributes or self.tags or self.delete_tags)
@@ -58,14 +63,9 @@ def _step(change: Change, image: Image | ApiError | None) -> Step:
         image = missing(change.region, change.image_id)
     if isinstance(image, ApiError):
         return Step(change.region, change.image_id, error=image)
-    return Step(
-        change.region,
-        change.image_id,
-        attributes={n: v for n, v in change.attributes.items() if image.attributes[n] != v},
-        tags={k: v for k, v in change.tags.items() if image.tags.get(k) != v},
-        delete_tags=tuple(key for key in change.delete_tags if key in image.tags),
-        before=image,
-    )
+    deleted = tuple(key for key in change.delete_tags if key in image.tags)
+    lacking = image.lacks(change.attributes, change.tags)
+    return Step(change.region, change.image_id, *lacking, deleted, before=image)
 
 
 def missing(region: str, image_id: str) -> ApiError:

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from image_steward.errors import InvalidDocument, Violation
-from image_steward.images import utc
-from image_steward.names import TEMPORARY, Style
+from image_steward.images import TEMPORARY, utc
+from image_steward.names import Style
 from image_steward.templates import Fields, Template
 
 if TYPE_CHECKING:
@@ -72,6 +72,10 @@ class Select:
         globs = {name: glob.text for name, glob in self.attributes.items()}
         return f"{zlib.crc32(repr(globs).encode()):08x}-" if globs else ""
 
+    def looks_at(self, key: str) -> bool:
+        """Whether a tag of this key may decide whether an image is selected."""
+        return key == OPT_OUT[0] or any(glob.matches(key) for glob, _ in self.tags)
+
     def mismatch(self, image: Image, now: float) -> str:
         """Why an image is not selected, `now` (seconds since the epoch); empty if it is."""
         if self.attributes and not image.name.startswith(f"{TEMPORARY}{self.mark}"):
@@ -100,6 +104,7 @@ class Policy:
     templates: dict[str, Template]
     """By attribute, in the order of `TEXTS`."""
     tags: dict[str, Template]
+    """By key. Those that it selects by come last, as a call takes only some."""
     numbers: bool
     """Whether names that are taken get numbers; else the later images keep theirs."""
     keep_latest: int
@@ -139,21 +144,40 @@ class Policy:
     @cached_property
     def selects_by_what_it_writes(self) -> bool:
         """Whether its own outcome may be selected no more."""
-        return bool(self._marks or self.select.attributes.keys() & self.templates.keys())
+        return bool(self._marks or self._selecting_attributes)
+
+    @cached_property
+    def regroups(self) -> bool:
+        """Whether KeepLatest may rank other images when some of them have been written."""
+        return bool(self.keep_latest) and self.selects_by_what_it_writes
+
+    @cached_property
+    def selects_by_both(self) -> bool:
+        """Whether it selects by attributes and by tags that it writes: one of them comes first."""
+        return bool(self._marks and self._selecting_attributes)
 
     @cached_property
     def can_be_torn(self) -> bool:
-        """Whether it may want something else of an image that has its half of a plan.
+        """Whether it may want something else, or nothing, of an image that has its half of a plan.
 
         Templates that read attributes or tags only see in a half what they see before or after.
         """
         is_mixed = bool(self._own_attributes and self._own_tags)
-        return is_mixed or (self.renders_what_it_writes and self.selects_by_what_it_writes)
+        renders_selected = self.renders_what_it_writes and self.selects_by_what_it_writes
+        return is_mixed or renders_selected or self.selects_by_both
 
     @cached_property
     def writes_last(self) -> str:
         """What of an image is to be written last, so that one half done is still selected."""
         return "tags" if self._marks else "attributes"
+
+    @cached_property
+    def held_by(self) -> tuple[str, ...]:
+        """The statuses of an image in which that is not written.
+
+        What has failed for good could never be tried again, if writing it ends the selection.
+        """
+        return ("pending", "failed") if self.selects_by_what_it_writes else ("pending",)
 
     @cached_property
     def _name_fields(self) -> frozenset[str]:
@@ -171,10 +195,14 @@ class Policy:
         return self.fields & {f"Tag.{key}" for key in self.tags}
 
     @cached_property
+    def _selecting_attributes(self) -> frozenset[str]:
+        """The attributes that it writes and selects by."""
+        return frozenset(self.select.attributes.keys() & self.templates.keys())
+
+    @cached_property
     def _marks(self) -> list[str]:
         """The keys of tags that it writes and selects by."""
-        globs = [Glob(OPT_OUT[0]), *(key for key, _ in self.select.tags)]
-        return [key for key in self.tags if any(glob.matches(key) for glob in globs)]
+        return [key for key in self.tags if self.select.looks_at(key)]
 
     def keeps(self, name: str, base: str) -> bool:
         """Whether an image that is called `name` may keep it, the template giving `base`."""
@@ -200,14 +228,15 @@ def read(body: dict[str, Any], *, region: str) -> Policy:
             violations.append(Violation(f"/Normalise/Tags/{i}/Key", f"{key} is there already"))
     if violations:
         raise InvalidDocument(*violations)
-    style = body.get("Style", {})
+    select, style = _select(body.get("Select", {})), body.get("Style", {})
     named = {name: f"/Normalise/Regions/{i}" for i, name in enumerate(body.get("Regions", ()))}
+    last_selecting = sorted(range(len(keys)), key=lambda i: select.looks_at(keys[i]))
     return Policy(
         regions=named or {region: ""},
-        select=_select(body.get("Select", {})),
+        select=select,
         style=Style(style.get("Case", "keep"), style.get("Separator", "-")),
         templates={name: found[name] for name in TEXTS if name in found},
-        tags={key: found[f"Tags/{i}/Value"] for i, key in enumerate(keys)},
+        tags={keys[i]: found[f"Tags/{i}/Value"] for i in last_selecting},
         numbers=body.get("OnConflict", "number") == "number",
         keep_latest=int(body.get("KeepLatest", 0)),
         max_changes=int(body.get("MaxChanges", MAX_CHANGES)),

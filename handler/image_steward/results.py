@@ -27,6 +27,8 @@ class Run:
     """What one event came to. `errors`: of each document that was refused, its source and why."""
 
     trigger: str = "unknown"
+    is_dry: bool = False
+    """Whether the whole function is to write nothing, whatever a document says."""
     outcomes: list[Outcome] = field(default_factory=list)
     errors: list[tuple[str, StewardError]] = field(default_factory=list)
     warnings: list[tuple[str, StewardError]] = field(default_factory=list)
@@ -34,7 +36,7 @@ class Run:
     journal: list[str] = field(default_factory=list)
     """The objects that say how everything was before."""
     dry_runs: list[bool] = field(default_factory=list)
-    """Of each document that was carried out, whether it was to write nothing."""
+    """Of each document that could be read, whether it was to write nothing."""
 
     @property
     def summary(self) -> dict[str, int]:
@@ -45,7 +47,7 @@ class Run:
     @property
     def dry_run(self) -> bool:
         """Whether nothing was to be written at all."""
-        return bool(self.dry_runs) and all(self.dry_runs)
+        return self.is_dry or (bool(self.dry_runs) and all(self.dry_runs))
 
     @property
     def outcome(self) -> str:

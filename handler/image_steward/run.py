@@ -51,7 +51,7 @@ def handle(  # noqa: PLR0913 - what SCF hands in, and the three things tests rep
     tally: Counter[str] = Counter()
     try:
         settings = Settings.from_environ(environ)
-        log.level = settings.log_level
+        log.level, run.is_dry = settings.log_level, settings.dry_run
         region = _own_region(known, environ)
         trigger = triggers.read(event, region=region)
     except Rejection as error:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from image_steward.manifests import PackerManifest
     from image_steward.planning import Step
     from image_steward.plans import Plan
+    from image_steward.policies import Policy
     from image_steward.results import Run
     from image_steward.retries import Retries
     from image_steward.settings import Settings
@@ -159,12 +160,13 @@ class Steward:
         """Plan all regions, then change them; a plan that is refused changes nothing."""
         call = self.retries.around(api)
         dry_run = self.settings.dry_run or request.dry_run
+        self.run.dry_runs.append(dry_run)
         match request:
             case ChangeRequest():
                 self._change(source, plans.of_changes(call, request), api, dry_run=dry_run)
             case NamingPolicy(policy):
                 made = plans.of_policy(call, policy, self._now, dry_run=dry_run)
-                self._change(source, made, api, dry_run=dry_run, last=policy.writes_last)
+                self._change(source, made, api, dry_run=dry_run, policy=policy)
             case _:
                 self._label(source, request, call, api, dry_run=dry_run)
 
@@ -177,9 +179,15 @@ class Steward:
         wait = of.wait_for(manifest, self.retries.deadline, self._note_wait)
         made = of.labels(call, manifest, wait, dry_run=dry_run)
         outcomes = self._change(source, made, api, dry_run=dry_run)
-        labelled = [o.step for o in outcomes if not (o.error or o.step.is_skipped)]
-        made = of.retirement(call, manifest, labelled, self._now, dry_run=dry_run)
-        self._change(source, made, api, dry_run=dry_run)
+        labelled = {o.step.place: o for o in outcomes if not (o.error or o.step.is_skipped)}
+        made = of.retirement(call, manifest, [o.step for o in labelled.values()], self._now)
+        noted = len(self.run.outcomes)
+        retired = self._change(source, made, api, dry_run=dry_run)
+        for outcome in retired:
+            if earlier := labelled.get(outcome.step.place):
+                earlier.take_up(outcome)
+        # One entry for each image, whatever it took.
+        self.run.outcomes[noted:] = [o for o in retired if o.step.place not in labelled]
 
     @property
     def _now(self) -> float:
@@ -190,28 +198,27 @@ class Steward:
         self.log.info("image.awaited", Region=region, ImageId=image.image_id, ImageState=state)
 
     def _change(
-        self, source: str, made: Plan, api: Api, *, dry_run: bool, last: str = ""
+        self, source: str, made: Plan, api: Api, *, dry_run: bool, policy: Policy | None = None
     ) -> list[Outcome]:
         """Carry out a plan, or note it if this is a dry run."""
         for region, error in made.refused:
             self._refuse(f"{source} {region}", error)
-        for error in made.warnings:
+        for error in [*made.warnings, *plans.of_temporary_names(made)]:
             self.run.warnings.append((source, error))
             self.log.warning("document.warned", Source=source, **error.log_fields)
         regions = [[outcome_of(source, s, planned=dry_run) for s in steps] for steps in made.steps]
         outcomes = [outcome for region in regions for outcome in region]
         if not dry_run:
             self._write_down(source, [outcome.step for outcome in outcomes])
-        self.run.dry_runs.append(dry_run)
         self.run.outcomes += outcomes
         for outcome in outcomes:
             if dry_run or outcome.step.is_empty:
                 self._note(outcome)
         if not dry_run:
+            last, held_by = (policy.writes_last, policy.held_by) if policy else ("", ())
             appliers = [Applier(api, self.retries, self._note) for _ in regions]
-            side_by_side(
-                [partial(a.apply, each, last) for a, each in zip(appliers, regions, strict=True)]
-            )
+            pairs = zip(appliers, regions, strict=True)
+            side_by_side([partial(a.apply, each, last, held_by) for a, each in pairs])
         return outcomes
 
     def _write_down(self, source: str, steps: list[Step]) -> None:
@@ -221,7 +228,7 @@ class Steward:
             self._keep_journal(self.settings.journal, former)
         for entry in former:
             for piece in undoing.pieces(entry, UNDO_BYTES):
-                self.log.info("image.before", Source=source, Undo=piece)
+                self.log.keep("image.before", Source=source, Undo=piece)
 
     def _keep_journal(self, place: tuple[str, str], former: list[dict[str, Any]]) -> None:
         if not self.region:

@@ -51,7 +51,9 @@ def entry(step: Step) -> dict[str, Any]:
 def parcels(entries: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
     """The entries in lists, each for a change request of at most `size` bytes.
 
-    Those of a region stay together where they fit, since its images may have to swap names.
+    Those of a region stay together where they fit, since its images may have to swap names. One
+    that is too large alone comes in parts, each in a list of its own: a change request names an
+    image once.
     """
     room = size - 100  # for the members around the list
     parcel: list[dict[str, Any]] = []
@@ -67,6 +69,9 @@ def parcels(entries: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[
             if parcel and (needed > left or len(parcel) == MAX_IMAGES):
                 yield parcel
                 parcel, left = [], room
+            if needed > room:
+                yield from ([piece] for piece in pieces(entry, room))
+                continue
             parcel.append(entry)
             left -= needed
     if parcel:
@@ -74,13 +79,16 @@ def parcels(entries: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[
 
 
 def pieces(entry: dict[str, Any], size: int) -> Iterator[dict[str, Any]]:
-    """The entry in parts, each of about `size` bytes of JSON at most: a log line holds no more."""
+    """The entry in parts, each of about `size` bytes of JSON at most.
+
+    Tags go before others come: an image holds 50 at most.
+    """
     head = {name: entry[name] for name in ("Region", "ImageId")}
     part = dict(entry)
     if len(json.dumps(part)) <= size:
         yield part
         return
-    lists = {name: part.pop(name) for name in ("Tags", "DeleteTags") if name in part}
+    lists = {name: part.pop(name) for name in ("DeleteTags", "Tags") if name in part}
     if part.keys() > head.keys():
         yield part
     for name, items in lists.items():

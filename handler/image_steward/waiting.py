@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from image_steward.errors import StewardError
 from image_steward.images import Image, describe_images, has_failed
-from image_steward.workers import side_by_side
+from image_steward.workers import attempted, side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from image_steward.clock import Deadline
     from image_steward.errors import ApiError
@@ -41,7 +41,8 @@ def settled(
     regions = list(wanted)
     pause = FIRST_PAUSE
     while True:
-        works = [partial(_found, call, region, list(wanted[region])) for region in regions]
+        looks = [partial(describe_images, call, region, list(wanted[region])) for region in regions]
+        works = [partial(attempted, look) for look in looks]
         found |= zip(regions, side_by_side(works), strict=True)
         unready = {r: waiting for r in regions if (waiting := _unready(found[r]))}
         if not unready or not wait or wait.until.remaining() <= pause:
@@ -53,13 +54,6 @@ def settled(
         clock.sleep_until(clock.monotonic() + pause)
         regions = list(unready)
         pause = min(pause * 1.5, LONGEST_PAUSE)
-
-
-def _found(call: Call, region: str, ids: Sequence[str]) -> Found | StewardError:
-    try:
-        return describe_images(call, region, ids)
-    except StewardError as error:
-        return error
 
 
 def _unready(found: Found | StewardError) -> list[Image]:

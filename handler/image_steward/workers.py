@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from image_steward.errors import StewardError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -11,6 +13,14 @@ T = TypeVar("T")
 
 MOST = 16
 """Threads for one set of works; a document may name a thousand regions."""
+
+
+def attempted(work: Callable[[], T]) -> T | StewardError:
+    """What a work returns or raises: trouble with one region is not that of the others."""
+    try:
+        return work()
+    except StewardError as error:
+        return error
 
 
 def side_by_side(works: Sequence[Callable[[], T]]) -> list[T]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from image_steward.images import (
@@ -46,11 +46,11 @@ class Write:
     error: StewardError | None = None
     """Why some of it was given up."""
     waiting: list[Write] = field(default_factory=list)
-    """The writes that this one has to make room for."""
+    """The writes that this one has to make room for, or (tags) that are to come after it."""
     is_waiting: bool = False
-    """Whether another has to make room for this one."""
-    comes_last: bool = False
-    """Whether it is not for images of which something else is pending."""
+    """Whether this one stands in another's `waiting`."""
+    held_by: tuple[str, ...] = ()
+    """It is not for images that have one of these statuses by then."""
     opener: Write | None = None
     """The write that gave the image a temporary name, if this one is to give it the wanted one."""
 
@@ -82,14 +82,15 @@ class Write:
                 self._done(image_id)
 
     def put_off(self) -> None:
-        """Leave out the images of which something is pending."""
+        """Leave out the images of which something else is not done, as `held_by` says."""
         for image_id, outcome in list(self.left.items()):
-            if outcome.status == "pending":
+            if outcome.status in self.held_by:
                 self.error = self.left.pop(image_id).error
 
     def give_up(self, error: StewardError) -> None:
-        """What is left has failed, each for its own reason if there is one."""
-        self.error = error
+        """What is left, if anything is, has failed, each for its own reason if there is one."""
+        if self.left:
+            self.error = error
         for image_id, outcome in self.left.items():
             outcome.fail(self.refusals.get(image_id, error))
 
@@ -155,13 +156,25 @@ def writes_of(region: str, outcomes: Sequence[Outcome]) -> tuple[list[Write], li
             leaving[outcome.step.waits_for].waiting.append(write)
             write.is_waiting = True
     for batch in _batches(outcomes):
-        step = batch[0].step
-        for changes in (dict(step.tags), dict.fromkeys(step.delete_tags)):
-            tag_writes += [
-                Write(region, {o.step.image_id: o for o in batch}, tags=dict(tags))
-                for tags in _chunks(changes.items(), TAG_KEYS)
-            ]
+        tag_writes += _in_turn(region, batch)
     return writes, tag_writes
+
+
+def _in_turn(region: str, batch: Sequence[Outcome]) -> list[Write]:
+    """The tag calls of a batch, one after the other: first those that make room.
+
+    An image holds 50 tags, and one that has them all has to lose some before it gets others.
+    """
+    step = batch[0].step
+    writes = [
+        Write(region, {o.step.image_id: o for o in batch}, tags=dict(tags))
+        for changes in (dict.fromkeys(step.delete_tags), dict(step.tags))
+        for tags in _chunks(changes.items(), TAG_KEYS)
+    ]
+    for write, following in pairwise(writes):
+        write.waiting.append(following)
+        following.is_waiting = True
+    return writes
 
 
 def _batches(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
