@@ -91,7 +91,7 @@ class Function:
     def put(self, key: str, content: object, bucket: str = "manifests-1250000000") -> None:
         """Store an object: bytes as they are, anything else as JSON."""
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.cloud.state.objects.setdefault(bucket, {})[key] = data
+        self.cloud.state.objects.setdefault(bucket, {})[key] = seed.Object(data)
 
     def uploaded(self, content: object, key: str = "requests/x.json") -> dict[str, Any]:
         """Store a document, and the event that COS sends for it."""

@@ -16,6 +16,7 @@ import pytest
 import bundle
 from conftest import ROOT
 from harness import events
+from harness.cloud.seed import Object
 from harness.cloud.server import EmulatedCloud
 from harness.cloud.state import State
 
@@ -124,7 +125,7 @@ def test_it_runs_alone(made: bundle.Bundle, tmp_path: Path) -> None:
         archive.extractall(tmp_path)
     state = State.from_folder(ROOT / "events/seed")
     for key, document in OBJECTS.items():
-        state.objects[BUCKET][key] = json.dumps(document).encode()
+        state.objects[BUCKET][key] = Object(json.dumps(document).encode())
     with EmulatedCloud(state, limits=False) as cloud:
         journal = {"STEWARD_JOURNAL": f"{BUCKET}/journal/"}
         run = subprocess.run(  # noqa: S603 - our own program

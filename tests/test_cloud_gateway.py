@@ -218,6 +218,15 @@ def test_service_of_a_local_address(gateway: Gateway) -> None:
     assert outcome(gateway, request) == "NoSuchProduct"
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("form", ["TC3", "query", "body"])
+def test_other_methods(gateway: Gateway, method: str, form: str) -> None:
+    """Only GET and POST are requests of the API, whatever signs them."""
+    request = signed(b"{}") if form == "TC3" else signed_v1("POST" if form == "body" else "GET")
+    assert outcome(gateway, replace(request, method=method)) == "UnsupportedProtocol"
+    assert [call["Outcome"] for call in gateway.state.calls] == ["UnsupportedProtocol"]
+
+
 def test_multipart_is_named(gateway: Gateway) -> None:
     """A multipart body is refused with the code for bad ones, and told to be JSON."""
     request = signed(b"--a--", kind="multipart/form-data; boundary=a")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from qcloud_cos import CosConfig, CosS3Client, CosServiceError
 from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception import TencentCloudSDKException
@@ -19,6 +18,7 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
 from harness.cloud import Call, Credentials, EmulatedCloud, Reply, State
+from test_cloud_cos import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,23 +68,6 @@ def code_of(*args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - those of `call`
         call(*args, **kwargs)
     assert raised.value.requestId
     return str(raised.value.code)
-
-
-def cos(cloud: EmulatedCloud, keys: Credentials | None = None) -> CosS3Client:
-    """The COS client, with the bucket in the Host header."""
-    host, port = cloud.url.removeprefix("http://").split(":")
-    keys = keys or cloud.credentials
-    config = CosConfig(
-        Region=REGION,
-        SecretId=keys.secret_id,
-        SecretKey=keys.secret_key,
-        Token=keys.token,
-        Scheme="http",
-        IP=host,
-        Port=int(port),
-        KeepAlive=False,
-    )
-    return CosS3Client(config, retry=0)
 
 
 def test_common_client_sees_the_wire(cloud: EmulatedCloud) -> None:
@@ -163,7 +146,7 @@ def test_on_reply_replaces() -> None:
     with EmulatedCloud(State.from_folder(SEED), on_reply=throttle_second) as cloud:
         assert call(cloud, "DescribeImages", {"Limit": 1})["ImageSet"]
         assert code_of(cloud, "DescribeImages", {"Limit": 2}) == "InternalError"
-        cos(cloud).head_object(Bucket=BUCKET, Key="requests/rename.json")
+        client_of(cloud).head_object(Bucket=BUCKET, Key="requests/rename.json")
     assert calls == [
         Call("DescribeImages", REGION, {"Limit": 1}, 1),
         Call("DescribeImages", REGION, {"Limit": 2}, 2),
@@ -211,54 +194,6 @@ def test_clock() -> None:
     """The signature's time is checked against the cloud's own clock."""
     with EmulatedCloud(State(), clock=lambda: 0.0) as cloud:
         assert code_of(cloud, "DescribeImages", {}) == "AuthFailure.SignatureExpire"
-
-
-@pytest.mark.parametrize("key", ["a.json", "请求/a b+c%20d.json", "/lead//double", "x?y&z=1#f"])
-def test_objects(cloud: EmulatedCloud, key: str) -> None:
-    """The COS SDK writes, reads and looks at an object under any key."""
-    client = cos(cloud)
-    tag = client.put_object(Bucket=BUCKET, Key=key, Body=b"content")["ETag"]
-    reply = client.get_object(Bucket=BUCKET, Key=key)
-    assert reply["Body"].get_raw_stream().read() == b"content"
-    assert (reply["ETag"], reply["Content-Length"]) == (tag, "7")
-    assert reply["x-cos-request-id"]
-    head = client.head_object(Bucket=BUCKET, Key=key)
-    assert (head["ETag"], head["Content-Length"]) == (tag, "7")
-    assert tag == '"9a0364b9e99bb480dd25e1f0284c8555"'
-    actions = [one["Action"] for one in cloud.state.snapshot()["Calls"]]
-    assert actions == ["PutObject", "GetObject", "HeadObject"]
-
-
-@pytest.mark.parametrize(
-    ("bucket", "keys", "status", "code"),
-    [
-        (BUCKET, Credentials(), 404, "NoSuchKey"),
-        ("other-1250000000", Credentials(), 404, "NoSuchBucket"),
-        (BUCKET, Credentials(secret_key="other"), 403, "SignatureDoesNotMatch"),
-        (BUCKET, Credentials(secret_id="AKIDOTHER"), 403, "InvalidAccessKeyId"),
-        (BUCKET, Credentials(token="other"), 403, "InvalidToken"),
-    ],
-)
-def test_object_refusals(
-    cloud: EmulatedCloud, bucket: str, keys: Credentials, status: int, code: str
-) -> None:
-    """The COS SDK understands every refusal."""
-    with pytest.raises(CosServiceError) as raised:
-        cos(cloud, keys).get_object(Bucket=bucket, Key="no.json")
-    error = raised.value
-    assert (error.get_status_code(), error.get_error_code()) == (status, code)
-    assert error.get_request_id()
-    assert [one["Outcome"] for one in cloud.state.snapshot()["Calls"]] == [code]
-
-
-def test_object_methods(cloud: EmulatedCloud) -> None:
-    """What COS can do and the emulated cloud cannot is refused as such."""
-    with pytest.raises(CosServiceError) as raised:
-        cos(cloud).delete_object(Bucket=BUCKET, Key="requests/rename.json")
-    assert raised.value.get_error_code() == "MethodNotAllowed"
-    with pytest.raises(CosServiceError) as raised:
-        cos(cloud).head_object(Bucket=BUCKET, Key="no.json")
-    assert raised.value.get_status_code() == 404
 
 
 def test_state_over_http(cloud: EmulatedCloud) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from harness.cloud import State
 from harness.cloud.limits import RateLimits
-from harness.cloud.seed import SeedError
+from harness.cloud.seed import Object
 
 SEED = Path(__file__).parents[1] / "events" / "seed"
 
@@ -21,7 +21,7 @@ def test_project_seed() -> None:
     kinds = {(i["ImageType"], i["ImageState"]) for i in state.images["ap-guangzhou"]}
     assert len(kinds) == 4
     assert set(state.images) == {"ap-guangzhou", "ap-shanghai", "ap-beijing", "ap-shanghai-fsi"}
-    content = state.objects["manifests-1250000000"]["requests/rename.json"]
+    content = state.objects["manifests-1250000000"]["requests/rename.json"].content
     assert json.loads(content) == {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 
 
@@ -82,24 +82,27 @@ def test_broken_seed(tmp_path: Path, images: Any, told: str) -> None:  # noqa: A
     """A broken seed is refused with the file, the place and what would be allowed."""
     text = images if isinstance(images, str) else json.dumps(images)
     (tmp_path / "images.json").write_text(text, "utf-8")
-    with pytest.raises(SeedError, match=told):
+    with pytest.raises(ValueError, match=told):
         State.from_folder(tmp_path)
 
 
 def test_seed_folder(tmp_path: Path) -> None:
     """A missing images.json, and a folder of objects that is no bucket, are named."""
-    with pytest.raises(SeedError, match=r"images\.json"):
+    with pytest.raises(ValueError, match=r"images\.json"):
         State.from_folder(tmp_path)
     (tmp_path / "images.json").write_text("{}", "utf-8")
     assert State.from_folder(tmp_path).snapshot() == {"Images": {}, "Objects": {}, "Calls": []}
     (tmp_path / "objects" / "manifests").mkdir(parents=True)
-    with pytest.raises(SeedError, match="manifests: allowed are folders"):
+    with pytest.raises(ValueError, match="manifests: allowed are folders"):
         State.from_folder(tmp_path)
 
 
 def test_snapshot_is_a_copy() -> None:
     """A snapshot does not change when the cloud does, and holds keys instead of contents."""
-    state = State({"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}]}, {"b-1": {"b": b"1", "a": b"2"}})
+    state = State(
+        {"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}]},
+        {"b-1": {"b": Object(b"1"), "a": Object(b"2")}},
+    )
     snapshot = state.snapshot()
     state.images["ap-guangzhou"][0]["ImageName"] = "changed"
     state.record({"Action": "GetObject", "Outcome": "ok"})

@@ -155,11 +155,11 @@ def kill_after(last: int, event: dict[str, Any], function: Function) -> None:
         process.stdin.write(json.dumps(event) + "\n")
         process.stdin.flush()
         assert process.stdout.readline() == "ready\n"
-        function.cloud._gateway.on_reply = kill
+        function.cloud.on_reply = kill
         process.stdin.write("\n")
         process.stdin.flush()
         assert process.wait() == -signal.SIGKILL
-    function.cloud._gateway.on_reply = lambda _call, reply: reply
+    function.cloud.on_reply = lambda _call, reply: reply
 
 
 def holds(image: dict[str, Any], image_id: str) -> bool:

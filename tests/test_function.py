@@ -35,7 +35,7 @@ def replace_reply(
     cloud: EmulatedCloud, action: str, change: Callable[[Reply], Reply], first: int = 99
 ) -> None:
     """Let the cloud answer the first calls of an action otherwise."""
-    cloud._gateway.on_reply = lambda call, reply: (
+    cloud.on_reply = lambda call, reply: (
         change(reply) if call.action == action and call.number <= first else reply
     )
 
@@ -543,10 +543,10 @@ def test_nobody_can_tell(function: Function, code: str, end: str) -> None:
             return body(json.dumps({"Response": error}).encode())(reply)
         return reply
 
-    function.cloud._gateway.on_reply = on_reply
+    function.cloud.on_reply = on_reply
     with pytest.raises(Unfinished, match=end):
         function(RENAME)
-    function.cloud._gateway.on_reply = lambda _call, reply: reply
+    function.cloud.on_reply = lambda _call, reply: reply
     assert function(RENAME)["Summary"]["Unchanged"] == 1
 
 
@@ -615,7 +615,7 @@ def test_tag_service_asks_to_wait(function: Function) -> None:
             seen.append(call)
         return body(reply)(answer) if len(seen) == 1 and call.action == "TagResources" else answer
 
-    function.cloud._gateway.on_reply = on_reply
+    function.cloud.on_reply = on_reply
     tags = [{"Key": "a", "Value": "b"}]
     result = function(
         {"Images": [{"ImageId": i, "Tags": tags} for i in ("img-6pb6lrmy", "img-qlzp4oea")]}

@@ -7,18 +7,21 @@ import os
 import re
 import select
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from conftest import ROOT
 from harness.cli import main
 from harness.credentials import Credentials
 from harness.environment import Function
 from harness.invocation import Instance, Invocation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _HEAD = "def main_handler(event, context):\n    "
@@ -184,6 +187,53 @@ def test_time_limit_ends_the_function(tmp_path: Path) -> None:
     os.close(reader)
 
 
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A child of this process that no function started."""
+    with subprocess.Popen(["sleep", "60"]) as process:  # noqa: S607 - any program
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a new session is not found")
+@pytest.mark.parametrize(
+    "start",
+    [
+        "subprocess.Popen(['sleep', '77'], start_new_session=True, stdout=held)",
+        "subprocess.run('setsid setsid sleep 77 & setsid sleep 78 &', shell=True, stdout=held)",
+        "subprocess.run(['setsid', '-f', 'sleep', '77'], env={}, stdout=held)",
+    ],
+    ids=["new session", "left by its shell", "daemon"],
+)
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("return 1", 200), ("time.sleep(60)", 433), ("os._exit(1)", 439), ("raise SystemExit", 439)],
+)
+def test_nothing_outlives_its_instance(
+    tmp_path: Path, bystander: subprocess.Popen[bytes], start: str, end: str, status: int
+) -> None:
+    """Whatever a function started, and however it ended, is gone with its instance; no more is."""
+    fifo = tmp_path / "held-by-the-living"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    code = f"import os, subprocess, time\n{_HEAD}held = open(event, 'w')\n    {start}\n    {end}"
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/index.py").write_text(f"{_HEAD}return event", encoding="utf-8")
+    with (
+        Instance(Function(tmp_path / "other"), lambda _: None) as other,
+        Instance(Function(tmp_path, timeout_s=0.5), lambda _: None) as instance,
+    ):
+        assert other.invoke(1).result == 1
+        assert instance.invoke(str(fifo)).status == status
+        instance.close()
+        assert select.select([reader], [], [], 0)[0]  # end of file: nobody has it open any more
+        assert os.read(reader, 1) == b""
+        os.close(reader)
+        assert other.invoke(2).result == 2
+    assert bystander.poll() is None
+
+
 def test_slow_start_is_a_time_limit_of_its_own(tmp_path: Path) -> None:
     """Loading has its own limit, as in SCF: the function's does not run meanwhile."""
     (tmp_path / "index.py").write_text("import time; time.sleep(60)", encoding="utf-8")
@@ -245,11 +295,49 @@ def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not list(tmp_path.rglob("*.pyc"))
 
 
-def test_another_folders_code_is_not_found(tmp_path: Path) -> None:
-    """A code folder that lacks the handler does not borrow it from the project."""
-    result = CliRunner().invoke(main, ["invoke", "--code", str(tmp_path), *_NOWHERE], input="{}")
-    assert _error(result)["statusCode"] == 437
+@pytest.mark.parametrize("handler", ["index.main_handler", "nopkg.mod.main", "pkg.none.main"])
+def test_another_folders_code_is_not_found(tmp_path: Path, handler: str) -> None:
+    """A code folder that lacks the handler's module is named, and borrows none from the project."""
+    (tmp_path / "pkg").mkdir()
+    command = ["invoke", "--code", str(tmp_path), "--handler", handler, *_NOWHERE]
+    error = _error(result := CliRunner().invoke(main, command, input="{}"))
+    module = handler.rpartition(".")[0]
+    assert error["statusCode"] == 437
+    assert error["errorMessage"] == f"no module {module!r} in the code folder {tmp_path}"
     assert "--code" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("handler", "code", "told"),
+    [
+        ("app.echo", (), "did you mean app.py:echo, or to add --code . ?"),
+        ("pkg.app.echo", (), "did you mean pkg/app.py:echo, or to add --code . ?"),
+        ("app.py", (), "did you mean app.py:FUNCTION?"),
+        ("pkg/app.py", (), "did you mean pkg/app.py:FUNCTION?"),
+        ("app.py", ("--code", "."), "did you mean app.py:FUNCTION?"),
+    ],
+)
+def test_handler_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handler: str, code: tuple[str, ...], told: str
+) -> None:
+    """A name that would be looked for elsewhere, though its file is right here, is asked about."""
+    (tmp_path / "pkg").mkdir()
+    for file in ("app.py", "pkg/app.py"):
+        (tmp_path / file).write_text("def echo(event, context):\n    return event", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    command = ["invoke", *_NOWHERE, "--handler"]
+    result = CliRunner().invoke(main, [*command, handler, *code], input="{}")
+    assert (result.exit_code, told in result.stderr) == (2, True)
+    for meant in re.findall(r"(\S+:)(\w+)", told):
+        name = meant[0] + meant[1].replace("FUNCTION", "echo")
+        assert CliRunner().invoke(main, [*command, name, *code], input="1").stdout == "1\n"
+
+
+def test_handler_that_is_nowhere() -> None:
+    """Without --code, the folder that a module was looked for in is this project's, and named."""
+    command = ["invoke", *_NOWHERE, "--handler", "none.main"]
+    told = _error(CliRunner().invoke(main, command, input="{}"))["errorMessage"]
+    assert told == f"no module 'none' in the code folder {ROOT / 'handler'}"
 
 
 @pytest.mark.parametrize(
@@ -303,6 +391,14 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("os.rename('/tmp', 'new')", "Read-only file system"),
         ("os.symlink('index.py', 'new')", "Read-only file system"),
         ("os.utime('index.py')", "Read-only file system"),
+        ("os.utime(os.open('index.py', os.O_RDONLY))", "Read-only file system"),
+        ("os.link('index.py', 'new')", "Read-only file system"),
+        ("os.truncate('index.py', 0)", "Read-only file system"),
+        ("os.chmod('index.py', 0)", "Read-only file system"),
+        ("os.fchmod(os.open('index.py', os.O_RDONLY), 0)", "Read-only file system"),
+        ("os.fchown(os.open('index.py', os.O_RDONLY), 0, 0)", "Read-only file system"),
+        ("socket.socket(socket.AF_UNIX).bind('new')", "Read-only file system"),
+        ("socket.socket(socket.AF_UNIX).bind(b'new')", "Read-only file system"),
         ("shutil.rmtree('.')", "Read-only file system"),
         ("open('no/new', 'w')", "No such file or directory: 'no/new'"),
         ("open('index.py', 'x')", "File exists: 'index.py'"),
@@ -315,7 +411,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 )
 def test_code_folder_is_read_only(tmp_path: Path, code: str, words: str) -> None:
     """Who writes beside the code, or anywhere but in /tmp, meets a read-only file system."""
-    result = _invoke(tmp_path, f"import os, shutil, tempfile\n{_HEAD}{code}")
+    result = _invoke(tmp_path, f"import os, shutil, socket, tempfile\n{_HEAD}{code}")
     trace = _error(result)["stackTrace"]
     assert words in trace.splitlines()[-1]
     assert "runtime.py" not in trace
@@ -326,7 +422,7 @@ def test_code_folder_is_read_only(tmp_path: Path, code: str, words: str) -> None
 def test_temporary_files_can_be_written(tmp_path: Path) -> None:
     """In /tmp, in pipes and to devices everything can be written; reading is free everywhere."""
     code = """
-import os, pathlib, shutil, tempfile
+import os, pathlib, shutil, socket, tempfile
 def main_handler(event, context):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "a")
@@ -337,8 +433,16 @@ def main_handler(event, context):
         os.truncate(path / "c", 0)
         shutil.copytree(path, path.with_name("copy"), symlinks=True)
         os.mkdir("e", dir_fd=os.open(folder, os.O_RDONLY))
+        for address in (f"{folder}/socket", "\\0abstract", b"\\0bytes", ""):
+            with socket.socket(socket.AF_UNIX) as server:
+                server.bind(address)
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
     with tempfile.TemporaryFile() as file, open(os.devnull, "w") as nothing:
         file.write(b"x")
+        os.fchmod(file.fileno(), 0o600)
+        os.utime(os.pipe()[0])
+        os.utime(os.memfd_create("memory")) if hasattr(os, "memfd_create") else None
         nothing.write("x")
     os.makedirs(".", exist_ok=True)
     os.open("pipe", os.O_RDWR | os.O_CREAT)
@@ -364,6 +468,8 @@ def main_handler(event, context):
         (("--env", "TENCENTCLOUD_SECRETID=x"), "{}", "TENCENTCLOUD_SECRETID is reserved"),
         (("--env", "PYTHONPATH=x"), "{}", "PYTHONPATH is reserved"),
         (("--env", f"A={'x' * 4096}"), "{}", "4097 bytes; SCF allows 4096"),
+        (("--code", "/tmp"), "{}", "a folder of its own"),  # noqa: S108 - nothing is written
+        (("--code", "/"), "{}", "a folder of its own"),
         (("--handler", "main_handler"), "{}", "module.function"),
         (("--timeout", "nan"), "{}", "up to 900 seconds"),
         (("--timeout", "0"), "{}", "up to 900 seconds"),

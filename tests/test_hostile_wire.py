@@ -16,6 +16,7 @@ import pytest
 from clocks import FakeClock
 from conftest import SEED, Function, cos_event
 from harness.cloud.faults import Faults, Rule
+from harness.cloud.seed import Object
 from harness.cloud.server import EmulatedCloud
 from harness.cloud.state import State
 from image_steward.clock import SystemClock
@@ -36,7 +37,7 @@ def state() -> State:
     state = State.from_folder(SEED)
     for image_id, name in WISHES.items():
         document = json.dumps({"ImageId": image_id, "ImageName": name}).encode()
-        state.objects["manifests-1250000000"][f"requests/{image_id}.json"] = document
+        state.objects["manifests-1250000000"][f"requests/{image_id}.json"] = Object(document)
     return state
 
 
@@ -239,7 +240,7 @@ def test_taken_by_our_own_try(state: State) -> None:
                 return type(reply)(reply.status, reply.headers, body)
             return reply
 
-        cloud._gateway.on_reply = late
+        cloud.on_reply = late
         result = function({"ImageId": "img-6pb6lrmy", "ImageName": "sample"})
     assert result["Outcome"] == OK
     assert result["Summary"]["Changed"] == 1

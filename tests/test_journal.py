@@ -48,7 +48,7 @@ def _images(function: Function) -> None:
 def journal(function: Function, prefix: str = "journal/") -> dict[str, bytes]:
     """The objects of the journal, by key."""
     objects = function.cloud.state.objects[BUCKET]
-    return {key: data for key, data in sorted(objects.items()) if key.startswith(prefix)}
+    return {key: objects[key].content for key in sorted(objects) if key.startswith(prefix)}
 
 
 @pytest.mark.parametrize("document", [TAGGED, CIRCLE], ids=["policy", "change request"])
@@ -100,10 +100,10 @@ def test_run_that_broke_off(function: Function) -> None:
     """The journal undoes a run that broke off in the middle of a circle."""
     former = function.images
     rule = Rule("ModifyImageAttribute", "error", start=3, code="InternalError")
-    function.cloud._gateway.faults = Faults((rule,))
+    function.cloud.faults = Faults((rule,))
     with pytest.raises(Unfinished):
         function(CIRCLE, **JOURNAL)
-    function.cloud._gateway.faults = Faults()
+    function.cloud.faults = Faults()
     assert function.images != former
     (data,) = journal(function).values()
     function(function.uploaded(data))
@@ -144,7 +144,7 @@ def test_cannot_be_written(  # noqa: PLR0913, PLR0917 - a table
 ) -> None:
     """No journal, no change: where it can never be written, the document is rejected."""
     former = function.images
-    function.cloud._gateway.faults = Faults(rules)
+    function.cloud.faults = Faults(rules)
     result = function(document, STEWARD_JOURNAL=journal_at)
     assert result["Outcome"] == "rejected"
     (error,) = result["Errors"]
@@ -160,19 +160,19 @@ def test_cannot_be_written(  # noqa: PLR0913, PLR0917 - a table
 def test_cannot_be_written_now(function: Function, fault: str) -> None:
     """No journal, no change: where time can heal it, the function raises and does it later."""
     former = function.images
-    function.cloud._gateway.faults = Faults((Rule("PutObject", fault),))
+    function.cloud.faults = Faults((Rule("PutObject", fault),))
     with pytest.raises(Unfinished, match="1 of 1 "):
         function(CIRCLE, seconds=400, **JOURNAL)
     assert len(function.calls("PutObject")) == 8
     assert function.writes == 0
     assert function.images == former
-    function.cloud._gateway.faults = Faults()
+    function.cloud.faults = Faults()
     assert function(CIRCLE, **JOURNAL)["Summary"]["Changed"] == 3
 
 
 def test_busy_once(function: Function) -> None:
     """COS being busy for a moment is waited out."""
-    function.cloud._gateway.faults = Faults((Rule("PutObject", "status", calls=(1, 2)),))
+    function.cloud.faults = Faults((Rule("PutObject", "status", calls=(1, 2)),))
     assert function(CIRCLE, **JOURNAL)["Outcome"] == "applied"
     assert len(journal(function)) == 1
 
@@ -223,7 +223,7 @@ def test_last_parcel_cannot_be_written(function: Function) -> None:
     """Half a journal is none."""
     former = function.images
     rule = Rule("PutObject", "error", start=3, code="AccessDenied", status=403)
-    function.cloud._gateway.faults = Faults((rule,))
+    function.cloud.faults = Faults((rule,))
     assert function(TAGGED, **SMALL)["Outcome"] == "rejected"
     assert function.images == former
     assert function.writes == 0

@@ -251,7 +251,7 @@ def test_region_cannot_be_read(function: Function) -> None:
         body = json.dumps({"Response": error}).encode()
         return Reply(reply.status, reply.headers, body) if is_there else reply
 
-    function.cloud._gateway.on_reply = on_reply
+    function.cloud.on_reply = on_reply
     event = landed(function, build(LABELS, artifact_id=COPIES))
     with pytest.raises(Unfinished, match="not renamed while img-copy0001 cannot be seen"):
         function(event)
@@ -262,7 +262,7 @@ def test_region_cannot_be_read(function: Function) -> None:
 def test_region_is_refused(function: Function) -> None:
     """Where a region can never be looked at, its images fail and the others are done."""
     rule = Rule("DescribeImages", "error", code="UnsupportedRegion", calls=(2,))
-    function.cloud._gateway.faults = Faults((rule,))
+    function.cloud.faults = Faults((rule,))
     result = function(landed(function, build({"ImageName": "n"}, artifact_id=COPIES)))
     assert result["Outcome"] == "partial"
     assert result["Summary"]["Failed"] == result["Summary"]["Changed"] == 1
@@ -271,7 +271,7 @@ def test_region_is_refused(function: Function) -> None:
 def test_names_cannot_be_read(function: Function) -> None:
     """Where nobody can say who has the name, the image is pending and nothing is written."""
     rule = Rule("DescribeImages", "error", code="InternalError", start=2)
-    function.cloud._gateway.faults = Faults((rule,))
+    function.cloud.faults = Faults((rule,))
     event = landed(function, build(LABELS, artifact_id="ap-guangzhou:img-new00001"))
     with pytest.raises(Unfinished, match="InternalError"):
         function(event)
@@ -413,9 +413,9 @@ def test_family_cannot_be_read(function: Function) -> None:
     data = {"Tag.a": "b", "ImageFamily": "web", "KeepLatest": "1"}
     event = landed(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
     rule = Rule("DescribeImages", "error", code="InternalError", start=2)
-    function.cloud._gateway.faults = Faults((rule,))
+    function.cloud.faults = Faults((rule,))
     with pytest.raises(Unfinished, match="InternalError"):
         function(event)
     assert function.image("img-new00001")["ImageFamily"] == "web"
-    function.cloud._gateway.faults = Faults()
+    function.cloud.faults = Faults()
     assert function(event)["Summary"]["Changed"] == 4

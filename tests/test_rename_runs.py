@@ -179,7 +179,7 @@ def test_taken_meanwhile(function: Function) -> None:
             function.cloud.state.find("ap-guangzhou", C)["ImageName"] = "new"  # type: ignore[index]  # it is there
         return reply
 
-    function.cloud._gateway.on_reply = take
+    function.cloud.on_reply = take
     result = function(request({A: FOUR[B], B: "new"}))
     assert statuses(result) == {"a": ("failed", DUPLICATE), "b": ("failed", DUPLICATE)}
     assert f"{B} could not leave its name" in result["Images"][0]["Message"]
@@ -203,7 +203,7 @@ def test_holder_is_deleted_meanwhile(
             held[:] = [image for image in held if image["ImageId"] != B]
         return reply
 
-    function.cloud._gateway.on_reply = delete
+    function.cloud.on_reply = delete
     result = function(request(wanted))
     assert {image["ImageId"] for image in result["Images"] if image["Status"] == "failed"} == {B}
     assert statuses(result)["b"] == ("failed", "InvalidImageId.NotFound")
@@ -318,14 +318,14 @@ def test_goes_back_whatever_else_is_pending(function: Function, busy: str) -> No
     """A temporary name is given back although tags, of whichever image, are to be tried again."""
     hold(function, FOUR)
     code = "FailedOperation.ResourceTagProcessing"
-    function.cloud._gateway.faults = Faults((Rule("TagResources", "error", code=code),))
+    function.cloud.faults = Faults((Rule("TagResources", "error", code=code),))
     more: dict[str, dict[str, Any]] = {"d": dict(REFUSED)}
     more.setdefault(busy[-1], {}).update(FREE)
     with pytest.raises(Unfinished, match=code):
         function(request(CIRCLE, **more))
     assert function.names() == FOUR
     assert writes(function) == ["ok", REFUSAL, "ok"]
-    function.cloud._gateway.faults = Faults()
+    function.cloud.faults = Faults()
     assert function(request(CIRCLE, **more))["Outcome"] == "partial"
     assert function.names() == FOUR
     assert function.image(busy)["Tags"] != []
@@ -349,7 +349,7 @@ def test_unclear_answers(function: Function, fault: str, seed: int) -> None:
     code = "InternalError" if fault == "error-applied" else ""
     rule = Rule("ModifyImageAttribute", fault, probability=0.4, code=code)
     hold(function, TWELVE)
-    function.cloud._gateway.faults = Faults((rule,), seed)
+    function.cloud.faults = Faults((rule,), seed)
     wanted = shifted(list(TWELVE)[:5], TWELVE) | shifted(list(TWELVE)[5:], TWELVE)
     result = function(request(wanted), seconds=400)
     assert result["Outcome"] == "applied"
@@ -365,7 +365,7 @@ def test_refused_after_an_unclear_answer(function: Function) -> None:
         Rule("ModifyImageAttribute", "cut", calls=(1,)),
         Rule("ModifyImageAttribute", "error", calls=(2,), code="InvalidParameter"),
     )
-    function.cloud._gateway.faults = Faults(rules)
+    function.cloud.faults = Faults(rules)
     result = function(request({A: FOUR[B], B: "free"}))
     assert statuses(result) == {"a": ("failed", DUPLICATE), "b": ("failed", "InvalidParameter")}
     assert function.names() == FOUR
@@ -383,7 +383,7 @@ def test_done_after_all(function: Function, wanted: dict[str, str]) -> None:
         Rule("ModifyImageAttribute", "cut", calls=(1,)),
         Rule("ModifyImageAttribute", "error-applied", calls=(2,), code=DUPLICATE),
     )
-    function.cloud._gateway.faults = Faults(rules)
+    function.cloud.faults = Faults(rules)
     assert function(request(wanted))["Outcome"] == "applied"
     assert function.names() == FOUR | wanted
 
@@ -393,12 +393,12 @@ def test_refused_account(function: Function) -> None:
     hold(function, FOUR)
     code = "UnauthorizedOperation"
     rule = Rule("ModifyImageAttribute", "error", start=2, code=code)
-    function.cloud._gateway.faults = Faults((rule,))
+    function.cloud.faults = Faults((rule,))
     result = function(request(CIRCLE))
     assert writes(function) == ["ok", code]
     pending = ("pending", "Stopped")
     assert statuses(result) == {"a": pending, "b": pending, "c": pending, "d": ("failed", code)}
-    function.cloud._gateway.faults = Faults()
+    function.cloud.faults = Faults()
     assert function(request(CIRCLE))["Outcome"] == "applied"
     assert function.names() == CIRCLE
 
@@ -407,10 +407,10 @@ def test_undo_of_a_later_delivery(function: Function) -> None:
     """The delivery that finishes a circle warns that its Undo goes back to its middle only."""
     hold(function, FOUR)
     rule = Rule("ModifyImageAttribute", "error", start=2, code="InternalError")
-    function.cloud._gateway.faults = Faults((rule,))
+    function.cloud.faults = Faults((rule,))
     with pytest.raises(Unfinished):
         function(request(CIRCLE))
-    function.cloud._gateway.faults = Faults()
+    function.cloud.faults = Faults()
     result = function(request(CIRCLE))
     assert function.names() == CIRCLE
     (warning,) = result["Warnings"]

@@ -57,11 +57,11 @@ def test_unbinding_fails_for_a_while(function: Function) -> None:
     """Where tags cannot be unbound now, the image is pending, and the next delivery does all."""
     hold_full(function)
     rule = Rule("UnTagResources", "error", code="FailedOperation.ResourceTagProcessing")
-    function.cloud._gateway.faults = Faults((rule,))
+    function.cloud.faults = Faults((rule,))
     wanted: dict[str, Any] = {"ImageId": FULL, "Tags": tags("b", 1), "DeleteTags": ["a0"]}
     with pytest.raises(Unfinished, match="ResourceTagProcessing"):
         function(wanted)
-    function.cloud._gateway.faults = Faults()
+    function.cloud.faults = Faults()
     assert function(wanted)["Outcome"] == "applied"
 
 
@@ -69,7 +69,7 @@ def test_unbinding_fails_for_good(function: Function) -> None:
     """Tags that cannot be unbound keep no others from being bound, if there is room."""
     function.hold({"ImageId": FULL, "ImageName": "full", "Tags": tags("a", 1)})
     rule = Rule("UnTagResources", "error", code="InvalidParameter.ReservedTagKey")
-    function.cloud._gateway.faults = Faults((rule,))
+    function.cloud.faults = Faults((rule,))
     result = function({"ImageId": FULL, "Tags": tags("b", 1), "DeleteTags": ["a0"]})
     assert result["Images"][0]["Code"] == "InvalidParameter.ReservedTagKey"
     assert {tag["Key"] for tag in function.image(FULL)["Tags"]} == {"a0", "b0"}

@@ -96,7 +96,7 @@ def neighbour() -> Iterator[tuple[promises.Promise, float]]:
     state, event = seeded(("ap-guangzhou",), 120)
     with EmulatedCloud(state, latency=LATENCY) as cloud:
         stop = threading.Event()
-        rates = cloud._gateway._rates  # noqa: SLF001 - the neighbour takes room, not replies
+        rates = cloud._rates  # noqa: SLF001 - the neighbour takes room, not replies
 
         def takes() -> None:
             while not stop.wait(2 / LIMIT):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import bundle
 import promises
 from harness import events
-from harness.cloud.seed import set_tags
+from harness.cloud.seed import Object, set_tags
 from harness.cloud.server import EmulatedCloud
 from harness.cloud.state import State
 
@@ -88,7 +88,10 @@ def starts() -> Iterator[tuple[promises.Promise, float]]:
     folders = (made.path.with_suffix(""), naive(FOLDER / "naive"))
     yield promises.ZIP, made.path.stat().st_size / 1e6
     state = State({"ap-guangzhou": [IMAGE]})
-    state.objects[BUCKET] = {KEY: json.dumps(IMAGE).encode(), BAD: b'{"ImageId": "img-1"}'}
+    state.objects[BUCKET] = {
+        KEY: Object(json.dumps(IMAGE).encode()),
+        BAD: Object(b'{"ImageId": "img-1"}'),
+    }
     image = state.images["ap-guangzhou"][0]
     upload = events.cos_event(BUCKET, KEY)
     cases: tuple[tuple[promises.Promise, Any, bool, str], ...] = (

@@ -7,13 +7,14 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.runtime import WRITABLE
 from image_steward import regions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 APPID = "1250000000"
 UIN = "100000000001"
@@ -55,6 +56,12 @@ class Function:
             raise ValueError(
                 f"code folder {str(self.code)!r}: PYTHONPATH cannot hold a {os.pathsep!r}"
             )
+        for root in WRITABLE:
+            if Path(root).resolve().is_relative_to(self.code.resolve()):
+                raise ValueError(
+                    f"code folder {str(self.code)!r}: code is read-only in SCF, but {root} has to "
+                    "be writable; put the code into a folder of its own"
+                )
         if "." not in self.handler or not all(self.handler.split(".")):
             raise ValueError(
                 f"handler {self.handler!r} is not of the form module.function, "

@@ -192,7 +192,9 @@ def _located(code: Path | None, handler: str) -> tuple[Path, str]:
     """The folder that is uploaded, and `module.function` in it."""
     file, colon, function = handler.rpartition(":")
     if not colon:
-        return (code or _ROOT / "handler").resolve(), handler
+        folder = (code or _ROOT / "handler").resolve()
+        _check_place(handler, folder, is_given=code is not None)
+        return folder, handler
     path = (code / file if code else Path(file)).resolve()
     folder = (code or path.parent).resolve()
     if not path.is_file():
@@ -204,6 +206,21 @@ def _located(code: Path | None, handler: str) -> tuple[Path, str]:
         )
     module = ".".join(path.relative_to(folder).with_suffix("").parts)
     return folder, f"{module}.{function}"
+
+
+def _check_place(handler: str, folder: Path, *, is_given: bool) -> None:
+    """Ask about a module that would be looked for elsewhere, though it is right here."""
+    if handler.endswith(".py"):
+        raise ValueError(
+            f"handler {handler!r} names a file but no function; did you mean {handler}:FUNCTION?"
+        )
+    module, _, function = handler.rpartition(".")
+    file = f"{module.replace('.', '/')}.py"
+    if not is_given and Path(file).is_file() and not (folder / file).exists():
+        raise ValueError(
+            f"handler {handler!r} is looked for in {folder}, where no {file} is; "
+            f"did you mean {file}:{function}, or to add --code . ?"
+        )
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import selectors
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from harness import runtime
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from harness.environment import Function
 
 
+_SET_CHILD_SUBREAPER = 36  # of prctl(2)
+_RUNNING: set[int] = set()
+
+
 class Process:
     """A running `harness.runtime`.
 
@@ -27,6 +33,10 @@ class Process:
     """
 
     def __init__(self, function: Function) -> None:
+        if sys.platform == "linux":
+            # What the function leaves behind becomes a child of this process, whichever session it
+            # has made for itself, and so can be found.
+            ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.replies, theirs = os.pipe()
         # -u: what a killed function printed is still seen. -X utf8: the locale SCF names may
         # not exist here. -s: SCF has no user's site-packages.
@@ -47,6 +57,7 @@ class Process:
             raise
         finally:
             os.close(theirs)
+        _RUNNING.add(self._popen.pid)
         self._stdin = cast("IO[bytes]", self._popen.stdin)
         self._stdout = cast("IO[bytes]", self._popen.stdout)
         self.output = self._stdout.fileno()
@@ -66,9 +77,35 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
+        _RUNNING.discard(self._popen.pid)
+        _kill_orphans()
         self._stdin.close()
         self._stdout.close()
         os.close(self.replies)
+
+
+def _kill_orphans() -> None:
+    seen = set(_RUNNING)
+    while found := _orphans() - seen:  # what one leaves behind comes next
+        seen |= found
+        for pid in found:
+            # Not permitted: it runs as somebody else by now.
+            with contextlib.suppress(PermissionError, ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+def _orphans() -> set[int]:
+    """The children of this process in another session: it makes none but for a function."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            _, parent, _, session, *_ = (
+                path.read_text("utf-8", "replace").rpartition(")")[2].split()
+            )
+            if int(parent) == os.getpid() and int(session) != os.getsid(0):
+                found.add(int(path.parent.name))
+    return found
 
 
 class Exchange:

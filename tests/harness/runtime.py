@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 MAX_RESPONSE_BYTES = 6 << 20
 """document/product/583/11637"""
 
-_WRITABLE = ("/tmp", "/dev", "/proc")  # noqa: S108 - SCF's own, document/product/583/35311
+WRITABLE = ("/tmp", "/dev", "/proc")  # noqa: S108 - SCF's own, document/product/583/35311
 _TMPFILE = getattr(os, "O_TMPFILE", -1)
-_CREATING = {"os.link": (1, 3), "os.mkdir": (0, 2), "os.symlink": (1, 2)}
+_CREATING = {
+    "os.link": (1, 3), "os.mkdir": (0, 2), "os.symlink": (1, 2), "socket.bind": (1, None),
+}  # fmt: skip
 _CHANGING = {
     "os.chmod": (0, 2), "os.chown": (0, 3), "os.removexattr": (0, None), "os.setxattr": (0, None),
     "os.truncate": (0, None), "os.utime": (0, 3),
@@ -40,14 +42,15 @@ class ReadOnly:
     """The file system as SCF has it: only `/tmp` can be written to, and no code that lies there.
 
     An audit hook, since that needs no privileges. It sees what Python does itself: neither other
-    programs, nor libraries in C (sqlite3), nor `os.mkfifo`. `dir_fd` of `os.open` is not told to
-    it: a relative name counts from the working directory. Refused is what Linux refuses, with its
-    words; what fails otherwise too (no such folder, a file that is there) is left to it.
+    programs, nor libraries in C (sqlite3), nor `os.mkfifo` and `os.mknod`. `dir_fd` of `os.open` is
+    not told to it: a relative name counts from the working directory. Refused is what Linux
+    refuses, with its words; what fails otherwise too (no such folder, a file that is there) is left
+    to it.
     """
 
     def __init__(self, code: str) -> None:
         self._code = os.path.realpath(code)
-        self._writable = tuple(map(os.path.realpath, _WRITABLE))
+        self._writable = tuple(map(os.path.realpath, WRITABLE))
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         """Let an audited event pass, or raise what SCF would."""
@@ -57,7 +60,7 @@ class ReadOnly:
         elif event in _EVENTS:
             at, folder_at = _EVENTS[event]
             path, folder = args[at], -1 if folder_at is None else args[folder_at]
-            refused = not isinstance(path, int) and self._refuses(event, path, folder)
+            refused = _is_name(path) and self._refuses(event, path, folder)
             if event == "os.rename" and not refused:
                 path = args[0]
                 refused = self._refuses(event, path, args[2])
@@ -85,10 +88,11 @@ class ReadOnly:
         return alters and stat.S_ISREG(kind) and not flags & os.O_EXCL
 
     def _refuses(self, event: str, path: Any, folder: int) -> bool:  # noqa: ANN401 - str, bytes, PathLike
-        name = os.fsdecode(path).rstrip("/")
+        is_open = isinstance(path, int)
+        name = f"/dev/fd/{path}" if is_open else os.fsdecode(path).rstrip("/")
         if folder >= 0:
             name = os.path.join(f"/dev/fd/{folder}", name)
-        if event == "os.truncate":
+        if is_open or event == "os.truncate":
             place = os.path.realpath(name)
         else:  # it is the link itself that comes or goes; or may be, `follow_symlinks` is not told
             parent, last = os.path.split(name)
@@ -104,6 +108,13 @@ class ReadOnly:
         return not _is_below(place, self._code) and any(
             _is_below(place, folder) for folder in self._writable
         )
+
+
+def _is_name(path: Any) -> bool:  # noqa: ANN401 - an address may be anything
+    """Whether it can lead to a file: no address of the network, no abstract name of a socket."""
+    if isinstance(path, (str, bytes, os.PathLike)):
+        return not os.fsencode(path).startswith(b"\0")
+    return isinstance(path, int)
 
 
 def _is_below(place: str, folder: str) -> bool:
@@ -134,11 +145,14 @@ def serve(handler: str, replies: int) -> None:
 def load(handler: str) -> tuple[Handler | None, dict[str, Any]]:
     """Import the function: it and a reply of status 200, or nothing and what went wrong."""
     module_name, _, name = handler.rpartition(".")
+    folder = os.environ["USER_CODE_ROOT"].rstrip("/")
     try:
         function = getattr(importlib.import_module(module_name), name, None)
     except Exception as error:  # noqa: BLE001 - whatever the module raises is its own
-        if isinstance(error, ModuleNotFoundError) and error.name == module_name:
-            return None, {"Status": 437, "Message": f"no module {module_name!r} in the code folder"}
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and f"{module_name}.".startswith(f"{missing}."):  # itself, or a package above it
+            message = f"no module {module_name!r} in the code folder {folder}"
+            return None, {"Status": 437, "Message": message}
         return None, {"Status": 443, "Message": _trace(error)}
     if not callable(function):
         return None, {"Status": 437, "Message": f"{module_name!r} has no function {name!r}"}

@@ -10,8 +10,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from harness.cloud.actions import Action, Service
-from harness.cloud.seed import IMAGE_ID, MAX_NAME, REGION, tags_of
+from harness.cloud.seed import IMAGE_ID, MAX_NAME, tags_of
 from harness.cloud.wire import ApiError
+from image_steward.regions import is_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ _FILTERS: dict[str, Callable[[Image, str], bool]] = {
 
 def describe_images(state: State, region: str, params: Params) -> dict[str, Any]:
     """`ImageSet`, newest first, one page of it, and `TotalCount`; unknown ids are just absent."""
-    if not REGION.fullmatch(region):
+    if not is_region(region):
         raise ApiError("InvalidRegion.NotFound", f"Region {region!r} is not found.")
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
     if offset < 0:
@@ -108,7 +109,7 @@ def _filter(given: Params) -> Callable[[Image], bool]:
 
 def modify_image_attribute(state: State, region: str, params: Params) -> dict[str, Any]:
     """Set what is given of one image; its id alone sets nothing (assumed: no refusal)."""
-    if not REGION.fullmatch(region):
+    if not is_region(region):
         raise ApiError("UnsupportedRegion", f"Region {region!r} is not supported.")
     image_id = params["ImageId"]
     changes = {name: value for name, value in params.items() if name != "ImageId"}

@@ -108,12 +108,9 @@ class Faults:
         """Read a faults file.
 
         Raises:
-            FaultsError: naming the file, the place in it and what is allowed.
+            ValueError: naming the file, the place in it and what is allowed.
         """
-        try:
-            given = json_files.read(path)
-        except ValueError as error:
-            raise FaultsError(str(error)) from None
+        given = json_files.read(path)
         try:
             return _faults(given)
         except FaultsError as error:

@@ -79,7 +79,8 @@ class V1Form:
         """All parameters, as sent."""
         # The Content-Type does not tell: the Python SDK gives a GET request that of a form.
         sent = self.request.body
-        if self.request.method == "GET":
+        # Other methods are refused, but in this form, wherever it is.
+        if self.request.method == "GET" or (self.request.method != "POST" and not sent):
             sent = self.request.query.encode("utf-8", "surrogateescape")
         return sent.decode("utf-8", "replace")  # what is no UTF-8 breaks the signature
 

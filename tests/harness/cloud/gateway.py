@@ -41,7 +41,16 @@ This is the emulated cloud. It answers
 
 @dataclass
 class Gateway:
-    """Answers requests one at a time; `EmulatedCloud` says what its settings mean."""
+    """Answers requests one at a time.
+
+    Attributes:
+        state: what it knows; read and change it while holding `state.lock`.
+        limits: whether the limits per second hold.
+        clock: epoch seconds; signatures and limits follow it.
+        request_id: makes the RequestIds.
+        on_reply: sees every API and COS reply, and gives the one to be sent instead.
+        faults: which replies go wrong; `on_reply` sees them so.
+    """
 
     state: State
     limits: bool = True
@@ -50,7 +59,7 @@ class Gateway:
     request_id: Callable[[], str] = lambda: str(uuid.uuid4())
     on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
     faults: Faults = field(default_factory=Faults)
-    _rates: RateLimits = field(default_factory=RateLimits)
+    _rates: RateLimits = field(init=False, default_factory=RateLimits)
 
     def answer(self, request: Request) -> Reply:
         """The reply to any request."""
@@ -71,7 +80,7 @@ class Gateway:
         params: Any = {}
         rule = self.faults.rule_for(name, self.state.count(name) + 1)
         try:
-            _check_size(form)
+            _check_http(form.request, form.max_bytes)
             service = form.verify(*self._judged_by(rule, now, _api_error))
             action = _action(service, form)
             self._admit(name, region, action, form.request.headers.get("host", ""), now)
@@ -110,7 +119,7 @@ class Gateway:
         request_id = self.request_id()
         try:
             verify_cos(request, *self._judged_by(rule, now, _cos_error))
-            reply = cos.answer(self.state, bucket, request)
+            reply = cos.answer(self.state, bucket, request, now)
             outcome = "ok"
         except CosError as error:
             reply = refused(error)
@@ -148,10 +157,12 @@ class Gateway:
         return self.on_reply(Call(told["Action"], told["Region"], params, number), reply)
 
 
-def _check_size(form: Tc3Form | V1Form) -> None:
-    sent, most = len(form.request.body), form.max_bytes
-    if form.request.method == "GET":
-        sent, most = len(form.request.query), MAX_GET_BYTES
+def _check_http(request: Request, most: int) -> None:
+    if request.method not in {"GET", "POST"}:
+        raise ApiError("UnsupportedProtocol", f"{request.method}; GET and POST are allowed.")
+    sent = len(request.body)
+    if request.method == "GET":
+        sent, most = len(request.query), MAX_GET_BYTES
     if sent > most:
         raise ApiError("RequestSizeLimitExceeded", f"{sent} bytes; {most} are allowed.")
 

@@ -5,22 +5,32 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness import json_files
 from harness.environment import UIN
 from harness.nearest import nearest
+from image_steward.regions import is_region
 from image_steward.settings import BUCKET
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 Image = dict[str, Any]
 
+
+@dataclass(frozen=True)
+class Object:
+    """An object in a bucket: its content, the headers kept with it, and when it was stored."""
+
+    content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    modified: float = 1793491200.0  # 2026-11-01T00:00:00Z, as images of which it is not told
+
+
 IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")
 """Documents show 8 characters, and once 9 (document/api/213/15716)."""
-REGION = re.compile(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*")
-"""The form only: a list of regions rots (document/product/213/33269)."""
 MAX_NAME = 60
 """Characters (document/api/213/15713)."""
 
@@ -64,21 +74,8 @@ class SeedError(ValueError):
     """A seed that cannot be used; the message says where and why."""
 
 
-def read_images(path: Path) -> dict[str, list[Image]]:
-    """`{"<region>": [Image, ...]}` from a JSON file, not yet completed.
-
-    Raises:
-        SeedError: no such file, or no JSON.
-    """
-    try:
-        images: dict[str, list[Image]] = json_files.read(path)
-    except ValueError as error:
-        raise SeedError(str(error)) from None
-    return images
-
-
-def read_objects(folder: Path) -> dict[str, dict[str, bytes]]:
-    """`{"<bucket-appid>": {"<key>": content}}` from `<folder>/<bucket-appid>/<key...>`.
+def read_objects(folder: Path) -> dict[str, dict[str, Object]]:
+    """`{"<bucket-appid>": {"<key>": Object}}` from `<folder>/<bucket-appid>/<key...>`.
 
     Raises:
         SeedError: a folder that is no full bucket name.
@@ -92,7 +89,7 @@ def read_objects(folder: Path) -> dict[str, dict[str, bytes]]:
             )
         files = (path for path in sorted(bucket.rglob("*")) if path.is_file())
         buckets[bucket.name] = {
-            path.relative_to(bucket).as_posix(): path.read_bytes() for path in files
+            path.relative_to(bucket).as_posix(): Object(path.read_bytes()) for path in files
         }
     return buckets
 
@@ -109,7 +106,7 @@ def completed(images: object) -> dict[str, list[Image]]:
     if not isinstance(images, dict):
         raise SeedError('/: allowed is {"<region>": [Image, ...]}')
     for region, entries in images.items():
-        if not REGION.fullmatch(region):
+        if not is_region(region):
             raise SeedError(f"/{region}: no region's name, such as ap-guangzhou")
         if not isinstance(entries, list):
             raise SeedError(f"/{region}: allowed is a list of images")

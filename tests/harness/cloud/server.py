@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import time
-import uuid
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,62 +14,36 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from harness.cloud.faults import Faults
-from harness.cloud.forms import MAX_GET_BYTES, Tc3Form
+from harness.cloud import cos
+from harness.cloud.forms import MAX_GET_BYTES
 from harness.cloud.gateway import Gateway
-from harness.cloud.wire import Call, Reply, Request
-from harness.credentials import Credentials
+from harness.cloud.wire import Reply, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
-
-    from harness.cloud.state import State
 
 _HOST = "127.0.0.1"
 
 
 @dataclass
-class EmulatedCloud:
-    """A context manager that serves `state` at `url`.
+class EmulatedCloud(Gateway):
+    """A gateway that answers at `url`, a context manager.
 
     Attributes:
-        state: what it knows; read and change it while holding `state.lock`.
         port: 0 takes any free one.
-        limits: whether the limits per second hold.
-        clock: epoch seconds; signatures and limits follow it.
         latency: seconds that every reply waits.
-        on_reply: sees every API and COS reply, and gives the one to be sent instead.
-        faults: which replies go wrong; `on_reply` sees them so.
-        request_id: makes the RequestIds.
 
     Raises:
         OSError: the port cannot be had; says which one.
     """
 
-    state: State
     port: int = 0
-    limits: bool = True
-    clock: Callable[[], float] = time.time
     latency: float = 0.0
-    on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
-    credentials: Credentials = field(default_factory=Credentials)
-    request_id: Callable[[], str] = lambda: str(uuid.uuid4())
-    faults: Faults = field(default_factory=Faults)
     url: str = field(init=False, default="")
 
     def __enter__(self) -> Self:
-        self._gateway = Gateway(
-            state=self.state,
-            limits=self.limits,
-            clock=self.clock,
-            credentials=self.credentials,
-            request_id=self.request_id,
-            on_reply=self.on_reply,
-            faults=self.faults,
-        )
         started: Future[tuple[asyncio.AbstractEventLoop, int]] = Future()
         self._thread = Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
         self._thread.start()
@@ -101,11 +73,12 @@ class EmulatedCloud:
         return self.credentials.environment(self.url)
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, int]]) -> None:
-        app = web.Application(client_max_size=Tc3Form.max_bytes)
+        app = web.Application(client_max_size=cos.MAX_BYTES)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(
             app,
             access_log=None,
+            auto_decompress=False,  # what was signed, and is stored, are the bytes as sent
             shutdown_timeout=0.1,
             handler_cancellation=True,
             max_line_size=2 * MAX_GET_BYTES,  # enough to tell a client that it sends too much
@@ -133,7 +106,7 @@ class EmulatedCloud:
             {name.lower(): value for name, value in http.headers.items()},
             await http.read(),
         )
-        return await self._send(http, self._gateway.answer(request))
+        return await self._send(http, self.answer(request))
 
     async def _send(self, http: web.Request, reply: Reply) -> web.StreamResponse:
         response = web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body)

@@ -23,6 +23,7 @@ TOLERANCE_SECONDS = 300
 """document/api/213/30654: "must not differ by more than five minutes"."""
 V1_METHODS = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
 """Values of SignatureMethod; the first is meant by its absence (document/api/213/15693)."""
+COS_TOKEN = "x-cos-security-token"  # noqa: S105 - the name of a header, or of a parameter
 
 _RAW = ("utf-8", "surrogateescape")  # how the server reads bytes that are no UTF-8
 _TC3 = re.compile(
@@ -217,12 +218,14 @@ def _cos_pairs(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
-    """Check a COS request's Authorization.
+    """Check a COS request's Authorization, or in its place the parameters of a signed URL.
 
     Raises:
         CosError: always with status 403.
     """
+    query = dict(parse_qsl(request.query, keep_blank_values=True))
     given = dict(parse_qsl(request.headers.get("authorization", ""), keep_blank_values=True))
+    given = given or {name: value for name, value in query.items() if name.startswith("q-")}
     needed = {
         *("q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time"),
         *("q-header-list", "q-url-param-list", "q-signature"),
@@ -243,7 +246,6 @@ def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
         raise _forbidden("AccessDenied", "Request has expired")
     if given["q-ak"] != credentials.secret_id:
         raise _forbidden("InvalidAccessKeyId", "The Access Key Id does not exist in our records.")
-    query = dict(parse_qsl(request.query, keep_blank_values=True))
     params = {name.lower(): value for name, value in query.items()}
     names = [part for part in given["q-header-list"].split(";") if part]
     expected = (
@@ -261,8 +263,8 @@ def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
     )
     if not any(hmac.compare_digest(one, given["q-signature"]) for one in expected):
         raise _forbidden("SignatureDoesNotMatch", "The signature is not the expected one.")
-    if request.headers.get("x-cos-security-token", "") != credentials.token:
-        raise _forbidden("InvalidToken", "x-cos-security-token is missing or wrong.")
+    if (request.headers.get(COS_TOKEN) or params.get(COS_TOKEN, "")) != credentials.token:
+        raise _forbidden("InvalidToken", f"{COS_TOKEN} is missing or wrong.")
 
 
 def _forbidden(code: str, message: str) -> CosError:

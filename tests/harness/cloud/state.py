@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from harness import json_files
 from harness.cloud import seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.cloud.seed import Image
+    from harness.cloud.seed import Image, Object
 
 
 @dataclass
@@ -33,7 +34,7 @@ class State:
     """
 
     images: dict[str, list[Image]] = field(default_factory=dict)
-    objects: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    objects: dict[str, dict[str, Object]] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
 
@@ -47,10 +48,10 @@ class State:
         """Read `images.json` and, if there, `objects/<bucket-appid>/<key...>`.
 
         Raises:
-            SeedError: naming the file and the place in it.
+            ValueError: naming the file and the place in it.
         """
         path = folder / "images.json"
-        images, objects = seed.read_images(path), seed.read_objects(folder / "objects")
+        images, objects = json_files.read(path), seed.read_objects(folder / "objects")
         try:
             return cls(images, objects)
         except seed.SeedError as error:

@@ -11,9 +11,10 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from harness.cloud.actions import Action, Service
-from harness.cloud.seed import REGION, set_tags, tags_of
+from harness.cloud.seed import set_tags, tags_of
 from harness.cloud.wire import ApiError
 from harness.environment import UIN
+from image_steward.regions import is_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +100,7 @@ def describe_resource_tags_by_resource_ids(
     for holds, code, told in (
         (params["ServiceType"] == "cvm", f"{wrong}.ServiceTypeInvalid", "ServiceType: only cvm."),
         (params["ResourcePrefix"], f"{wrong}.ResourcePrefixInvalid", "ResourcePrefix is empty."),
-        (REGION.fullmatch(params["ResourceRegion"]), f"{wrong}.RegionInvalid", "ResourceRegion."),
+        (is_region(params["ResourceRegion"]), f"{wrong}.RegionInvalid", "ResourceRegion."),
         (1 <= len(ids) <= MAX_RESOURCE_IDS, f"{wrong}.ResourceIdInvalid", f"{len(ids)} ids."),
         (limit >= 1, wrong, f"Limit is {limit}."),  # no maximum is documented
         (
