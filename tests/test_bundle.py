@@ -178,6 +178,13 @@ def test_runtime_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bundle.runtime() == "3.10"
 
 
+def test_figures_are_of_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figures of docs/bench.md were measured on the Python that is deployed to."""
+    monkeypatch.delenv("RUNTIME", raising=False)
+    page = (ROOT / "docs/bench.md").read_text(encoding="utf-8")
+    assert f", CPython {bundle.runtime()}." in page
+
+
 def test_unknown_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """A runtime that is none is refused, with those that are."""
     monkeypatch.setenv("RUNTIME", "Nodejs18.15")

@@ -24,8 +24,11 @@ ROW, LEFT, WIDTH = 26, 430, 760
 def rows(figures: Figures) -> Iterator[tuple[str, str, str, str]]:
     """Promise, bound, measured, kept."""
     for promise, figure in figures:
-        bound = f"≥ {promise.at_least}" if promise.at_least is not None else f"≤ {promise.at_most}"
-        kept = "yes" if promise.is_kept_by(figure) else "NO"
+        bound, kept = "", ""
+        if promise.at_least is not None or promise.at_most is not None:
+            low = promise.at_least is not None
+            bound = f"≥ {promise.at_least}" if low else f"≤ {promise.at_most}"
+            kept = "yes" if promise.is_kept_by(figure) else "NO"
         yield promise.name, bound, f"{figure:.3f}".rstrip("0").rstrip("."), kept
 
 

@@ -1,0 +1,175 @@
+"""Calls and pace: what share of the API's limit is reached, alone, side by side, beside others."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import multiprocessing
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from unittest import mock
+
+import promises
+from harness.cloud.server import EmulatedCloud
+from harness.cloud.state import State
+from image_steward.run import handle
+from payloads import INSTANCES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+
+LIMIT = 10  # of ModifyImageAttribute, per second
+LATENCY = 0.08
+
+
+def seeded(regions: tuple[str, ...], number: int) -> tuple[State, dict[str, Any]]:
+    """A cloud of so many images in each region, and a request to rename them all."""
+    names = {region: [f"img-b{i:07}" for i in range(number)] for region in regions}
+    state = State(
+        {region: [{"ImageId": i, "ImageName": i} for i in ids] for region, ids in names.items()}
+    )
+    images = [
+        {"ImageId": i, "Region": region, "ImageName": f"new-{i}"}
+        for region, ids in names.items()
+        for i in ids
+    ]
+    return state, {"Images": images}
+
+
+def run(environ: dict[str, str], event: dict[str, Any]) -> int:
+    """One run of the function in real time; how many images it changed."""
+    context = {"time_limit_in_ms": 900_000, "tencentcloud_region": "ap-guangzhou"}
+    changed: int = handle(event, context, environ, stream=io.StringIO())["Summary"]["Changed"]
+    return changed
+
+
+def share(state: State, region: str) -> float:
+    """The share of the limit that the writes of a region reached, from the first to the last."""
+    times: list[float] = [
+        call["Time"]
+        for call in state.calls
+        if call["Action"] == "ModifyImageAttribute"
+        and call["Region"] == region
+        and call["Outcome"] == "ok"
+    ]
+    return (len(times) - 1) / (times[-1] - times[0]) / LIMIT
+
+
+def throttles(state: State) -> int:
+    """How many calls were refused as too fast."""
+    return sum(call["Outcome"].startswith("RequestLimitExceeded") for call in state.calls)
+
+
+def alone() -> Iterator[tuple[promises.Promise, float]]:
+    """120 changes in one region."""
+    state, event = seeded(("ap-guangzhou",), 120)
+    with EmulatedCloud(state, latency=LATENCY) as cloud:
+        run(cloud.environment(), event)
+    yield promises.ALONE, share(state, "ap-guangzhou")
+    yield promises.ALONE_THROTTLES, throttles(state)
+    yield promises.ALONE_CALLS, len(state.calls) / naive_calls(event, "")
+
+
+def naive_calls(event: dict[str, Any], prefix: str) -> int:
+    """How many calls the naive handler makes for the same request, of images that have names."""
+    ids = [image["ImageId"] for image in event["Images"]]
+    state = State({"ap-guangzhou": [{"ImageId": i, "ImageName": f"{prefix}{i}"} for i in ids]})
+    images = [{"ImageId": i, "ImageName": f"new-{i}"} for i in ids]
+    path = Path(__file__).parent / "naive" / "index.py"
+    spec = cast("ModuleSpec", importlib.util.spec_from_file_location("naive", path))
+    naive = importlib.util.module_from_spec(spec)
+    cast("Loader", spec.loader).exec_module(naive)
+    # Without limits: it has no pace, and would be refused.
+    with (
+        EmulatedCloud(state, limits=False) as cloud,
+        mock.patch.dict(os.environ, cloud.environment()),
+    ):
+        naive.main_handler({"Images": images}, {"tencentcloud_region": "ap-guangzhou"})
+    return len(state.calls)
+
+
+def together(instances: int, number: int) -> tuple[float, float, int]:
+    """Instances that change so many images each, of one region: share, refusals a change, lost."""
+    state, event = seeded(("ap-guangzhou",), instances * number)
+    parts = [{"Images": event["Images"][i::instances]} for i in range(instances)]
+    processes = ProcessPoolExecutor(instances, multiprocessing.get_context("spawn"))
+    with EmulatedCloud(state, latency=LATENCY) as cloud, processes:
+        changed = sum(processes.map(run, [cloud.environment()] * instances, parts))
+    refused = throttles(state) / (instances * number)
+    return share(state, "ap-guangzhou"), refused, instances * number - changed
+
+
+def several() -> Iterator[tuple[promises.Promise, float]]:
+    """As many instances as are deployed, and as many as there are changes a second."""
+    reached, refused, lost = together(INSTANCES, 120)
+    yield promises.TWO, reached
+    yield promises.TWO_THROTTLES, refused
+    reached, refused, also_lost = together(LIMIT, 24)
+    yield promises.TEN, reached
+    yield promises.TEN_THROTTLES, refused
+    yield promises.LOST, lost + also_lost
+
+
+def three_regions() -> Iterator[tuple[promises.Promise, float]]:
+    """The same in three regions at once, each at an endpoint of its own."""
+    regions = ("ap-guangzhou", "ap-shanghai", "ap-beijing")
+    state, event = seeded(regions, 120)
+    with EmulatedCloud(state, latency=LATENCY) as cloud, local_names():
+        here = cloud.url.replace("127.0.0.1", "{region}.localhost")
+        run({**cloud.environment(), "STEWARD_API_ENDPOINT": here}, event)
+    yield promises.THREE_REGIONS, min(share(state, region) for region in regions)
+
+
+def neighbour() -> Iterator[tuple[promises.Promise, float]]:
+    """Beside somebody of the same account who makes five calls a second, whatever happens."""
+    state, event = seeded(("ap-guangzhou",), 120)
+    with EmulatedCloud(state, latency=LATENCY) as cloud:
+        stop = threading.Event()
+        rates = cloud._rates  # noqa: SLF001 - the neighbour takes room, not replies
+
+        def takes() -> None:
+            while not stop.wait(2 / LIMIT):
+                with state.lock:
+                    rates.admits(("ModifyImageAttribute", "ap-guangzhou"), LIMIT, time.time())
+
+        thread = threading.Thread(target=takes)
+        thread.start()
+        changed = run(cloud.environment(), event)
+        stop.set()
+        thread.join()
+    yield promises.NEIGHBOUR, share(state, "ap-guangzhou")
+    yield promises.NEIGHBOUR_LOST, 120 - changed
+
+
+def calls() -> Iterator[tuple[promises.Promise, float]]:
+    """A thousand images that are as wanted already."""
+    state, event = seeded(("ap-guangzhou",), 1000)
+    for image in state.images["ap-guangzhou"]:
+        image["ImageName"] = f"new-{image['ImageId']}"
+    with EmulatedCloud(state) as cloud:
+        run(cloud.environment(), event)
+    yield promises.CALLS_PER_THOUSAND, len(state.calls)
+    yield promises.CALLS_SHARE, len(state.calls) / naive_calls(event, "new-")
+
+
+class local_names:  # noqa: N801 - used as a statement
+    """Lets `<region>.localhost` lead here: not every resolver knows RFC 6761."""
+
+    def __enter__(self) -> None:
+        self._real = socket.getaddrinfo
+
+        def resolve(host: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
+            here = "127.0.0.1" if str(host).endswith(".localhost") else host
+            return self._real(here, *args, **options)
+
+        socket.getaddrinfo = resolve
+
+    def __exit__(self, *_: object) -> None:
+        socket.getaddrinfo = self._real
