@@ -189,8 +189,8 @@ def test_time_limit_ends_the_function(tmp_path: Path) -> None:
 
 @pytest.fixture
 def bystander() -> Iterator[subprocess.Popen[bytes]]:
-    """A child of this process that no function started."""
-    with subprocess.Popen(["sleep", "60"]) as process:  # noqa: S607 - any program
+    """A child of this process that no function started, though it has a session of its own."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:  # noqa: S607 - any program
         yield process
         process.kill()
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _RUNNING: set[int] = set()
+_OTHERS: set[int] = set()
+"""Children that this process had before it ran any function."""
 
 
 class Process:
@@ -37,6 +39,8 @@ class Process:
             # What the function leaves behind becomes a child of this process, whichever session it
             # has made for itself, and so can be found.
             ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            if not _RUNNING:
+                _OTHERS.update(_orphans())
         self.replies, theirs = os.pipe()
         # -u: what a killed function printed is still seen. -X utf8: the locale SCF names may
         # not exist here. -s: SCF has no user's site-packages.
@@ -85,7 +89,7 @@ class Process:
 
 
 def _kill_orphans() -> None:
-    seen = set(_RUNNING)
+    seen = _RUNNING | _OTHERS
     while found := _orphans() - seen:  # what one leaves behind comes next
         seen |= found
         for pid in found:
