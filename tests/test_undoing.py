@@ -182,11 +182,12 @@ def fits(entry: dict[str, Any], size: int) -> bool:
 def test_parcels_hold_all_in_order(entries: list[dict[str, Any]], size: int) -> None:
     """The parcels hold the entries in their order, as few parcels as one after another allows.
 
-    An entry that is too large alone is in as many as it has pieces.
+    An entry that is too large alone is in as many as it has pieces, the last of them first.
     """
     parcels = list(undoing.parcels(entries, size))
     pieces = [
-        [entry] if fits(entry, size) else undoing.pieces(entry, size - 100) for entry in entries
+        [entry] if fits(entry, size) else [*undoing.pieces(entry, size - 100)][::-1]
+        for entry in entries
     ]
     assert [entry for parcel in parcels for entry in parcel] == [p for each in pieces for p in each]
     for parcel, following in pairwise(parcels):

@@ -53,7 +53,7 @@ def parcels(entries: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[
 
     Those of a region stay together where they fit, since its images may have to swap names. One
     that is too large alone comes in parts, each in a list of its own: a change request names an
-    image once.
+    image once. The last of them is to be carried out first, as of several changes the last one.
     """
     room = size - 100  # for the members around the list
     parcel: list[dict[str, Any]] = []
@@ -70,7 +70,7 @@ def parcels(entries: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[
                 yield parcel
                 parcel, left = [], room
             if needed > room:
-                yield from ([piece] for piece in pieces(entry, room))
+                yield from ([piece] for piece in reversed(list(pieces(entry, room))))
                 continue
             parcel.append(entry)
             left -= needed
