@@ -538,6 +538,14 @@ def test_rule_without_a_sentence() -> None:
                 "Select": {"Tags": [{"Key": "te*"}]},
                 "KeepLatest": 3,
             },
+            False,
+        ),
+        (
+            {
+                "Tags": [{"Key": "team", "Value": "x"}],
+                "Select": {"Tags": [{"Key": "te*", "Value": "y"}]},
+                "KeepLatest": 3,
+            },
             True,
         ),
         ({"Tags": [{"Key": "team", "Value": "x"}], "KeepLatest": 3}, False),
@@ -563,7 +571,7 @@ def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
             {
                 "ImageName": "x-{ImageName}",
                 "Tags": [{"Key": "done", "Value": "1"}],
-                "Select": {"Tags": [{"Key": "d*"}]},
+                "Select": {"Tags": [{"Key": "d*", "Value": "0"}]},
             },
             True,
         ),
@@ -571,7 +579,7 @@ def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
             {
                 "ImageName": "x",
                 "Tags": [{"Key": "a", "Value": "1"}],
-                "Select": {"ImageName": "y*", "Tags": [{"Key": "a"}]},
+                "Select": {"ImageName": "y*", "Tags": [{"Key": "a", "Value": "0"}]},
             },
             True,
         ),
@@ -590,6 +598,29 @@ def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
 def test_can_be_torn(body: dict[str, Any], *, torn: bool) -> None:
     """Half a plan can matter where templates read both halves, or it selects by one, or by both."""
     assert policy(**body).can_be_torn == torn
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "glob", "ends"),
+    [
+        ("team", "x", "*", False),
+        ("team", "{ImageId}", "*", False),
+        ("team", "x", "x", False),
+        ("team", " x ", "x", False),
+        ("team", "x", "y", True),
+        ("team", "{ImageId}", "i*", True),
+        ("team", "x" * 255 + "y", "*x", True),
+        ("stage", "x", "y", False),
+        ("image-steward", "x", "y", False),
+        ("image-steward", "ignore", "y", True),
+        ("image-steward", "{ImageId}", "y", True),
+    ],
+)
+def test_a_tag_that_ends_the_selection(key: str, written: str, glob: str, *, ends: bool) -> None:
+    """A tag may end it unless what is written is sure to match, and is not the one to opt out."""
+    select = {"Tags": [{"Key": "te*", "Value": glob}]}
+    made = policy(Tags=[{"Key": key, "Value": written}], Select=select)
+    assert made.selects_by_what_it_writes == ends
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from image_steward.errors import UnstablePolicy, Violation
 from image_steward.images import Image
 from image_steward.names import cut
 from image_steward.planning import Step, ordered
-from image_steward.policies import OPT_OUT
+from image_steward.policies import MAX_VALUE, OPT_OUT
 from image_steward.schema import short
 from image_steward.templates import NoValue
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from image_steward.templates import Template
 
 MAX_DESCRIPTION = 256
-MAX_VALUE = 255
-"""Characters of descriptions and tag values; a longer text is cut between two of them."""
+"""Characters of descriptions; a longer text is cut between two of them, as a tag's value is."""
 
 
 def normalise(policy: Policy, region: str, images: Collection[Image], now: float) -> list[Step]:

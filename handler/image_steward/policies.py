@@ -35,6 +35,9 @@ TEXTS = ("ImageName", "ImageDescription", "ImageFamily")
 MAX_CHANGES = 100
 """Images that one run may change, unless the policy says otherwise."""
 
+MAX_VALUE = 255
+"""Characters of a tag's value; a longer text is cut."""
+
 OPT_OUT = ("image-steward", "ignore")
 """An image with this tag is never touched."""
 
@@ -72,9 +75,14 @@ class Select:
         globs = {name: glob.text for name, glob in self.attributes.items()}
         return f"{zlib.crc32(repr(globs).encode()):08x}-" if globs else ""
 
-    def looks_at(self, key: str) -> bool:
-        """Whether a tag of this key may decide whether an image is selected."""
-        return key == OPT_OUT[0] or any(glob.matches(key) for glob, _ in self.tags)
+    def may_end_by(self, key: str, written: Template) -> bool:
+        """Whether an image that gets this tag may not be selected any more."""
+        value = "" if written.fields else written.render({}).strip()
+        value = value if len(value) <= MAX_VALUE else ""  # cut somewhere, then
+        if key == OPT_OUT[0] and value in ("", OPT_OUT[1]):
+            return True
+        globs = [glob for name, glob in self.tags if name.matches(key)]
+        return not all(glob.text == "*" or (value and glob.matches(value)) for glob in globs)
 
     def mismatch(self, image: Image, now: float) -> str:
         """Why an image is not selected, `now` (seconds since the epoch); empty if it is."""
@@ -201,8 +209,8 @@ class Policy:
 
     @cached_property
     def _marks(self) -> list[str]:
-        """The keys of tags that it writes and selects by."""
-        return [key for key in self.tags if self.select.looks_at(key)]
+        """The keys of tags that it writes and selects by, so that writing may end that."""
+        return [key for key, value in self.tags.items() if self.select.may_end_by(key, value)]
 
     def keeps(self, name: str, base: str) -> bool:
         """Whether an image that is called `name` may keep it, the template giving `base`."""
@@ -230,13 +238,13 @@ def read(body: dict[str, Any], *, region: str) -> Policy:
         raise InvalidDocument(*violations)
     select, style = _select(body.get("Select", {})), body.get("Style", {})
     named = {name: f"/Normalise/Regions/{i}" for i, name in enumerate(body.get("Regions", ()))}
-    last_selecting = sorted(range(len(keys)), key=lambda i: select.looks_at(keys[i]))
+    tags = [(key, found[f"Tags/{i}/Value"]) for i, key in enumerate(keys)]
     return Policy(
         regions=named or {region: ""},
         select=select,
         style=Style(style.get("Case", "keep"), style.get("Separator", "-")),
         templates={name: found[name] for name in TEXTS if name in found},
-        tags={keys[i]: found[f"Tags/{i}/Value"] for i in last_selecting},
+        tags=dict(sorted(tags, key=lambda tag: select.may_end_by(*tag))),
         numbers=body.get("OnConflict", "number") == "number",
         keep_latest=int(body.get("KeepLatest", 0)),
         max_changes=int(body.get("MaxChanges", MAX_CHANGES)),
