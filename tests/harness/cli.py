@@ -268,11 +268,12 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
         for each, log in running:
             tally.add(each)
             keep(each, log)
-            if listed:
-                listed.add(*document_of([each]))
-            if logs or not each.as_expected:
-                text = log.decode("utf-8", "replace")
-                click.echo(f"--- {each.case.name}\n{text}", nl=False, err=True)
+            with stops.at_once():
+                if listed:
+                    listed.add(*document_of([each]))
+                if logs or not each.as_expected:
+                    text = log.decode("utf-8", "replace")
+                    click.echo(f"--- {each.case.name}\n{text}", nl=False, err=True)
             if until_failure and not each.as_expected:
                 break
     if not as_json:
@@ -283,7 +284,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
         emit(f"{captured.get()}{tally}")
     if tally.total < len(cases):
         click.echo(f"scf-local: stopped; events left: {len(cases) - tally.total:,}", err=True)
-    sys.exit(stops[0] if stops else int(tally.right < tally.total))
+    sys.exit(stops.status or int(tally.right < tally.total))
 
 
 @main.command(
