@@ -42,6 +42,11 @@ class Program(click.Group):
                 sys.exit(1)
 
 
+def example(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 def emit(text: str | bytes, *, nl: bool = True) -> None:
     """Write a result to stdout."""
     if isinstance(text, str):  # a name may hold what the encoding of stdout does not
