@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -294,11 +296,97 @@ def test_signal_before_the_first_end_leaves_no_report(
 
 def test_second_signal_does_not_wait() -> None:
     """What only notes a first signal, to get to its end, is ended by a second one."""
-    with stoppable() as came:
+    with stoppable() as stops:
+        assert not stops
         signal.raise_signal(signal.SIGINT)
-        assert came == [130]
+        assert (bool(stops), stops.status) == (True, 130)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_signal_does_not_wait_for_what_may_take_forever() -> None:
+    """A part that is to end at once is ended by the first signal; what follows only notes it."""
+    with stoppable() as stops, pytest.raises(KeyboardInterrupt), stops.at_once():
+        signal.raise_signal(signal.SIGINT)
+    assert stops.status == 130
+    with stoppable() as stops:
+        with stops.at_once():
+            pass
+        signal.raise_signal(signal.SIGINT)
+        assert stops.status == 130
+
+
+_BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+"""The environment in which Python writes as it does unless told otherwise."""
+_FLOODS = """
+def main_handler(event, context):
+    print("x" * event)
+    return "x" * event
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("command", "events", "blocked"),
+    [
+        ("replay --json", [5_000] * 60, "stdout"),  # less than a buffer at a time
+        ("replay --json", [500_000], "stdout"),
+        ("replay --logs", [5_000] * 60, "stderr"),
+        ("replay --logs", [500_000], "stderr"),
+        ("invoke", [70_000], "stdout"),
+        ("invoke", [70_000], "stderr"),
+    ],
+)
+def test_signal_ends_what_nobody_reads(  # noqa: PLR0913, PLR0917 - parameters and fixtures
+    tmp_path: Path, seed: Path, command: str, events: list[int], blocked: str, end: signal.Signals
+) -> None:
+    """A command that waits for somebody to read its output ends on the first signal, unread."""
+    (tmp_path / "index.py").write_text(_FLOODS, encoding="utf-8")
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(map(str, events)), encoding="utf-8")
+    arguments = [*command.split(), str(path), "--code", str(tmp_path), "--seed", str(seed)]
+    reader, writer = os.pipe()
+    out, err = (writer if each == blocked else subprocess.DEVNULL for each in ("stdout", "stderr"))
+    command_line = [*_COMMAND, *arguments]
+    with subprocess.Popen(command_line, env=_BUFFERED, stdout=out, stderr=err) as process:  # noqa: S603 - our own command
+        while select.select([], [writer], [], 0)[1] and process.poll() is None:
+            time.sleep(0.01)  # it is not full yet
+        process.send_signal(end)
+        try:
+            assert process.wait(timeout=10) == 128 + end
+        finally:
+            process.kill()
+            os.close(reader)
+            os.close(writer)
+
+
+def test_signal_leaves_nothing_to_be_written_at_the_end(tmp_path: Path, seed: Path) -> None:
+    """What a signal kept from being written to a full pipe is not written by the interpreter."""
+    (tmp_path / "index.py").write_text(_FLOODS, encoding="utf-8")
+    command = [*_COMMAND, "invoke", "--code", str(tmp_path), "--seed", str(seed)]
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b" ")
+    os.set_blocking(writer, True)
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, env=_BUFFERED, stdin=subprocess.PIPE, stdout=writer, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"10")
+        process.stdin.close()
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith(b"Report"):
+            pass
+        time.sleep(0.3)  # the result comes next
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(timeout=10) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
+            os.close(reader)
+            os.close(writer)
 
 
 @pytest.mark.parametrize(

@@ -265,6 +265,28 @@ def test_what_is_no_log(bench: Bench, name: str, text: str, words: str) -> None:
     assert words in result.stderr
 
 
+def test_an_export_that_was_cut_at_its_start_is_replayed(bench: Bench) -> None:
+    """What is left of a log of lines is replayed, though the first one is no JSON any more."""
+    event = cos_event("b-1250000000", "k")
+    records = bench.exported(bench.code("broken", BROKEN), [event, event])
+    for name in ("export.jsonl", "export.csv", "download"):
+        result = replay("--list", bench.written(name, cls_export.as_lines(records)[30:]))
+        assert f"{name}:1:1: not JSON" in result.stderr
+        assert result.stdout.count("raised  KeyError: 'Size'") == 2
+
+
+def test_printed_environment_makes_no_export(bench: Bench) -> None:
+    """A function that prints SCF's variables as JSON leaves a log that is still read as text."""
+    code = BROKEN.replace(
+        "def main_handler(event, context):",
+        "import os\ndef main_handler(event, context):\n    print(json.dumps(dict(os.environ)))",
+    )
+    records = bench.exported(bench.code("broken", code), [cos_event("b-1250000000", "k")])
+    result = replay("--list", bench.written("console.log", cls_export.as_text(records)))
+    assert result.stdout.count("raised  KeyError: 'Size'") == 1
+    assert not result.stderr
+
+
 def test_a_csv_of_any_name_is_known_by_its_header(bench: Bench) -> None:
     """What a download is called does not matter; a message may have commas, quotes and lines."""
     event = cos_event("b-1250000000", "k")

@@ -99,9 +99,7 @@ def test_regions_are_apart() -> None:
         b"\n",
         b"\xff\xfe { \x80\n",
         b'{"Event":"image.changed","Undo":{}}\n',
-        b'{"Event":["image.before"]}\n',
-        b'["image.before"]\n',
-        b'{"Message":"{\\"Event\\":\\"image.before\\"}"}\n',
+        _event({"Event": "image.changed", "Time": "", "RequestId": "", "Name": "image.before"}),
         b'{"Time":"2026-01-01","Level":"INFO","Event":"run.fini\n',
         b'{"a":' * 100_000 + b"\n",
         b'{"a":' + b"9" * 5000 + b"}\n",
@@ -129,6 +127,9 @@ def test_anything_else_is_passed_over(other: bytes) -> None:
         (_event({"Undo": {"ImageId": "img-b", "ImageName": "x"}}), "img-b: no Region"),
         (_line("img-b", ImageName="half").replace(b"half", b"\\udc00"), "img-b: half a surrogate"),
         (_line("img-b\x1b[2J", ImageName="x"), "img-b�[2J: /ImageId is"),
+        (b'{"Event":["image.before"]}\n', "it holds image.before, but not as the function logs it"),
+        (b'["image.before"]\n', "it holds image.before"),
+        (b'{"Message":"{\\"Event\\":\\"image.before\\"}"}\n', "it holds image.before"),
     ],
 )
 def test_unusable_line_is_told(line: bytes, told: str) -> None:
@@ -318,6 +319,63 @@ def test_cut_line_of_an_export_is_told(tmp_path: Path) -> None:
     assert result.stderr.startswith("scf-local: line 2 cannot be used: it is no JSON any more\n")
     assert result.stderr.count("cannot be used") == 1
     assert len(_images(result)) == 1
+
+
+@pytest.mark.parametrize("name", ["export.jsonl", "export.csv", "export"])
+@pytest.mark.parametrize(
+    "first", ["_cut", "# of 2026-01-01\n", '{"Query": "*", "Limit": 100}\n', "[1]\n", "\n" * 99]
+)
+@pytest.mark.parametrize("form", [cls_export.as_lines, cls_export.as_contents])
+def test_first_line_of_an_export_may_be_anything(
+    tmp_path: Path, form: Callable[..., str], first: str, name: str
+) -> None:
+    """An export is one although its first line is cut or something else, whatever its name."""
+    text = form(_exported("r-1", 0, _line(ImageName="a")))
+    log = tmp_path / name
+    log.write_text(text[30:] if first == "_cut" else first + text, "utf-8")
+    result = _undo(arguments=(str(log),))
+    assert result.stderr == "scf-local: 1 image of 1 run: r-1\n"
+    assert _images(result)[0]["ImageName"] == "a"
+
+
+def test_wrapped_lines_do_not_pass_for_unchanged_images() -> None:
+    """Where lines stand in JSON of a form that is not known, that is told, each with its number."""
+    (line,) = cls_export.as_lines(_exported("r-1", 0, _line(ImageName="a"))[1:2]).splitlines()
+    result = _undo(*[f"{json.dumps({'wrapped': line})}\n".encode()] * 2)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "scf-local: line 1 cannot be used: it holds image.before, but not as the function logs it\n"
+        "scf-local: line 2 cannot be used: it holds image.before, but not as the function logs it\n"
+        "scf-local: 0 images of 0 runs\n"
+    )
+
+
+def test_text_that_names_the_event_does_not_pass_for_unchanged_images() -> None:
+    """A log that names the event in no line that can be read is not said to be without changes."""
+    result = _undo(START, b"{'Event': 'image.before'}\n", END)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the log names image.before, but in no line as the function logs it" in result.stderr
+    assert "nothing was changed" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("run.csv", b""),
+        ("run.csv", START),
+        ("run.log", b"SCF_RequestId is r-1, SCF_Message follows\n"),
+        ("run.log", b'now, "SCF_' + b"x" * 200_000 + b"\n"),
+        ("run.csv", b"SCF_RequestId,other\n"),
+    ],
+    ids=["csv", "csv-start", "comma", "long", "header"],
+)
+def test_plain_log_is_no_csv(tmp_path: Path, name: str, first: bytes) -> None:
+    """A log as it was printed is read as one, whatever it is called and however it begins."""
+    log = tmp_path / name
+    log.write_bytes(first + _line(ImageName="a, b"))
+    result = _undo(arguments=(str(log),))
+    assert result.stderr == "scf-local: 1 image of 1 run: r-1\n"
+    assert _images(result)[0]["ImageName"] == "a, b"
 
 
 def test_csv_without_its_fields_is_wrong_usage(tmp_path: Path) -> None:

@@ -10,17 +10,19 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from harness import events, json_files
+from harness import json_files
 from harness.console import (
     JsonList,
     Program,
     emit,
     emit_json,
+    example,
     heeded,
     rich_console,
     stoppable,
     usage_errors,
 )
+from harness.event_commands import UPLOAD, event
 from harness.invocation import Instance
 from harness.options import (
     DEFAULT_REGION,
@@ -55,10 +57,6 @@ def _delivered(event: str) -> Any:  # noqa: ANN401 - any JSON value may be an ev
         return json_files.parse(stream.read(), f"event {event}", unique=False)
 
 
-def _example(*lines: str) -> str:
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 def _tell(trouble: Sequence[str]) -> None:
     for sentence in trouble[:_MAX_TROUBLE]:
         click.echo(f"scf-local: {sentence}", err=True)
@@ -69,65 +67,18 @@ def _tell(trouble: Sequence[str]) -> None:
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=_example("scf-local replay events/", "scf-local invoke --help"),
+    epilog=example("scf-local replay events/", "scf-local invoke --help"),
 )
 def main() -> None:
     """Run the function offline, as SCF runs it, against an emulated cloud."""
 
 
-@main.group(
-    epilog=_example(
-        'scf-local event timer --message \'{"ImageId": "img-6pb6lrmy", "ImageName": "sample"}\' '
-        "| scf-local invoke -"
-    )
-)
-def event() -> None:
-    """Print an event as SCF delivers it."""
-
-
-_UPLOAD = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
-
-
-@event.command(epilog=_example(_UPLOAD))
-@click.option("--bucket", required=True, metavar="B-APPID", help="Full name, <bucket>-<appid>.")
-@click.option("--key", required=True, help="Name of the uploaded object.")
-@click.option("--region", default="ap-guangzhou", show_default=True)
-@click.option(
-    "--shape",
-    type=click.Choice(events.SHAPES),
-    default="2021",
-    show_default=True,
-    help="2018 is what the documentation prints, 2021 what is delivered since.",
-)
-@click.option(
-    "--event-name",
-    type=click.Choice(events.COS_EVENT_NAMES),
-    metavar="NAME",
-    default="cos:ObjectCreated:Put",
-    show_default=True,
-)
-def cos(bucket: str, key: str, region: str, shape: str, event_name: str) -> None:
-    """An upload to a COS bucket."""
-    with usage_errors():
-        made = events.cos_event(bucket, key, region=region, shape=shape, event_name=event_name)
-    emit_json(made)
-
-
-@event.command(epilog=_example("scf-local event timer --message @policy.json"))
-@click.option("--message", default="", metavar="TEXT|@FILE", help="The trigger's argument.")
-@click.option("--name", default="EveryDay", show_default=True, help="The trigger's name.")
-def timer(message: str, name: str) -> None:
-    """A timer that fires."""
-    with usage_errors():
-        if message.startswith("@"):
-            message = json_files.decode(Path(message[1:]).read_bytes(), message[1:])
-        made = events.timer_event(message, name=name)
-    emit_json(made)
+main.add_command(event)
 
 
 @main.command(
-    epilog=_example(
-        f"{_UPLOAD} | scf-local invoke -",
+    epilog=example(
+        f"{UPLOAD} | scf-local invoke -",
         "scf-local invoke event.json --dry-run --env STEWARD_LOG_LEVEL=DEBUG",
         "scf-local invoke event.json --handler src/app.py:main --watch",
         "scf-local invoke event.json --real --dry-run",
@@ -179,7 +130,7 @@ def invoke(
 
 
 @main.command(
-    epilog=_example(
+    epilog=example(
         "scf-local replay events/",
         "scf-local replay export.jsonl --code fixed/ --only 4f9c2d1e --until-failure",
         "scf-local replay --json events/05-timer.json",
@@ -268,11 +219,12 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
         for each, log in running:
             tally.add(each)
             keep(each, log)
-            if listed:
-                listed.add(*document_of([each]))
-            if logs or not each.as_expected:
-                text = log.decode("utf-8", "replace")
-                click.echo(f"--- {each.case.name}\n{text}", nl=False, err=True)
+            with stops.at_once():
+                if listed:
+                    listed.add(*document_of([each]))
+                if logs or not each.as_expected:
+                    text = log.decode("utf-8", "replace")
+                    click.echo(f"--- {each.case.name}\n{text}", nl=False, err=True)
             if until_failure and not each.as_expected:
                 break
     if not as_json:
@@ -283,11 +235,11 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
         emit(f"{captured.get()}{tally}")
     if tally.total < len(cases):
         click.echo(f"scf-local: stopped; events left: {len(cases) - tally.total:,}", err=True)
-    sys.exit(stops[0] if stops else int(tally.right < tally.total))
+    sys.exit(stops.status or int(tally.right < tally.total))
 
 
 @main.command(
-    epilog=_example(
+    epilog=example(
         "scf-local undo run.log > undo.json",
         "scf-local undo run.log --request-id ID | scf-local invoke --dry-run",
     )
@@ -323,7 +275,7 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     sys.exit(1 if found.trouble else 0)
 
 
-@main.command(epilog=_example("scf-local cloud --seed events/seed"))
+@main.command(epilog=example("scf-local cloud --seed events/seed"))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @seed_option
 @faults_option

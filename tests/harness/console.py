@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,11 @@ class Program(click.Group):
                     told = _told(error) if error.filename else f"cannot write: {_told(error)}"
                     click.echo(f"scf-local: {told}", err=True)
                 sys.exit(1)
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def emit(text: str | bytes, *, nl: bool = True) -> None:
@@ -86,18 +92,41 @@ def heeded() -> dict[signal.Signals, Any]:
     return {number: before for number, before in handlers.items() if before != signal.SIG_IGN}
 
 
+class Stops:
+    """Whether a signal has come, and so whether to stop."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        """The exit status that the shell knows such an end by; 0: none has come."""
+        self.may_wait = True
+
+    def __bool__(self) -> bool:
+        return bool(self.status)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Around what may take forever, as writing may: a signal is not to wait for its end."""
+        self.may_wait = False
+        try:
+            yield
+        finally:
+            self.may_wait = True
+
+
 @contextmanager
-def stoppable() -> Iterator[list[int]]:
+def stoppable() -> Iterator[Stops]:
     """Only note a signal: what is under way gets to its end. A second one ends the command.
 
-    What it notes is the exit status that the shell knows such an end by.
+    So does the first one while something is to end `at_once`.
     """
-    came: list[int] = []
+    stops = Stops()
     caught = heeded()
 
     def note(number: int, _frame: FrameType | None) -> None:
-        came.append(128 + number)
+        stops.status = 128 + number
         restore()
+        if not stops.may_wait:
+            signal.raise_signal(number)
 
     def restore() -> None:
         for number, before in caught.items():
@@ -106,7 +135,7 @@ def stoppable() -> Iterator[list[int]]:
     for number in caught:
         signal.signal(number, note)
     try:
-        yield came
+        yield stops
     finally:
         restore()
 
@@ -153,8 +182,11 @@ def _fill_closed() -> None:
 def _unwinding() -> Iterator[None]:
     """Let a signal leave through every `with`, so that what was started is ended."""
     caught = heeded()
+    came = False
 
     def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
         for each in caught:
             signal.signal(each, signal.SIG_IGN)  # this one is being obeyed
         raise SystemExit(128 + number)
@@ -164,5 +196,15 @@ def _unwinding() -> Iterator[None]:
     try:
         yield
     finally:
+        if came:
+            _forget(sys.stdout)
+            _forget(sys.stderr)
         for number, before in caught.items():
             signal.signal(number, before)
+
+
+def _forget(stream: TextIO) -> None:
+    """Let the interpreter write nowhere, at its end, what a signal kept from being written."""
+    # An error: it is closed, or none of the system's.
+    with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

@@ -13,10 +13,11 @@ from harness.json_files import MAX_EVENT_DEPTH, is_deep
 from harness.process import Exchange, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from typing_extensions import Self
 
+    from harness.console import Stops
     from harness.environment import Function
 
 INIT_TIMEOUT_S = 65.0
@@ -72,7 +73,7 @@ class Instance:
 
     It starts with the first event and again after a limit or an exit ended it (SCF recycles
     instances after 433, 434 and 439: document/product/583/35311). `write` takes the log: the
-    function's output and SCF's own lines, as bytes. As soon as there is something in `stops`, an
+    function's output and SCF's own lines, as bytes. As soon as a signal has come to `stops`, an
     invocation ends with `Stopped`.
     """
 
@@ -80,7 +81,7 @@ class Instance:
     write: Callable[[bytes], object]
     init_timeout_s: float = INIT_TIMEOUT_S
     clock: Callable[[], float] = time.monotonic
-    stops: Sequence[object] = ()
+    stops: Stops | None = None
     _process: Process | None = field(default=None, init=False)
     _peak_mb: float = field(default=0.0, init=False)
     _in_line: bool = field(default=False, init=False)

@@ -9,6 +9,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from harness import json_files
@@ -30,6 +31,10 @@ _WRAPPERS = ("Response", "Results", "results", "Logs", "records")
 """Lists of records are members of these in what CLS's API and its consumers give."""
 _CONTENTS = ("LogJson", "content", "Content", "__CONTENT__", "log")
 """A record may be the text of one of these members."""
+_COLUMNS = frozenset({"SCF_RequestId", "SCF_Message"})
+"""What a CSV file must have."""
+_LOOKED_AT = 50
+"""Lines in which a record is sought before a file is taken for text."""
 _MAX_WRAPPED = 8
 """Levels at which a record is sought: half of them are lists."""
 
@@ -67,24 +72,32 @@ def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Recor
         if is_log_of_lines(data):  # which a JSON export is, whatever its name
             return _of_json_lines(data, name, errors)
     text = data.decode("utf-8-sig", errors)
-    header, _, _ = text.partition("\n")
-    is_json = header.startswith(("{", "["))  # though cut somewhere
-    if name.endswith(".csv") or ("," in header and "SCF_" in header and not is_json):
+    records = of_text(text)
+    is_text = any(record.request_id for record in records)
+    if _is_csv(text) or (name.endswith(".csv") and not is_text):
         try:
             return of_csv(text), []
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-    records = of_text(text)
-    return records if any(record.request_id for record in records) else [], []
+            if not is_text:
+                raise ValueError(f"{name}: {error}") from None
+    return records if is_text else [], []
 
 
 def is_log_of_lines(data: bytes) -> bool:
-    """Whether the first line is a record, as a value of JSON."""
-    first = next((line for line in data.splitlines() if line.strip()), b"")
-    try:
-        return bool(of_json(json.loads(first)))
-    except (ValueError, RecursionError):
+    """Whether one of the first lines is a record, as a value of JSON.
+
+    Before it there may be a line that was cut, or another tool's. No proof is what printed logs
+    hold as well: our own lines behind others, and whatever is among SCF's lines.
+    """
+    seen = list(islice(filter(bytes.strip, io.BytesIO(data)), _LOOKED_AT))
+    if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in seen):
         return False
+    for number, line in enumerate(seen):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(line)
+            if of_json(value) and not (number and is_own_line(value)):
+                return True
+    return False
 
 
 def of_json(value: object, levels: int = _MAX_WRAPPED) -> list[Record]:
@@ -126,6 +139,15 @@ def _of_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record], l
     return records, wrong
 
 
+def _is_csv(text: str) -> bool:
+    """Whether the first line is a header row with a column that is needed."""
+    header, _, _ = text.partition("\n")
+    try:
+        return not _COLUMNS.isdisjoint(next(csv.reader([header]), ()))
+    except csv.Error:
+        return False
+
+
 def of_csv(text: str) -> list[Record]:
     """The records of a CSV file with a header row.
 
@@ -134,7 +156,7 @@ def of_csv(text: str) -> list[Record]:
     """
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        missing = {"SCF_RequestId", "SCF_Message"} - {*(rows.fieldnames or ())}
+        missing = _COLUMNS - {*(rows.fieldnames or ())}
         records = [_of_fields({k: v for k, v in row.items() if k and v}) for row in rows]
     except csv.Error as error:
         raise ValueError(f"no CSV after line {rows.line_num}: {error}") from None

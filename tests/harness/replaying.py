@@ -11,8 +11,9 @@ from harness.invocation import Instance, Stopped
 from harness.replay import Replayed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable
 
+    from harness.console import Stops
     from harness.environment import Function
     from harness.replay import Case
 
@@ -58,11 +59,11 @@ class Tally:
 
 
 def replays(
-    function: Function, cases: Iterable[Case], stops: Sequence[object] = (), *, cold: bool = False
+    function: Function, cases: Iterable[Case], stops: Stops | None = None, *, cold: bool = False
 ) -> Generator[tuple[Replayed, bytes]]:
     """What comes of each event, and its log; all in one instance, or `cold` in one for each.
 
-    They end early, with what was under way left out, when there is something in `stops`.
+    They end early, with what was under way left out, when a signal has come to `stops`.
     """
     log: list[bytes] = []
     with suppress(Stopped), Instance(function, log.append, stops=stops) as instance:

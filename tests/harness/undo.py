@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import log_records
 from harness.cells import printable
+from harness.log_records import is_own_line
 from harness.nearest import nearest
 from image_steward import documents, undoing
 from image_steward.errors import Rejection
@@ -24,6 +25,10 @@ _LISTED = 10
 _NONE = (
     f"the log has no line {EVENT}; the function logs one before it changes an image, whatever the "
     "level: so nothing was changed, or the log is of something else"
+)
+_UNKNOWN = (
+    f"the log names {EVENT}, but in no line as the function logs it; give the log as it was "
+    "printed, or as CLS exports it"
 )
 
 
@@ -85,7 +90,7 @@ def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Und
     by_run = log_records.by_run(records).values()
     lines = [line for run in by_run for record in run for line in _lines(record)]
     if not lines:
-        raise ValueError(_NONE)
+        raise ValueError(_UNKNOWN if EVENT.encode() in log else _NONE)
     if request_id is not None:
         lines = _of_run(lines, request_id)
     trouble = [f"{line.place} cannot be used: {line.wrong}" for line in lines if line.wrong]
@@ -115,15 +120,16 @@ def _lines(record: Record) -> Iterator[Line]:
 
 def _line(place: str, text: str) -> Line | None:
     text = text[max(0, text.find("{")) :]
+    # Quoted, and within JSON with a backslash before the quotes.
+    is_named = f'"{EVENT}"' in text.replace("\\", "")
     try:
         text.encode()  # refuses what was not UTF-8
         fields, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
-        # Quoted, and within JSON with a backslash before the quotes.
-        is_ours = f'"{EVENT}"' in text.replace("\\", "")
-        return Line(place, wrong="it is no JSON any more") if is_ours else None
+        return Line(place, wrong="it is no JSON any more") if is_named else None
     if not isinstance(fields, dict) or fields.get("Event") != EVENT:
-        return None
+        wrong = f"it holds {EVENT}, but not as the function logs it"
+        return Line(place, wrong=wrong) if is_named and not is_own_line(fields) else None
     undo = fields.get("Undo")
     if "Cut" in fields:
         wrong = f"the function's logger had to cut it; it begins {printable(undo, 60)}"
