@@ -44,6 +44,20 @@ def test_refused_document_loads_no_sdk() -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
+def test_little_garbage_is_looked_for_in_a_cold_start() -> None:
+    """Loading all that a document needs goes by with a few garbage collections, not with scores."""
+    program = (
+        "import gc; count = lambda: sum(each['collections'] for each in gc.get_stats()); "
+        "import os, typing; before = count(); "
+        "import index; index.main_handler({'ImageId': 'img-1'}, {}); "
+        "import image_steward.cloud.objects, image_steward.cloud.api; print(count() - before)"
+    )
+    run = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], cwd=HANDLER, capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout.splitlines()[-1]) < 5
+
+
 def imports(path: Path) -> set[str]:
     """The names of the modules that a file imports, wherever in it."""
     found = set()
