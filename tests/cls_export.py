@@ -7,12 +7,12 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from harness.log_records import PLATFORM
+from scf_local.log_records import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from harness.invocation import Invocation
+    from scf_local.invocation import Invocation
 
     Fields = dict[str, str]
 

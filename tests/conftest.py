@@ -14,13 +14,13 @@ import pytest
 from hypothesis import settings
 
 import image_steward.cloud.transport  # noqa: F401 - silences the SDKs' loggers before any test uses them
-from harness.cloud import seed
-from harness.cloud.server import EmulatedCloud
-from harness.cloud.state import State
-from harness.credentials import Credentials
 from image_steward.clock import Clock, SystemClock
 from image_steward.errors import Unfinished
 from image_steward.run import handle
+from scf_local.cloud import seed
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
+from scf_local.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

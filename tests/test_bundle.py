@@ -15,10 +15,10 @@ import pytest
 
 import bundle
 from conftest import ROOT
-from harness import events
-from harness.cloud.seed import Object
-from harness.cloud.server import EmulatedCloud
-from harness.cloud.state import State
+from scf_local import events
+from scf_local.cloud.seed import Object
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
 
 if TYPE_CHECKING:
     from pathlib import Path

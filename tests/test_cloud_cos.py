@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 from qcloud_cos import CosConfig, CosS3Client, CosServiceError
 
-from harness.cloud import Credentials, EmulatedCloud, State
-from harness.cloud.gateway import Gateway
-from harness.cloud.seed import Object
-from harness.cloud.signatures import cos_signature
-from harness.cloud.wire import Request
+from scf_local.cloud import Credentials, EmulatedCloud, State
+from scf_local.cloud.gateway import Gateway
+from scf_local.cloud.seed import Object
+from scf_local.cloud.signatures import cos_signature
+from scf_local.cloud.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable

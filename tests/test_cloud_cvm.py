@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.cloud import ApiError, State
-from harness.cloud.cvm import SERVICE
-from harness.cloud.parameters import from_query
+from scf_local.cloud import ApiError, State
+from scf_local.cloud.cvm import SERVICE
+from scf_local.cloud.parameters import from_query
 
 REGION = "ap-guangzhou"
 DESCRIBE, MODIFY = SERVICE.actions["DescribeImages"], SERVICE.actions["ModifyImageAttribute"]

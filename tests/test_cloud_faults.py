@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.cloud import EmulatedCloud, Faults, Rule, State
-from harness.cloud.distortions import FAULTS
-from harness.cloud.seed import Object
-from harness.cloud.signatures import cos_signature, tc3_signature
+from scf_local.cloud import EmulatedCloud, Faults, Rule, State
+from scf_local.cloud.distortions import FAULTS
+from scf_local.cloud.seed import Object
+from scf_local.cloud.signatures import cos_signature, tc3_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from http.client import HTTPMessage
 
-    from harness.cloud import Call, Reply
+    from scf_local.cloud import Call, Reply
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "faults.md").read_text("utf-8")

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from harness.cloud import Credentials, Faults, Rule, State
-from harness.cloud.gateway import Gateway
-from harness.cloud.signatures import tc3_signature, v1_signature
-from harness.cloud.wire import Request
+from scf_local.cloud import Credentials, Faults, Rule, State
+from scf_local.cloud.gateway import Gateway
+from scf_local.cloud.signatures import tc3_signature, v1_signature
+from scf_local.cloud.wire import Request
 
 NOW = 1764000000
 KEYS = Credentials()

@@ -17,7 +17,7 @@ from tencentcloud.common.exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
-from harness.cloud import Call, Credentials, EmulatedCloud, Reply, State
+from scf_local.cloud import Call, Credentials, EmulatedCloud, Reply, State
 from test_cloud_cos import client_of
 
 if TYPE_CHECKING:

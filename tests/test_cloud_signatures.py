@@ -10,15 +10,15 @@ import requests
 from qcloud_cos import CosConfig
 from qcloud_cos.cos_auth import CosS3Auth
 
-from harness.cloud.signatures import (
+from scf_local.cloud.signatures import (
     tc3_signature,
     v1_signature,
     verify_cos,
     verify_tc3,
     verify_v1,
 )
-from harness.cloud.wire import ApiError, CosError, Request
-from harness.credentials import Credentials
+from scf_local.cloud.wire import ApiError, CosError, Request
+from scf_local.credentials import Credentials
 
 NOW = 1551113065
 KEYS = Credentials("AKIDEXAMPLE", "SecretExample", "TokenExample")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.cloud import ApiError, State
-from harness.cloud.seed import tags_of
-from harness.cloud.tags import SERVICE
-from harness.environment import UIN
+from scf_local.cloud import ApiError, State
+from scf_local.cloud.seed import tags_of
+from scf_local.cloud.tags import SERVICE
+from scf_local.environment import UIN
 
 TAG, UNTAG = SERVICE.actions["TagResources"], SERVICE.actions["UnTagResources"]
 MODIFY = SERVICE.actions["ModifyResourceTags"]

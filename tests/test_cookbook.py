@@ -10,9 +10,9 @@ import pytest
 
 from clocks import FakeClock
 from conftest import ROOT, Function
-from harness.cloud.seed import tags_of
-from harness.cloud.server import EmulatedCloud
-from harness.cloud.state import State
+from scf_local.cloud.seed import tags_of
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,11 @@ import pytest
 
 from clocks import FakeClock
 from conftest import SEED, Function
-from harness.cloud.server import EmulatedCloud
-from harness.cloud.state import State
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
 
 if TYPE_CHECKING:
-    from harness.cloud.wire import Call, Reply
+    from scf_local.cloud.wire import Call, Reply
 
 STEPS = 40
 IDS = [f"img-step{i:04}" for i in range(STEPS)]

@@ -14,9 +14,9 @@ import click
 import pytest
 
 from conftest import ROOT
-from harness.cli import main
-from harness.cloud.faults import Faults
 from image_steward import documents, errors, policies, templates
+from scf_local.cli import main
+from scf_local.cloud.faults import Faults
 
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, SECRETS
 
 if TYPE_CHECKING:
-    from harness.cloud.server import EmulatedCloud
+    from scf_local.cloud.server import EmulatedCloud
 
 SCF_LOCAL = Path(sys.executable).parent / "scf-local"
 

@@ -12,16 +12,16 @@ import pytest
 
 from clocks import FakeClock
 from conftest import Function, cos_event
-from harness.cloud.wire import Call, Reply
 from image_steward.cloud.objects import Objects
 from image_steward.cloud.transport import Credentials
 from image_steward.errors import Unfinished
 from image_steward.settings import Settings
+from scf_local.cloud.wire import Call, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from harness.cloud.server import EmulatedCloud
+    from scf_local.cloud.server import EmulatedCloud
 
 RENAME = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 

@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cases import read_cases
-from harness.cli import main
-from harness.invocation import Invocation
-from harness.replay import Case, Replayed, line_of, listing_of
-from harness.replaying import MAX_ROWS, Tally
+from scf_local.cases import read_cases
+from scf_local.cli import main
+from scf_local.invocation import Invocation
+from scf_local.replay import Case, Replayed, line_of, listing_of
+from scf_local.replaying import MAX_ROWS, Tally
 
 HANDLER = """
 count = 0

@@ -19,14 +19,14 @@ import pytest
 from click.testing import CliRunner
 
 from conftest import ROOT
-from harness.cli import main
-from harness.console import stoppable
+from scf_local.cli import main
+from scf_local.console import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_COMMAND = (sys.executable, "-c", "from harness.cli import main; main(prog_name='scf-local')")
+_COMMAND = (sys.executable, "-c", "from scf_local.cli import main; main(prog_name='scf-local')")
 COMMANDS = [
     ["event", "cos"], ["event", "timer"], ["invoke"], ["replay"], ["undo"], ["cloud"],
 ]  # fmt: skip

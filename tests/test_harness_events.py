@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import main
-from harness.events import COS_EVENT_NAMES, SHAPES, cos_event, timer_event
 from image_steward import triggers
+from scf_local.cli import main
+from scf_local.events import COS_EVENT_NAMES, SHAPES, cos_event, timer_event
 
 if TYPE_CHECKING:
     from pathlib import Path

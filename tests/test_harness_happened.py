@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import happened, log_records, logged_runs
-from harness.happened import Happened, of_invocation
-from harness.invocation import Invocation
-from harness.log_records import Record
+from scf_local import happened, log_records, logged_runs
+from scf_local.happened import Happened, of_invocation
+from scf_local.invocation import Invocation
+from scf_local.log_records import Record
 
 if TYPE_CHECKING:
-    from harness.logged_runs import LoggedRun
+    from scf_local.logged_runs import LoggedRun
 
 ID = "4f9c2d1e-0000-4000-8000-000000000001"
 SUMMARY = {"Changed": 1}

@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from conftest import ROOT
-from harness.cli import main
-from harness.credentials import Credentials
-from harness.environment import Function
-from harness.invocation import Instance, Invocation
+from scf_local.cli import main
+from scf_local.credentials import Credentials
+from scf_local.environment import Function
+from scf_local.invocation import Instance, Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -280,7 +280,7 @@ def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SHELL_SECRET", "s3cret")
     code = (
         "import importlib.util, os, sys\n" + _HEAD + "return [dict(os.environ), os.getcwd(), "
-        "sys.stdin.read(), importlib.util.find_spec('harness') is None, sys.argv[0]]"
+        "sys.stdin.read(), importlib.util.find_spec('scf_local') is None, sys.argv[0]]"
     )
     result = _invoke(tmp_path, code, "--dry-run", event='{"Type": "Timer", "Message": ""}')
     environ, cwd, stdin, no_harness, _ = json.loads(result.stdout)

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 
 import cls_export
 from conftest import ROOT
-from harness.cli import main
-from harness.environment import Function
-from harness.events import cos_event
-from harness.invocation import Instance
-from harness.options import serving
+from scf_local.cli import main
+from scf_local.environment import Function
+from scf_local.events import cos_event
+from scf_local.invocation import Instance
+from scf_local.options import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

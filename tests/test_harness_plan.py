@@ -13,8 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from conftest import ROOT
-from harness import plan
-from harness.cli import main
+from scf_local import plan
+from scf_local.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path

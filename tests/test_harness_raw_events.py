@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import raw_events
-from harness.events import cos_event, timer_event
+from scf_local import raw_events
+from scf_local.events import cos_event, timer_event
 
 COS = cos_event("manifests-1250000000", "a '\" {b} \\ 名.json")
 TIMER = timer_event('{"Document": "cos://b-1/k"}')

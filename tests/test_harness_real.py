@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from harness.cli import main
-from harness.credentials import Credentials
+from scf_local.cli import main
+from scf_local.credentials import Credentials
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Function
-    from harness.cloud import EmulatedCloud
+    from scf_local.cloud import EmulatedCloud
 
 KEYS = Credentials()
 EVENT = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
@@ -106,7 +106,7 @@ def test_leave_is_typed(
     """At a terminal, `yes` in full lets the function write; any other answer ends with status 2."""
     profile(home)
     (tmp_path / "event.json").write_text(json.dumps(EVENT), encoding="utf-8")
-    command = "from harness.cli import main; main()"
+    command = "from scf_local.cli import main; main()"
     arguments = ["invoke", str(tmp_path / "event.json"), "--real", *leading_to(function.cloud)]
     ours, theirs = pty.openpty()
     with subprocess.Popen(  # noqa: S603 - our own command

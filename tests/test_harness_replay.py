@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from rich.cells import cell_len
 from rich.console import Console
 
-from harness import json_files
-from harness.cases import read_cases
-from harness.cli import main
-from harness.invocation import Invocation
-from harness.replay import Case, Replayed, table_of
+from scf_local import json_files
+from scf_local.cases import read_cases
+from scf_local.cli import main
+from scf_local.invocation import Invocation
+from scf_local.replay import Case, Replayed, table_of
 
 HANDLER = """
 import os

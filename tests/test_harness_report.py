@@ -22,20 +22,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from harness.changes import changes_of
-from harness.cli import main
-from harness.cloud.gateway import SERVICES
-from harness.environment import Function
-from harness.happened import Happened
-from harness.invocation import Invocation
-from harness.replay import Case, Replayed
-from harness.report.page import Replay, page_of
-from harness.report.recording import reporting
-from harness.report.results import Result as Parts
-from harness.report.rows import MAX_BLOCK, Row, block, duration, rows_of
-from harness.report.series import HEIGHT, MAX_SERIES, WIDTH, Series, series_of
+from scf_local.changes import changes_of
+from scf_local.cli import main
+from scf_local.cloud.gateway import SERVICES
+from scf_local.environment import Function
+from scf_local.happened import Happened
+from scf_local.invocation import Invocation
+from scf_local.replay import Case, Replayed
+from scf_local.report.page import Replay, page_of
+from scf_local.report.recording import reporting
+from scf_local.report.results import Result as Parts
+from scf_local.report.rows import MAX_BLOCK, Row, block, duration, rows_of
+from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, Series, series_of
 
-FOLDER = ROOT / "tests" / "harness" / "report"
+FOLDER = ROOT / "tests" / "scf_local" / "report"
 EXPECTED = json.loads((ROOT / "events" / "expected.json").read_text(encoding="utf-8"))
 HOSTILE = '"><img src=x onerror=alert(1)></script><script>alert(1)</script>\x00\u202e\ud83d'
 HANDLER = """
@@ -376,7 +376,7 @@ def _umask() -> int:
 
 def test_only_a_report_pays_for_its_library() -> None:
     """The command starts without Jinja2."""
-    program = "import sys, harness.cli; sys.exit('jinja2' in sys.modules)"
+    program = "import sys, scf_local.cli; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0  # noqa: S603 - our own
 
 

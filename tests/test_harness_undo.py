@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 
 import cls_export
 from conftest import ROOT
-from harness.cli import main
-from harness.invocation import Invocation
 from image_steward import documents
 from image_steward.documents import ChangeRequest
+from scf_local.cli import main
+from scf_local.invocation import Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

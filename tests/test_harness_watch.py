@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import main
-from harness.watch import Watch
+from scf_local.cli import main
+from scf_local.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Watching:
     """A running `scf-local invoke --watch`: its results, one by one."""
 
     def __init__(self, folder: Path, event: str) -> None:
-        command = "from harness.cli import main; main(prog_name='scf-local')"
+        command = "from scf_local.cli import main; main(prog_name='scf-local')"
         self.process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-c", command, "invoke", event, "--watch",
              "--code", str(folder), "--endpoint", "http://127.0.0.1:9"],

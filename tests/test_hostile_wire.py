@@ -15,14 +15,14 @@ import pytest
 
 from clocks import FakeClock
 from conftest import SEED, Function, cos_event
-from harness.cloud.faults import Faults, Rule
-from harness.cloud.seed import Object
-from harness.cloud.server import EmulatedCloud
-from harness.cloud.state import State
 from image_steward.clock import SystemClock
 from image_steward.cloud import transport
 from image_steward.codes import KINDS, Kind
 from image_steward.errors import Unfinished
+from scf_local.cloud.faults import Faults, Rule
+from scf_local.cloud.seed import Object
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
 
 WISHES = {"img-6pb6lrmy": "sample", "img-qlzp4oea": "example"}
 TARGETS = ("GetObject", "DescribeImages", "ModifyImageAttribute")

@@ -9,10 +9,10 @@ import pytest
 
 from clocks import FakeClock
 from conftest import cos_event
-from harness.cloud.faults import Faults, Rule
 from image_steward import documents
 from image_steward.documents import ChangeRequest
 from image_steward.errors import Unfinished
+from scf_local.cloud.faults import Faults, Rule
 
 if TYPE_CHECKING:
     from conftest import Function

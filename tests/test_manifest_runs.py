@@ -10,14 +10,14 @@ import pytest
 
 from clocks import FakeClock
 from conftest import cos_event
-from harness.cloud.faults import Faults, Rule
-from harness.cloud.wire import Reply
 from image_steward.errors import Unfinished
+from scf_local.cloud.faults import Faults, Rule
+from scf_local.cloud.wire import Reply
 from test_manifests import OTHER_RUN, build, manifest
 
 if TYPE_CHECKING:
     from conftest import Function
-    from harness.cloud.wire import Call
+    from scf_local.cloud.wire import Call
 
 KEY = "requests/packer-manifest.json"
 COPIES = "ap-guangzhou:img-new00001,ap-shanghai:img-copy0001"

@@ -9,17 +9,17 @@ import pytest
 
 from clocks import FakeClock
 from conftest import cos_event
-from harness import undo
-from harness.cloud.faults import Faults, Rule
-from harness.cloud.wire import Reply
 from image_steward.errors import Unfinished
 from image_steward.images import TEMPORARY
+from scf_local import undo
+from scf_local.cloud.faults import Faults, Rule
+from scf_local.cloud.wire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Function
-    from harness.cloud.wire import Call
+    from scf_local.cloud.wire import Call
 
 KEY = "requests/policy.json"
 SOURCE = f"cos://manifests-1250000000/{KEY}"

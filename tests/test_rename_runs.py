@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clocks import FakeClock
-from harness.cloud.faults import Faults, Rule
 from image_steward.errors import Unfinished
 from image_steward.images import TEMPORARY
+from scf_local.cloud.faults import Faults, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from conftest import Function
-    from harness.cloud.wire import Call, Reply
+    from scf_local.cloud.wire import Call, Reply
 
 DUPLICATE = "InvalidImageName.Duplicate"
 REFUSED = {"ImageFamily": "a family that the API refuses"}

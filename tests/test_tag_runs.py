@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clocks import FakeClock
-from harness.cloud.faults import Faults, Rule
 from image_steward.errors import Unfinished
+from scf_local.cloud.faults import Faults, Rule
 
 if TYPE_CHECKING:
     from conftest import Function

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
 import promises
-from harness.cloud.server import EmulatedCloud
-from harness.cloud.state import State
 from image_steward.run import handle
 from payloads import INSTANCES
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

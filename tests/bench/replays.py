@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.environment import Function
-from harness.replay import Case
-from harness.replaying import Tally, replays
-from harness.runtime import peak_mb
+from scf_local.environment import Function
+from scf_local.replay import Case
+from scf_local.replaying import Tally, replays
+from scf_local.runtime import peak_mb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import bundle
 import promises
-from harness import events
-from harness.cloud.seed import Object, set_tags
-from harness.cloud.server import EmulatedCloud
-from harness.cloud.state import State
-from harness.environment import Function, process_environ
+from scf_local import events
+from scf_local.cloud.seed import Object, set_tags
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
+from scf_local.environment import Function, process_environ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

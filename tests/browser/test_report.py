@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import expect, sync_playwright
 
-from harness.cli import main
-from harness.environment import Function
-from harness.invocation import Invocation
-from harness.replay import Case, Replayed
-from harness.report.page import Replay, page_of
+from scf_local.cli import main
+from scf_local.environment import Function
+from scf_local.invocation import Invocation
+from scf_local.replay import Case, Replayed
+from scf_local.report.page import Replay, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

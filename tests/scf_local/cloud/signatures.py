@@ -1,0 +1,271 @@
+"""Verification of signatures: TC3-HMAC-SHA256, the older v1, and COS's q-sign-algorithm=sha1."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from base64 import b64encode
+from datetime import datetime, timezone
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote
+
+from scf_local.cloud.wire import ApiError, CosError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from scf_local.cloud.wire import Request
+    from scf_local.credentials import Credentials
+
+TOLERANCE_SECONDS = 300
+"""document/api/213/30654: "must not differ by more than five minutes"."""
+V1_METHODS = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
+"""Values of SignatureMethod; the first is meant by its absence (document/api/213/15693)."""
+COS_TOKEN = "x-cos-security-token"  # noqa: S105 - the name of a header, or of a parameter
+
+_RAW = ("utf-8", "surrogateescape")  # how the server reads bytes that are no UTF-8
+_TC3 = re.compile(
+    r"TC3-HMAC-SHA256 Credential=(?P<id>[^/\s,]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<service>[\w:-]+)"
+    r"/tc3_request,\s*SignedHeaders=(?P<headers>[a-z0-9;-]+),\s*Signature=(?P<signature>[0-9a-f]+)"
+)
+
+
+# --- TC3-HMAC-SHA256 (document/api/213/30654) ---
+
+
+def tc3_signature(  # noqa: PLR0913 - the six things that are signed
+    secret_key: str,
+    *,
+    timestamp: int,
+    service: str,
+    method: str,
+    query: str,
+    headers: Iterable[tuple[str, str]],
+    payload: bytes,
+) -> str:
+    """The hexadecimal signature; `headers` are the signed ones, by lower-case name, sorted."""
+    headers = list(headers)
+    canonical = "\n".join(
+        (
+            method,
+            "/",
+            query,
+            "".join(f"{name}:{value}\n" for name, value in headers),
+            ";".join(name for name, _ in headers),
+            hashlib.sha256(payload).hexdigest(),
+        )
+    )
+    date = _utc_date(timestamp)
+    scope = f"{date}/{service}/tc3_request"
+    digest = hashlib.sha256(canonical.encode(*_RAW)).hexdigest()
+    key = f"TC3{secret_key}".encode()
+    for part in (date, service, "tc3_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    to_sign = f"TC3-HMAC-SHA256\n{timestamp}\n{scope}\n{digest}"
+    return hmac.digest(key, to_sign.encode(), "sha256").hex()
+
+
+def verify_tc3(request: Request, credentials: Credentials, now: float) -> str:
+    """The service that a request was signed for, such as `cvm`.
+
+    Raises:
+        ApiError: AuthFailure.*, or MissingParameter for a missing X-TC-Timestamp.
+    """
+    headers = request.headers
+    signed = _TC3.fullmatch(headers.get("authorization", "").strip())
+    if signed is None:
+        raise ApiError("AuthFailure.InvalidAuthorization", "Authorization is missing or malformed.")
+    timestamp = headers.get("x-tc-timestamp", "")
+    if not re.fullmatch(r"[0-9]{1,12}", timestamp):
+        raise ApiError("MissingParameter", "The request header `X-TC-Timestamp` is missing.")
+    names = signed["headers"].split(";")
+    if not {"content-type", "host"} <= set(names) or names != sorted(set(names)):
+        raise ApiError(
+            "AuthFailure.InvalidAuthorization",
+            f"SignedHeaders is {signed['headers']!r}; allowed is sorted, with content-type, host.",
+        )
+    _check_clock(int(timestamp), now)
+    if signed["id"] != credentials.secret_id:
+        raise ApiError("AuthFailure.SecretIdNotFound", f"No such SecretId: {signed['id']}.")
+    if signed["date"] != _utc_date(int(timestamp)):
+        raise ApiError(
+            "AuthFailure.SignatureFailure",
+            f"The scope's date {signed['date']} is not the UTC date of X-TC-Timestamp.",
+        )
+    payload = b"" if request.method == "GET" else request.body
+    if headers.get("x-tc-content-sha256") == "UNSIGNED-PAYLOAD":
+        payload = b"UNSIGNED-PAYLOAD"
+    expected = (
+        tc3_signature(
+            credentials.secret_key,
+            timestamp=int(timestamp),
+            service=signed["service"],
+            method=request.method,
+            query=request.query,
+            headers=[(name, _tc3_value(name, variant)) for name in names],
+            payload=payload,
+        )
+        for variant in _hosts(headers)
+    )
+    if not any(hmac.compare_digest(one, signed["signature"]) for one in expected):
+        raise ApiError("AuthFailure.SignatureFailure", "The signature is not the expected one.")
+    if headers.get("x-tc-token", "") != credentials.token:
+        raise ApiError("AuthFailure.TokenFailure", "X-TC-Token is missing or wrong.")
+    return signed["service"]
+
+
+def _check_clock(timestamp: int, now: float) -> None:
+    if abs(now - timestamp) > TOLERANCE_SECONDS:
+        raise ApiError(
+            "AuthFailure.SignatureExpire",
+            f"Timestamp and the server's time differ by more than {TOLERANCE_SECONDS} s.",
+        )
+
+
+def _tc3_value(name: str, headers: Mapping[str, str]) -> str:
+    # The document lower-cases every value, the Python SDK those it signs not. Only for
+    # X-TC-… headers (which that SDK leaves out) does it make a difference.
+    value = headers.get(name, "").strip()
+    return value.lower() if name.startswith("x-tc-") else value
+
+
+def _utc_date(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, timezone.utc).strftime("%Y-%m-%d")
+
+
+def _hosts(headers: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """The headers, with `host` as sent and without its port: SDKs differ in what they sign."""
+    yield headers
+    yield {**headers, "host": re.sub(r":\d+$", "", headers.get("host", ""))}
+
+
+# --- v1: HmacSHA1 and HmacSHA256 (document/api/213/15693) ---
+
+
+def v1_signature(secret_key: str, *, method: str, host: str, params: Mapping[str, str]) -> str:
+    """The base64 signature; `params` are all but the Signature itself, not encoded."""
+    pairs = "&".join(f"{name}={value}" for name, value in sorted(params.items()))
+    digest = V1_METHODS[params.get("SignatureMethod", "HmacSHA1")]
+    to_sign = f"{method}{host}/?{pairs}".encode(*_RAW)
+    return b64encode(hmac.digest(secret_key.encode(), to_sign, digest)).decode()
+
+
+def verify_v1(
+    request: Request, params: Mapping[str, str], credentials: Credentials, now: float
+) -> None:
+    """Check a request whose parameters hold its signature. A Nonce used before is not noticed.
+
+    Raises:
+        ApiError: AuthFailure.*, or of a parameter that is missing or wrong.
+    """
+    for name in ("SecretId", "Timestamp", "Nonce", "Signature"):
+        if not params.get(name):
+            raise ApiError("MissingParameter", f"The request parameter `{name}` is missing.")
+    method = params.get("SignatureMethod", "HmacSHA1")
+    for name, allowed, value in (
+        ("Timestamp", "[0-9]{1,12}", params["Timestamp"]),
+        ("Nonce", "[0-9]{1,20}", params["Nonce"]),
+        ("SignatureMethod", "|".join(V1_METHODS), method),
+    ):
+        if not re.fullmatch(allowed, value):
+            raise ApiError("InvalidParameterValue", f"{name} is {value!r}; {allowed} is allowed.")
+    _check_clock(int(params["Timestamp"]), now)
+    if params["SecretId"] != credentials.secret_id:
+        raise ApiError("AuthFailure.SecretIdNotFound", f"No such SecretId: {params['SecretId']}.")
+    signed = {name: value for name, value in params.items() if name != "Signature"}
+    expected = (
+        v1_signature(
+            credentials.secret_key,
+            method=request.method,
+            host=variant.get("host", ""),
+            params=signed,
+        )
+        for variant in _hosts(request.headers)
+    )
+    given = params["Signature"].encode(*_RAW)
+    if not any(hmac.compare_digest(one.encode(), given) for one in expected):
+        raise ApiError("AuthFailure.SignatureFailure", "The signature is not the expected one.")
+    if params.get("Token", "") != credentials.token:
+        raise ApiError("AuthFailure.TokenFailure", "The parameter `Token` is missing or wrong.")
+
+
+# --- COS, q-sign-algorithm=sha1 (document/product/436/7778) ---
+
+
+def cos_signature(  # noqa: PLR0913 - the five things that are signed
+    secret_key: str,
+    *,
+    key_time: str,
+    method: str,
+    path: str,
+    params: Iterable[tuple[str, str]],
+    headers: Iterable[tuple[str, str]],
+) -> str:
+    """The hexadecimal signature; `path` not encoded, `params` and `headers` the signed ones."""
+    http = "\n".join((method.lower(), path, _cos_pairs(params), _cos_pairs(headers), ""))
+    to_sign = f"sha1\n{key_time}\n{hashlib.sha1(http.encode(*_RAW)).hexdigest()}\n"
+    sign_key = hmac.digest(secret_key.encode(), key_time.encode(), "sha1").hex()
+    return hmac.digest(sign_key.encode(), to_sign.encode(), "sha1").hex()
+
+
+def _cos_pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    encoded = (
+        (quote(name, "-_.~", *_RAW).lower(), quote(value, "-_.~", *_RAW)) for name, value in pairs
+    )
+    return "&".join(f"{name}={value}" for name, value in sorted(encoded))
+
+
+def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
+    """Check a COS request's Authorization, or in its place the parameters of a signed URL.
+
+    Raises:
+        CosError: always with status 403.
+    """
+    query = dict(parse_qsl(request.query, keep_blank_values=True))
+    given = dict(parse_qsl(request.headers.get("authorization", ""), keep_blank_values=True))
+    given = given or {name: value for name, value in query.items() if name.startswith("q-")}
+    needed = {
+        *("q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time"),
+        *("q-header-list", "q-url-param-list", "q-signature"),
+    }
+    window = re.fullmatch(r"([0-9]{1,12});([0-9]{1,12})", given.get("q-sign-time", ""))
+    if (
+        given.keys() != needed
+        or given["q-sign-algorithm"] != "sha1"
+        or given["q-key-time"] != given["q-sign-time"]
+        or not re.fullmatch(r"[0-9a-f]{40}", given["q-signature"])
+        or window is None
+    ):
+        raise _forbidden("AccessDenied", "Authorization is missing or malformed.")
+    start, end = map(int, window.groups())
+    if now < start:
+        raise _forbidden("RequestTimeTooSkewed", "The signature is not valid yet.")
+    if now > end:
+        raise _forbidden("AccessDenied", "Request has expired")
+    if given["q-ak"] != credentials.secret_id:
+        raise _forbidden("InvalidAccessKeyId", "The Access Key Id does not exist in our records.")
+    params = {name.lower(): value for name, value in query.items()}
+    names = [part for part in given["q-header-list"].split(";") if part]
+    expected = (
+        cos_signature(
+            credentials.secret_key,
+            key_time=given["q-key-time"],
+            method=request.method,
+            path=request.path,
+            params=[
+                (one, params.get(one, "")) for one in given["q-url-param-list"].split(";") if one
+            ],
+            headers=[(name, variant.get(name, "")) for name in names],
+        )
+        for variant in _hosts(request.headers)
+    )
+    if not any(hmac.compare_digest(one, given["q-signature"]) for one in expected):
+        raise _forbidden("SignatureDoesNotMatch", "The signature is not the expected one.")
+    if (request.headers.get(COS_TOKEN) or params.get(COS_TOKEN, "")) != credentials.token:
+        raise _forbidden("InvalidToken", f"{COS_TOKEN} is missing or wrong.")
+
+
+def _forbidden(code: str, message: str) -> CosError:
+    return CosError(HTTPStatus.FORBIDDEN, code, message)

@@ -1,0 +1,83 @@
+"""A planned result for people: what each image is, and what it would be. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from scf_local.cells import cell, printable
+from scf_local.changes import changes_of
+from scf_local.replay import entries_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import RenderableType
+
+MAX_SKIPPED = 20
+"""Skipped images that are listed."""
+
+_STYLES = {"planned": "", "skipped": "dim"}
+
+
+def renderables_of(result: dict[str, Any]) -> Iterator[RenderableType]:
+    """The table, if any image is to be listed, and the lines under it."""
+    images = entries_of(result, "Images")
+    planned = [image for image in images if image.get("Status") == "planned"]
+    skipped = [image for image in images if image.get("Status") == "skipped"]
+    others = [image for image in images if str(image.get("Status")) not in _STYLES]
+    if images:
+        yield _table(planned, others, skipped[:MAX_SKIPPED])
+    if len(skipped) > MAX_SKIPPED:
+        yield cell(f"… and {len(skipped) - MAX_SKIPPED:,} more skipped")
+    if result.get("Truncated"):
+        yield cell("The result would have been too long: not everything is listed")
+    yield cell(_totals(result))
+    for kind, style in (("Warning", "yellow"), ("Error", "red")):
+        for entry in entries_of(result, f"{kind}s"):
+            where = f"{entry.get('Source', '')} {entry.get('Path', '')}".strip()
+            yield Text(f"{kind}: {printable(_told(entry))} ({printable(where)})", style)
+
+
+def _table(*groups: Iterable[dict[str, Any]]) -> Table:
+    table = Table()
+    table.add_column("Region", overflow="fold")
+    table.add_column("ImageId", overflow="fold")
+    table.add_column("Change", overflow="fold")
+    table.add_column("Why", overflow="fold")
+    for group in groups:
+        for image in group:
+            status = image.get("Status")
+            lines = [] if status == "planned" else [cell(status)]
+            table.add_row(
+                cell(image.get("Region", "")),
+                cell(image.get("ImageId", "")),
+                Text("\n").join([*lines, *_changes(image)]),
+                cell(_told(image) if "Code" in image else image.get("Reason", "")),
+                style=_STYLES.get(str(status), "red"),
+            )
+        table.add_section()
+    return table
+
+
+def _changes(image: dict[str, Any]) -> Iterator[Text]:
+    for name, was, will in changes_of(image):
+        yield Text.assemble(name, "  ", (was, "red"), " → ", (will, "green"))
+
+
+def _told(entry: dict[str, Any]) -> str:
+    return f"{entry.get('Code', '')}: {entry.get('Message', '')}"
+
+
+def _totals(result: dict[str, Any]) -> str:
+    """How many images came to what, the planned ones first."""
+    summary = result.get("Summary")
+    counts = {
+        name: count
+        for name, count in (summary.items() if isinstance(summary, dict) else ())
+        if isinstance(count, int) and count
+    }
+    names = sorted(counts, key=lambda name: name != "Planned")
+    return ", ".join(f"{counts[name]:,} {name.lower()}" for name in names) or "no images"

@@ -1,0 +1,106 @@
+"""The report as one HTML page that loads nothing and runs nothing but its own script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from scf_local.changes import ABSENT
+from scf_local.report.results import STATUSES
+from scf_local.report.rows import Badge, badge, rows_of
+from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from scf_local.environment import Function
+    from scf_local.replay import Replayed
+
+_FOLDER = Path(__file__).parent
+_BAR = 100.0
+
+
+@dataclass(frozen=True)
+class Replay:
+    """All that the page is made of; `calls` is None if the cloud that was called does not tell."""
+
+    function: Function
+    replayed: Sequence[Replayed]
+    logs: Sequence[bytes]
+    calls: Sequence[dict[str, Any]] | None
+    started: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of all have a badge, and their part of a bar."""
+
+    badge: Badge
+    count: int
+    start: float
+    width: float
+
+
+def page_of(replay: Replay) -> Iterator[str]:
+    """The page, piece by piece: thousands of events take no memory twice."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
+    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    rows = list(rows_of(replay.replayed, replay.logs))
+    calls = replay.calls or []
+    length = max(replay.ended - replay.started, 0.001)
+    images = Counter(
+        {badge(name.lower()): sum(row.summary.get(name, 0) for row in rows) for name in STATUSES}
+    )
+    dones = [each.done for each in replay.replayed]
+    slowest = max(range(len(dones)), key=lambda at: dones[at].duration_ms)
+    return environment.get_template("page.html").generate(
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        started=datetime.fromtimestamp(replay.started, timezone.utc),
+        function=replay.function,
+        rows=rows,
+        right=sum(row.as_expected for row in rows),
+        outcomes=list(_shares(Counter(row.outcome for row in rows))),
+        statuses=list(_shares(images)),
+        triggers=sorted({row.trigger for row in rows}),
+        took=f"{length:,.1f} s",
+        slowest=rows[slowest],
+        peak=max(done.memory_mb for done in dones),
+        knows_calls=replay.calls is not None,
+        calls=len(calls),
+        failed=sum(call["Outcome"] != "ok" or "Fault" in call for call in calls),
+        series=list(series_of(calls, replay.started, replay.started + length)),
+        max_series=MAX_SERIES,
+        nothing={ABSENT: "none", '""': "empty"},
+        width=WIDTH,
+        height=HEIGHT,
+    )
+
+
+def _shares(counts: Counter[Badge]) -> Iterator[Share]:
+    total, start = counts.total() or 1, 0.0
+    for each, count in counts.most_common():
+        width = _BAR * count / total
+        yield Share(each, count, round(start, 3), round(width, 3))
+        start += width
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,118 @@
+"""API calls over time against their limit: a line for each action in each region. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from scf_local.cells import printable
+from scf_local.cloud.gateway import SERVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+LIMITS = {
+    name: action.per_second
+    for service in SERVICES.values()
+    for name, action in service.actions.items()
+}
+"""Calls per second that the emulated cloud allows; COS has no limit."""
+
+WIDTH, HEIGHT = 360, 36
+MAX_SERIES = 60
+"""Lines that are drawn; this function calls fewer actions in fewer regions."""
+
+_TOP = 4
+"""Room above the highest value."""
+_CROSS = 5
+"""Width of a cross; failures closer than that share one."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """The calls of an action in a region, counted as the API counts: over the second before."""
+
+    action: str
+    region: str
+    limit: int | None
+    calls: int
+    failures: list[tuple[str, int]]
+    busiest: int
+    area: str
+    limit_at: float
+    crosses: str
+
+    @property
+    def failed(self) -> int:
+        """How many calls did not do what they were asked."""
+        return sum(count for _, count in self.failures)
+
+
+def series_of(calls: Iterable[dict[str, Any]], start: float, end: float) -> Iterator[Series]:
+    """The series, by action and region, on an axis from `start` to `end` (epoch seconds)."""
+    groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for call in calls:
+        groups[str(call["Action"]), str(call["Region"])].append(call)
+    for (action, region), group in islice(sorted(groups.items()), MAX_SERIES):
+        times = sorted(call["Time"] - start for call in group)
+        limit = LIMITS.get(action)
+        levels = _levels(times, end - start)
+        busiest = max(levels)
+        scale = (HEIGHT - _TOP) / max(busiest, limit or 0)
+        failures = [call for call in group if call["Outcome"] != "ok" or "Fault" in call]
+        yield Series(
+            action=printable(action or "(none)"),
+            region=printable(region or "—"),
+            limit=limit,
+            calls=len(group),
+            failures=[
+                (printable(code), count)
+                for code, count in Counter(map(_code, failures)).most_common()
+            ],
+            busiest=busiest,
+            area=_area(levels, scale),
+            limit_at=round(HEIGHT - (limit or 0) * scale, 1),
+            crosses=_crosses((call["Time"] - start) / (end - start) for call in failures),
+        )
+
+
+def _code(call: dict[str, Any]) -> str:
+    outcome, fault = str(call["Outcome"]), call.get("Fault")
+    return f"{outcome} ({fault})" if fault and outcome == "ok" else outcome
+
+
+def _levels(times: Sequence[float], length: float) -> list[int]:
+    """For each column of the drawing, the most calls that any second ending in it has seen."""
+    # A call counts until a second later, and no more at that very moment, hence the order.
+    steps = sorted([(time, 1) for time in times] + [(time + 1, -1) for time in times])
+    levels = [0] * WIDTH
+    column = count = 0
+    for time, step in steps:
+        at = min(max(0, int(time / length * WIDTH)), WIDTH)
+        for passed in range(column + 1, min(at + 1, WIDTH)):
+            levels[passed] = count
+        column = max(column, at)
+        count += step
+        if at < WIDTH:
+            levels[at] = max(levels[at], count)
+    return levels
+
+
+def _area(levels: Sequence[int], scale: float) -> str:
+    path, last = f"M0 {HEIGHT}", 0
+    for column, level in enumerate(levels):
+        if level != last:
+            path += f"H{column}V{round(HEIGHT - level * scale, 1):g}"
+            last = level
+    return f"{path}H{WIDTH}V{HEIGHT}Z"
+
+
+def _crosses(places: Iterable[float]) -> str:
+    columns = {int(place * WIDTH / _CROSS) for place in places}
+    size = _CROSS - 1
+    return "".join(
+        f"M{min(column * _CROSS, WIDTH - size)} 1l{size} {size}m0-{size}l-{size} {size}"
+        for column in sorted(columns)
+    )
