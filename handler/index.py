@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 from typing import Any
 
-# Loading modules makes objects by the ten thousand, and no garbage to look for among them.
+# Imports allocate many objects, but little garbage.
 gc.set_threshold(50_000)
 
-from image_steward.run import handle  # noqa: E402 - from here on that counts
+from image_steward.clock import SystemClock  # noqa: E402 - from here on that counts
+from image_steward.instance import Instance  # noqa: E402
+from image_steward.invocation import handle  # noqa: E402
+
+INSTANCE = Instance(SystemClock(), random.random)
 
 
 def main_handler(event: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever SCF delivers
-    """Handle one event; see `image_steward.run.handle`."""
-    return handle(event, context, os.environ)
+    """Handle one event; see `image_steward.invocation.handle`."""
+    return handle(INSTANCE, event, context, os.environ)

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from image_steward import documents
+from image_steward import registry
 from image_steward.errors import StewardError
+from image_steward.model import CosObject
 from image_steward.settings import BUCKET, Settings
 
 if TYPE_CHECKING:
@@ -191,10 +192,10 @@ def _timers_read_elsewhere(file: File) -> bool:
 def _pointer(timer: Mapping[str, Any]) -> tuple[str, str] | None:
     """Bucket and key of the object that a timer points to, if it does."""
     try:
-        document = documents.read(str(timer["argument"]).encode(), region="ap-guangzhou")
+        document = registry.read(str(timer["argument"]).encode(), region="ap-guangzhou").request
     except StewardError:
         return None
-    return (document.bucket, document.key) if isinstance(document, documents.Pointer) else None
+    return (document.bucket, document.key) if isinstance(document, CosObject) else None
 
 
 def _do_not_overlap(file: File) -> bool:

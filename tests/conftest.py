@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-import image_steward.cloud.transport  # noqa: F401 - silences the SDKs' loggers before any test uses them
 from image_steward.clock import Clock, SystemClock
+from image_steward.cloud import transport
 from image_steward.errors import Unfinished
-from image_steward.run import handle
+from image_steward.instance import Instance
+from image_steward.invocation import handle
 from scf_local.cloud import seed
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 SEED = ROOT / "events" / "seed"
 SECRETS = (Credentials().secret_key, Credentials().token, "q-signature", "TC3-HMAC-SHA256 Cred")
+
+transport.silence_loggers()  # before any test uses the SDKs by itself
 
 # A first example may import an SDK, which takes longer than hypothesis would allow one.
 settings.register_profile("steady", deadline=None)
@@ -55,6 +58,9 @@ class Function:
     clock: Clock = field(default_factory=SystemClock)
     lines: list[dict[str, Any]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.instance = Instance(self.clock, lambda: 0.0)
+
     def __call__(
         self, event: object, *, seconds: float = 20, region: str = "ap-guangzhou", **environ: str
     ) -> dict[str, Any]:
@@ -66,14 +72,9 @@ class Function:
         }
         stream = io.StringIO()
         try:
-            result = handle(
-                event,
-                context,
-                {**self.environ, **environ},
-                clock=self.clock,
-                stream=stream,
-                uniform=lambda: 0.0,
-            )
+            if self.instance.clock is not self.clock:  # a test has replaced it
+                self.instance = Instance(self.clock, lambda: 0.0)
+            result = handle(self.instance, event, context, {**self.environ, **environ}, stream)
         finally:
             text = stream.getvalue()
             self.lines = [json.loads(line) for line in text.splitlines()]

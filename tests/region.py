@@ -1,65 +1,59 @@
-"""A region that refuses a name in use, as the API does, and what may be wanted of it. Pure."""
+"""A region that answers as the API does, and what may be wanted of it: for the real executor."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hypothesis import strategies as st
 
-from image_steward import documents
-from image_steward.documents import Change, ChangeRequest, NamingPolicy
-from image_steward.images import TEMPORARY, Image
-from image_steward.names import MAX_LENGTH, temporary
-from image_steward.normalising import normalise
-from image_steward.outcomes import Outcome
-from image_steward.planning import Step, ordered, plan
+from clocks import FakeClock
+from image_steward import registry
+from image_steward.clock import Deadline
+from image_steward.cloud.actions import (
+    DESCRIBE_IMAGES,
+    MODIFY_IMAGE_ATTRIBUTE,
+    TAG_RESOURCES,
+)
+from image_steward.cloud.retries import Retries
+from image_steward.documents.naming_policy import NamingPolicy
+from image_steward.errors import ApiError, NoClearAnswer, TimeRanOut
+from image_steward.execution.executor import Executor
+from image_steward.execution.writes import chains, tag_batches
+from image_steward.limits import NAME_LENGTH
+from image_steward.model import TOGETHER, Change, ChangeRequest, Image, Plan
+from image_steward.naming.temporary import TEMPORARY, temporary
+from image_steward.planning.diff import step_of
+from image_steward.planning.policy_plan import normalise
+from image_steward.planning.rename_order import ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from random import Random
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from image_steward.policies import Policy
+    from image_steward.cloud.actions import Action
+    from image_steward.execution.writes import Chain, TagBatch, Write
+    from image_steward.model import Outcome, Step
+
+T = TypeVar("T")
 
 REGION = "ap-guangzhou"
 NOW = 1795521600.0  # 2026-11-24T12:00:00Z
+
+THROTTLED = 0.15
+LOST = 0.1
+"""Of the calls that would change something."""
 
 
 class Refused(Exception):
     """The API would not have taken this call."""
 
 
-@dataclass(eq=False)
-class Call:
-    """One call; `after` is the one that has to be done before it."""
-
-    image_id: str
-    attributes: dict[str, str | bool] = field(default_factory=dict)
-    tags: dict[str, str | None] = field(default_factory=dict)
-    after: Call | None = None
-
-
-def calls_of(steps: Iterable[Step]) -> list[Call]:
+def writes_of(steps: Sequence[Step]) -> list[Write]:
     """The calls that steps need."""
-    first: dict[str, Call] = {}
-    last: dict[str, Call] = {}
-    tags: list[Call] = []
-    steps = list(steps)
-    for step in steps:
-        image_id = step.image_id
-        if step.attributes:
-            first[image_id] = last[image_id] = Call(image_id, dict(step.attributes))
-        if step.temporary:
-            first[image_id].attributes["ImageName"] = step.temporary
-            last[image_id] = Call(image_id, {"ImageName": step.new_name})
-        changes: list[dict[str, str | None]] = [{**step.tags}, dict.fromkeys(step.delete_tags)]
-        tags += [Call(image_id, tags=changed) for changed in changes if changed]
-    for step in steps:
-        if step.waits_for:
-            last[step.image_id].after = first[step.waits_for]
-    twice = [call for image_id, call in last.items() if call is not first[image_id]]
-    return [*first.values(), *twice, *tags]
+    tasks: list[Chain | TagBatch] = [*chains(REGION, steps), *tag_batches(REGION, steps)]
+    return [write for task in tasks for write in task.writes]
 
 
 class Region:
@@ -74,56 +68,105 @@ class Region:
         return {image_id: image.name for image_id, image in self.images.items()}
 
     def carry_out(
-        self, steps: Sequence[Step], random: Random, most: int | None = None, *, last: str = ""
+        self,
+        steps: Sequence[Step],
+        random: Random,
+        most: int | None = None,
+        *,
+        policy: NamingPolicy | None = None,
     ) -> list[Outcome]:
-        """Make the calls, in an order that `random` chooses among the legal ones.
+        """Let the executor carry out steps, in an order that `random` chooses.
 
-        After `most` calls the function dies. `last`, "tags" or "attributes", come after the others.
+        Some calls come too fast, and the replies of some are lost. After `most` calls time is
+        over. The phases are those of the `policy`.
 
         Raises:
-            Refused: a call meets a name in use, or calls wait for each other for ever.
+            Refused: a call meets a name in use.
         """
-        outcomes = {step.image_id: Outcome("s", step, error=step.error) for step in steps}
-        calls = calls_of(steps)
-        late = [call for call in calls if bool(call.tags) == (last == "tags") and last]
-        done = 0
-        for part in [call for call in calls if call not in late], late:
-            ready = [call for call in part if call.after is None]
-            while ready and done != most:
-                call = ready.pop(random.randrange(len(ready)))
-                self._send(call)
-                _note(outcomes[call.image_id], call)
-                ready += [other for other in part if other.after is call]
-                done += 1
-        if done < len(calls) and done != most:
-            raise Refused(f"{len(calls) - done} calls wait for ever")
-        return list(outcomes.values())
+        dice = Random(random.getrandbits(32))  # noqa: S311 - any order will do
+        clock = FakeClock()
+        wire = Wire(self, dice, most)
+        retries = Retries(Deadline.after(1e9, clock), dice.random)
+        executor = Executor(wire, retries, in_any_order(dice), note=lambda _: None)
+        phases = policy.phases if policy else TOGETHER
+        held_by = policy.held_by if policy else ()
+        return executor.execute(Plan({REGION: list(steps)}, phases=phases, held_by=held_by))
 
-    def _send(self, call: Call) -> None:
-        image = self.images[call.image_id]
-        name = call.attributes.get("ImageName", image.name)
-        if not 1 <= len(str(name)) <= MAX_LENGTH:
+
+def in_any_order(dice: Random) -> Callable[..., Iterator[Any]]:
+    """Works done one after another, in an order that the dice choose, the results in theirs."""
+
+    def side_by_side(works: Sequence[Callable[[], T]], _most: int = 0) -> Iterator[T]:
+        done = {number: works[number]() for number in dice.sample(range(len(works)), len(works))}
+        return (done[number] for number in range(len(works)))
+
+    return side_by_side
+
+
+class Wire:
+    """The transport between the executor and a region."""
+
+    def __init__(self, region: Region, dice: Random, most: int | None) -> None:
+        self._region = region
+        self._dice = dice
+        self._left = most
+
+    def __call__(self, action: Action, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """One call, as `cloud.api.Api` takes it."""
+        if region != REGION:
+            raise Refused(region)
+        if action is DESCRIBE_IMAGES:
+            found = [self._region.images[i] for i in params["ImageIds"] if i in self._region.images]
+            return {"RequestId": "r", "ImageSet": list(map(_entry, found))}
+        if self._left == 0:
+            raise TimeRanOut("the run's time was over before this call could start")
+        if self._dice.random() < THROTTLED:
+            raise ApiError.of("RequestLimitExceeded", "too fast")
+        if self._left is not None:
+            self._left -= 1
+        for image_id, attributes, tags in _changes_of(action, params):
+            self._change(image_id, attributes, tags)
+        if self._dice.random() < LOST:
+            raise NoClearAnswer("the connection broke")
+        return {"RequestId": "r"}
+
+    def _change(
+        self, image_id: str, attributes: dict[str, Any], tags: dict[str, str | None]
+    ) -> None:
+        image = self._region.images[image_id]
+        name = attributes.get("ImageName", image.name)
+        if not 1 <= len(str(name)) <= NAME_LENGTH:
             raise Refused(f"{name!r} is no name")
-        if any(i != call.image_id and name == other for i, other in self.names.items()):
-            raise Refused(f"{call.image_id} meets the name {name!r} in use")
-        tags = {**image.tags, **call.tags}
-        self.images[call.image_id] = replace(
+        if any(i != image_id and name == other for i, other in self._region.names.items()):
+            raise Refused(f"{image_id} meets the name {name!r} in use")
+        tagged = {**image.tags, **tags}
+        self._region.images[image_id] = replace(
             image,
-            attributes={**image.attributes, **call.attributes},
-            tags={key: value for key, value in tags.items() if value is not None},
+            attributes={**image.attributes, **attributes},
+            tags={key: value for key, value in tagged.items() if value is not None},
         )
 
 
-def _note(outcome: Outcome, call: Call) -> None:
-    """As `Write` notes it: only what differs counts."""
-    before = outcome.step.before
-    attributes = {**outcome.attributes, **call.attributes}
-    outcome.attributes = {
-        name: value
-        for name, value in attributes.items()
-        if before and before.attributes[name] != value
-    }
-    outcome.tags |= call.tags
+def _changes_of(
+    action: Action, params: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, str | None]]]:
+    if action is MODIFY_IMAGE_ATTRIBUTE:
+        attributes = dict(params)
+        yield attributes.pop("ImageId"), attributes, {}
+        return
+    tags: dict[str, str | None] = (
+        {tag["TagKey"]: tag["TagValue"] for tag in params["Tags"]}
+        if action is TAG_RESOURCES
+        else dict.fromkeys(params["TagKeys"])
+    )
+    for resource in params["ResourceList"]:
+        yield resource.rpartition("/")[2], {}, tags
+
+
+def _entry(image: Image) -> dict[str, Any]:
+    """As DescribeImages shows an image."""
+    tags = [{"Key": key, "Value": value} for key, value in image.tags.items()]
+    return {"ImageId": image.image_id, **image.attributes, **image.facts, "Tags": tags}
 
 
 def image(image_id: str, name: str, **members: object) -> Image:
@@ -143,25 +186,25 @@ def image(image_id: str, name: str, **members: object) -> Image:
     )
 
 
-def policy(body: Mapping[str, Any]) -> Policy:
+def policy(body: Mapping[str, Any]) -> NamingPolicy:
     """A policy from its member `Normalise`."""
-    request = documents.read(json.dumps({"Normalise": body}).encode(), region=REGION)
+    request = registry.read(json.dumps({"Normalise": body}).encode(), region=REGION).request
     if not isinstance(request, NamingPolicy):
         raise TypeError("no policy")
-    return request.policy
+    return request
 
 
 def changes(entries: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
     """The changes of a change request with these entries."""
-    request = documents.read(json.dumps({"Images": entries}).encode(), region=REGION)
+    request = registry.read(json.dumps({"Images": entries}).encode(), region=REGION).request
     if not isinstance(request, ChangeRequest):
         raise TypeError("no change request")
     return request.changes
 
 
 def requested(changes: Sequence[Change], region: Region) -> list[Step]:
-    """The steps of a change request, as `steward` gets them."""
-    return ordered(plan(changes, region.images), region.images.values())
+    """The steps of a change request."""
+    return ordered([step_of(change, region.images) for change in changes], region.images.values())
 
 
 def normalised(body: Mapping[str, Any], region: Region) -> list[Step]:
@@ -173,7 +216,7 @@ def normalised(body: Mapping[str, Any], region: Region) -> list[Step]:
 
 IDS = [f"img-{letter}" for letter in "abcdefgh"]
 SELECTED = "build-*"
-LONG = "x" * MAX_LENGTH
+LONG = "x" * NAME_LENGTH
 CONJUNCTS = "क्षि" * 15  # four code points each that must stay together
 NAMES = st.sampled_from(
     [

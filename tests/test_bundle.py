@@ -55,7 +55,11 @@ def test_same_input_same_bytes(made: bundle.Bundle, tmp_path: Path) -> None:
 def test_what_is_in_it(made: bundle.Bundle) -> None:
     """The entry point is at the root, the package beside it, and nothing that never runs."""
     names = set(made.sizes)
-    assert {"index.py", "image_steward/run.py", "image_steward/schemas/pointer.json"} <= names
+    assert {
+        "index.py",
+        "image_steward/invocation.py",
+        "image_steward/documents/schemas/pointer.json",
+    } <= names
     unwanted = [pattern for pattern in bundle.NEVER_IMPORTED if not pattern.endswith(".pyc")]
     assert not [name for name in names for pattern in unwanted if fnmatch(name, pattern)]
     assert not [name for name in names if "pycryptodome" in name]
@@ -83,8 +87,8 @@ def test_traces_name_the_code_folder(made: bundle.Bundle) -> None:
     """Bytecode names its source where SCF has it, not where it was built."""
     tag = sys.implementation.cache_tag
     with zipfile.ZipFile(made.path) as archive:
-        data = archive.read(f"image_steward/__pycache__/run.{tag}.pyc")
-    assert b"/var/user/image_steward/run.py" in data
+        data = archive.read(f"image_steward/__pycache__/invocation.{tag}.pyc")
+    assert b"/var/user/image_steward/invocation.py" in data
     assert str(made.path.parent).encode() not in data
 
 

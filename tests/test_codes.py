@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from image_steward.codes import KINDS, Kind, kind_of
+from image_steward.error_codes import KINDS, Kind, kind_of
 from image_steward.errors import (
     AccountRefused,
     ApiBusy,

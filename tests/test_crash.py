@@ -51,14 +51,15 @@ SELECTS = {
 """Policies that do not select any more what they have renamed, or tagged."""
 
 PROGRAM = """
-import json, os, sys
+import json, os, random, sys
 from clocks import FakeClock
-from image_steward.run import handle
+from image_steward.instance import Instance
+from image_steward.invocation import handle
 event = json.loads(sys.stdin.readline())
 print("ready", flush=True)
 sys.stdin.readline()
 context = {"tencentcloud_region": "ap-guangzhou", "time_limit_in_ms": 900_000}
-handle(event, context, os.environ, clock=FakeClock(), stream=open(os.devnull, "w"))
+handle(Instance(FakeClock(), random.random), event, context, os.environ, open(os.devnull, "w"))
 """
 
 

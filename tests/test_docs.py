@@ -14,7 +14,10 @@ import click
 import pytest
 
 from conftest import ROOT
-from image_steward import documents, errors, policies, templates
+from image_steward import errors, registry
+from image_steward.documents.naming_policy import MAX_CHANGES
+from image_steward.naming.fields import FIELDS
+from image_steward.naming.templates import DIRECTIVES
 from scf_local.cli import main
 from scf_local.cloud.faults import Faults
 
@@ -80,7 +83,7 @@ def test_documents_are_valid(tmp_path: Path, page: str, block: str) -> None:
         path.write_text(block, encoding="utf-8")
         assert Faults.from_file(path).rules
     else:
-        documents.read(block.encode(), region="ap-guangzhou")  # raises if it is refused
+        registry.read(block.encode(), region="ap-guangzhou")  # raises if it is refused
 
 
 @pytest.mark.parametrize(("page", "target"), LINKS, ids=[f"{p} {t}" for p, t in LINKS])
@@ -162,7 +165,7 @@ def test_cookbook_shows_the_files() -> None:
 
 def test_cookbook_knows_every_member() -> None:
     """The cookbook's table has the members that the schema has, with their allowed values."""
-    path = ROOT / "handler/image_steward/schemas/naming-policy.json"
+    path = ROOT / "handler/image_steward/documents/schemas/naming-policy.json"
     members = json.loads(path.read_text(encoding="utf-8"))["properties"]["Normalise"]["properties"]
     inner = {
         f"{name}.{each}" for name in ("Select", "Style") for each in members[name]["properties"]
@@ -170,7 +173,7 @@ def test_cookbook_knows_every_member() -> None:
     rows = re.findall(r"^\| ((?:`[A-Z]\w+(?:\.\w+)?`(?:, )?)+) \| (.*)", COOKBOOK, re.MULTILINE)
     found = {name: row for names, row in rows for name in re.findall(r"`(.+?)`", names)}
     assert found.keys() | {"Style"} == members.keys() | inner
-    assert found["MaxChanges"].startswith(f"{policies.MAX_CHANGES} |")
+    assert found["MaxChanges"].startswith(f"{MAX_CHANGES} |")
     choices = {
         "Style.Case": members["Style"]["properties"]["Case"],
         "Style.Separator": members["Style"]["properties"]["Separator"],
@@ -186,11 +189,11 @@ def test_cookbook_knows_every_field() -> None:
     table = COOKBOOK[COOKBOOK.index("| In a template") : COOKBOOK.index("**Style.**")]
     named = set(re.findall(r"\{([A-Z]\w+)", table))
     assert named == {
-        *policies.FIELDS.names,
-        *(each.rstrip(".") for each in policies.FIELDS.prefixes),
+        *FIELDS.names,
+        *(each.rstrip(".") for each in FIELDS.prefixes),
     }
     directives = table[table.index("| Directive") :]
-    assert set(re.findall(r"`%(.)`", directives)) == {*templates.DIRECTIVES, "%"}
+    assert set(re.findall(r"`%(.)`", directives)) == {*DIRECTIVES, "%"}
 
 
 def test_every_setting_is_documented() -> None:

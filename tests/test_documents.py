@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from image_steward import documents, schema
-from image_steward.documents import Change, ChangeRequest, Pointer
+from image_steward import registry
+from image_steward.documents import validation
 from image_steward.errors import InvalidDocument
+from image_steward.model import Change, ChangeRequest, CosObject
 
 OWN = "ap-guangzhou"
 IMAGE = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 
 
-def read(document: object, region: str = OWN) -> documents.Request | Pointer:
+def read(document: object, region: str = OWN) -> Any:  # noqa: ANN401 - of any kind
     """Read a document given as a value."""
-    return documents.read(json.dumps(document).encode(), region=region)
+    return registry.read(json.dumps(document).encode(), region=region).request
 
 
 def violations(document: object, region: str = OWN) -> list[tuple[str, str]]:
@@ -73,8 +74,8 @@ def test_api_body() -> None:
 def test_pointer() -> None:
     """A pointer names bucket and key; its Region is the object's."""
     document = {"Document": "cos://b-1/镜像/a b.json"}
-    assert read(document) == Pointer("b-1", "镜像/a b.json", OWN)
-    assert read({**document, "Region": "ap-tokyo"}) == Pointer("b-1", "镜像/a b.json", "ap-tokyo")
+    assert read(document) == CosObject("b-1", "镜像/a b.json", OWN)
+    assert read({**document, "Region": "ap-tokyo"}) == CosObject("b-1", "镜像/a b.json", "ap-tokyo")
 
 
 LONG = "x" * 61
@@ -93,7 +94,7 @@ LONG = "x" * 61
         (
             {"Thing": 1, "Doc": 2},
             "",
-            "one of Images, ImageId, Normalise, builds, Document is needed",
+            "one of Document, Normalise, builds, Images, ImageId is needed",
         ),
         ({"Images": []}, "/Images", "0 entries; at least 1"),
         ({"Images": {}}, "/Images", "is an object; array is needed"),
@@ -163,8 +164,10 @@ def test_limits_are_reached() -> None:
 
 def test_search_stops_early() -> None:
     """A document of hundreds of thousands of mistakes is not searched to its end."""
-    assert len(violations({"Images": [{}] * 300_000})) == schema.MAX_VIOLATIONS + 1
-    assert len(violations({"ImageId": "img-1", "DeleteTags": [{}] * 9000})) > schema.MAX_VIOLATIONS
+    assert len(violations({"Images": [{}] * 300_000})) == validation.MAX_VIOLATIONS + 1
+    assert (
+        len(violations({"ImageId": "img-1", "DeleteTags": [{}] * 9000})) > validation.MAX_VIOLATIONS
+    )
 
 
 def test_every_breach_is_listed() -> None:
@@ -179,7 +182,7 @@ def test_every_breach_is_listed() -> None:
 def test_too_many_breaches_are_cut() -> None:
     """A document of nothing but nonsense lists the first thousand breaches and says so."""
     found = violations({"Images": [5] * 5000})
-    assert len(found) == schema.MAX_VIOLATIONS + 1
+    assert len(found) == validation.MAX_VIOLATIONS + 1
     assert "the rest is left out" in found[-1][1]
 
 
@@ -206,5 +209,5 @@ def test_same_image_in_two_regions() -> None:
 @pytest.mark.parametrize("kind", ["change-request", "pointer"])
 def test_schemas_are_schemas(kind: str) -> None:
     """The published schemas are valid draft 2020-12."""
-    Draft202012Validator.check_schema(schema.validator(kind).schema)
-    assert schema.validator(kind) is schema.validator(kind)
+    Draft202012Validator.check_schema(validation.validator(kind).schema)
+    assert validation.validator(kind) is validation.validator(kind)

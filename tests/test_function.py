@@ -12,8 +12,10 @@ import pytest
 
 from clocks import FakeClock
 from conftest import Function, cos_event
+from image_steward.clock import Deadline, SystemClock
+from image_steward.cloud.credentials import Credentials
 from image_steward.cloud.objects import Objects
-from image_steward.cloud.transport import Credentials
+from image_steward.cloud.transport import Connections, Session
 from image_steward.errors import Unfinished
 from image_steward.settings import Settings
 from scf_local.cloud.wire import Call, Reply
@@ -411,7 +413,7 @@ def test_busy_image_raises(function: Function) -> None:
     with pytest.raises(Unfinished, match=r"1 of 2 .*InvalidImageId\.IncorrectState"):
         function(event)
     assert function.image("img-qlzp4oea")["ImageName"] == "y"
-    changed, pending, finished = function.lines[2:]
+    pending, changed, finished = function.lines[2:]
     assert pending["Event"] == "image.pending"
     assert pending["Level"] == "WARNING"
     assert pending["Attempts"] == 8
@@ -730,7 +732,8 @@ def test_cut_object(function: Function) -> None:
 
 def test_public_cos_host() -> None:
     """Without STEWARD_COS_ENDPOINT the object's bucket and region make the host."""
-    objects = Objects(Settings(), Credentials("id", "key", None))
+    session = Session(Connections(), Deadline.after(1, SystemClock()))
+    objects = Objects(Settings(), session, Credentials("id", "key", None))
     client = objects._client("ap-shanghai")
     assert client._conf.get_host(Bucket="b-1") == "b-1.cos.ap-shanghai.myqcloud.com"
 

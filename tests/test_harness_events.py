@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from image_steward import triggers
+from image_steward.events.parse import parse
+from image_steward.model import CosObject
 from scf_local.cli import main
 from scf_local.events import COS_EVENT_NAMES, SHAPES, cos_event, timer_event
 
@@ -110,8 +111,8 @@ def test_cos_event_is_as_delivered(shape: str) -> None:
 def test_function_finds_the_object(shape: str, key: str) -> None:
     """The function reads from either shape the bucket, region and key that went in."""
     event = cos_event("manifests-1250000000", key, region="ap-nanjing", shape=shape)
-    trigger = triggers.read(event, region="eu-frankfurt")
-    assert trigger.parts == (triggers.CosObject("manifests-1250000000", key, "ap-nanjing"),)
+    parsed = parse(event, region="eu-frankfurt")
+    assert parsed.parts == [CosObject("manifests-1250000000", key, "ap-nanjing")]
 
 
 def test_timer_event_is_as_delivered() -> None:

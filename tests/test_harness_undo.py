@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 import cls_export
 from conftest import ROOT
-from image_steward import documents
-from image_steward.documents import ChangeRequest
+from image_steward import registry
+from image_steward.model import ChangeRequest
 from scf_local.cli import main
 from scf_local.invocation import Invocation
 
@@ -40,7 +40,7 @@ def _undo(*lines: bytes, arguments: tuple[str, ...] = ()) -> Result:
 
 def _images(result: Result) -> list[dict[str, Any]]:
     """The entries of the printed document, which the function accepts."""
-    request = documents.read(result.stdout.encode(), region="")
+    request = registry.read(result.stdout.encode(), region="").request
     assert isinstance(request, ChangeRequest)
     document = json.loads(result.stdout)
     assert document.keys() == {"Images"}

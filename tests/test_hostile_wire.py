@@ -17,7 +17,7 @@ from clocks import FakeClock
 from conftest import SEED, Function, cos_event
 from image_steward.clock import SystemClock
 from image_steward.cloud import transport
-from image_steward.codes import KINDS, Kind
+from image_steward.error_codes import KINDS, Kind
 from image_steward.errors import Unfinished
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.seed import Object

@@ -9,9 +9,9 @@ import pytest
 
 from clocks import FakeClock
 from conftest import cos_event
-from image_steward import documents
-from image_steward.documents import ChangeRequest
+from image_steward import registry
 from image_steward.errors import Unfinished
+from image_steward.model import ChangeRequest
 from scf_local.cloud.faults import Faults, Rule
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_comes_first(function: Function, document: dict[str, Any]) -> None:
     (written,) = [line for line in function.lines if line["Event"] == "journal.written"]
     assert written["Journal"] == f"cos://{BUCKET}/{key}"
     assert written["Images"] == len(entries) == result["Summary"]["Changed"]
-    assert isinstance(documents.read(data, region=""), ChangeRequest)
+    assert isinstance(registry.read(data, region="").request, ChangeRequest)
 
     assert function.images != former
     assert function(function.uploaded(data))["Outcome"] == "applied"

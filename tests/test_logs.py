@@ -8,7 +8,8 @@ import json
 import pytest
 
 from clocks import FakeClock
-from image_steward.logs import LEVELS, MAX_LINE_BYTES, Log
+from image_steward.reporting.log import MAX_LINE_BYTES, Log
+from image_steward.settings import LEVELS
 
 
 def line_of(log: Log) -> str:

@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from image_steward import documents
+from image_steward import registry
+from image_steward.documents.packer_manifest import Build, PackerManifest
 from image_steward.errors import InvalidDocument
-from image_steward.images import Image
-from image_steward.labelling import change_of, unstable
-from image_steward.manifests import Build, PackerManifest
-from image_steward.templates import NoValue
+from image_steward.model import Image
+from image_steward.naming.templates import NoValue
+from image_steward.planning.manifest_plan import change_of, unstable
 
 RUN = "2d1b2a0e-5f4e-3c3c-9a55-0d8f0c7f1a11"
 OTHER_RUN = "00000000-5f4e-3c3c-9a55-0d8f0c7f1a11"
@@ -48,7 +48,7 @@ def manifest(*builds: object) -> dict[str, Any]:
 
 def read(*builds: object) -> PackerManifest:
     """The manifest of some builds, read."""
-    request = documents.read(json.dumps(manifest(*builds)).encode(), region="")
+    request = registry.read(json.dumps(manifest(*builds)).encode(), region="").request
     assert isinstance(request, PackerManifest)
     return request
 

@@ -9,15 +9,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from image_steward.images import TEMPORARY
-from image_steward.names import (
-    CASES,
-    MAX_LENGTH,
-    SEPARATORS,
-    Style,
-    cut,
-    temporary,
-)
+from image_steward.limits import NAME_LENGTH
+from image_steward.naming.style import CASES, SEPARATORS, Style, cut
+from image_steward.naming.temporary import TEMPORARY, temporary
 
 STYLES = st.builds(Style, st.sampled_from(CASES), st.sampled_from(SEPARATORS))
 
@@ -72,7 +66,7 @@ CHARACTERS = {
 def test_style(style: Style, text: str) -> None:
     """Any text becomes at most 60 code points of NFKC, with single separators, none outside."""
     name = style.apply(text)
-    assert len(name) <= MAX_LENGTH
+    assert len(name) <= NAME_LENGTH
     assert unicodedata.is_normalized("NFKC", name)
     assert name == name.strip(style.separator)
     assert style.separator * 2 not in name
@@ -282,7 +276,7 @@ def test_numbers_tell_apart(style: Style, text: str, one: int, other: int) -> No
     names = {style.numbered(base, number) for number in (one, other)}
     assert len(names) == len({one, other})
     for name in names:
-        assert len(name) <= MAX_LENGTH
+        assert len(name) <= NAME_LENGTH
         assert style.apply(name) == name
         assert name.rpartition(style.separator)[0]
 
@@ -316,7 +310,7 @@ def test_fits_its_numbers(style: Style, text: str, number: int) -> None:
 def test_fits_nothing_else(style: Style, text: str, length: int, ending: str) -> None:
     """What no number makes of a name does not fit it, however alike it looks."""
     wanted = style.apply(text[:length])
-    name = wanted[: MAX_LENGTH - len(ending)] + ending
+    name = wanted[: NAME_LENGTH - len(ending)] + ending
     numbered = {style.numbered(wanted, number) for number in range(1, 1000)}
     assert style.fits(name, wanted) == (name in numbered)
 
@@ -343,7 +337,7 @@ def test_temporary(image_id: str, mark: str, attempts: list[int]) -> None:
     names = {temporary(image_id, attempt, mark) for attempt in attempts}
     assert len(names) == len(attempts)
     for name in names:
-        assert len(name) <= MAX_LENGTH
+        assert len(name) <= NAME_LENGTH
         assert name.startswith(f"{TEMPORARY}{mark}img-")
 
 

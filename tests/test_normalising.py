@@ -10,10 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from image_steward import normalising
 from image_steward.errors import UnstablePolicy
-from image_steward.images import TEMPORARY
-from image_steward.names import MAX_LENGTH, Style, temporary
+from image_steward.limits import NAME_LENGTH
+from image_steward.naming.style import Style
+from image_steward.naming.temporary import TEMPORARY, temporary
+from image_steward.planning import policy_plan
 from region import (
     BODIES,
     CONJUNCTS,
@@ -21,18 +22,17 @@ from region import (
     REGION,
     SELECTED,
     Region,
-    calls_of,
     image,
     new_temporaries,
     normalised,
     policy,
     regions,
+    writes_of,
 )
 from test_renames import circles, wanted_names
 
 if TYPE_CHECKING:
-    from image_steward.images import Image
-    from image_steward.planning import Step
+    from image_steward.model import Image, Step
 
 RANDOMS = st.randoms(use_true_random=False)
 
@@ -58,7 +58,7 @@ def accepted(body: dict[str, Any], region: Region) -> list[Step]:
 
 def unchecked(body: dict[str, Any], region: Region) -> list[Step]:
     """The steps of a policy that nobody asks whether it is stable."""
-    with patch.object(normalising, "_check_stable"):
+    with patch.object(policy_plan, "check_stable"):
         return normalised(body, region)
 
 
@@ -70,7 +70,7 @@ def test_names_are_unique_and_fit(body: dict[str, Any], region: Region, random: 
     region.carry_out(steps, random)
     assert region.names == wanted
     assert len(set(wanted.values())) == len(wanted)
-    assert all(1 <= len(name) <= MAX_LENGTH for name in wanted.values())
+    assert all(1 <= len(name) <= NAME_LENGTH for name in wanted.values())
     assert not any(step.error for step in steps)
 
 
@@ -78,7 +78,7 @@ def test_names_are_unique_and_fit(body: dict[str, Any], region: Region, random: 
 def test_a_circle_costs_one_call_more(body: dict[str, Any], region: Region) -> None:
     """A policy needs a call for each changed image, and one more for each circle of renames."""
     steps = accepted(body, region)
-    calls = [call for call in calls_of(steps) if call.attributes]
+    calls = [call for call in writes_of(steps) if call.attributes]
     assert len(calls) == sum(bool(step.attributes) for step in steps) + circles(steps)
 
 
@@ -120,7 +120,7 @@ def changes_again(body: dict[str, Any], region: Region, random: Random) -> bool:
         region.images = dict(former)
         for calls in (most, None):
             steps = unchecked(body, region)
-            region.carry_out(steps, random, calls, last=policy(body).writes_last)
+            region.carry_out(steps, random, calls, policy=policy(body))
         if region.images != once:
             return True
     return False
@@ -134,7 +134,7 @@ def test_crash(body: dict[str, Any], region: Region, random: Random, crashes: li
     steps = accepted(body, region)
     wanted = wanted_names(steps, region.images)
     for most in [*crashes, None]:
-        region.carry_out(normalised(body, region), random, most, last=policy(body).writes_last)
+        region.carry_out(normalised(body, region), random, most, policy=policy(body))
     assert region.names == wanted
     assert not new_temporaries(before, region.names)
 
@@ -146,7 +146,7 @@ def test_half_done(body: dict[str, Any], region: Region, random: Random) -> None
         alone, torn = Region([one]), Region([one])
         alone.carry_out(accepted(body, alone), random)
         for most in (1, None):
-            torn.carry_out(normalised(body, torn), random, most, last=policy(body).writes_last)
+            torn.carry_out(normalised(body, torn), random, most, policy=policy(body))
         assert torn.images == alone.images
 
 
@@ -398,7 +398,7 @@ def test_numbers_find_room_in_sixty_characters() -> None:
     assert names[0] == LONG
     assert names[1] == f"{LONG[:58]}-2"
     assert names[10] == f"{LONG[:57]}-11"
-    assert all(len(name) == MAX_LENGTH for name in names)
+    assert all(len(name) == NAME_LENGTH for name in names)
 
 
 def test_numbers_after_a_whole_character() -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from clocks import FakeClock
 from image_steward.clock import Deadline
+from image_steward.cloud.actions import ACTIONS, DESCRIBE_IMAGES
+from image_steward.cloud.rate_limit import FALL, FLOOR, SHARE, Pacer, Pacers
 from image_steward.errors import TimeRanOut
-from image_steward.pacing import FALL, FLOOR, LIMITS, SHARE, Pacer, Pacers
 
 FAR = 1e12
 
@@ -126,6 +127,6 @@ def test_turn_after_the_deadline() -> None:
 def test_one_pacer_for_each_action_and_endpoint() -> None:
     """Each pair of action and endpoint has a pace of its own, by the action's limit."""
     pacers = Pacers(FakeClock())
-    assert pacers["DescribeImages", "a"] is pacers["DescribeImages", "a"]
-    assert pacers["DescribeImages", "a"] is not pacers["DescribeImages", "b"]
-    assert {name: pacers[name, "a"].limit for name in LIMITS} == LIMITS
+    assert pacers.of(DESCRIBE_IMAGES, "a") is pacers.of(DESCRIBE_IMAGES, "a")
+    assert pacers.of(DESCRIBE_IMAGES, "a") is not pacers.of(DESCRIBE_IMAGES, "b")
+    assert all(pacers.of(action, "a").limit == action.limit for action in ACTIONS)

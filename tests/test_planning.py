@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_steward.documents import Change
+from image_steward.cloud.image_api import image_of
 from image_steward.errors import ApiBusy, ApiError
-from image_steward.images import Image
-from image_steward.outcomes import Outcome, outcome_of
-from image_steward.planning import Step, plan
+from image_steward.model import Change, Image, Outcome, Step
+from image_steward.planning.diff import step_of
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 TAGS = st.dictionaries(KEYS, st.sampled_from(["1", "2"]))
@@ -48,19 +47,19 @@ def applied(image: Image, step: Step) -> Image:
 @given(images(), changes())
 def test_plan_reaches_what_is_wanted(image: Image, change: Change) -> None:
     """After the step the image is as wanted, and a second plan of the same change is empty."""
-    (step,) = plan([change], {"img-1": image})
+    step = step_of(change, {"img-1": image})
     after = applied(image, step)
     assert change.attributes.items() <= after.attributes.items()
     assert change.tags.items() <= after.tags.items()
     assert not set(change.delete_tags) & set(after.tags)
-    (again,) = plan([change], {"img-1": after})
+    again = step_of(change, {"img-1": after})
     assert again.is_empty
 
 
 @given(images(), changes())
 def test_nothing_but_what_differs(image: Image, change: Change) -> None:
     """A step holds no value that the image has already."""
-    (step,) = plan([change], {"img-1": image})
+    step = step_of(change, {"img-1": image})
     assert not step.attributes.items() & image.attributes.items()
     assert not step.tags.items() & image.tags.items()
     assert set(step.delete_tags) <= set(image.tags)
@@ -69,8 +68,8 @@ def test_nothing_but_what_differs(image: Image, change: Change) -> None:
 @given(images(), changes())
 def test_before_and_after_mirror_each_other(image: Image, change: Change) -> None:
     """Before and After of a planned image hold the same members, each as it was and would be."""
-    (step,) = plan([change], {"img-1": image})
-    outcome = outcome_of("s", step, planned=True)
+    step = step_of(change, {"img-1": image})
+    outcome = Outcome.planned_for(step)
     before, after = outcome.before, outcome.after
     assert before.keys() == after.keys()
     assert before == {k: v for k, v in before.items() if after[k] != v}
@@ -81,7 +80,8 @@ def test_before_and_after_mirror_each_other(image: Image, change: Change) -> Non
 def test_missing_image() -> None:
     """An image that does not exist fails before any call, by the API's own code."""
     change = Change("r", "img-9", {"ImageName": "x"}, {}, ())
-    outcome = outcome_of("s", plan([change], {})[0])
+    step = step_of(change, {})
+    outcome = Outcome(step, error=step.error)
     assert outcome.status == "failed"
     assert outcome.error
     assert outcome.error.code == "InvalidImageId.NotFound"
@@ -93,18 +93,18 @@ def test_status() -> None:
     image = Image("img-1", {}, {})
     step = Step("r", "img-1", {"ImageName": "x"}, before=image)
     statuses: list[Any] = [
-        Outcome("s", step).status,
-        Outcome("s", Step("r", "img-1", before=image)).status,
-        outcome_of("s", step, planned=True).status,
-        Outcome("s", step, error=ApiError("X", "x")).status,
-        Outcome("s", step, error=ApiBusy("X", "x")).status,
+        Outcome(step).status,
+        Outcome(Step("r", "img-1", before=image)).status,
+        Outcome.planned_for(step).status,
+        Outcome(step, error=ApiError("X", "x")).status,
+        Outcome(step, error=ApiBusy("X", "x")).status,
     ]
     assert statuses == ["changed", "unchanged", "planned", "failed", "pending"]
 
 
 def test_image_from_api() -> None:
     """Members that the reply leaves out, or sends as null, are empty."""
-    image = Image.from_api({"ImageId": "img-1", "ImageDescription": None, "Tags": None})
+    image = image_of({"ImageId": "img-1", "ImageDescription": None, "Tags": None})
     assert image.tags == {}
     assert image.attributes == {
         "ImageName": "",
@@ -129,5 +129,5 @@ def test_image_from_api() -> None:
 )
 def test_created_time(given: str | None, read: str) -> None:
     """A time is read in any zone, UTC where it names none; what is no time is empty."""
-    image = Image.from_api({"ImageId": "img-1", "CreatedTime": given})
+    image = image_of({"ImageId": "img-1", "CreatedTime": given})
     assert image.facts["CreatedTime"] == read

@@ -12,16 +12,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from image_steward import documents, schema
-from image_steward.documents import NamingPolicy
+from image_steward import registry
+from image_steward.clock import utc
+from image_steward.cloud.image_api import image_of
+from image_steward.documents import validation
+from image_steward.documents.naming_policy import MAX_CHANGES, NamingPolicy, Select
 from image_steward.errors import InvalidDocument
-from image_steward.images import TEMPORARY, Image, utc
-from image_steward.names import Style, temporary
-from image_steward.policies import FIELDS, MAX_CHANGES, Glob, Policy, Select
+from image_steward.naming.fields import FIELDS
+from image_steward.naming.patterns import Glob
+from image_steward.naming.style import Style
+from image_steward.naming.temporary import TEMPORARY, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+    from image_steward.model import Image
 
 OWN = "ap-guangzhou"
 NAMED = {"ImageName": "{ImageFamily}-{CreatedTime:%Y%m%d}"}
@@ -31,14 +37,14 @@ HOUR = 3600
 
 def read(document: object, region: str = OWN) -> NamingPolicy:
     """Read a document given as a value."""
-    request = documents.read(json.dumps(document).encode(), region=region)
+    request = registry.read(json.dumps(document).encode(), region=region).request
     assert isinstance(request, NamingPolicy)
     return request
 
 
-def policy(**body: object) -> Policy:
+def policy(**body: object) -> NamingPolicy:
     """The policy of a document with this member `Normalise`."""
-    return read({"Normalise": body}).policy
+    return read({"Normalise": body})
 
 
 def select(**given: object) -> Select:
@@ -55,7 +61,7 @@ def violations(document: object, region: str = OWN) -> list[tuple[str, str]]:
 
 def image(**members: object) -> Image:
     """An image as the API tells of it, some members being others."""
-    return Image.from_api(
+    return image_of(
         {
             "ImageId": "img-6pb6lrmy",
             "ImageName": "build-7",
@@ -247,10 +253,9 @@ def test_mark() -> None:
 
 def test_defaults() -> None:
     """What a policy leaves out is as documented, and its region is the function's own."""
-    request = read({"Normalise": NAMED})
-    found = request.policy
-    assert not request.dry_run
-    assert found.regions == {OWN: ""}
+    found = read({"Normalise": NAMED})
+    assert not found.dry_run
+    assert found.regions == (OWN,)
     assert found.select == Select({}, (), None)
     assert found.style == Style("keep", "-")
     assert found.numbers
@@ -284,12 +289,9 @@ def test_all_members() -> None:
             "DryRun": True,
         }
     )
-    found = request.policy
+    found = request
     assert request.dry_run
-    assert found.regions == {
-        "ap-shanghai": "/Normalise/Regions/0",
-        "ap-tokyo": "/Normalise/Regions/1",
-    }
+    assert found.regions == ("ap-shanghai", "ap-tokyo")
     assert found.select == Select(
         {"ImageName": Glob("build-*"), "ImageFamily": Glob("web*")},
         ((Glob("team"), Glob("infra")), (Glob("stage"), Glob("*"))),
@@ -478,8 +480,8 @@ def test_region_is_known_or_asked_for() -> None:
     ((path, message),) = violations({"Normalise": NAMED}, region="")
     assert path == "/Normalise"
     assert message == "no Region is given, and the function's own is not known"
-    found = read({"Normalise": {**NAMED, "Regions": ["ap-tokyo"]}}, region="").policy
-    assert found.regions == {"ap-tokyo": "/Normalise/Regions/0"}
+    found = read({"Normalise": {**NAMED, "Regions": ["ap-tokyo"]}}, region="")
+    assert found.regions == ("ap-tokyo",)
 
 
 def test_regions_replace_the_own_one() -> None:
@@ -490,12 +492,12 @@ def test_regions_replace_the_own_one() -> None:
 
 def test_schema_is_a_schema() -> None:
     """The published schema is valid draft 2020-12."""
-    Draft202012Validator.check_schema(schema.validator("naming-policy").schema)
+    Draft202012Validator.check_schema(validation.validator("naming-policy").schema)
 
 
 def test_rule_without_a_sentence() -> None:
     """A rule of JSON Schema that no sentence was written for is still told by its name."""
-    (violation,) = schema._explained(Draft202012Validator({"const": 1}).iter_errors(2))
+    (violation,) = validation._explained(Draft202012Validator({"const": 1}).iter_errors(2))
     assert violation.path == ""
     assert violation.message == 'breaks a rule: "1 was expected" (const)'
 

@@ -10,7 +10,7 @@ import pytest
 from clocks import FakeClock
 from conftest import cos_event
 from image_steward.errors import Unfinished
-from image_steward.images import TEMPORARY
+from image_steward.naming.temporary import TEMPORARY
 from scf_local import undo
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.wire import Reply

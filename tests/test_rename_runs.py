@@ -9,7 +9,7 @@ import pytest
 
 from clocks import FakeClock
 from image_steward.errors import Unfinished
-from image_steward.images import TEMPORARY
+from image_steward.naming.temporary import TEMPORARY
 from scf_local.cloud.faults import Faults, Rule
 
 if TYPE_CHECKING:

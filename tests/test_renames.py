@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_steward.documents import Change
 from image_steward.errors import ApiError, NameTaken
-from image_steward.images import TEMPORARY
-from image_steward.names import MAX_LENGTH
-from image_steward.planning import Step, ordered, plan
-from region import REGION, Refused, Region, calls_of, image, new_temporaries, requested, shuffles
+from image_steward.limits import NAME_LENGTH
+from image_steward.model import Change, Step
+from image_steward.naming.temporary import TEMPORARY
+from image_steward.planning.diff import step_of
+from image_steward.planning.rename_order import ordered
+from region import REGION, Refused, Region, image, new_temporaries, requested, shuffles, writes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from image_steward.images import Image
+    from image_steward.model import Image
 
 RANDOMS = st.randoms(use_true_random=False)
 
@@ -69,7 +70,7 @@ def test_a_circle_costs_one_call_more(drawn: tuple[list[Image], list[Change]]) -
     """There is one call for each changed image, and one more for each circle of renames."""
     images, asked = drawn
     steps = requested(asked, Region(images))
-    calls = [call for call in calls_of(steps) if call.attributes]
+    calls = [call for call in writes_of(steps) if call.attributes]
     assert len(calls) == sum(bool(step.attributes) for step in steps) + circles(steps)
 
 
@@ -82,7 +83,7 @@ def test_permutations(places: list[int], random: Random) -> None:
     ]
     steps = requested(asked, region)
     moving = sum(i != n for i, n in enumerate(places))
-    assert len(calls_of(steps)) == moving + circles(steps)
+    assert len(writes_of(steps)) == moving + circles(steps)
     region.carry_out(steps, random)
     assert region.names == {f"img-{i}": f"n{n}" for i, n in enumerate(places)}
 
@@ -130,7 +131,8 @@ def test_a_second_delivery_plans_nothing(
 def test_order_of_the_steps_stays(drawn: tuple[list[Image], list[Change]]) -> None:
     """The steps stay in the order of the changes, and hold all of them that is not refused."""
     images, asked = drawn
-    planned = plan(asked, {image.image_id: image for image in images})
+    seen = {image.image_id: image for image in images}
+    planned = [step_of(change, seen) for change in asked]
     steps = ordered(planned, images)
     assert [step.image_id for step in steps] == [change.image_id for change in asked]
     for before, after in zip(planned, steps, strict=True):
@@ -147,7 +149,7 @@ def test_the_model_can_fail(places: list[int], random: Random) -> None:
         Change(REGION, f"img-{i}", {"ImageName": f"n{n}"}, {}, ()) for i, n in enumerate(places)
     ]
     with pytest.raises(Refused):
-        region.carry_out(plan(asked, region.images), random)
+        region.carry_out([step_of(change, region.images) for change in asked], random)
 
 
 def test_chain() -> None:
@@ -171,7 +173,7 @@ def test_circle_of_a_thousand() -> None:
         Change(REGION, f"img-{i}", {"ImageName": f"n{(i + 1) % 1000}"}, {}, ()) for i in range(1000)
     ]
     steps = requested(asked, region)
-    assert len(calls_of(steps)) == 1001
+    assert len(writes_of(steps)) == 1001
     assert sum(bool(step.temporary) for step in steps) == 1
 
 
@@ -201,7 +203,7 @@ def test_temporary_name_bears_a_mark_and_a_long_id() -> None:
     ]
     opened = ordered(steps, images, "mark-")[0].temporary
     assert opened.startswith(f"{TEMPORARY}mark-img-0")
-    assert len(opened) == MAX_LENGTH
+    assert len(opened) == NAME_LENGTH
 
 
 def test_holder_outside_the_plan() -> None:
@@ -271,5 +273,5 @@ def test_images_that_were_not_listed() -> None:
     """The names of the plan's own images count, if the listing has them or not."""
     region = named(a="1", b="2")
     asked = [Change(REGION, f"img-{i}", {"ImageName": n}, {}, ()) for i, n in ("a2", "b3")]
-    first, second = ordered(plan(asked, region.images), [])
+    first, second = ordered([step_of(change, region.images) for change in asked], [])
     assert (first.waits_for, second.waits_for) == ("img-b", "")

@@ -8,6 +8,7 @@ import pytest
 
 from clocks import FakeClock
 from image_steward.clock import Deadline, RunTime
+from image_steward.cloud.retries import Retries
 from image_steward.errors import (
     AccountRefused,
     ApiBusy,
@@ -19,7 +20,6 @@ from image_steward.errors import (
     Throttled,
     TimeRanOut,
 )
-from image_steward.retries import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable

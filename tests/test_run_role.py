@@ -9,6 +9,7 @@ import yaml
 
 from component import File
 from conftest import ROOT
+from image_steward.cloud.actions import ACTIONS
 
 FILE = File(yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8")))
 
@@ -26,12 +27,9 @@ def statements() -> dict[str, list[str]]:
 
 def called() -> set[str]:
     """What the code calls: the API's actions, and methods of the COS client."""
-    calls = set()
+    calls = {f"name/{action.permission}" for action in ACTIONS}
     for path in (ROOT / "handler").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
-        for service, action in re.findall(r'\bcall\(\s*"(\w+)",\s*"(\w+)"', source):
-            calls.add(f"name/{service}:{action}")
-        calls |= {f"name/tag:{name}" for name in re.findall(r'_tag_call\(call, "(\w+)"', source)}
         for verb, noun in re.findall(r"\.(get|put|head|delete|list|copy)_(object)\w*\(", source):
             calls.add(f"name/cos:{verb.title()}{noun.title()}")
     return calls

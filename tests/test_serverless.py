@@ -12,7 +12,8 @@ import yaml
 
 from component import RULES, File, breaches, is_cron
 from conftest import ROOT
-from image_steward import documents
+from image_steward import registry
+from image_steward.model import CosObject
 
 TEXT = (ROOT / "serverless.yml").read_text(encoding="utf-8")
 CONTENT = yaml.safe_load(TEXT)
@@ -165,8 +166,8 @@ def test_variables_are_documented() -> None:
 def test_timer_leads_to_a_document() -> None:
     """What the timer sends is a document, from an allowed source where it is a pointer."""
     (timer,) = FILE.triggers("timer")
-    pointer = documents.read(timer["argument"].encode(), region=FILE.inputs["region"])
-    assert isinstance(pointer, documents.Pointer)
+    pointer = registry.read(timer["argument"].encode(), region=FILE.inputs["region"]).request
+    assert isinstance(pointer, CosObject)
     assert FILE.settings().allows(pointer.bucket, pointer.key)
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from image_steward.images import utc
-from image_steward.policies import FIELDS
-from image_steward.templates import DIRECTIVES, Fields, NoValue, Template
+from image_steward.clock import utc
+from image_steward.naming.fields import FIELDS
+from image_steward.naming.templates import DIRECTIVES, Fields, NoValue, Template
 
 VALUES = {
     "ImageId": "img-6pb6lrmy",

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import logging
 import socket
+import time
+from typing import Any
 
 import pytest
-import requests
 
 from clocks import FakeClock
 from conftest import Function, cos_event
 from image_steward.clock import Deadline
 from image_steward.cloud import transport
+from image_steward.cloud.credentials import Credentials
 from image_steward.errors import Unfinished
 
 
@@ -39,17 +41,24 @@ def test_no_request_after_the_deadline(function: Function) -> None:
 
 def test_nothing_is_sent_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking a host up may take longer than any time-out; then nothing is sent to it."""
-    clock = FakeClock()
-    monkeypatch.setattr(transport.SESSION, "deadline", Deadline.after(-1, clock), raising=False)
-    with pytest.raises(TimeoutError):
-        transport._HTTP("127.0.0.1").send(b"x")
+    look_up = socket.getaddrinfo
+
+    def slow(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
+        time.sleep(0.1)
+        return look_up(*args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection = transport._HTTP("127.0.0.1", server.getsockname()[1], timeout=0.05)
+        with pytest.raises(TimeoutError, match="connecting took too long"):
+            connection.request("GET", "/")
+        with server.accept()[0] as accepted:
+            assert accepted.recv(1) == b""
 
 
 def test_proxies_are_timed_too() -> None:
     """Connections through a proxy read their replies the same way."""
-    adapter = transport.SESSION.get_adapter("http://")
-    assert isinstance(adapter, requests.adapters.HTTPAdapter)
-    manager = adapter.proxy_manager_for("http://127.0.0.1:9")
+    manager = transport.Connections().proxy_manager_for("http://127.0.0.1:9")
     assert manager.pool_classes_by_scheme["http"].ConnectionCls.response_class is transport._Reply
 
 
@@ -62,4 +71,4 @@ def test_sdk_loggers_are_silent(name: str) -> None:
 
 def test_credentials_do_not_show_themselves() -> None:
     """The repr of credentials, as a traceback may show it, holds none of them."""
-    assert repr(transport.Credentials("id", "key", "token")) == "Credentials()"
+    assert repr(Credentials("id", "key", "token")) == "Credentials()"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_steward import triggers
 from image_steward.errors import InvalidEvent
+from image_steward.events.parse import Ignored, Inline, Refused, parse
+from image_steward.model import CosObject
 from image_steward.regions import SHORT_CODES, is_region
-from image_steward.triggers import CosObject, Ignored, Inline, Refused
 
 OWN = "ap-beijing"
 
@@ -37,7 +37,7 @@ def record(  # noqa: PLR0913 - the fields that vary
 
 def only(*records: object) -> Any:  # noqa: ANN401 - any kind of part
     """The only part of an event of these records."""
-    (part,) = triggers.read({"Records": list(records)}, region=OWN).parts
+    (part,) = parse({"Records": list(records)}, region=OWN).parts
     return part
 
 
@@ -133,7 +133,7 @@ def test_created(event_name: str) -> None:
 )
 def test_broken_record_is_refused_alone(broken: object) -> None:
     """A bad record is refused with its place, and the good one beside it is read."""
-    good, bad = triggers.read({"Records": [record(), broken]}, region=OWN).parts
+    good, bad = parse({"Records": [record(), broken]}, region=OWN).parts
     assert isinstance(good, CosObject)
     assert isinstance(bad, Refused)
     assert bad.source == "Records/1"
@@ -147,7 +147,7 @@ def test_removal_needs_no_more() -> None:
 
 def test_no_region_at_all() -> None:
     """A bucket whose region is found nowhere is refused rather than guessed."""
-    (part,) = triggers.read({"Records": [record(bucket={"x": 1})]}, region="").parts
+    (part,) = parse({"Records": [record(bucket={"x": 1})]}, region="").parts
     assert isinstance(part, Refused)
 
 
@@ -159,7 +159,7 @@ def test_no_region_at_all() -> None:
 def test_no_event(event: object) -> None:
     """What is no event is refused as InvalidEvent."""
     with pytest.raises(InvalidEvent):
-        triggers.read(event, region=OWN)
+        parse(event, region=OWN)
 
 
 def test_too_deep_a_direct_event() -> None:
@@ -168,7 +168,7 @@ def test_too_deep_a_direct_event() -> None:
     for _ in range(100_000):
         event = {"a": event}
     with pytest.raises(InvalidEvent):
-        triggers.read(event, region=OWN)
+        parse(event, region=OWN)
     while event:  # taken apart by hand: some Pythons cannot free it in one go
         event = event.pop("a")
 
@@ -176,23 +176,23 @@ def test_too_deep_a_direct_event() -> None:
 def test_timer() -> None:
     """A timer's document is its Message, and its source names the trigger."""
     event = {"Type": "Timer", "TriggerName": "nightly", "Time": "x", "Message": '{"a": "é"}'}
-    trigger = triggers.read(event, region=OWN)
-    assert trigger.kind == "timer"
-    assert trigger.parts == (Inline("timer:nightly", '{"a": "é"}'.encode()),)
+    parsed = parse(event, region=OWN)
+    assert parsed.trigger == "timer"
+    assert parsed.parts == [Inline("timer:nightly", '{"a": "é"}'.encode())]
 
 
 @pytest.mark.parametrize("message", [None, 5, {}])
 def test_timer_without_text(message: object) -> None:
     """A timer whose Message is no text is refused."""
-    (part,) = triggers.read({"Type": "Timer", "Message": message}, region=OWN).parts
+    (part,) = parse({"Type": "Timer", "Message": message}, region=OWN).parts
     assert isinstance(part, Refused)
 
 
 def test_direct() -> None:
     """Any other object is a document itself."""
-    trigger = triggers.read({"ImageId": "img-1", "Type": "x"}, region=OWN)
-    assert trigger.kind == "direct"
-    assert trigger.parts == (Inline("direct", b'{"ImageId":"img-1","Type":"x"}'),)
+    parsed = parse({"ImageId": "img-1", "Type": "x"}, region=OWN)
+    assert parsed.trigger == "direct"
+    assert parsed.parts == [Inline("direct", b'{"ImageId":"img-1","Type":"x"}')]
 
 
 JSON = st.recursive(
@@ -215,6 +215,6 @@ JSON = st.recursive(
 def test_any_json_is_read_or_refused(event: object) -> None:
     """No JSON value makes reading an event fail with anything but InvalidEvent."""
     try:
-        assert triggers.read(event, region=OWN).kind in {"cos", "timer", "direct"}
+        assert parse(event, region=OWN).trigger in {"cos", "timer", "direct"}
     except InvalidEvent as error:
         assert error.message  # noqa: PT017 - either way is right

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_steward import undoing
 from image_steward.errors import ApiError, UnstablePolicy
-from image_steward.images import Image
-from image_steward.outcomes import Outcome, outcome_of
-from image_steward.planning import Step
+from image_steward.model import Image, Outcome, Step
+from image_steward.reporting import undo as undoing
 from region import BODIES, REGION, Region, changes, image, normalised, regions, requested, shuffles
 
 if TYPE_CHECKING:
@@ -269,18 +267,15 @@ def test_first_state_counts() -> None:
     once = image("img-a", "2", Tags={"k": "2"})
     outcomes = [
         Outcome(
-            "s",
             Step(REGION, "img-a", {"ImageName": "2"}, before=was),
             {"ImageName": "2"},
             {"k": "2"},
         ),
         Outcome(
-            "s",
             Step(REGION, "img-b", {"ImageName": "4"}, before=image("img-b", "3")),
             {"ImageName": "4"},
         ),
         Outcome(
-            "s",
             Step(REGION, "img-a", {"ImageName": "5"}, before=once),
             {"ImageName": "5"},
             {"k": None},
@@ -301,8 +296,8 @@ def test_there_and_back() -> None:
     """An image that two documents left as it was needs no undo."""
     was, once = image("img-a", "1"), image("img-a", "2", Tags={"k": "1"})
     outcomes = [
-        Outcome("s", Step(REGION, "img-a", before=was), {"ImageName": "2"}, {"k": "1"}),
-        Outcome("s", Step(REGION, "img-a", before=once), {"ImageName": "1"}, {"k": None}),
+        Outcome(Step(REGION, "img-a", before=was), {"ImageName": "2"}, {"k": "1"}),
+        Outcome(Step(REGION, "img-a", before=once), {"ImageName": "1"}, {"k": None}),
     ]
     assert list(undoing.entries(outcomes)) == []
 
@@ -310,7 +305,7 @@ def test_there_and_back() -> None:
 def test_same_id_in_two_regions() -> None:
     """Images of two regions are two images, whatever their ids."""
     outcomes = [
-        Outcome("s", Step(place, "img-a", before=image("img-a", "1")), {"ImageName": "2"})
+        Outcome(Step(place, "img-a", before=image("img-a", "1")), {"ImageName": "2"})
         for place in ("ap-beijing", REGION)
     ]
     assert [entry["Region"] for entry in undoing.entries(outcomes)] == [REGION, "ap-beijing"]
@@ -321,10 +316,10 @@ def test_what_was_not_done_is_not_undone() -> None:
     step = Step(REGION, "img-a", {"ImageName": "2"}, before=image("img-a", "1"))
     missing = Step(REGION, "img-b", error=ApiError("InvalidImageId.NotFound", "gone"))
     outcomes = [
-        outcome_of("s", step, planned=True),
-        outcome_of("s", step),
-        outcome_of("s", missing),
-        Outcome("s", step, error=ApiError("X", "x")),
+        Outcome.planned_for(step),
+        Outcome(step),
+        Outcome(missing, error=missing.error),
+        Outcome(step, error=ApiError("X", "x")),
     ]
     assert list(undoing.entries(outcomes)) == []
     assert undoing.entry(missing) == {}
@@ -333,7 +328,7 @@ def test_what_was_not_done_is_not_undone() -> None:
 def test_temporary_name_that_stayed() -> None:
     """An image that was left with a temporary name gets its own back."""
     step = Step(REGION, "img-a", {"ImageName": "2"}, before=image("img-a", "1"))
-    left = Outcome("s", step, {"ImageName": "image-steward-tmp-img-a"}, error=ApiError("X", "x"))
+    left = Outcome(step, {"ImageName": "image-steward-tmp-img-a"}, error=ApiError("X", "x"))
     (entry,) = undoing.entries([left])
     assert entry == {"Region": REGION, "ImageId": "img-a", "ImageName": "1"}
 
@@ -354,7 +349,7 @@ def test_what_the_api_does_not_take() -> None:
     }
     assert changes([entry])
     nothing = Step(REGION, "img-a", {"ImageName": "n"}, before=before)
-    assert list(undoing.entries([Outcome("s", nothing, {"ImageName": "n"})])) == []
+    assert list(undoing.entries([Outcome(nothing, {"ImageName": "n"})])) == []
     assert undoing.entry(nothing) == {}
 
 

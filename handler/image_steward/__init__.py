@@ -1,29 +1,21 @@
 """Image Steward: keeps the custom images of a Tencent Cloud account properly named and tagged.
 
-Data flows one way; each module imports only from the lines above it:
+The folders are the stages that an event goes through, in the order of `invocation`. Values pass
+from one to the next (`model`); a module imports only from the lines below its own, which
+`lint-imports` checks:
 
-    codes  errors  clock  regions  strict_json  workers    what everything stands on
-    logs                             one JSON line for each event of note
-    settings                         environment variables
-    schema (schemas/*.json)          JSON Schema, its errors as sentences
-    triggers                         event    -> where the documents are
-    images                           the API's calls as functions, over any transport
-    names  templates                 what names look like, and what they are made of
-    policies                         a naming policy, typed
-    manifests                        a Packer manifest, typed
-    documents                        bytes    -> typed requests
-    planning                         wanted + current -> steps in an order that works, pure
-    normalising                      policy + current -> the same, pure
-    labelling                        manifest + current -> what is wanted, pure
-    waiting                          ... until the images of a manifest are there
-    plans  manifest_plans            a request -> its steps by region, the images being read
-    pacing  retries                  how fast, and when again
-    outcomes                         what became of each step
-    writes                           steps    -> the calls, each until it is settled
-    applying                         the writes of a region, a few at a time
-    undoing                          outcomes -> what puts everything back
-    results                          outcomes -> the result document
-    cloud                            the only package that imports the SDKs
-    steward                          one document after another, through all of the above
-    run                              an event's beginning and end
+    invocation          one event through all stages
+    instance            what a warm instance keeps, what a run opens
+    registry            kinds of documents; what is imported when it is first needed
+    reporting           journal, undo, result document, log
+    execution           a plan            -> outcomes
+    planning            request + images  -> a plan, pure
+    current_images      a request         -> the images as they are
+    events              an event          -> its parts, and their bytes
+    documents           bytes             -> typed requests
+    cloud               calls to COS, CVM and Tag: the only package that imports the SDKs
+    naming              what names look like and what they are made of, pure
+    model               the values in between
+    settings            environment variables
+    and the ground      errors, error_codes, limits, messages, clock, regions, strict_json, parallel
 """

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Protocol
 
 DEFAULT_SECONDS = 60.0
 RESERVE_SECONDS = 2.5
 MAX_LIMIT_MS = 86_400_000  # a day, the longest SCF ever gives
+
+
+def utc(moment: float) -> str:
+    """A time, in seconds since the epoch, as the API writes it; these texts sort by time."""
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Clock(Protocol):
@@ -22,9 +28,6 @@ class Clock(Protocol):
 
     def sleep_until(self, moment: float, /) -> None:
         """Wait for a moment of `monotonic`; not at all if it has passed."""
-
-    def __hash__(self) -> int:
-        """Paces are kept by clock."""
 
 
 class SystemClock:

@@ -26,7 +26,8 @@
     └── Unfinished             what the function raises, so that SCF delivers the event again
 
 `healable` says whether time can heal it: healable trouble makes the function raise after
-everything else was done, all other trouble is returned.
+everything else was done, all other trouble is returned. An image that met it is `pending`, as is
+one that was not attempted (`Stopped`); with any other error it is `failed`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from image_steward import codes
-from image_steward.codes import Kind
+from image_steward import error_codes
+from image_steward.error_codes import Kind
 
 MAX_MESSAGE = 1000
 """Characters of a message that came from outside."""
@@ -46,6 +47,11 @@ class StewardError(Exception):
 
     code: str = "StewardError"
     healable: ClassVar[bool] = False
+
+    @property
+    def status(self) -> str:
+        """How an image that met it ends: `failed` if a later run would meet it again."""
+        return "pending" if self.healable else "failed"
 
     @property
     def message(self) -> str:
@@ -157,8 +163,8 @@ class ApiError(StewardError):
 
     @staticmethod
     def of(code: str, message: str, request_id: str = "") -> StewardError:
-        """The error of the class that `codes` has for a code."""
-        kind = codes.kind_of(code)
+        """The error of the class that `error_codes` has for a code."""
+        kind = error_codes.kind_of(code)
         if kind is Kind.AMBIGUOUS:
             return NoClearAnswer(f"{code}: {message}")
         if kind is Kind.UNKNOWN:
@@ -220,6 +226,11 @@ class Stopped(StewardError):
     """Not attempted: the account was refused before, and would be again."""
 
     code = "Stopped"
+
+    @property
+    def status(self) -> str:
+        """It may well be done once the account is no longer refused."""
+        return "pending"
 
 
 class TemporaryName(StewardError):

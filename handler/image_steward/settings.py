@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from image_steward.errors import InvalidSetting
-from image_steward.logs import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BUCKET = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
 """A bucket's full name, `<bucket>-<appid>`: it becomes part of a host name."""
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+"""Of log lines."""
 
 _PUBLIC = "https://{service}.{region}.tencentcloudapi.com"
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+/?")

@@ -17,14 +17,16 @@ from rich.table import Table
 
 import page
 import promises
-from image_steward import policies
-from image_steward.images import Image
-from image_steward.normalising import normalise
+from image_steward.cloud.image_api import image_of
+from image_steward.documents import naming_policy
+from image_steward.planning.policy_plan import normalise
 from pace import alone, calls, neighbour, several, three_regions
 from starts import memory, starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from image_steward.model import Image
 
 POLICY = {
     "Select": {"Tags": [{"Key": "team"}]},
@@ -38,7 +40,7 @@ POLICY = {
 
 def planning() -> Iterator[tuple[promises.Promise, float]]:
     """A policy that reads what it writes, over ten thousand images and over ten times as many."""
-    policy = policies.read(POLICY, region="ap-guangzhou")
+    policy = naming_policy.read({"Normalise": POLICY}, "ap-guangzhou")
     best = []
     for number in (10_000, 100_000):
         images = [made_up(i) for i in range(number)]
@@ -58,7 +60,7 @@ def planning() -> Iterator[tuple[promises.Promise, float]]:
 def made_up(number: int) -> Image:
     """One of many images: two hundred of a family, of which every second finds its name taken."""
     day = f"{1 + number % 12:02}-{1 + number % 28:02}"
-    return Image.from_api(
+    return image_of(
         {
             "ImageId": f"img-{number:08}",
             "ImageName": f"build {number}",

@@ -6,6 +6,7 @@ import importlib.util
 import io
 import multiprocessing
 import os
+import random
 import socket
 import threading
 import time
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
 import promises
-from image_steward.run import handle
+from image_steward.clock import SystemClock
+from image_steward.instance import Instance
+from image_steward.invocation import handle
 from payloads import INSTANCES
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
@@ -46,8 +49,9 @@ def seeded(regions: tuple[str, ...], number: int) -> tuple[State, dict[str, Any]
 def run(environ: dict[str, str], event: dict[str, Any]) -> int:
     """One run of the function in real time; how many images it changed."""
     context = {"time_limit_in_ms": 900_000, "tencentcloud_region": "ap-guangzhou"}
-    changed: int = handle(event, context, environ, stream=io.StringIO())["Summary"]["Changed"]
-    return changed
+    instance = Instance(SystemClock(), random.random)
+    result = handle(instance, event, context, environ, io.StringIO())
+    return int(result["Summary"]["Changed"])
 
 
 def share(state: State, region: str) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from image_steward.results import STATUSES
+from image_steward.model import STATUSES
 from scf_local.invocation import Invocation
 from scf_local.log_records import PLATFORM, own_lines
 from scf_local.replay import codes_of, entries_of, last_line

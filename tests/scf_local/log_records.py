@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from image_steward.logs import LEVELS
+from image_steward.settings import LEVELS
 from scf_local import json_files
 
 if TYPE_CHECKING:

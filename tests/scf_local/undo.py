@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from image_steward import documents, undoing
+from image_steward import registry
 from image_steward.errors import Rejection
+from image_steward.model import ATTRIBUTES
+from image_steward.reporting import undo as undoing
 from image_steward.settings import Settings
 from scf_local import log_records
 from scf_local.cells import printable
@@ -143,7 +145,7 @@ def _line(place: str, text: str) -> Line | None:
 def _breach(entry: object) -> str:
     """Why an entry cannot stand in a change request; empty if it can."""
     try:
-        documents.read(json.dumps({"Images": [entry]}).encode(), region="")
+        registry.read(json.dumps({"Images": [entry]}).encode(), region="")
     except Rejection as error:
         path, message = error.details[0]
         return printable(f"{path.removeprefix('/Images/0')} {message}".strip())
@@ -180,7 +182,7 @@ def _merged(undos: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for undo in undos:
         attributes, tags = images.setdefault((undo["Region"], undo["ImageId"]), ({}, {}))
         bound = {tag["Key"]: tag["Value"] for tag in undo.get("Tags", ())}
-        now = {name: undo[name] for name in documents.ATTRIBUTES if name in undo}
+        now = {name: undo[name] for name in ATTRIBUTES if name in undo}
         # What is known already is older.
         attributes |= {**now, **attributes}
         tags |= {**bound, **dict.fromkeys(undo.get("DeleteTags", ())), **tags}
@@ -195,7 +197,7 @@ def _entry(
     return {
         "Region": region,
         "ImageId": image_id,
-        **{name: attributes[name] for name in documents.ATTRIBUTES if name in attributes},
+        **{name: attributes[name] for name in ATTRIBUTES if name in attributes},
         **({"Tags": bound} if bound else {}),
         **({"DeleteTags": new} if new else {}),
     }

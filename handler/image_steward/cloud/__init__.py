@@ -1,10 +1,6 @@
 """The only package that imports the official SDKs: `api` for CVM and Tag, `objects` for COS.
 
-Both are imported by `run` when they are needed, not before: a refused document loads neither, a
-timer never loads the COS SDK.
+`registry` imports each of the two when it is first needed: a document that is refused inline loads
+neither, an event that reads or writes no object (a timer or a direct call with a document of its
+own, and no journal) does without the COS SDK.
 """
-
-import warnings
-
-# The bundle leaves these libraries out; replies that name no charset are UTF-8.
-warnings.filterwarnings("ignore", "Unable to find acceptable character detection")

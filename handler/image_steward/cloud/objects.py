@@ -12,7 +12,6 @@ import requests
 import urllib3
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
 
-from image_steward.cloud.transport import SESSION, Credentials
 from image_steward.errors import (
     AccessDenied,
     ApiBusy,
@@ -26,8 +25,10 @@ from image_steward.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from image_steward.cloud.credentials import Credentials
+    from image_steward.cloud.transport import Session
+    from image_steward.model import CosObject
     from image_steward.settings import Settings
-    from image_steward.triggers import CosObject
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Objects:
     """Reads and writes objects for one run."""
 
     settings: Settings
+    session: Session
     credentials: Credentials
 
     def read(self, place: CosObject) -> bytes:
@@ -76,7 +78,7 @@ class Objects:
             Token=self.credentials.token,  # CosConfig's CredentialInstance would send none
             **where,
         )
-        return CosS3Client(config, retry=0, session=SESSION)
+        return CosS3Client(config, retry=0, session=self.session)
 
     def _body(self, body: Any, name: str) -> bytes:  # noqa: ANN401 - the SDK's StreamBody
         limit = self.settings.max_document_bytes

@@ -1,12 +1,11 @@
-"""What both SDKs stand on: the role's keys, and HTTP that no reply can hold longer than allowed."""
+"""HTTP for both SDKs: connections that an instance keeps, and no reply that outlives its run."""
 
 from __future__ import annotations
 
 import http.client
 import io
 import logging
-import re
-from dataclasses import dataclass, field
+import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
@@ -15,54 +14,30 @@ import requests.adapters
 import urllib3
 import urllib3.connection
 
-from image_steward.errors import InvalidSetting
+from image_steward.clock import Deadline, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from socket import socket
 
-    from image_steward.clock import Deadline
-
 CONNECT_SECONDS = 3.0
+"""To connect, however long a name is looked up and however many addresses it has."""
 REPLY_SECONDS = 10.0
 """For a whole reply, however slowly it drips. The SDKs' own 60 and 30 are for each read."""
 MAX_HOSTS = 32
 CONNECTIONS = 8
 """Kept open, for each host."""
 
-# At DEBUG the SDKs write tokens and signatures, at ERROR whole replies; failures reach our log
-# as our own errors. A level of their own holds even when somebody sets the root logger to DEBUG.
-for _name in ("tencentcloud_sdk_common", "qcloud_cos", "urllib3"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+_CLOCK = SystemClock()  # sockets wait in real time
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """The keys of the function's role, for one run."""
+def silence_loggers() -> None:
+    """Keep the SDKs from logging: our own lines say what failed, without any secret.
 
-    secret_id: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    token: str | None = field(repr=False)
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Credentials:
-        """Read SCF's own variables (document/product/583/32748).
-
-        None of the SDK's providers knows their names, and they may change between two runs of
-        one instance.
-
-        Raises:
-            InvalidSetting: a key is missing: the function has no run role.
-        """
-        names = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY")
-        secret_id, secret_key = (environ.get(name, "") for name in names)
-        if not secret_id or not secret_key:
-            raise InvalidSetting(f"{' or '.join(names)} is not set: give the function a run role")
-        token = environ.get("TENCENTCLOUD_SESSIONTOKEN", "")
-        # A blank or a line break would end up, keys and all, in the text of an HTTP error.
-        if not re.fullmatch(r"[!-~]*", secret_id + secret_key + token):
-            raise InvalidSetting("a key of the run role holds a character that no key has")
-        return cls(secret_id, secret_key, token or None)
+    At DEBUG the SDKs write tokens and signatures, at ERROR whole replies. A level of their own
+    holds even when somebody sets the root logger to DEBUG.
+    """
+    for name in ("tencentcloud_sdk_common", "qcloud_cos", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 class _Timed(io.RawIOBase):
@@ -92,9 +67,11 @@ class _Timed(io.RawIOBase):
 
 
 class _Reply(http.client.HTTPResponse):
+    """A reply whose read time-out, as the socket has it now, is for all of it."""
+
     def __init__(self, sock: socket, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
         super().__init__(sock, *args, **options)
-        deadline = SESSION.deadline.earlier(REPLY_SECONDS)
+        deadline = Deadline.after(sock.gettimeout() or REPLY_SECONDS, _CLOCK)
         # The file below is kept: as long as it is open, so is the socket.
         self.fp = io.BufferedReader(_Timed(self.fp.detach(), sock, deadline))
 
@@ -102,11 +79,13 @@ class _Reply(http.client.HTTPResponse):
 class _HTTP(urllib3.connection.HTTPConnection):
     response_class = _Reply
 
-    def send(self, data: Any) -> None:  # noqa: ANN401 - passed on
-        # Looking up and trying a host's addresses may have taken longer than any time-out says.
-        if SESSION.deadline.remaining() <= 0:
-            raise TimeoutError("the run's time is over")
-        super().send(data)
+    def connect(self) -> None:
+        """Connect within the time-out, or send nothing: its own is for each address."""
+        began = time.monotonic()
+        super().connect()
+        if isinstance(self.timeout, (int, float)) and time.monotonic() - began > self.timeout:
+            self.close()
+            raise TimeoutError("connecting took too long")
 
 
 class _HTTPS(_HTTP, urllib3.connection.HTTPSConnection):
@@ -124,29 +103,35 @@ class _HTTPSPool(urllib3.HTTPSConnectionPool):
 _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
-class _Adapter(requests.adapters.HTTPAdapter):
+class Connections(requests.adapters.HTTPAdapter):
+    """Connections that outlive a run. Safe for threads."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=MAX_HOSTS, pool_maxsize=CONNECTIONS)
+
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
+        """As `HTTPAdapter.init_poolmanager`, with the pools above."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
+        """As `HTTPAdapter.proxy_manager_for`, with the same pools."""
         manager = super().proxy_manager_for(*args, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
 
 class Session(requests.Session):
-    """Connections that outlive a run; no redirect is followed, no reply outlives `deadline`."""
+    """Requests of one run: no redirect is followed, no reply outlives `deadline`."""
 
-    deadline: Deadline
-
-    def __init__(self) -> None:
+    def __init__(self, connections: Connections, deadline: Deadline) -> None:
         super().__init__()
+        self._deadline = deadline
         # Without any, requests may take a login from ~/.netrc and overwrite the signature.
         self.auth = lambda request: request
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter(pool_connections=MAX_HOSTS, pool_maxsize=CONNECTIONS))
+            self.mount(scheme, connections)
 
     def request(self, method: str | bytes, url: str | bytes, **options: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 - passed on
         """As `requests.Session.request`.
@@ -155,16 +140,13 @@ class Session(requests.Session):
             requests.RequestException: as there; also when time is over, and for a reply that
                 says neither "here it is" (200) nor what is wrong (400 and above).
         """
-        left = self.deadline.remaining()
+        left = self._deadline.remaining()
         if left <= 0:
             raise requests.Timeout("the run's time is over")
-        timeout = (min(CONNECT_SECONDS, left), min(REPLY_SECONDS, left))
+        timeout = urllib3.Timeout(total=left, connect=CONNECT_SECONDS, read=REPLY_SECONDS)
         options.update(timeout=timeout, allow_redirects=False)
         response = super().request(method, url, **options)
         if response.status_code != requests.codes.ok and response.ok:
             response.close()
             raise requests.RequestException(f"HTTP status {response.status_code}: no reply to us")
         return response
-
-
-SESSION = Session()

@@ -1,0 +1,74 @@
+"""Change requests: what some images are to be, typed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from image_steward.documents.validation import NO_REGION, validate
+from image_steward.errors import InvalidDocument, Violation
+from image_steward.messages import short
+from image_steward.model import ATTRIBUTES, Change, ChangeRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def read(document: dict[str, Any], region: str) -> ChangeRequest:
+    """A change request; `region` is for the images where the document names none.
+
+    Raises:
+        InvalidDocument: every breach of the schema or of a rule beyond it, with its place.
+    """
+    validate("change-request", document)
+    region = document.get("Region", region)
+    changes = tuple(
+        Change(
+            region=image.get("Region", region),
+            image_id=image["ImageId"],
+            attributes={name: image[name] for name in ATTRIBUTES if name in image},
+            tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", ())},
+            delete_tags=tuple(image.get("DeleteTags", ())),
+        )
+        for image in document["Images"]
+    )
+    violations = list(_rules(document["Images"], changes))
+    if violations:
+        raise InvalidDocument(*violations)
+    return ChangeRequest(changes, document.get("DryRun", False))
+
+
+def read_api_body(document: dict[str, Any], region: str) -> ChangeRequest:
+    """The body of the API call itself: a change request of one image. Raises as `read`."""
+    image = dict(document)
+    request = {"DryRun": image.pop("DryRun")} if "DryRun" in image else {}
+    try:
+        return read({**request, "Images": [image]}, region)
+    except InvalidDocument as error:
+        inner = (Violation(v.path.removeprefix("/Images/0"), v.message) for v in error.violations)
+        raise InvalidDocument(*inner) from None
+
+
+def _rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> Iterator[Violation]:
+    """What a schema cannot say."""
+    first: dict[tuple[str, str], int] = {}
+    for i, (image, change) in enumerate(zip(images, changes, strict=True)):
+        path = f"/Images/{i}"
+        if not change.region:
+            yield Violation(path, NO_REGION)
+        before = first.setdefault((change.region, change.image_id), i)
+        if before != i:
+            yield Violation(
+                f"{path}/ImageId",
+                f"{change.image_id} in {change.region} stands at /Images/{before} already",
+            )
+        keys = {
+            "Tags": Counter(tag["Key"] for tag in image.get("Tags", ())),
+            "DeleteTags": Counter(change.delete_tags),
+        }
+        for name, counts in keys.items():
+            for key, count in counts.items():
+                if count > 1:
+                    yield Violation(f"{path}/{name}", f"key {short(key)} stands {count} times")
+        for key in keys["Tags"].keys() & keys["DeleteTags"]:
+            yield Violation(f"{path}/DeleteTags", f"{short(key)} stands in Tags too")

@@ -1,0 +1,125 @@
+"""From the steps of a region to the calls that they need, and which have to follow which. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from image_steward.limits import RESOURCES_OF_A_TAG_CALL, TAGS_OF_A_TAG_CALL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from image_steward.model import Attributes, Image, Step, TagChanges
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Write:
+    """One call that changes one image, or binds or unbinds tags of a few."""
+
+    region: str
+    steps: Mapping[str, Step]
+    """Of the images that it is for, by id."""
+    attributes: Attributes = field(default_factory=dict)
+    tags: TagChanges = field(default_factory=dict)
+    """All bound, or all (None) unbound."""
+
+    def is_held_by(self, image: Image) -> bool:
+        """Whether an image has all that is to be written."""
+        return self.attributes.items() <= image.attributes.items() and all(
+            image.tags.get(key) == value for key, value in self.tags.items()
+        )
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Renames one after the other: each gets the name that the one before it has left.
+
+    Most have one write. In a circle the first write gives an image a temporary name, and the last
+    one gives the same image its new name.
+    """
+
+    writes: list[Write]
+    """Of one image each."""
+
+    @property
+    def image_ids(self) -> set[str]:
+        """The images that it is for."""
+        return {image_id for write in self.writes for image_id in write.steps}
+
+    def way_back(self) -> Write | None:
+        """The write that takes a temporary name back; None if this is no circle."""
+        first = self.writes[0]
+        (step,) = first.steps.values()
+        if not step.temporary or not step.before:
+            return None
+        return Write(first.region, first.steps, {"ImageName": step.before.name})
+
+
+@dataclass(frozen=True)
+class TagBatch:
+    """Tag calls for images with equal tag changes, one after the other, whatever becomes of each.
+
+    First those that make room: an image that has all the tags it can hold has to lose some before
+    it gets others.
+    """
+
+    writes: list[Write]
+    """Of the same images each."""
+
+    @property
+    def image_ids(self) -> set[str]:
+        """The images that it is for."""
+        return set(self.writes[0].steps)
+
+
+def chains(region: str, steps: Iterable[Step]) -> list[Chain]:
+    """The chains for the attributes of these steps."""
+    by_id = {step.image_id: step for step in steps if step.attributes}
+    followers = {step.waits_for: step for step in by_id.values() if step.waits_for}
+    starts = [step for step in by_id.values() if step.temporary or not step.waits_for]
+    return [Chain(list(_chain(region, start, followers))) for start in starts]
+
+
+def tag_batches(region: str, steps: Iterable[Step]) -> list[TagBatch]:
+    """The calls for the tags of these steps, those with equal changes together."""
+    equal: dict[tuple[object, ...], list[Step]] = {}
+    for step in steps:
+        if step.tags or step.delete_tags:
+            key = (frozenset(step.tags.items()), frozenset(step.delete_tags))
+            equal.setdefault(key, []).append(step)
+    batches = (_chunks(group, RESOURCES_OF_A_TAG_CALL) for group in equal.values())
+    return [TagBatch(_tag_writes(region, batch)) for some in batches for batch in some]
+
+
+def _chain(region: str, start: Step, followers: Mapping[str, Step]) -> Iterator[Write]:
+    first = dict(start.attributes)
+    if start.temporary:
+        # Everything else goes first: if it is refused, no name has been touched.
+        first["ImageName"] = start.temporary
+    yield Write(region, {start.image_id: start}, first)
+    step = followers.get(start.image_id)
+    while step and step is not start:
+        yield Write(region, {step.image_id: step}, dict(step.attributes))
+        step = followers.get(step.image_id)
+    if start.temporary:
+        yield Write(region, {start.image_id: start}, {"ImageName": start.new_name})
+
+
+def _tag_writes(region: str, batch: Sequence[Step]) -> list[Write]:
+    steps = {step.image_id: step for step in batch}
+    changes: tuple[TagChanges, ...] = (dict.fromkeys(batch[0].delete_tags), {**batch[0].tags})
+    return [
+        Write(region, steps, tags=dict(tags))
+        for changed in changes
+        for tags in _chunks(changed.items(), TAGS_OF_A_TAG_CALL)
+    ]
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk

@@ -1,0 +1,226 @@
+"""One event through all stages: the only module that knows them all.
+
+events          event     -> its parts, and of each the bytes of a document
+documents       bytes     -> a typed request               (by the kinds in `registry`)
+current_images  request   -> the images as they are
+planning        both      -> a plan, pure
+reporting       plan      -> the journal, before any change
+execution       plan      -> outcomes
+reporting       outcomes  -> the result document, log lines
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TextIO
+
+from image_steward import regions, registry
+from image_steward.clock import RunTime
+from image_steward.cloud.retries import Retries
+from image_steward.current_images.read import Look
+from image_steward.errors import InvalidDocument, Rejection, StewardError, Unfinished
+from image_steward.events.fetch import fetch, fetch_target, is_journal
+from image_steward.events.parse import Ignored, Refused, parse
+from image_steward.execution.executor import Executor
+from image_steward.instance import Cloud
+from image_steward.model import CosObject, Outcome, Report
+from image_steward.planning.rename_order import temporary_names
+from image_steward.reporting import result
+from image_steward.reporting.journal import Journal
+from image_steward.reporting.log import Log
+from image_steward.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from image_steward.events.parse import Part
+    from image_steward.instance import Instance
+    from image_steward.model import Image, Plan
+    from image_steward.registry import Planner
+
+MAX_REQUEST_ID = 64
+
+_TWO_HOPS = "a pointer to a pointer; Document must name the document itself"
+
+
+def handle(
+    instance: Instance,
+    event: object,
+    context: object,
+    environ: Mapping[str, str],
+    stream: TextIO | None = None,
+) -> dict[str, Any]:
+    """Do what an event asks for, log it to `stream` (stdout), and return the result document.
+
+    `context` is SCF's dict (document/product/583/11061); every key of it may be absent.
+
+    Raises:
+        Unfinished: after everything else was done, something is left that time can heal.
+    """
+    clock = instance.clock
+    start = clock.monotonic()
+    known: dict[str, Any] = context if isinstance(context, dict) else {}
+    request_id = str(known.get("request_id", ""))[:MAX_REQUEST_ID]
+    secrets = (environ.get(f"TENCENTCLOUD_{name}", "") for name in ("SECRETKEY", "SESSIONTOKEN"))
+    time = RunTime.of(known.get("time_limit_in_ms"), clock)
+    log = Log(stream or sys.stdout, clock, request_id, secrets=tuple(secrets))
+    calls = throttles = 0
+    is_dry = False
+    try:
+        settings = Settings.from_environ(environ)
+        log.level, is_dry = settings.log_level, settings.dry_run
+        region = _own_region(known, environ)
+        parsed = parse(event, region=region)
+    except Rejection as error:
+        log.error("event.refused", **error.log_fields)
+        run = result.Run("unknown", [Report("event", errors=(("event", error),))], is_dry)
+    else:
+        cloud = Cloud(instance, settings, environ, time)
+        retries = Retries(time.start_by, instance.uniform)
+        invocation = Invocation(settings, region, cloud, retries, log)
+        reports = [invocation.process(part) for part in parsed.parts]
+        run = result.Run(parsed.trigger, reports, is_dry)
+        calls, throttles = cloud.calls
+    log.info(
+        "run.finished",
+        Trigger=run.trigger,
+        Outcome=run.outcome,
+        Summary=run.summary,
+        Errors=len(run.errors),
+        DurationMs=round((clock.monotonic() - start) * 1000),
+        ApiCalls=calls,
+        Throttles=throttles,
+        ColdStart=instance.runs == 0,
+    )
+    instance.runs += 1
+    if left := run.unfinished:
+        raise Unfinished(
+            f"{len(left)} of {len(run.outcomes) + len(run.errors)} images and documents are left "
+            f"({left[0].code}: {left[0].message}); delivering the event again does only these"
+        )
+    return result.document(run, request_id)
+
+
+class Invocation:
+    """What the parts of one event have in common."""
+
+    def __init__(
+        self, settings: Settings, region: str, cloud: Cloud, retries: Retries, log: Log
+    ) -> None:
+        self._settings = settings
+        self._region = region
+        self._cloud = cloud
+        self._retries = retries
+        self._log = log
+        self._journal = Journal(settings, region, log, self._write)
+
+    def process(self, part: Part) -> Report:
+        """One part of the event through all stages; trouble with it stays its own."""
+        source = part.source
+        if isinstance(part, CosObject) and is_journal(part, self._settings):
+            part = Ignored(source, "it is in the journal")
+        if isinstance(part, Ignored):
+            self._log.info("event.ignored", Source=source, Reason=part.reason)
+            return Report(source)
+        try:
+            if isinstance(part, Refused):
+                raise part.error
+            data = fetch(part, self._settings, self._read)
+            document = registry.read(data, region=self._region)
+            if isinstance(document.request, CosObject):
+                source = document.request.source
+                data = fetch_target(document.request, self._settings, self._read)
+                document = registry.read(data, region=self._region)
+            if not document.planner:
+                raise InvalidDocument(_TWO_HOPS)
+        except StewardError as error:
+            return self._refused(Report(source), source, error)
+        return self._follow(source, document.request, document.planner)
+
+    def _follow(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
+        """Carry out a request, and what comes after it."""
+        report = Report(source, dry_run=self._settings.dry_run or request.dry_run)
+        report = self._carry_out(report, request, planner)
+        then = planner.then
+        if then and (later := then.request(request, report.outcomes)):
+            start = replace(report, outcomes=())
+            report = report.followed_by(self._carry_out(start, later, then.planner))
+        return report
+
+    def _carry_out(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
+        """Plan all regions, then change them; a plan that is refused changes nothing."""
+        dry_run = bool(report.dry_run)
+        try:
+            api = self._cloud.api()
+            look = Look(
+                self._retries.around(api),
+                registry.side_by_side,
+                self._retries.deadline,
+                self._note_wait,
+                dry_run,
+            )
+            now = self._log.clock.time()
+            plan = planner.plan(request, planner.look(request, look), now=now, dry_run=dry_run)
+            report = self._announced(report, plan)
+            if dry_run:
+                outcomes = [
+                    Outcome.planned_for(step) for each in plan.steps.values() for step in each
+                ]
+                for outcome in outcomes:
+                    self._note(report.source, outcome)
+            else:
+                self._journal.keep(report.source, plan)
+                note = partial(self._note, report.source)
+                outcomes = Executor(api, self._retries, registry.side_by_side, note).execute(plan)
+        except StewardError as error:
+            return self._refused(report, report.source, error)
+        return replace(report, outcomes=tuple(outcomes))
+
+    def _announced(self, report: Report, plan: Plan) -> Report:
+        """The report with what is to be said of a plan before it is carried out."""
+        for region, error in plan.unread.items():
+            report = self._refused(report, f"{report.source} {region}", error)
+        warnings = (*plan.warnings, *temporary_names(plan))
+        for warning in warnings:
+            self._log.warning("document.warned", Source=report.source, **warning.log_fields)
+        return replace(report, warnings=report.warnings + warnings)
+
+    def _refused(self, report: Report, source: str, error: StewardError) -> Report:
+        write = self._log.warning if error.healable else self._log.error
+        write("document.refused", Source=source, **error.log_fields)
+        return replace(report, errors=(*report.errors, (source, error)))
+
+    def _read(self, place: CosObject) -> bytes:
+        return self._retries(partial(self._cloud.objects().read, place))
+
+    def _write(self, place: CosObject, data: bytes) -> None:
+        self._retries(partial(self._cloud.objects().write, place, data))
+
+    def _note_wait(self, region: str, image: Image) -> None:
+        state = image.state
+        self._log.info("image.awaited", Region=region, ImageId=image.image_id, ImageState=state)
+
+    def _note(self, source: str, outcome: Outcome) -> None:
+        """One log line for what became of an image."""
+        error = outcome.error
+        level = {"unchanged": "debug", "skipped": "debug", "pending": "warning", "failed": "error"}
+        getattr(self._log, level.get(outcome.status, "info"))(
+            f"image.{outcome.status}",
+            Source=source,
+            Region=outcome.step.region,
+            ImageId=outcome.step.image_id,
+            Before=outcome.before,
+            After=outcome.after,
+            ApiRequestId=outcome.request_ids,
+            Attempts=outcome.attempts,
+            DurationMs=round((outcome.ended - outcome.began) * 1000),
+            **({"Reason": "; ".join(outcome.step.reasons)} if outcome.step.reasons else {}),
+            **({"Code": error.code, "Message": error.message} if error else {}),
+        )
+
+
+def _own_region(context: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    named = context.get("tencentcloud_region") or environ.get("TENCENTCLOUD_REGION")
+    return str(named) if regions.is_region(named) else ""

@@ -1,0 +1,186 @@
+"""What a policy wants of each image of a region. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from image_steward.documents.naming_policy import OPT_OUT
+from image_steward.limits import DESCRIPTION_LENGTH, TAG_VALUE_LENGTH
+from image_steward.messages import short
+from image_steward.model import Step
+from image_steward.naming.fields import values_of
+from image_steward.naming.style import cut
+from image_steward.naming.templates import NoValue
+from image_steward.naming.temporary import is_temporary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from image_steward.documents.naming_policy import NamingPolicy
+    from image_steward.model import Attributes, Image
+    from image_steward.naming.templates import Template
+
+
+@dataclass(slots=True)
+class Wish:
+    """What a policy wants of one image, while that is being found out."""
+
+    image: Image
+    skipped: str = ""
+    """Why nothing is done about it."""
+    base: str = ""
+    """The name that the template gives, before conflicts are looked at."""
+    attributes: Attributes = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    rank: int = 0
+    """In its family, the newest being 1."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Of the fields of the templates; the name is the new one as soon as that is known."""
+
+    def lacking(self) -> tuple[Attributes, dict[str, str]]:
+        """The attributes and tags that differ from the image's."""
+        return self.image.lacks(self.attributes, self.tags)
+
+    def step(self, region: str, rules: Mapping[str, str]) -> Step:
+        """The step that grants it; `rules` are in words, by what they are for."""
+        image = self.image
+        if self.skipped:
+            why = (self.skipped,)
+            return Step(region, image.image_id, before=image, reasons=why, is_skipped=True)
+        attributes, tags = self.lacking()
+        said = [rules[name] for name in attributes] + [rules[f"Tag.{key}"] for key in tags]
+        if "ImageName" in attributes and attributes["ImageName"] != self.base:
+            said.append(f"{self.base!r} is taken")
+        if "ImageDeprecated" in attributes:
+            said.append(f"number {self.rank} of its family, newest first")
+        return Step(region, image.image_id, attributes, tags, before=image, reasons=tuple(said))
+
+
+def wishes_of(policy: NamingPolicy, region: str, images: Iterable[Image], now: float) -> list[Wish]:
+    """In the order of the images, `now` (seconds since the epoch)."""
+    wishes = [wish_of(policy, region, image, now) for image in images]
+    chosen = oldest_first(wishes)
+    if "ImageName" in policy.templates:
+        taken = {wish.image.name for wish in wishes if wish.skipped}
+        if policy.numbers:
+            _numbered(policy, chosen, taken)
+        else:
+            _first_come(chosen, taken)
+    if policy.keep_latest:
+        retire(policy.keep_latest, chosen)
+    return wishes
+
+
+def wish_of(policy: NamingPolicy, region: str, image: Image, now: float, held: str = "") -> Wish:
+    """What is wanted of an image that nobody contests its name, which is `held` or its own."""
+    wish = Wish(image, passed_over(policy, image, now))
+    if wish.skipped:
+        return wish
+    wish.values = values_of(policy.fields, region, image)
+    try:
+        if template := policy.templates.get("ImageName"):
+            wish.base = policy.style.apply(template.render(wish.values))
+            if not wish.base:
+                wish.skipped = f"ImageName {short(template.text)} gives an empty name"
+                return wish
+            held = held or image.name
+            name = held if policy.keeps(held, wish.base) else wish.base
+            wish.attributes["ImageName"] = wish.values["ImageName"] = name
+        _render(wish, policy.later, policy.tags)
+    except NoValue as error:
+        wish.skipped = str(error)
+        if is_temporary(image.name):
+            wish.skipped += " (its name is a temporary one)"
+    return wish
+
+
+def passed_over(policy: NamingPolicy, image: Image, now: float) -> str:
+    """Why a policy is not for an image; empty if it is."""
+    return untouchable(image) or policy.select.mismatch(image, now)
+
+
+def untouchable(image: Image) -> str:
+    """Why no policy is for an image; empty if one may be."""
+    if image.tags.get(OPT_OUT[0]) == OPT_OUT[1]:
+        return "it has the tag {} = {}".format(*OPT_OUT)
+    if image.facts["ImageType"] != "PRIVATE_IMAGE":
+        return f"ImageType is {image.facts['ImageType']}"
+    return "" if image.state == "NORMAL" else f"ImageState is {image.state}"
+
+
+def oldest_first(wishes: Iterable[Wish]) -> list[Wish]:
+    """The wishes that are not skipped, by the age of their images."""
+    return sorted(
+        (wish for wish in wishes if not wish.skipped),
+        key=lambda wish: (wish.image.facts["CreatedTime"], wish.image.image_id),
+    )
+
+
+def retire(keep: int, chosen: Sequence[Wish]) -> None:
+    """Deprecate all but the newest of each family, as it will be; `chosen` is oldest first."""
+    families: dict[str, int] = defaultdict(int)
+    for wish in reversed(chosen):
+        family = str(wish.attributes.get("ImageFamily", wish.image.attributes["ImageFamily"]))
+        if family and not wish.skipped:
+            families[family] += 1
+            wish.rank = families[family]
+            wish.attributes["ImageDeprecated"] = wish.rank > keep
+
+
+def _numbered(policy: NamingPolicy, chosen: Sequence[Wish], taken: set[str]) -> None:
+    """Give each its name or a numbered one; whoever holds a fitting one keeps it."""
+    waiting = []
+    for wish in chosen:
+        if wish.attributes["ImageName"] == wish.image.name:
+            taken.add(wish.image.name)
+        else:
+            waiting.append(wish)
+    late = []
+    for wish in waiting:
+        if wish.base in taken:
+            late.append(wish)
+        else:
+            taken.add(wish.base)
+    # Long names that begin alike are cut to the same one, so they count on from each other.
+    tried: dict[tuple[str, int], int] = {}
+    last: dict[str, int] = {}
+    for wish in late:
+        number = last.get(wish.base, 1) + 1
+        while (name := policy.style.numbered(wish.base, number)) in taken:
+            digits = str(number)
+            series = (name.removesuffix(digits), len(digits))
+            number = tried[series] = max(number + 1, tried.get(series, 0))
+        last[wish.base] = number
+        taken.add(name)
+        wish.attributes["ImageName"] = wish.values["ImageName"] = name
+        _render(wish, *policy.after_name)
+
+
+def _first_come(chosen: Sequence[Wish], taken: set[str]) -> None:
+    """Give each its name if nobody else has it; the others keep what they have."""
+    given = {wish.base: wish for wish in chosen if wish.base == wish.image.name}
+    left_alone = [
+        wish
+        for wish in chosen
+        if wish.base in taken or given.setdefault(wish.base, wish) is not wish
+    ]
+    while left_alone:  # whoever keeps a name may keep it from another
+        wish = left_alone.pop()
+        wish.skipped = f"another image has, or gets, the name {wish.base!r}"
+        taken.add(wish.image.name)
+        loser = given.get(wish.image.name)
+        if loser is not None and not loser.skipped:
+            left_alone.append(loser)
+
+
+def _render(wish: Wish, attributes: Mapping[str, Template], tags: Mapping[str, Template]) -> None:
+    for name, template in attributes.items():
+        text = template.render(wish.values)
+        wish.attributes[name] = cut(text, DESCRIPTION_LENGTH) if name != "ImageFamily" else text
+    for key, template in tags.items():
+        value = cut(template.render(wish.values).strip(), TAG_VALUE_LENGTH).rstrip()
+        if not value:
+            raise NoValue(f"tag {key}")
+        wish.tags[key] = value

@@ -1,0 +1,69 @@
+"""What images are like before a run changes them, kept where `STEWARD_JOURNAL` and the log say."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from image_steward.clock import utc
+from image_steward.errors import InvalidSetting, Rejection
+from image_steward.model import CosObject
+from image_steward.reporting import undo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from image_steward.model import Plan
+    from image_steward.reporting.log import Log
+    from image_steward.settings import Settings
+
+LINE_BYTES = 6000
+"""Of one line `image.before`: with what else is in it, below the 8 KB that SCF keeps of a line."""
+
+
+class Journal:
+    """The journal of one run: its objects are numbered."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        region: str,
+        log: Log,
+        write: Callable[[CosObject, bytes], None],
+    ) -> None:
+        self._settings = settings
+        self._region = region
+        self._log = log
+        self._write = write
+        self._written = 0
+
+    def keep(self, source: str, plan: Plan) -> None:
+        """Keep what the images of a plan are like now, before any of them is changed.
+
+        Raises:
+            StewardError: it could not be kept, so nothing may be changed.
+        """
+        former = [entry for step in plan.changes if (entry := undo.entry(step))]
+        if self._settings.journal and former:
+            for images in undo.parcels(former, self._settings.max_document_bytes):
+                self._store(*self._settings.journal, images)
+        for entry in former:
+            for piece in undo.pieces(entry, LINE_BYTES):
+                self._log.keep("image.before", Source=source, Undo=piece)
+
+    def _store(self, bucket: str, prefix: str, images: list[undo.Entry]) -> None:
+        if not self._region:
+            raise InvalidSetting("STEWARD_JOURNAL: the region of the function is not known")
+        moment = re.sub("[-:]", "", utc(self._log.clock.time()))
+        run = re.sub(r"[^\w-]", "", self._log.request_id)
+        name = f"{prefix}{moment}-{run}-{self._written + 1}.json"
+        target = CosObject(bucket, name, self._region)
+        # Half a surrogate pair, as JSON writes it.
+        text = json.dumps({"Images": images}, ensure_ascii=False)
+        try:
+            self._write(target, text.encode("utf-8", "backslashreplace"))
+        except Rejection as error:
+            raise type(error)(f"STEWARD_JOURNAL: {error.message}") from None
+        self._written += 1
+        self._log.info("journal.written", Journal=target.source, Images=len(images))
