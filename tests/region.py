@@ -21,7 +21,7 @@ from image_steward.cloud.retries import Retries
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import ApiError, NoClearAnswer, TimeRanOut
 from image_steward.execution.executor import Executor
-from image_steward.execution.writes import chains, tag_batches
+from image_steward.execution.writes import tasks_of
 from image_steward.limits import NAME_LENGTH
 from image_steward.model import TOGETHER, Change, ChangeRequest, Image, Plan
 from image_steward.naming.temporary import TEMPORARY, temporary
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from image_steward.cloud.actions import Action
-    from image_steward.execution.writes import Chain, TagBatch, Write
+    from image_steward.execution.writes import Write
     from image_steward.model import Outcome, Step
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Refused(Exception):
 
 def writes_of(steps: Sequence[Step]) -> list[Write]:
     """The calls that steps need."""
-    tasks: list[Chain | TagBatch] = [*chains(REGION, steps), *tag_batches(REGION, steps)]
+    tasks = tasks_of(REGION, steps, ("attributes", "tags"))
     return [write for task in tasks for write in task.writes]
 
 

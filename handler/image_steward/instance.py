@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
+import warnings
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from image_steward import registry
+from image_steward.clock import Clock, RunTime
 from image_steward.cloud.credentials import Credentials
 from image_steward.cloud.rate_limit import Pacers
+from image_steward.registry import load
+from image_steward.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from image_steward.clock import Clock, RunTime
+if TYPE_CHECKING:  # the SDKs are most of a cold start
     from image_steward.cloud.api import Api
     from image_steward.cloud.objects import Objects
-    from image_steward.cloud.transport import Connections
-    from image_steward.settings import Settings
+    from image_steward.cloud.transport import Connections, Session
 
 
 class Instance:
@@ -42,25 +41,27 @@ class Instance:
         self.runs = 0
         self._connections: Connections | None = None
 
-    def connections(self) -> Connections:
-        """The open connections."""
+    def session(self, time: RunTime) -> Session:
+        """The open connections, for the requests of one run; the SDKs log nothing from now on."""
         if self._connections is None:
-            self._connections = registry.connections()
-        return self._connections
+            with warnings.catch_warnings():
+                # The bundle leaves these libraries out; replies that name no charset are UTF-8.
+                warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
+                load("cloud.transport:silence_loggers")()
+            self._connections = load("cloud.transport:Connections")()
+        session: Session = load("cloud.transport:Session")(self._connections, time.end_by)
+        return session
 
 
 class Cloud:
-    """The cloud as one run meets it: with its settings, its keys and its deadlines.
-
-    Each of the two SDKs is imported when it is first needed: that is most of a cold start.
-    """
+    """The cloud as one run meets it: with its settings, its keys and its deadlines."""
 
     def __init__(
         self, instance: Instance, settings: Settings, environ: Mapping[str, str], time: RunTime
     ) -> None:
         self._instance = instance
         self._settings = settings
-        self._keys = partial(Credentials.from_environ, environ)
+        self._environ = environ
         self._time = time
         self._api: Api | None = None
         self._objects: Objects | None = None
@@ -72,18 +73,23 @@ class Cloud:
             InvalidSetting: there are no keys.
         """
         if self._api is None:
-            connections, pacers = self._instance.connections(), self._instance.pacers
-            self._api = registry.api(self._settings, connections, pacers, self._keys, self._time)
+            keys, session = self._keys, self._instance.session(self._time)
+            self._api = load("cloud.api:Api")(
+                self._settings, session, self._instance.pacers, keys, self._time.start_by
+            )
         return self._api
 
     def objects(self) -> Objects:
         """COS. Raises as `api`."""
         if self._objects is None:
-            connections, keys = self._instance.connections(), self._keys()
-            self._objects = registry.objects(self._settings, connections, keys, self._time)
+            keys, session = self._keys(), self._instance.session(self._time)
+            self._objects = load("cloud.objects:Objects")(self._settings, session, keys)
         return self._objects
 
-    @property
-    def calls(self) -> tuple[int, int]:
+    def counts(self) -> dict[str, int]:
         """How many API calls were made, and how many of them the cloud refused as too fast."""
-        return (self._api.calls, self._api.throttles) if self._api else (0, 0)
+        calls, throttles = (self._api.calls, self._api.throttles) if self._api else (0, 0)
+        return {"ApiCalls": calls, "Throttles": throttles}
+
+    def _keys(self) -> Credentials:
+        return Credentials.from_environ(self._environ)

@@ -12,33 +12,28 @@ reporting       outcomes  -> the result document, log lines
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from image_steward import regions, registry
 from image_steward.clock import RunTime
+from image_steward.cloud.image_api import Call
 from image_steward.cloud.retries import Retries
 from image_steward.current_images.read import Look
 from image_steward.errors import InvalidDocument, Rejection, StewardError, Unfinished
 from image_steward.events.fetch import fetch, fetch_target, is_journal
-from image_steward.events.parse import Ignored, Refused, parse
+from image_steward.events.parse import Ignored, Part, Refused, parse
 from image_steward.execution.executor import Executor
-from image_steward.instance import Cloud
-from image_steward.model import CosObject, Outcome, Report
+from image_steward.instance import Cloud, Instance
+from image_steward.model import CosObject, Image, Outcome, Plan, Report
 from image_steward.planning.rename_order import temporary_names
+from image_steward.registry import Planner, load
 from image_steward.reporting import result
 from image_steward.reporting.journal import Journal
 from image_steward.reporting.log import Log
 from image_steward.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from image_steward.events.parse import Part
-    from image_steward.instance import Instance
-    from image_steward.model import Image, Plan
-    from image_steward.registry import Planner
 
 MAX_REQUEST_ID = 64
 
@@ -66,7 +61,7 @@ def handle(
     secrets = (environ.get(f"TENCENTCLOUD_{name}", "") for name in ("SECRETKEY", "SESSIONTOKEN"))
     time = RunTime.of(known.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, request_id, secrets=tuple(secrets))
-    calls = throttles = 0
+    cloud = None
     is_dry = False
     try:
         settings = Settings.from_environ(environ)
@@ -82,7 +77,6 @@ def handle(
         invocation = Invocation(settings, region, cloud, retries, log)
         reports = [invocation.process(part) for part in parsed.parts]
         run = result.Run(parsed.trigger, reports, is_dry)
-        calls, throttles = cloud.calls
     log.info(
         "run.finished",
         Trigger=run.trigger,
@@ -90,8 +84,7 @@ def handle(
         Summary=run.summary,
         Errors=len(run.errors),
         DurationMs=round((clock.monotonic() - start) * 1000),
-        ApiCalls=calls,
-        Throttles=throttles,
+        **(cloud.counts() if cloud else {"ApiCalls": 0, "Throttles": 0}),
         ColdStart=instance.runs == 0,
     )
     instance.runs += 1
@@ -143,10 +136,9 @@ class Invocation:
         """Carry out a request, and what comes after it."""
         report = Report(source, dry_run=self._settings.dry_run or request.dry_run)
         report = self._carry_out(report, request, planner)
-        then = planner.then
-        if then and (later := then.request(request, report.outcomes)):
+        if planner.then and (later := load(planner.follow_up)(request, report.outcomes)):
             start = replace(report, outcomes=())
-            report = report.followed_by(self._carry_out(start, later, then.planner))
+            report = report.followed_by(self._carry_out(start, later, planner.then))
         return report
 
     def _carry_out(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
@@ -154,15 +146,9 @@ class Invocation:
         dry_run = bool(report.dry_run)
         try:
             api = self._cloud.api()
-            look = Look(
-                self._retries.around(api),
-                registry.side_by_side,
-                self._retries.deadline,
-                self._note_wait,
-                dry_run,
-            )
+            current = load(planner.look)(request, self._look(api, planner, dry_run=dry_run))
             now = self._log.clock.time()
-            plan = planner.plan(request, planner.look(request, look), now=now, dry_run=dry_run)
+            plan = load(planner.plan)(request, current, now=now, dry_run=dry_run)
             report = self._announced(report, plan)
             if dry_run:
                 outcomes = [
@@ -177,6 +163,11 @@ class Invocation:
         except StewardError as error:
             return self._refused(report, report.source, error)
         return replace(report, outcomes=tuple(outcomes))
+
+    def _look(self, api: Call, planner: Planner, *, dry_run: bool) -> Look:
+        call, deadline = self._retries.around(api), self._retries.deadline
+        names = load(planner.new_names) if planner.new_names else None
+        return Look(call, registry.side_by_side, deadline, self._note_wait, names, dry_run)
 
     def _announced(self, report: Report, plan: Plan) -> Report:
         """The report with what is to be said of a plan before it is carried out."""

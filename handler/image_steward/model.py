@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from image_steward.errors import StewardError
+from image_steward.errors import StewardError
 
 ATTRIBUTES = ("ImageName", "ImageDescription", "ImageFamily", "ImageDeprecated")
 """What ModifyImageAttribute can change (document/api/213/15713)."""
@@ -231,29 +229,30 @@ class Outcome:
         """The members that differ, as they are now, or would be."""
         return _members(self.attributes, self.tags)
 
-    def differing(self, attributes: Mapping[str, str | bool]) -> Attributes:
-        """Those of the attributes that the image did not have before the step."""
-        was = self.step.before.attributes if self.step.before else {}
-        return {name: value for name, value in attributes.items() if was.get(name) != value}
-
     def followed_by(self, later: Outcome) -> Outcome:
         """The outcome of both, `later` being of the same image as this one left it."""
-        step = replace(
-            self.step,
-            attributes={**self.step.attributes, **later.step.attributes},
-            reasons=self.step.reasons + later.step.reasons,
-        )
+        step, error = self.step, self.error
+        if later.step is not step:
+            attributes = {**step.attributes, **later.step.attributes}
+            step = replace(step, attributes=attributes, reasons=step.reasons + later.step.reasons)
+        # What time can heal counts most: it brings the event back. Then the first error counts.
+        if later.error and (not error or (later.error.healable and not error.healable)):
+            error = later.error
+        was = step.before.attributes if step.before else {}
+        attributes = {**self.attributes, **later.attributes}
         return replace(
             self,
             step=step,
-            attributes=self.differing({**self.attributes, **later.attributes}),
+            attributes={
+                name: value for name, value in attributes.items() if was.get(name) != value
+            },
+            tags={**self.tags, **later.tags},
             request_ids=self.request_ids + later.request_ids,
-        ).with_error(later.error)
-
-    def with_error(self, error: StewardError | None) -> Outcome:
-        """The outcome if this went wrong too: what time can heal counts most, then the first."""
-        counts = error and (not self.error or (error.healable and not self.error.healable))
-        return replace(self, error=error) if counts else self
+            error=error,
+            attempts=self.attempts + later.attempts,
+            began=self.began if self.attempts else later.began,
+            ended=max(self.ended, later.ended),
+        )
 
 
 @dataclass(frozen=True)

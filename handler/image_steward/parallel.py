@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
-
-MOST = 16
-"""Threads for one set of works; a document may name a thousand regions."""
 
 
 class SideBySide(Protocol):
@@ -21,7 +16,7 @@ class SideBySide(Protocol):
         """Do the works, at most so many at a time."""
 
 
-def in_threads(works: Sequence[Callable[[], T]], most: int = MOST) -> Iterator[T]:
+def in_threads(works: Sequence[Callable[[], T]], most: int) -> Iterator[T]:
     """A `SideBySide` that does each work in a thread."""
     with ThreadPoolExecutor(min(len(works), most)) as pool:
         for future in [pool.submit(work) for work in works]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from image_steward.errors import InvalidSetting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 BUCKET = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
 """A bucket's full name, `<bucket>-<appid>`: it becomes part of a host name."""

@@ -9,6 +9,7 @@ apart from a success.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,11 @@ from tencentcloud.common.credential import Credential
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
+from image_steward.clock import Deadline
+from image_steward.cloud.actions import Action
+from image_steward.cloud.credentials import Credentials
+from image_steward.cloud.rate_limit import Pacers
+from image_steward.cloud.transport import Session
 from image_steward.errors import (
     AccountRefused,
     ApiError,
@@ -28,18 +34,10 @@ from image_steward.errors import (
     Stopped,
     Throttled,
 )
+from image_steward.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from tencentcloud.common.http.request import RequestInternal
-
-    from image_steward.clock import Deadline
-    from image_steward.cloud.actions import Action
-    from image_steward.cloud.credentials import Credentials
-    from image_steward.cloud.rate_limit import Pacers
-    from image_steward.cloud.transport import Session
-    from image_steward.settings import Settings
 
 
 @dataclass

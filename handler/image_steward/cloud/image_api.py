@@ -5,9 +5,10 @@ API: cvm 2017-03-12 (document/api/213/15713, 213/15715), tag 2018-08-13 (documen
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from image_steward.clock import utc
 from image_steward.cloud.actions import (
@@ -15,16 +16,11 @@ from image_steward.cloud.actions import (
     MODIFY_IMAGE_ATTRIBUTE,
     TAG_RESOURCES,
     UNTAG_RESOURCES,
+    Action,
 )
-from image_steward.errors import ApiError, NoClearAnswer
+from image_steward.errors import ApiError, NoClearAnswer, StewardError
 from image_steward.limits import PAGE
 from image_steward.model import FACTS, STATE, Image
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from image_steward.cloud.actions import Action
-    from image_steward.errors import StewardError
 
 _FIRST_YEAR = 1970
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
 
+from image_steward.cloud.credentials import Credentials
+from image_steward.cloud.transport import Session
 from image_steward.errors import (
     AccessDenied,
     ApiBusy,
@@ -21,14 +24,8 @@ from image_steward.errors import (
     ObjectNotFound,
     StewardError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from image_steward.cloud.credentials import Credentials
-    from image_steward.cloud.transport import Session
-    from image_steward.model import CosObject
-    from image_steward.settings import Settings
+from image_steward.model import CosObject
+from image_steward.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
 
+from image_steward.clock import Clock, Deadline
+from image_steward.cloud.actions import Action
 from image_steward.errors import TimeRanOut
-
-if TYPE_CHECKING:
-    from image_steward.clock import Clock, Deadline
-    from image_steward.cloud.actions import Action
 
 SHARE = 0.95
 FALL = 0.75

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
+from image_steward.clock import Deadline
 from image_steward.errors import ImageBusy, NoClearAnswer, StewardError, Throttled, TimeRanOut
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from image_steward.clock import Deadline
 
 P = ParamSpec("P")
 T = TypeVar("T")

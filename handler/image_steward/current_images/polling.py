@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from image_steward.cloud.image_api import describe_images
-from image_steward.errors import StewardError
+from image_steward.clock import Deadline
+from image_steward.cloud.image_api import Call, describe_images
+from image_steward.errors import ApiError, StewardError
 from image_steward.model import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from image_steward.clock import Deadline
-    from image_steward.cloud.image_api import Call
-    from image_steward.errors import ApiError
     from image_steward.parallel import SideBySide
 
 FIRST_PAUSE = 2.0

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from image_steward.cloud.image_api import list_images
+from image_steward.clock import Deadline
+from image_steward.cloud.image_api import Call, list_images
 from image_steward.current_images.polling import settled
-from image_steward.errors import StewardError
+from image_steward.errors import ApiError, StewardError
 from image_steward.limits import VALUES_OF_A_FILTER
+from image_steward.model import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from image_steward.clock import Deadline
-    from image_steward.cloud.image_api import Call
-    from image_steward.errors import ApiError
-    from image_steward.model import Image
     from image_steward.parallel import SideBySide
 
 T = TypeVar("T")
-NamesImagesT = TypeVar("NamesImagesT", bound="NamesImages")
 
 APPLYING_SECONDS = 2.0
 """For each image of a request, kept back from the time that is waited for its images."""
@@ -35,6 +31,8 @@ class Look:
     side_by_side: SideBySide
     deadline: Deadline
     note: Callable[[str, Image], None]
+    new_names: Callable[[Any, str, Mapping[str, Image | ApiError]], Sequence[str]] | None
+    """Which names a request wants in a region whose images are known."""
     dry_run: bool
     """A dry run waits for nothing."""
 
@@ -53,61 +51,44 @@ CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
 """By region; an error where it could not be looked at: that is not the trouble of the others."""
 
 
-class NamesImages(Protocol):
-    """A request that names images."""
-
-    @property
-    def image_ids(self) -> dict[str, list[str]]:
-        """Their ids, by region."""
+def named(request: Any, look: Look) -> CurrentImages:  # noqa: ANN401 - of any kind
+    """The images that a request names (`image_ids`), and who else holds the names it wants."""
+    return _with_holders(request, look, until=None)
 
 
-class NamesRegions(Protocol):
-    """A request that is for all images of some regions."""
+def named_when_ready(request: Any, look: Look) -> CurrentImages:  # noqa: ANN401
+    """As `named`, when the images are there that are still being made.
 
-    @property
-    def regions(self) -> Sequence[str]:
-        """The names of the regions."""
-
-
-def named(
-    request: NamesImagesT,
-    look: Look,
-    *,
-    new_names: Callable[[NamesImagesT, str, Mapping[str, Image | ApiError]], Sequence[str]],
-    wait: bool = False,
-) -> CurrentImages:
-    """The images that a request names, and who else holds the names that it wants.
-
-    `new_names` says which those are, of a region whose images are known. `wait`: until the images
-    that are still being made are there, as long as enough time is left to change them.
+    They are waited for as long as enough time is left to change them.
     """
-    ids = request.image_ids
-    until = None
-    if wait and not look.dry_run:
-        left = look.deadline.remaining()
-        changing = APPLYING_SECONDS * sum(map(len, ids.values()))
-        until = look.deadline.earlier(left - min(left / 2, changing))
-    found = settled(look.call, ids, look.side_by_side, until, look.note)
-
-    def with_holders(region: str) -> RegionImages | StewardError:
-        images = found[region]
-        if isinstance(images, StewardError):
-            return images
-        names = new_names(request, region, images)
-        return RegionImages(images, _attempted(partial(_holders, look.call, region, names)))
-
-    works = [partial(with_holders, region) for region in ids]
-    return dict(zip(ids, look.side_by_side(works), strict=True))
+    left = look.deadline.remaining()
+    changing = APPLYING_SECONDS * sum(map(len, request.image_ids.values()))
+    until = look.deadline.earlier(left - min(left / 2, changing))
+    return _with_holders(request, look, until=None if look.dry_run else until)
 
 
-def whole(request: NamesRegions, look: Look) -> CurrentImages:
-    """All private images of the regions of a request."""
+def whole(request: Any, look: Look) -> CurrentImages:  # noqa: ANN401
+    """All private images of the `regions` of a request."""
 
     def seen(region: str) -> RegionImages | StewardError:
         return _attempted(lambda: RegionImages(list_images(look.call, region)))
 
     works = [partial(seen, region) for region in request.regions]
     return dict(zip(request.regions, look.side_by_side(works), strict=True))
+
+
+def _with_holders(request: Any, look: Look, until: Deadline | None) -> CurrentImages:  # noqa: ANN401
+    ids = request.image_ids
+    found = settled(look.call, ids, look.side_by_side, until, look.note)
+
+    def seen(region: str) -> RegionImages | StewardError:
+        images = found[region]
+        if isinstance(images, StewardError):
+            return images
+        names = look.new_names(request, region, images) if look.new_names else ()
+        return RegionImages(images, _attempted(partial(_holders, look.call, region, names)))
+
+    return dict(zip(ids, look.side_by_side([partial(seen, region) for region in ids]), strict=True))
 
 
 def _holders(call: Call, region: str, names: Sequence[str]) -> list[Image]:

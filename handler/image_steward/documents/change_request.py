@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from image_steward.documents.validation import NO_REGION, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import short
 from image_steward.model import ATTRIBUTES, Change, ChangeRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def read(document: dict[str, Any], region: str) -> ChangeRequest:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward.clock import utc
 from image_steward.documents.validation import NO_REGION, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.limits import TAG_VALUE_LENGTH
+from image_steward.model import Image
 from image_steward.naming.fields import FIELDS, TEXTS
 from image_steward.naming.patterns import Glob
 from image_steward.naming.style import Style
 from image_steward.naming.templates import Template
 from image_steward.naming.temporary import is_temporary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from image_steward.model import Image
 
 MAX_CHANGES = 100
 """Images that one run may change, unless the policy says otherwise."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward import limits
 from image_steward.clock import utc
@@ -20,9 +21,6 @@ from image_steward.naming.fields import FIELDS as IMAGE_FIELDS
 from image_steward.naming.fields import TEXTS
 from image_steward.naming.templates import Fields, NoValue, Template
 from image_steward.regions import is_region
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BUILDER = "tencentcloud-cvm"
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import WIDTH, nearest, pointer_step, short, shown
 from image_steward.strict_json import kind_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from jsonschema import ValidationError
 
 NO_REGION = "no Region is given, and the function's own is not known"
 

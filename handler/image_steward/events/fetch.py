@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 from urllib.parse import unquote
 
 from image_steward.errors import DocumentTooLarge, ObjectNotFound, SourceNotAllowed
+from image_steward.events.parse import Inline
 from image_steward.model import CosObject
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from image_steward.events.parse import Inline
-    from image_steward.settings import Settings
+from image_steward.settings import Settings
 
 Read: TypeAlias = "Callable[[CosObject], bytes]"
 """Reads an object, or raises as `cloud.objects.Objects.read` does."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from image_steward import regions
@@ -13,9 +14,6 @@ from image_steward.errors import InvalidEvent, Rejection
 from image_steward.model import CosObject
 from image_steward.settings import BUCKET
 from image_steward.strict_json import is_text, kind_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _HOST_LENGTH = 253
 _CREATED = "cos:ObjectCreated:"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from image_steward.limits import RESOURCES_OF_A_TAG_CALL, TAGS_OF_A_TAG_CALL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from image_steward.model import Attributes, Image, Step, TagChanges
+from image_steward.model import Attributes, Image, Step, TagChanges
 
 T = TypeVar("T")
 
@@ -35,20 +32,23 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Chain:
-    """Renames one after the other: each gets the name that the one before it has left.
-
-    Most have one write. In a circle the first write gives an image a temporary name, and the last
-    one gives the same image its new name.
-    """
+class Task:
+    """Writes one after the other."""
 
     writes: list[Write]
-    """Of one image each."""
 
     @property
     def image_ids(self) -> set[str]:
         """The images that it is for."""
         return {image_id for write in self.writes for image_id in write.steps}
+
+
+class Chain(Task):
+    """Renames, of one image each: each gets the name that the one before it has left.
+
+    Most have one write. In a circle the first write gives an image a temporary name, and the last
+    one gives the same image its new name.
+    """
 
     def way_back(self) -> Write | None:
         """The write that takes a temporary name back; None if this is no circle."""
@@ -59,40 +59,39 @@ class Chain:
         return Write(first.region, first.steps, {"ImageName": step.before.name})
 
 
-@dataclass(frozen=True)
-class TagBatch:
-    """Tag calls for images with equal tag changes, one after the other, whatever becomes of each.
+class TagBatch(Task):
+    """Tag calls for images with equal tag changes, whatever becomes of each call.
 
     First those that make room: an image that has all the tags it can hold has to lose some before
     it gets others.
     """
 
-    writes: list[Write]
-    """Of the same images each."""
 
-    @property
-    def image_ids(self) -> set[str]:
-        """The images that it is for."""
-        return set(self.writes[0].steps)
+def tasks_of(region: str, steps: Sequence[Step], phase: Sequence[str]) -> list[Task]:
+    """The tasks of a phase, of those in which "attributes" and "tags" are written."""
+    return [
+        *(_chains(region, steps) if "attributes" in phase else ()),
+        *(_tag_batches(region, steps) if "tags" in phase else ()),
+    ]
 
 
-def chains(region: str, steps: Iterable[Step]) -> list[Chain]:
-    """The chains for the attributes of these steps."""
+def _chains(region: str, steps: Iterable[Step]) -> Iterator[Task]:
     by_id = {step.image_id: step for step in steps if step.attributes}
     followers = {step.waits_for: step for step in by_id.values() if step.waits_for}
-    starts = [step for step in by_id.values() if step.temporary or not step.waits_for]
-    return [Chain(list(_chain(region, start, followers))) for start in starts]
+    for start in by_id.values():
+        if start.temporary or not start.waits_for:
+            yield Chain(list(_chain(region, start, followers)))
 
 
-def tag_batches(region: str, steps: Iterable[Step]) -> list[TagBatch]:
-    """The calls for the tags of these steps, those with equal changes together."""
+def _tag_batches(region: str, steps: Iterable[Step]) -> Iterator[Task]:
     equal: dict[tuple[object, ...], list[Step]] = {}
     for step in steps:
         if step.tags or step.delete_tags:
             key = (frozenset(step.tags.items()), frozenset(step.delete_tags))
             equal.setdefault(key, []).append(step)
-    batches = (_chunks(group, RESOURCES_OF_A_TAG_CALL) for group in equal.values())
-    return [TagBatch(_tag_writes(region, batch)) for some in batches for batch in some]
+    for group in equal.values():
+        for batch in _chunks(group, RESOURCES_OF_A_TAG_CALL):
+            yield TagBatch(_tag_writes(region, batch))
 
 
 def _chain(region: str, start: Step, followers: Mapping[str, Step]) -> Iterator[Write]:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from image_steward.model import FACTS
+from image_steward.model import FACTS, Image
 from image_steward.naming.templates import Fields
 from image_steward.naming.temporary import is_temporary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from image_steward.model import Image
 
 TEXTS = ("ImageName", "ImageDescription", "ImageFamily")
 """The attributes that have a template. `ImageName` comes first: the others see the new name."""

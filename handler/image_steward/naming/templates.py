@@ -9,16 +9,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 from image_steward.messages import nearest, short
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 DIRECTIVES = "YymdHMSjGVu"
 """What may follow a `%`: the numbers of strftime, the same in every language."""

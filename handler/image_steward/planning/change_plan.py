@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-from image_steward.errors import StewardError
-from image_steward.model import Image, Plan, Step
+from image_steward.current_images.read import CurrentImages, RegionImages
+from image_steward.errors import ApiError, StewardError
+from image_steward.model import Change, ChangeRequest, Image, Plan, Step
 from image_steward.planning.diff import step_of
 from image_steward.planning.rename_order import in_order
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from image_steward.current_images.read import CurrentImages, RegionImages
-    from image_steward.errors import ApiError
-    from image_steward.model import Change, ChangeRequest
 
 
 def new_names(

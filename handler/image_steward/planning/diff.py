@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from image_steward.errors import ApiError
-from image_steward.model import Image, Step
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from image_steward.model import Change
+from image_steward.model import Change, Image, Step
 
 
 def step_of(change: Change, images: Mapping[str, Image | ApiError]) -> Step:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING
 
-from image_steward.documents.packer_manifest import breach
+from image_steward.current_images.read import CurrentImages, RegionImages
+from image_steward.documents.packer_manifest import Build, PackerManifest, breach
 from image_steward.errors import ApiError, ImageBusy, InvalidDocument, StewardError, Violation
 from image_steward.messages import pointer_step, short
-from image_steward.model import Change, Image, Plan, Step
+from image_steward.model import Attributes, Change, Image, Plan, Step
 from image_steward.naming.fields import values_of
-from image_steward.naming.templates import NoValue
+from image_steward.naming.templates import NoValue, Template
 from image_steward.planning.diff import missing, step_of
 from image_steward.planning.rename_order import in_order
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from image_steward.current_images.read import CurrentImages, RegionImages
-    from image_steward.documents.packer_manifest import Build, PackerManifest
-    from image_steward.model import Attributes
-    from image_steward.naming.templates import Template
 
 _STATE = "InvalidImageId.IncorrectState"
 """The API's own code for what the state of an image forbids (document/api/213/15713)."""

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
+from image_steward.current_images.read import CurrentImages
+from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
 from image_steward.messages import short
 from image_steward.model import Image, Plan, Step
 from image_steward.planning.rename_order import ordered
 from image_steward.planning.stability import check_stable
 from image_steward.planning.wishes import wishes_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from image_steward.current_images.read import CurrentImages
-    from image_steward.documents.naming_policy import NamingPolicy
 
 _REGROUPS = (
     "KeepLatest ranks what Select finds, and Select looks at what this policy writes: if the run "

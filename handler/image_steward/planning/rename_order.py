@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
 
 from image_steward.errors import NameTaken, StewardError, TemporaryName
-from image_steward.model import Step
+from image_steward.model import Image, Plan, Step
 from image_steward.naming.temporary import is_temporary, temporary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from image_steward.model import Image, Plan
 
 
 def in_order(steps: Sequence[Step], holders: Sequence[Image] | StewardError) -> list[Step]:

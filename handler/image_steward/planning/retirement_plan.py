@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from image_steward.current_images.read import CurrentImages
 from image_steward.documents.naming_policy import MAX_CHANGES
+from image_steward.documents.packer_manifest import PackerManifest
 from image_steward.errors import StewardError, TooManyChanges, Violation
-from image_steward.model import Image, Plan, Step
+from image_steward.model import Image, Outcome, Plan, Step
 from image_steward.planning.diff import after
 from image_steward.planning.wishes import Wish, oldest_first, retire, untouchable
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from image_steward.current_images.read import CurrentImages
-    from image_steward.documents.packer_manifest import PackerManifest
-    from image_steward.model import Outcome
 
 
 @dataclass(frozen=True)

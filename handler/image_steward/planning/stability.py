@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
+from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import UnstablePolicy, Violation
 from image_steward.messages import short
-from image_steward.model import Step
+from image_steward.model import Image, Step
 from image_steward.planning.diff import after
 from image_steward.planning.wishes import Wish, passed_over, wish_of, wishes_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from image_steward.documents.naming_policy import NamingPolicy
-    from image_steward.model import Image
 
 
 def check_stable(

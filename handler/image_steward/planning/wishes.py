@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from image_steward.documents.naming_policy import OPT_OUT
+from image_steward.documents.naming_policy import OPT_OUT, NamingPolicy
 from image_steward.limits import DESCRIPTION_LENGTH, TAG_VALUE_LENGTH
 from image_steward.messages import short
-from image_steward.model import Step
+from image_steward.model import Attributes, Image, Step
 from image_steward.naming.fields import values_of
 from image_steward.naming.style import cut
-from image_steward.naming.templates import NoValue
+from image_steward.naming.templates import NoValue, Template
 from image_steward.naming.temporary import is_temporary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from image_steward.documents.naming_policy import NamingPolicy
-    from image_steward.model import Attributes, Image
-    from image_steward.naming.templates import Template
 
 
 @dataclass(slots=True)

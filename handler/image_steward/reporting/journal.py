@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from image_steward.clock import utc
 from image_steward.errors import InvalidSetting, Rejection
-from image_steward.model import CosObject
+from image_steward.model import CosObject, Plan
 from image_steward.reporting import undo
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from image_steward.model import Plan
-    from image_steward.reporting.log import Log
-    from image_steward.settings import Settings
+from image_steward.reporting.log import Log
+from image_steward.settings import Settings
 
 LINE_BYTES = 6000
 """Of one line `image.before`: with what else is in it, below the 8 KB that SCF keeps of a line."""

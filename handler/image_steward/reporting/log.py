@@ -6,12 +6,10 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
+from image_steward.clock import Clock
 from image_steward.settings import LEVELS
-
-if TYPE_CHECKING:
-    from image_steward.clock import Clock
 
 MAX_LINE_BYTES = 8000
 """SCF cuts a line at 8 KB (document/product/583/11637); a cut line is no JSON any more."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from image_steward.errors import StewardError
 from image_steward.limits import IMAGES_OF_A_REQUEST
-from image_steward.model import STATUSES
+from image_steward.model import STATUSES, Outcome, Report
 from image_steward.reporting.undo import entries
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from image_steward.errors import StewardError
-    from image_steward.model import Outcome, Report
 
 MAX_BYTES = 1 << 20
 """A result stays below this; SCF itself would take 6 MB."""

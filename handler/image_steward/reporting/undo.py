@@ -6,16 +6,13 @@ The same entries stand in a result's `Undo`, in the journal and in the log lines
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from image_steward.limits import IMAGES_OF_A_REQUEST
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from image_steward.model import Attributes, Image, Outcome, Step, TagChanges
+from image_steward.model import Attributes, Image, Outcome, Step, TagChanges
 
 Entry: TypeAlias = "dict[str, Any]"
 """An entry of a change request."""
