@@ -25,6 +25,8 @@ import click
 import pip
 import yaml
 
+import pythons
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -68,6 +70,9 @@ WITHOUT_WHEEL = ("crcmod",)
 Only its modules, which bring their licence in themselves: what else lies there depends on the pip
 that built it.
 """
+
+_KIND = "import sys as s; print(s.implementation.cache_tag, s.abiflags, s.version_info[3])"
+"""Bytecode of PyPy, of a release candidate or of a build without the GIL is not SCF's."""
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
 _MODE = 0o100644 << 16
@@ -115,25 +120,20 @@ def interpreter(version: str) -> str:
     Raises:
         ValueError: it is not installed; says what to do.
     """
-    candidates = [sys.executable, f"python{version}", *_pyenv(version)]
-    for candidate in filter(None, map(shutil.which, candidates)):
-        program = "import sys; print('%d.%d' % sys.version_info[:2])"
-        # A shim of pyenv exists for versions that are not switched on.
-        run = subprocess.run(  # noqa: S603 - a Python
-            [candidate, "-c", program], capture_output=True, text=True, check=False
-        )
-        if run.stdout.strip() == version:
-            return candidate
+    answer = f"cpython-{version.replace('.', '')}  final"
+    if python := pythons.find(version, _KIND, answer, os.environ):
+        return python
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
     raise ValueError(
-        f"python{version} is needed to compile for the runtime and is not installed: install it "
-        f"(pyenv install {version}, uv python install {version} or your system's package), or "
-        "build for another runtime: make bundle RUNTIME=3.11"
+        f"CPython {version}, which is needed to make bytecode for the runtime, is neither in PATH "
+        f"nor in pyenv nor in uv. Install it by one of\n"
+        f"    uv python install {version}\n"
+        f"    pyenv install {version}\n"
+        f"or build for the runtime Python{here}, by\n"
+        f"    make bundle RUNTIME={here}\n"
+        f"No other runtime can run that, and no function can change its own: serverless.yml and "
+        f"deploy/main.tf must name Python{here} when it is created."
     )
-
-
-def _pyenv(version: str) -> list[str]:
-    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    return [str(path / "bin" / "python") for path in sorted(root.glob(f"{version}.*"))]
 
 
 def fetch(python: str, target: Path) -> None:

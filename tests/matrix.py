@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
 ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "deploy"))  # `make test-all` needs no .venv
+
+import pythons  # noqa: E402 - found there
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 
-_ASKED = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2], end='')"
+_ASKED = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
 """Debian's Python lacks ensurepip as long as its venv package is not there."""
 
 
@@ -25,7 +29,7 @@ class Build:
     """What runs the suite of one version; both end with an exit status."""
 
     version: str
-    python: Path
+    python: str
 
     @property
     def folder(self) -> str:
@@ -60,27 +64,9 @@ class Build:
         return done.returncode
 
 
-def candidates(version: str, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Where a Python of this version may be, best first; a pyenv shim may lead nowhere."""
-    name = f"python{version}"
-    for folder in environ.get("PATH", "").split(os.pathsep):
-        yield Path(folder or ".", name)
-    pyenv = Path(environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    releases = pyenv.glob(f"versions/{version}.*/bin/{name}")
-    yield from sorted(releases, key=lambda path: (len(str(path)), path), reverse=True)
-    yield Path(sys.base_prefix, "bin", name)
-
-
-def find(version: str, environ: Mapping[str, str]) -> Path | None:
+def find(version: str, environ: Mapping[str, str]) -> str | None:
     """A Python of this version that can make virtual environments."""
-    for path in candidates(version, environ):
-        if os.access(path, os.X_OK) and path.is_file():
-            done = subprocess.run(  # noqa: S603 - an interpreter by its name
-                [path, "-c", _ASKED], capture_output=True, text=True, check=False
-            )
-            if done.stdout == version:
-                return path.absolute()
-    return None
+    return pythons.find(version, _ASKED, version, environ)
 
 
 def main(versions: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -92,7 +78,7 @@ def main(versions: Sequence[str], environ: Mapping[str, str]) -> int:
     for version in versions or VERSIONS:
         python = find(version, environ)
         if python is None:
-            how = f"`pyenv install {version}`, or put python{version} (with venv) on PATH"
+            how = f"`uv python install {version}` or `pyenv install {version}`"
             tell(f"{version}  not installed: {how}")
             continue
         build = Build(version, python)

@@ -192,14 +192,44 @@ def test_unknown_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
         bundle.runtime()
 
 
-def test_own_interpreter() -> None:
-    """This Python compiles for its own version."""
-    assert bundle.interpreter("{}.{}".format(*sys.version_info[:2])) == sys.executable
+def fake(path: Path, text: str) -> None:
+    """A Python 3.9 that prints this, whatever it is asked."""
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\necho '{text}'\n", encoding="utf-8")
+    path.chmod(0o755)
 
 
-def test_missing_interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A Python that is not installed is named, with what to do."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
-    with pytest.raises(ValueError, match=r"python3\.9 is needed .* make bundle RUNTIME=3\.11"):
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that PATH names, on a machine without any Python beside this one."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("PYENV_ROOT", raising=False)
+    monkeypatch.delenv("UV_PYTHON_INSTALL_DIR", raising=False)
+    return tmp_path / "bin"
+
+
+@pytest.mark.parametrize(
+    "kind", ["pypy39  final", "cpython-310  final", "cpython-39  candidate", "cpython-39 t final"]
+)
+def test_interpreter_of_another_kind(nowhere: Path, tmp_path: Path, kind: str) -> None:
+    """PyPy, another version, a release candidate and a build without the GIL are passed over."""
+    fake(nowhere / "python3.9", kind)
+    with pytest.raises(ValueError, match=r"CPython 3\.9, which is needed"):
         bundle.interpreter("3.9")
+    right = tmp_path / ".pyenv/versions/3.9.1/bin/python"
+    fake(right, "cpython-39  final")
+    assert bundle.interpreter("3.9") == str(right)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_missing_interpreter() -> None:
+    """For a Python that is not installed there are the commands to type, one of which works now."""
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    with pytest.raises(ValueError, match=r"CPython 3\.9, which is needed") as caught:
+        bundle.interpreter("3.9")
+    commands = [line.strip() for line in str(caught.value).splitlines() if line[0] == " "]
+    assert commands == [
+        "uv python install 3.9", "pyenv install 3.9", f"make bundle RUNTIME={here}",
+    ]  # fmt: skip
+    assert bundle.interpreter(here) == sys.executable
