@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import click
 import pip
 import yaml
+from packaging.markers import Marker
 
 import pythons
 
@@ -136,7 +137,7 @@ def interpreter(version: str) -> str:
     )
 
 
-def fetch(python: str, target: Path) -> None:
+def fetch(version: str, target: Path) -> None:
     """Install the locked wheels for the runtime into `target`, hashes checked.
 
     Raises:
@@ -144,27 +145,38 @@ def fetch(python: str, target: Path) -> None:
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    locked = re.split(r"\n(?=\S)", LOCKED.read_text(encoding="utf-8"))
-    wheels = target.with_suffix(".txt")
-    kept = (entry for entry in locked if not entry.startswith(WITHOUT_WHEEL))
-    wheels.write_text("\n".join(kept), encoding="utf-8")
-    # By the runtime's own Python, since the lock names some packages for some versions only.
+    wheels = target.with_name(f"{target.name}.txt")
+    wheels.write_text("\n".join(requirements(version)), encoding="utf-8")
+    # By this Python: the runtime's own may have no pip, and may be too new for ours.
     command = [
-        python, str(Path(pip.__file__).parent), "--disable-pip-version-check", "install", "--quiet",
+        sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet",
         "--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:",
-        "--implementation", "cp", "--platform", PLATFORM, "--target", str(target),
-        "--requirement", str(wheels),
+        "--implementation", "cp", "--python-version", version, "--platform", PLATFORM,
+        "--target", str(target), "--requirement", str(wheels),
     ]  # fmt: skip
     environ = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
     if subprocess.run(command, check=False, env=environ).returncode:  # noqa: S603 - our own pip
         raise ValueError(
-            f"pip {pip.__version__}, run by {python}, could not fetch the wheels; what it says "
-            "stands above. Is the package index to be reached, and this pip new enough for that "
-            "Python (pip install --upgrade pip)?"
+            f"pip {pip.__version__} could not fetch the wheels; what it says stands above. "
+            "Is the package index to be reached?"
         )
     for path, source in installed(WITHOUT_WHEEL):
         if ".dist-info/" not in path:
             _copy(source, target / path)
+
+
+def requirements(version: str) -> Iterator[str]:
+    """What is locked for the runtime and has wheels.
+
+    Without its conditions, in which pip would put the version of the Python that runs it.
+    """
+    runtime = {"python_version": version, "python_full_version": f"{version}.0"}
+    for entry in re.split(r"\n(?=\S)", LOCKED.read_text(encoding="utf-8")):
+        name, condition = re.findall(r"^(\S+)(?: ; (.*?))? \\\n", entry)[0]
+        if condition and not Marker(condition).evaluate(runtime):
+            continue
+        if not name.startswith(WITHOUT_WHEEL):
+            yield entry.replace(f" ; {condition}", "", 1)
 
 
 def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -248,7 +260,7 @@ def main() -> None:
         version = runtime()
         python = interpreter(version)
         site = BUILD / f"site-{version}"
-        fetch(python, site)
+        fetch(version, site)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     packages = ((path.relative_to(site).as_posix(), path) for path in sorted(site.rglob("*")))

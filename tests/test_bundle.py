@@ -149,7 +149,19 @@ def test_wheels_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     for name, value in {"CONFIG_FILE": os.devnull, "NO_INDEX": "1", "FIND_LINKS": ""}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     with pytest.raises(ValueError, match=r"could not fetch the wheels.*package index"):
-        bundle.fetch(sys.executable, tmp_path / "site")
+        bundle.fetch("3.13", tmp_path / "site")
+
+
+@pytest.mark.parametrize("version", bundle.VERSIONS)
+def test_each_runtime_gets_its_packages(version: str) -> None:
+    """Whichever Python asks, the lock gives each package once, in the release for the runtime."""
+    asked = list(bundle.requirements(version))
+    names = [entry.partition("==")[0] for entry in asked]
+    assert len(set(names)) == len(names)
+    assert {"requests", "rpds-py"} <= set(names)
+    assert not set(bundle.WITHOUT_WHEEL) & set(names)
+    assert ("typing-extensions" in names) == (version != "3.13")
+    assert not any(";" in entry or "--hash=sha256:" not in entry for entry in asked)
 
 
 def test_what_is_shipped_is_what_is_tested() -> None:
