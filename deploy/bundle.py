@@ -152,6 +152,7 @@ def fetch(version: str, target: Path) -> None:
         sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet",
         "--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:",
         "--implementation", "cp", "--python-version", version, "--platform", PLATFORM,
+        "--ignore-requires-python",  # an old pip compares with the version that runs it
         "--target", str(target), "--requirement", str(wheels),
     ]  # fmt: skip
     environ = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
