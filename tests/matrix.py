@@ -82,7 +82,7 @@ def main(versions: Sequence[str], environ: Mapping[str, str]) -> int:
             tell(f"{version}  not installed: {how}")
             continue
         build = Build(version, python)
-        # One coverage gate is enough; on the oldest, which the function runs on.
+        # One coverage gate is enough.
         options = [] if ended else ["--cov", "--cov-report=term"]
         began = time.monotonic()
         ended.append(build.run(*options))
