@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "deploy"))  # `make test-all` needs no .venv
@@ -43,25 +43,30 @@ class Build:
 
     def run(self, *options: str) -> int:
         """Set up what `make install` sets up, and run the suite."""
-        # The flags of the make that started this are not for the one started here.
-        environ = {name: text for name, text in os.environ.items() if name != "MAKEFLAGS"}
-        install = ["make", "install", f"VENV={self.folder}", f"PYTHON={self.python}"]
-        test = [f"{self.folder}/bin/pytest", *options]
         (ROOT / "build").mkdir(exist_ok=True)
         with (ROOT / self.log).open("wb") as log:
-            for command in (install, test):
-                done = subprocess.run(  # noqa: S603 - our own make and pytest
-                    command,
-                    cwd=ROOT,
-                    env=environ,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    check=False,
-                )
-                if done.returncode:
-                    break
-        return done.returncode
+            test = [f"{self.folder}/bin/pytest", *options]
+            return self.install(log) or _status(test, log)
+
+    def install(self, log: IO[bytes]) -> int:
+        """Set up what `make install` sets up."""
+        install = ["make", "install", f"VENV={self.folder}", f"PYTHON={self.python}"]
+        return _status(install, log)
+
+
+def _status(command: list[str], log: IO[bytes]) -> int:
+    # The flags of the make that started this are not for the one started here.
+    environ = {name: text for name, text in os.environ.items() if name != "MAKEFLAGS"}
+    done = subprocess.run(  # noqa: S603 - our own make and pytest
+        command,
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return done.returncode
 
 
 def find(version: str, environ: Mapping[str, str]) -> str | None:
