@@ -17,7 +17,7 @@ import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from importlib.metadata import distribution, distributions
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ BUILD = ROOT / "build"
 LOCKED = ROOT / "requirements" / "function.txt"
 PLATFORM = "manylinux2014_x86_64"
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 CODE_FOLDER = "/var/user"
 """Where SCF unpacks the zip (document/product/583/40323); traces name files there."""
@@ -124,16 +125,15 @@ def interpreter(version: str) -> str:
     answer = f"cpython-{version.replace('.', '')}  final"
     if python := pythons.find(version, _KIND, answer, os.environ):
         return python
-    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
     raise ValueError(
         f"CPython {version}, which is needed to make bytecode for the runtime, is neither in PATH "
         f"nor in pyenv nor in uv. Install it by one of\n"
         f"    uv python install {version}\n"
         f"    pyenv install {version}\n"
-        f"or build for the runtime Python{here}, by\n"
-        f"    make bundle RUNTIME={here}\n"
+        f"or build for the runtime Python{HERE}, by\n"
+        f"    make bundle RUNTIME={HERE}\n"
         f"No other runtime can run that, and no function can change its own: serverless.yml and "
-        f"deploy/main.tf must name Python{here} when it is created."
+        f"deploy/main.tf must name Python{HERE} when it is created."
     )
 
 
@@ -146,7 +146,8 @@ def fetch(version: str, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     wheels = target.with_name(f"{target.name}.txt")
-    wheels.write_text("\n".join(requirements(version)), encoding="utf-8")
+    kept = (entry for name, entry in requirements(version) if name not in WITHOUT_WHEEL)
+    wheels.write_text("\n".join(kept), encoding="utf-8")
     # By this Python: the runtime's own may have no pip, and may be too new for ours.
     command = [
         sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet",
@@ -166,18 +167,16 @@ def fetch(version: str, target: Path) -> None:
             _copy(source, target / path)
 
 
-def requirements(version: str) -> Iterator[str]:
-    """What is locked for the runtime and has wheels.
+def requirements(version: str) -> Iterator[tuple[str, str]]:
+    """Each package that is locked for the runtime, with its entry.
 
-    Without its conditions, in which pip would put the version of the Python that runs it.
+    Without its condition, in which pip would put the version of the Python that runs it.
     """
     runtime = {"python_version": version, "python_full_version": f"{version}.0"}
     for entry in re.split(r"\n(?=\S)", LOCKED.read_text(encoding="utf-8")):
-        name, condition = re.findall(r"^(\S+)(?: ; (.*?))? \\\n", entry)[0]
-        if condition and not Marker(condition).evaluate(runtime):
-            continue
-        if not name.startswith(WITHOUT_WHEEL):
-            yield entry.replace(f" ; {condition}", "", 1)
+        name, condition = re.findall(r"^(\S+)==\S+(?: ; (.*?))? \\\n", entry)[0]
+        if not condition or Marker(condition).evaluate(runtime):
+            yield name, entry.replace(f" ; {condition}", "", 1)
 
 
 def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -196,14 +195,7 @@ def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
 
 def own_packages() -> Iterator[tuple[str, Path]]:
     """The locked packages as they are in the project's own environment, for its own Python."""
-    locked = re.findall(r"^([a-z0-9-]+)==", LOCKED.read_text(encoding="utf-8"), re.MULTILINE)
-    here = {_normal(each.metadata["Name"]) for each in distributions()}
-    return installed(name for name in dict.fromkeys(locked) if name in here)
-
-
-def _normal(name: str) -> str:
-    """A package's name as lock files write it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return installed(name for name, _ in requirements(HERE))
 
 
 def is_needed(name: str) -> bool:

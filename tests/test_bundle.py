@@ -156,12 +156,19 @@ def test_wheels_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def test_each_runtime_gets_its_packages(version: str) -> None:
     """Whichever Python asks, the lock gives each package once, in the release for the runtime."""
     asked = list(bundle.requirements(version))
-    names = [entry.partition("==")[0] for entry in asked]
-    assert len(set(names)) == len(names)
-    assert {"requests", "rpds-py"} <= set(names)
-    assert not set(bundle.WITHOUT_WHEEL) & set(names)
+    names = {name for name, _ in asked}
+    assert len(asked) == len(names)
+    assert {"requests", "rpds-py", *bundle.WITHOUT_WHEEL} <= names
     assert ("typing-extensions" in names) == (version != "3.13")
-    assert not any(";" in entry or "--hash=sha256:" not in entry for entry in asked)
+    assert all(entry.startswith(f"{name}==") for name, entry in asked)
+    assert not any(";" in entry or "--hash=sha256:" not in entry for _, entry in asked)
+
+
+def test_own_packages_are_those_of_the_runtime() -> None:
+    """What the environment has for another package's sake is not in the bundle that is measured."""
+    tops = {path.partition("/")[0].partition(".")[0] for path, _ in bundle.own_packages()}
+    assert {"requests", "rpds", "crcmod"} <= tops
+    assert ("typing_extensions" in tops) == (bundle.HERE != "3.13")
 
 
 def test_what_is_shipped_is_what_is_tested() -> None:
@@ -238,11 +245,10 @@ def test_interpreter_of_another_kind(nowhere: Path, tmp_path: Path, kind: str) -
 @pytest.mark.usefixtures("nowhere")
 def test_missing_interpreter() -> None:
     """For a Python that is not installed there are the commands to type, one of which works now."""
-    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
     with pytest.raises(ValueError, match=r"CPython 3\.9, which is needed") as caught:
         bundle.interpreter("3.9")
     commands = [line.strip() for line in str(caught.value).splitlines() if line[0] == " "]
     assert commands == [
-        "uv python install 3.9", "pyenv install 3.9", f"make bundle RUNTIME={here}",
+        "uv python install 3.9", "pyenv install 3.9", f"make bundle RUNTIME={bundle.HERE}",
     ]  # fmt: skip
-    assert bundle.interpreter(here) == sys.executable
+    assert bundle.interpreter(bundle.HERE) == sys.executable

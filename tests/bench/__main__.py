@@ -133,7 +133,7 @@ def own_python() -> str:
         ValueError: there is none, or nothing can be installed for it.
     """
     version = bundle.runtime()
-    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+    if version == bundle.HERE:
         return sys.executable
     build = matrix.Build(version, bundle.interpreter(version))
     if build.install(sys.stderr.buffer):
