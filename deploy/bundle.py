@@ -17,13 +17,16 @@ import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from importlib.metadata import distribution, distributions
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import pip
 import yaml
+from packaging.markers import Marker
+
+import pythons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,6 +36,7 @@ BUILD = ROOT / "build"
 LOCKED = ROOT / "requirements" / "function.txt"
 PLATFORM = "manylinux2014_x86_64"
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 CODE_FOLDER = "/var/user"
 """Where SCF unpacks the zip (document/product/583/40323); traces name files there."""
@@ -68,6 +72,9 @@ WITHOUT_WHEEL = ("crcmod",)
 Only its modules, which bring their licence in themselves: what else lies there depends on the pip
 that built it.
 """
+
+_KIND = "import sys as s; print(s.implementation.cache_tag, s.abiflags, s.version_info[3])"
+"""Bytecode of PyPy, of a release candidate or of a build without the GIL is not SCF's."""
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
 _MODE = 0o100644 << 16
@@ -115,28 +122,22 @@ def interpreter(version: str) -> str:
     Raises:
         ValueError: it is not installed; says what to do.
     """
-    candidates = [sys.executable, f"python{version}", *_pyenv(version)]
-    for candidate in filter(None, map(shutil.which, candidates)):
-        program = "import sys; print('%d.%d' % sys.version_info[:2])"
-        # A shim of pyenv exists for versions that are not switched on.
-        run = subprocess.run(  # noqa: S603 - a Python
-            [candidate, "-c", program], capture_output=True, text=True, check=False
-        )
-        if run.stdout.strip() == version:
-            return candidate
+    answer = f"cpython-{version.replace('.', '')}  final"
+    if python := pythons.find(version, _KIND, answer, os.environ):
+        return python
     raise ValueError(
-        f"python{version} is needed to compile for the runtime and is not installed: install it "
-        f"(pyenv install {version}, uv python install {version} or your system's package), or "
-        "build for another runtime: make bundle RUNTIME=3.11"
+        f"CPython {version}, which is needed to make bytecode for the runtime, is neither in PATH "
+        f"nor in pyenv nor in uv. Install it by one of\n"
+        f"    uv python install {version}\n"
+        f"    pyenv install {version}\n"
+        f"or build for the runtime Python{HERE}, by\n"
+        f"    make bundle RUNTIME={HERE}\n"
+        f"No other runtime can run that, and no function can change its own: serverless.yml and "
+        f"deploy/main.tf must name Python{HERE} when it is created."
     )
 
 
-def _pyenv(version: str) -> list[str]:
-    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    return [str(path / "bin" / "python") for path in sorted(root.glob(f"{version}.*"))]
-
-
-def fetch(python: str, target: Path) -> None:
+def fetch(version: str, target: Path) -> None:
     """Install the locked wheels for the runtime into `target`, hashes checked.
 
     Raises:
@@ -144,27 +145,38 @@ def fetch(python: str, target: Path) -> None:
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    locked = re.split(r"\n(?=\S)", LOCKED.read_text(encoding="utf-8"))
-    wheels = target.with_suffix(".txt")
-    kept = (entry for entry in locked if not entry.startswith(WITHOUT_WHEEL))
+    wheels = target.with_name(f"{target.name}.txt")
+    kept = (entry for name, entry in requirements(version) if name not in WITHOUT_WHEEL)
     wheels.write_text("\n".join(kept), encoding="utf-8")
-    # By the runtime's own Python, since the lock names some packages for some versions only.
+    # By this Python: the runtime's own may have no pip, and may be too new for ours.
     command = [
-        python, str(Path(pip.__file__).parent), "--disable-pip-version-check", "install", "--quiet",
+        sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet",
         "--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:",
-        "--implementation", "cp", "--platform", PLATFORM, "--target", str(target),
-        "--requirement", str(wheels),
+        "--implementation", "cp", "--python-version", version, "--platform", PLATFORM,
+        "--ignore-requires-python",  # an old pip compares with the version that runs it
+        "--target", str(target), "--requirement", str(wheels),
     ]  # fmt: skip
     environ = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
     if subprocess.run(command, check=False, env=environ).returncode:  # noqa: S603 - our own pip
         raise ValueError(
-            f"pip {pip.__version__}, run by {python}, could not fetch the wheels; what it says "
-            "stands above. Is the package index to be reached, and this pip new enough for that "
-            "Python (pip install --upgrade pip)?"
+            f"pip {pip.__version__} could not fetch the wheels; what it says stands above. "
+            "Is the package index to be reached?"
         )
     for path, source in installed(WITHOUT_WHEEL):
         if ".dist-info/" not in path:
             _copy(source, target / path)
+
+
+def requirements(version: str) -> Iterator[tuple[str, str]]:
+    """Each package that is locked for the runtime, with its entry.
+
+    Without its condition, in which pip would put the version of the Python that runs it.
+    """
+    runtime = {"python_version": version, "python_full_version": f"{version}.0"}
+    for entry in re.split(r"\n(?=\S)", LOCKED.read_text(encoding="utf-8")):
+        name, condition = re.findall(r"^(\S+)==\S+(?: ; (.*?))? \\\n", entry)[0]
+        if not condition or Marker(condition).evaluate(runtime):
+            yield name, entry.replace(f" ; {condition}", "", 1)
 
 
 def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -183,14 +195,7 @@ def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
 
 def own_packages() -> Iterator[tuple[str, Path]]:
     """The locked packages as they are in the project's own environment, for its own Python."""
-    locked = re.findall(r"^([a-z0-9-]+)==", LOCKED.read_text(encoding="utf-8"), re.MULTILINE)
-    here = {_normal(each.metadata["Name"]) for each in distributions()}
-    return installed(name for name in dict.fromkeys(locked) if name in here)
-
-
-def _normal(name: str) -> str:
-    """A package's name as lock files write it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return installed(name for name, _ in requirements(HERE))
 
 
 def is_needed(name: str) -> bool:
@@ -248,7 +253,7 @@ def main() -> None:
         version = runtime()
         python = interpreter(version)
         site = BUILD / f"site-{version}"
-        fetch(python, site)
+        fetch(version, site)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     packages = ((path.relative_to(site).as_posix(), path) for path in sorted(site.rglob("*")))

@@ -50,7 +50,7 @@ resource "tencentcloud_scf_function" "steward" {
   name              = "image-steward"
   func_type         = "Event"
   handler           = "index.main_handler"
-  runtime           = "Python3.10"
+  runtime           = "Python3.13" # cannot be changed after creation, see serverless.yml
   role              = tencentcloud_cam_role.run.name
   mem_size          = 128
   timeout           = 900

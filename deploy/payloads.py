@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import sys
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,12 +117,23 @@ def _common(trigger: Mapping[str, Any]) -> dict[str, Any]:
 _TRIGGERS = {"cos": _cos, "timer": _timer}
 
 
+def is_for(runtime: str) -> bool:
+    """Whether the zip has bytecode for this runtime: any other would fail at its first import."""
+    tag = f"cpython-{runtime.removeprefix('Python').replace('.', '')}"
+    with zipfile.ZipFile(CODE) as archive:
+        return any(f".{tag}." in name for name in archive.namelist())
+
+
 def main() -> int:
     """Write a file for each call, and say which."""
     if not CODE.exists():
         sys.stderr.write("build/function.zip is not there: make bundle\n")
         return 1
     inputs = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
+    if not is_for(inputs["runtime"]):
+        told = f"build/function.zip is not for {inputs['runtime']}, which serverless.yml names"
+        sys.stderr.write(f"{told}: make bundle\n")
+        return 1
     TARGET.mkdir(parents=True, exist_ok=True)
     for name, payload in payloads(inputs, CODE.read_bytes()).items():
         path = TARGET / f"{name}.json"

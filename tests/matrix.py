@@ -8,15 +8,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING
 
 ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "deploy"))  # `make test-all` needs no .venv
+
+import pythons  # noqa: E402 - found there
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 
-_ASKED = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2], end='')"
+_ASKED = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
 """Debian's Python lacks ensurepip as long as its venv package is not there."""
 
 
@@ -25,7 +29,7 @@ class Build:
     """What runs the suite of one version; both end with an exit status."""
 
     version: str
-    python: Path
+    python: str
 
     @property
     def folder(self) -> str:
@@ -39,48 +43,35 @@ class Build:
 
     def run(self, *options: str) -> int:
         """Set up what `make install` sets up, and run the suite."""
-        # The flags of the make that started this are not for the one started here.
-        environ = {name: text for name, text in os.environ.items() if name != "MAKEFLAGS"}
-        install = ["make", "install", f"VENV={self.folder}", f"PYTHON={self.python}"]
-        test = [f"{self.folder}/bin/pytest", *options]
         (ROOT / "build").mkdir(exist_ok=True)
         with (ROOT / self.log).open("wb") as log:
-            for command in (install, test):
-                done = subprocess.run(  # noqa: S603 - our own make and pytest
-                    command,
-                    cwd=ROOT,
-                    env=environ,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    check=False,
-                )
-                if done.returncode:
-                    break
-        return done.returncode
+            test = [f"{self.folder}/bin/pytest", *options]
+            return self.install(log) or _status(test, log)
+
+    def install(self, log: IO[bytes]) -> int:
+        """Set up what `make install` sets up."""
+        install = ["make", "install", f"VENV={self.folder}", f"PYTHON={self.python}"]
+        return _status(install, log)
 
 
-def candidates(version: str, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Where a Python of this version may be, best first; a pyenv shim may lead nowhere."""
-    name = f"python{version}"
-    for folder in environ.get("PATH", "").split(os.pathsep):
-        yield Path(folder or ".", name)
-    pyenv = Path(environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    releases = pyenv.glob(f"versions/{version}.*/bin/{name}")
-    yield from sorted(releases, key=lambda path: (len(str(path)), path), reverse=True)
-    yield Path(sys.base_prefix, "bin", name)
+def _status(command: list[str], log: IO[bytes]) -> int:
+    # The flags of the make that started this are not for the one started here.
+    environ = {name: text for name, text in os.environ.items() if name != "MAKEFLAGS"}
+    done = subprocess.run(  # noqa: S603 - our own make and pytest
+        command,
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return done.returncode
 
 
-def find(version: str, environ: Mapping[str, str]) -> Path | None:
+def find(version: str, environ: Mapping[str, str]) -> str | None:
     """A Python of this version that can make virtual environments."""
-    for path in candidates(version, environ):
-        if os.access(path, os.X_OK) and path.is_file():
-            done = subprocess.run(  # noqa: S603 - an interpreter by its name
-                [path, "-c", _ASKED], capture_output=True, text=True, check=False
-            )
-            if done.stdout == version:
-                return path.absolute()
-    return None
+    return pythons.find(version, _ASKED, version, environ)
 
 
 def main(versions: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -92,11 +83,11 @@ def main(versions: Sequence[str], environ: Mapping[str, str]) -> int:
     for version in versions or VERSIONS:
         python = find(version, environ)
         if python is None:
-            how = f"`pyenv install {version}`, or put python{version} (with venv) on PATH"
+            how = f"`uv python install {version}` or `pyenv install {version}`"
             tell(f"{version}  not installed: {how}")
             continue
         build = Build(version, python)
-        # One coverage gate is enough; on the oldest, which the function runs on.
+        # One coverage gate is enough.
         options = [] if ended else ["--cov", "--cov-report=term"]
         began = time.monotonic()
         ended.append(build.run(*options))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -10,7 +13,11 @@ from tencentcloud.scf.v20180416 import models
 
 import cost
 import payloads
+from component import breaches
 from conftest import ROOT, Function
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
 INPUTS = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
@@ -48,6 +55,20 @@ def test_values_of_the_file() -> None:
     ]  # fmt: skip
     told = " ".join(console.split())
     assert [text for text in typed if text not in told] == []
+
+
+def test_region_without_the_runtime(tmp_path: Path) -> None:
+    """The page's command changes the runtime in both files, and breaks no rule."""
+    (command,) = re.findall(r"^sed -i.bak s/Python.*", PAGE, re.MULTILINE)
+    (tmp_path / "deploy").mkdir()
+    for name in ("serverless.yml", "deploy/main.tf"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    subprocess.run(command.split(), cwd=tmp_path, check=True)  # noqa: S603 - the page's command
+    content = yaml.safe_load((tmp_path / "serverless.yml").read_text(encoding="utf-8"))
+    assert breaches(content) == []
+    assert content["inputs"] == {**INPUTS, "runtime": "Python3.10"}
+    text = (tmp_path / "deploy/main.tf").read_text(encoding="utf-8")
+    assert re.findall(r' runtime += "(.+)"', text) == ["Python3.10"]
 
 
 def test_formula() -> None:

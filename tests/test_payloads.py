@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,26 @@ def test_an_unknown_trigger_is_refused() -> None:
         payloads.payloads({**INPUTS, "events": [{"ckafka": {"parameters": {}}}]}, b"")
 
 
+def bundled(path: Path, runtime: str) -> None:
+    """A zip with the bytecode of a module for this runtime."""
+    with zipfile.ZipFile(path, "w") as archive:
+        tag = runtime.replace("Python3.", "cpython-3")
+        archive.writestr(f"__pycache__/index.{tag}.pyc", b"")
+
+
+def test_bundle_for_another_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No call is made of a zip that the runtime could not run; what to do is said."""
+    monkeypatch.setattr(payloads, "CODE", tmp_path / "function.zip")
+    monkeypatch.setattr(payloads, "TARGET", tmp_path / "deploy")
+    bundled(tmp_path / "function.zip", "Python3.1")
+    assert payloads.main() == 1
+    told = f"is not for {INPUTS['runtime']}, which serverless.yml names: make bundle\n"
+    assert capsys.readouterr().err == f"build/function.zip {told}"
+    assert not (tmp_path / "deploy").exists()
+
+
 def test_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,9 +153,9 @@ def test_files(
     monkeypatch.setattr(payloads, "TARGET", tmp_path / "deploy")
     assert payloads.main() == 1
     assert capsys.readouterr().err == "build/function.zip is not there: make bundle\n"
-    (tmp_path / "function.zip").write_bytes(CODE)
+    bundled(tmp_path / "function.zip", INPUTS["runtime"])
     assert payloads.main() == 0
     files = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "deploy").iterdir()}
-    assert files == CALLS
+    assert files == payloads.payloads(INPUTS, (tmp_path / "function.zip").read_bytes())
     names = [Path(line).name for line in capsys.readouterr().out.split()]
     assert names == [f"{name}.json" for name in CALLS]

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+import bundle
+import matrix
 import page
 import promises
 from image_steward.cloud.image_api import image_of
@@ -126,8 +128,30 @@ MEASURES = (
 )
 
 
+def own_python() -> str:
+    """The Python that measures: what is deployed counts, whichever Python .venv is made of.
+
+    Raises:
+        ValueError: there is none, or nothing can be installed for it.
+    """
+    version = bundle.runtime()
+    if version == bundle.HERE:
+        return sys.executable
+    build = matrix.Build(version, bundle.interpreter(version))
+    if build.install(sys.stderr.buffer):
+        raise ValueError(f"make install failed for {build.python}; what it says stands above")
+    return str(matrix.ROOT / build.folder / "bin" / "python")
+
+
 def main() -> int:
     """Measure, print the table, write the figures to build/bench.json."""
+    try:
+        python = own_python()
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if python != sys.executable:
+        os.execv(python, [python, str(Path(__file__).parent)])  # noqa: S606 - our own environment
     figures: list[tuple[promises.Promise, float]] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for measure in progress.track(MEASURES):
