@@ -19,7 +19,8 @@ from image_steward.cloud.actions import (
 )
 from image_steward.cloud.retries import Retries
 from image_steward.documents.naming_policy import NamingPolicy
-from image_steward.errors import ApiError, NoClearAnswer, TimeRanOut
+from image_steward.error_codes import error_of
+from image_steward.errors import NoClearAnswer, TimeRanOut
 from image_steward.execution.executor import Executor
 from image_steward.execution.writes import tasks_of
 from image_steward.limits import NAME_LENGTH
@@ -121,7 +122,7 @@ class Wire:
         if self._left == 0:
             raise TimeRanOut("the run's time was over before this call could start")
         if self._dice.random() < THROTTLED:
-            raise ApiError.of("RequestLimitExceeded", "too fast")
+            raise error_of("RequestLimitExceeded", "too fast")
         if self._left is not None:
             self._left -= 1
         for image_id, attributes, tags in _changes_of(action, params):

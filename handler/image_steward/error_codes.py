@@ -3,88 +3,71 @@
 Sources: [1] the common codes, document/product/1778/111040; [2] ModifyImageAttribute,
 document/api/213/15713; [3] DescribeImages, document/api/213/15715; [4] TagResources and
 UnTagResources, document/product/651; [5] cvm codes that other tools retry; [6] names of Python
-exceptions and of network trouble that the SDK puts in the place of a code.
+exceptions and of network trouble that the SDK puts in the place of a code. `tests/test_codes.py`
+has every code that they name.
 """
 
 from __future__ import annotations
 
-from enum import Enum
+from image_steward.errors import (
+    AccountRefused,
+    ApiBusy,
+    ApiError,
+    ImageBusy,
+    KeysRefused,
+    NameTaken,
+    NoClearAnswer,
+    StewardError,
+    Throttled,
+)
 
-
-class Kind(Enum):
-    """What a code asks for."""
-
-    THROTTLE = "slow down, then try again"
-    RETRY = "try again after a while"
-    WAIT = "wait for the image's state to pass"
-    REFRESH = "read the keys anew, once"
-    CONFLICT = "another image holds the name"
-    STOP = "no call of this account will do: stop the run"
-    AMBIGUOUS = "it may have happened: read back"
-    FINAL = "never try again"
-    UNKNOWN = "not in the table: never try again, and say so"
-
-
-_TABLE: dict[Kind, str] = {
-    Kind.THROTTLE: """
-        RequestLimitExceeded RequestLimitExceeded.IPLimitExceeded
-        RequestLimitExceeded.UinLimitExceeded
-        RequestLimitExceeded.GlobalRegionUinLimitExceeded""",  # [1]
-    Kind.RETRY: """
+_CODES: dict[type[ApiError], str] = {
+    Throttled: "RequestLimitExceeded",  # [1]
+    ApiBusy: """
         InternalError ServiceUnavailable ResourceInUse ResourceUnavailable
-        InternalServerError MutexOperation MutexOperation.TaskRunning ResourceBusy
+        InternalServerError MutexOperation ResourceBusy
         FailedOperation.ResourceTagProcessing""",  # [1]; [5]; [4]
-    Kind.WAIT: """
+    ImageBusy: """
         InvalidImageId.IncorrectState
         FailedOperation.InvalidImageState InvalidParameterValue.InvalidImageState""",  # [2]; [5]
-    Kind.REFRESH: """
+    KeysRefused: """
         AuthFailure.TokenFailure AuthFailure.SignatureExpire
         UnauthorizedOperation.InvalidToken""",  # [1]; [2] [3]
-    Kind.CONFLICT: "InvalidImageName.Duplicate",  # [2]
-    Kind.STOP: """
-        AuthFailure AuthFailure.InvalidAuthorization AuthFailure.InvalidSecretId
-        AuthFailure.MFAFailure AuthFailure.SecretIdNotFound AuthFailure.SignatureFailure
-        AuthFailure.UnauthorizedOperation UnauthorizedOperation
-        UnauthorizedOperation.PermissionDenied IpInBlacklist IpNotInWhitelist""",  # [1]; [3]
-    Kind.AMBIGUOUS: """
-        ClientNetworkError ServerNetworkError JSONDecodeError KeyError TypeError ValueError
-        AttributeError UnicodeDecodeError ChunkedEncodingError ConnectionError ReadTimeout
-        IncompleteRead""",  # [6]
-    Kind.FINAL: """
+    NameTaken: "InvalidImageName.Duplicate",  # [2]
+    AccountRefused: "AuthFailure UnauthorizedOperation IpInBlacklist IpNotInWhitelist",  # [1]
+    ApiError: """
         ActionOffline DryRunOperation FailedOperation InvalidAction InvalidParameter
         InvalidParameterValue InvalidRequest LimitExceeded MissingParameter NoSuchProduct
         NoSuchVersion RequestSizeLimitExceeded ResourceInsufficient ResourceNotFound
         ResponseSizeLimitExceeded UnknownParameter UnsupportedOperation UnsupportedProtocol
         UnsupportedRegion
 
-        InvalidImageId.Malformed InvalidImageId.NotFound InvalidParameter.ValueTooLarge
-        InvalidParameterValue.TooLarge InvalidParameterValue.InvalidImageFamily
-        InvalidParameterValue.InvalidAppIdFormat
-        UnsupportedOperation.SharedImageModifyUnsupported
+        InvalidImageId.Malformed InvalidImageId.NotFound
         UnauthorizedOperation.ImageNotBelongToAccount
 
-        FailedOperation.IllegalTagKey InvalidFilter InvalidFilterValue.LimitExceeded
-        InvalidInstanceType.Malformed InvalidParameter.InvalidParameterCoexistImageIdsFilters
-        InvalidParameterValue.InstanceTypeNotFound InvalidParameterValue.InvalidParameterValueLimit
-        InvalidParameterValue.LimitExceeded InvalidParameterValue.TagKeyNotFound
-        InvalidParameterValue.ZoneNotSupported InvalidRegion.NotFound InvalidZone.MismatchRegion
-        ResourcesSoldOut.SpecifiedInstanceType
-
-        FailedOperation.PolicyEnforcedInvalid InvalidParameter.ReservedTagKey InvalidParameter.Tag
-        InvalidParameter.UnsupportedService InvalidParameterValue.DeleteTagsParamError
-        InvalidParameterValue.ResourceDescriptionError InvalidParameterValue.TagKeyCharacterIllegal
-        InvalidParameterValue.TagKeyDuplicate InvalidParameterValue.TagKeyEmpty
-        InvalidParameterValue.TagKeyLengthExceeded InvalidParameterValue.TagValueCharacterIllegal
-        InvalidParameterValue.TagValueEmpty InvalidParameterValue.TagValueLengthExceeded
-        LimitExceeded.Quota LimitExceeded.ResourceAttachedTags LimitExceeded.ResourceNumPerRequest
-        LimitExceeded.TagKey LimitExceeded.TagNumPerRequest LimitExceeded.TagValue
-        """,  # [1]; [2], the last one is the image's and not the account's; [3]; [4]
+        InvalidFilter InvalidFilterValue.LimitExceeded InvalidInstanceType.Malformed
+        InvalidRegion.NotFound InvalidZone.MismatchRegion ResourcesSoldOut.SpecifiedInstanceType
+        """,  # [1]; [2], the last one is the image's and not the account's; [3]
 }
+_CLASSES = {code: cls for cls, codes in _CODES.items() for code in codes.split()}
 
-KINDS = {code: kind for kind, codes in _TABLE.items() for code in codes.split()}
-"""The kind of every code that is known."""
+_AMBIGUOUS = {
+    "AttributeError", "ChunkedEncodingError", "ClientNetworkError", "ConnectionError",
+    "IncompleteRead", "JSONDecodeError", "KeyError", "ReadTimeout", "ServerNetworkError",
+    "TypeError", "UnicodeDecodeError", "ValueError",
+}  # fmt: skip
+"""[6] With these it may have happened."""
 
 
-def kind_of(code: str) -> Kind:
-    """The kind of a code. One not in the table has that of its first part, if that is there."""
-    return KINDS.get(code) or KINDS.get(code.partition(".")[0]) or Kind.UNKNOWN
+def error_of(code: str, message: str, request_id: str = "") -> StewardError:
+    """The error that a code stands for. One not in the table counts as its first part, if that is.
+
+    A code that is not known at all is never tried again, and its message says so.
+    """
+    first_part = code.partition(".")[0]
+    if first_part in _AMBIGUOUS:
+        return NoClearAnswer(f"{code}: {message}")
+    cls = _CLASSES.get(code) or _CLASSES.get(first_part)
+    if not cls:
+        message += " (a code that is not known here, so nothing was tried again)"
+    return (cls or ApiError)(code, message, request_id)

@@ -32,21 +32,20 @@ one that was not attempted (`Stopped`); with any other error it is `failed`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
-from image_steward import error_codes
-from image_steward.error_codes import Kind
+from typing import ClassVar, NamedTuple
 
 MAX_MESSAGE = 1000
 """Characters of a message that came from outside."""
 
 
 class StewardError(Exception):
-    """The root of the tree."""
+    """The root of the tree. `code` is the name of the class, or what the cloud answered."""
 
-    code: str = "StewardError"
+    code: str
     healable: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        cls.code = cls.__name__
 
     @property
     def status(self) -> str:
@@ -70,8 +69,7 @@ class StewardError(Exception):
         return {"Code": self.code, "Path": path, "Message": message, "Details": len(self.details)}
 
 
-@dataclass(frozen=True)
-class Violation:
+class Violation(NamedTuple):
     """One breach of a rule: where (`path`, a JSON Pointer into the document) and what."""
 
     path: str
@@ -90,67 +88,47 @@ class Rejection(StewardError):
     @property
     def details(self) -> tuple[tuple[str, str], ...]:
         """A pair for each violation."""
-        return tuple((v.path, v.message) for v in self.violations)
+        return self.violations
 
 
 class InvalidSetting(Rejection):
     """A setting (environment variable) has a value that it cannot have."""
 
-    code = "InvalidSetting"
-
 
 class InvalidEvent(Rejection):
     """The event has none of the shapes that COS, the timer or a direct call have."""
-
-    code = "InvalidEvent"
 
 
 class InvalidJSON(Rejection):
     """The bytes of a document are not strict JSON."""
 
-    code = "InvalidJSON"
-
 
 class InvalidDocument(Rejection):
     """The document is JSON, but breaks its schema or a rule beyond it."""
-
-    code = "InvalidDocument"
 
 
 class DocumentTooLarge(Rejection):
     """The document is larger than STEWARD_MAX_DOCUMENT_BYTES."""
 
-    code = "DocumentTooLarge"
-
 
 class ObjectNotFound(Rejection):
     """COS has no such object or no such bucket."""
-
-    code = "ObjectNotFound"
 
 
 class AccessDenied(Rejection):
     """COS refuses to show the object to the function's role."""
 
-    code = "AccessDenied"
-
 
 class SourceNotAllowed(Rejection):
     """The object lies outside STEWARD_SOURCES."""
-
-    code = "SourceNotAllowed"
 
 
 class UnstablePolicy(Rejection):
     """A second run would change something again, or not find what the first had begun."""
 
-    code = "UnstablePolicy"
-
 
 class TooManyChanges(Rejection):
     """The plan changes more images than the policy's MaxChanges."""
-
-    code = "TooManyChanges"
 
 
 class ApiError(StewardError):
@@ -160,16 +138,6 @@ class ApiError(StewardError):
         super().__init__(message[:MAX_MESSAGE])
         self.code = code
         self.request_id = request_id
-
-    @staticmethod
-    def of(code: str, message: str, request_id: str = "") -> StewardError:
-        """The error of the class that `error_codes` has for a code."""
-        kind = error_codes.kind_of(code)
-        if kind is Kind.AMBIGUOUS:
-            return NoClearAnswer(f"{code}: {message}")
-        if kind is Kind.UNKNOWN:
-            message += " (a code that is not known here, so nothing was tried again)"
-        return _CLASSES.get(kind, ApiError)(code, message, request_id)
 
 
 class ApiBusy(ApiError):
@@ -198,34 +166,20 @@ class KeysRefused(AccountRefused):
     """The keys, or the token, are no longer good; those in the environment may be."""
 
 
-_CLASSES: dict[Kind, type[ApiError]] = {
-    Kind.THROTTLE: Throttled,
-    Kind.RETRY: ApiBusy,
-    Kind.WAIT: ImageBusy,
-    Kind.REFRESH: KeysRefused,
-    Kind.CONFLICT: NameTaken,
-    Kind.STOP: AccountRefused,
-}
-
-
 class NoClearAnswer(StewardError):
     """No reply, or a reply that is neither an error nor a success: the call may have worked."""
 
-    code = "NoClearAnswer"
     healable = True
 
 
 class TimeRanOut(StewardError):
     """The run's time was over before this could start."""
 
-    code = "TimeRanOut"
     healable = True
 
 
 class Stopped(StewardError):
     """Not attempted: the account was refused before, and would be again."""
-
-    code = "Stopped"
 
     @property
     def status(self) -> str:
@@ -236,11 +190,8 @@ class Stopped(StewardError):
 class TemporaryName(StewardError):
     """An image has a temporary name and keeps it, or would get it back: a warning, never raised."""
 
-    code = "TemporaryName"
-
 
 class Unfinished(StewardError):
     """Raised out of the function: some work is left, and delivering the event again does it."""
 
-    code = "Unfinished"
     healable = True

@@ -26,14 +26,8 @@ from image_steward.cloud.actions import Action
 from image_steward.cloud.credentials import Credentials
 from image_steward.cloud.rate_limit import Pacers
 from image_steward.cloud.transport import Session
-from image_steward.errors import (
-    AccountRefused,
-    ApiError,
-    KeysRefused,
-    NoClearAnswer,
-    Stopped,
-    Throttled,
-)
+from image_steward.error_codes import error_of
+from image_steward.errors import AccountRefused, KeysRefused, NoClearAnswer, Stopped, Throttled
 from image_steward.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,7 +120,7 @@ class Api:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             reason = f"{type(error).__name__}: {error}"[:80]
             raise NoClearAnswer(f"{action.name}: a reply that cannot be read ({reason})") from None
-        raise ApiError.of(code, message, request_id)
+        raise error_of(code, message, request_id)
 
 
 def _client(

@@ -18,6 +18,7 @@ from image_steward.cloud.actions import (
     UNTAG_RESOURCES,
     Action,
 )
+from image_steward.error_codes import error_of
 from image_steward.errors import ApiError, NoClearAnswer, StewardError
 from image_steward.limits import PAGE
 from image_steward.model import FACTS, STATE, Image
@@ -152,7 +153,7 @@ def _tag_call(
     with _reading(action):
         failed = {
             # The reply may fill in the uin, so the image is known by the last segment.
-            entry["Resource"].rpartition("/")[2]: ApiError.of(
+            entry["Resource"].rpartition("/")[2]: error_of(
                 _text(entry["Code"]), _text(entry["Message"]), request_id
             )
             for entry in reply.get("FailedResources") or ()
