@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from image_steward.clock import utc
 from image_steward.errors import InvalidSetting, Rejection
@@ -17,21 +18,15 @@ LINE_BYTES = 6000
 """Of one line `image.before`: with what else is in it, below the 8 KB that SCF keeps of a line."""
 
 
+@dataclass
 class Journal:
-    """The journal of one run: its objects are numbered."""
+    """The journal of one run: its objects are numbered. `region` is the function's own."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        region: str,
-        log: Log,
-        write: Callable[[CosObject, bytes], None],
-    ) -> None:
-        self._settings = settings
-        self._region = region
-        self._log = log
-        self._write = write
-        self._written = 0
+    settings: Settings
+    region: str
+    log: Log
+    write: Callable[[CosObject, bytes], None]
+    _written: int = 0
 
     def keep(self, source: str, plan: Plan) -> None:
         """Keep what the images of a plan are like now, before any of them is changed.
@@ -40,25 +35,25 @@ class Journal:
             StewardError: it could not be kept, so nothing may be changed.
         """
         former = [entry for step in plan.changes if (entry := undo.entry(step))]
-        if self._settings.journal and former:
-            for images in undo.parcels(former, self._settings.max_document_bytes):
-                self._store(*self._settings.journal, images)
+        if self.settings.journal and former:
+            for images in undo.parcels(former, self.settings.max_document_bytes):
+                self._store(*self.settings.journal, images)
         for entry in former:
             for piece in undo.pieces(entry, LINE_BYTES):
-                self._log.keep("image.before", Source=source, Undo=piece)
+                self.log.keep("image.before", Source=source, Undo=piece)
 
     def _store(self, bucket: str, prefix: str, images: list[undo.Entry]) -> None:
-        if not self._region:
+        if not self.region:
             raise InvalidSetting("STEWARD_JOURNAL: the region of the function is not known")
-        moment = re.sub("[-:]", "", utc(self._log.clock.time()))
-        run = re.sub(r"[^\w-]", "", self._log.request_id)
+        moment = re.sub("[-:]", "", utc(self.log.clock.time()))
+        run = re.sub(r"[^\w-]", "", self.log.request_id)
         name = f"{prefix}{moment}-{run}-{self._written + 1}.json"
-        target = CosObject(bucket, name, self._region)
+        target = CosObject(bucket, name, self.region)
         # Half a surrogate pair, as JSON writes it.
         text = json.dumps({"Images": images}, ensure_ascii=False)
         try:
-            self._write(target, text.encode("utf-8", "backslashreplace"))
+            self.write(target, text.encode("utf-8", "backslashreplace"))
         except Rejection as error:
             raise type(error)(f"STEWARD_JOURNAL: {error.message}") from None
         self._written += 1
-        self._log.info("journal.written", Journal=target.source, Images=len(images))
+        self.log.info("journal.written", Journal=target.source, Images=len(images))

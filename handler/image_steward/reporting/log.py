@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partialmethod
 from threading import Lock
 from typing import Any, TextIO
 
@@ -33,31 +34,11 @@ class Log:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def debug(self, event: str, **fields: object) -> None:
-        """What only a developer needs."""
-        self._write("DEBUG", event, fields)
-
-    def info(self, event: str, **fields: object) -> None:
-        """What was done."""
-        self._write("INFO", event, fields)
-
-    def keep(self, event: str, **fields: object) -> None:
-        """What undo needs: written whatever the level."""
-        self._put("INFO", event, fields)
-
-    def warning(self, event: str, **fields: object) -> None:
-        """What another delivery of the event will mend."""
-        self._write("WARNING", event, fields)
-
-    def error(self, event: str, **fields: object) -> None:
-        """What somebody has to look at."""
-        self._write("ERROR", event, fields)
-
-    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+    def _write(self, level: str, event: str, /, **fields: object) -> None:
         if LEVELS.index(level) >= LEVELS.index(self.level):
-            self._put(level, event, fields)
+            self._put(level, event, **fields)
 
-    def _put(self, level: str, event: str, fields: dict[str, Any]) -> None:
+    def _put(self, level: str, event: str, /, **fields: object) -> None:
         now = datetime.fromtimestamp(self.clock.time(), timezone.utc)
         head = {
             "Time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -71,6 +52,17 @@ class Log:
         with self._lock:
             self.stream.write(text + "\n")
             self.stream.flush()
+
+    debug = partialmethod(_write, "DEBUG")
+    """What only a developer needs."""
+    info = partialmethod(_write, "INFO")
+    """What was done."""
+    keep = partialmethod(_put, "INFO")
+    """What undo needs: written whatever the level."""
+    warning = partialmethod(_write, "WARNING")
+    """What another delivery of the event will mend."""
+    error = partialmethod(_write, "ERROR")
+    """What somebody has to look at."""
 
     def _redacted(self, line: bytes) -> str:
         text = line.decode()

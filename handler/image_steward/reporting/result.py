@@ -46,16 +46,13 @@ class Run:
     @property
     def dry_run(self) -> bool:
         """Whether nothing was to be written at all."""
-        asked = self._asked
-        return self.is_dry or (bool(asked) and all(asked))
+        return self.is_dry or (self._asked != [] and all(self._asked))
 
     @property
     def outcome(self) -> str:
         """The `Outcome` of the result document."""
-        if self.errors:
+        if self.errors or self.summary["Failed"]:
             return "partial" if self.outcomes else "rejected"
-        if self.summary["Failed"]:
-            return "partial"
         if not self._asked:
             return "ignored"
         return "planned" if self.dry_run else "applied"
@@ -82,15 +79,10 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
     errors = room.take(entry for each in run.errors for entry in _errors(*each))
     warnings = room.take(entry for each in warned for entry in _errors(*each))
     undo = room.take(entries(run.outcomes), IMAGES_OF_A_REQUEST)
-    told = [
-        (report.source, outcome)
-        for report in run.reports
-        for outcome in report.outcomes
-        if outcome.status != "unchanged"
-    ]
+    told = [(report.source, outcome) for report in run.reports for outcome in report.outcomes]
     told.sort(key=lambda each: each[1].status == "skipped")  # what fits least is least missed
-    images = room.take(_image(*each) for each in told)
-    result = {
+    images = room.take(_image(*each) for each in told if each[1].status != "unchanged")
+    return {
         "RequestId": request_id,
         "Trigger": run.trigger,
         "Outcome": run.outcome,
@@ -99,10 +91,9 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
         "Images": images,
         "Errors": errors,
         "Undo": {"Images": undo},
+        **({"Warnings": warnings} if warnings else {}),
+        **({"Truncated": True} if room.is_full else {}),
     }
-    if warnings:
-        result["Warnings"] = warnings
-    return {**result, "Truncated": True} if room.is_full else result
 
 
 @dataclass

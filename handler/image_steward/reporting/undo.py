@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, TypeAlias
 
 from image_steward.limits import IMAGES_OF_A_REQUEST
-from image_steward.model import Attributes, Image, Outcome, Step, TagChanges
+from image_steward.model import Outcome, Step
 
 Entry: TypeAlias = "dict[str, Any]"
 """An entry of a change request."""
@@ -23,26 +22,17 @@ def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
 
     Where an image was changed twice its first state counts.
     """
-    by_image: dict[tuple[str, str], _Former] = {}
+    by_image: dict[tuple[str, str], Outcome] = {}
     for outcome in outcomes:
         if outcome.step.before and not outcome.planned:
-            key = (outcome.step.region, outcome.step.image_id)
-            former = by_image.pop(key, None) or _Former(outcome.step.before)
-            former.attributes.update(outcome.attributes)
-            former.tags.update(outcome.tags)
-            by_image[key] = former
-    for (region, image_id), former in reversed(by_image.items()):
-        if members := former.members():
-            yield {"Region": region, "ImageId": image_id, **members}
+            former = by_image.pop(outcome.step.place, None)
+            by_image[outcome.step.place] = former.followed_by(outcome) if former else outcome
+    yield from filter(None, map(_undoing, reversed(by_image.values())))
 
 
 def entry(step: Step) -> Entry:
     """What would put back all that a step is going to do; empty if that is nothing."""
-    if not step.before or step.is_empty:
-        return {}
-    tags: TagChanges = {**step.tags, **dict.fromkeys(step.delete_tags)}
-    members = _Former(step.before, step.attributes, tags).members()
-    return {"Region": step.region, "ImageId": step.image_id, **members} if members else {}
+    return _undoing(Outcome.planned_for(step))
 
 
 def parcels(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
@@ -98,27 +88,24 @@ def pieces(entry: Entry, size: int) -> Iterator[Entry]:
         yield {**head, name: held}
 
 
-@dataclass
-class _Former:
-    """An image as it was first, and what was done to it since."""
+def _undoing(outcome: Outcome) -> Entry:
+    """What puts an image back as it was before a step; empty if nothing differs.
 
-    image: Image
-    attributes: Attributes = field(default_factory=dict)
-    tags: TagChanges = field(default_factory=dict)
-
-    def members(self) -> dict[str, Any]:
-        """The members of a change request entry that undo it; none if nothing differs.
-
-        A change request takes no empty names and values of tags, as the API takes none. An image
-        may have one all the same; the whole request would be refused for it, so it is left out.
-        """
-        was = self.image
-        entry: dict[str, Any] = {
-            name: was.attributes[name]
-            for name, value in self.attributes.items()
-            if was.attributes[name] != value and (name != "ImageName" or was.name)
-        }
-        changed = [key for key, value in self.tags.items() if was.tags.get(key) != value]
-        bound = [{"Key": key, "Value": was.tags[key]} for key in changed if was.tags.get(key)]
-        new = [key for key in changed if key not in was.tags]
-        return entry | ({"Tags": bound} if bound else {}) | ({"DeleteTags": new} if new else {})
+    A change request takes no empty names and values of tags, as the API takes none. An image may
+    have one all the same; the whole request would be refused for it, so it is left out.
+    """
+    was = outcome.step.before
+    if not was:
+        return {}
+    members: dict[str, Any] = {
+        name: was.attributes[name]
+        for name, value in outcome.attributes.items()
+        if was.attributes[name] != value and (name != "ImageName" or was.name)
+    }
+    changed = [key for key, value in outcome.tags.items() if was.tags.get(key) != value]
+    if bound := [{"Key": key, "Value": was.tags[key]} for key in changed if was.tags.get(key)]:
+        members["Tags"] = bound
+    if new := [key for key in changed if key not in was.tags]:
+        members["DeleteTags"] = new
+    head = {"Region": outcome.step.region, "ImageId": outcome.step.image_id}
+    return {**head, **members} if members else {}
