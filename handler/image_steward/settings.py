@@ -18,7 +18,6 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _PUBLIC = "https://{service}.{region}.tencentcloudapi.com"
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+/?")
 _LOGIN = re.compile(r"//[^/]*@")
-_TRUTH = {"0": False, "1": True}
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ class Settings:
         wrong: list[str] = []
         found: dict[str, object] = {}
         for field, (name, parse) in _VARIABLES.items():
-            text = environ.get(name, "").strip()
-            if text:
+            if text := environ.get(name, "").strip():
                 try:
                     found[field] = parse(text)
                 except ValueError as error:
@@ -75,9 +73,9 @@ class Settings:
 
 
 def _flag(text: str) -> bool:
-    if text not in _TRUTH:
+    if text not in {"0", "1"}:
         raise ValueError("allowed are 0 and 1")
-    return _TRUTH[text]
+    return text == "1"
 
 
 def _size(text: str) -> int:
@@ -102,17 +100,14 @@ def _sources(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _api_endpoint(text: str) -> str:
-    return _host(text, filled=text.replace("{service}", "cvm").replace("{region}", "ap-guangzhou"))
+    _cos_endpoint(text.replace("{service}", "cvm").replace("{region}", "ap-guangzhou"))
+    return text.rstrip("/")
 
 
 def _cos_endpoint(text: str) -> str:
-    return _host(text, filled=text)
-
-
-def _host(text: str, *, filled: str) -> str:
     try:
-        has_host = bool(_ENDPOINT.fullmatch(filled) and urlsplit(filled).hostname)
-        urlsplit(filled).port  # noqa: B018 - reading it checks it
+        has_host = bool(_ENDPOINT.fullmatch(text) and urlsplit(text).hostname)
+        urlsplit(text).port  # noqa: B018 - reading it checks it
     except ValueError:
         has_host = False
     if not has_host:
@@ -128,10 +123,10 @@ def _level(text: str) -> str:
 
 def _journal(text: str) -> tuple[str, str]:
     bucket, _, prefix = text.partition("/")
-    segments = prefix.strip("/").split("/") if prefix.strip("/") else []
-    if not BUCKET.fullmatch(bucket) or {"", ".", ".."} & set(segments):
+    prefix = f"{prefix.strip('/')}/".lstrip("/")
+    if not BUCKET.fullmatch(bucket) or {"", ".", ".."} & set(prefix.split("/")[:-1]):
         raise ValueError("allowed is bucket-appid/prefix/, such as manifests-1250000000/journal/")
-    return bucket, "".join(f"{segment}/" for segment in segments)
+    return bucket, prefix
 
 
 _VARIABLES = {

@@ -23,36 +23,9 @@ def loads(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
         InvalidJSON: not UTF-8, not JSON, a member twice in one object, `NaN` or `Infinity`,
             a number out of range, half a surrogate pair, or deeper than `MAX_DEPTH`.
     """
-    value = _parse(_decode(data))
-    _check(value)
-    return value
-
-
-def _decode(data: bytes) -> str:
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        hint = (
-            " (a UTF-16 byte order mark stands first)"
-            if data[:2] in (b"\xff\xfe", b"\xfe\xff")
-            else ""
-        )
-        raise InvalidJSON(
-            f"not UTF-8 at byte {error.start}{hint}: save the document as UTF-8"
-        ) from None
-    if "\0" in text:
-        raise InvalidJSON(
-            "a zero byte stands in the text, as in UTF-16: save the document as UTF-8"
-        )
-    if not text.strip():
-        raise InvalidJSON("the document is empty")
-    return text
-
-
-def _parse(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    try:
-        return json.loads(
-            text,
+        value = json.loads(
+            _decoded(data),
             object_pairs_hook=_object,
             parse_constant=_constant,
             parse_float=_float,
@@ -64,14 +37,32 @@ def _parse(text: str) -> Any:  # noqa: ANN401 - any JSON value
         ) from None
     except RecursionError:
         raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels") from None
+    _check(value)
+    return value
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        hint = " (a UTF-16 byte order mark stands first)" if is_utf16 else ""
+        wrong = f"not UTF-8 at byte {error.start}{hint}"
+        raise InvalidJSON(f"{wrong}: save the document as UTF-8") from None
+    if "\0" in text:
+        raise InvalidJSON(
+            "a zero byte stands in the text, as in UTF-16: save the document as UTF-8"
+        )
+    if not text.strip():
+        raise InvalidJSON("the document is empty")
+    return text
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        twice = next(
-            name for name, count in Counter(name for name, _ in pairs).items() if count > 1
-        )
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name in members if counts[name] > 1)
         raise InvalidJSON(f"member {json.dumps(twice[:60])} stands twice in one object")
     return members
 
@@ -104,8 +95,7 @@ def _check(value: Any) -> None:  # noqa: ANN401 - any JSON value
             raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels")
         for item in level:
             if isinstance(item, dict):
-                below += item
-                below += item.values()
+                below += [*item, *item.values()]
             elif isinstance(item, list):
                 below += item
             elif isinstance(item, str) and not is_text(item):
@@ -115,11 +105,7 @@ def _check(value: Any) -> None:  # noqa: ANN401 - any JSON value
 
 def is_text(value: str) -> bool:
     """Whether a string holds no half of a surrogate pair, so that UTF-8 can hold it."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return value == value.encode(errors="ignore").decode()
 
 
 def kind_of(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import unquote
@@ -49,13 +50,10 @@ def _first(candidates: list[CosObject], settings: Settings, read: Read) -> bytes
         raise SourceNotAllowed(
             f"{candidates[0].source} is outside STEWARD_SOURCES, or has a . or .. segment"
         )
-    first, *others = allowed
-    try:
-        return read(first)
-    except ObjectNotFound:
-        if not others:
-            raise
-        return _first(others, settings, read)
+    for place in allowed[:-1]:
+        with suppress(ObjectNotFound):
+            return read(place)
+    return read(allowed[-1])
 
 
 def _candidates(part: CosObject) -> list[CosObject]:

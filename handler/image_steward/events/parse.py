@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -55,53 +54,42 @@ class Event:
     parts: list[Part]
 
 
-@dataclass(frozen=True)
-class Trigger:
-    """What fires the function: its name, how its events are recognised, and their parts.
-
-    `parts` gets the event and the function's own region, the last resort for COS events.
-    """
-
-    name: str
-    recognises: Callable[[dict[str, Any]], bool]
-    parts: Callable[[dict[str, Any], str], list[Part]]
-
-
 def parse(event: object, *, region: str) -> Event:
-    """Recognise an event. `region` is the function's own.
+    """Recognise an event. `region` is the function's own, the last resort for COS events.
 
     Raises:
-        InvalidEvent: it is an event of none of the `TRIGGERS`.
+        InvalidEvent: it is an event of no trigger.
     """
     if not isinstance(event, dict):
         raise InvalidEvent(
             f"the event is {kind_of(event)}; allowed is a JSON object: a COS event (Records), "
             'a timer event (Type "Timer") or a document itself'
         )
-    trigger = next(trigger for trigger in TRIGGERS if trigger.recognises(event))
-    return Event(trigger.name, trigger.parts(event, region))
+    if "Records" in event:  # document/product/583/9707
+        return Event("cos", _records(event["Records"], region))
+    if event.get("Type") == "Timer":  # document/product/583/9708
+        return Event("timer", [_timer(event)])
+    return Event("direct", [_direct(event)])
 
 
-def _direct(event: dict[str, Any], _region: str) -> list[Part]:
+def _direct(event: dict[str, Any]) -> Inline:
     try:
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-        data = text.encode("utf-8", "surrogatepass")
     except (TypeError, ValueError, RecursionError):
         raise InvalidEvent("the event holds what JSON cannot, or is nested too deep") from None
-    return [Inline("direct", data)]
+    return Inline("direct", text.encode("utf-8", "surrogatepass"))
 
 
-def _timer(event: dict[str, Any], _region: str) -> list[Part]:
+def _timer(event: dict[str, Any]) -> Inline | Refused:
     source = f"timer:{str(event.get('TriggerName', ''))[:60]}"
     message = event.get("Message")
     if not isinstance(message, str):
         text = f"Message of the timer event is {kind_of(message)}; a string is needed"
-        return [Refused(source, InvalidEvent(text))]
-    return [Inline(source, message.encode("utf-8", "surrogatepass"))]
+        return Refused(source, InvalidEvent(text))
+    return Inline(source, message.encode("utf-8", "surrogatepass"))
 
 
-def _records(event: dict[str, Any], region: str) -> list[Part]:
-    records = event["Records"]
+def _records(records: object, region: str) -> list[Part]:
     if not isinstance(records, list) or not records:
         given = "empty" if records == [] else kind_of(records)
         raise InvalidEvent(f"Records is {given}; a list with at least one record is needed")
@@ -152,19 +140,16 @@ def _bucket(bucket: dict[str, Any]) -> tuple[str, str]:
 
 def _key(raw: str, bucket: str, appid: str) -> str:
     """The object key: the event's, less `/<appid>/<bucket>/` once and only at the start."""
-    for name in (bucket.removesuffix(f"-{appid}"), bucket):
-        prefix = f"/{appid}/{name}/"
-        if raw.startswith(prefix) and raw != prefix:
-            return raw.removeprefix(prefix)
-    return raw.removeprefix("/")  # the oldest template: /HappyFace.png
+    name = bucket.removesuffix(f"-{appid}")
+    found = re.fullmatch(rf"(?s:/{appid}/(?:{name}|{bucket})/(.+))", raw)
+    return found[1] if found else raw.removeprefix("/")  # the oldest template: /HappyFace.png
 
 
 def _region(cos: dict[str, Any], own: str) -> str:
     bucket = cos["cosBucket"]
-    for given in (bucket.get("s3Region"), bucket.get("cosRegion")):
-        if regions.is_region(given):
-            return str(given)
-    found = regions.from_code(bucket.get("region")) or _url_region(cos["cosObject"]) or own
+    named = filter(regions.is_region, (bucket.get("s3Region"), bucket.get("cosRegion")))
+    coded = regions.from_code(bucket.get("region"))
+    found = next(named, None) or coded or _url_region(cos["cosObject"]) or own
     if not found:
         raise InvalidEvent("the bucket's region stands neither in the event nor in the context")
     return found
@@ -177,11 +162,3 @@ def _url_region(cos_object: dict[str, Any]) -> str | None:
         return None
     label = _HOST_REGION.search(host[-_HOST_LENGTH:])
     return regions.from_code(label[1]) if label and host.endswith(label[0]) else None
-
-
-TRIGGERS = (
-    Trigger("cos", lambda event: "Records" in event, _records),  # document/product/583/9707
-    Trigger("timer", lambda event: event.get("Type") == "Timer", _timer),  # 583/9708
-    Trigger("direct", lambda _: True, _direct),
-)
-"""Each kind of trigger; the first that recognises an event has it."""
