@@ -10,11 +10,11 @@ from typing import Any
 # Imports allocate many objects, but little garbage.
 gc.set_threshold(50_000)
 
-from image_steward.clock import SystemClock  # noqa: E402 - from here on that counts
+from image_steward.clock import Clock  # noqa: E402 - from here on that counts
 from image_steward.instance import Instance  # noqa: E402
 from image_steward.invocation import handle  # noqa: E402
 
-INSTANCE = Instance(SystemClock(), random.random)
+INSTANCE = Instance(Clock(), random.random)
 
 
 def main_handler(event: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever SCF delivers

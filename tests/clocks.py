@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from image_steward.clock import Clock
+
 
 @dataclass(eq=False)
-class FakeClock:
+class FakeClock(Clock):
     """Stands still unless somebody sleeps, or a test sets `now` (seconds since the epoch)."""
 
     now: float = 1795521600.25  # 2026-11-24T12:00:00.250Z

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from image_steward.clock import Clock, SystemClock
+from image_steward.clock import Clock
 from image_steward.cloud import transport
 from image_steward.errors import Unfinished
 from image_steward.instance import Instance
@@ -55,7 +55,7 @@ class Function:
 
     cloud: EmulatedCloud
     environ: dict[str, str]
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=Clock)
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from clocks import FakeClock
 from conftest import Function, cos_event
-from image_steward.clock import Deadline, SystemClock
+from image_steward.clock import Clock, Deadline
 from image_steward.cloud.credentials import Credentials
 from image_steward.cloud.objects import Objects
 from image_steward.cloud.transport import Connections, Session
@@ -732,7 +732,7 @@ def test_cut_object(function: Function) -> None:
 
 def test_public_cos_host() -> None:
     """Without STEWARD_COS_ENDPOINT the object's bucket and region make the host."""
-    session = Session(Connections(), Deadline.after(1, SystemClock()))
+    session = Session(Connections(), Deadline.after(1, Clock()))
     objects = Objects(Settings(), session, Credentials("id", "key", None))
     client = objects._client("ap-shanghai")
     assert client._conf.get_host(Bucket="b-1") == "b-1.cos.ap-shanghai.myqcloud.com"

@@ -15,7 +15,7 @@ import pytest
 
 from clocks import FakeClock
 from conftest import SEED, Function, cos_event
-from image_steward.clock import SystemClock
+from image_steward.clock import Clock
 from image_steward.cloud import transport
 from image_steward.errors import Unfinished
 from scf_local.cloud.faults import Faults, Rule
@@ -44,7 +44,7 @@ EVENT = {"Records": [r for i in WISHES for r in cos_event(f"requests/{i}.json")[
 
 
 def run(
-    state: State, *rules: Rule, clock: SystemClock | FakeClock | None = None, seconds: float = 20
+    state: State, *rules: Rule, clock: Clock | None = None, seconds: float = 20
 ) -> tuple[str, set[str]]:
     """One delivery of the event: how it ended, and the codes of what failed."""
     clock = clock or FakeClock()
@@ -124,7 +124,7 @@ def test_slow(
     """A server that never answers, or a byte at a time, holds no call longer than its time."""
     monkeypatch.setattr(transport, "REPLY_SECONDS", 0.1)
     rule = Rule(target, fault, **WHEN[when], seconds=0.02 if fault == "drip" else 0.0)
-    outcome, codes = run(state, rule, clock=SystemClock(), seconds=6 if when == "every" else 20)
+    outcome, codes = run(state, rule, clock=Clock(), seconds=6 if when == "every" else 20)
     # A write that drips is applied all the same, and found so.
     is_hopeless = when == "every" and (target != "ModifyImageAttribute" or fault == "silent")
     assert (outcome, codes) == (RAISES if is_hopeless else OK, set())
@@ -135,7 +135,7 @@ def test_slow(
 @pytest.mark.parametrize("fault", ["silent", "drip"])
 def test_no_reply_outlives_the_run(state: State, fault: str) -> None:
     """However slowly replies come, the run ends before its limit."""
-    clock = SystemClock()
+    clock = Clock()
     start = clock.monotonic()
     assert run(state, Rule("*", fault), clock=clock, seconds=1.5) == (RAISES, set())
     assert clock.monotonic() - start < 1.5

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Protocol
 
 DEFAULT_SECONDS = 60.0
 RESERVE_SECONDS = 2.5
@@ -17,21 +16,8 @@ def utc(moment: float) -> str:
     return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Clock(Protocol):
-    """What the function needs of time; tests hand in one that they turn themselves."""
-
-    def time(self) -> float:
-        """Seconds since the epoch."""
-
-    def monotonic(self) -> float:
-        """Seconds on a clock that never goes back."""
-
-    def sleep_until(self, moment: float, /) -> None:
-        """Wait for a moment of `monotonic`; not at all if it has passed."""
-
-
-class SystemClock:
-    """The machine's own time."""
+class Clock:
+    """The machine's own time; tests hand in a clock that they turn themselves."""
 
     def time(self) -> float:
         """Seconds since the epoch."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
 import promises
-from image_steward.clock import SystemClock
+from image_steward.clock import Clock
 from image_steward.instance import Instance
 from image_steward.invocation import handle
 from payloads import INSTANCES
@@ -49,7 +49,7 @@ def seeded(regions: tuple[str, ...], number: int) -> tuple[State, dict[str, Any]
 def run(environ: dict[str, str], event: dict[str, Any]) -> int:
     """One run of the function in real time; how many images it changed."""
     context = {"time_limit_in_ms": 900_000, "tencentcloud_region": "ap-guangzhou"}
-    instance = Instance(SystemClock(), random.random)
+    instance = Instance(Clock(), random.random)
     result = handle(instance, event, context, environ, io.StringIO())
     return int(result["Summary"]["Changed"])
 

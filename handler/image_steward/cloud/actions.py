@@ -7,36 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Action:
-    """One action of an API.
-
-    `limit` is how many calls a second the API allows the account at an endpoint, `parameters` what
-    the function may send, `permission` what the run role needs (deploy/policy.json).
-    """
+    """One action of an API. `limit`: calls a second that an account may make at an endpoint."""
 
     service: str
     version: str
     name: str
     limit: int
-    permission: str
-    parameters: frozenset[str]
 
 
-def _action(service: str, version: str, name: str, limit: int, parameters: str) -> Action:
-    return Action(service, version, name, limit, f"{service}:{name}", frozenset(parameters.split()))
-
-
-DESCRIBE_IMAGES = _action(  # document/api/213/15715
-    "cvm", "2017-03-12", "DescribeImages", 40, "ImageIds Filters Offset Limit"
+DESCRIBE_IMAGES = Action("cvm", "2017-03-12", "DescribeImages", 40)  # document/api/213/15715
+MODIFY_IMAGE_ATTRIBUTE = Action(  # document/api/213/15713
+    "cvm", "2017-03-12", "ModifyImageAttribute", 10
 )
-MODIFY_IMAGE_ATTRIBUTE = _action(  # document/api/213/15713
-    "cvm", "2017-03-12", "ModifyImageAttribute", 10,
-    "ImageId ImageName ImageDescription ImageFamily ImageDeprecated",
-)  # fmt: skip
-TAG_RESOURCES = _action(  # document/product/651/33003
-    "tag", "2018-08-13", "TagResources", 20, "ResourceList Tags"
-)
-UNTAG_RESOURCES = _action(  # document/product/651/33003
-    "tag", "2018-08-13", "UnTagResources", 20, "ResourceList TagKeys"
-)
+TAG_RESOURCES = Action("tag", "2018-08-13", "TagResources", 20)  # document/product/651/33003
+UNTAG_RESOURCES = Action("tag", "2018-08-13", "UnTagResources", 20)  # the same
 
 ACTIONS = (DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE, TAG_RESOURCES, UNTAG_RESOURCES)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -29,9 +29,6 @@ from image_steward.cloud.transport import Session
 from image_steward.error_codes import error_of
 from image_steward.errors import AccountRefused, KeysRefused, NoClearAnswer, Stopped, Throttled
 from image_steward.settings import Settings
-
-if TYPE_CHECKING:
-    from tencentcloud.common.http.request import RequestInternal
 
 
 @dataclass
@@ -50,12 +47,11 @@ class Api:
     calls: int = 0
     throttles: int = 0
     """Calls that the cloud refused as too fast."""
-    _renewals: int = 1
     _refusal: AccountRefused | None = None
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def __post_init__(self) -> None:
-        self._credentials = self.keys()
+        self._credentials = self._first = self.keys()
 
     def __call__(self, action: Action, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The members of the reply's `Response`, `RequestId` always among them.
@@ -66,8 +62,7 @@ class Api:
             TimeRanOut: its turn would have come too late.
             Stopped: a call before it found that the account is refused.
         """
-        endpoint = self.settings.api_endpoint_of(action.service, region)
-        pacer = self.pacers.of(action, endpoint)
+        pacer = self.pacers.of(action, self.settings.api_endpoint_of(action.service, region))
         self._check()
         turn = pacer.wait(self.start_by)
         self._check()
@@ -75,7 +70,7 @@ class Api:
         with self._lock:
             self.calls += 1
         try:
-            response = self._response(credentials, action, region, endpoint, params)
+            response = _response(self._client(credentials, action, region), action.name, params)
         except Throttled:
             pacer.refused(turn)
             with self._lock:
@@ -96,59 +91,53 @@ class Api:
     def _renewed(self, refused: Credentials) -> bool:
         """Whether there are other credentials to try than those that were refused."""
         with self._lock:
-            if self._credentials is refused and self._renewals:
-                self._renewals -= 1
+            if self._credentials is refused is self._first:
                 self._credentials = self.keys()
             return self._credentials is not refused
 
-    def _response(
-        self,
-        keys: Credentials,
-        action: Action,
-        region: str,
-        endpoint: str,
-        params: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        client = _client(keys, action, region, endpoint, self.session)
-        try:
-            body = client.call(action.name, dict(params)).decode("utf-8")
-            response = json.loads(body)["Response"]
-            if "Error" not in response:
-                return {**response, "RequestId": _request_id(response["RequestId"])}
-            code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
-            request_id = str(response.get("RequestId", ""))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            reason = f"{type(error).__name__}: {error}"[:80]
-            raise NoClearAnswer(f"{action.name}: a reply that cannot be read ({reason})") from None
-        raise error_of(code, message, request_id)
+    def _client(self, keys: Credentials, action: Action, region: str) -> CommonClient:
+        """A client for one call: making it costs a twentieth of one, keeping it would be state."""
+        endpoint = self.settings.api_endpoint_of(action.service, region)
+        http = HttpProfile(endpoint=urlsplit(endpoint).netloc)
+        profile = ClientProfile(httpProfile=http, language="en-US")
+        credential = Credential(keys.secret_id, keys.secret_key, keys.token)
+        client = CommonClient(action.service, action.version, credential, region, profile)
+        client.request = _Transport(endpoint, self.session)
+        return client
 
 
-def _client(
-    keys: Credentials, action: Action, region: str, endpoint: str, session: Session
-) -> CommonClient:
-    """A client for one call: making one costs a twentieth of a call, keeping one means state."""
-    url = urlsplit(endpoint)
-    http = HttpProfile(protocol=url.scheme, endpoint=url.netloc)
-    profile = ClientProfile(httpProfile=http, language="en-US")
-    credential = Credential(keys.secret_id, keys.secret_key, keys.token)
-    client = CommonClient(action.service, action.version, credential, region, profile)
-    client.request = _Transport(url.scheme, session)
-    return client
+def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        body = client.call(action, dict(params)).decode("utf-8")
+        response = json.loads(body)["Response"]
+        if "Error" not in response:
+            return {**response, "RequestId": _request_id(response["RequestId"])}
+        code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
+        request_id = str(response.get("RequestId", ""))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"[:80]
+        raise NoClearAnswer(f"{action}: a reply that cannot be read ({reason})") from None
+    raise error_of(code, message, request_id)
+
+
+def _request_id(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("no RequestId")
+    return value
 
 
 @dataclass(frozen=True)
 class _Transport:
     """Stands where the SDK keeps its own HTTP side, and does the one thing asked of it."""
 
-    scheme: str
+    endpoint: str
     session: Session
 
-    def send_request(self, request: RequestInternal) -> requests.Response:
-        url = f"{self.scheme}://{request.host}{request.uri}"
+    def send_request(self, request: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
+        url = f"{self.endpoint}{request.uri}"
+        options = {"data": request.data, "headers": request.header}
         try:
-            reply = self.session.request(
-                request.method, url, data=request.data, headers=request.header
-            )
+            reply = self.session.request(request.method, url, **options)
         except requests.RequestException as error:
             raise NoClearAnswer(f"{type(error).__name__}: {str(error)[:300]}") from None
         if reply.status_code != requests.codes.ok:
@@ -157,9 +146,3 @@ class _Transport:
         # finds. It finds none under this one; `Api` looks into every reply.
         reply.headers["Content-Type"] = "application/octet-stream"
         return reply
-
-
-def _request_id(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("no RequestId")
-    return value

@@ -5,10 +5,10 @@ API: cvm 2017-03-12 (document/api/213/15713, 213/15715), tag 2018-08-13 (documen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from image_steward.clock import utc
 from image_steward.cloud.actions import (
@@ -29,11 +29,11 @@ _LISTINGS = 2
 """Pages shift when an image is deleted while they are read; a second reading finds the rest."""
 
 
-class Call(Protocol):
-    """One API call: the members of `Response`, or an `ApiError` or `NoClearAnswer` raised."""
+Call: TypeAlias = "Callable[[Action, str, Mapping[str, Any]], dict[str, Any]]"
+"""One API call: for an action, a region and parameters the members of `Response`.
 
-    def __call__(self, action: Action, region: str, params: Mapping[str, Any], /) -> dict[str, Any]:
-        """Call `action` for `region`."""
+It raises as `cloud.api.Api` does.
+"""
 
 
 def image_of(entry: Mapping[str, Any]) -> Image:
@@ -104,11 +104,9 @@ def _list_once(
 ) -> tuple[dict[str, Image], bool]:
     """What the pages show, and whether that is all: as many as each of them says there are."""
     found: dict[str, Image] = {}
-    offset, total = 0, 1
-    totals = set()
+    offset, total, totals = 0, 1, set()
     while offset < total:
-        params = {"Filters": filters, "Offset": offset, "Limit": PAGE}
-        reply = call(DESCRIBE_IMAGES, region, params)
+        reply = call(DESCRIBE_IMAGES, region, {"Filters": filters, "Offset": offset, "Limit": PAGE})
         with _reading(DESCRIBE_IMAGES):
             page = [image_of(image) for image in reply["ImageSet"]]
             total = int(reply["TotalCount"])

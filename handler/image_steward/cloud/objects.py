@@ -9,9 +9,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
+from urllib3.exceptions import HTTPError
 
 from image_steward.cloud.credentials import Credentials
 from image_steward.cloud.transport import Session
@@ -82,13 +81,12 @@ class Objects:
         stream = body.get_raw_stream()
         data = b""
         try:
-            if len(body) <= limit:
-                # A second, empty read is what tells a body cut short from a whole one.
-                while len(data) <= limit:
-                    chunk = stream.read(limit + 1 - len(data), decode_content=True)
-                    if not chunk:
-                        return data
-                    data += chunk
+            # A second, empty read is what tells a body cut short from a whole one.
+            while max(len(body), len(data)) <= limit:
+                chunk = stream.read(limit + 1 - len(data), decode_content=True)
+                if not chunk:
+                    return data
+                data += chunk
         finally:
             stream.release_conn() if stream.isclosed() else stream.close()
         size = max(len(body), len(data))
@@ -102,14 +100,9 @@ def _told(name: str, action: str) -> Iterator[None]:
         yield
     except CosServiceError as error:
         raise _refusal(error, name, action) from None
-    except (
-        CosClientError,
-        OSError,
-        requests.RequestException,
-        urllib3.exceptions.HTTPError,
-        ValueError,
-    ) as error:
-        # Reading a body lets the exceptions of the layers below out raw.
+    except (CosClientError, OSError, HTTPError, ValueError) as error:
+        # Reading a body lets the exceptions of the layers below out raw; those of `requests` are
+        # of OSError.
         raise NoClearAnswer(f"{name}: {type(error).__name__}: {str(error)[:300]}") from None
 
 

@@ -39,7 +39,6 @@ class Pacer:
 
     def __post_init__(self) -> None:
         self.rate = self.limit * SHARE
-        self._slowed = self.clock.monotonic()
 
     def wait(self, deadline: Deadline) -> float:
         """Wait for this call's turn, and return the moment of it.

@@ -15,22 +15,17 @@ T = TypeVar("T")
 MANY = 10_000  # tries: as many as the time allows
 
 
-@dataclass(frozen=True)
-class Backoff:
-    """Before try n + 1 comes a wait of 0 to `base` x 2^n seconds, of `cap` at most."""
-
-    tries: int
-    base: float
-    cap: float
-
-
-_BACKOFFS: list[tuple[type[StewardError], Backoff]] = [
+_BACKOFFS: dict[type[StewardError], tuple[int, float, float]] = {
     # The pace is what heals it; giving up after a few tries would lose one change in thousands.
-    (Throttled, Backoff(MANY, 0.1, 4.0)),
-    (ImageBusy, Backoff(8, 2.0, 30.0)),
-    (TimeRanOut, Backoff(1, 0.0, 0.0)),
-    (StewardError, Backoff(8, 0.25, 8.0)),
-]
+    Throttled: (MANY, 0.1, 4.0),
+    ImageBusy: (8, 2.0, 30.0),
+    TimeRanOut: (1, 0.0, 0.0),
+    StewardError: (8, 0.25, 8.0),
+}
+"""By the first class that fits: how many tries at most, `base` and `cap`.
+
+Before try n + 1 comes a wait of 0 to `base` x 2^n seconds, of `cap` at most.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,10 +37,10 @@ class Retries:
 
     def next_try(self, error: StewardError, tries: int) -> float | None:
         """When (monotonic seconds) to try again after `tries` tries; None: not any more."""
-        backoff = next(backoff for cls, backoff in _BACKOFFS if isinstance(error, cls))
-        if not error.healable or tries >= backoff.tries:
+        most, base, cap = next(row for cls, row in _BACKOFFS.items() if isinstance(error, cls))
+        if not error.healable or tries >= most:
             return None
-        wait = self.uniform() * min(backoff.cap, backoff.base * 2 ** min(tries, 16))
+        wait = self.uniform() * min(cap, base * 2 ** min(tries, 16))
         if tries == 1 and isinstance(error, NoClearAnswer):
             wait = 0.0  # most likely a connection that went stale while the instance was frozen
         moment = self.deadline.clock.monotonic() + wait

@@ -14,7 +14,7 @@ import requests.adapters
 import urllib3
 import urllib3.connection
 
-from image_steward.clock import Deadline, SystemClock
+from image_steward.clock import Clock, Deadline
 
 if TYPE_CHECKING:
     from socket import socket
@@ -27,7 +27,7 @@ MAX_HOSTS = 32
 CONNECTIONS = 8
 """Kept open, for each host."""
 
-_CLOCK = SystemClock()  # sockets wait in real time
+_CLOCK = Clock()  # sockets wait in real time
 
 
 def silence_loggers() -> None:
@@ -108,14 +108,10 @@ class Connections(requests.adapters.HTTPAdapter):
 
     def __init__(self) -> None:
         super().__init__(pool_connections=MAX_HOSTS, pool_maxsize=CONNECTIONS)
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
-        """As `HTTPAdapter.init_poolmanager`, with the pools above."""
-        super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
-        """As `HTTPAdapter.proxy_manager_for`, with the same pools."""
+        """As `HTTPAdapter.proxy_manager_for`, with the pools above."""
         manager = super().proxy_manager_for(*args, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager
