@@ -9,33 +9,24 @@ has every code that they name.
 
 from __future__ import annotations
 
-from image_steward.errors import (
-    AccountRefused,
-    ApiBusy,
-    ApiError,
-    ImageBusy,
-    KeysRefused,
-    NameTaken,
-    NoClearAnswer,
-    StewardError,
-    Throttled,
-)
+from image_steward import errors
 
-_CODES: dict[type[ApiError], str] = {
-    Throttled: "RequestLimitExceeded",  # [1]
-    ApiBusy: """
+_CODES: dict[type[errors.ApiError], str] = {
+    errors.Throttled: "RequestLimitExceeded",  # [1]
+    errors.ApiBusy: """
         InternalError ServiceUnavailable ResourceInUse ResourceUnavailable
         InternalServerError MutexOperation ResourceBusy
         FailedOperation.ResourceTagProcessing""",  # [1]; [5]; [4]
-    ImageBusy: """
+    errors.ImageBusy: """
         InvalidImageId.IncorrectState
         FailedOperation.InvalidImageState InvalidParameterValue.InvalidImageState""",  # [2]; [5]
-    KeysRefused: """
+    errors.KeysRefused: """
         AuthFailure.TokenFailure AuthFailure.SignatureExpire
         UnauthorizedOperation.InvalidToken""",  # [1]; [2] [3]
-    NameTaken: "InvalidImageName.Duplicate",  # [2]
-    AccountRefused: "AuthFailure UnauthorizedOperation IpInBlacklist IpNotInWhitelist",  # [1]
-    ApiError: """
+    errors.NameTaken: "InvalidImageName.Duplicate",  # [2]
+    errors.AccountRefused: """
+        AuthFailure UnauthorizedOperation IpInBlacklist IpNotInWhitelist""",  # [1]
+    errors.ApiError: """
         ActionOffline DryRunOperation FailedOperation InvalidAction InvalidParameter
         InvalidParameterValue InvalidRequest LimitExceeded MissingParameter NoSuchProduct
         NoSuchVersion RequestSizeLimitExceeded ResourceInsufficient ResourceNotFound
@@ -59,15 +50,15 @@ _AMBIGUOUS = {
 """[6] With these it may have happened."""
 
 
-def error_of(code: str, message: str, request_id: str = "") -> StewardError:
+def error_of(code: str, message: str, request_id: str = "") -> errors.StewardError:
     """The error that a code stands for. One not in the table counts as its first part, if that is.
 
     A code that is not known at all is never tried again, and its message says so.
     """
     first_part = code.partition(".")[0]
     if first_part in _AMBIGUOUS:
-        return NoClearAnswer(f"{code}: {message}")
+        return errors.NoClearAnswer(f"{code}: {message}")
     cls = _CLASSES.get(code) or _CLASSES.get(first_part)
     if not cls:
         message += " (a code that is not known here, so nothing was tried again)"
-    return (cls or ApiError)(code, message, request_id)
+    return (cls or errors.ApiError)(code, message, request_id)

@@ -11,19 +11,12 @@ from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
 from image_steward.clock import utc
-from image_steward.cloud.actions import (
-    DESCRIBE_IMAGES,
-    MODIFY_IMAGE_ATTRIBUTE,
-    TAG_RESOURCES,
-    UNTAG_RESOURCES,
-    Action,
-)
+from image_steward.cloud import actions
+from image_steward.cloud.actions import Action
 from image_steward.error_codes import error_of
 from image_steward.errors import ApiError, NoClearAnswer, StewardError
 from image_steward.limits import PAGE
 from image_steward.model import FACTS, STATE, Image
-
-_FIRST_YEAR = 1970
 
 _LISTINGS = 2
 """Pages shift when an image is deleted while they are read; a second reading finds the rest."""
@@ -67,7 +60,7 @@ def describe_images(
     while pages:
         ids = pages.pop()
         try:
-            reply = call(DESCRIBE_IMAGES, region, {"ImageIds": ids, "Limit": PAGE})
+            reply = call(actions.DESCRIBE_IMAGES, region, {"ImageIds": ids, "Limit": PAGE})
         except ApiError as error:
             if error.code != "InvalidImageId.Malformed":
                 raise
@@ -76,7 +69,7 @@ def describe_images(
             else:
                 pages += [ids[: len(ids) // 2], ids[len(ids) // 2 :]]
         else:
-            with _reading(DESCRIBE_IMAGES):
+            with _reading(actions.DESCRIBE_IMAGES):
                 images = map(image_of, reply["ImageSet"])
                 found.update({image.image_id: image for image in images})
     return found
@@ -106,8 +99,9 @@ def _list_once(
     found: dict[str, Image] = {}
     offset, total, totals = 0, 1, set()
     while offset < total:
-        reply = call(DESCRIBE_IMAGES, region, {"Filters": filters, "Offset": offset, "Limit": PAGE})
-        with _reading(DESCRIBE_IMAGES):
+        params = {"Filters": filters, "Offset": offset, "Limit": PAGE}
+        reply = call(actions.DESCRIBE_IMAGES, region, params)
+        with _reading(actions.DESCRIBE_IMAGES):
             page = [image_of(image) for image in reply["ImageSet"]]
             total = int(reply["TotalCount"])
         totals.add(total)
@@ -123,7 +117,7 @@ def modify_image_attribute(
 ) -> str:
     """Change attributes of one image; the RequestId of the call."""
     params = {"ImageId": image_id, **attributes}
-    return str(call(MODIFY_IMAGE_ATTRIBUTE, region, params)["RequestId"])
+    return str(call(actions.MODIFY_IMAGE_ATTRIBUTE, region, params)["RequestId"])
 
 
 def tag_resources(
@@ -131,14 +125,14 @@ def tag_resources(
 ) -> tuple[str, dict[str, StewardError]]:
     """Bind at most 10 tags to at most 9 images; the RequestId and what failed, by image id."""
     params = {"Tags": [{"TagKey": key, "TagValue": value} for key, value in tags.items()]}
-    return _tag_call(call, TAG_RESOURCES, region, image_ids, params)
+    return _tag_call(call, actions.TAG_RESOURCES, region, image_ids, params)
 
 
 def untag_resources(
     call: Call, region: str, image_ids: Iterable[str], keys: Iterable[str]
 ) -> tuple[str, dict[str, StewardError]]:
     """Unbind at most 10 tags from at most 9 images; as `tag_resources`."""
-    return _tag_call(call, UNTAG_RESOURCES, region, image_ids, {"TagKeys": list(keys)})
+    return _tag_call(call, actions.UNTAG_RESOURCES, region, image_ids, {"TagKeys": list(keys)})
 
 
 def _tag_call(
@@ -165,9 +159,8 @@ def _time(text: str) -> str:
     # Python 3.10 reads no Z; both spellings are met (document/api/213/15715).
     try:
         moment = datetime.fromisoformat(text.removesuffix("Z"))
-        if moment.year < _FIRST_YEAR:  # nobody's; and its text would not sort
-            return ""
-        return utc((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+        return utc(seconds) if seconds >= 0 else ""  # before 1970: nobody's, and would not sort
     except (ValueError, OverflowError):  # not a time, or one that its zone puts out of range
         return ""
 

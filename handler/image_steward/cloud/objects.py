@@ -12,17 +12,9 @@ from urllib.parse import urlsplit
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
 from urllib3.exceptions import HTTPError
 
+from image_steward import errors
 from image_steward.cloud.credentials import Credentials
 from image_steward.cloud.transport import Session
-from image_steward.errors import (
-    AccessDenied,
-    ApiBusy,
-    ApiError,
-    DocumentTooLarge,
-    NoClearAnswer,
-    ObjectNotFound,
-    StewardError,
-)
 from image_steward.model import CosObject
 from image_steward.settings import Settings
 
@@ -90,7 +82,9 @@ class Objects:
         finally:
             stream.release_conn() if stream.isclosed() else stream.close()
         size = max(len(body), len(data))
-        raise DocumentTooLarge(f"{name} has {size} bytes or more; at most {limit} are allowed")
+        raise errors.DocumentTooLarge(
+            f"{name} has {size} bytes or more; at most {limit} are allowed"
+        )
 
 
 @contextmanager
@@ -103,21 +97,21 @@ def _told(name: str, action: str) -> Iterator[None]:
     except (CosClientError, OSError, HTTPError, ValueError) as error:
         # Reading a body lets the exceptions of the layers below out raw; those of `requests` are
         # of OSError.
-        raise NoClearAnswer(f"{name}: {type(error).__name__}: {str(error)[:300]}") from None
+        raise errors.NoClearAnswer(f"{name}: {type(error).__name__}: {str(error)[:300]}") from None
 
 
-def _refusal(error: CosServiceError, name: str, action: str) -> StewardError:
+def _refusal(error: CosServiceError, name: str, action: str) -> errors.StewardError:
     status = error.get_status_code()
     try:
         code, told = str(error.get_error_code()), f"{name}: {error.get_error_msg()}"
     except KeyError:  # the SDK takes any JSON for an error of COS
         code, told = "Unknown", f"{name}: HTTP status {status}"
     if status == HTTPStatus.NOT_FOUND:
-        return ObjectNotFound(f"{name} does not exist ({code})")
+        return errors.ObjectNotFound(f"{name} does not exist ({code})")
     if status == HTTPStatus.FORBIDDEN:
         hint = f"; the function's role needs cos:{action} on it" if code == "AccessDenied" else ""
-        return AccessDenied(f"{told} ({code}){hint}")
+        return errors.AccessDenied(f"{told} ({code}){hint}")
     if code == "Unknown":  # an empty or foreign body: the status is all there is
         code = f"HTTP{status}"
     busy = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return (ApiBusy if busy else ApiError)(code, told)
+    return (errors.ApiBusy if busy else errors.ApiError)(code, told)

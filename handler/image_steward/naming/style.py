@@ -30,6 +30,7 @@ _PREPENDED = re.compile(
     r"[\u0d4e\u1cf5\u1cf6\U000111c2\U000111c3\U0001193f\U00011941\U00011a3a"
     r"\U00011a84-\U00011a89\U00011d46\U00011f02]"
 )
+_NUMBER = re.compile(r"[1-9][0-9]{0,28}")
 _FLAG_LETTER = re.compile(r"[\U0001f1e6-\U0001f1ff]")
 
 
@@ -68,13 +69,7 @@ class Style:
         if name == wanted:
             return True
         number = name.rpartition(self.separator)[2]
-        return (
-            number.isascii()
-            and number.isdigit()
-            and len(number) < NAME_LENGTH // 2
-            and int(number) > 1
-            and name == self.numbered(wanted, int(number))
-        )
+        return bool(_NUMBER.fullmatch(number)) and name == self.numbered(wanted, int(number))
 
 
 def cut(text: str, length: int) -> str:
@@ -94,10 +89,8 @@ def _is_inside(text: str, place: int) -> bool:
     """
     left, right = text[place - 1], text[place]
     if _FLAG_LETTER.match(left) and _FLAG_LETTER.match(right):  # flags are pairs of letters
-        start = place
-        while start and _FLAG_LETTER.match(text[start - 1]):
-            start -= 1
-        return (place - start) % 2 == 1
+        flags = takewhile(_FLAG_LETTER.match, reversed(text[:place]))
+        return len(list(flags)) % 2 == 1
     return bool(
         unicodedata.category(right) in _ATTACHED
         or _JOINING.match(right)

@@ -53,23 +53,16 @@ class _Field:
     default: str
     format: str = ""
 
-    def written(self, time: str) -> str:
-        if not time:
-            return ""
-        pattern, cut = self._places
-        if cut:
-            return pattern % cut(time)
-        return datetime.fromisoformat(time.rstrip("Z")).strftime(self.format)
-
     @cached_property
-    def _places(self) -> tuple[str, Callable[[str], object] | None]:
-        """A pattern, and what cuts a time into the parts for it; None where strftime has to."""
+    def written(self) -> Callable[[str], str]:
+        """What writes a time (or none) in this format: strftime only where a calendar is needed."""
         parts = re.findall(r"%(.)|([^%]+)", self.format)
         asked = [letter for letter, _ in parts if letter and letter != "%"]
         if not _PLACES.keys() >= set(asked):
-            return "", None
+            return lambda time: time and datetime.fromisoformat(time[:-1]).strftime(self.format)
         pattern = "".join(text or ("%%" if letter == "%" else "%s") for letter, text in parts)
-        return pattern, itemgetter(*(_PLACES[letter] for letter in asked))
+        cut = itemgetter(*(_PLACES[letter] for letter in asked))
+        return lambda time: time and pattern % cut(time)
 
 
 @dataclass(frozen=True)
@@ -139,10 +132,8 @@ def _field(inside: str, fields: Fields) -> _Field:
                 f"{{{inside}}}: the format of a time has at least one of {allowed}; a % is %%"
             )
         return _Field(name, default, form)
-    for prefix in fields.prefixes:
-        if body.startswith(prefix) and body != prefix:  # a tag's key may hold a colon
-            return _Field(body, default)
-    if body in fields.names:
+    is_prefixed = any(body.startswith(prefix) and body != prefix for prefix in fields.prefixes)
+    if is_prefixed or body in fields.names:  # a tag's key may hold a colon
         return _Field(body, default)
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
     if name in fields.names and colon:
