@@ -15,6 +15,8 @@ MAX_DEPTH = 64
 MAX_DIGITS = 400
 """Of a whole number; the time that thousands of them take is quadratic."""
 
+_ADVICE = "save the document as UTF-8"
+
 
 def loads(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """The value that `data` (UTF-8, a byte order mark is accepted) holds.
@@ -24,17 +26,10 @@ def loads(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
             a number out of range, half a surrogate pair, or deeper than `MAX_DEPTH`.
     """
     try:
-        value = json.loads(
-            _decoded(data),
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_float=_float,
-            parse_int=_int,
-        )
+        value = _DECODER.decode(_decoded(data))
     except json.JSONDecodeError as error:
-        raise InvalidJSON(
-            f"line {error.lineno}, column {error.colno}: {error.msg[0].lower()}{error.msg[1:]}"
-        ) from None
+        what = error.msg[0].lower() + error.msg[1:]
+        raise InvalidJSON(f"line {error.lineno}, column {error.colno}: {what}") from None
     except RecursionError:
         raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels") from None
     _check(value)
@@ -47,12 +42,9 @@ def _decoded(data: bytes) -> str:
     except UnicodeDecodeError as error:
         is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
         hint = " (a UTF-16 byte order mark stands first)" if is_utf16 else ""
-        wrong = f"not UTF-8 at byte {error.start}{hint}"
-        raise InvalidJSON(f"{wrong}: save the document as UTF-8") from None
+        raise InvalidJSON(f"not UTF-8 at byte {error.start}{hint}: {_ADVICE}") from None
     if "\0" in text:
-        raise InvalidJSON(
-            "a zero byte stands in the text, as in UTF-16: save the document as UTF-8"
-        )
+        raise InvalidJSON(f"a zero byte stands in the text, as in UTF-16: {_ADVICE}")
     if not text.strip():
         raise InvalidJSON("the document is empty")
     return text
@@ -84,10 +76,14 @@ def _float(digits: str) -> float:
     return number
 
 
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
+)
+
+
 def _check(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Depth and surrogates, level by level, so that depth costs no stack."""
-    level = [value]
-    depth = 0
+    level, depth = [value], 0
     while level:
         below: list[Any] = []
         depth += any(isinstance(item, (dict, list)) for item in level)

@@ -82,9 +82,8 @@ class Objects:
         finally:
             stream.release_conn() if stream.isclosed() else stream.close()
         size = max(len(body), len(data))
-        raise errors.DocumentTooLarge(
-            f"{name} has {size} bytes or more; at most {limit} are allowed"
-        )
+        told = f"{name} has {size} bytes or more; at most {limit} are allowed"
+        raise errors.DocumentTooLarge(told)
 
 
 @contextmanager

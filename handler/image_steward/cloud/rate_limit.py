@@ -7,7 +7,6 @@ refused as too fast, and recovers a little with every call that is not (AIMD).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from threading import Lock
 
 from image_steward.clock import Clock, Deadline
@@ -25,20 +24,15 @@ FLOOR = 0.05
 """Of the limit: below it nothing would ever be found out."""
 
 
-@dataclass
 class Pacer:
-    """The pace of one action at one endpoint. Safe for threads."""
+    """The pace of one action at one endpoint; `rate` is in calls per second. Safe for threads."""
 
-    clock: Clock
-    limit: float
-    rate: float = 0.0
-    """Calls per second."""
-    _next: float = 0.0
-    _slowed: float = 0.0
-    _lock: Lock = field(default_factory=Lock, repr=False)
-
-    def __post_init__(self) -> None:
-        self.rate = self.limit * SHARE
+    def __init__(self, clock: Clock, limit: float) -> None:
+        self.clock = clock
+        self.limit = limit
+        self.rate = limit * SHARE
+        self._next = self._slowed = 0.0
+        self._lock = Lock()
 
     def wait(self, deadline: Deadline) -> float:
         """Wait for this call's turn, and return the moment of it.
@@ -75,12 +69,8 @@ class Pacers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._pacers: dict[tuple[str, str], Pacer] = {}
-        self._creating = Lock()
 
     def of(self, action: Action, endpoint: str) -> Pacer:
         """The one pacer of an action at an endpoint."""
-        with self._creating:
-            key = (action.name, endpoint)
-            if key not in self._pacers:
-                self._pacers[key] = Pacer(self._clock, action.limit)
-            return self._pacers[key]
+        new = Pacer(self._clock, action.limit)
+        return self._pacers.setdefault((action.name, endpoint), new)  # Python does it at one stroke

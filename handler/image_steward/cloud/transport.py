@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import io
 import logging
-import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +80,9 @@ class _HTTP(urllib3.connection.HTTPConnection):
 
     def connect(self) -> None:
         """Connect within the time-out, or send nothing: its own is for each address."""
-        began = time.monotonic()
+        began = _CLOCK.monotonic()
         super().connect()
-        if isinstance(self.timeout, (int, float)) and time.monotonic() - began > self.timeout:
+        if isinstance(self.timeout, (int, float)) and _CLOCK.monotonic() - began > self.timeout:
             self.close()
             raise TimeoutError("connecting took too long")
 

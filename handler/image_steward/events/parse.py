@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from image_steward import regions
@@ -19,24 +18,21 @@ _CREATED = "cos:ObjectCreated:"
 _HOST_REGION = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
 
 
-@dataclass(frozen=True)
-class Inline:
+class Inline(NamedTuple):
     """A document that the event carries itself."""
 
     source: str
     data: bytes
 
 
-@dataclass(frozen=True)
-class Ignored:
+class Ignored(NamedTuple):
     """A part of an event that is none of our business, and why."""
 
     source: str
     reason: str
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """A part of an event that cannot be read; the other parts can."""
 
     source: str
@@ -46,8 +42,7 @@ class Refused:
 Part: TypeAlias = "CosObject | Inline | Ignored | Refused"
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """What an event asks for: its trigger's name, and its parts, each on its own."""
 
     trigger: str

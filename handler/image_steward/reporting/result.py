@@ -124,17 +124,16 @@ def _errors(source: str, error: StewardError) -> list[dict[str, Any]]:
 
 
 def _image(source: str, outcome: Outcome) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+    step, error = outcome.step, outcome.error
+    has_reason = step.reasons and outcome.status in {"planned", "skipped"}
+    return {
         "Source": source,
-        "Region": outcome.step.region,
-        "ImageId": outcome.step.image_id,
+        "Region": step.region,
+        "ImageId": step.image_id,
         "Status": outcome.status,
         "Before": outcome.before,
         "After": outcome.after,
         "RequestIds": list(outcome.request_ids),
+        **({"Reason": "; ".join(step.reasons)} if has_reason else {}),
+        **({"Code": error.code, "Message": error.message} if error else {}),
     }
-    if outcome.step.reasons and outcome.status in {"planned", "skipped"}:
-        entry["Reason"] = "; ".join(outcome.step.reasons)
-    if outcome.error:
-        entry |= {"Code": outcome.error.code, "Message": outcome.error.message}
-    return entry
