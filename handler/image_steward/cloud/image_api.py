@@ -16,7 +16,7 @@ from image_steward.cloud.actions import Action
 from image_steward.error_codes import error_of
 from image_steward.errors import ApiError, NoClearAnswer, StewardError
 from image_steward.limits import PAGE
-from image_steward.model import FACTS, STATE, Image
+from image_steward.model import FACTS, STATE, Image, TagChanges
 
 _LISTINGS = 2
 """Pages shift when an image is deleted while they are read; a second reading finds the rest."""
@@ -120,27 +120,22 @@ def modify_image_attribute(
     return str(call(actions.MODIFY_IMAGE_ATTRIBUTE, region, params)["RequestId"])
 
 
-def tag_resources(
-    call: Call, region: str, image_ids: Iterable[str], tags: Mapping[str, str]
+def change_tags(
+    call: Call, region: str, image_ids: Iterable[str], tags: TagChanges
 ) -> tuple[str, dict[str, StewardError]]:
-    """Bind at most 10 tags to at most 9 images; the RequestId and what failed, by image id."""
-    params = {"Tags": [{"TagKey": key, "TagValue": value} for key, value in tags.items()]}
-    return _tag_call(call, actions.TAG_RESOURCES, region, image_ids, params)
+    """Bind at most 10 tags to at most 9 images, or unbind them if one has no value.
 
-
-def untag_resources(
-    call: Call, region: str, image_ids: Iterable[str], keys: Iterable[str]
-) -> tuple[str, dict[str, StewardError]]:
-    """Unbind at most 10 tags from at most 9 images; as `tag_resources`."""
-    return _tag_call(call, actions.UNTAG_RESOURCES, region, image_ids, {"TagKeys": list(keys)})
-
-
-def _tag_call(
-    call: Call, action: Action, region: str, image_ids: Iterable[str], params: dict[str, Any]
-) -> tuple[str, dict[str, StewardError]]:
+    It gives the RequestId of the call, and what failed, by image id.
+    """
     # The account's own uin may be left empty in a resource's six segments.
     by_resource = {f"qcs::cvm:{region}:uin/:image/{image_id}": image_id for image_id in image_ids}
-    reply = call(action, region, {"ResourceList": list(by_resource), **params})
+    params: dict[str, Any] = {"ResourceList": list(by_resource)}
+    if None in tags.values():
+        action, params["TagKeys"] = actions.UNTAG_RESOURCES, list(tags)
+    else:
+        action = actions.TAG_RESOURCES
+        params["Tags"] = [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
+    reply = call(action, region, params)
     request_id = str(reply["RequestId"])
     with _reading(action):
         failed = {

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeAlias
 
-from image_steward.cloud.image_api import (
-    Call,
-    describe_images,
-    modify_image_attribute,
-    tag_resources,
-    untag_resources,
-)
+from image_steward.cloud.image_api import Call, change_tags, describe_images, modify_image_attribute
 from image_steward.cloud.retries import Retries
 from image_steward.errors import ApiError, ImageBusy, NoClearAnswer, StewardError
 from image_steward.execution.writes import Write
@@ -90,11 +84,8 @@ class Settling:
         self._refusals = {}
         if write.attributes:
             request_id = modify_image_attribute(self._call, write.region, ids[0], write.attributes)
-        elif None in write.tags.values():
-            request_id, self._refusals = untag_resources(self._call, write.region, ids, write.tags)
         else:
-            tags = {key: value for key, value in write.tags.items() if value is not None}
-            request_id, self._refusals = tag_resources(self._call, write.region, ids, tags)
+            request_id, self._refusals = change_tags(self._call, write.region, ids, write.tags)
         for image_id in ids:
             self._left[image_id] += (request_id,)
             error = self._refusals.get(image_id)
