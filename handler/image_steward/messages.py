@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from difflib import get_close_matches
+
+from image_steward.late import load
 
 WIDTH = 60
 """Characters that a message quotes of what somebody gave."""
@@ -16,7 +17,7 @@ def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
     `likeness` is how near, up to 1.
     """
     folded = {member.lower(): member for member in known}
-    near = get_close_matches(name[:WIDTH].lower(), folded, n=1, cutoff=likeness)
+    near = load("difflib:get_close_matches")(name[:WIDTH].lower(), folded, n=1, cutoff=likeness)
     return f"did you mean {folded[near[0]]}?" if near else ""
 
 

@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import requests
 from tencentcloud.common.common_client import CommonClient
-from tencentcloud.common.credential import Credential
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
@@ -136,8 +135,7 @@ def _client(
     url = urlsplit(endpoint)
     http = HttpProfile(protocol=url.scheme, endpoint=url.netloc)
     profile = ClientProfile(httpProfile=http, language="en-US")
-    credential = Credential(keys.secret_id, keys.secret_key, keys.token)
-    client = CommonClient(action.service, action.version, credential, region, profile)
+    client = CommonClient(action.service, action.version, keys, region, profile)
     client.request = _Transport(url.scheme, session)
     return client
 

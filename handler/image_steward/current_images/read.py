@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from image_steward.clock import Deadline
 from image_steward.cloud.image_api import Call, list_images
@@ -23,8 +22,7 @@ APPLYING_SECONDS = 2.0
 """For each image of a request, kept back from the time that is waited for its images."""
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """How a run looks at images: `call` tries again by itself, `note` is told of each wait."""
 
     call: Call
@@ -37,13 +35,12 @@ class Look:
     """A dry run waits for nothing."""
 
 
-@dataclass(frozen=True)
-class RegionImages:
+class RegionImages(NamedTuple):
     """What was seen in a region."""
 
     images: Mapping[str, Image | ApiError]
     """By id; an `ApiError` where the API refuses one."""
-    holders: Sequence[Image] | StewardError = field(default=())
+    holders: Sequence[Image] | StewardError = ()
     """Images of the region that hold names which are wanted, and others; or why none were seen."""
 
 
