@@ -69,6 +69,7 @@ def _tell(trouble: Sequence[str]) -> None:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=example("scf-local replay events/", "scf-local invoke --help"),
 )
+@click.version_option(package_name="image-steward", message="%(prog)s %(version)s")
 def main() -> None:
     """Run the function offline, as SCF runs it, against an emulated cloud."""
 

@@ -20,7 +20,9 @@ from scf_local.environment import Function, variables_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_ROOT = Path(__file__).resolve().parents[2]
+# Where scf-local runs from a checkout of this project, its function and seed are the defaults.
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_CODE, _SEED = _CHECKOUT / "handler", _CHECKOUT / "events" / "seed"
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 DEFAULT_REGION = "ap-guangzhou"
 
@@ -50,7 +52,8 @@ _FUNCTION = (
     click.option(
         "--code",
         type=_DIRECTORY,
-        help="Folder that is uploaded.  [default: that of FILE, else handler/ of this project]",
+        help="Folder that is uploaded.  [default: that of FILE, else handler/ of this project's "
+        "checkout, else the one you are in]",
     ),
     click.option(
         "--memory", metavar="MB", default=128, show_default=True, type=click.IntRange(64, 3072)
@@ -73,7 +76,8 @@ _REAL = (
 seed_option = click.option(
     "--seed",
     type=_DIRECTORY,
-    help="What the emulated cloud holds.  [default: events/seed/ of this project]",
+    help="What the emulated cloud holds.  [default: events/seed/ of this project's checkout, else "
+    "nothing]",
 )
 faults_option = click.option(
     "--faults",
@@ -192,7 +196,7 @@ def _located(code: Path | None, handler: str) -> tuple[Path, str]:
     """The folder that is uploaded, and `module.function` in it."""
     file, colon, function = handler.rpartition(":")
     if not colon:
-        folder = (code or _ROOT / "handler").resolve()
+        folder = (code or (_CODE if _CODE.is_dir() else Path())).resolve()
         _check_place(handler, folder, is_given=code is not None)
         return folder, handler
     path = (code / file if code else Path(file)).resolve()
@@ -233,7 +237,8 @@ def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[d
     with ExitStack() as stack:
         with usage_errors():
             wrong = Faults.from_file(faults) if faults else Faults()
-            state = State.from_folder(seed or _ROOT / "events" / "seed")
+            folder = seed or (_SEED if _SEED.is_dir() else None)
+            state = State.from_folder(folder) if folder else State()
             cloud = stack.enter_context(EmulatedCloud(state, port=port, faults=wrong))
         yield cloud.environment()
 
