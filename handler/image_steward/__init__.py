@@ -2,7 +2,7 @@
 
 Data flows one way; each module imports only from the lines above it:
 
-    codes  errors  clock  regions  strict_json  workers    what everything stands on
+    codes  errors  clock  regions  strict_json  nearest  workers    what everything stands on
     logs                             one JSON line for each event of note
     settings                         environment variables
     schema (schemas/*.json)          JSON Schema, its errors as sentences

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from image_steward import schema, strict_json
 from image_steward.errors import InvalidDocument, Violation
+from image_steward.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,8 +100,8 @@ _NO_REGION = "no Region is given, and the function's own is not known"
 
 def _no_kind(document: dict[str, Any]) -> str:
     found = ", ".join(map(schema.short, islice(document, 5))) or "no member at all"
-    hints = filter(None, (schema.nearest(name, _KINDS) for name in islice(document, 5)))
-    return "; ".join([f"one of {', '.join(_KINDS)} is needed, there is {found}", *hints])
+    hints = "".join(nearest(name, _KINDS) for name in islice(document, 5))
+    return f"one of {', '.join(_KINDS)} is needed, there is {found}{hints}"
 
 
 def _naming_policy(document: dict[str, Any], region: str) -> NamingPolicy:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from image_steward import policies
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.images import utc
+from image_steward.nearest import nearest
 from image_steward.regions import is_region
-from image_steward.schema import nearest, pointer_step, short
+from image_steward.schema import pointer_step, short
 from image_steward.templates import Fields, NoValue, Template
 
 if TYPE_CHECKING:
@@ -207,8 +208,7 @@ class _Reader:
         # Searched for a few times only: a megabyte may hold thousands of templates, and of keys.
         if key == field or key in self.data or len(self.violations) >= _HINTS:
             return ""
-        near = nearest(key, self.data)
-        return f"; {near}" if near else ""
+        return nearest(key, self.data)
 
     def _deprecated(self) -> bool | None:
         text = self.data.get("ImageDeprecated")
@@ -232,9 +232,9 @@ class _Reader:
                 continue
             hint = nearest(key, _SETS[:-1], _LIKE_ENOUGH)
             if re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
-                hint = "did you mean Tag.<key>?"
+                hint = "; did you mean Tag.<key>?"
             if hint:
-                message = f"{short(key)} sets nothing, it is data; {hint}"
+                message = f"{short(key)} sets nothing, it is data{hint}"
                 self.warnings.append(Violation(f"{self.path}/{pointer_step(key)}", message))
 
 

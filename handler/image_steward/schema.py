@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from image_steward.errors import InvalidDocument, Violation
+from image_steward.nearest import nearest
 from image_steward.strict_json import kind_of
 
 if TYPE_CHECKING:
@@ -44,18 +45,6 @@ def validator(kind: str) -> Draft202012Validator:
 
     text = (Path(__file__).parent / "schemas" / f"{kind}.json").read_text(encoding="utf-8")
     return Draft202012Validator(json.loads(text))
-
-
-def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """A question that names the known member nearest to `name`; empty if none is near.
-
-    `likeness` is how near, up to 1.
-    """
-    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
-
-    folded = {member.lower(): member for member in known}
-    near = get_close_matches(name[:_WIDTH].lower(), folded, n=1, cutoff=likeness)
-    return f"did you mean {folded[near[0]]}?" if near else ""
 
 
 def short(text: str) -> str:
@@ -119,7 +108,7 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C9
         case "enum":
             hint = nearest(given, allowed) if isinstance(given, str) else ""
             options = ", ".join(map(short, allowed))
-            yield "", f"is {_shown(given)}; allowed are {options}" + f"; {hint}" * bool(hint)
+            yield "", f"is {_shown(given)}; allowed are {options}{hint}"
         case "pattern":
             yield "", f"is {short(given)}; {schema['description']} is needed"
         case _:
@@ -129,8 +118,8 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C9
 def _unknown(given: dict[str, Any], known: list[str]) -> Iterator[tuple[str, str]]:
     for name in given:
         if name not in known:
-            hint = nearest(name, known) or "allowed are " + ", ".join(known)
-            yield f"/{pointer_step(name[:_WIDTH])}", f"unknown member {short(name)}; {hint}"
+            hint = nearest(name, known) or "; allowed are " + ", ".join(known)
+            yield f"/{pointer_step(name[:_WIDTH])}", f"unknown member {short(name)}{hint}"
 
 
 def pointer_step(step: str) -> str:

@@ -15,7 +15,8 @@ from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from image_steward.schema import nearest, short
+from image_steward.nearest import nearest
+from image_steward.schema import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -150,5 +151,5 @@ def _field(inside: str, fields: Fields) -> _Field:
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
     if name in fields.names and colon:
         raise ValueError(f"{{{inside}}}: only a time has a format: {', '.join(fields.times)}")
-    hint = nearest(name, known) or f"allowed are {', '.join(known)}"
-    raise ValueError(f"{short('{' + inside + '}')} names no field; {hint}")
+    hint = nearest(name, known) or f"; allowed are {', '.join(known)}"
+    raise ValueError(f"{short('{' + inside + '}')} names no field{hint}")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from image_steward.nearest import nearest
 from scf_local import json_files, log_records, logged_runs
 from scf_local.cells import printable
-from scf_local.nearest import nearest
 from scf_local.replay import EXPECTED, OUTCOMES, Case
 
 if TYPE_CHECKING:

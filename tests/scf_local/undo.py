@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from image_steward import documents, undoing
 from image_steward.errors import Rejection
+from image_steward.nearest import nearest
 from image_steward.settings import Settings
 from scf_local import log_records
 from scf_local.cells import printable
 from scf_local.log_records import is_own_line
-from scf_local.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
