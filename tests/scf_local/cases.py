@@ -142,7 +142,7 @@ def _of_file(path: Path, region: str, trouble: list[str]) -> Iterator[Case]:
         trouble += wrong  # a line that was cut is one line less
         return _of_log(path, records, region, trouble)
     try:
-        value = json_files.parse(data, str(path), unique=False)
+        value = json_files.parse(data, str(path))
     except ValueError as error:
         if path.suffix == ".json":
             raise
@@ -161,7 +161,7 @@ def _of_lines(path: Path, data: bytes) -> Iterator[Case]:
     for number, line in enumerate(data.splitlines(), 1):
         try:
             if line.strip():
-                value = json_files.parse(line, str(path), unique=False, line=number)
+                value = json_files.parse(line, str(path), line=number)
                 values.append((number, value))
         except ValueError as error:  # noqa: PERF203 - every wrong one is to be named
             wrong.append(str(error))

@@ -54,7 +54,7 @@ def _opened(path: str, what: str) -> IO[bytes]:
 
 def _delivered(event: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
     with usage_errors(), _opened(event, "event") as stream:
-        return json_files.parse(stream.read(), f"event {event}", unique=False)
+        return json_files.parse(stream.read(), f"event {event}")
 
 
 def _tell(trouble: Sequence[str]) -> None:

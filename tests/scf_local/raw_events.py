@@ -8,7 +8,6 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from scf_local.json_files import MAX_DEPTH
 from scf_local.log_records import is_own_line
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ _MAX_SCANNED = 4 << 20
 """Characters looked at for one run, of which SCF keeps 1 MB: no text makes the search quadratic."""
 _COST = 100
 """Of an object, in characters, however short it is."""
+_MAX_DEPTH = 100
+"""Levels of lists and objects; what reads a literal goes down recursively."""
 _MAX_NESTED = 4
 """Levels of a log line's own members in which an event is sought."""
 _START = re.compile(r"""\{\s*["']""")
@@ -47,7 +48,7 @@ def find(text: str) -> dict[str, Any] | None:
         end, depth = _extent(text, start)
         scanned += end - start + _COST
         # 0: it is open to the end of the text
-        value = _parsed(text[start:end]) if 0 < depth <= MAX_DEPTH else None
+        value = _parsed(text[start:end]) if 0 < depth <= _MAX_DEPTH else None
         if value is not None:
             labelled = bool(_LABEL.search(text, max(0, start - 40), start))
             for event in _events_in(value, labelled=labelled, levels=_MAX_NESTED):
