@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from image_steward.results import STATUSES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
 
 _TOLD = {"RequestId", "Trigger", "Outcome", "DryRun"}
 """What the row says anyway."""
