@@ -15,14 +15,15 @@ from image_steward.regions import SHORT_CODES
 from scf_local.account import Account, ask_leave
 from scf_local.console import usage_errors
 from scf_local.credentials import Credentials
-from scf_local.environment import Function, variables_of
+from scf_local.environment import Function, located, variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # Where scf-local runs from a checkout of this project, its function and seed are the defaults.
 _CHECKOUT = Path(__file__).resolve().parents[2]
-_CODE, _SEED = _CHECKOUT / "handler", _CHECKOUT / "events" / "seed"
+_CODE = _CHECKOUT / "handler" if (_CHECKOUT / "handler").is_dir() else Path()
+_SEED = _CHECKOUT / "events" / "seed"
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 DEFAULT_REGION = "ap-guangzhou"
 
@@ -136,7 +137,7 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
             name: settings.pop(name) for name in tuple(settings) if name.startswith("TENCENTCLOUD_")
         }
         with usage_errors():
-            folder, name = _located(code, handler)
+            folder, name = located(handler, code, _CODE)
             function = Function(
                 code=folder,
                 handler=name,
@@ -170,7 +171,7 @@ def watched(
             "--watch with --real would write with every change of a file; add --dry-run, or leave "
             "one of them out"
         )
-    folder, _module = _located(code, handler)
+    folder, _module = located(handler, code, _CODE)
     return [folder] if event == "-" else [folder, Path(event)]
 
 
@@ -190,41 +191,6 @@ def _account(profile: str | None, region: str | None, **of_the_emulated: object)
                 "your profile; add --region"
             )
     return account
-
-
-def _located(code: Path | None, handler: str) -> tuple[Path, str]:
-    """The folder that is uploaded, and `module.function` in it."""
-    file, colon, function = handler.rpartition(":")
-    if not colon:
-        folder = (code or (_CODE if _CODE.is_dir() else Path())).resolve()
-        _check_place(handler, folder, is_given=code is not None)
-        return folder, handler
-    path = (code / file if code else Path(file)).resolve()
-    folder = (code or path.parent).resolve()
-    if not path.is_file():
-        raise ValueError(f"handler {handler!r}: there is no file {path}")
-    if path.suffix != ".py" or "." in path.stem or not path.is_relative_to(folder):
-        raise ValueError(
-            f"handler {handler!r}: the file has to be a *.py in the code folder {folder}, "
-            "with no other dot in its name"
-        )
-    module = ".".join(path.relative_to(folder).with_suffix("").parts)
-    return folder, f"{module}.{function}"
-
-
-def _check_place(handler: str, folder: Path, *, is_given: bool) -> None:
-    """Ask about a module that would be looked for elsewhere, though it is right here."""
-    if handler.endswith(".py"):
-        raise ValueError(
-            f"handler {handler!r} names a file but no function; did you mean {handler}:FUNCTION?"
-        )
-    module, _, function = handler.rpartition(".")
-    file = f"{module.replace('.', '/')}.py"
-    if not is_given and Path(file).is_file() and not (folder / file).exists():
-        raise ValueError(
-            f"handler {handler!r} is looked for in {folder}, where no {file} is; "
-            f"did you mean {file}:{function}, or to add --code . ?"
-        )
 
 
 @contextmanager
