@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scf_local.cloud import EmulatedCloud, Faults, Rule, State
 from scf_local.cloud.distortions import FAULTS
+from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.seed import Object
+from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.signatures import cos_signature, tc3_signature
+from scf_local.cloud.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from http.client import HTTPMessage
 
-    from scf_local.cloud import Call, Reply
+    from scf_local.cloud.wire import Call, Reply
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "faults.md").read_text("utf-8")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from scf_local.cloud import State
 from scf_local.cloud.limits import RateLimits
 from scf_local.cloud.seed import Object
+from scf_local.cloud.state import State
 
 SEED = Path(__file__).parents[1] / "events" / "seed"
 
