@@ -72,9 +72,8 @@ def modify_resource_tags(state: State, _region: str, params: Params) -> dict[str
     for key in unbound:
         _check_key(key)
         if key in tags:
-            raise ApiError(
-                "InvalidParameterValue.DeleteTagsParamError", f"TagKey {key!r} is in both lists."
-            )
+            code = "InvalidParameterValue.DeleteTagsParamError"
+            raise ApiError(code, f"TagKey {key!r} is in both lists.")
     failure = _change(
         state,
         _parsed(params["Resource"]),
@@ -140,9 +139,8 @@ def _tags(pairs: list[Params]) -> dict[str, str]:
         _check_key(key)
         _check_text("TagValue", value, MAX_VALUE)
         if key in tags:
-            raise ApiError(
-                "InvalidParameterValue.TagKeyDuplicate", f"TagKey {key!r} is there twice."
-            )
+            code = "InvalidParameterValue.TagKeyDuplicate"
+            raise ApiError(code, f"TagKey {key!r} is there twice.")
         tags[key] = value
     return tags
 
@@ -164,10 +162,8 @@ def _for_each(
 def _parsed(resource: str) -> re.Match[str]:
     parts = _RESOURCE.fullmatch(resource)
     if parts is None:
-        raise ApiError(
-            "InvalidParameterValue.ResourceDescriptionError",
-            f"{resource!r} has not the form qcs::cvm:<region>:uin/<uin>:image/<id>.",
-        )
+        told = f"{resource!r} has not the form qcs::cvm:<region>:uin/<uin>:image/<id>."
+        raise ApiError("InvalidParameterValue.ResourceDescriptionError", told)
     if parts["service"] != "cvm":
         raise ApiError("InvalidParameter.UnsupportedService", f"Only cvm is emulated: {resource}.")
     return parts
@@ -185,10 +181,8 @@ def _change(
         return "AuthFailure.UnauthorizedOperation", f"{parts['id']} is another account's."
     tags = change(tags_of(image))
     if len(tags) > MAX_TAGS_OF_RESOURCE:
-        return (
-            "LimitExceeded.ResourceAttachedTags",
-            f"{parts['id']} would have {len(tags)} tags; {MAX_TAGS_OF_RESOURCE} are allowed.",
-        )
+        told = f"{parts['id']} would have {len(tags)} tags; {MAX_TAGS_OF_RESOURCE} are allowed."
+        return "LimitExceeded.ResourceAttachedTags", told
     set_tags(image, tags)
     return None
 
