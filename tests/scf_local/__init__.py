@@ -22,13 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "EmulatedCloud", "LocalFunction", "State", "cos_event", "timer_event"]
 
 _HOMES = {
-    "Answer": "local_function",
-    "EmulatedCloud": "cloud.server",
-    "LocalFunction": "local_function",
-    "State": "cloud.state",
-    "cos_event": "events",
-    "timer_event": "events",
-}
+    "Answer": "local_function", "LocalFunction": "local_function",
+    "EmulatedCloud": "cloud.server", "State": "cloud.state",
+    "cos_event": "events", "timer_event": "events",
+}  # fmt: skip
 
 
 if not TYPE_CHECKING:  # which would take any name for one

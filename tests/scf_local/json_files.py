@@ -40,7 +40,7 @@ def parse(data: bytes, name: str, *, line: int = 0) -> Any:  # noqa: ANN401 - an
     name = f"{name}:{line}" if line else name
     text = decode(data, name)
     try:
-        value = json.loads(text, parse_constant=_constant)
+        value = json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
         place = error.colno if line else f"{error.lineno}:{error.colno}"
         raise ValueError(f"{name}:{place}: not JSON: {error.msg}") from None
@@ -80,5 +80,6 @@ def decode(data: bytes, name: str) -> str:
         raise ValueError(f"{name}: not UTF-8 (byte {error.start})") from None
 
 
-def _constant(name: str) -> NoReturn:
+def refuse(name: str) -> NoReturn:
+    """Refuse `NaN` and the like, which Python reads as JSON."""
     raise ValueError(f"not JSON: {name} is no JSON value")

@@ -7,24 +7,18 @@ import json
 import os
 import sys
 import uuid
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
-from scf_local.environment import (
-    Function,
-    context_of,
-    located,
-    own_environ,
-    process_environ,
-    trigger_of,
-    variables_of,
-)
+from scf_local import environment
+from scf_local.environment import Function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from scf_local.cloud.server import EmulatedCloud
 
@@ -70,8 +64,8 @@ class LocalFunction:
     def __post_init__(self) -> None:
         code, name = Path.cwd(), "index.main_handler"
         if isinstance(self.handler, str):
-            code, name = located(self.handler, None, code)
-        given = variables_of(tuple(f"{name}={value}" for name, value in self.variables.items()))
+            code, name = environment.located(self.handler, None, code)
+        settings = tuple(f"{key}={value}" for key, value in self.variables.items())
         pointed = self.cloud.environment() if self.cloud else {}
         self._function = Function(
             code=code,
@@ -79,17 +73,23 @@ class LocalFunction:
             memory_mb=self.memory_mb,
             timeout_s=self.timeout_s,
             region=self.region,
-            variables={**pointed, **given},
+            variables={**pointed, **environment.variables_of(settings)},
         )
 
     def __call__(self, event: object) -> Answer:
         """Hand `event` (JSON values) to the function."""
-        request_id, trigger = str(uuid.uuid4()), trigger_of(event)
-        context = context_of(self._function, request_id, trigger)
+        request_id, trigger = str(uuid.uuid4()), environment.trigger_of(event)
+        context = environment.context_of(self._function, request_id, trigger)
         printed = io.StringIO()
         value = error = None
-        environ = process_environ(self._function) | own_environ(self._function, trigger)
-        with _surroundings(environ), redirect_stdout(printed), redirect_stderr(printed):
+        environ = environment.process_environ(self._function)
+        environ |= environment.own_environ(self._function, trigger)
+        with (
+            patch.dict(os.environ, environ, clear=True),
+            patch.object(sys, "path", [environ["PWD"], *sys.path]),
+            redirect_stdout(printed),
+            redirect_stderr(printed),
+        ):
             try:
                 if isinstance(self.handler, str):
                     self.handler = _loaded(self._function)
@@ -98,23 +98,6 @@ class LocalFunction:
             except (Exception, SystemExit) as raised:  # noqa: BLE001 - whatever the function raises
                 error = raised
         return Answer(request_id, value, error, tuple(printed.getvalue().splitlines()))
-
-
-@contextmanager
-def _surroundings(environ: Mapping[str, str]) -> Iterator[None]:
-    before, path = dict(os.environ), [*sys.path]
-    _replace(environ)
-    sys.path.insert(0, environ["PWD"])
-    try:
-        yield
-    finally:
-        _replace(before)
-        sys.path[:] = path
-
-
-def _replace(environ: Mapping[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environ)
 
 
 def _loaded(function: Function) -> Handler:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -18,7 +19,9 @@ from scf_local.credentials import Credentials
 from scf_local.environment import Function, located, variables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 # Where scf-local runs from a checkout of this project, its function and seed are the defaults.
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -36,7 +39,11 @@ def _files(_: click.Context, __: click.Parameter, begun: str) -> list[Completion
     return [CompletionItem(begun, type="file")]  # which tells the shell to complete it
 
 
-_FUNCTION = (
+def _all_of(*options: _Decorator) -> _Decorator:
+    return lambda command: reduce(lambda made, option: option(made), options, command)
+
+
+function_options = _all_of(
     click.option(
         "--region",
         shell_complete=_regions,
@@ -63,8 +70,9 @@ _FUNCTION = (
     click.option("--dry-run", is_flag=True, help="Plan only: sets STEWARD_DRY_RUN=1."),
     click.option("--env", multiple=True, metavar="K=V", help="A variable; repeatable."),
 )
+"""The options that say which function runs, where and within which limits."""
 
-_REAL = (
+real_options = _all_of(
     click.option("--yes", is_flag=True, help="With --real: write without asking."),
     click.option("--profile", metavar="NAME", help="With --real: keys of this profile of tccli."),
     click.option(
@@ -73,6 +81,8 @@ _REAL = (
         help="The real cloud, with keys and region of your own; asks before it may write.",
     ),
 )
+
+"""The options of a run against the real cloud."""
 
 seed_option = click.option(
     "--seed",
@@ -86,20 +96,6 @@ faults_option = click.option(
     metavar="FILE",
     help="How the emulated cloud misbehaves; docs/faults.md describes the file.",
 )
-
-
-def function_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which function runs, where and within which limits."""
-    for option in _FUNCTION:
-        command = option(command)
-    return command
-
-
-def real_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of a run against the real cloud."""
-    for option in _REAL:
-        command = option(command)
-    return command
 
 
 @contextmanager
@@ -152,26 +148,18 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
         yield function
 
 
-def watched(
-    event: str,
-    *,
-    code: Path | None,
-    handler: str,
-    real: bool,
-    dry_run: bool,
-    **_: object,
-) -> list[Path]:
-    """What a change of asks for another run.
+def watched(event: str, options: Mapping[str, Any]) -> list[Path]:
+    """What a change of asks for another run, by the options of the command.
 
     Raises:
         ValueError: there shall be no other without leave.
     """
-    if real and not dry_run:
+    if options["real"] and not options["dry_run"]:
         raise ValueError(
             "--watch with --real would write with every change of a file; add --dry-run, or leave "
             "one of them out"
         )
-    folder, _module = located(handler, code, _CODE)
+    folder, _module = located(options["handler"], options["code"], _CODE)
     return [folder] if event == "-" else [folder, Path(event)]
 
 

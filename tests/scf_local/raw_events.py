@@ -6,8 +6,9 @@ import ast
 import json
 import re
 import warnings
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from scf_local import json_files
 from scf_local.log_records import is_own_line
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _parsed(text: str) -> dict[str, Any] | None:
     if len(text) > MAX_BYTES:
         return None
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=json_files.refuse)
     except ValueError:
         value = _literal(text)
     return value if isinstance(value, dict) else None
@@ -114,10 +115,6 @@ def _literal(text: str) -> Any:  # noqa: ANN401 - any JSON value
 
 def _is_object(value: object) -> bool:
     return isinstance(value, dict)
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def _events_in(value: dict[str, Any], *, labelled: bool, levels: int) -> Iterator[dict[str, Any]]:

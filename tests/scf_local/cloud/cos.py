@@ -173,13 +173,8 @@ def _range(asked: str, size: int) -> tuple[int, int]:
 
 def refusal(error: CosError, resource: str, request_id: str) -> Reply:
     """An error as COS sends it (document/product/436/7730)."""
-    members = {
-        "Code": error.code,
-        "Message": error.message,
-        "Resource": resource,
-        "RequestId": request_id,
-        "TraceId": request_id,
-    }
+    members = {"Code": error.code, "Message": error.message, "Resource": resource}
+    members |= {"RequestId": request_id, "TraceId": request_id}
     body = "".join(f"\t<{name}>{escape(text)}</{name}>\n" for name, text in members.items())
     xml = f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n{body}</Error>\n"
     content = xml.encode("utf-8", "backslashreplace")  # the key may be no UTF-8

@@ -159,23 +159,15 @@ def _check_owner(image: Image) -> None:
         raise ApiError(code, f"{image['ImageId']} does not belong to this account.")
 
 
-_PAGE = {"Offset": int, "Limit": int}
 _FILTER = {"Name": str, "Values": [str]}
-_TEXTS = ("ImageName", "ImageDescription", "ImageFamily")
+_ASKED = {"ImageIds": [str], "Filters": [_FILTER], "InstanceType": str, "Offset": int, "Limit": int}
+_TEXTS = ("ImageId", "ImageName", "ImageDescription", "ImageFamily")
+_SET = {**dict.fromkeys(_TEXTS, str), "ImageDeprecated": bool}
 
 SERVICE = Service(
     "2017-03-12",
     {
-        "DescribeImages": Action(
-            describe_images,
-            40,
-            {"ImageIds": [str], "Filters": [_FILTER], "InstanceType": str, **_PAGE},
-        ),
-        "ModifyImageAttribute": Action(
-            modify_image_attribute,
-            10,
-            {**dict.fromkeys(("ImageId", *_TEXTS), str), "ImageDeprecated": bool},
-            required=("ImageId",),
-        ),
+        "DescribeImages": Action(describe_images, 40, _ASKED),
+        "ModifyImageAttribute": Action(modify_image_attribute, 10, _SET, required=("ImageId",)),
     },
 )

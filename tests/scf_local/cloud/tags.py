@@ -91,6 +91,7 @@ def describe_resource_tags_by_resource_ids(
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
     category = params.get("Category", "All")
     ids = params["ResourceIds"]
+    is_page = offset >= 0 and offset % max(limit, 1) == 0
     wrong = "InvalidParameterValue"
     for holds, code, told in (
         (params["ServiceType"] == "cvm", f"{wrong}.ServiceTypeInvalid", "ServiceType: only cvm."),
@@ -98,11 +99,7 @@ def describe_resource_tags_by_resource_ids(
         (is_region(params["ResourceRegion"]), f"{wrong}.RegionInvalid", "ResourceRegion."),
         (1 <= len(ids) <= MAX_RESOURCE_IDS, f"{wrong}.ResourceIdInvalid", f"{len(ids)} ids."),
         (limit >= 1, wrong, f"Limit is {limit}."),  # no maximum is documented
-        (
-            offset >= 0 and offset % max(limit, 1) == 0,
-            f"{wrong}.OffsetInvalid",
-            f"Offset is {offset}; a multiple of Limit is allowed.",
-        ),
+        (is_page, f"{wrong}.OffsetInvalid", f"Offset is {offset}, no multiple of Limit."),
         (category in CATEGORIES, wrong, f"Category is none of {', '.join(CATEGORIES)}."),
     ):
         if not holds:
@@ -209,25 +206,16 @@ def _check_count(given: list[Any], what: str, most: int, code: str) -> None:
 
 
 _TAG = {"TagKey": str, "TagValue": str, "Category": str}
-_NEEDED = {
-    "ServiceType": str, "ResourcePrefix": str, "ResourceIds": [str], "ResourceRegion": str,
-}  # fmt: skip
+_TAGGED = {"ResourceList": [str], "Tags": [_TAG]}
+_UNTAGGED = {"ResourceList": [str], "TagKeys": [str]}
+_ASKED = {"ServiceType": str, "ResourcePrefix": str, "ResourceIds": [str], "ResourceRegion": str}
+_PAGE = {"Offset": int, "Limit": int}
 
 SERVICE = Service(
     "2018-08-13",
     {
-        "TagResources": Action(
-            tag_resources,
-            20,
-            {"ResourceList": [str], "Tags": [_TAG]},
-            required=("ResourceList", "Tags"),
-        ),
-        "UnTagResources": Action(
-            untag_resources,
-            20,
-            {"ResourceList": [str], "TagKeys": [str]},
-            required=("ResourceList", "TagKeys"),
-        ),
+        "TagResources": Action(tag_resources, 20, _TAGGED, required=tuple(_TAGGED)),
+        "UnTagResources": Action(untag_resources, 20, _UNTAGGED, required=tuple(_UNTAGGED)),
         "ModifyResourceTags": Action(
             modify_resource_tags,
             20,
@@ -237,8 +225,8 @@ SERVICE = Service(
         "DescribeResourceTagsByResourceIds": Action(
             describe_resource_tags_by_resource_ids,
             100,
-            {**_NEEDED, "Offset": int, "Limit": int, "Category": str},
-            required=tuple(_NEEDED),
+            {**_ASKED, **_PAGE, "Category": str},
+            required=tuple(_ASKED),
         ),
     },
 )
