@@ -81,7 +81,6 @@ real_options = _all_of(
         help="The real cloud, with keys and region of your own; asks before it may write.",
     ),
 )
-
 """The options of a run against the real cloud."""
 
 seed_option = click.option(
