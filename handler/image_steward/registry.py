@@ -85,10 +85,9 @@ def read(data: bytes, *, region: str) -> Document:
     kind = next((kind for member, kind in KINDS.items() if member in document), None)
     if not kind:
         found = list(islice(document, 5))
-        hints = [hint for name in found if (hint := nearest(name, KINDS))]
+        hints = "".join(nearest(name, KINDS) for name in found)
         there = ", ".join(map(short, found)) or "no member at all"
-        needed = f"one of {', '.join(KINDS)} is needed, there is {there}"
-        raise InvalidDocument("; ".join([needed, *hints]))
+        raise InvalidDocument(f"one of {', '.join(KINDS)} is needed, there is {there}{hints}")
     return Document(load(kind.read)(document, region), kind.planner)
 
 

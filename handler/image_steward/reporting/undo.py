@@ -6,16 +6,19 @@ The same entries stand in a result's `Undo`, in the journal and in the log lines
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, TypeAlias
 
 from image_steward.limits import IMAGES_OF_A_REQUEST
-from image_steward.model import Attributes, Image, Outcome, Step, TagChanges
+from image_steward.model import ATTRIBUTES, Outcome, Step
 
 Entry: TypeAlias = "dict[str, Any]"
 """An entry of a change request."""
+
+_Members: TypeAlias = "dict[tuple[str, str], Any]"
+"""Values by `("", attribute)` and `("Tag", key)`; None: a tag that is not there."""
+_UNKNOWN = object()
 
 
 def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
@@ -23,26 +26,19 @@ def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
 
     Where an image was changed twice its first state counts.
     """
-    by_image: dict[tuple[str, str], _Former] = {}
-    for outcome in outcomes:
-        if outcome.step.before and not outcome.planned:
-            key = (outcome.step.region, outcome.step.image_id)
-            former = by_image.pop(key, None) or _Former(outcome.step.before)
-            former.attributes.update(outcome.attributes)
-            former.tags.update(outcome.tags)
-            by_image[key] = former
-    for (region, image_id), former in reversed(by_image.items()):
-        if members := former.members():
-            yield {"Region": region, "ImageId": image_id, **members}
+    done = (one for one in outcomes if one.step.before and not one.planned)
+    return _merged(_change(one.step, one.attributes, one.tags) for one in done)
 
 
 def entry(step: Step) -> Entry:
     """What would put back all that a step is going to do; empty if that is nothing."""
-    if not step.before or step.is_empty:
-        return {}
-    tags: TagChanges = {**step.tags, **dict.fromkeys(step.delete_tags)}
-    members = _Former(step.before, step.attributes, tags).members()
-    return {"Region": step.region, "ImageId": step.image_id, **members} if members else {}
+    tags = {**step.tags, **dict.fromkeys(step.delete_tags)}
+    return next(_merged([_change(step, step.attributes, tags)]), {})
+
+
+def merged(entries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One entry for each image, of entries in the order in which they were written."""
+    return _merged((one["Region"], one["ImageId"], _read(one), {}) for one in entries)
 
 
 def parcels(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
@@ -98,27 +94,58 @@ def pieces(entry: Entry, size: int) -> Iterator[Entry]:
         yield {**head, name: held}
 
 
-@dataclass
-class _Former:
-    """An image as it was first, and what was done to it since."""
+def _merged(changes: Iterable[tuple[str, str, _Members, _Members]]) -> Iterator[dict[str, Any]]:
+    """The entries that undo changes: of region and image, what it was, and what it is since then.
 
-    image: Image
-    attributes: Attributes = field(default_factory=dict)
-    tags: TagChanges = field(default_factory=dict)
+    What it was first counts, and the image changed last comes first: so a name that was freed for
+    another image is free again when its own gets it back. There is none if nothing differs.
 
-    def members(self) -> dict[str, Any]:
-        """The members of a change request entry that undo it; none if nothing differs.
-
-        A change request takes no empty names and values of tags, as the API takes none. An image
-        may have one all the same; the whole request would be refused for it, so it is left out.
-        """
-        was = self.image
-        entry: dict[str, Any] = {
-            name: was.attributes[name]
-            for name, value in self.attributes.items()
-            if was.attributes[name] != value and (name != "ImageName" or was.name)
+    A change request takes no empty names and values of tags, as the API takes none. An image may
+    have one all the same; the whole request would be refused for it, so it is left out.
+    """
+    images: dict[tuple[str, str], tuple[_Members, _Members]] = {}
+    for region, image_id, was, now in changes:
+        first, last = images.pop((region, image_id), ({}, {}))
+        newer = {member: value for member, value in was.items() if member not in first}
+        images[region, image_id] = first | newer, last | now
+    for (region, image_id), (first, last) in reversed(images.items()):
+        back = {
+            (kind, name): value
+            for (kind, name), value in first.items()
+            if last.get((kind, name), _UNKNOWN) != value
+            and not (value == "" and (kind or name == "ImageName"))
         }
-        changed = [key for key, value in self.tags.items() if was.tags.get(key) != value]
-        bound = [{"Key": key, "Value": was.tags[key]} for key in changed if was.tags.get(key)]
-        new = [key for key in changed if key not in was.tags]
-        return entry | ({"Tags": bound} if bound else {}) | ({"DeleteTags": new} if new else {})
+        if back:
+            yield {"Region": region, "ImageId": image_id, **_written(back)}
+
+
+def _change(
+    step: Step, attributes: Mapping[str, Any], tags: Mapping[str, str | None]
+) -> tuple[str, str, _Members, _Members]:
+    now = _members(attributes, tags)
+    was = step.before and _members(
+        step.before.attributes, {k: step.before.tags.get(k) for k in tags}
+    )
+    return step.region, step.image_id, {each: was[each] for each in now} if was else {}, now
+
+
+def _members(attributes: Mapping[str, Any], tags: Mapping[str, str | None]) -> _Members:
+    known = {("", name): attributes[name] for name in ATTRIBUTES if name in attributes}
+    return known | {("Tag", key): value for key, value in tags.items()}
+
+
+def _read(entry: dict[str, Any]) -> _Members:
+    bound = {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())}
+    return _members(entry, bound | dict.fromkeys(entry.get("DeleteTags", ())))
+
+
+def _written(members: _Members) -> dict[str, Any]:
+    """As a change request has them."""
+    tags = {name: value for (kind, name), value in members.items() if kind}
+    bound = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
+    new = [key for key, value in tags.items() if value is None]
+    return {
+        **{name: members["", name] for name in ATTRIBUTES if ("", name) in members},
+        **({"Tags": bound} if bound else {}),
+        **({"DeleteTags": new} if new else {}),
+    }
