@@ -78,10 +78,11 @@ bundle: $(READY) ## build/function.zip for the runtime in serverless.yml (RUNTIM
 bench: $(READY) ## measure every promise about speed; fails if one is broken
 	@$(BIN)/python tests/bench
 
-lint: $(READY) ## format, rules, types
+lint: $(READY) ## format, rules, types, who imports whom
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --cache-dir .mypy_cache/importlinter
 
 format: $(READY) ## mend what can be mended by machine
 	$(BIN)/ruff format
