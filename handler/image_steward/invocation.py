@@ -21,7 +21,7 @@ from image_steward import regions, registry
 from image_steward.clock import RunTime
 from image_steward.cloud.image_api import Call
 from image_steward.cloud.retries import Retries
-from image_steward.current_images.read import Look
+from image_steward.current_images import Look
 from image_steward.errors import InvalidDocument, Rejection, StewardError, Unfinished
 from image_steward.events.fetch import fetch, fetch_target, is_journal
 from image_steward.events.parse import Ignored, Part, Refused, parse

@@ -18,7 +18,7 @@ class Planner(NamedTuple):
     """How a request becomes a plan.
 
     `look(request, Look)` gives the images as they are, `new_names` which names of others it has to
-    look for (see `current_images.read`), `plan(request, images, now=, dry_run=)` the plan.
+    look for (see `current_images`), `plan(request, images, now=, dry_run=)` the plan.
     `follow_up(request, outcomes)` gives a request that `then` plans next, or None.
     """
 
@@ -40,14 +40,14 @@ class Kind(NamedTuple):
 
 
 _CHANGES = Planner(
-    ".current_images.read:named",
+    ".current_images:named",
     ".planning.change_plan:plan",
     ".planning.change_plan:new_names",
 )
-_POLICY = Planner(".current_images.read:whole", ".planning.policy_plan:plan")
-_RETIREMENT = Planner(".current_images.read:whole", ".planning.retirement_plan:plan")
+_POLICY = Planner(".current_images:whole", ".planning.policy_plan:plan")
+_RETIREMENT = Planner(".current_images:whole", ".planning.retirement_plan:plan")
 _LABELS = Planner(
-    ".current_images.read:named_when_ready",
+    ".current_images:named_when_ready",
     ".planning.manifest_plan:plan",
     ".planning.manifest_plan:new_names",
     ".planning.retirement_plan:retirement",
