@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+RUNS   := $(VENV)/.runs
 READY  := $(VENV)/.ready
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 NPM    := $(shell command -v npm)
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
@@ -14,16 +16,23 @@ help: ## what can be made
 
 install: $(READY) ## .venv with everything, from hash-locked requirements
 
-$(READY): requirements/dev.txt pyproject.toml
+# After any new lock from an empty folder: what it names no longer must not stay behind.
+$(RUNS): requirements/run.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.10 to 3.13 is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
+	@echo "Setting up $(VENV) with what running needs (about 15 s, once)"
 	@$(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "This Python cannot make virtual environments: install its venv package (Debian: python3-venv)"; exit 1; }
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --require-hashes -r requirements/run.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-replay: $(READY) ## replay all of events/ on the embedded cloud
+$(READY): $(RUNS)
+	@echo "Adding to $(VENV) what tests and builds need (about 10 s, once)"
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+replay: $(RUNS) ## replay all of events/ on the embedded cloud
 	@$(BIN)/scf-local replay events
 
 test: $(READY) ## the tests, with coverage
@@ -57,7 +66,7 @@ browser: $(READY) .browser/.site ## the report of a replay, opened in Chromium
 # Not part of .venv: the driver is some 160 MB.
 .browser/.site: requirements/browser.txt | $(READY)
 	rm -rf .browser
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --require-hashes --target .browser/site -r $<
+	$(INSTALL) --no-compile --require-hashes --target .browser/site -r $<
 	@touch $@
 
 payloads: $(READY) ## build/deploy/*.json: the API calls that serverless.yml amounts to, for tccli
@@ -69,20 +78,24 @@ bundle: $(READY) ## build/function.zip for the runtime in serverless.yml (RUNTIM
 bench: $(READY) ## measure every promise about speed; fails if one is broken
 	@$(BIN)/python tests/bench
 
-lint: $(READY) ## format, rules, types
+lint: $(READY) ## format, rules, types, who imports whom
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --cache-dir .mypy_cache/importlinter
 
 format: $(READY) ## mend what can be mended by machine
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+# One resolution, of which the others are parts: whatever runs is what was tested.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 lock: $(READY) ## renew the locked requirements
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
-	for name in function dev conformance browser; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \
-	    --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	$(INSTALL) uv
+	for name in dev conformance browser; do \
+	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in run function; do \
+	  $(COMPILE) --upgrade -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	$(if $(NPM),cd requirements/node && npm update --silent --package-lock-only)
 
 clean: ## remove everything that was made

@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 # Imports allocate many objects, but little garbage.
-gc.set_threshold(50_000)
+gc.set_threshold(100_000)
 
 from image_steward.clock import Clock  # noqa: E402 - from here on that counts
 from image_steward.instance import Instance  # noqa: E402

@@ -21,8 +21,10 @@ from tencentcloud.cvm.v20170312 import models as cvm
 from tencentcloud.tag.v20180813 import models as tag
 from tencentcloud.tag.v20180813 import tag_client, tag_client_async
 
-from scf_local.cloud import Credentials, EmulatedCloud, State
 from scf_local.cloud.seed import tags_of
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
+from scf_local.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,14 +14,17 @@ from urllib.parse import urlsplit
 import pytest
 from qcloud_cos import CosConfig, CosS3Client, CosServiceError
 
-from scf_local.cloud import Credentials, EmulatedCloud, State
 from scf_local.cloud.gateway import Gateway
 from scf_local.cloud.seed import Object
 from scf_local.cloud.signatures import cos_signature
+from scf_local.cloud.state import State
 from scf_local.cloud.wire import Request
+from scf_local.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from scf_local.cloud.server import EmulatedCloud
 
 REGION, BUCKET, KEY = "ap-guangzhou", "manifests-1250000000", "a.bin"
 HOST = f"{BUCKET}.cos.{REGION}.myqcloud.com"

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from scf_local.cloud import ApiError, State
 from scf_local.cloud.cvm import SERVICE
 from scf_local.cloud.parameters import from_query
+from scf_local.cloud.state import State
+from scf_local.cloud.wire import ApiError
 
 REGION = "ap-guangzhou"
 DESCRIBE, MODIFY = SERVICE.actions["DescribeImages"], SERVICE.actions["ModifyImageAttribute"]

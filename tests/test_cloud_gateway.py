@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 
 import pytest
 
-from scf_local.cloud import Credentials, Faults, Rule, State
+from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.gateway import Gateway
 from scf_local.cloud.signatures import tc3_signature, v1_signature
+from scf_local.cloud.state import State
 from scf_local.cloud.wire import Request
+from scf_local.credentials import Credentials
 
 NOW = 1764000000
 KEYS = Credentials()

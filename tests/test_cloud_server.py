@@ -17,7 +17,10 @@ from tencentcloud.common.exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
-from scf_local.cloud import Call, Credentials, EmulatedCloud, Reply, State
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
+from scf_local.cloud.wire import Call, Reply
+from scf_local.credentials import Credentials
 from test_cloud_cos import client_of
 
 if TYPE_CHECKING:

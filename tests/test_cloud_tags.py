@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from scf_local.cloud import ApiError, State
 from scf_local.cloud.seed import tags_of
+from scf_local.cloud.state import State
 from scf_local.cloud.tags import SERVICE
+from scf_local.cloud.wire import ApiError
 from scf_local.environment import UIN
 
 TAG, UNTAG = SERVICE.actions["TagResources"], SERVICE.actions["UnTagResources"]

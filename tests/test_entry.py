@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import image_steward
 import index
+from image_steward.late import load
 
 HANDLER = Path(index.__file__).parent
 SDKS = ("tencentcloud", "qcloud_cos", "requests", "urllib3")
@@ -58,50 +58,19 @@ def test_little_garbage_is_looked_for_in_a_cold_start() -> None:
     assert int(run.stdout.splitlines()[-1]) < 5
 
 
-def imports(path: Path) -> set[str]:
-    """The names of the modules that a file imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(str(node.module))
-    return found
-
-
 @pytest.mark.parametrize("path", sorted(HANDLER.rglob("*.py")), ids=lambda p: p.name)
-def test_only_cloud_imports_the_sdks(path: Path) -> None:
-    """The SDKs, and HTTP below them, are met in one package only."""
-    if path.parent.name != "cloud":
-        assert not [name for name in imports(path) if name.partition(".")[0] in SDKS]
+def test_late_imports_have_one_way(path: Path) -> None:
+    """No import stands inside a function: what is imported late is named for `late.load`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    inner = [each for function in functions for each in ast.walk(function)]
+    assert not [node for node in inner if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
-PURE = ()
-
-
-@pytest.mark.parametrize("module", PURE)
-def test_pure_modules_import_no_io(module: str) -> None:
-    """The functional core knows no clock, no network, no process and no logging."""
-    io = {"os", "time", "socket", "http", "logging", "random", "subprocess", "sys"}
-    assert not imports(HANDLER / "image_steward" / f"{module}.py") & io
-
-
-def test_nothing_imports_upwards() -> None:
-    """The package's docstring lists the modules, each below those that it imports."""
-    assert image_steward.__doc__
-    listed = re.findall(r"^    ((?:\w+  )*\w+)(?= {2}|$| \()", image_steward.__doc__, re.MULTILINE)
-    order = [name for line in listed for name in line.split()]
-    for path in (HANDLER / "image_steward").rglob("[!_]*.py"):
-        name = "cloud" if path.parent.name == "cloud" else path.stem
-        for needed in needs(path) - {name}:
-            assert order.index(needed) < order.index(name), f"{name} imports {needed}"
-
-
-def needs(path: Path) -> set[str]:
-    """The modules of the package that a file imports."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("image_steward"):
-            inner = str(node.module).split(".")[1:2]
-            found |= set(inner or [alias.name for alias in node.names])
-    return found
+def test_late_names_lead_somewhere() -> None:
+    """Each `module:name` that is imported late is there."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in HANDLER.rglob("*.py"))
+    names = set(re.findall(r'"(\.?[a-z_.]+:[a-zA-Z_]+)"', sources))
+    assert len(names) > 15
+    for name in names:
+        assert callable(load(name)), name

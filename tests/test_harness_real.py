@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Function
-    from scf_local.cloud import EmulatedCloud
+    from scf_local.cloud.server import EmulatedCloud
 
 KEYS = Credentials()
 EVENT = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}

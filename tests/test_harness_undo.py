@@ -50,7 +50,7 @@ def _images(result: Result) -> list[dict[str, Any]]:
 
 
 def test_lines_become_a_document() -> None:
-    """Lines of an image are put together, members in their order; the last image comes first."""
+    """Lines of an image are put together, members in their order; changed last it comes first."""
     result = _undo(
         START,
         _line(Tags=[{"Key": "team", "Value": "名"}], ImageDeprecated=False, ImageName="old"),
@@ -64,9 +64,9 @@ def test_lines_become_a_document() -> None:
     here = {"Region": "ap-guangzhou"}
     tags = [{"Key": "team", "Value": "名"}, {"Key": "os", "Value": "linux"}]
     expected: list[dict[str, Any]] = [
-        {**here, "ImageId": "img-b", "ImageDescription": "", "ImageFamily": "web"},
         {**here, "ImageId": "img-a", "ImageName": "old", "ImageDeprecated": False,
          "Tags": tags, "DeleteTags": ["k2", "k3"]},
+        {**here, "ImageId": "img-b", "ImageDescription": "", "ImageFamily": "web"},
     ]  # fmt: skip
     assert _images(result) == expected
     assert [list(entry) for entry in _images(result)] == [list(entry) for entry in expected]
@@ -293,10 +293,10 @@ def test_any_form_of_a_log_will_do(
     here = {"Region": "ap-guangzhou"}
     assert _images(result) == [
         {**here, "ImageId": "img-d", "DeleteTags": ["d"]},
-        {**here, "ImageId": "img-c", "ImageName": "c"},
-        {**here, "ImageId": "img-b", "Tags": [{"Key": "k", "Value": "1"}]},
         {**here, "ImageId": "img-a", "ImageName": "名 \u2028", "ImageFamily": "web",
          "ImageDeprecated": False},
+        {**here, "ImageId": "img-c", "ImageName": "c"},
+        {**here, "ImageId": "img-b", "Tags": [{"Key": "k", "Value": "1"}]},
     ]  # fmt: skip
     one = _undo(arguments=(str(log), "--request-id", "r-2"))
     assert [entry["ImageName"] for entry in _images(one)] == ["second"]

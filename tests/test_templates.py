@@ -148,7 +148,7 @@ def test_formats_that_end_early(form: str) -> None:
         ("{:%Y}", "names no field; allowed are"),
         ("{__class__}", "names no field; allowed are"),
         ("{self}", "names no field; allowed are"),
-        ("{Tag}", "names no field; allowed are"),
+        ("{Tag}", "names no field; did you mean Tag.<key>?"),
         ("{Tag.}", "names no field; did you mean Tag.<key>?"),
         ("{Tag.|x}", "names no field; did you mean Tag.<key>?"),
         ("{ImageNmae}", '"{ImageNmae}" names no field; did you mean ImageName?'),

@@ -182,6 +182,8 @@ def test_parcels_hold_all_in_order(entries: list[dict[str, Any]], size: int) -> 
 
     An entry that is too large alone is in as many as it has pieces, the last of them first.
     """
+    # An image each, or a piece of one could be taken for the whole of another.
+    entries = [{**entry, "ImageId": f"img-{at}"} for at, entry in enumerate(entries)]
     parcels = list(undoing.parcels(entries, size))
     pieces = [
         [entry] if fits(entry, size) else [*undoing.pieces(entry, size - 100)][::-1]

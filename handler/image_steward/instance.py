@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from image_steward.clock import Clock, RunTime
 from image_steward.cloud.credentials import Credentials
 from image_steward.cloud.rate_limit import Pacers
-from image_steward.registry import load
+from image_steward.late import load
 from image_steward.settings import Settings
 
 if TYPE_CHECKING:  # the SDKs are most of a cold start
@@ -47,9 +47,9 @@ class Instance:
             with warnings.catch_warnings():
                 # The bundle leaves these libraries out; replies that name no charset are UTF-8.
                 warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
-                load("cloud.transport:silence_loggers")()
-            self._connections = load("cloud.transport:Connections")()
-        session: Session = load("cloud.transport:Session")(self._connections, time.end_by)
+                load(".cloud.transport:silence_loggers")()
+            self._connections = load(".cloud.transport:Connections")()
+        session: Session = load(".cloud.transport:Session")(self._connections, time.end_by)
         return session
 
 
@@ -74,7 +74,7 @@ class Cloud:
         """
         if self._api is None:
             keys, session = self._keys, self._instance.session(self._time)
-            self._api = load("cloud.api:Api")(
+            self._api = load(".cloud.api:Api")(
                 self._settings, session, self._instance.pacers, keys, self._time.start_by
             )
         return self._api
@@ -83,7 +83,7 @@ class Cloud:
         """COS. Raises as `api`."""
         if self._objects is None:
             keys, session = self._keys(), self._instance.session(self._time)
-            self._objects = load("cloud.objects:Objects")(self._settings, session, keys)
+            self._objects = load(".cloud.objects:Objects")(self._settings, session, keys)
         return self._objects
 
     def counts(self) -> dict[str, int]:

@@ -21,15 +21,16 @@ from image_steward import regions, registry
 from image_steward.clock import RunTime
 from image_steward.cloud.image_api import Call
 from image_steward.cloud.retries import Retries
-from image_steward.current_images.read import Look
+from image_steward.current_images import Look
 from image_steward.errors import InvalidDocument, Rejection, StewardError, Unfinished
 from image_steward.events.fetch import fetch, fetch_target, is_journal
 from image_steward.events.parse import Ignored, Part, Refused, parse
 from image_steward.execution.executor import Executor
 from image_steward.instance import Cloud, Instance
+from image_steward.late import load
 from image_steward.model import CosObject, Image, Outcome, Plan, Report
 from image_steward.planning.rename_order import temporary_names
-from image_steward.registry import Planner, load
+from image_steward.registry import Planner
 from image_steward.reporting import result
 from image_steward.reporting.journal import Journal
 from image_steward.reporting.log import Log

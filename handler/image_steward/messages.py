@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from difflib import get_close_matches
+
+from image_steward.late import load
 
 WIDTH = 60
 """Characters that a message quotes of what somebody gave."""
 
+_LIKENESS = 0.6
+_MIN_START = 3
 
-def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """A question that names the known name nearest to `name`; empty if none is near.
 
-    `likeness` is how near, up to 1.
+def nearest(given: object, known: Iterable[str], likeness: float = _LIKENESS) -> str:
+    """`; did you mean <name>?`, for the known name that is spelt like `given`, else nothing.
+
+    `likeness` is how near, up to 1; unless more is asked for, a name that begins so will do.
     """
-    folded = {member.lower(): member for member in known}
-    near = get_close_matches(name[:WIDTH].lower(), folded, n=1, cutoff=likeness)
-    return f"did you mean {folded[near[0]]}?" if near else ""
+    folded = {name.lower(): name for name in known}
+    text = str(given)[:WIDTH].lower()
+    near = load("difflib:get_close_matches")(text, folded, n=1, cutoff=likeness)
+    if not near and likeness <= _LIKENESS and len(text) >= _MIN_START:
+        near = [name for name in folded if name.startswith(text)]
+    return f"; did you mean {folded[near[0]]}?" if near else ""
 
 
 def short(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from image_steward.errors import StewardError
 
@@ -28,8 +28,7 @@ TagChanges: TypeAlias = "dict[str, str | None]"
 """Values that are bound, by key; None: unbound."""
 
 
-@dataclass(frozen=True, slots=True)
-class CosObject:
+class CosObject(NamedTuple):
     """An object that holds a document. `bucket` is the full name, `<bucket>-<appid>`."""
 
     bucket: str
@@ -83,8 +82,7 @@ class Image:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What one image is to be."""
 
     region: str

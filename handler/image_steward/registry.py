@@ -1,30 +1,24 @@
-"""What is imported when it is first needed: kinds of documents, the cloud, threads.
-
-Imports are most of a cold start, and an event needs few of these. So whatever is imported late is
-named here, as `module:name` below this package, and nowhere else.
-"""
+"""The kinds of documents, a row each, and whatever else is imported when it is first needed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from importlib import import_module
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from image_steward import strict_json
 from image_steward.errors import InvalidDocument
+from image_steward.late import load
 from image_steward.messages import nearest, short
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Planner:
+class Planner(NamedTuple):
     """How a request becomes a plan.
 
     `look(request, Look)` gives the images as they are, `new_names` which names of others it has to
-    look for (see `current_images.read`), `plan(request, images, now=, dry_run=)` the plan.
+    look for (see `current_images`), `plan(request, images, now=, dry_run=)` the plan.
     `follow_up(request, outcomes)` gives a request that `then` plans next, or None.
     """
 
@@ -35,8 +29,7 @@ class Planner:
     then: Planner | None = None
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of document: `read(document, region)` makes a request of one.
 
     Without a planner the request is a `CosObject`: the document lies there.
@@ -47,40 +40,35 @@ class Kind:
 
 
 _CHANGES = Planner(
-    "current_images.read:named", "planning.change_plan:plan", "planning.change_plan:new_names"
+    ".current_images:named",
+    ".planning.change_plan:plan",
+    ".planning.change_plan:new_names",
 )
-_POLICY = Planner("current_images.read:whole", "planning.policy_plan:plan")
-_RETIREMENT = Planner("current_images.read:whole", "planning.retirement_plan:plan")
+_POLICY = Planner(".current_images:whole", ".planning.policy_plan:plan")
+_RETIREMENT = Planner(".current_images:whole", ".planning.retirement_plan:plan")
 _LABELS = Planner(
-    "current_images.read:named_when_ready",
-    "planning.manifest_plan:plan",
-    "planning.manifest_plan:new_names",
-    "planning.retirement_plan:retirement",
+    ".current_images:named_when_ready",
+    ".planning.manifest_plan:plan",
+    ".planning.manifest_plan:new_names",
+    ".planning.retirement_plan:retirement",
     _RETIREMENT,
 )
 
 KINDS = {
-    "Document": Kind("documents.pointer:read"),
-    "Normalise": Kind("documents.naming_policy:read", _POLICY),
-    "builds": Kind("documents.packer_manifest:read", _LABELS),
-    "Images": Kind("documents.change_request:read", _CHANGES),
-    "ImageId": Kind("documents.change_request:read_api_body", _CHANGES),
+    "Document": Kind(".documents.pointer:read"),
+    "Normalise": Kind(".documents.naming_policy:read", _POLICY),
+    "builds": Kind(".documents.packer_manifest:read", _LABELS),
+    "Images": Kind(".documents.change_request:read", _CHANGES),
+    "ImageId": Kind(".documents.change_request:read_api_body", _CHANGES),
 }
 """By the member by which a document is recognised: the first that it has."""
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """A document that was read."""
 
     request: Any
     planner: Planner | None
-
-
-def load(name: str) -> Any:  # noqa: ANN401 - whatever bears the name
-    """What `module:name` names, the module being one of this package."""
-    module, _, member = name.partition(":")
-    return getattr(import_module(f"image_steward.{module}"), member)
 
 
 def read(data: bytes, *, region: str) -> Document:
@@ -97,10 +85,9 @@ def read(data: bytes, *, region: str) -> Document:
     kind = next((kind for member, kind in KINDS.items() if member in document), None)
     if not kind:
         found = list(islice(document, 5))
-        hints = [hint for name in found if (hint := nearest(name, KINDS))]
+        hints = "".join(nearest(name, KINDS) for name in found)
         there = ", ".join(map(short, found)) or "no member at all"
-        needed = f"one of {', '.join(KINDS)} is needed, there is {there}"
-        raise InvalidDocument("; ".join([needed, *hints]))
+        raise InvalidDocument(f"one of {', '.join(KINDS)} is needed, there is {there}{hints}")
     return Document(load(kind.read)(document, region), kind.planner)
 
 
@@ -111,5 +98,5 @@ def side_by_side(works: Sequence[Callable[[], T]], most: int = 16) -> Iterator[T
     """
     if len(works) <= 1:
         return (work() for work in works)
-    results: Iterator[T] = load("parallel:in_threads")(works, most)
+    results: Iterator[T] = load(".parallel:in_threads")(works, most)
     return results

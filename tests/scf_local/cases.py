@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from image_steward.messages import nearest
 from scf_local import json_files, log_records, logged_runs
 from scf_local.cells import printable
-from scf_local.nearest import nearest
 from scf_local.replay import EXPECTED, OUTCOMES, Case
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _of_file(path: Path, region: str, trouble: list[str]) -> Iterator[Case]:
         trouble += wrong  # a line that was cut is one line less
         return _of_log(path, records, region, trouble)
     try:
-        value = json_files.parse(data, str(path), unique=False)
+        value = json_files.parse(data, str(path))
     except ValueError as error:
         if path.suffix == ".json":
             raise
@@ -161,7 +161,7 @@ def _of_lines(path: Path, data: bytes) -> Iterator[Case]:
     for number, line in enumerate(data.splitlines(), 1):
         try:
             if line.strip():
-                value = json_files.parse(line, str(path), unique=False, line=number)
+                value = json_files.parse(line, str(path), line=number)
                 values.append((number, value))
         except ValueError as error:  # noqa: PERF203 - every wrong one is to be named
             wrong.append(str(error))

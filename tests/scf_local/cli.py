@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 # What only one command needs, it imports itself: rich alone would be 50 ms of every invocation.
 
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _MAX_TROUBLE = 20
 """Sentences about what cannot be undone or replayed; a program reads the log itself."""
 
@@ -54,7 +55,7 @@ def _opened(path: str, what: str) -> IO[bytes]:
 
 def _delivered(event: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
     with usage_errors(), _opened(event, "event") as stream:
-        return json_files.parse(stream.read(), f"event {event}", unique=False)
+        return json_files.parse(stream.read(), f"event {event}")
 
 
 def _tell(trouble: Sequence[str]) -> None:
@@ -69,6 +70,7 @@ def _tell(trouble: Sequence[str]) -> None:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=example("scf-local replay events/", "scf-local invoke --help"),
 )
+@click.version_option(package_name="image-steward", message="%(prog)s %(version)s")
 def main() -> None:
     """Run the function offline, as SCF runs it, against an emulated cloud."""
 
@@ -84,12 +86,7 @@ main.add_command(event)
         "scf-local invoke event.json --real --dry-run",
     )
 )
-@click.argument(
-    "event",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    default="-",
-    metavar="[EVENT|-]",
-)
+@click.argument("event", type=_FILE, default="-", metavar="[EVENT|-]")
 @click.option("--endpoint", metavar="URL", help="A running `scf-local cloud`, not one of its own.")
 @seed_option
 @faults_option
@@ -124,7 +121,7 @@ def invoke(
 
     if watch:
         with usage_errors():
-            places = watched(event, **options)
+            places = watched(event, options)
         repeat(once, *places)
     sys.exit(once())
 
@@ -244,12 +241,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
         "scf-local undo run.log --request-id ID | scf-local invoke --dry-run",
     )
 )
-@click.argument(
-    "log",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    default="-",
-    metavar="[LOG|-]",
-)
+@click.argument("log", type=_FILE, default="-", metavar="[LOG|-]")
 @click.option("--request-id", metavar="ID", help="Of one run.  [default: all runs in LOG]")
 @click.option(
     "--part", default=1, show_default=True, metavar="N", help="Which 1,000 images, if more."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
     from typing import TextIO
 
@@ -120,24 +120,32 @@ def stoppable() -> Iterator[Stops]:
     So does the first one while something is to end `at_once`.
     """
     stops = Stops()
-    caught = heeded()
 
     def note(number: int, _frame: FrameType | None) -> None:
         stops.status = 128 + number
-        restore()
+        _handle(before)
         if not stops.may_wait:
             signal.raise_signal(number)
 
-    def restore() -> None:
-        for number, before in caught.items():
-            signal.signal(number, before)
-
-    for number in caught:
-        signal.signal(number, note)
-    try:
+    before = heeded()
+    with _handled(note):
         yield stops
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `handler` have the signals that are heeded."""
+    before = heeded()
+    _handle(dict.fromkeys(before, handler))
+    try:
+        yield
     finally:
-        restore()
+        _handle(before)
+
+
+def _handle(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def rich_console(stream: TextIO) -> Console:
@@ -181,26 +189,21 @@ def _fill_closed() -> None:
 @contextmanager
 def _unwinding() -> Iterator[None]:
     """Let a signal leave through every `with`, so that what was started is ended."""
-    caught = heeded()
     came = False
 
     def end(number: int, _frame: FrameType | None) -> None:
         nonlocal came
         came = True
-        for each in caught:
-            signal.signal(each, signal.SIG_IGN)  # this one is being obeyed
+        _handle(dict.fromkeys(heeded(), signal.SIG_IGN))  # this one is being obeyed
         raise SystemExit(128 + number)
 
-    for number in caught:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        if came:
-            _forget(sys.stdout)
-            _forget(sys.stderr)
-        for number, before in caught.items():
-            signal.signal(number, before)
+    with _handled(end):
+        try:
+            yield
+        finally:
+            if came:
+                _forget(sys.stdout)
+                _forget(sys.stderr)
 
 
 def _forget(stream: TextIO) -> None:

@@ -77,6 +77,47 @@ class Function:
             )
 
 
+def located(handler: str, code: Path | None, default: Path) -> tuple[Path, str]:
+    """The folder that is uploaded, and `module.function` in it.
+
+    The folder is `code`, else that of the file that `handler` names, else `default`.
+
+    Raises:
+        ValueError: there is no such file, or not in that folder; or it seems to be elsewhere.
+    """
+    file, colon, function = handler.rpartition(":")
+    if not colon:
+        folder = (code or default).resolve()
+        _check_place(handler, folder, is_given=code is not None)
+        return folder, handler
+    path = (code / file if code else Path(file)).resolve()
+    folder = (code or path.parent).resolve()
+    if not path.is_file():
+        raise ValueError(f"handler {handler!r}: there is no file {path}")
+    if path.suffix != ".py" or "." in path.stem or not path.is_relative_to(folder):
+        raise ValueError(
+            f"handler {handler!r}: the file has to be a *.py in the code folder {folder}, "
+            "with no other dot in its name"
+        )
+    module = ".".join(path.relative_to(folder).with_suffix("").parts)
+    return folder, f"{module}.{function}"
+
+
+def _check_place(handler: str, folder: Path, *, is_given: bool) -> None:
+    """Ask about a module that would be looked for elsewhere, though it is right here."""
+    if handler.endswith(".py"):
+        raise ValueError(
+            f"handler {handler!r} names a file but no function; did you mean {handler}:FUNCTION?"
+        )
+    module, _, function = handler.rpartition(".")
+    file = f"{module.replace('.', '/')}.py"
+    if not is_given and Path(file).is_file() and not (folder / file).exists():
+        raise ValueError(
+            f"handler {handler!r} is looked for in {folder}, where no {file} is; "
+            f"did you mean {file}:{function}, or to add --code . ?"
+        )
+
+
 def trigger_of(event: object) -> str:
     """Which trigger delivers such an event: `cos`, `timer` or `direct`."""
     if not isinstance(event, dict):

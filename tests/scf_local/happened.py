@@ -100,7 +100,7 @@ def of_log(attempts: Sequence[Sequence[Record]]) -> Happened:
     records = [record for attempt in attempts for record in attempt]
     last = [record.message for record in attempts[-1]]
     error, status = _error(last), _status(attempts[-1])
-    result = _returned(last) if status == _OK else None
+    result = _rest(last, "Response", "RetMsg:") if status == _OK else None
     lines = list(own_lines(last))
     told = result is not None or bool(lines)
     starts = (record.start or record.time for record in records)
@@ -146,7 +146,8 @@ def _is_healable(line: dict[str, Any]) -> bool:
 
 
 def _status(records: Sequence[Record]) -> int | None:
-    kinds = {match["kind"]: record for record in records if (match := _platform(record.message))}
+    matches = ((PLATFORM.match(record.message), record) for record in records)
+    kinds = {match["kind"]: record for match, record in matches if match}
     if error := kinds.get("ERROR"):
         told = _STATUS.findall(error.message)  # what was raised may name one too, before it
         return int(told[-1]) if told else error.status or _RAISED
@@ -158,22 +159,14 @@ def _status(records: Sequence[Record]) -> int | None:
     return _OK if kinds.keys() & {"Report", "END", "Response"} else None
 
 
-def _platform(message: str) -> re.Match[str] | None:
-    return PLATFORM.match(message)
-
-
 def _rest(messages: Iterable[str], kind: str, name: str) -> Any:  # noqa: ANN401 - any JSON value
     """The JSON value after `name` in SCF's line of a kind; None if there is none, or it is cut."""
     for message in messages:
-        match = _platform(message)
+        match = PLATFORM.match(message)
         if match and match["kind"] == kind:
             with suppress(ValueError, RecursionError):
                 return json.loads(match["rest"].partition(name)[2])
     return None
-
-
-def _returned(messages: Iterable[str]) -> Any:  # noqa: ANN401 - any JSON value
-    return _rest(messages, "Response", "RetMsg:")
 
 
 def _error(messages: Iterable[str]) -> str:

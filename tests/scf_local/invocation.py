@@ -188,7 +188,8 @@ class Instance:
         )
 
     def _say_error(self, done: Invocation) -> None:
-        self._say(f"ERROR RequestId:{done.request_id} Result:{_compact(done.error)}")
+        told = json.dumps(done.error, separators=(",", ":"))
+        self._say(f"ERROR RequestId:{done.request_id} Result:{told}")
 
     def _say(self, line: str) -> None:
         self._write((b"\n" if self._in_line else b"") + line.encode() + b"\n")
@@ -231,7 +232,3 @@ def _invocation(
         "statusCode": status,
     }
     return Invocation(request_id, status, duration_ms, memory_mb, error=error)
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))

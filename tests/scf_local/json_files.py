@@ -1,37 +1,37 @@
-"""JSON files that people write: seeds, faults, expectations, events. Mistakes have their place."""
+"""JSON from files: what people write, read strictly, and events, which may be what SCF takes."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from image_steward import strict_json
+from image_steward.errors import InvalidJSON
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_DEPTH = 100
-"""Levels of lists and objects; what handles the values further on goes down recursively."""
 MAX_EVENT_DEPTH = 500
 """Of events and results, which are passed on and shown alone; Python itself gives up near 1,000."""
 
 
 def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """The value in a file.
+    """The value in a file that people write: seeds, faults, expectations.
 
     Raises:
-        ValueError: the file cannot be read or is not JSON; begins with its path.
+        ValueError: the file cannot be read or is not strict JSON; begins with its path.
     """
     try:
-        data = path.read_bytes()
+        return strict_json.loads(path.read_bytes())
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
-    return parse(data, str(path))
+    except InvalidJSON as error:
+        raise ValueError(f"{path}: not JSON: {error.message}") from None
 
 
-def parse(data: bytes, name: str, *, unique: bool = True, line: int = 0) -> Any:  # noqa: ANN401 - any JSON value
-    """The value that `data` holds: UTF-8, with or without a byte order mark.
+def parse(data: bytes, name: str, *, line: int = 0) -> Any:  # noqa: ANN401 - any JSON value
+    """The event, or line of a log, that `data` holds: UTF-8, with or without a byte order mark.
 
-    `unique` refuses an object that has a member twice; an event may be what SCF would take.
     `line` is the number of the line that `data` is, of a file of several values.
 
     Raises:
@@ -40,9 +40,7 @@ def parse(data: bytes, name: str, *, unique: bool = True, line: int = 0) -> Any:
     name = f"{name}:{line}" if line else name
     text = decode(data, name)
     try:
-        value = json.loads(
-            text, parse_constant=_constant, object_pairs_hook=_unique if unique else None
-        )
+        value = json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
         place = error.colno if line else f"{error.lineno}:{error.colno}"
         raise ValueError(f"{name}:{place}: not JSON: {error.msg}") from None
@@ -50,9 +48,8 @@ def parse(data: bytes, name: str, *, unique: bool = True, line: int = 0) -> Any:
         raise ValueError(f"{name}: nested too deep") from None
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    levels = MAX_DEPTH if unique else MAX_EVENT_DEPTH
-    if is_deep(value, text, levels):
-        raise ValueError(f"{name}: nested deeper than {levels} levels")
+    if is_deep(value, text, MAX_EVENT_DEPTH):
+        raise ValueError(f"{name}: nested deeper than {MAX_EVENT_DEPTH} levels")
     return value
 
 
@@ -83,13 +80,6 @@ def decode(data: bytes, name: str) -> str:
         raise ValueError(f"{name}: not UTF-8 (byte {error.start})") from None
 
 
-def _constant(name: str) -> NoReturn:
+def refuse(name: str) -> NoReturn:
+    """Refuse `NaN` and the like, which Python reads as JSON."""
     raise ValueError(f"not JSON: {name} is no JSON value")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"member {twice!r} is there twice in one object")
-    return members

@@ -67,7 +67,7 @@ def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Recor
         ValueError: it is CSV that lacks a column, or is cut; begins with the file's `name`.
     """
     try:
-        return of_json(json_files.parse(data, name, unique=False)), []
+        return of_json(json_files.parse(data, name)), []
     except ValueError:
         if is_log_of_lines(data):  # which a JSON export is, whatever its name
             return _of_json_lines(data, name, errors)
@@ -131,7 +131,7 @@ def _of_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record], l
         found: list[Record] = []
         try:
             if line.strip():
-                found = of_json(json_files.parse(line, name, unique=False, line=number))
+                found = of_json(json_files.parse(line, name, line=number))
         except ValueError as error:
             wrong.append(str(error))
         found = found or [Record("", line.decode("utf-8", errors))]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -15,12 +16,17 @@ from image_steward.regions import SHORT_CODES
 from scf_local.account import Account, ask_leave
 from scf_local.console import usage_errors
 from scf_local.credentials import Credentials
-from scf_local.environment import Function, variables_of
+from scf_local.environment import Function, located, variables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-_ROOT = Path(__file__).resolve().parents[2]
+    _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+# Where scf-local runs from a checkout of this project, its function and seed are the defaults.
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_CODE = _CHECKOUT / "handler" if (_CHECKOUT / "handler").is_dir() else Path()
+_SEED = _CHECKOUT / "events" / "seed"
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 DEFAULT_REGION = "ap-guangzhou"
 
@@ -33,7 +39,11 @@ def _files(_: click.Context, __: click.Parameter, begun: str) -> list[Completion
     return [CompletionItem(begun, type="file")]  # which tells the shell to complete it
 
 
-_FUNCTION = (
+def _all_of(*options: _Decorator) -> _Decorator:
+    return lambda command: reduce(lambda made, option: option(made), options, command)
+
+
+function_options = _all_of(
     click.option(
         "--region",
         shell_complete=_regions,
@@ -50,7 +60,8 @@ _FUNCTION = (
     click.option(
         "--code",
         type=_DIRECTORY,
-        help="Folder that is uploaded.  [default: that of FILE, else handler/ of this project]",
+        help="Folder that is uploaded.  [default: that of FILE, else handler/ of this project's "
+        "checkout, else the one you are in]",
     ),
     click.option(
         "--memory", metavar="MB", default=128, show_default=True, type=click.IntRange(64, 3072)
@@ -59,8 +70,9 @@ _FUNCTION = (
     click.option("--dry-run", is_flag=True, help="Plan only: sets STEWARD_DRY_RUN=1."),
     click.option("--env", multiple=True, metavar="K=V", help="A variable; repeatable."),
 )
+"""The options that say which function runs, where and within which limits."""
 
-_REAL = (
+real_options = _all_of(
     click.option("--yes", is_flag=True, help="With --real: write without asking."),
     click.option("--profile", metavar="NAME", help="With --real: keys of this profile of tccli."),
     click.option(
@@ -69,11 +81,13 @@ _REAL = (
         help="The real cloud, with keys and region of your own; asks before it may write.",
     ),
 )
+"""The options of a run against the real cloud."""
 
 seed_option = click.option(
     "--seed",
     type=_DIRECTORY,
-    help="What the emulated cloud holds.  [default: events/seed/ of this project]",
+    help="What the emulated cloud holds.  [default: events/seed/ of this project's checkout, else "
+    "nothing]",
 )
 faults_option = click.option(
     "--faults",
@@ -81,20 +95,6 @@ faults_option = click.option(
     metavar="FILE",
     help="How the emulated cloud misbehaves; docs/faults.md describes the file.",
 )
-
-
-def function_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which function runs, where and within which limits."""
-    for option in _FUNCTION:
-        command = option(command)
-    return command
-
-
-def real_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of a run against the real cloud."""
-    for option in _REAL:
-        command = option(command)
-    return command
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
             name: settings.pop(name) for name in tuple(settings) if name.startswith("TENCENTCLOUD_")
         }
         with usage_errors():
-            folder, name = _located(code, handler)
+            folder, name = located(handler, code, _CODE)
             function = Function(
                 code=folder,
                 handler=name,
@@ -147,26 +147,18 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
         yield function
 
 
-def watched(
-    event: str,
-    *,
-    code: Path | None,
-    handler: str,
-    real: bool,
-    dry_run: bool,
-    **_: object,
-) -> list[Path]:
-    """What a change of asks for another run.
+def watched(event: str, options: Mapping[str, Any]) -> list[Path]:
+    """What a change of asks for another run, by the options of the command.
 
     Raises:
         ValueError: there shall be no other without leave.
     """
-    if real and not dry_run:
+    if options["real"] and not options["dry_run"]:
         raise ValueError(
             "--watch with --real would write with every change of a file; add --dry-run, or leave "
             "one of them out"
         )
-    folder, _module = _located(code, handler)
+    folder, _module = located(options["handler"], options["code"], _CODE)
     return [folder] if event == "-" else [folder, Path(event)]
 
 
@@ -188,41 +180,6 @@ def _account(profile: str | None, region: str | None, **of_the_emulated: object)
     return account
 
 
-def _located(code: Path | None, handler: str) -> tuple[Path, str]:
-    """The folder that is uploaded, and `module.function` in it."""
-    file, colon, function = handler.rpartition(":")
-    if not colon:
-        folder = (code or _ROOT / "handler").resolve()
-        _check_place(handler, folder, is_given=code is not None)
-        return folder, handler
-    path = (code / file if code else Path(file)).resolve()
-    folder = (code or path.parent).resolve()
-    if not path.is_file():
-        raise ValueError(f"handler {handler!r}: there is no file {path}")
-    if path.suffix != ".py" or "." in path.stem or not path.is_relative_to(folder):
-        raise ValueError(
-            f"handler {handler!r}: the file has to be a *.py in the code folder {folder}, "
-            "with no other dot in its name"
-        )
-    module = ".".join(path.relative_to(folder).with_suffix("").parts)
-    return folder, f"{module}.{function}"
-
-
-def _check_place(handler: str, folder: Path, *, is_given: bool) -> None:
-    """Ask about a module that would be looked for elsewhere, though it is right here."""
-    if handler.endswith(".py"):
-        raise ValueError(
-            f"handler {handler!r} names a file but no function; did you mean {handler}:FUNCTION?"
-        )
-    module, _, function = handler.rpartition(".")
-    file = f"{module.replace('.', '/')}.py"
-    if not is_given and Path(file).is_file() and not (folder / file).exists():
-        raise ValueError(
-            f"handler {handler!r} is looked for in {folder}, where no {file} is; "
-            f"did you mean {file}:{function}, or to add --code . ?"
-        )
-
-
 @contextmanager
 def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[dict[str, str]]:
     """The variables that lead to an emulated cloud that serves `seed` meanwhile."""
@@ -233,7 +190,8 @@ def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[d
     with ExitStack() as stack:
         with usage_errors():
             wrong = Faults.from_file(faults) if faults else Faults()
-            state = State.from_folder(seed or _ROOT / "events" / "seed")
+            folder = seed or (_SEED if _SEED.is_dir() else None)
+            state = State.from_folder(folder) if folder else State()
             cloud = stack.enter_context(EmulatedCloud(state, port=port, faults=wrong))
         yield cloud.environment()
 

@@ -43,10 +43,8 @@ def renderables_of(result: dict[str, Any]) -> Iterator[RenderableType]:
 
 def _table(*groups: Iterable[dict[str, Any]]) -> Table:
     table = Table()
-    table.add_column("Region", overflow="fold")
-    table.add_column("ImageId", overflow="fold")
-    table.add_column("Change", overflow="fold")
-    table.add_column("Why", overflow="fold")
+    for name in ("Region", "ImageId", "Change", "Why"):
+        table.add_column(name, overflow="fold")
     for group in groups:
         for image in group:
             status = image.get("Status")

@@ -6,9 +6,9 @@ import ast
 import json
 import re
 import warnings
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from scf_local.json_files import MAX_DEPTH
+from scf_local import json_files
 from scf_local.log_records import is_own_line
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _MAX_SCANNED = 4 << 20
 """Characters looked at for one run, of which SCF keeps 1 MB: no text makes the search quadratic."""
 _COST = 100
 """Of an object, in characters, however short it is."""
+_MAX_DEPTH = 100
+"""Levels of lists and objects; what reads a literal goes down recursively."""
 _MAX_NESTED = 4
 """Levels of a log line's own members in which an event is sought."""
 _START = re.compile(r"""\{\s*["']""")
@@ -47,7 +49,7 @@ def find(text: str) -> dict[str, Any] | None:
         end, depth = _extent(text, start)
         scanned += end - start + _COST
         # 0: it is open to the end of the text
-        value = _parsed(text[start:end]) if 0 < depth <= MAX_DEPTH else None
+        value = _parsed(text[start:end]) if 0 < depth <= _MAX_DEPTH else None
         if value is not None:
             labelled = bool(_LABEL.search(text, max(0, start - 40), start))
             for event in _events_in(value, labelled=labelled, levels=_MAX_NESTED):
@@ -92,7 +94,7 @@ def _parsed(text: str) -> dict[str, Any] | None:
     if len(text) > MAX_BYTES:
         return None
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=json_files.refuse)
     except ValueError:
         value = _literal(text)
     return value if isinstance(value, dict) else None
@@ -113,10 +115,6 @@ def _literal(text: str) -> Any:  # noqa: ANN401 - any JSON value
 
 def _is_object(value: object) -> bool:
     return isinstance(value, dict)
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def _events_in(value: dict[str, Any], *, labelled: bool, levels: int) -> Iterator[dict[str, Any]]:

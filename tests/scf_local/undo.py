@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from image_steward import registry
 from image_steward.errors import Rejection
-from image_steward.model import ATTRIBUTES
+from image_steward.messages import nearest
 from image_steward.reporting import undo as undoing
 from image_steward.settings import Settings
 from scf_local import log_records
 from scf_local.cells import printable
 from scf_local.log_records import is_own_line
-from scf_local.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -99,7 +98,7 @@ def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Und
     # Logs are shown newest first, too. Lines of the same moment stay in their order.
     usable = sorted((line for line in lines if not line.wrong), key=lambda line: line.time)
     entries = []
-    for entry in _merged(line.undo for line in usable):
+    for entry in undoing.merged(line.undo for line in usable):
         if breach := _breach(entry):  # each line was fine: it is their sum that is too much
             trouble.append(f"{_name(entry)} cannot be put back: {breach}")
         else:
@@ -171,33 +170,3 @@ def _of_run(lines: Iterable[Line], request_id: str) -> list[Line]:
 
 def _request_ids(lines: Iterable[Line]) -> list[str]:
     return list(dict.fromkeys(line.request_id for line in lines if line.request_id is not None))
-
-
-def _merged(undos: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One entry for each image: what it was first counts, and the last image comes first.
-
-    So a name that was freed for another image is free again when its own gets it back.
-    """
-    images: dict[tuple[str, str], tuple[dict[str, Any], dict[str, str | None]]] = {}
-    for undo in undos:
-        attributes, tags = images.setdefault((undo["Region"], undo["ImageId"]), ({}, {}))
-        bound = {tag["Key"]: tag["Value"] for tag in undo.get("Tags", ())}
-        now = {name: undo[name] for name in ATTRIBUTES if name in undo}
-        # What is known already is older.
-        attributes |= {**now, **attributes}
-        tags |= {**bound, **dict.fromkeys(undo.get("DeleteTags", ())), **tags}
-    return [_entry(*key, *former) for key, former in reversed(images.items())]
-
-
-def _entry(
-    region: str, image_id: str, attributes: dict[str, Any], tags: dict[str, str | None]
-) -> dict[str, Any]:
-    bound = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
-    new = [key for key, value in tags.items() if value is None]
-    return {
-        "Region": region,
-        "ImageId": image_id,
-        **{name: attributes[name] for name in ATTRIBUTES if name in attributes},
-        **({"Tags": bound} if bound else {}),
-        **({"DeleteTags": new} if new else {}),
-    }

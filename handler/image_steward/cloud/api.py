@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import requests
 from tencentcloud.common.common_client import CommonClient
-from tencentcloud.common.credential import Credential
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
@@ -100,8 +99,7 @@ class Api:
         endpoint = self.settings.api_endpoint_of(action.service, region)
         http = HttpProfile(endpoint=urlsplit(endpoint).netloc)
         profile = ClientProfile(httpProfile=http, language="en-US")
-        credential = Credential(keys.secret_id, keys.secret_key, keys.token)
-        client = CommonClient(action.service, action.version, credential, region, profile)
+        client = CommonClient(action.service, action.version, keys, region, profile)
         client.request = _Transport(endpoint, self.session)
         return client
 

@@ -33,3 +33,7 @@ class Credentials:
         if not re.fullmatch(r"[!-~]*", secret_id + secret_key + token):
             raise InvalidSetting("a key of the run role holds a character that no key has")
         return cls(secret_id, secret_key, token or None)
+
+    def get_credential_info(self) -> tuple[str, str, str | None]:
+        """What the API SDK asks a credential for; its own class costs 10 ms of imports."""
+        return self.secret_id, self.secret_key, self.token

@@ -227,8 +227,7 @@ class _Reader:
         # Searched for a few times only: a megabyte may hold thousands of templates, and of keys.
         if key == field or key in self.data or len(self.violations) >= _HINTS:
             return ""
-        near = nearest(key, self.data)
-        return f"; {near}" if near else ""
+        return nearest(key, self.data)
 
     def _deprecated(self) -> bool | None:
         text = self.data.get("ImageDeprecated")
@@ -252,9 +251,9 @@ class _Reader:
                 continue
             hint = nearest(key, _SETS[:-1], _LIKE_ENOUGH)
             if re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
-                hint = "did you mean Tag.<key>?"
+                hint = "; did you mean Tag.<key>?"
             if hint:
-                message = f"{short(key)} sets nothing, it is data; {hint}"
+                message = f"{short(key)} sets nothing, it is data{hint}"
                 self.warnings.append(Violation(f"{self.path}/{pointer_step(key)}", message))
 
 

@@ -87,7 +87,7 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C9
         case "enum":
             hint = nearest(given, allowed) if isinstance(given, str) else ""
             options = ", ".join(map(short, allowed))
-            yield "", f"is {shown(given)}; allowed are {options}" + f"; {hint}" * bool(hint)
+            yield "", f"is {shown(given)}; allowed are {options}{hint}"
         case "pattern":
             yield "", f"is {short(given)}; {schema['description']} is needed"
         case _:
@@ -97,5 +97,5 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C9
 def _unknown(given: dict[str, Any], known: list[str]) -> Iterator[tuple[str, str]]:
     for name in given:
         if name not in known:
-            hint = nearest(name, known) or "allowed are " + ", ".join(known)
-            yield f"/{pointer_step(name[:WIDTH])}", f"unknown member {short(name)}; {hint}"
+            hint = nearest(name, known) or "; allowed are " + ", ".join(known)
+            yield f"/{pointer_step(name[:WIDTH])}", f"unknown member {short(name)}{hint}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import unquote
 
@@ -60,4 +59,4 @@ def _candidates(part: CosObject) -> list[CosObject]:
     """What an event's key may mean: documented nowhere, so as it stands first, then decoded."""
     decoded = unquote(part.key)
     is_other = decoded not in {part.key, ""} and not decoded.endswith("/")
-    return [part, *([replace(part, key=decoded)] if is_other else [])]
+    return [part, *([part._replace(key=decoded)] if is_other else [])]

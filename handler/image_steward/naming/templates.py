@@ -138,5 +138,5 @@ def _field(inside: str, fields: Fields) -> _Field:
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
     if name in fields.names and colon:
         raise ValueError(f"{{{inside}}}: only a time has a format: {', '.join(fields.times)}")
-    hint = nearest(name, known) or f"allowed are {', '.join(known)}"
-    raise ValueError(f"{short('{' + inside + '}')} names no field; {hint}")
+    hint = nearest(name, known) or f"; allowed are {', '.join(known)}"
+    raise ValueError(f"{short('{' + inside + '}')} names no field{hint}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from image_steward.current_images.read import CurrentImages, RegionImages
+from image_steward.current_images import CurrentImages, RegionImages
 from image_steward.errors import ApiError, StewardError
 from image_steward.model import Change, ChangeRequest, Image, Plan, Step
 from image_steward.planning.diff import step_of

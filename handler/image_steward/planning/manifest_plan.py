@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
-from image_steward.current_images.read import CurrentImages, RegionImages
+from image_steward.current_images import CurrentImages, RegionImages
 from image_steward.documents.packer_manifest import Build, PackerManifest, breach
 from image_steward.errors import ApiError, ImageBusy, InvalidDocument, StewardError, Violation
 from image_steward.messages import pointer_step, short

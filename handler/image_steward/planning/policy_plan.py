@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from image_steward.current_images.read import CurrentImages
+from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
 from image_steward.messages import short

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from image_steward.current_images.read import CurrentImages
+from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import MAX_CHANGES
 from image_steward.documents.packer_manifest import PackerManifest
 from image_steward.errors import StewardError, TooManyChanges, Violation

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, TypeAlias
 
 from image_steward.limits import IMAGES_OF_A_REQUEST
-from image_steward.model import Outcome, Step
+from image_steward.model import ATTRIBUTES, Attributes, Outcome, Step, TagChanges
 
 Entry: TypeAlias = "dict[str, Any]"
 """An entry of a change request."""
@@ -27,12 +27,32 @@ def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
         if outcome.step.before and not outcome.planned:
             former = by_image.pop(outcome.step.place, None)
             by_image[outcome.step.place] = former.followed_by(outcome) if former else outcome
+    # The image changed last comes first: so a name that was freed for another image is free again
+    # when its own gets it back.
     yield from filter(None, map(_undoing, reversed(by_image.values())))
 
 
 def entry(step: Step) -> Entry:
     """What would put back all that a step is going to do; empty if that is nothing."""
     return _undoing(Outcome.planned_for(step))
+
+
+def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """One entry for each image, of entries in the order in which they were written.
+
+    What an image was first counts. The order is that of `entries`.
+    """
+    images: dict[tuple[str, str], tuple[Attributes, TagChanges]] = {}
+    for one in entries:
+        place = (one["Region"], one["ImageId"])
+        attributes = {name: one[name] for name in ATTRIBUTES if name in one}
+        bound = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
+        tags = {**bound, **dict.fromkeys(one.get("DeleteTags", ()))}
+        was, tagged = images.pop(place, ({}, {}))
+        # Those that were there before keep their place, and their value.
+        images[place] = {**attributes, **was}, {**tagged, **tags, **tagged}
+    for place, (attributes, tags) in reversed(images.items()):
+        yield _entry(place, attributes, tags)
 
 
 def parcels(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
@@ -97,15 +117,23 @@ def _undoing(outcome: Outcome) -> Entry:
     was = outcome.step.before
     if not was:
         return {}
-    members: dict[str, Any] = {
+    attributes = {
         name: was.attributes[name]
         for name, value in outcome.attributes.items()
         if was.attributes[name] != value and (name != "ImageName" or was.name)
     }
-    changed = [key for key, value in outcome.tags.items() if was.tags.get(key) != value]
-    if bound := [{"Key": key, "Value": was.tags[key]} for key in changed if was.tags.get(key)]:
-        members["Tags"] = bound
-    if new := [key for key in changed if key not in was.tags]:
-        members["DeleteTags"] = new
-    head = {"Region": outcome.step.region, "ImageId": outcome.step.image_id}
-    return {**head, **members} if members else {}
+    former = {key: was.tags.get(key) for key in outcome.tags}
+    tags = {key: value for key, value in former.items() if value not in {outcome.tags[key], ""}}
+    return _entry(outcome.step.place, attributes, tags) if attributes or tags else {}
+
+
+def _entry(place: tuple[str, str], attributes: Attributes, tags: TagChanges) -> Entry:
+    bound = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
+    new = [key for key, value in tags.items() if value is None]
+    return {
+        "Region": place[0],
+        "ImageId": place[1],
+        **attributes,
+        **({"Tags": bound} if bound else {}),
+        **({"DeleteTags": new} if new else {}),
+    }

@@ -35,13 +35,11 @@ _HOST = re.compile(
     r"(?P<bucket>[a-z0-9-]+-\d+)\.cos(-internal)?\.(?P<region>[a-z0-9-]+)"
     r"\.(myqcloud\.com|tencentcos\.cn)(:\d+)?"
 )
-_KEPT = {
-    name.lower(): name
-    for name in (
-        *("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language"),
-        *("Content-Type", "Expires"),
-    )
-}
+_NAMES = (
+    "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
+    "Content-Type", "Expires",
+)  # fmt: skip
+_KEPT = {name.lower(): name for name in _NAMES}
 _INSTEAD = {f"response-{name}": name for name in _KEPT}
 _META = "x-cos-meta-"
 _ASKING = ("if-", "pic-operations", "range", "x-ci-", "x-cos-")
@@ -67,26 +65,21 @@ def answer(state: State, bucket: str, request: Request, now: float) -> Reply:
     """
     key = request.path.removeprefix("/")
     if request.method not in ACTIONS or not key:
-        raise CosError(
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            "MethodNotAllowed",
-            f"{request.method} /{key} is not emulated; GET, HEAD and PUT of an object are.",
-        )
+        told = f"{request.method} /{key} is not emulated; GET, HEAD and PUT of an object are."
+        raise CosError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", told)
     query = parse_qsl(request.query, keep_blank_values=True)
     instead = {_INSTEAD[name]: value for name, value in query if name in _INSTEAD}
     _check_emulated(request, (name for name, _ in query))
     with state.lock:
         objects = state.objects.get(bucket)
         if objects is None:
-            raise CosError(
-                HTTPStatus.NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist."
-            )
+            raise CosError(HTTPStatus.NOT_FOUND, "NoSuchBucket", "The bucket does not exist.")
         if request.method == "PUT":
             stored = objects[key] = Object(_body(request), _kept(request.headers), now)
             return Reply(HTTPStatus.OK, {"ETag": _etag(stored)}, b"")
         found = objects.get(key)
     if found is None:
-        raise CosError(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
+        raise CosError(HTTPStatus.NOT_FOUND, "NoSuchKey", "The key does not exist.")
     return _read(replace(found, headers={**found.headers, **_kept(instead)}), request.headers)
 
 
@@ -173,23 +166,15 @@ def _range(asked: str, size: int) -> tuple[int, int]:
     begin = max(size - int(length), 0) if length else int(first)
     end = min(int(last or size), size - 1)
     if begin > end:
-        raise CosError(
-            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-            "InvalidRange",
-            f"{asked} is not within {size} bytes.",
-        )
+        status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        raise CosError(status, "InvalidRange", f"{asked} is not within {size} bytes.")
     return begin, end
 
 
 def refusal(error: CosError, resource: str, request_id: str) -> Reply:
     """An error as COS sends it (document/product/436/7730)."""
-    members = {
-        "Code": error.code,
-        "Message": error.message,
-        "Resource": resource,
-        "RequestId": request_id,
-        "TraceId": request_id,
-    }
+    members = {"Code": error.code, "Message": error.message, "Resource": resource}
+    members |= {"RequestId": request_id, "TraceId": request_id}
     body = "".join(f"\t<{name}>{escape(text)}</{name}>\n" for name, text in members.items())
     xml = f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n{body}</Error>\n"
     content = xml.encode("utf-8", "backslashreplace")  # the key may be no UTF-8

@@ -48,10 +48,8 @@ def describe_images(state: State, region: str, params: Params) -> dict[str, Any]
     if offset < 0:
         raise ApiError("InvalidParameterValue", f"Offset is {offset}; 0 or more is allowed.")
     if not 1 <= limit <= MAX_LIMIT:
-        raise ApiError(
-            "InvalidParameterValue.InvalidParameterValueLimit",
-            f"Limit is {limit}; 1 to {MAX_LIMIT} is allowed.",
-        )
+        code = "InvalidParameterValue.InvalidParameterValueLimit"
+        raise ApiError(code, f"Limit is {limit}; 1 to {MAX_LIMIT} is allowed.")
     if not re.fullmatch(r"\w+\.\w+", params.get("InstanceType", "SA5.MEDIUM2")):
         raise ApiError("InvalidInstanceType.Malformed", f"{params['InstanceType']!r} is malformed.")
     chosen = _chooser(params)
@@ -67,16 +65,12 @@ def describe_images(state: State, region: str, params: Params) -> dict[str, Any]
 def _chooser(params: Params) -> Callable[[Image], bool]:
     ids, filters = params.get("ImageIds"), params.get("Filters")
     if ids is not None and filters is not None:
-        raise ApiError(
-            "InvalidParameter.InvalidParameterCoexistImageIdsFilters",
-            "ImageIds and Filters cannot be given together.",
-        )
+        code = "InvalidParameter.InvalidParameterCoexistImageIdsFilters"
+        raise ApiError(code, "ImageIds and Filters cannot be given together.")
     if ids is not None:
         if len(ids) > MAX_IMAGE_IDS:
-            raise ApiError(
-                "InvalidParameterValue.LimitExceeded",
-                f"{len(ids)} ImageIds; {MAX_IMAGE_IDS} are allowed.",
-            )
+            told = f"{len(ids)} ImageIds; {MAX_IMAGE_IDS} are allowed."
+            raise ApiError("InvalidParameterValue.LimitExceeded", told)
         _check_ids(*ids)
         # assumed: an empty list is no restriction
         return lambda image: not ids or image["ImageId"] in ids
@@ -89,10 +83,8 @@ def _chooser(params: Params) -> Callable[[Image], bool]:
 def _filter(given: Params) -> Callable[[Image], bool]:
     name, values = given.get("Name", ""), given.get("Values", [])
     if len(values) > MAX_VALUES:
-        raise ApiError(
-            "InvalidFilterValue.LimitExceeded",
-            f"Filter {name!r} has {len(values)} Values; {MAX_VALUES} are allowed.",
-        )
+        told = f"Filter {name!r} has {len(values)} Values; {MAX_VALUES} are allowed."
+        raise ApiError("InvalidFilterValue.LimitExceeded", told)
     test = _FILTERS.get(name)
     if name == "tag:":
         raise ApiError("FailedOperation.IllegalTagKey", "The filter `tag:` names no key.")
@@ -120,9 +112,8 @@ def modify_image_attribute(state: State, region: str, params: Params) -> dict[st
         raise ApiError("InvalidImageId.NotFound", f"{region} has no image {image_id}.")
     _check_owner(image)
     if image["ImageState"] != "NORMAL":
-        raise ApiError(
-            "InvalidImageId.IncorrectState", f"{image_id} is in state {image['ImageState']}."
-        )
+        told = f"{image_id} is in state {image['ImageState']}."
+        raise ApiError("InvalidImageId.IncorrectState", told)
     # Of the scope the document says only "existing images"; tools rely on equal names in other
     # regions. That the names of public and shared images do not count is assumed.
     for other in state.images[region]:
@@ -131,10 +122,8 @@ def modify_image_attribute(state: State, region: str, params: Params) -> dict[st
             and other["ImageType"] == "PRIVATE_IMAGE"
             and other["ImageName"] == changes.get("ImageName")
         ):
-            raise ApiError(
-                "InvalidImageName.Duplicate",
-                f"{other['ImageId']} already has the name {other['ImageName']!r}.",
-            )
+            told = f"{other['ImageId']} already has the name {other['ImageName']!r}."
+            raise ApiError("InvalidImageName.Duplicate", told)
     image.update(changes)
     return {}
 
@@ -149,9 +138,8 @@ def _check_values(changes: Params) -> None:
     for name, limit in MAX_CHARACTERS.items():
         # "字符" are characters, not bytes: taken as code points, as every tool counts them.
         if len(changes.get(name, "")) > limit:
-            raise ApiError(
-                "InvalidParameterValue.TooLarge", f"{name} is longer than {limit} characters."
-            )
+            told = f"{name} is longer than {limit} characters."
+            raise ApiError("InvalidParameterValue.TooLarge", told)
     # assumed: an empty description or family clears it, an empty name is refused
     if changes.get("ImageName") == "":
         raise ApiError("InvalidParameterValue", "ImageName is empty.")
@@ -162,44 +150,24 @@ def _check_values(changes: Params) -> None:
 
 def _check_owner(image: Image) -> None:
     if image["ImageType"] == "SHARED_IMAGE":
-        raise ApiError(
-            "UnsupportedOperation.SharedImageModifyUnsupported",
-            f"{image['ImageId']} is shared from another account.",
-        )
+        code = "UnsupportedOperation.SharedImageModifyUnsupported"
+        raise ApiError(code, f"{image['ImageId']} is shared from another account.")
     if image["ImageType"] != "PRIVATE_IMAGE":
         # assumed: the code is CVM's own for "the image does not belong to the user". The list of
         # this API has none for public images; NotFound would deny what DescribeImages shows.
-        raise ApiError(
-            "UnauthorizedOperation.ImageNotBelongToAccount",
-            f"{image['ImageId']} does not belong to this account.",
-        )
+        code = "UnauthorizedOperation.ImageNotBelongToAccount"
+        raise ApiError(code, f"{image['ImageId']} does not belong to this account.")
 
+
+_FILTER = {"Name": str, "Values": [str]}
+_ASKED = {"ImageIds": [str], "Filters": [_FILTER], "InstanceType": str, "Offset": int, "Limit": int}
+_TEXTS = ("ImageId", "ImageName", "ImageDescription", "ImageFamily")
+_SET = {**dict.fromkeys(_TEXTS, str), "ImageDeprecated": bool}
 
 SERVICE = Service(
     "2017-03-12",
     {
-        "DescribeImages": Action(
-            describe_images,
-            40,
-            {
-                "ImageIds": [str],
-                "Filters": [{"Name": str, "Values": [str]}],
-                "Offset": int,
-                "Limit": int,
-                "InstanceType": str,
-            },
-        ),
-        "ModifyImageAttribute": Action(
-            modify_image_attribute,
-            10,
-            {
-                "ImageId": str,
-                "ImageName": str,
-                "ImageDescription": str,
-                "ImageFamily": str,
-                "ImageDeprecated": bool,
-            },
-            required=("ImageId",),
-        ),
+        "DescribeImages": Action(describe_images, 40, _ASKED),
+        "ModifyImageAttribute": Action(modify_image_attribute, 10, _SET, required=("ImageId",)),
     },
 )

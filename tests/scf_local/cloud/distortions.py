@@ -101,6 +101,10 @@ def _redirect(_rule: Rule, reply: Reply) -> Reply:
     return replace(reply, status=HTTPStatus.FOUND, headers={"Location": "/_moved"}, body=b"")
 
 
+def _content_type(rule: Rule, reply: Reply) -> Reply:
+    return replace(reply, headers={**reply.headers, "Content-Type": rule.content_type})
+
+
 def _utf_16(_rule: Rule, reply: Reply) -> Reply:
     return replace(reply, body=reply.body.decode("utf-8", "replace").encode("utf-16"))
 
@@ -134,12 +138,7 @@ FAULTS: dict[str, Fault] = {
     "list": Fault(_content(b"[]")),
     "no-request-id": Fault(_no_request_id),
     "unknown-field": Fault(_unknown_field),
-    "content-type": Fault(
-        lambda rule, reply: replace(
-            reply, headers={**reply.headers, "Content-Type": rule.content_type}
-        ),
-        takes={"content_type": "text/plain"},
-    ),
+    "content-type": Fault(_content_type, takes={"content_type": "text/plain"}),
     "utf-16": Fault(_utf_16),
     "status": Fault(_status, before=True, takes={"status": 503, "content_type": "text/html"}),
     "redirect": Fault(_redirect, before=True),

@@ -19,10 +19,10 @@ import re
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from image_steward.messages import nearest
 from scf_local import json_files
 from scf_local.cloud import cos, cvm, tags
 from scf_local.cloud.distortions import FAULTS, PARAMETERS
-from scf_local.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

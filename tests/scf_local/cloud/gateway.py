@@ -15,6 +15,7 @@ from scf_local.cloud.faults import Faults
 from scf_local.cloud.forms import MAX_GET_BYTES, form_of
 from scf_local.cloud.limits import RateLimits
 from scf_local.cloud.signatures import verify_cos
+from scf_local.cloud.state import State
 from scf_local.cloud.wire import ApiError, Call, CosError, Reply
 from scf_local.credentials import Credentials
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from scf_local.cloud.actions import Action, Service
     from scf_local.cloud.faults import Rule
     from scf_local.cloud.forms import Tc3Form, V1Form
-    from scf_local.cloud.state import State
     from scf_local.cloud.wire import Request
 
 SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
@@ -52,7 +52,7 @@ class Gateway:
         faults: which replies go wrong; `on_reply` sees them so.
     """
 
-    state: State
+    state: State = field(default_factory=State)
     limits: bool = True
     clock: Callable[[], float] = time.time
     credentials: Credentials = field(default_factory=Credentials)

@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from image_steward.messages import nearest
 from scf_local.cloud.wire import ApiError
-from scf_local.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping

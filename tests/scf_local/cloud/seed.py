@@ -8,10 +8,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from image_steward.messages import nearest
 from image_steward.regions import is_region
 from image_steward.settings import BUCKET
 from scf_local.environment import UIN
-from scf_local.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

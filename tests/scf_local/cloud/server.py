@@ -20,8 +20,6 @@ from scf_local.cloud.gateway import Gateway
 from scf_local.cloud.wire import Reply, Request
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 _HOST = "127.0.0.1"
@@ -59,12 +57,7 @@ class EmulatedCloud(Gateway):
         self.url = f"http://{_HOST}:{port}"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 

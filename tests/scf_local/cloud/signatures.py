@@ -109,7 +109,7 @@ def verify_tc3(request: Request, credentials: Credentials, now: float) -> str:
         )
         for variant in _hosts(headers)
     )
-    if not any(hmac.compare_digest(one, signed["signature"]) for one in expected):
+    if not _is_one_of(signed["signature"], expected):
         raise ApiError("AuthFailure.SignatureFailure", "The signature is not the expected one.")
     if headers.get("x-tc-token", "") != credentials.token:
         raise ApiError("AuthFailure.TokenFailure", "X-TC-Token is missing or wrong.")
@@ -139,6 +139,10 @@ def _hosts(headers: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """The headers, with `host` as sent and without its port: SDKs differ in what they sign."""
     yield headers
     yield {**headers, "host": re.sub(r":\d+$", "", headers.get("host", ""))}
+
+
+def _is_one_of(given: str, expected: Iterable[str]) -> bool:
+    return any(hmac.compare_digest(one.encode(), given.encode(*_RAW)) for one in expected)
 
 
 # --- v1: HmacSHA1 and HmacSHA256 (document/api/213/15693) ---
@@ -184,8 +188,7 @@ def verify_v1(
         )
         for variant in _hosts(request.headers)
     )
-    given = params["Signature"].encode(*_RAW)
-    if not any(hmac.compare_digest(one.encode(), given) for one in expected):
+    if not _is_one_of(params["Signature"], expected):
         raise ApiError("AuthFailure.SignatureFailure", "The signature is not the expected one.")
     if params.get("Token", "") != credentials.token:
         raise ApiError("AuthFailure.TokenFailure", "The parameter `Token` is missing or wrong.")
@@ -261,7 +264,7 @@ def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
         )
         for variant in _hosts(request.headers)
     )
-    if not any(hmac.compare_digest(one, given["q-signature"]) for one in expected):
+    if not _is_one_of(given["q-signature"], expected):
         raise _forbidden("SignatureDoesNotMatch", "The signature is not the expected one.")
     if (request.headers.get(COS_TOKEN) or params.get(COS_TOKEN, "")) != credentials.token:
         raise _forbidden("InvalidToken", f"{COS_TOKEN} is missing or wrong.")

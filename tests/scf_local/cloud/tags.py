@@ -39,10 +39,7 @@ _ILLEGAL = re.compile(r"[^\w +\-=.:/@()\[\],;><【】。]|^ | $")
 
 def tag_resources(state: State, _region: str, params: Params) -> dict[str, Any]:
     """Bind tags to images; a key that an image has gets the new value."""
-    if not 1 <= len(params["Tags"]) <= MAX_TAGS:
-        raise ApiError(
-            "LimitExceeded.TagNumPerRequest", f"{len(params['Tags'])} Tags; 1 to {MAX_TAGS}."
-        )
+    _check_count(params["Tags"], "Tags", MAX_TAGS, "LimitExceeded.TagNumPerRequest")
     tags = _tags(params["Tags"])
     return _for_each(state, params["ResourceList"], lambda held: held | tags)
 
@@ -50,8 +47,7 @@ def tag_resources(state: State, _region: str, params: Params) -> dict[str, Any]:
 def untag_resources(state: State, _region: str, params: Params) -> dict[str, Any]:
     """Unbind keys from images; a key that is not bound is no failure (assumed)."""
     keys = params["TagKeys"]
-    if not 1 <= len(keys) <= MAX_TAGS:
-        raise ApiError("LimitExceeded.TagNumPerRequest", f"{len(keys)} TagKeys; 1 to {MAX_TAGS}.")
+    _check_count(keys, "TagKeys", MAX_TAGS, "LimitExceeded.TagNumPerRequest")
     for key in keys:
         _check_key(key)
     return _for_each(
@@ -67,8 +63,8 @@ def modify_resource_tags(state: State, _region: str, params: Params) -> dict[str
     So the parameters' own texts have it; the title of an example says "replace by the set".
     """
     for name in ("ReplaceTags", "DeleteTags"):
-        if name in params and not 1 <= len(params[name]) <= MAX_TAGS:  # the code is assumed
-            raise ApiError("InvalidParameter.Tag", f"{len(params[name])} {name}; 1 to {MAX_TAGS}.")
+        if name in params:
+            _check_count(params[name], name, MAX_TAGS, "InvalidParameter.Tag")  # assumed
     if not params.keys() & {"ReplaceTags", "DeleteTags"}:
         raise ApiError("InvalidParameter.Tag", "ReplaceTags or DeleteTags is needed.")
     tags = _tags(params.get("ReplaceTags", []))
@@ -76,9 +72,8 @@ def modify_resource_tags(state: State, _region: str, params: Params) -> dict[str
     for key in unbound:
         _check_key(key)
         if key in tags:
-            raise ApiError(
-                "InvalidParameterValue.DeleteTagsParamError", f"TagKey {key!r} is in both lists."
-            )
+            code = "InvalidParameterValue.DeleteTagsParamError"
+            raise ApiError(code, f"TagKey {key!r} is in both lists.")
     failure = _change(
         state,
         _parsed(params["Resource"]),
@@ -96,6 +91,7 @@ def describe_resource_tags_by_resource_ids(
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
     category = params.get("Category", "All")
     ids = params["ResourceIds"]
+    is_page = offset >= 0 and offset % max(limit, 1) == 0
     wrong = "InvalidParameterValue"
     for holds, code, told in (
         (params["ServiceType"] == "cvm", f"{wrong}.ServiceTypeInvalid", "ServiceType: only cvm."),
@@ -103,11 +99,7 @@ def describe_resource_tags_by_resource_ids(
         (is_region(params["ResourceRegion"]), f"{wrong}.RegionInvalid", "ResourceRegion."),
         (1 <= len(ids) <= MAX_RESOURCE_IDS, f"{wrong}.ResourceIdInvalid", f"{len(ids)} ids."),
         (limit >= 1, wrong, f"Limit is {limit}."),  # no maximum is documented
-        (
-            offset >= 0 and offset % max(limit, 1) == 0,
-            f"{wrong}.OffsetInvalid",
-            f"Offset is {offset}; a multiple of Limit is allowed.",
-        ),
+        (is_page, f"{wrong}.OffsetInvalid", f"Offset is {offset}, no multiple of Limit."),
         (category in CATEGORIES, wrong, f"Category is none of {', '.join(CATEGORIES)}."),
     ):
         if not holds:
@@ -142,11 +134,10 @@ def _tags(pairs: list[Params]) -> dict[str, str]:
     for pair in pairs:
         key, value = pair.get("TagKey", ""), pair.get("TagValue", "")
         _check_key(key)
-        _check_value(value)
+        _check_text("TagValue", value, MAX_VALUE)
         if key in tags:
-            raise ApiError(
-                "InvalidParameterValue.TagKeyDuplicate", f"TagKey {key!r} is there twice."
-            )
+            code = "InvalidParameterValue.TagKeyDuplicate"
+            raise ApiError(code, f"TagKey {key!r} is there twice.")
         tags[key] = value
     return tags
 
@@ -154,11 +145,7 @@ def _tags(pairs: list[Params]) -> dict[str, str]:
 def _for_each(
     state: State, resources: list[str], change: Callable[[dict[str, str]], dict[str, str]]
 ) -> dict[str, Any]:
-    if not 1 <= len(resources) <= MAX_RESOURCES:
-        raise ApiError(
-            "LimitExceeded.ResourceNumPerRequest",
-            f"{len(resources)} resources; 1 to {MAX_RESOURCES} are allowed.",
-        )
+    _check_count(resources, "resources", MAX_RESOURCES, "LimitExceeded.ResourceNumPerRequest")
     parsed = [_parsed(resource) for resource in resources]
     failed = []
     for resource, parts in zip(resources, parsed, strict=True):
@@ -172,10 +159,8 @@ def _for_each(
 def _parsed(resource: str) -> re.Match[str]:
     parts = _RESOURCE.fullmatch(resource)
     if parts is None:
-        raise ApiError(
-            "InvalidParameterValue.ResourceDescriptionError",
-            f"{resource!r} has not the form qcs::cvm:<region>:uin/<uin>:image/<id>.",
-        )
+        told = f"{resource!r} has not the form qcs::cvm:<region>:uin/<uin>:image/<id>."
+        raise ApiError("InvalidParameterValue.ResourceDescriptionError", told)
     if parts["service"] != "cvm":
         raise ApiError("InvalidParameter.UnsupportedService", f"Only cvm is emulated: {resource}.")
     return parts
@@ -193,60 +178,44 @@ def _change(
         return "AuthFailure.UnauthorizedOperation", f"{parts['id']} is another account's."
     tags = change(tags_of(image))
     if len(tags) > MAX_TAGS_OF_RESOURCE:
-        return (
-            "LimitExceeded.ResourceAttachedTags",
-            f"{parts['id']} would have {len(tags)} tags; {MAX_TAGS_OF_RESOURCE} are allowed.",
-        )
+        told = f"{parts['id']} would have {len(tags)} tags; {MAX_TAGS_OF_RESOURCE} are allowed."
+        return "LimitExceeded.ResourceAttachedTags", told
     set_tags(image, tags)
     return None
 
 
 def _check_key(key: str) -> None:
-    if not key:
-        raise ApiError("InvalidParameterValue.TagKeyEmpty", "A TagKey is empty.")
-    if len(key) > MAX_KEY:
-        raise ApiError(
-            "InvalidParameterValue.TagKeyLengthExceeded", f"A TagKey has over {MAX_KEY} characters."
-        )
-    if _is_illegal(key):
-        raise ApiError("InvalidParameterValue.TagKeyCharacterIllegal", f"TagKey {key!r}.")
+    _check_text("TagKey", key, MAX_KEY)
     if key.startswith(RESERVED):
         raise ApiError("InvalidParameter.ReservedTagKey", f"TagKey {key!r} is reserved.")
 
 
-def _is_illegal(text: str) -> bool:
-    return bool(_ILLEGAL.search(unicodedata.normalize("NFKC", text)))
+def _check_text(name: str, text: str, most: int) -> None:
+    wrong = f"InvalidParameterValue.{name}"
+    if not text:
+        raise ApiError(f"{wrong}Empty", f"A {name} is empty.")
+    if len(text) > most:
+        raise ApiError(f"{wrong}LengthExceeded", f"A {name} has over {most} characters.")
+    if _ILLEGAL.search(unicodedata.normalize("NFKC", text)):
+        raise ApiError(f"{wrong}CharacterIllegal", f"{name} {text!r}.")
 
 
-def _check_value(value: str) -> None:
-    if not value:
-        raise ApiError("InvalidParameterValue.TagValueEmpty", "A TagValue is empty.")
-    if len(value) > MAX_VALUE:
-        raise ApiError(
-            "InvalidParameterValue.TagValueLengthExceeded",
-            f"A TagValue has over {MAX_VALUE} characters.",
-        )
-    if _is_illegal(value):
-        raise ApiError("InvalidParameterValue.TagValueCharacterIllegal", f"TagValue {value!r}.")
+def _check_count(given: list[Any], what: str, most: int, code: str) -> None:
+    if not 1 <= len(given) <= most:
+        raise ApiError(code, f"{len(given)} {what}; 1 to {most} are allowed.")
 
 
 _TAG = {"TagKey": str, "TagValue": str, "Category": str}
+_TAGGED = {"ResourceList": [str], "Tags": [_TAG]}
+_UNTAGGED = {"ResourceList": [str], "TagKeys": [str]}
+_ASKED = {"ServiceType": str, "ResourcePrefix": str, "ResourceIds": [str], "ResourceRegion": str}
+_PAGE = {"Offset": int, "Limit": int}
 
 SERVICE = Service(
     "2018-08-13",
     {
-        "TagResources": Action(
-            tag_resources,
-            20,
-            {"ResourceList": [str], "Tags": [_TAG]},
-            required=("ResourceList", "Tags"),
-        ),
-        "UnTagResources": Action(
-            untag_resources,
-            20,
-            {"ResourceList": [str], "TagKeys": [str]},
-            required=("ResourceList", "TagKeys"),
-        ),
+        "TagResources": Action(tag_resources, 20, _TAGGED, required=tuple(_TAGGED)),
+        "UnTagResources": Action(untag_resources, 20, _UNTAGGED, required=tuple(_UNTAGGED)),
         "ModifyResourceTags": Action(
             modify_resource_tags,
             20,
@@ -256,16 +225,8 @@ SERVICE = Service(
         "DescribeResourceTagsByResourceIds": Action(
             describe_resource_tags_by_resource_ids,
             100,
-            {
-                "ServiceType": str,
-                "ResourcePrefix": str,
-                "ResourceIds": [str],
-                "ResourceRegion": str,
-                "Offset": int,
-                "Limit": int,
-                "Category": str,
-            },
-            required=("ServiceType", "ResourcePrefix", "ResourceIds", "ResourceRegion"),
+            {**_ASKED, **_PAGE, "Category": str},
+            required=tuple(_ASKED),
         ),
     },
 )

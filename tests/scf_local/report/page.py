@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from image_steward.model import STATUSES
 from scf_local.changes import ABSENT
-from scf_local.report.results import STATUSES
 from scf_local.report.rows import Badge, badge, rows_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
 

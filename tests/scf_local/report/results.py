@@ -5,19 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from image_steward.model import STATUSES
 
-STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeGuard
 
 _TOLD = {"RequestId", "Trigger", "Outcome", "DryRun"}
 """What the row says anyway."""
-_IMAGE = {
-    "Source", "Region", "ImageId", "Status", "Before", "After", "RequestIds", "Reason",
-    "Code", "Message",
-}  # fmt: skip
-_NESTED = {"Before", "After", "RequestIds"}
-_TROUBLE = {"Source", "Code", "Path", "Message"}
 _MAX_COUNT = 10**9
 """Of images in a summary: far more than there are, and still a number that can be drawn."""
 _EMPTY: tuple[object, ...] = ([], {}, {"Images": []})
@@ -45,12 +40,8 @@ class Result:
         for name, member in value.items():
             if name == "Summary" and _is_summary(member):
                 result.summary = {status: member.get(status, 0) for status in STATUSES}
-            elif name == "Images" and _all(member, _is_image):
-                result.images = member
-            elif name == "Errors" and _all(member, _is_trouble):
-                result.errors = member
-            elif name == "Warnings" and _all(member, _is_trouble):
-                result.warnings = member
+            elif name in _LISTS and _all(member, _LISTS[name]):
+                setattr(result, name.lower(), member)
             elif name not in _TOLD and member not in _EMPTY:
                 result.rest.append((name, member))
         return result
@@ -68,21 +59,12 @@ def _is_summary(value: object) -> bool:
     )
 
 
-def _is_trouble(value: object) -> bool:
-    return (
-        isinstance(value, dict) and value.keys() <= _TROUBLE and all(map(_is_plain, value.values()))
-    )
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, (str, int, float))
 
 
-def _is_image(value: object) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() <= _IMAGE
-        and _is_state(value.get("Before", {}))
-        and _is_state(value.get("After", {}))
-        and _all(value.get("RequestIds", []), _is_plain)
-        and all(map(_is_plain, (value[name] for name in value.keys() & (_IMAGE - _NESTED))))
-    )
+def _is_tag(value: object) -> bool:
+    return _has(value, _TAG) and value.keys() == _TAG.keys()
 
 
 def _is_state(value: object) -> bool:
@@ -92,13 +74,23 @@ def _is_state(value: object) -> bool:
     )
 
 
-def _is_tag(value: object) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() == {"Key", "Value"}
-        and all(map(_is_plain, value.values()))
+def _has(value: object, members: Mapping[str, Callable[[Any], bool]]) -> TypeGuard[dict[str, Any]]:
+    """Whether it is an object with none but such members."""
+    return isinstance(value, dict) and all(
+        name in members and members[name](member) for name, member in value.items()
     )
 
 
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, (str, int, float))
+_TAG = dict.fromkeys(("Key", "Value"), _is_plain)
+_TROUBLE = dict.fromkeys(("Source", "Code", "Path", "Message"), _is_plain)
+_PLAIN = ("Source", "Region", "ImageId", "Status", "Reason", "Code", "Message")
+_IMAGE = {
+    **dict.fromkeys(_PLAIN, _is_plain),
+    **dict.fromkeys(("Before", "After"), _is_state),
+    "RequestIds": lambda value: _all(value, _is_plain),
+}
+_LISTS: dict[str, Callable[[Any], bool]] = {
+    "Images": lambda value: _has(value, _IMAGE),
+    "Errors": lambda value: _has(value, _TROUBLE),
+    "Warnings": lambda value: _has(value, _TROUBLE),
+}

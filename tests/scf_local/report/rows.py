@@ -191,14 +191,9 @@ def _shared(one: str, other: str) -> int:
 
 
 def _troubles(entries: Iterable[dict[str, Any]]) -> list[Trouble]:
+    names = [name.capitalize() for name in Trouble._fields]
     return [
-        Trouble(
-            *(
-                printable(entry.get(name, ""), _MESSAGE)
-                for name in ("Source", "Code", "Path", "Message")
-            )
-        )
-        for entry in entries
+        Trouble(*(printable(entry.get(name, ""), _MESSAGE) for name in names)) for entry in entries
     ]
 
 

@@ -1,0 +1,129 @@
+"""The images as they are now: those that a request names, or all of some regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+
+from image_steward.clock import Deadline
+from image_steward.cloud.image_api import Call, describe_images, list_images
+from image_steward.errors import ApiError, StewardError
+from image_steward.limits import VALUES_OF_A_FILTER
+from image_steward.model import Image
+
+if TYPE_CHECKING:
+    from image_steward.parallel import SideBySide
+
+T = TypeVar("T")
+
+FIRST_PAUSE = 2.0
+LONGEST_PAUSE = 15.0
+"""Seconds between two looks at images that are still being made."""
+
+APPLYING_SECONDS = 2.0
+"""For each image of a request, kept back from the time that is waited for its images."""
+
+
+class RegionImages(NamedTuple):
+    """What was seen in a region."""
+
+    images: Mapping[str, Image | ApiError]
+    """By id; an `ApiError` where the API refuses one."""
+    holders: Sequence[Image] | StewardError = ()
+    """Images of the region that hold names which are wanted, and others; or why none were seen."""
+
+
+CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
+"""By region; an error where it could not be looked at: that is not the trouble of the others."""
+
+
+class Look(NamedTuple):
+    """How a run looks at images. `call` tries again by itself, a dry run waits for nothing."""
+
+    call: Call
+    side_by_side: SideBySide
+    deadline: Deadline
+    note: Callable[[str, Image], None]
+    """Is told of each image that is waited for, with its region."""
+    new_names: Callable[[Any, str, Mapping[str, Image | ApiError]], Sequence[str]] | None
+    """Which names a request wants in a region whose images are known."""
+    dry_run: bool
+
+    def by_region(self, regions: Iterable[str], work: Callable[[str], T]) -> dict[str, T]:
+        """What a work finds in each of the regions."""
+        regions = list(regions)
+        found = self.side_by_side([partial(work, region) for region in regions])
+        return dict(zip(regions, found, strict=True))
+
+
+def whole(request: Any, look: Look) -> CurrentImages:  # noqa: ANN401 - of any kind that has `regions`
+    """All private images of the regions of a request."""
+    seen = partial(_attempted, lambda region: RegionImages(list_images(look.call, region)))
+    return look.by_region(request.regions, seen)
+
+
+def named(request: Any, look: Look, until: Deadline | None = None) -> CurrentImages:  # noqa: ANN401 - that has `image_ids`
+    """The images that a request names, and who else holds the names it wants.
+
+    Images that are still being made are waited for `until` then.
+    """
+    found = _settled(request.image_ids, look, until)
+
+    def seen(region: str) -> RegionImages | StewardError:
+        images = found[region]
+        if isinstance(images, StewardError):
+            return images
+        names = look.new_names(request, region, images) if look.new_names else ()
+        return RegionImages(images, _attempted(partial(_holders, look.call, names), region))
+
+    return look.by_region(request.image_ids, seen)
+
+
+def named_when_ready(request: Any, look: Look) -> CurrentImages:  # noqa: ANN401 - that has `image_ids`
+    """As `named`, when the images are there, or else as long as time is left to change them."""
+    left = look.deadline.remaining()
+    changing = APPLYING_SECONDS * sum(map(len, request.image_ids.values()))
+    until = look.deadline.earlier(left - min(left / 2, changing))
+    return named(request, look, None if look.dry_run else until)
+
+
+def _settled(
+    wanted: Mapping[str, Sequence[str]], look: Look, until: Deadline | None
+) -> dict[str, dict[str, Image | ApiError] | StewardError]:
+    """The images of these ids, by region and id, or why a region cannot be looked at."""
+    seen = partial(_attempted, lambda region: describe_images(look.call, region, wanted[region]))
+    found = look.by_region(wanted, seen)
+    pause = FIRST_PAUSE
+    while until and until.remaining() > pause:
+        unready = {region: images for region in found if (images := _unready(found[region]))}
+        if not unready:
+            break
+        for region, images in unready.items():
+            for image in images:
+                look.note(region, image)
+        until.clock.sleep_until(until.clock.monotonic() + pause)
+        found |= look.by_region(unready, seen)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+    return found
+
+
+def _unready(found: dict[str, Image | ApiError] | StewardError) -> list[Image]:
+    if isinstance(found, StewardError):
+        return []
+    return [image for image in found.values() if isinstance(image, Image) and image.is_unready]
+
+
+def _holders(call: Call, names: Sequence[str], region: str) -> list[Image]:
+    if not names:
+        return []
+    # A few names can be asked for; they need not be those of images in the request.
+    asked = names if len(names) <= VALUES_OF_A_FILTER else ()
+    return list(list_images(call, region, asked).values())
+
+
+def _attempted(work: Callable[[str], T], region: str) -> T | StewardError:
+    try:
+        return work(region)
+    except StewardError as error:
+        return error

@@ -1,0 +1,144 @@
+"""`scf_local` as a package for the tests of anybody's function."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import scf_local
+from conftest import ROOT, SEED
+from scf_local import EmulatedCloud, LocalFunction, State, cos_event, timer_event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def seen(event: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values
+    """What a function finds."""
+    print("one\ntwo")  # noqa: T201 - as functions do
+    print("three", file=sys.stderr)  # noqa: T201 - as functions do
+    return {"event": event, "context": context, "environ": dict(os.environ), "pair": (1, 2)}
+
+
+def test_example() -> None:
+    """The example in the package's docstring works as it is printed."""
+    assert doctest.testmod(scf_local) == (0, 4)
+
+
+def test_example_of_the_page(tmp_path: Path) -> None:
+    """The test that the page shows passes, with a function that returns its event."""
+    page = (ROOT / "docs/scf-local.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n([\s\S]+?)```", page)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "app.py").write_text("def main(event, context): return event")
+    subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", f"{block}\ntest_upload()"], cwd=tmp_path, check=True
+    )
+
+
+def test_import_is_cheap() -> None:
+    """The package alone imports neither what its names need nor what its command needs."""
+    code = "import sys, scf_local; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not {"aiohttp", "click", "rich", "asyncio", "image_steward"} & {*done.stdout.split()}
+
+
+def test_public_names() -> None:
+    """Every public name is there, and no other is made up."""
+    assert all(getattr(scf_local, name) for name in scf_local.__all__)
+    with pytest.raises(AttributeError, match="'scf_local' has no attribute 'Cloud'"):
+        scf_local.Cloud  # type: ignore[attr-defined]  # noqa: B018 - the access is the test
+
+
+def test_surroundings_are_those_of_scf() -> None:
+    """A function finds SCF's context, its variables and those of the cloud, and no others."""
+    before = {**os.environ}
+    with EmulatedCloud() as cloud:
+        function = LocalFunction(seen, cloud, {"TABLE": "t"}, "ap-beijing", 256, 3)
+        answer = function(timer_event("now"))
+    assert answer.error is None
+    assert answer.lines == ("one", "two", "three")
+    assert answer.value["event"]["Message"] == "now"
+    assert answer.value["pair"] == [1, 2]
+    context, environ = answer.value["context"], answer.value["environ"]
+    assert context["request_id"] == answer.request_id
+    assert (context["memory_limit_in_mb"], context["time_limit_in_ms"]) == (256, 3000)
+    assert context["tencentcloud_region"] == environ["TENCENTCLOUD_REGION"] == "ap-beijing"
+    assert (environ["TABLE"], environ["TRIGGER_SRC"]) == ("t", "Timer")
+    assert json.loads(context["environment"]).items() <= environ.items()
+    assert environ["STEWARD_API_ENDPOINT"] == cloud.url
+    assert environ["TENCENTCLOUD_SECRETID"] == cloud.credentials.secret_id
+    assert not [name for name in environ if name.startswith("PYTEST")]
+    assert before == os.environ
+
+
+def test_event_is_the_functions_own() -> None:
+    """What a function does to its event is not seen outside."""
+    event = {"list": [1]}
+    answer = LocalFunction(lambda event, _context: event["list"].pop())(event)
+    assert (answer.value, event) == (1, {"list": [1]})
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), SystemExit(3)])
+def test_what_is_raised_is_kept(error: BaseException) -> None:
+    """What a function raises is in the answer, an end of the process too, with what it printed."""
+
+    def main(_event: object, _context: object) -> None:
+        print("before")  # noqa: T201 - as functions do
+        raise error
+
+    answer = LocalFunction(main)({})
+    assert (answer.value, answer.error, answer.lines) == (None, error, ("before",))
+
+
+@pytest.mark.parametrize(("value", "error"), [({1}, TypeError), (float("nan"), ValueError)])
+def test_value_is_one_of_json(value: object, error: type[Exception]) -> None:
+    """What JSON cannot hold is an error, as in SCF."""
+    assert isinstance(LocalFunction(lambda _event, _context: value)({}).error, error)
+
+
+def test_file_is_loaded_once(tmp_path: Path) -> None:
+    """A file's function is loaded at its first call, in SCF's surroundings, and stays warm."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        text = (
+            "import os\nprint(os.environ['TENCENTCLOUD_RUNENV'])\nCOUNT = []\n"
+            "def main(event, context):\n    COUNT.append(event)\n    return [__file__, *COUNT]\n"
+        )
+        (tmp_path / name / "index.py").write_text(text, encoding="utf-8")
+    one, other = (LocalFunction(f"{tmp_path}/{name}/index.py:main") for name in ("a", "b"))
+    assert one(1).lines == ("SCF",)
+    assert other(2).value == [f"{tmp_path}/b/index.py", 2]
+    again = one(3)
+    assert (again.value, again.lines) == ([f"{tmp_path}/a/index.py", 1, 3], ())
+    assert str(tmp_path / "a") not in sys.path
+
+
+def test_code_that_cannot_be_loaded(tmp_path: Path) -> None:
+    """What keeps code from being loaded is the call's error; a file that is not there, at once."""
+    (tmp_path / "app.py").write_text("1 / 0", encoding="utf-8")
+    assert isinstance(LocalFunction(f"{tmp_path}/app.py:main")({}).error, ZeroDivisionError)
+    with pytest.raises(ValueError, match="there is no file"):
+        LocalFunction(f"{tmp_path}/none.py:main")
+    with pytest.raises(ValueError, match="PATH is reserved"):
+        LocalFunction(seen, variables={"PATH": "x"})
+
+
+def test_own_function() -> None:
+    """This project's function does its work so, on a cloud that can be asked afterwards."""
+    with EmulatedCloud(State.from_folder(SEED)) as cloud:
+        function = LocalFunction(f"{ROOT}/handler/index.py:main_handler", cloud)
+        answer = function(cos_event("manifests-1250000000", "requests/rename.json"))
+        assert answer.error is None
+        assert answer.value["Outcome"] == "applied"
+        assert cloud.state.image("ap-guangzhou", "img-6pb6lrmy")["ImageName"] == "sample"
+    assert any('"run.finished"' in line for line in answer.lines)

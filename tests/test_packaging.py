@@ -1,0 +1,115 @@
+"""What the project is installed with: dependencies are stated once, and locked once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import requires, version
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.requirements import Requirement
+
+from conftest import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REQUIREMENTS = ROOT / "requirements"
+
+
+def named(name: str) -> set[str]:
+    """The packages that a file `*.in` names."""
+    return set(re.findall(r"^[a-z][\w-]+", (REQUIREMENTS / f"{name}.in").read_text(), re.MULTILINE))
+
+
+def locked(name: str) -> dict[str, list[str]]:
+    """The files to which a file `*.txt` locks each version of a package."""
+    text = (REQUIREMENTS / f"{name}.txt").read_text()
+    return {
+        entry.split()[0]: re.findall(r"sha256:\w+", entry) for entry in re.split(r"\n(?=\S)", text)
+    }
+
+
+def test_dependencies_are_those_of_the_requirements() -> None:
+    """What `pip install .` brings and builds with is what requirements/*.in name for running."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (build,) = re.findall(r"^requires = \[(.+)\]", text, re.MULTILINE)
+    needed = {Requirement(each).name for each in requires("image-steward") or ()}
+    assert needed | set(re.findall(r"[\w-]+", build)) == named("function") | named("run")
+
+
+def test_dependencies_allow_what_is_locked() -> None:
+    """The lower bound of each dependency is no higher than the version that is tested."""
+    versions = dict(entry.split("==") for entry in locked("run"))
+    for each in map(Requirement, requires("image-steward") or ()):
+        assert each.specifier
+        assert each.specifier.contains(versions[each.name])
+
+
+def test_what_is_shipped_is_what_is_tested() -> None:
+    """Each package of the bundle and of `make replay` is locked to the same files for the tests."""
+    tested = locked("dev").items()
+    for name in ("function", "run"):
+        assert all(locked(name).values())
+        assert locked(name).items() <= tested
+
+
+APP = """
+import json, os, urllib.request
+
+def main(event, context):
+    print("hello", event["name"])
+    with urllib.request.urlopen(os.environ["STEWARD_API_ENDPOINT"] + "/_state") as reply:
+        return json.load(reply)["Images"]
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the project's wheel holds, and its command in `bin`."""
+    wheels = tmp_path_factory.mktemp("wheels")
+    folder = tmp_path_factory.mktemp("installed")
+    options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    for command in (
+        ["hatchling", "build", "--target", "wheel", "--directory", str(wheels)],
+        ["pip", "install", *options, "--find-links", str(wheels), "--target", str(folder),
+         "image-steward"],
+    ):  # fmt: skip
+        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, capture_output=True)  # noqa: S603 - our own Python
+    return folder
+
+
+def test_wheel_holds_two_packages(installed: Path) -> None:
+    """Nothing but the function's package and the harness's comes into somebody's environment."""
+    names = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
+    assert names == {"image_steward", "scf_local", "bin"}
+
+
+def test_wheel_runs_a_foreign_function(installed: Path, tmp_path: Path) -> None:
+    """From any folder, the command runs anybody's function on an emulated cloud that is empty."""
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    (tmp_path / "event.json").write_text('{"name": "you"}', encoding="utf-8")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - our own command
+            [installed / "bin" / "scf-local", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(installed)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run("--version").stdout == f"scf-local {version('image-steward')}\n"
+    done = run("invoke", "event.json", "--handler", "app.py:main")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {})
+    assert "\nhello you\n" in done.stderr
+    assert (
+        run("replay", "event.json", "--handler", "app.main", "--report", "r.html").returncode == 0
+    )
+    assert "returned" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert f"no module 'index' in the code folder {tmp_path}" in run("invoke", "event.json").stderr
