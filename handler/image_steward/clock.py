@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 DEFAULT_SECONDS = 60.0
 RESERVE_SECONDS = 2.5
@@ -32,8 +32,7 @@ class Clock:
         time.sleep(max(0.0, moment - time.monotonic()))
 
 
-@dataclass(frozen=True)
-class Deadline:
+class Deadline(NamedTuple):
     """The moment (`at`, monotonic seconds) by which something must have ended."""
 
     clock: Clock
@@ -53,8 +52,7 @@ class Deadline:
         return Deadline(self.clock, min(self.at, self.clock.monotonic() + seconds))
 
 
-@dataclass(frozen=True)
-class RunTime:
+class RunTime(NamedTuple):
     """How long a run may take. What lies behind `end_by` is for the result and the log."""
 
     start_by: Deadline

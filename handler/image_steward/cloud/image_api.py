@@ -70,8 +70,7 @@ def describe_images(
                 pages += [ids[: len(ids) // 2], ids[len(ids) // 2 :]]
         else:
             with _reading(actions.DESCRIBE_IMAGES):
-                images = map(image_of, reply["ImageSet"])
-                found.update({image.image_id: image for image in images})
+                found |= {image.image_id: image for image in map(image_of, reply["ImageSet"])}
     return found
 
 
