@@ -114,8 +114,8 @@ class Wire:
 
     def __call__(self, action: Action, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """One call, as `cloud.api.Api` takes it."""
-        if region != REGION:
-            raise Refused(region)
+        if region != REGION or params.keys() - set(action.parameters.split()):
+            raise Refused(f"{action.name} of {region} with {', '.join(params)}")
         if action is DESCRIBE_IMAGES:
             found = [self._region.images[i] for i in params["ImageIds"] if i in self._region.images]
             return {"RequestId": "r", "ImageSet": list(map(_entry, found))}

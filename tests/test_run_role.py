@@ -27,7 +27,7 @@ def statements() -> dict[str, list[str]]:
 
 def called() -> set[str]:
     """What the code calls: the API's actions, and methods of the COS client."""
-    calls = {f"name/{action.service}:{action.name}" for action in ACTIONS}
+    calls = {action.permission for action in ACTIONS}
     for path in (ROOT / "handler").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
         for verb, noun in re.findall(r"\.(get|put|head|delete|list|copy)_(object)\w*\(", source):

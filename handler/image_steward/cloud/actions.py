@@ -6,19 +6,32 @@ from typing import NamedTuple
 
 
 class Action(NamedTuple):
-    """One action of an API. `limit`: calls a second that an account may make at an endpoint."""
+    """One action of an API."""
 
     service: str
     version: str
     name: str
     limit: int
+    """Calls a second that the API allows an account at an endpoint."""
+    permission: str
+    """What the run role needs (deploy/policy.json)."""
+    parameters: str
+    """All that the function may send."""
 
 
-# document/api/213/15715, 213/15713
-DESCRIBE_IMAGES = Action("cvm", "2017-03-12", "DescribeImages", 40)
-MODIFY_IMAGE_ATTRIBUTE = Action("cvm", "2017-03-12", "ModifyImageAttribute", 10)
-# document/product/651/33003
-TAG_RESOURCES = Action("tag", "2018-08-13", "TagResources", 20)
-UNTAG_RESOURCES = Action("tag", "2018-08-13", "UnTagResources", 20)
+DESCRIBE_IMAGES = Action(  # document/api/213/15715
+    "cvm", "2017-03-12", "DescribeImages", 40, "name/cvm:DescribeImages",
+    "ImageIds Filters Offset Limit",
+)  # fmt: skip
+MODIFY_IMAGE_ATTRIBUTE = Action(  # document/api/213/15713
+    "cvm", "2017-03-12", "ModifyImageAttribute", 10, "name/cvm:ModifyImageAttribute",
+    "ImageId ImageName ImageDescription ImageFamily ImageDeprecated",
+)  # fmt: skip
+TAG_RESOURCES = Action(  # document/product/651/33003
+    "tag", "2018-08-13", "TagResources", 20, "name/tag:TagResources", "ResourceList Tags"
+)
+UNTAG_RESOURCES = Action(
+    "tag", "2018-08-13", "UnTagResources", 20, "name/tag:UnTagResources", "ResourceList TagKeys"
+)
 
 ACTIONS = (DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE, TAG_RESOURCES, UNTAG_RESOURCES)

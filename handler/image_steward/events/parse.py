@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
@@ -49,6 +50,17 @@ class Event(NamedTuple):
     parts: list[Part]
 
 
+class Trigger(NamedTuple):
+    """What fires the function: `fired` knows its events, `parts` takes one apart.
+
+    `parts` gets the function's own region, too.
+    """
+
+    name: str
+    fired: Callable[[dict[str, Any]], bool]
+    parts: Callable[[dict[str, Any], str], list[Part]]
+
+
 def parse(event: object, *, region: str) -> Event:
     """Recognise an event. `region` is the function's own, the last resort for COS events.
 
@@ -60,31 +72,29 @@ def parse(event: object, *, region: str) -> Event:
             f"the event is {kind_of(event)}; allowed is a JSON object: a COS event (Records), "
             'a timer event (Type "Timer") or a document itself'
         )
-    if "Records" in event:  # document/product/583/9707
-        return Event("cos", _records(event["Records"], region))
-    if event.get("Type") == "Timer":  # document/product/583/9708
-        return Event("timer", [_timer(event)])
-    return Event("direct", [_direct(event)])
+    trigger = next(trigger for trigger in TRIGGERS if trigger.fired(event))
+    return Event(trigger.name, trigger.parts(event, region))
 
 
-def _direct(event: dict[str, Any]) -> Inline:
+def _direct(event: dict[str, Any], _region: str) -> list[Part]:
     try:
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         raise InvalidEvent("the event holds what JSON cannot, or is nested too deep") from None
-    return Inline("direct", text.encode("utf-8", "surrogatepass"))
+    return [Inline("direct", text.encode("utf-8", "surrogatepass"))]
 
 
-def _timer(event: dict[str, Any]) -> Inline | Refused:
+def _timer(event: dict[str, Any], _region: str) -> list[Part]:
     source = f"timer:{str(event.get('TriggerName', ''))[:60]}"
     message = event.get("Message")
     if not isinstance(message, str):
         text = f"Message of the timer event is {kind_of(message)}; a string is needed"
-        return Refused(source, InvalidEvent(text))
-    return Inline(source, message.encode("utf-8", "surrogatepass"))
+        return [Refused(source, InvalidEvent(text))]
+    return [Inline(source, message.encode("utf-8", "surrogatepass"))]
 
 
-def _records(records: object, region: str) -> list[Part]:
+def _records(event: dict[str, Any], region: str) -> list[Part]:
+    records = event["Records"]
     if not isinstance(records, list) or not records:
         given = "empty" if records == [] else kind_of(records)
         raise InvalidEvent(f"Records is {given}; a list with at least one record is needed")
@@ -157,3 +167,11 @@ def _url_region(cos_object: dict[str, Any]) -> str | None:
         return None
     label = _HOST_REGION.search(host[-_HOST_LENGTH:])
     return regions.from_code(label[1]) if label and host.endswith(label[0]) else None
+
+
+TRIGGERS = (
+    Trigger("cos", lambda event: "Records" in event, _records),  # document/product/583/9707
+    Trigger("timer", lambda event: event.get("Type") == "Timer", _timer),  # 583/9708
+    Trigger("direct", lambda _: True, _direct),
+)
+"""The first that an event fits has fired."""
