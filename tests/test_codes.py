@@ -36,10 +36,6 @@ CODES: dict[type[StewardError], str] = {
         AuthFailure.MFAFailure AuthFailure.SecretIdNotFound AuthFailure.SignatureFailure
         AuthFailure.UnauthorizedOperation UnauthorizedOperation
         UnauthorizedOperation.PermissionDenied IpInBlacklist IpNotInWhitelist""",
-    NoClearAnswer: """
-        ClientNetworkError ServerNetworkError JSONDecodeError KeyError TypeError ValueError
-        AttributeError UnicodeDecodeError ChunkedEncodingError ConnectionError ReadTimeout
-        IncompleteRead""",
     ApiError: """
         ActionOffline DryRunOperation FailedOperation InvalidAction InvalidParameter
         InvalidParameterValue InvalidRequest LimitExceeded MissingParameter NoSuchProduct
@@ -88,7 +84,6 @@ def test_known_code(code: str) -> None:
         ("ResourceInUse.Image", ApiBusy),
         ("UnauthorizedOperation.Whatever", AccountRefused),
         ("LimitExceeded.Whatever", ApiError),
-        ("ReadTimeout.Whatever", NoClearAnswer),
     ],
 )
 def test_code_by_its_first_part(code: str, cls: type[StewardError]) -> None:

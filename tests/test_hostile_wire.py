@@ -148,7 +148,6 @@ CODES: dict[str, dict[str, str]] = {
     "RequestLimitExceeded": HEALED,
     "InternalError": HEALED,
     "InvalidImageId.IncorrectState": HEALED,
-    "ClientNetworkError": HEALED,
     "AuthFailure.TokenFailure": {"first": OK, "later": OK, "every": "partial"},
     "InvalidImageName.Duplicate": FINAL,
     "UnauthorizedOperation": FINAL,

@@ -2,8 +2,7 @@
 
 Sources: [1] the common codes, document/product/1778/111040; [2] ModifyImageAttribute,
 document/api/213/15713; [3] DescribeImages, document/api/213/15715; [4] TagResources and
-UnTagResources, document/product/651; [5] cvm codes that other tools retry; [6] names of Python
-exceptions and of network trouble that the SDK puts in the place of a code. `tests/test_codes.py`
+UnTagResources, document/product/651; [5] cvm codes that other tools retry. `tests/test_codes.py`
 has every code that they name.
 """
 
@@ -42,23 +41,13 @@ _CODES: dict[type[errors.ApiError], str] = {
 }
 _CLASSES = {code: cls for cls, codes in _CODES.items() for code in codes.split()}
 
-_AMBIGUOUS = {
-    "AttributeError", "ChunkedEncodingError", "ClientNetworkError", "ConnectionError",
-    "IncompleteRead", "JSONDecodeError", "KeyError", "ReadTimeout", "ServerNetworkError",
-    "TypeError", "UnicodeDecodeError", "ValueError",
-}  # fmt: skip
-"""[6] With these it may have happened."""
-
 
 def error_of(code: str, message: str, request_id: str = "") -> errors.StewardError:
     """The error that a code stands for. One not in the table counts as its first part, if that is.
 
     A code that is not known at all is never tried again, and its message says so.
     """
-    first_part = code.partition(".")[0]
-    if first_part in _AMBIGUOUS:
-        return errors.NoClearAnswer(f"{code}: {message}")
-    cls = _CLASSES.get(code) or _CLASSES.get(first_part)
+    cls = _CLASSES.get(code) or _CLASSES.get(code.partition(".")[0])
     if not cls:
         message += " (a code that is not known here, so nothing was tried again)"
     return (cls or errors.ApiError)(code, message, request_id)
