@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from image_steward.errors import ApiError
-from image_steward.model import Change, Image, Step
+from image_steward.current_images.read import CurrentImages
+from image_steward.errors import ApiError, StewardError
+from image_steward.model import Change, Image, Plan, Step
 
 
 def step_of(change: Change, images: Mapping[str, Image | ApiError]) -> Step:
@@ -29,3 +30,16 @@ def after(image: Image, step: Step) -> Image:
         return image
     attributes = {**image.attributes, **step.attributes}
     return Image(image.image_id, attributes, {**image.tags, **step.tags}, image.facts)
+
+
+def of_regions(current: CurrentImages, steps_of: Callable[[str, list[Image]], list[Step]]) -> Plan:
+    """A plan of what `steps_of` makes of the images of each region that could be read."""
+    steps: dict[str, list[Step]] = {}
+    unread: dict[str, StewardError] = {}
+    for region, seen in current.items():
+        if isinstance(seen, StewardError):
+            unread[region] = seen
+        else:
+            images = [image for image in seen.images.values() if isinstance(image, Image)]
+            steps[region] = steps_of(region, images)
+    return Plan(steps, unread)
