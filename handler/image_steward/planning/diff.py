@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from image_steward.current_images.read import CurrentImages
+from image_steward.current_images.read import CurrentImages, RegionImages
 from image_steward.errors import ApiError, StewardError
 from image_steward.model import Change, Image, Plan, Step
 
 
-def step_of(change: Change, images: Mapping[str, Image | ApiError]) -> Step:
+def step_of(change: Change, images: Mapping[str, Image | StewardError]) -> Step:
     """The step of one change; `images` are those that were seen in its region, by id."""
-    image = images.get(change.image_id) or missing(change.region, change.image_id)
-    if isinstance(image, ApiError):
+    image = image_in(images, change.region, change.image_id)
+    if isinstance(image, StewardError):
         return Step(change.region, change.image_id, error=image)
     deleted = tuple(key for key in change.delete_tags if key in image.tags)
     lacking = image.lacks(change.attributes, change.tags)
     return Step(change.region, change.image_id, *lacking, deleted, before=image)
 
 
-def missing(region: str, image_id: str) -> ApiError:
-    """What the API would say of an image that does not exist."""
-    return ApiError("InvalidImageId.NotFound", f"{region} has no image {image_id}")
+def images_of(
+    seen: RegionImages | StewardError, image_ids: Iterable[str]
+) -> Mapping[str, Image | StewardError]:
+    """The images of a region by id; trouble with the region is that of each of them."""
+    return dict.fromkeys(image_ids, seen) if isinstance(seen, StewardError) else seen.images
+
+
+def image_in(
+    images: Mapping[str, Image | StewardError], region: str, image_id: str
+) -> Image | StewardError:
+    """An image, or what the API would say of one that does not exist."""
+    told = f"{region} has no image {image_id}"
+    return images.get(image_id) or ApiError("InvalidImageId.NotFound", told)
+
+
+def refused(step: Step, error: StewardError) -> Step:
+    """The step of an image about which nothing can be done."""
+    return Step(step.region, step.image_id, before=step.before, error=error)
 
 
 def after(image: Image, step: Step) -> Image:
