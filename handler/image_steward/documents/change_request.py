@@ -19,10 +19,9 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
         InvalidDocument: every breach of the schema or of a rule beyond it, with its place.
     """
     validate("change-request", document)
-    region = document.get("Region", region)
     changes = tuple(
         Change(
-            region=image.get("Region", region),
+            region=image.get("Region", document.get("Region", region)),
             image_id=image["ImageId"],
             attributes={name: image[name] for name in ATTRIBUTES if name in image},
             tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", ())},
@@ -30,8 +29,7 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
         )
         for image in document["Images"]
     )
-    violations = list(_rules(document["Images"], changes))
-    if violations:
+    if violations := list(_rules(document["Images"], changes)):
         raise InvalidDocument(*violations)
     return ChangeRequest(changes, document.get("DryRun", False))
 

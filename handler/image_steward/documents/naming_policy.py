@@ -173,11 +173,10 @@ def read(document: dict[str, Any], region: str) -> NamingPolicy:
 
 def _select(body: dict[str, Any]) -> Select:
     given = body.get("Select", {})
-    names = ("ImageName", "ImageFamily")
     tags = ((Glob(tag["Key"]), Glob(tag.get("Value", "*"))) for tag in given.get("Tags", ()))
     hours = given.get("OlderThanHours")
     return Select(
-        {name: Glob(given[name]) for name in names if name in given},
+        {name: Glob(given[name]) for name in ("ImageName", "ImageFamily") if name in given},
         tuple(tags),
         None if hours is None else hours * 3600,
     )

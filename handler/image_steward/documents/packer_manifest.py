@@ -130,6 +130,7 @@ def breach(name: str, text: str) -> str:
 
 def _build(path: str, body: dict[str, Any], violations: list[Violation]) -> Build:
     """One build; `violations` get what is wrong with it."""
+    path, artifacts = f"{path}/custom_data", f"{path}/artifact_id"
     data: dict[str, str] = body.get("custom_data") or {}
     values = {f"custom_data.{key}": value for key, value in data.items()}
     values["build_time"] = utc(body["build_time"]) if "build_time" in body else ""
@@ -137,7 +138,7 @@ def _build(path: str, body: dict[str, Any], violations: list[Violation]) -> Buil
     found: list[Violation] = []
 
     def wrong(key: str, message: str) -> None:
-        found.append(Violation(f"{path}/custom_data/{pointer_step(key)}", message))
+        found.append(Violation(f"{path}/{pointer_step(key)}", message))
 
     templates: dict[str, Template] = {}
     tags = [name for name in data if name.startswith("Tag.")]
@@ -153,7 +154,7 @@ def _build(path: str, body: dict[str, Any], violations: list[Violation]) -> Buil
             images.append((region, image_id))
         else:
             needed = "<region>:<image id> is needed, such as ap-guangzhou:img-6pb6lrmy"
-            found.append(Violation(f"{path}/artifact_id", f"holds {short(part)}; {needed}"))
+            found.append(Violation(artifacts, f"holds {short(part)}; {needed}"))
     marked, kept = data.get("ImageDeprecated"), data.get("KeepLatest")
     if marked not in {None, "true", "false"}:
         wrong("ImageDeprecated", f'is {short(str(marked))}; allowed are "true" and "false"')
@@ -164,17 +165,11 @@ def _build(path: str, body: dict[str, Any], violations: list[Violation]) -> Buil
         wrong("KeepLatest", f'is {short(kept)}; allowed is a number from "1" on')
     if len(tags) > limits.TAGS_OF_AN_IMAGE:
         told = f"sets {len(tags)} tags; an image holds at most {limits.TAGS_OF_AN_IMAGE}"
-        found.append(Violation(f"{path}/custom_data", told))
+        found.append(Violation(path, told))
     violations += found
-    return Build(
-        path=f"{path}/custom_data",
-        images=tuple(images),
-        data=data,
-        values=values,
-        templates=templates,
-        deprecated=None if marked is None else marked == "true",
-        keep_latest=int(number[0]) if number else 0,
-    )
+    deprecated = None if marked is None else marked == "true"
+    keep_latest = int(number[0]) if number else 0
+    return Build(path, tuple(images), data, values, templates, deprecated, keep_latest)
 
 
 def _template(

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from image_steward.current_images.read import CurrentImages
-from image_steward.errors import ApiError, StewardError
-from image_steward.model import ChangeRequest, Image, Plan, Step
-from image_steward.planning.diff import images_of, step_of
+from image_steward.model import ChangeRequest, Plan, Step
+from image_steward.planning.diff import Images, images_of, step_of
 from image_steward.planning.rename_order import in_order
 
 
-def new_names(
-    request: ChangeRequest, region: str, images: Mapping[str, Image | ApiError]
-) -> list[str]:
+def new_names(request: ChangeRequest, region: str, images: Images) -> list[str]:
     """The names that images of a region are to get."""
     return [step.new_name for step in _steps(request, region, images) if step.new_name]
 
@@ -26,7 +21,5 @@ def plan(request: ChangeRequest, current: CurrentImages, *, now: float, dry_run:
     return Plan({region: in_order(each, current[region]) for region, each in steps.items()})
 
 
-def _steps(
-    request: ChangeRequest, region: str, images: Mapping[str, Image | StewardError]
-) -> list[Step]:
+def _steps(request: ChangeRequest, region: str, images: Images) -> list[Step]:
     return [step_of(change, images) for change in request.by_region[region]]

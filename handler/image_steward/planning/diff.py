@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from image_steward.current_images.read import CurrentImages, RegionImages
 from image_steward.errors import ApiError, StewardError
-from image_steward.model import Change, Image, Plan, Step
+from image_steward.model import Attributes, Change, Image, Plan, Step
+
+Images = Mapping[str, Image | StewardError]
+"""Of a region, by id; an error where one was not seen."""
 
 
-def step_of(change: Change, images: Mapping[str, Image | StewardError]) -> Step:
-    """The step of one change; `images` are those that were seen in its region, by id."""
-    image = image_in(images, change.region, change.image_id)
-    if isinstance(image, StewardError):
-        return Step(change.region, change.image_id, error=image)
-    deleted = tuple(key for key in change.delete_tags if key in image.tags)
-    lacking = image.lacks(change.attributes, change.tags)
-    return Step(change.region, change.image_id, *lacking, deleted, before=image)
-
-
-def images_of(
-    seen: RegionImages | StewardError, image_ids: Iterable[str]
-) -> Mapping[str, Image | StewardError]:
-    """The images of a region by id; trouble with the region is that of each of them."""
+def images_of(seen: RegionImages | StewardError, image_ids: Iterable[str]) -> Images:
+    """The images of a region; trouble with the region is that of each of them."""
     return dict.fromkeys(image_ids, seen) if isinstance(seen, StewardError) else seen.images
 
 
-def image_in(
-    images: Mapping[str, Image | StewardError], region: str, image_id: str
-) -> Image | StewardError:
-    """An image, or what the API would say of one that does not exist."""
+def members(attributes: Attributes, tags: dict[str, str]) -> Attributes:
+    """Both, the tags as `Tag.<key>`."""
+    return {**attributes, **{f"Tag.{key}": value for key, value in tags.items()}}
+
+
+def unchanged(region: str, image_id: str, images: Images) -> Step:
+    """The step of an image as it is, or of one that was not seen: that has an error."""
     told = f"{region} has no image {image_id}"
-    return images.get(image_id) or ApiError("InvalidImageId.NotFound", told)
+    image = images.get(image_id) or ApiError("InvalidImageId.NotFound", told)
+    if isinstance(image, StewardError):
+        return Step(region, image_id, error=image)
+    return Step(region, image_id, before=image)
+
+
+def step_of(change: Change, images: Images) -> Step:
+    """The step of one change; `images` are those that were seen in its region."""
+    step = unchanged(change.region, change.image_id, images)
+    if not step.before:
+        return step
+    attributes, tags = step.before.lacks(change.attributes, change.tags)
+    deleted = tuple(key for key in change.delete_tags if key in step.before.tags)
+    return replace(step, attributes=attributes, tags=tags, delete_tags=deleted)
 
 
 def refused(step: Step, error: StewardError) -> Step:
@@ -39,9 +47,9 @@ def refused(step: Step, error: StewardError) -> Step:
     return Step(step.region, step.image_id, before=step.before, error=error)
 
 
-def after(image: Image, step: Step) -> Image:
-    """What an image looks like when the attributes and tags of a step are set."""
-    if step.is_empty:
+def after(image: Image, step: Step | None) -> Image:
+    """What an image looks like when the attributes and tags of a step, if any, are set."""
+    if not step or step.is_empty:
         return image
     attributes = {**image.attributes, **step.attributes}
     return Image(image.image_id, attributes, {**image.tags, **step.tags}, image.facts)

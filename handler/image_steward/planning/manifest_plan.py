@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
 from image_steward.current_images.read import CurrentImages
 from image_steward.documents.packer_manifest import Build, PackerManifest, breach
-from image_steward.errors import ApiError, ImageBusy, InvalidDocument, StewardError, Violation
+from image_steward.errors import ApiError, ImageBusy, InvalidDocument, Violation
 from image_steward.messages import pointer_step, short
 from image_steward.model import Attributes, Change, Image, Plan, Step
 from image_steward.naming.fields import TEXTS, values_of
 from image_steward.naming.templates import NoValue
-from image_steward.planning.diff import after, image_in, images_of, refused, step_of
+from image_steward.planning import diff
 from image_steward.planning.rename_order import in_order
 
 _STATE = "InvalidImageId.IncorrectState"
 """The API's own code for what the state of an image forbids (document/api/213/15713)."""
 
 
-def new_names(
-    manifest: PackerManifest, region: str, images: Mapping[str, Image | ApiError]
-) -> list[str]:
+def new_names(manifest: PackerManifest, region: str, images: diff.Images) -> list[str]:
     """The names that images of a region are to get."""
     steps = _labelled(manifest, region, images, [])
     return [step.new_name for step in steps if step.new_name]
@@ -40,18 +37,17 @@ def plan(manifest: PackerManifest, current: CurrentImages, *, now: float, dry_ru
     """
     del now
     violations: list[Violation] = []
-    steps = {
-        region: _labelled(manifest, region, images_of(seen, manifest.by_region[region]), violations)
-        for region, seen in current.items()
-    }
+    steps = {}
+    for region, seen in current.items():
+        images = diff.images_of(seen, manifest.by_region[region])
+        steps[region] = _labelled(manifest, region, images, violations)
     if violations:
         raise InvalidDocument(*violations)
     unready = [why for each in steps.values() for step in each if (why := _not_yet(step))]
     if unready and not dry_run:
         steps = {r: [_held_back(step, unready[0]) for step in each] for r, each in steps.items()}
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
-    in_turn = {region: in_order(each, current[region]) for region, each in steps.items()}
-    return Plan(in_turn, warnings=warnings)
+    return Plan({r: in_order(each, current[r]) for r, each in steps.items()}, warnings=warnings)
 
 
 def change_of(build: Build, region: str, image: Image) -> Change:
@@ -87,63 +83,58 @@ def unstable(build: Build, image: Image, change: Change) -> list[Violation]:
 
     Events come twice, and a run may break off between attributes and tags, or put off the name.
     """
-    wanted = _members(change)
+    wanted = diff.members(change.attributes, change.tags)
     no_name = {name: value for name, value in change.attributes.items() if name != "ImageName"}
     found: dict[str, Violation] = {}
     for attributes, tags in product((change.attributes, no_name, {}), (change.tags, {})):
-        labelled = after(image, Step(change.region, image.image_id, attributes, tags))
+        labelled = diff.after(image, Step(change.region, image.image_id, attributes, tags))
         try:
-            again = _members(change_of(build, change.region, labelled))
+            later = change_of(build, change.region, labelled)
+            again = diff.members(later.attributes, later.tags)
         except (NoValue, InvalidDocument):
             again = {}
         for name, template in build.templates.items():
             if template.fields and again.get(name) != wanted[name]:
-                later = short(str(again[name])) if name in again else "nothing that can be set"
+                now = short(str(wanted[name]))
+                then = short(str(again[name])) if name in again else "nothing that can be set"
                 told = (
-                    f"{name} of {image.image_id} in {change.region} would be "
-                    f"{short(str(wanted[name]))} now and {later} at the next delivery: it hangs on "
-                    "what the manifest itself sets"
+                    f"{name} of {image.image_id} in {change.region} would be {now} now and {then} "
+                    "at the next delivery: it hangs on what the manifest itself sets"
                 )
-                path = f"{build.path}/{pointer_step(name)}"
-                found.setdefault(name, Violation(path, told))
+                found.setdefault(name, Violation(f"{build.path}/{pointer_step(name)}", told))
     return list(found.values())
 
 
 def _labelled(
-    manifest: PackerManifest,
-    region: str,
-    images: Mapping[str, Image | StewardError],
-    violations: list[Violation],
+    manifest: PackerManifest, region: str, images: diff.Images, violations: list[Violation]
 ) -> list[Step]:
     """What the images of a region lack; `violations` get what cannot be set at all."""
-    steps = []
-    for image_id, build in manifest.by_region[region].items():
-        image = image_in(images, region, image_id)
-        if isinstance(image, StewardError):
-            steps.append(Step(region, image_id, error=image))
-        else:
-            steps.append(_step(build, region, image, violations))
-    return steps
+    return [
+        _step(diff.unchanged(region, image_id, images), build, violations)
+        for image_id, build in manifest.by_region[region].items()
+    ]
 
 
-def _step(build: Build, region: str, image: Image, violations: list[Violation]) -> Step:
-    step = Step(region, image.image_id, before=image)
-    place = f"{image.image_id} in {region}"
+def _step(step: Step, build: Build, violations: list[Violation]) -> Step:
+    image = step.before
+    if not image:
+        return step
+    place = f"{step.image_id} in {step.region}"
     if image.has_failed:
-        return refused(step, ApiError(_STATE, f"{place} is {image.state}, and stays so"))
+        return diff.refused(step, ApiError(_STATE, f"{place} is {image.state}, and stays so"))
     try:
-        change = change_of(build, region, image)
+        change = change_of(build, step.region, image)
     except NoValue as error:
         return replace(step, reasons=(str(error),), is_skipped=True)
     except InvalidDocument as error:
         violations += error.violations
-        return refused(step, error)
+        return diff.refused(step, error)
     violations += unstable(build, image, change)
-    step = step_of(change, {image.image_id: image})
+    step = diff.step_of(change, {step.image_id: image})
     if build.keep_latest and not step.family:
         told = f"{place} has no ImageFamily and gets none"
         violations.append(Violation(f"{build.path}/KeepLatest", told))
-    changed = _members(step)
+    changed = diff.members(step.attributes, step.tags)
     said = (f"{n}: {short(each.text)}" for n, each in build.templates.items() if n in changed)
     return replace(step, reasons=tuple(said))
 
@@ -151,7 +142,7 @@ def _step(build: Build, region: str, image: Image, violations: list[Violation]) 
 def _held_back(step: Step, first: str) -> Step:
     """The step without what has to wait for images that are not ready, or not to be seen."""
     if why := _not_yet(step):
-        return refused(step, step.error or ImageBusy(_STATE, why))
+        return diff.refused(step, step.error or ImageBusy(_STATE, why))
     if not step.new_name:
         return step
     told = f"not renamed while {first}: Packer finds the copies of an image by its name"
@@ -165,8 +156,3 @@ def _not_yet(step: Step) -> str:
         return f"{step.image_id} cannot be seen" if step.error.healable else ""
     image = step.before
     return f"{step.image_id} is {image.state}" if image and image.is_unready else ""
-
-
-def _members(change: Change | Step) -> dict[str, str | bool]:
-    """Its attributes and tags, by the keys of `custom_data`."""
-    return {**change.attributes, **{f"Tag.{key}": value for key, value in change.tags.items()}}

@@ -10,7 +10,7 @@ from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
 from image_steward.messages import short
 from image_steward.model import Image, Plan, Step
-from image_steward.planning.diff import after, of_regions
+from image_steward.planning.diff import after, members, of_regions
 from image_steward.planning.rename_order import ordered
 from image_steward.planning.wishes import Wish, wish_of, wishes_of
 
@@ -37,8 +37,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, *, now: float, dry_run: b
         if not dry_run:
             raise error
         warnings.append(error)
-    phases, held_by = policy.phases, policy.held_by
-    return replace(made, warnings=tuple(warnings), phases=phases, held_by=held_by)
+    return replace(made, warnings=tuple(warnings), phases=policy.phases, held_by=policy.held_by)
 
 
 def normalise(
@@ -106,17 +105,12 @@ def _check(region: str, was: Image, wish: Wish) -> None:
     attributes, tags = once.lacks(wish.attributes, wish.tags)
     if wish.skipped or not (attributes or tags):
         return
-    if attributes:
-        name, twice = next(iter(attributes.items()))
-        member = "KeepLatest" if name == "ImageDeprecated" else name
-        values = (was.attributes[name], once.attributes[name], twice)
-    else:
-        key, twice = next(iter(tags.items()))
-        member, name = "Tags", f"tag {key}"
-        values = (was.tags.get(key, ""), once.tags[key], twice)
+    name = next(iter([*attributes, *(f"Tag.{key}" for key in tags)]))
+    member = {"ImageDeprecated": "KeepLatest"}.get(name, name) if attributes else "Tags"
+    values = (members(each.attributes, each.tags).get(name, "") for each in (was, once, wish))
     now, then, later = (short(str(value)) for value in values)
     told = (
-        f"{name} of {once.image_id} in {region} is {now}; this run would make it {then} and the "
-        f"next one {later}; a policy must leave its own outcome alone"
+        f"{name.replace('Tag.', 'tag ', 1)} of {once.image_id} in {region} is {now}; this run "
+        f"would make it {then} and the next one {later}; a policy must leave its own outcome alone"
     )
     raise UnstablePolicy(Violation(f"/Normalise/{member}", told))

@@ -57,22 +57,18 @@ def plan(request: Retirement, current: CurrentImages, *, now: float, dry_run: bo
         "the oldest ones, and the others when this manifest or that of a later build is delivered"
     )
     steps = {r: [step for step in each if step.place not in late] for r, each in made.steps.items()}
-    warning = TooManyChanges(Violation(request.path, told))
-    return replace(made, steps=steps, warnings=(warning,))
+    return replace(made, steps=steps, warnings=(TooManyChanges(Violation(request.path, told)),))
 
 
 def _retired(request: Retirement, region: str, images: Collection[Image]) -> list[Step]:
     """The steps that leave the newest of each family, and deprecate the others."""
     # As they are labelled, whether the list shows it yet or not.
-    steps = [request.labelled.get((region, image.image_id)) for image in images]
-    known = [after(i, step) if step else i for i, step in zip(images, steps, strict=True)]
+    known = [after(image, request.labelled.get((region, image.image_id))) for image in images]
     found: list[Step] = []
     for family, keep in request.regions[region].items():
-        members = [image for image in known if image.attributes["ImageFamily"] == family]
-        wishes = [Wish(image, untouchable(image)) for image in members]
+        wishes = [Wish(i, untouchable(i)) for i in known if i.attributes["ImageFamily"] == family]
         retire(keep, oldest_first(wishes))
-        rules = {"ImageDeprecated": f"KeepLatest: {keep}"}
-        found += [wish.step(region, rules) for wish in wishes]
+        found += [wish.step(region, {"ImageDeprecated": f"KeepLatest: {keep}"}) for wish in wishes]
     # An image that was labelled is counted already, unless it is changed once more.
     return [step for step in found if not step.is_empty or step.place not in request.labelled]
 

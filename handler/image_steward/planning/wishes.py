@@ -12,7 +12,7 @@ from image_steward.messages import short
 from image_steward.model import Attributes, Image, Step
 from image_steward.naming.fields import values_of
 from image_steward.naming.style import cut
-from image_steward.naming.templates import NoValue
+from image_steward.naming.templates import NoValue, Template
 from image_steward.naming.temporary import is_temporary
 
 
@@ -77,7 +77,7 @@ def wish_of(policy: NamingPolicy, region: str, image: Image, now: float, held: s
             held = held or image.name
             name = held if policy.numbers and policy.style.fits(held, wish.base) else wish.base
             wish.attributes["ImageName"] = wish.values["ImageName"] = name
-        _render(wish, policy)
+        _render(wish, policy.templates, policy.tags)
     except NoValue as error:
         wish.skipped = str(error)
         if is_temporary(image.name):
@@ -96,10 +96,8 @@ def untouchable(image: Image) -> str:
 
 def oldest_first(wishes: Iterable[Wish]) -> list[Wish]:
     """The wishes that are not skipped, by the age of their images."""
-    return sorted(
-        (wish for wish in wishes if not wish.skipped),
-        key=lambda wish: (wish.image.facts["CreatedTime"], wish.image.image_id),
-    )
+    chosen = [wish for wish in wishes if not wish.skipped]
+    return sorted(chosen, key=lambda wish: (wish.image.facts["CreatedTime"], wish.image.image_id))
 
 
 def retire(keep: int, chosen: Sequence[Wish]) -> None:
@@ -123,6 +121,10 @@ def _numbered(policy: NamingPolicy, chosen: Sequence[Wish], taken: set[str]) -> 
             late.append(wish)
         else:
             taken.add(wish.base)
+    named = [
+        {key: template for key, template in each.items() if "ImageName" in template.fields}
+        for each in (policy.templates, policy.tags)
+    ]
     # Long names that begin alike are cut to the same one, so they count on from each other.
     tried: dict[tuple[str, int], int] = {}
     last: dict[str, int] = {}
@@ -135,17 +137,13 @@ def _numbered(policy: NamingPolicy, chosen: Sequence[Wish], taken: set[str]) -> 
         last[wish.base] = number
         taken.add(name)
         wish.attributes["ImageName"] = wish.values["ImageName"] = name
-        _render(wish, policy)
+        _render(wish, *named)
 
 
 def _first_come(chosen: Sequence[Wish], taken: set[str]) -> None:
     """Give each its name if nobody else has it; the others keep what they have."""
     given = {wish.base: wish for wish in chosen if wish.base == wish.image.name}
-    left_alone = [
-        wish
-        for wish in chosen
-        if wish.base in taken or given.setdefault(wish.base, wish) is not wish
-    ]
+    left_alone = [w for w in chosen if w.base in taken or given.setdefault(w.base, w) is not w]
     while left_alone:  # whoever keeps a name may keep it from another
         wish = left_alone.pop()
         wish.skipped = f"another image has, or gets, the name {wish.base!r}"
@@ -155,13 +153,13 @@ def _first_come(chosen: Sequence[Wish], taken: set[str]) -> None:
             left_alone.append(loser)
 
 
-def _render(wish: Wish, policy: NamingPolicy) -> None:
+def _render(wish: Wish, attributes: Mapping[str, Template], tags: Mapping[str, Template]) -> None:
     """What the templates give that see the new name."""
-    for name, template in policy.templates.items():
+    for name, template in attributes.items():
         if name != "ImageName":
             text = template.render(wish.values)
             wish.attributes[name] = text if name == "ImageFamily" else cut(text, DESCRIPTION_LENGTH)
-    for key, template in policy.tags.items():
+    for key, template in tags.items():
         value = cut(template.render(wish.values).strip(), TAG_VALUE_LENGTH).rstrip()
         if not value:
             raise NoValue(f"tag {key}")
