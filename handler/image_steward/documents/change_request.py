@@ -19,10 +19,9 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
         InvalidDocument: every breach of the schema or of a rule beyond it, with its place.
     """
     validate("change-request", document)
-    region = document.get("Region", region)
     changes = tuple(
         Change(
-            region=image.get("Region", region),
+            region=image.get("Region", document.get("Region", region)),
             image_id=image["ImageId"],
             attributes={name: image[name] for name in ATTRIBUTES if name in image},
             tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", ())},
@@ -30,8 +29,7 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
         )
         for image in document["Images"]
     )
-    violations = list(_rules(document["Images"], changes))
-    if violations:
+    if violations := list(_rules(document["Images"], changes)):
         raise InvalidDocument(*violations)
     return ChangeRequest(changes, document.get("DryRun", False))
 
@@ -56,17 +54,12 @@ def _rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> Iterato
             yield Violation(path, NO_REGION)
         before = first.setdefault((change.region, change.image_id), i)
         if before != i:
-            yield Violation(
-                f"{path}/ImageId",
-                f"{change.image_id} in {change.region} stands at /Images/{before} already",
-            )
-        keys = {
-            "Tags": Counter(tag["Key"] for tag in image.get("Tags", ())),
-            "DeleteTags": Counter(change.delete_tags),
-        }
-        for name, counts in keys.items():
-            for key, count in counts.items():
+            told = f"{change.image_id} in {change.region} stands at /Images/{before} already"
+            yield Violation(f"{path}/ImageId", told)
+        tags = [tag["Key"] for tag in image.get("Tags", ())]
+        for name, keys in (("Tags", tags), ("DeleteTags", change.delete_tags)):
+            for key, count in Counter(keys).items():
                 if count > 1:
                     yield Violation(f"{path}/{name}", f"key {short(key)} stands {count} times")
-        for key in keys["Tags"].keys() & keys["DeleteTags"]:
+        for key in change.tags.keys() & change.delete_tags:
             yield Violation(f"{path}/DeleteTags", f"{short(key)} stands in Tags too")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -87,101 +86,48 @@ class NamingPolicy:
     dry_run: bool = False
 
     @cached_property
-    def later(self) -> dict[str, Template]:
-        """Its templates for attributes other than `ImageName`."""
-        return {name: t for name, t in self.templates.items() if name != "ImageName"}
-
-    @cached_property
     def fields(self) -> frozenset[str]:
         """The names of all the fields in its templates."""
-        return self.later_fields | self._name_fields
+        every = (*self.templates.values(), *self.tags.values())
+        return frozenset().union(*(template.fields for template in every))
 
     @cached_property
-    def later_fields(self) -> frozenset[str]:
-        """The same without the template of `ImageName`: these see the new name."""
-        return frozenset().union(
-            *(template.fields for template in [*self.later.values(), *self.tags.values()])
-        )
+    def feedback(self) -> int:
+        """In how many ways it looks at what it writes: by templates or Select, at either half.
 
-    @cached_property
-    def after_name(self) -> tuple[dict[str, Template], dict[str, Template]]:
-        """Its templates for attributes and for tags that see the new name."""
-        return (
-            {n: t for n, t in self.later.items() if "ImageName" in t.fields},
-            {key: t for key, t in self.tags.items() if "ImageName" in t.fields},
-        )
-
-    @cached_property
-    def renders_what_it_writes(self) -> bool:
-        """Whether its templates may give other texts for its own outcome."""
-        return bool(self._own_attributes or self._own_tags)
-
-    @cached_property
-    def selects_by_what_it_writes(self) -> bool:
-        """Whether its own outcome may be selected no more."""
-        return bool(self._marks or self._selecting_attributes)
+        With none it is stable. With one, it sees in an image that has only its attributes or only
+        its tags of a plan what it sees in one before the plan, or after it. With more, it may
+        want something else of such a half, or nothing.
+        """
+        name = self.templates.get("ImageName")
+        # The other templates see the new name, this one the old.
+        seen = self.fields - {"ImageName"} | (name.fields if name else set())
+        rendered = (seen & self.templates.keys(), seen & {f"Tag.{key}" for key in self.tags})
+        return sum(map(bool, (*rendered, *self._selected)))
 
     @cached_property
     def regroups(self) -> bool:
         """Whether KeepLatest may rank other images when some of them have been written."""
-        return bool(self.keep_latest) and self.selects_by_what_it_writes
+        return self.keep_latest > 0 and any(self._selected)
 
-    @cached_property
-    def selects_by_both(self) -> bool:
-        """Whether it selects by attributes and by tags that it writes: one of them comes first."""
-        return bool(self._marks and self._selecting_attributes)
-
-    @cached_property
-    def can_be_torn(self) -> bool:
-        """Whether it may want something else, or nothing, of an image that has its half of a plan.
-
-        Templates that read attributes or tags only see in a half what they see before or after.
-        """
-        is_mixed = bool(self._own_attributes and self._own_tags)
-        renders_selected = self.renders_what_it_writes and self.selects_by_what_it_writes
-        return is_mixed or renders_selected or self.selects_by_both
-
-    @cached_property
+    @property
     def phases(self) -> tuple[tuple[str, ...], ...]:
         """What of an image is written first, and last: one half done is still selected."""
-        return (("attributes",), ("tags",)) if self._marks else (("tags",), ("attributes",))
+        return (("attributes",), ("tags",)) if self._selected[1] else (("tags",), ("attributes",))
 
-    @cached_property
+    @property
     def held_by(self) -> tuple[str, ...]:
         """The statuses of an image in which that is not written.
 
         What has failed for good could never be tried again, if writing it ends the selection.
         """
-        return ("pending", "failed") if self.selects_by_what_it_writes else ("pending",)
+        return ("pending", "failed") if any(self._selected) else ("pending",)
 
     @cached_property
-    def _name_fields(self) -> frozenset[str]:
-        named = self.templates.get("ImageName")
-        return named.fields if named else frozenset()
-
-    @cached_property
-    def _own_attributes(self) -> frozenset[str]:
-        """The attributes that it writes and reads as they were."""
-        return ((self.later_fields - {"ImageName"}) | self._name_fields) & self.templates.keys()
-
-    @cached_property
-    def _own_tags(self) -> frozenset[str]:
-        """The fields of tags that it writes and reads."""
-        return self.fields & {f"Tag.{key}" for key in self.tags}
-
-    @cached_property
-    def _selecting_attributes(self) -> frozenset[str]:
-        """The attributes that it writes and selects by."""
-        return frozenset(self.select.attributes.keys() & self.templates.keys())
-
-    @cached_property
-    def _marks(self) -> list[str]:
-        """The keys of tags that it writes and selects by, so that writing may end that."""
-        return [key for key, value in self.tags.items() if self.select.may_end_by(key, value)]
-
-    def keeps(self, name: str, base: str) -> bool:
-        """Whether an image that is called `name` may keep it, the template giving `base`."""
-        return self.style.fits(name, base) if self.numbers else name == base
+    def _selected(self) -> tuple[bool, bool]:
+        """Whether it writes attributes, or tags, such that its outcome may be selected no more."""
+        tags = (self.select.may_end_by(key, value) for key, value in self.tags.items())
+        return bool(self.select.attributes.keys() & self.templates.keys()), any(tags)
 
 
 def read(document: dict[str, Any], region: str) -> NamingPolicy:
@@ -195,27 +141,29 @@ def read(document: dict[str, Any], region: str) -> NamingPolicy:
     body = document["Normalise"]
     if not region and "Regions" not in body:
         raise InvalidDocument(Violation("/Normalise", NO_REGION))
-    violations: list[Violation] = []
+    tags, style, select = body.get("Tags", ()), body.get("Style", {}), _select(body)
+    texts = {name: body[name] for name in TEXTS if name in body}
+    texts |= {f"Tags/{i}/Value": tag["Value"] for i, tag in enumerate(tags)}
     found: dict[str, Template] = {}
-    for path, text in _texts(body):
+    violations: list[Violation] = []
+    for path, text in texts.items():
         try:
             found[path] = Template.parse(text, FIELDS)
         except ValueError as error:  # noqa: PERF203 - every wrong one is to be named
             violations.append(Violation(f"/Normalise/{path}", str(error)))
-    keys = [tag["Key"] for tag in body.get("Tags", ())]
+    keys = [tag["Key"] for tag in tags]
     for i, key in enumerate(keys):
         if key in keys[:i]:
             violations.append(Violation(f"/Normalise/Tags/{i}/Key", f"{key} is there already"))
     if violations:
         raise InvalidDocument(*violations)
-    select, style = _select(body.get("Select", {})), body.get("Style", {})
-    tags = [(key, found[f"Tags/{i}/Value"]) for i, key in enumerate(keys)]
+    by_key = [(key, found.pop(f"Tags/{i}/Value")) for i, key in enumerate(keys)]
     return NamingPolicy(
         regions=tuple(dict.fromkeys(body.get("Regions", ()))) or (region,),
         select=select,
         style=Style(style.get("Case", "keep"), style.get("Separator", "-")),
-        templates={name: found[name] for name in TEXTS if name in found},
-        tags=dict(sorted(tags, key=lambda tag: select.may_end_by(*tag))),
+        templates=found,
+        tags=dict(sorted(by_key, key=lambda tag: select.may_end_by(*tag))),
         numbers=body.get("OnConflict", "number") == "number",
         keep_latest=int(body.get("KeepLatest", 0)),
         max_changes=int(body.get("MaxChanges", MAX_CHANGES)),
@@ -223,22 +171,12 @@ def read(document: dict[str, Any], region: str) -> NamingPolicy:
     )
 
 
-def _texts(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in TEXTS:
-        if name in body:
-            yield name, body[name]
-    for i, tag in enumerate(body.get("Tags", ())):
-        yield f"Tags/{i}/Value", tag["Value"]
-
-
-def _select(given: dict[str, Any]) -> Select:
+def _select(body: dict[str, Any]) -> Select:
+    given = body.get("Select", {})
+    tags = ((Glob(tag["Key"]), Glob(tag.get("Value", "*"))) for tag in given.get("Tags", ()))
     hours = given.get("OlderThanHours")
     return Select(
-        attributes={
-            name: Glob(given[name]) for name in ("ImageName", "ImageFamily") if name in given
-        },
-        tags=tuple(
-            (Glob(tag["Key"]), Glob(tag.get("Value", "*"))) for tag in given.get("Tags", ())
-        ),
-        older_than=None if hours is None else hours * 3600,
+        {name: Glob(given[name]) for name in ("ImageName", "ImageFamily") if name in given},
+        tuple(tags),
+        None if hours is None else hours * 3600,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,14 @@ def validate(kind: str, document: dict[str, Any]) -> None:
     Raises:
         InvalidDocument: every breach, in the order of the document.
     """
-    found = _distinct(_explained(validator(kind).iter_errors(document)))
-    violations = list(islice(found, MAX_VIOLATIONS + 1))
-    if len(violations) > MAX_VIOLATIONS:
-        violations[-1] = Violation("", f"more than {MAX_VIOLATIONS}; the rest is left out")
-    if violations:
-        raise InvalidDocument(*violations)
+    found: dict[Violation, None] = {}  # each once, as they come
+    for violation in _explained(validator(kind).iter_errors(document)):
+        if len(found) == MAX_VIOLATIONS and violation not in found:
+            more = Violation("", f"more than {MAX_VIOLATIONS}; the rest is left out")
+            raise InvalidDocument(*found, more)
+        found[violation] = None
+    if found:
+        raise InvalidDocument(*found)
 
 
 @cache
@@ -40,15 +41,6 @@ def validator(kind: str) -> Draft202012Validator:
     """The validator of a kind of document, built once for each instance."""
     text = (Path(__file__).parent / "schemas" / f"{kind}.json").read_text(encoding="utf-8")
     return Draft202012Validator(json.loads(text))
-
-
-def _distinct(violations: Iterable[Violation]) -> Iterator[Violation]:
-    """Each once, as they come: whoever stops reading stops the search for more."""
-    seen = set()
-    for violation in violations:
-        if violation not in seen:
-            seen.add(violation)
-            yield violation
 
 
 def _explained(errors: Iterable[ValidationError]) -> Iterator[Violation]:
@@ -64,13 +56,17 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C9
     given: Any = error.instance
     allowed: Any = error.validator_value
     schema: Any = error.schema
+    bound = "at least" if str(error.validator).startswith("min") else "at most"
     match error.validator:
         case "additionalProperties":
-            yield from _unknown(given, list(schema["properties"]))
+            known = schema["properties"]
+            for name in given:
+                if name not in known:
+                    hint = nearest(name, known) or "; allowed are " + ", ".join(known)
+                    step = f"/{pointer_step(name[:WIDTH])}"
+                    yield step, f"unknown member {short(name)}{hint}"
         case "required":
-            for name in allowed:
-                if name not in given:
-                    yield "", f"member {name} is missing"
+            yield from (("", f"member {name} is missing") for name in allowed if name not in given)
         case "anyOf":
             names = ", ".join(option["required"][0] for option in allowed)
             yield "", f"nothing to change: at least one of {names} is needed"
@@ -78,11 +74,9 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C9
             kinds = allowed if isinstance(allowed, str) else " or ".join(allowed)
             yield "", f"is {kind_of(given)}; {kinds} is needed"
         case "minLength" | "maxLength" | "minItems" | "maxItems" as rule:
-            bound = "at least" if rule.startswith("min") else "at most"
             noun = "characters" if rule.endswith("Length") else "entries"
             yield "", f"has {len(given)} {noun}; {bound} {allowed} are allowed"
-        case "minimum" | "maximum" as rule:
-            bound = "at least" if rule == "minimum" else "at most"
+        case "minimum" | "maximum":
             yield "", f"is {shown(given)}; {bound} {allowed} is allowed"
         case "enum":
             hint = nearest(given, allowed) if isinstance(given, str) else ""
@@ -92,10 +86,3 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C9
             yield "", f"is {short(given)}; {schema['description']} is needed"
         case _:
             yield "", f"breaks a rule: {short(error.message)}"
-
-
-def _unknown(given: dict[str, Any], known: list[str]) -> Iterator[tuple[str, str]]:
-    for name in given:
-        if name not in known:
-            hint = nearest(name, known) or "; allowed are " + ", ".join(known)
-            yield f"/{pointer_step(name[:WIDTH])}", f"unknown member {short(name)}{hint}"

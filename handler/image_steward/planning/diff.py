@@ -2,30 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
-from image_steward.errors import ApiError
-from image_steward.model import Change, Image, Step
+from image_steward.current_images import CurrentImages, RegionImages
+from image_steward.errors import ApiError, StewardError
+from image_steward.model import Attributes, Change, Image, Plan, Step
 
-
-def step_of(change: Change, images: Mapping[str, Image | ApiError]) -> Step:
-    """The step of one change; `images` are those that were seen in its region, by id."""
-    image = images.get(change.image_id) or missing(change.region, change.image_id)
-    if isinstance(image, ApiError):
-        return Step(change.region, change.image_id, error=image)
-    deleted = tuple(key for key in change.delete_tags if key in image.tags)
-    lacking = image.lacks(change.attributes, change.tags)
-    return Step(change.region, change.image_id, *lacking, deleted, before=image)
+Images = Mapping[str, Image | StewardError]
+"""Of a region, by id; an error where one was not seen."""
 
 
-def missing(region: str, image_id: str) -> ApiError:
-    """What the API would say of an image that does not exist."""
-    return ApiError("InvalidImageId.NotFound", f"{region} has no image {image_id}")
+def images_of(seen: RegionImages | StewardError, image_ids: Iterable[str]) -> Images:
+    """The images of a region; trouble with the region is that of each of them."""
+    return dict.fromkeys(image_ids, seen) if isinstance(seen, StewardError) else seen.images
 
 
-def after(image: Image, step: Step) -> Image:
-    """What an image looks like when the attributes and tags of a step are set."""
-    if step.is_empty:
+def members(attributes: Attributes, tags: dict[str, str]) -> Attributes:
+    """Both, the tags as `Tag.<key>`."""
+    return {**attributes, **{f"Tag.{key}": value for key, value in tags.items()}}
+
+
+def unchanged(region: str, image_id: str, images: Images) -> Step:
+    """The step of an image as it is, or of one that was not seen: that has an error."""
+    told = f"{region} has no image {image_id}"
+    image = images.get(image_id) or ApiError("InvalidImageId.NotFound", told)
+    if isinstance(image, StewardError):
+        return Step(region, image_id, error=image)
+    return Step(region, image_id, before=image)
+
+
+def step_of(change: Change, images: Images) -> Step:
+    """The step of one change; `images` are those that were seen in its region."""
+    step = unchanged(change.region, change.image_id, images)
+    if not step.before:
+        return step
+    attributes, tags = step.before.lacks(change.attributes, change.tags)
+    deleted = tuple(key for key in change.delete_tags if key in step.before.tags)
+    return replace(step, attributes=attributes, tags=tags, delete_tags=deleted)
+
+
+def refused(step: Step, error: StewardError) -> Step:
+    """The step of an image about which nothing can be done."""
+    return Step(step.region, step.image_id, before=step.before, error=error)
+
+
+def after(image: Image, step: Step | None) -> Image:
+    """What an image looks like when the attributes and tags of a step, if any, are set."""
+    if not step or step.is_empty:
         return image
     attributes = {**image.attributes, **step.attributes}
     return Image(image.image_id, attributes, {**image.tags, **step.tags}, image.facts)
+
+
+def of_regions(current: CurrentImages, steps_of: Callable[[str, list[Image]], list[Step]]) -> Plan:
+    """A plan of what `steps_of` makes of the images of each region that could be read."""
+    steps: dict[str, list[Step]] = {}
+    unread: dict[str, StewardError] = {}
+    for region, seen in current.items():
+        if isinstance(seen, StewardError):
+            unread[region] = seen
+        else:
+            images = [image for image in seen.images.values() if isinstance(image, Image)]
+            steps[region] = steps_of(region, images)
+    return Plan(steps, unread)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
-from image_steward.current_images import CurrentImages, RegionImages
+from image_steward.current_images import CurrentImages
 from image_steward.documents.packer_manifest import Build, PackerManifest, breach
-from image_steward.errors import ApiError, ImageBusy, InvalidDocument, StewardError, Violation
+from image_steward.errors import ApiError, ImageBusy, InvalidDocument, Violation
 from image_steward.messages import pointer_step, short
 from image_steward.model import Attributes, Change, Image, Plan, Step
-from image_steward.naming.fields import values_of
-from image_steward.naming.templates import NoValue, Template
-from image_steward.planning.diff import missing, step_of
+from image_steward.naming.fields import TEXTS, values_of
+from image_steward.naming.templates import NoValue
+from image_steward.planning import diff
 from image_steward.planning.rename_order import in_order
 
 _STATE = "InvalidImageId.IncorrectState"
 """The API's own code for what the state of an image forbids (document/api/213/15713)."""
 
 
-def new_names(
-    manifest: PackerManifest, region: str, images: Mapping[str, Image | ApiError]
-) -> list[str]:
+def new_names(manifest: PackerManifest, region: str, images: diff.Images) -> list[str]:
     """The names that images of a region are to get."""
-    steps = (
-        _labelled(region, image_id, build, images, [])
-        for image_id, build in manifest.by_region[region].items()
-    )
+    steps = _labelled(manifest, region, images, [])
     return [step.new_name for step in steps if step.new_name]
 
 
@@ -43,20 +37,17 @@ def plan(manifest: PackerManifest, current: CurrentImages, *, now: float, dry_ru
     """
     del now
     violations: list[Violation] = []
-    steps = {
-        region: [
-            _labelled(region, image_id, build, _images(current[region]), violations)
-            for image_id, build in builds.items()
-        ]
-        for region, builds in manifest.by_region.items()
-    }
+    steps = {}
+    for region, seen in current.items():
+        images = diff.images_of(seen, manifest.by_region[region])
+        steps[region] = _labelled(manifest, region, images, violations)
     if violations:
         raise InvalidDocument(*violations)
-    if not dry_run:
-        steps = _held_back(steps)
+    unready = [why for each in steps.values() for step in each if (why := _not_yet(step))]
+    if unready and not dry_run:
+        steps = {r: [_held_back(step, unready[0]) for step in each] for r, each in steps.items()}
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
-    in_turn = {region: _in_order(each, current[region]) for region, each in steps.items()}
-    return Plan(in_turn, warnings=warnings)
+    return Plan({r: in_order(each, current[r]) for r, each in steps.items()}, warnings=warnings)
 
 
 def change_of(build: Build, region: str, image: Image) -> Change:
@@ -66,22 +57,24 @@ def change_of(build: Build, region: str, image: Image) -> Change:
         NoValue: the image has no value for a field of a template, nor has that a default.
         InvalidDocument: a value comes out longer than the API takes, or empty.
     """
-    templates = [*build.templates.values(), *build.tags.values()]
-    fields = {field for template in templates for field in template.fields}
+    fields = {field for template in build.templates.values() for field in template.fields}
     values = values_of(fields, region, image)
     # Of thousands of values a template names a few, and there may be a thousand images.
     values |= {field: build.values[field] for field in fields if field in build.values}
     attributes: Attributes = {}
-    for name, template in build.templates.items():  # ImageName first: the others see the new one
-        attributes[name] = text = _rendered(build, name, template, values)
-        if name == "ImageName":
+    tags: dict[str, str] = {}
+    for name, template in build.templates.items():
+        text = template.render(values)
+        if wrong := breach(name, text):
+            raise InvalidDocument(Violation(f"{build.path}/{pointer_step(name)}", wrong))
+        if name in TEXTS:
+            attributes[name] = text
+        else:
+            tags[name.removeprefix("Tag.")] = text
+        if name == "ImageName":  # which is the first: the others see the new one
             values[name] = text
     if build.deprecated is not None:
         attributes["ImageDeprecated"] = build.deprecated
-    tags = {
-        key: _rendered(build, f"Tag.{key}", template, values)
-        for key, template in build.tags.items()
-    }
     return Change(region, image.image_id, attributes, tags, ())
 
 
@@ -90,101 +83,76 @@ def unstable(build: Build, image: Image, change: Change) -> list[Violation]:
 
     Events come twice, and a run may break off between attributes and tags, or put off the name.
     """
-    wanted = _members(change)
+    wanted = diff.members(change.attributes, change.tags)
     no_name = {name: value for name, value in change.attributes.items() if name != "ImageName"}
     found: dict[str, Violation] = {}
     for attributes, tags in product((change.attributes, no_name, {}), (change.tags, {})):
-        has = {**image.attributes, **attributes}
-        labelled = replace(image, attributes=has, tags={**image.tags, **tags})
+        labelled = diff.after(image, Step(change.region, image.image_id, attributes, tags))
         try:
-            again = _members(change_of(build, change.region, labelled))
+            later = change_of(build, change.region, labelled)
+            again = diff.members(later.attributes, later.tags)
         except (NoValue, InvalidDocument):
             again = {}
-        for name, template in build.by_key.items():
+        for name, template in build.templates.items():
             if template.fields and again.get(name) != wanted[name]:
                 now = short(str(wanted[name]))
-                later = short(str(again[name])) if name in again else "nothing that can be set"
+                then = short(str(again[name])) if name in again else "nothing that can be set"
                 told = (
-                    f"{name} of {image.image_id} in {change.region} would be {now} now and {later} "
+                    f"{name} of {image.image_id} in {change.region} would be {now} now and {then} "
                     "at the next delivery: it hangs on what the manifest itself sets"
                 )
-                path = f"{build.path}/{pointer_step(name)}"
-                found.setdefault(name, Violation(path, told))
+                found.setdefault(name, Violation(f"{build.path}/{pointer_step(name)}", told))
     return list(found.values())
 
 
-def _images(seen: RegionImages | StewardError) -> Mapping[str, Image | ApiError] | StewardError:
-    return seen if isinstance(seen, StewardError) else seen.images
-
-
-def _in_order(steps: list[Step], seen: RegionImages | StewardError) -> list[Step]:
-    return steps if isinstance(seen, StewardError) else in_order(steps, seen.holders)
-
-
 def _labelled(
-    region: str,
-    image_id: str,
-    build: Build,
-    images: Mapping[str, Image | ApiError] | StewardError,
-    violations: list[Violation],
-) -> Step:
-    """What a build's image lacks; `violations` get what cannot be set at all."""
-    image = images if isinstance(images, StewardError) else images.get(image_id)
-    if not isinstance(image, Image):
-        return Step(region, image_id, error=image or missing(region, image_id))
+    manifest: PackerManifest, region: str, images: diff.Images, violations: list[Violation]
+) -> list[Step]:
+    """What the images of a region lack; `violations` get what cannot be set at all."""
+    return [
+        _step(diff.unchanged(region, image_id, images), build, violations)
+        for image_id, build in manifest.by_region[region].items()
+    ]
+
+
+def _step(step: Step, build: Build, violations: list[Violation]) -> Step:
+    image = step.before
+    if not image:
+        return step
+    place = f"{step.image_id} in {step.region}"
     if image.has_failed:
-        told = f"{image_id} in {region} is {image.state}, and stays so"
-        return Step(region, image_id, before=image, error=ApiError(_STATE, told))
+        return diff.refused(step, ApiError(_STATE, f"{place} is {image.state}, and stays so"))
     try:
-        change = change_of(build, region, image)
+        change = change_of(build, step.region, image)
     except NoValue as error:
-        return Step(region, image_id, before=image, reasons=(str(error),), is_skipped=True)
+        return replace(step, reasons=(str(error),), is_skipped=True)
     except InvalidDocument as error:
         violations += error.violations
-        return Step(region, image_id, before=image, error=error)
+        return diff.refused(step, error)
     violations += unstable(build, image, change)
-    step = step_of(change, {image_id: image})
-    changed = [*step.attributes, *(f"Tag.{key}" for key in step.tags)]
-    said = [f"{n}: {short(build.by_key[n].text)}" for n in changed if n in build.by_key]
+    step = diff.step_of(change, {step.image_id: image})
     if build.keep_latest and not step.family:
-        told = f"{image_id} in {region} has no ImageFamily and gets none"
+        told = f"{place} has no ImageFamily and gets none"
         violations.append(Violation(f"{build.path}/KeepLatest", told))
+    changed = diff.members(step.attributes, step.tags)
+    said = (f"{n}: {short(each.text)}" for n, each in build.templates.items() if n in changed)
     return replace(step, reasons=tuple(said))
 
 
-def _held_back(steps: Mapping[str, list[Step]]) -> dict[str, list[Step]]:
-    """The same without what has to wait for images that are still being made, or not to be seen."""
-    first = next((why for each in steps.values() for step in each if (why := _not_yet(step))), "")
-    if not first:
-        return dict(steps)
-
-    def held(step: Step) -> Step:
-        if why := _not_yet(step):
-            error = step.error or ImageBusy(_STATE, why)
-            return Step(step.region, step.image_id, before=step.before, error=error)
-        if not step.new_name:
-            return step
-        told = f"not renamed while {first}: Packer finds the copies of an image by its name"
-        rest = {name: value for name, value in step.attributes.items() if name != "ImageName"}
-        return replace(step, attributes=rest, error=ImageBusy(_STATE, told))
-
-    return {region: [held(step) for step in each] for region, each in steps.items()}
+def _held_back(step: Step, first: str) -> Step:
+    """The step without what has to wait for images that are not ready, or not to be seen."""
+    if why := _not_yet(step):
+        return diff.refused(step, step.error or ImageBusy(_STATE, why))
+    if not step.new_name:
+        return step
+    told = f"not renamed while {first}: Packer finds the copies of an image by its name"
+    rest = {name: value for name, value in step.attributes.items() if name != "ImageName"}
+    return replace(step, attributes=rest, error=ImageBusy(_STATE, told))
 
 
 def _not_yet(step: Step) -> str:
     """Why an image may be about to change by itself; empty if it is not."""
     if step.error:
         return f"{step.image_id} cannot be seen" if step.error.healable else ""
-    is_unready = step.before is not None and step.before.is_unready
-    return f"{step.image_id} is {step.before.state}" if step.before and is_unready else ""
-
-
-def _members(change: Change) -> dict[str, str | bool]:
-    return {**change.attributes, **{f"Tag.{key}": value for key, value in change.tags.items()}}
-
-
-def _rendered(build: Build, name: str, template: Template, values: dict[str, str]) -> str:
-    text = template.render(values)
-    if wrong := breach(name, text):
-        raise InvalidDocument(Violation(f"{build.path}/{pointer_step(name)}", wrong))
-    return text
+    image = step.before
+    return f"{step.image_id} is {image.state}" if image and image.is_unready else ""

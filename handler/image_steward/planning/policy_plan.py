@@ -1,17 +1,18 @@
-"""The plan of a naming policy. Pure."""
+"""The plan of a naming policy, and whether the policy leaves its own outcome alone. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
 from image_steward.messages import short
 from image_steward.model import Image, Plan, Step
+from image_steward.planning.diff import after, members, of_regions
 from image_steward.planning.rename_order import ordered
-from image_steward.planning.stability import check_stable
-from image_steward.planning.wishes import wishes_of
+from image_steward.planning.wishes import Wish, wish_of, wishes_of
 
 _REGROUPS = (
     "KeepLatest ranks what Select finds, and Select looks at what this policy writes: if the run "
@@ -25,15 +26,8 @@ def plan(policy: NamingPolicy, current: CurrentImages, *, now: float, dry_run: b
     Raises:
         UnstablePolicy, TooManyChanges: as they say.
     """
-    steps: dict[str, list[Step]] = {}
-    unread: dict[str, StewardError] = {}
-    for region, seen in current.items():
-        if isinstance(seen, StewardError):
-            unread[region] = seen
-        else:
-            images = [image for image in seen.images.values() if isinstance(image, Image)]
-            steps[region] = normalise(policy, region, images, now)
-    changes = sum(not step.is_empty for each in steps.values() for step in each)
+    made = of_regions(current, lambda region, images: normalise(policy, region, images, now))
+    changes = len(made.changes)
     warnings: list[StewardError] = []
     if policy.regroups and changes:
         warnings.append(UnstablePolicy(Violation("/Normalise/KeepLatest", _REGROUPS)))
@@ -43,7 +37,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, *, now: float, dry_run: b
         if not dry_run:
             raise error
         warnings.append(error)
-    return Plan(steps, unread, tuple(warnings), policy.phases, policy.held_by)
+    return replace(made, warnings=tuple(warnings), phases=policy.phases, held_by=policy.held_by)
 
 
 def normalise(
@@ -54,15 +48,69 @@ def normalise(
     Raises:
         UnstablePolicy: a second run would change something again.
     """
-    rules = _rules(policy)
+    templates = {**policy.templates, **{f"Tag.{key}": each for key, each in policy.tags.items()}}
+    rules = {name: f"{name}: {short(each.text)}" for name, each in templates.items()}
+    rules["ImageDeprecated"] = f"KeepLatest: {policy.keep_latest}"
     steps = [wish.step(region, rules) for wish in wishes_of(policy, region, images, now)]
     check_stable(policy, region, images, steps, now)
     return ordered(steps, images, policy.select.mark)
 
 
-def _rules(policy: NamingPolicy) -> dict[str, str]:
-    """What the rules say, by what they are for."""
-    templates = {f"Tag.{key}": each for key, each in policy.tags.items()} | policy.templates
-    return {name: f"{name}: {short(each.text)}" for name, each in templates.items()} | {
-        "ImageDeprecated": f"KeepLatest: {policy.keep_latest}"
-    }
+def check_stable(
+    policy: NamingPolicy, region: str, images: Collection[Image], steps: Sequence[Step], now: float
+) -> None:
+    """Hold the policy to its own outcome: each image that is changed, looked at once more.
+
+    And as a run leaves it that breaks off between its attributes and its tags. The images that are
+    not changed look the same as before. Only KeepLatest looks at several together: it could change
+    its mind about some when others are not selected any more, so then all are done again.
+    """
+    if not policy.feedback:
+        return
+    loses_some = False
+    for image, step in zip(images, steps, strict=True):
+        if step.is_empty:
+            continue
+        once = after(image, step)
+        wish = wish_of(policy, region, once, now)
+        loses_some |= bool(wish.skipped)
+        _check(region, image, wish)
+        if policy.feedback > 1 and step.attributes and step.tags:
+            ((first,), _) = policy.phases
+            half = after(image, Step(region, image.image_id, **{first: getattr(step, first)}))
+            wish = wish_of(policy, region, half, now, held=once.name)
+            if wish.skipped:
+                told = (
+                    f"a run that breaks off after the {first} of {image.image_id} in {region} "
+                    "would leave it half done, as the next one would skip it: "
+                    f"{wish.skipped}; of what the policy writes, Select and the templates may look "
+                    "at attributes or at tags, not at both"
+                )
+                raise UnstablePolicy(Violation("/Normalise", told))
+            wish.image = once
+            _check(region, image, wish)
+    if policy.regroups and loses_some:
+        outcome = [after(image, step) for image, step in zip(images, steps, strict=True)]
+        for image, wish in zip(images, wishes_of(policy, region, outcome, now), strict=True):
+            _check(region, image, wish)
+
+
+def _check(region: str, was: Image, wish: Wish) -> None:
+    """Refuse a policy that wants something of its own outcome.
+
+    Raises:
+        UnstablePolicy: the first thing that a second run would change, as it is, would be and then.
+    """
+    once = wish.image
+    attributes, tags = once.lacks(wish.attributes, wish.tags)
+    if wish.skipped or not (attributes or tags):
+        return
+    name = next(iter([*attributes, *(f"Tag.{key}" for key in tags)]))
+    member = {"ImageDeprecated": "KeepLatest"}.get(name, name) if attributes else "Tags"
+    values = (members(each.attributes, each.tags).get(name, "") for each in (was, once, wish))
+    now, then, later = (short(str(value)) for value in values)
+    told = (
+        f"{name.replace('Tag.', 'tag ', 1)} of {once.image_id} in {region} is {now}; this run "
+        f"would make it {then} and the next one {later}; a policy must leave its own outcome alone"
+    )
+    raise UnstablePolicy(Violation(f"/Normalise/{member}", told))

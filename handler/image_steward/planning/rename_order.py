@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 
+from image_steward.current_images import RegionImages
 from image_steward.errors import NameTaken, StewardError, TemporaryName
 from image_steward.model import Image, Plan, Step
 from image_steward.naming.temporary import is_temporary, temporary
+from image_steward.planning.diff import refused
 
 
-def in_order(steps: Sequence[Step], holders: Sequence[Image] | StewardError) -> list[Step]:
+def in_order(steps: Sequence[Step], seen: RegionImages | StewardError) -> list[Step]:
     """`ordered`, unless it is not known who holds the names: then nothing is done."""
+    holders = seen if isinstance(seen, StewardError) else seen.holders
     if isinstance(holders, StewardError):
-        return [step if step.error else replace(_nothing(step), error=holders) for step in steps]
+        return [step if step.error else refused(step, holders) for step in steps]
     return ordered(steps, holders)
 
 
@@ -33,26 +36,22 @@ def ordered(steps: Sequence[Step], images: Iterable[Image], mark: str = "") -> l
     known = {image.image_id: image.name for image in images}
     known |= {step.image_id: step.before.name for step in steps if step.before}
     holders = dict(zip(known.values(), known, strict=True))
-    refused = _conflicts(movers, known, holders)
-    moving = {i: step for i, step in movers.items() if i not in refused}
+    conflicts = _conflicts(movers, known, holders)
+    moving = {i: step for i, step in movers.items() if i not in conflicts}
     waits = {i: holders[step.new_name] for i, step in moving.items() if step.new_name in holders}
     openers = _openers(waits)
     taken = holders.keys() | {step.new_name for step in moving.values()}
 
     def placed(step: Step) -> Step:
         image_id = step.image_id
-        if image_id in refused:
-            return replace(_nothing(step), error=refused[image_id])
+        if image_id in conflicts:
+            return refused(step, conflicts[image_id])
         if image_id not in waits:
             return step
         temporary = _free_name(image_id, mark, taken) if image_id in openers else ""
         return replace(step, waits_for=waits[image_id], temporary=temporary)
 
     return [placed(step) for step in steps]
-
-
-def _nothing(step: Step) -> Step:
-    return Step(step.region, step.image_id, before=step.before)
 
 
 def _free_name(image_id: str, mark: str, taken: set[str]) -> str:
@@ -90,37 +89,30 @@ def _taken(step: Step, other: str, why: str) -> NameTaken:
 def _openers(waits: Mapping[str, str]) -> set[str]:
     """One image of each circle of waiting ones."""
     found: set[str] = set()
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
+    """From where each was reached."""
     for start in waits:
-        trail: set[str] = set()
         image_id = start
         while image_id in waits and image_id not in seen:
-            seen.add(image_id)
-            trail.add(image_id)
+            seen[image_id] = start
             image_id = waits[image_id]
-        if image_id in trail:
+        if seen.get(image_id) == start:
             found.add(image_id)
     return found
 
 
 def temporary_names(plan: Plan) -> list[TemporaryName]:
     """What is to be known of each image with a temporary name that an earlier run has left."""
-    return [
-        _temporary_name(step, step.before.name)
-        for steps in plan.steps.values()
-        for step in steps
-        if step.before and is_temporary(step.before.name)
-    ]
-
-
-def _temporary_name(step: Step, name: str) -> TemporaryName:
-    place = f"{step.image_id} in {step.region}"
-    if step.new_name:
-        return TemporaryName(
-            f"{place} has the temporary name {name!r} of an earlier run; the Undo of this one "
-            "would give it back, so to undo both take the journal or the log of the earlier one"
-        )
-    return TemporaryName(
-        f"{place} has the temporary name {name!r} of another run and keeps it: if none is under "
-        "way, deliver the document of that run again as it was, or give the image a name"
-    )
+    found = []
+    for step in chain.from_iterable(plan.steps.values()):
+        if step.before and is_temporary(step.before.name):
+            told = (
+                "an earlier run; the Undo of this one would give it back, so to undo both take the "
+                "journal or the log of the earlier one"
+                if step.new_name
+                else "another run and keeps it: if none is under way, deliver the document of that "
+                "run again as it was, or give the image a name"
+            )
+            name = f"{step.image_id} in {step.region} has the temporary name {step.before.name!r}"
+            found.append(TemporaryName(f"{name} of {told}"))
+    return found

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import MAX_CHANGES
 from image_steward.documents.packer_manifest import PackerManifest
-from image_steward.errors import StewardError, TooManyChanges, Violation
+from image_steward.errors import TooManyChanges, Violation
 from image_steward.model import Image, Outcome, Plan, Step
-from image_steward.planning.diff import after
+from image_steward.planning.diff import after, of_regions
 from image_steward.planning.wishes import Wish, oldest_first, retire, untouchable
 
 
@@ -18,7 +18,7 @@ from image_steward.planning.wishes import Wish, oldest_first, retire, untouchabl
 class Retirement:
     """All but the newest images of some families retire, as a manifest's KeepLatest says."""
 
-    keeps: Mapping[str, Mapping[str, int]]
+    regions: Mapping[str, Mapping[str, int]]
     """How many stay, by region and family."""
     labelled: Mapping[tuple[str, str], Step]
     """What was done to the images of the manifest, by region and id."""
@@ -26,27 +26,19 @@ class Retirement:
     """The JSON Pointer to the KeepLatest that says so."""
     dry_run: bool
 
-    @property
-    def regions(self) -> Sequence[str]:
-        """The regions where something may retire."""
-        return list(self.keeps)
-
 
 def retirement(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Retirement | None:
     """What KeepLatest of a manifest asks for where its images are labelled; None: nothing."""
-    done = [o.step for o in outcomes if not (o.error or o.step.is_skipped)]
-    steps = {step.place: step for step in done}
-    keeps: dict[str, dict[str, int]] = {}
-    for build in manifest.builds:
-        for place in build.images:
-            if build.keep_latest and place in steps:
-                kept = keeps.setdefault(place[0], {})
-                family = steps[place].family
-                kept[family] = max(kept.get(family, 0), build.keep_latest)
-    if not keeps:
+    steps = {o.step.place: o.step for o in outcomes if not (o.error or o.step.is_skipped)}
+    builds = [build for build in manifest.builds if build.keep_latest]
+    regions: dict[str, dict[str, int]] = {}
+    for build in builds:
+        for step in (steps[place] for place in build.images if place in steps):
+            kept = regions.setdefault(step.region, {})
+            kept[step.family] = max(kept.get(step.family, 0), build.keep_latest)
+    if not regions:
         return None
-    path = next(f"{build.path}/KeepLatest" for build in manifest.builds if build.keep_latest)
-    return Retirement(keeps, steps, path, manifest.dry_run)
+    return Retirement(regions, steps, f"{builds[0].path}/KeepLatest", manifest.dry_run)
 
 
 def plan(request: Retirement, current: CurrentImages, *, now: float, dry_run: bool) -> Plan:
@@ -55,40 +47,28 @@ def plan(request: Retirement, current: CurrentImages, *, now: float, dry_run: bo
     First the images that are to be used again, so that no family is left without one.
     """
     del now, dry_run
-    steps: dict[str, list[Step]] = {}
-    unread: dict[str, StewardError] = {}
-    for region, seen in current.items():
-        if isinstance(seen, StewardError):
-            unread[region] = seen
-        else:
-            images = [image for image in seen.images.values() if isinstance(image, Image)]
-            steps[region] = _retired(request, region, images)
-    changes = sorted(
-        (step for each in steps.values() for step in each if not step.is_empty), key=_urgency
-    )
+    made = of_regions(current, lambda region, images: _retired(request, region, images))
+    changes = sorted(made.changes, key=_urgency)
     late = {step.place for step in changes[MAX_CHANGES:]}
     if not late:
-        return Plan(steps, unread)
+        return made
     told = (
         f"KeepLatest would change {len(changes)} images; {MAX_CHANGES} are changed now, "
         "the oldest ones, and the others when this manifest or that of a later build is delivered"
     )
-    now_done = {r: [step for step in each if step.place not in late] for r, each in steps.items()}
-    return Plan(now_done, unread, (TooManyChanges(Violation(request.path, told)),))
+    steps = {r: [step for step in each if step.place not in late] for r, each in made.steps.items()}
+    return replace(made, steps=steps, warnings=(TooManyChanges(Violation(request.path, told)),))
 
 
 def _retired(request: Retirement, region: str, images: Collection[Image]) -> list[Step]:
     """The steps that leave the newest of each family, and deprecate the others."""
     # As they are labelled, whether the list shows it yet or not.
-    steps = [request.labelled.get((region, image.image_id)) for image in images]
-    known = [after(i, step) if step else i for i, step in zip(images, steps, strict=True)]
+    known = [after(image, request.labelled.get((region, image.image_id))) for image in images]
     found: list[Step] = []
-    for family, keep in request.keeps[region].items():
-        members = [image for image in known if image.attributes["ImageFamily"] == family]
-        wishes = [Wish(image, untouchable(image)) for image in members]
+    for family, keep in request.regions[region].items():
+        wishes = [Wish(i, untouchable(i)) for i in known if i.attributes["ImageFamily"] == family]
         retire(keep, oldest_first(wishes))
-        rules = {"ImageDeprecated": f"KeepLatest: {keep}"}
-        found += [wish.step(region, rules) for wish in wishes]
+        found += [wish.step(region, {"ImageDeprecated": f"KeepLatest: {keep}"}) for wish in wishes]
     # An image that was labelled is counted already, unless it is changed once more.
     return [step for step in found if not step.is_empty or step.place not in request.labelled]
 

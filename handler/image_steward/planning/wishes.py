@@ -32,17 +32,13 @@ class Wish:
     values: dict[str, str] = field(default_factory=dict)
     """Of the fields of the templates; the name is the new one as soon as that is known."""
 
-    def lacking(self) -> tuple[Attributes, dict[str, str]]:
-        """The attributes and tags that differ from the image's."""
-        return self.image.lacks(self.attributes, self.tags)
-
     def step(self, region: str, rules: Mapping[str, str]) -> Step:
         """The step that grants it; `rules` are in words, by what they are for."""
         image = self.image
         if self.skipped:
             why = (self.skipped,)
             return Step(region, image.image_id, before=image, reasons=why, is_skipped=True)
-        attributes, tags = self.lacking()
+        attributes, tags = image.lacks(self.attributes, self.tags)
         said = [rules[name] for name in attributes] + [rules[f"Tag.{key}"] for key in tags]
         if "ImageName" in attributes and attributes["ImageName"] != self.base:
             said.append(f"{self.base!r} is taken")
@@ -68,7 +64,7 @@ def wishes_of(policy: NamingPolicy, region: str, images: Iterable[Image], now: f
 
 def wish_of(policy: NamingPolicy, region: str, image: Image, now: float, held: str = "") -> Wish:
     """What is wanted of an image that nobody contests its name, which is `held` or its own."""
-    wish = Wish(image, passed_over(policy, image, now))
+    wish = Wish(image, untouchable(image) or policy.select.mismatch(image, now))
     if wish.skipped:
         return wish
     wish.values = values_of(policy.fields, region, image)
@@ -79,19 +75,14 @@ def wish_of(policy: NamingPolicy, region: str, image: Image, now: float, held: s
                 wish.skipped = f"ImageName {short(template.text)} gives an empty name"
                 return wish
             held = held or image.name
-            name = held if policy.keeps(held, wish.base) else wish.base
+            name = held if policy.numbers and policy.style.fits(held, wish.base) else wish.base
             wish.attributes["ImageName"] = wish.values["ImageName"] = name
-        _render(wish, policy.later, policy.tags)
+        _render(wish, policy.templates, policy.tags)
     except NoValue as error:
         wish.skipped = str(error)
         if is_temporary(image.name):
             wish.skipped += " (its name is a temporary one)"
     return wish
-
-
-def passed_over(policy: NamingPolicy, image: Image, now: float) -> str:
-    """Why a policy is not for an image; empty if it is."""
-    return untouchable(image) or policy.select.mismatch(image, now)
 
 
 def untouchable(image: Image) -> str:
@@ -105,10 +96,8 @@ def untouchable(image: Image) -> str:
 
 def oldest_first(wishes: Iterable[Wish]) -> list[Wish]:
     """The wishes that are not skipped, by the age of their images."""
-    return sorted(
-        (wish for wish in wishes if not wish.skipped),
-        key=lambda wish: (wish.image.facts["CreatedTime"], wish.image.image_id),
-    )
+    chosen = [wish for wish in wishes if not wish.skipped]
+    return sorted(chosen, key=lambda wish: (wish.image.facts["CreatedTime"], wish.image.image_id))
 
 
 def retire(keep: int, chosen: Sequence[Wish]) -> None:
@@ -124,18 +113,18 @@ def retire(keep: int, chosen: Sequence[Wish]) -> None:
 
 def _numbered(policy: NamingPolicy, chosen: Sequence[Wish], taken: set[str]) -> None:
     """Give each its name or a numbered one; whoever holds a fitting one keeps it."""
-    waiting = []
-    for wish in chosen:
-        if wish.attributes["ImageName"] == wish.image.name:
-            taken.add(wish.image.name)
-        else:
-            waiting.append(wish)
+    waiting = [wish for wish in chosen if wish.attributes["ImageName"] != wish.image.name]
+    taken |= {one.image.name for one in chosen if one.attributes["ImageName"] == one.image.name}
     late = []
     for wish in waiting:
         if wish.base in taken:
             late.append(wish)
         else:
             taken.add(wish.base)
+    named = [
+        {key: template for key, template in each.items() if "ImageName" in template.fields}
+        for each in (policy.templates, policy.tags)
+    ]
     # Long names that begin alike are cut to the same one, so they count on from each other.
     tried: dict[tuple[str, int], int] = {}
     last: dict[str, int] = {}
@@ -148,17 +137,13 @@ def _numbered(policy: NamingPolicy, chosen: Sequence[Wish], taken: set[str]) -> 
         last[wish.base] = number
         taken.add(name)
         wish.attributes["ImageName"] = wish.values["ImageName"] = name
-        _render(wish, *policy.after_name)
+        _render(wish, *named)
 
 
 def _first_come(chosen: Sequence[Wish], taken: set[str]) -> None:
     """Give each its name if nobody else has it; the others keep what they have."""
     given = {wish.base: wish for wish in chosen if wish.base == wish.image.name}
-    left_alone = [
-        wish
-        for wish in chosen
-        if wish.base in taken or given.setdefault(wish.base, wish) is not wish
-    ]
+    left_alone = [w for w in chosen if w.base in taken or given.setdefault(w.base, w) is not w]
     while left_alone:  # whoever keeps a name may keep it from another
         wish = left_alone.pop()
         wish.skipped = f"another image has, or gets, the name {wish.base!r}"
@@ -169,9 +154,11 @@ def _first_come(chosen: Sequence[Wish], taken: set[str]) -> None:
 
 
 def _render(wish: Wish, attributes: Mapping[str, Template], tags: Mapping[str, Template]) -> None:
+    """What the templates give that see the new name."""
     for name, template in attributes.items():
-        text = template.render(wish.values)
-        wish.attributes[name] = cut(text, DESCRIPTION_LENGTH) if name != "ImageFamily" else text
+        if name != "ImageName":
+            text = template.render(wish.values)
+            wish.attributes[name] = text if name == "ImageFamily" else cut(text, DESCRIPTION_LENGTH)
     for key, template in tags.items():
         value = cut(template.render(wish.values).strip(), TAG_VALUE_LENGTH).rstrip()
         if not value:
