@@ -17,5 +17,6 @@ from one to the next (`model`); a module imports only from the lines below its o
     naming              what names look like and what they are made of, pure
     model               the values in between
     settings            environment variables
-    and the ground      errors, error_codes, limits, messages, clock, regions, strict_json, parallel
+    and the ground      error_codes, errors, strict_json, messages, clock, regions, limits,
+                        parallel, late
 """

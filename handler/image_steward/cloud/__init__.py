@@ -1,6 +1,6 @@
 """The only package that imports the official SDKs: `api` for CVM and Tag, `objects` for COS.
 
-`registry` imports each of the two when it is first needed: a document that is refused inline loads
-neither, an event that reads or writes no object (a timer or a direct call with a document of its
-own, and no journal) does without the COS SDK.
+`instance` loads each of the two when it is first needed. A direct call whose document is refused
+loads neither. An event that reads and writes no object does without the COS SDK: a timer or a
+direct call that brings its own document, and a function without a journal or with nothing to do.
 """
