@@ -6,12 +6,18 @@ import pytest
 from tencentcloud.cvm.v20170312 import models as cvm
 from tencentcloud.tag.v20180813 import models as tag
 
+from image_steward.cloud import actions
 from image_steward.cloud.actions import ACTIONS, Action
 from scf_local.cloud import cvm as emulated_cvm
 from scf_local.cloud import tags as emulated_tag
 
 MODELS = {"cvm": cvm, "tag": tag}
 EMULATED = {"cvm": emulated_cvm.SERVICE, "tag": emulated_tag.SERVICE}
+
+
+def test_every_action_is_listed() -> None:
+    """What the tests below hold for `ACTIONS` they hold for every row."""
+    assert set(ACTIONS) == {each for each in vars(actions).values() if isinstance(each, Action)}
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)

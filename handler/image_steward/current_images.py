@@ -31,7 +31,7 @@ class RegionImages(NamedTuple):
     images: Mapping[str, Image | ApiError]
     """By id; an `ApiError` where the API refuses one."""
     holders: Sequence[Image] | StewardError = ()
-    """Images of the region that hold names which are wanted, and others; or why none were seen."""
+    """Among others, the images that hold the new names now; or why they were not seen."""
 
 
 CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"

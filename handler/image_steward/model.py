@@ -172,7 +172,7 @@ class Plan:
     phases: tuple[tuple[str, ...], ...] = TOGETHER
     """What of an image, "attributes" or "tags", is written in which order."""
     held_by: tuple[str, ...] = ()
-    """The statuses of an image with which nothing more of its last phase is written."""
+    """An image with one of these statuses gets none of the writes of a later phase."""
 
     @property
     def changes(self) -> list[Step]:

@@ -17,9 +17,10 @@ T = TypeVar("T")
 class Planner(NamedTuple):
     """How a request becomes a plan.
 
-    `look(request, Look)` gives the images as they are, `new_names` which names of others it has to
-    look for (see `current_images`), `plan(request, images, now=, dry_run=)` the plan.
-    `follow_up(request, outcomes)` gives a request that `then` plans next, or None.
+    `look(request, Look)` gives the images as they are, `plan(request, images, now=, dry_run=)` the
+    plan. `new_names(request, region, images)` gives the names that images are to get, so that
+    whoever holds them now is looked up. `follow_up(request, outcomes)` gives a request that `then`
+    plans next, or None.
     """
 
     look: str

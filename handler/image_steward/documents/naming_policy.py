@@ -117,9 +117,9 @@ class NamingPolicy:
 
     @property
     def held_by(self) -> tuple[str, ...]:
-        """The statuses of an image in which that is not written.
+        """The statuses with which an image gets nothing of the last phase.
 
-        What has failed for good could never be tried again, if writing it ends the selection.
+        What has failed for good could never be tried again, if the last phase ends the selection.
         """
         return ("pending", "failed") if any(self._selected) else ("pending",)
 

@@ -25,11 +25,11 @@ WORKERS = 4
 
 @dataclass(frozen=True)
 class Executor:
-    """Carries out plans: regions side by side, in each the tasks of a phase, a few at a time.
+    """Carries out plans: regions side by side, and in each the phases of the plan, one by one.
 
-    Tasks share nothing: each returns what became of its images, and only the executor puts that
-    together. A task that has to wait steps aside for the others. `note` is told of each outcome as
-    soon as all that the image needs is settled.
+    A phase is tasks, a few of them at a time. Tasks share nothing: each returns what became of its
+    images, and only the executor puts that together. A task that has to wait steps aside for the
+    others. `note` is told of each outcome as soon as all that the image needs is settled.
     """
 
     call: Call
@@ -130,9 +130,9 @@ class Executor:
 
 
 def _still_taken(image_id: str, error: StewardError | None) -> StewardError | None:
-    """Why what waits for an image cannot be done: for good, unless the image may yet be renamed.
+    """The error of an image that waits for the name of this one, which met `error`.
 
-    None if its name is free: it was renamed, or does not exist any more.
+    None if the name is free: the image was renamed, or does not exist any more.
     """
     if error is None or error.code == "InvalidImageId.NotFound":
         return None
