@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,7 @@ from image_steward.clock import Deadline
 from image_steward.cloud.actions import DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
 from image_steward.cloud.retries import Retries
 from image_steward.error_codes import error_of
+from image_steward.errors import NoClearAnswer
 from image_steward.execution.executor import WORKERS, Executor
 from image_steward.model import Plan, Step
 from image_steward.registry import side_by_side
@@ -45,10 +47,14 @@ def hasty_threads() -> Iterator[None]:
 
 
 def execute(
-    call: Call, steps: list[Step], noted: list[Outcome], together: SideBySide = side_by_side
+    call: Call,
+    steps: list[Step],
+    noted: list[Outcome],
+    together: SideBySide = side_by_side,
+    clock: FakeClock | None = None,
 ) -> list[Outcome]:
     """What becomes of steps of one region, on a clock that only waits turn forward."""
-    retries = Retries(Deadline.after(1e6, FakeClock()), lambda: 1.0)
+    retries = Retries(Deadline.after(1e6, clock or FakeClock()), lambda: 1.0)
     return Executor(call, retries, together, noted.append).execute(Plan({REGION: steps}))
 
 
@@ -117,3 +123,44 @@ def test_each_outcome_is_noted_once() -> None:
     execute(call, [step(0), unchanged, step(1)], noted)
     assert [outcome.step.image_id for outcome in noted] == ["img-9", "img-0", "img-1"]
     assert [outcome.status for outcome in noted] == ["unchanged", "changed", "changed"]
+
+
+def test_nobody_waits_for_a_sleeper() -> None:
+    """What may go on soon does not wait for an image that is busy for long."""
+    clock = FakeClock()
+    start = clock.now
+    done: dict[str, float] = {}
+    tries: Counter[str] = Counter()
+
+    def call(action: Action, _region: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        image_id = params["ImageId"] if action is MODIFY_IMAGE_ATTRIBUTE else "tags"
+        tries[image_id] += 1
+        if image_id == "img-0":
+            raise error_of("InvalidImageId.IncorrectState", "busy")
+        if image_id == "img-1" and tries[image_id] <= 6:
+            raise error_of("RequestLimitExceeded", "too fast")
+        done[image_id] = clock.now - start
+        return {"RequestId": "r"}
+
+    execute(call, [step(0), step(1)], [], clock=clock)
+    assert done["img-1"] < 20
+    assert clock.now - start > 60
+
+
+def test_a_reading_back_shows_what_nobody_asked_for() -> None:
+    """An image that was not asked for settles nothing, whatever it holds."""
+    replies = 0
+
+    def call(action: Action, _region: str, _params: Mapping[str, Any]) -> dict[str, Any]:
+        nonlocal replies
+        if action is DESCRIBE_IMAGES:
+            foreign = {"ImageId": "img-9", "ImageName": "new-0", "Tags": []}
+            return {"RequestId": "r", "ImageSet": [foreign]}
+        replies += 1
+        if replies == 1:
+            raise NoClearAnswer("the connection broke")
+        return {"RequestId": "r"}
+
+    renamed = Step(REGION, "img-0", {"ImageName": "new-0"}, before=image("img-0", "old-0"))
+    (outcome,) = execute(call, [renamed], [])
+    assert (outcome.status, replies) == ("changed", 2)

@@ -10,11 +10,12 @@ from typing import Any, NoReturn
 import pytest
 
 from image_steward import registry
+from image_steward.current_images import CurrentImages, RegionImages
 from image_steward.documents.packer_manifest import Build, PackerManifest
-from image_steward.errors import InvalidDocument
+from image_steward.errors import ApiError, InvalidDocument
 from image_steward.model import Image
 from image_steward.naming.templates import NoValue
-from image_steward.planning.manifest_plan import change_of, unstable
+from image_steward.planning.manifest_plan import change_of, new_names, plan, unstable
 
 RUN = "2d1b2a0e-5f4e-3c3c-9a55-0d8f0c7f1a11"
 OTHER_RUN = "00000000-5f4e-3c3c-9a55-0d8f0c7f1a11"
@@ -330,3 +331,28 @@ def test_keep_latest_alone() -> None:
     assert one.keep_latest == 3
     assert isinstance(one, Build)
     assert wanted({"KeepLatest": "3"}) == {}
+
+
+def test_names_that_nobody_gets_are_not_looked_up() -> None:
+    """While a copy is being made nothing is renamed, so nobody asks who holds the names."""
+    both = "ap-guangzhou:img-6pb6lrmy,ap-hongkong:img-qlzp4oea"
+    request = read(build({"ImageName": "new"}, artifact_id=both))
+    copy = replace(IMAGE, image_id="img-qlzp4oea")
+    making = replace(copy, facts={**IMAGE.facts, "ImageState": "CREATING"})
+    names = {"ap-guangzhou": ["new"], "ap-hongkong": ["new"]}
+    for image, dry_run, expected in (
+        (copy, False, names),
+        (making, False, {"ap-guangzhou": [], "ap-hongkong": []}),
+        (making, True, names),
+    ):
+        seen = {"ap-guangzhou": {IMAGE.image_id: IMAGE}, "ap-hongkong": {image.image_id: image}}
+        assert new_names(request, seen, dry_run) == expected
+
+
+def test_unknown_holders_stop_renames_only() -> None:
+    """A region in which nothing is renamed needs nobody to know who holds names."""
+    request = read(build({"Tag.team": "web"}))
+    images = {IMAGE.image_id: IMAGE}
+    current: CurrentImages = {"ap-guangzhou": RegionImages(images, ApiError("InvalidFilter", "no"))}
+    (step,) = plan(request, current, now=0, dry_run=False).steps["ap-guangzhou"]
+    assert (step.tags, step.error) == ({"team": "web"}, None)

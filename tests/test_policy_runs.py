@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -484,10 +485,8 @@ def test_image_deleted_while_reading(function: Function) -> None:
     assert len(function.calls("DescribeImages")) == 4
 
 
-@pytest.mark.parametrize("total", [2, 0])
-def test_wrong_total(function: Function, total: int) -> None:
-    """A count that is not that of the images shown ends neither too early nor never."""
-    function.hold(*numbered(1))
+def say_total(function: Function, total: float) -> None:
+    """Let the cloud say that there are so many images, whatever it shows."""
 
     def on_reply(call: Call, reply: Reply) -> Reply:
         if call.action == "DescribeImages":
@@ -497,6 +496,20 @@ def test_wrong_total(function: Function, total: int) -> None:
         return reply
 
     function.cloud.on_reply = on_reply
+
+
+def test_endless_total(function: Function) -> None:
+    """A count that is no number of images makes a reply of another shape of it."""
+    say_total(function, math.inf)
+    with pytest.raises(Unfinished, match="NoClearAnswer: DescribeImages: a reply of another shape"):
+        function(policy(ImageDescription="d"))
+
+
+@pytest.mark.parametrize("total", [2, 0])
+def test_wrong_total(function: Function, total: int) -> None:
+    """A count that is not that of the images shown ends neither too early nor never."""
+    function.hold(*numbered(1))
+    say_total(function, total)
     assert function(policy(ImageDescription="d"))["Summary"]["Changed"] == 1
     assert len(function.calls("DescribeImages")) <= 4
 

@@ -52,8 +52,40 @@ def test_nothing_is_sent_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> 
         connection = transport._HTTP("127.0.0.1", server.getsockname()[1], timeout=0.05)
         with pytest.raises(TimeoutError, match="connecting took too long"):
             connection.request("GET", "/")
-        with server.accept()[0] as accepted:
-            assert accepted.recv(1) == b""
+        server.setblocking(False)  # noqa: FBT003 - as the standard library has it
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_a_dead_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a host with several addresses the first that answers is used, within the time in all."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        found = [(2, 1, 6, "", ("127.0.0.1", each)) for each in (1, 2, port)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
+        tried: list[float] = []
+        create = socket.create_connection
+
+        def connect(address: tuple[str, int], seconds: float) -> socket.socket:
+            tried.append(seconds)
+            if address[1] != port:
+                time.sleep(seconds)
+                raise TimeoutError("dead")
+            monkeypatch.undo()
+            return create(address, seconds)
+
+        monkeypatch.setattr(socket, "create_connection", connect)
+        with transport._HTTP("somewhere", port, timeout=0.8)._new_conn() as connected:
+            assert connected.gettimeout() == 0.8
+        assert tried == pytest.approx([0.4, 0.2, 0.2], abs=0.05)
+
+
+def test_all_addresses_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host of which no address answers is given up within the time in all."""
+    found = [(2, 1, 6, "", ("127.0.0.1", each)) for each in (1, 2, 3)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
+    with pytest.raises(ConnectionRefusedError):
+        transport._HTTP("somewhere", 1, timeout=0.5)._new_conn()
 
 
 def test_proxies_are_timed_too() -> None:

@@ -34,6 +34,9 @@ class RegionImages(NamedTuple):
     """Among others, the images that hold the new names now; or why they were not seen."""
 
 
+SeenImages: TypeAlias = "Mapping[str, Mapping[str, Image | ApiError] | StewardError]"
+"""By region and id; an error where the region, or the image, could not be looked at."""
+
 CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
 """By region; an error where it could not be looked at: that is not the trouble of the others."""
 
@@ -46,8 +49,8 @@ class Look(NamedTuple):
     deadline: Deadline
     note: Callable[[str, Image], None]
     """Is told of each image that is waited for, with its region."""
-    new_names: Callable[[Any, str, Mapping[str, Image | ApiError]], Sequence[str]] | None
-    """Which names a request wants in a region whose images are known."""
+    new_names: Callable[[Any, SeenImages, bool], Mapping[str, Sequence[str]]] | None
+    """The names that images are to get, by region: of a request, what was seen, and `dry_run`."""
     dry_run: bool
 
     def by_region(self, regions: Iterable[str], work: Callable[[str], T]) -> dict[str, T]:
@@ -69,13 +72,14 @@ def named(request: Any, look: Look, until: Deadline | None = None) -> CurrentIma
     Images that are still being made are waited for `until` then.
     """
     found = _settled(request.image_ids, look, until)
+    names = look.new_names(request, found, look.dry_run) if look.new_names else {}
 
     def seen(region: str) -> RegionImages | StewardError:
         images = found[region]
         if isinstance(images, StewardError):
             return images
-        names = look.new_names(request, region, images) if look.new_names else ()
-        return RegionImages(images, _attempted(partial(_holders, look.call, names), region))
+        wanted = names.get(region, ())
+        return RegionImages(images, _attempted(partial(_holders, look.call, wanted), region))
 
     return look.by_region(request.image_ids, seen)
 

@@ -170,6 +170,6 @@ def _reading(action: Action) -> Iterator[None]:
     """A reply that is not of its documented shape tells nothing."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise NoClearAnswer(f"{action.name}: a reply of another shape ({reason[:80]})") from None

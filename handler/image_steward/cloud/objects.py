@@ -93,7 +93,7 @@ def _told(name: str, action: str) -> Iterator[None]:
         yield
     except CosServiceError as error:
         raise _refusal(error, name, action) from None
-    except (CosClientError, OSError, HTTPError, ValueError) as error:
+    except (CosClientError, OSError, HTTPError, ValueError, OverflowError) as error:
         # Reading a body lets the exceptions of the layers below out raw; those of `requests` are
         # of OSError.
         raise errors.NoClearAnswer(f"{name}: {type(error).__name__}: {str(error)[:300]}") from None

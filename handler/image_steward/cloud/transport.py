@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import io
 import logging
+import socket
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 import requests.adapters
@@ -14,9 +15,6 @@ import urllib3
 import urllib3.connection
 
 from image_steward.clock import Clock, Deadline
-
-if TYPE_CHECKING:
-    from socket import socket
 
 CONNECT_SECONDS = 3.0
 """To connect, however long a name is looked up and however many addresses it has."""
@@ -45,7 +43,7 @@ class _Timed(io.RawIOBase):
     A socket's own time-out starts anew with every byte; here each read gets what is left in all.
     """
 
-    def __init__(self, raw: io.RawIOBase, connection: socket, deadline: Deadline) -> None:
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket, deadline: Deadline) -> None:
         self._raw = raw
         self._connection = connection
         self._deadline = deadline
@@ -68,7 +66,7 @@ class _Timed(io.RawIOBase):
 class _Reply(http.client.HTTPResponse):
     """A reply whose read time-out, as the socket has it now, is for all of it."""
 
-    def __init__(self, sock: socket, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
         super().__init__(sock, *args, **options)
         deadline = Deadline.after(sock.gettimeout() or REPLY_SECONDS, _CLOCK)
         # The file below is kept: as long as it is open, so is the socket.
@@ -78,13 +76,24 @@ class _Reply(http.client.HTTPResponse):
 class _HTTP(urllib3.connection.HTTPConnection):
     response_class = _Reply
 
-    def connect(self) -> None:
-        """Connect within the time-out, or send nothing: its own is for each address."""
-        began = _CLOCK.monotonic()
-        super().connect()
-        if isinstance(self.timeout, (int, float)) and _CLOCK.monotonic() - began > self.timeout:
-            self.close()
-            raise TimeoutError("connecting took too long")
+    def _new_conn(self) -> socket.socket:
+        """Connect within the time-out in all: urllib3's own is for each of a host's addresses."""
+        seconds = float(self.timeout or CONNECT_SECONDS)
+        deadline = Deadline.after(seconds, _CLOCK)
+        found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+        addresses: list[Any] = [address[:2] for *_, address in found]
+        while (left := deadline.remaining()) > 0:
+            address = addresses.pop(0)
+            try:
+                connected = socket.create_connection(address, left / 2 if addresses else left)
+            except OSError:
+                if not addresses:
+                    raise
+                continue
+            connected.settimeout(seconds)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connected
+        raise TimeoutError("connecting took too long")
 
 
 class _HTTPS(_HTTP, urllib3.connection.HTTPSConnection):

@@ -65,14 +65,20 @@ class Executor:
     def _rounds(
         self, tasks: Sequence[Task], works: Sequence[Work]
     ) -> Iterator[tuple[Task, list[Outcome]]]:
-        """The tasks, each with what became of it; one that has to wait is in the next round."""
+        """The tasks, each with what became of it; one that has to wait is in a later round.
+
+        A round is what may go on by now, or else what may go on first: nobody waits for a sleeper.
+        """
         waiting = [(0.0, *each) for each in zip(tasks, works, strict=True)]
         while waiting:
             waiting.sort(key=itemgetter(0))
-            turns = [partial(self._go_on, moment, work) for moment, _, work in waiting]
-            later = []
-            ends = self.side_by_side(turns, WORKERS)
-            for (_, task, work), end in zip(waiting, ends, strict=True):
+            moment = max(waiting[0][0], self.retries.deadline.clock.monotonic())
+            due = [each for each in waiting if each[0] <= moment]
+            later = waiting[len(due) :]
+            ends = self.side_by_side(
+                [partial(self._go_on, moment, each[2]) for each in due], WORKERS
+            )
+            for (_, task, work), end in zip(due, ends, strict=True):
                 if isinstance(end, float):
                     later.append((end, task, work))
                 else:

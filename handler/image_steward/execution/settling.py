@@ -62,9 +62,10 @@ class Settling:
     def _look(self) -> None:
         """Settle those that hold what was to be written; nothing but reading tells for sure."""
         images = describe_images(self._call, self._write.region, list(self._left))
-        for image in images.values():
+        for image_id in list(self._left):
+            image = images.get(image_id)
             if isinstance(image, Image) and self._write.is_held_by(image):
-                self._settle(image.image_id)
+                self._settle(image_id)
 
     def _last_look(self, error: StewardError) -> StewardError:
         """Look once more; a name that is taken may be taken by the image, since our own try.

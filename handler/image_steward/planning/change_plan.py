@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from image_steward.current_images import CurrentImages
+from image_steward.current_images import CurrentImages, SeenImages
 from image_steward.model import ChangeRequest, Plan, Step
-from image_steward.planning.diff import Images, images_of, step_of
+from image_steward.planning.diff import images_of, names_of, step_of
 from image_steward.planning.rename_order import in_order
 
 
-def new_names(request: ChangeRequest, region: str, images: Images) -> list[str]:
-    """The names that images of a region are to get."""
-    return [step.new_name for step in _steps(request, region, images) if step.new_name]
+def new_names(
+    request: ChangeRequest,
+    seen: SeenImages,
+    _dry_run: bool,  # noqa: FBT001 - as of all planners
+) -> dict[str, list[str]]:
+    """The names that images are to get, by region."""
+    return names_of(_steps(request, seen))
 
 
 def plan(request: ChangeRequest, current: CurrentImages, *, now: float, dry_run: bool) -> Plan:
     """The plan; trouble with a region is that of each of its images."""
     del now, dry_run  # a change request depends on neither
-    ids = request.image_ids
-    steps = {r: _steps(request, r, images_of(seen, ids[r])) for r, seen in current.items()}
-    return Plan({region: in_order(each, current[region]) for region, each in steps.items()})
+    return Plan(in_order(_steps(request, images_of(current)), current))
 
 
-def _steps(request: ChangeRequest, region: str, images: Images) -> list[Step]:
-    return [step_of(change, images) for change in request.by_region[region]]
+def _steps(request: ChangeRequest, seen: SeenImages) -> dict[str, list[Step]]:
+    return {
+        region: [step_of(change, seen[region]) for change in changes]
+        for region, changes in request.by_region.items()
+    }

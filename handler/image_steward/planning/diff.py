@@ -9,13 +9,20 @@ from image_steward.current_images import CurrentImages, RegionImages
 from image_steward.errors import ApiError, StewardError
 from image_steward.model import Attributes, Change, Image, Plan, Step
 
-Images = Mapping[str, Image | StewardError]
-"""Of a region, by id; an error where one was not seen."""
+Images = Mapping[str, Image | ApiError] | StewardError
+"""Of a region, by id; trouble with the region is that of each of its images."""
 
 
-def images_of(seen: RegionImages | StewardError, image_ids: Iterable[str]) -> Images:
-    """The images of a region; trouble with the region is that of each of them."""
-    return dict.fromkeys(image_ids, seen) if isinstance(seen, StewardError) else seen.images
+def images_of(current: CurrentImages) -> dict[str, Images]:
+    """The images of each region."""
+    return {
+        r: seen.images if isinstance(seen, RegionImages) else seen for r, seen in current.items()
+    }
+
+
+def names_of(steps: Mapping[str, Iterable[Step]]) -> dict[str, list[str]]:
+    """The names that images are to get, by region."""
+    return {r: [step.new_name for step in each if step.new_name] for r, each in steps.items()}
 
 
 def members(attributes: Attributes, tags: dict[str, str]) -> Attributes:
@@ -26,7 +33,8 @@ def members(attributes: Attributes, tags: dict[str, str]) -> Attributes:
 def unchanged(region: str, image_id: str, images: Images) -> Step:
     """The step of an image as it is, or of one that was not seen: that has an error."""
     told = f"{region} has no image {image_id}"
-    image = images.get(image_id) or ApiError("InvalidImageId.NotFound", told)
+    image = images if isinstance(images, StewardError) else images.get(image_id)
+    image = image or ApiError("InvalidImageId.NotFound", told)
     if isinstance(image, StewardError):
         return Step(region, image_id, error=image)
     return Step(region, image_id, before=image)

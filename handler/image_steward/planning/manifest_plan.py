@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
-from image_steward.current_images import CurrentImages
+from image_steward.current_images import CurrentImages, SeenImages
 from image_steward.documents.packer_manifest import Build, PackerManifest, breach
 from image_steward.errors import ApiError, ImageBusy, InvalidDocument, Violation
 from image_steward.messages import pointer_step, short
@@ -19,10 +19,14 @@ _STATE = "InvalidImageId.IncorrectState"
 """The API's own code for what the state of an image forbids (document/api/213/15713)."""
 
 
-def new_names(manifest: PackerManifest, region: str, images: diff.Images) -> list[str]:
-    """The names that images of a region are to get."""
-    steps = _labelled(manifest, region, images, [])
-    return [step.new_name for step in steps if step.new_name]
+def new_names(
+    manifest: PackerManifest,
+    seen: SeenImages,
+    dry_run: bool,  # noqa: FBT001 - as of all planners
+) -> dict[str, list[str]]:
+    """The names that images are to get, by region."""
+    steps, violations = _steps(manifest, seen, dry_run=dry_run)
+    return {} if violations else diff.names_of(steps)
 
 
 def plan(manifest: PackerManifest, current: CurrentImages, *, now: float, dry_run: bool) -> Plan:
@@ -36,18 +40,11 @@ def plan(manifest: PackerManifest, current: CurrentImages, *, now: float, dry_ru
             and KeepLatest without a family.
     """
     del now
-    violations: list[Violation] = []
-    steps = {}
-    for region, seen in current.items():
-        images = diff.images_of(seen, manifest.by_region[region])
-        steps[region] = _labelled(manifest, region, images, violations)
+    steps, violations = _steps(manifest, diff.images_of(current), dry_run=dry_run)
     if violations:
         raise InvalidDocument(*violations)
-    unready = [why for each in steps.values() for step in each if (why := _not_yet(step))]
-    if unready and not dry_run:
-        steps = {r: [_held_back(step, unready[0]) for step in each] for r, each in steps.items()}
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
-    return Plan({r: in_order(each, current[r]) for r, each in steps.items()}, warnings=warnings)
+    return Plan(in_order(steps, current), warnings=warnings)
 
 
 def change_of(build: Build, region: str, image: Image) -> Change:
@@ -105,14 +102,22 @@ def unstable(build: Build, image: Image, change: Change) -> list[Violation]:
     return list(found.values())
 
 
-def _labelled(
-    manifest: PackerManifest, region: str, images: diff.Images, violations: list[Violation]
-) -> list[Step]:
-    """What the images of a region lack; `violations` get what cannot be set at all."""
-    return [
-        _step(diff.unchanged(region, image_id, images), build, violations)
-        for image_id, build in manifest.by_region[region].items()
-    ]
+def _steps(
+    manifest: PackerManifest, seen: SeenImages, *, dry_run: bool
+) -> tuple[dict[str, list[Step]], list[Violation]]:
+    """What the images lack, by region, and what cannot be set at all."""
+    violations: list[Violation] = []
+    steps = {
+        region: [
+            _step(diff.unchanged(region, image_id, seen[region]), build, violations)
+            for image_id, build in builds.items()
+        ]
+        for region, builds in manifest.by_region.items()
+    }
+    unready = [why for each in steps.values() for step in each if (why := _not_yet(step))]
+    if unready and not dry_run:
+        steps = {r: [_held_back(step, unready[0]) for step in each] for r, each in steps.items()}
+    return steps, violations
 
 
 def _step(step: Step, build: Build, violations: list[Violation]) -> Step:

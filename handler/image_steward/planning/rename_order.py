@@ -6,19 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count
 
-from image_steward.current_images import RegionImages
+from image_steward.current_images import CurrentImages, RegionImages
 from image_steward.errors import NameTaken, StewardError, TemporaryName
 from image_steward.model import Image, Plan, Step
 from image_steward.naming.temporary import is_temporary, temporary
 from image_steward.planning.diff import refused
 
 
-def in_order(steps: Sequence[Step], seen: RegionImages | StewardError) -> list[Step]:
-    """`ordered`, unless it is not known who holds the names: then nothing is done."""
+def in_order(steps: Mapping[str, Sequence[Step]], current: CurrentImages) -> dict[str, list[Step]]:
+    """`ordered`, in each region; nothing is done in one of which is not known who holds names."""
+    return {region: _in_order(each, current[region]) for region, each in steps.items()}
+
+
+def _in_order(steps: Sequence[Step], seen: RegionImages | StewardError) -> list[Step]:
     holders = seen if isinstance(seen, StewardError) else seen.holders
-    if isinstance(holders, StewardError):
-        return [step if step.error else refused(step, holders) for step in steps]
-    return ordered(steps, holders)
+    if not isinstance(holders, StewardError):
+        return ordered(steps, holders)
+    if not any(step.new_name for step in steps):
+        return list(steps)
+    return [step if step.error else refused(step, holders) for step in steps]
 
 
 def ordered(steps: Sequence[Step], images: Iterable[Image], mark: str = "") -> list[Step]:
