@@ -346,7 +346,7 @@ def test_names_that_nobody_gets_are_not_looked_up() -> None:
         (making, True, names),
     ):
         seen = {"ap-guangzhou": {IMAGE.image_id: IMAGE}, "ap-hongkong": {image.image_id: image}}
-        assert new_names(request, seen, dry_run) == expected
+        assert new_names(replace(request, dry_run=dry_run), seen) == expected
 
 
 def test_unknown_holders_stop_renames_only() -> None:
@@ -354,5 +354,5 @@ def test_unknown_holders_stop_renames_only() -> None:
     request = read(build({"Tag.team": "web"}))
     images = {IMAGE.image_id: IMAGE}
     current: CurrentImages = {"ap-guangzhou": RegionImages(images, ApiError("InvalidFilter", "no"))}
-    (step,) = plan(request, current, now=0, dry_run=False).steps["ap-guangzhou"]
+    (step,) = plan(request, current, 0).steps["ap-guangzhou"]
     assert (step.tags, step.error) == ({"team": "web"}, None)

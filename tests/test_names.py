@@ -10,9 +10,11 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from image_steward.limits import NAME_LENGTH
-from image_steward.naming.style import CASES, SEPARATORS, Style, cut
+from image_steward.naming.style import Style, cut
 from image_steward.naming.temporary import TEMPORARY, temporary
 
+SEPARATORS = ("-", "_", ".", " ")
+CASES = ("keep", "lower", "upper")
 STYLES = st.builds(Style, st.sampled_from(CASES), st.sampled_from(SEPARATORS))
 
 # What goes wrong lies among these, and random text hardly ever meets two of them in a row.

@@ -42,16 +42,15 @@ CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
 
 
 class Look(NamedTuple):
-    """How a run looks at images. `call` tries again by itself, a dry run waits for nothing."""
+    """How a run looks at images. `call` tries again by itself."""
 
     call: Call
     side_by_side: SideBySide
     deadline: Deadline
     note: Callable[[str, Image], None]
     """Is told of each image that is waited for, with its region."""
-    new_names: Callable[[Any, SeenImages, bool], Mapping[str, Sequence[str]]] | None
-    """The names that images are to get, by region: of a request, what was seen, and `dry_run`."""
-    dry_run: bool
+    new_names: Callable[[Any, SeenImages], Mapping[str, Sequence[str]]] | None
+    """The names that images are to get, by region: of a request, and what was seen."""
 
     def by_region(self, regions: Iterable[str], work: Callable[[str], T]) -> dict[str, T]:
         """What a work finds in each of the regions."""
@@ -72,7 +71,7 @@ def named(request: Any, look: Look, until: Deadline | None = None) -> CurrentIma
     Images that are still being made are waited for `until` then.
     """
     found = _settled(request.image_ids, look, until)
-    names = look.new_names(request, found, look.dry_run) if look.new_names else {}
+    names = look.new_names(request, found) if look.new_names else {}
 
     def seen(region: str) -> RegionImages | StewardError:
         images = found[region]
@@ -85,11 +84,14 @@ def named(request: Any, look: Look, until: Deadline | None = None) -> CurrentIma
 
 
 def named_when_ready(request: Any, look: Look) -> CurrentImages:  # noqa: ANN401 - that has `image_ids`
-    """As `named`, when the images are there, or else as long as time is left to change them."""
+    """As `named`, when the images are there, or else as long as time is left to change them.
+
+    A dry run waits for nothing.
+    """
     left = look.deadline.remaining()
     changing = APPLYING_SECONDS * sum(map(len, request.image_ids.values()))
     until = look.deadline.earlier(left - min(left / 2, changing))
-    return named(request, look, None if look.dry_run else until)
+    return named(request, look, None if request.dry_run else until)
 
 
 def _settled(
@@ -119,11 +121,9 @@ def _unready(found: dict[str, Image | ApiError] | StewardError) -> list[Image]:
 
 
 def _holders(call: Call, names: Sequence[str], region: str) -> list[Image]:
-    if not names:
-        return []
     # A few names can be asked for; they need not be those of images in the request.
     asked = names if len(names) <= VALUES_OF_A_FILTER else ()
-    return list(list_images(call, region, asked).values())
+    return list(list_images(call, region, asked).values()) if names else []
 
 
 def _attempted(work: Callable[[str], T], region: str) -> T | StewardError:

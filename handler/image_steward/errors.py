@@ -50,7 +50,7 @@ class StewardError(Exception):
     @property
     def status(self) -> str:
         """How an image that met it ends: `failed` if a later run would meet it again."""
-        return "pending" if self.healable else "failed"
+        return "pending" if self.healable or isinstance(self, Stopped) else "failed"
 
     @property
     def message(self) -> str:
@@ -180,11 +180,6 @@ class TimeRanOut(StewardError):
 
 class Stopped(StewardError):
     """Not attempted: the account was refused before, and would be again."""
-
-    @property
-    def status(self) -> str:
-        """It may well be done once the account is no longer refused."""
-        return "pending"
 
 
 class TemporaryName(StewardError):

@@ -19,7 +19,6 @@ from typing import Any, TextIO
 
 from image_steward import regions, registry
 from image_steward.clock import RunTime
-from image_steward.cloud.image_api import Call
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import Look
 from image_steward.errors import InvalidDocument, Rejection, StewardError, Unfinished
@@ -135,8 +134,8 @@ class Invocation:
 
     def _follow(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
         """Carry out a request, and what comes after it."""
-        report = Report(source, dry_run=self._settings.dry_run or request.dry_run)
-        report = self._carry_out(report, request, planner)
+        request = replace(request, dry_run=self._settings.dry_run or request.dry_run)
+        report = self._carry_out(Report(source, dry_run=request.dry_run), request, planner)
         if planner.then and (later := load(planner.follow_up)(request, report.outcomes)):
             start = replace(report, outcomes=())
             report = report.followed_by(self._carry_out(start, later, planner.then))
@@ -144,14 +143,15 @@ class Invocation:
 
     def _carry_out(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
         """Plan all regions, then change them; a plan that is refused changes nothing."""
-        dry_run = bool(report.dry_run)
         try:
             api = self._cloud.api()
-            current = load(planner.look)(request, self._look(api, planner, dry_run=dry_run))
-            now = self._log.clock.time()
-            plan = load(planner.plan)(request, current, now=now, dry_run=dry_run)
+            names = load(planner.new_names) if planner.new_names else None
+            call, deadline = self._retries.around(api), self._retries.deadline
+            look = Look(call, registry.side_by_side, deadline, self._note_wait, names)
+            current = load(planner.look)(request, look)
+            plan = load(planner.plan)(request, current, self._log.clock.time())
             report = self._announced(report, plan)
-            if dry_run:
+            if request.dry_run:
                 outcomes = [
                     Outcome.planned_for(step) for each in plan.steps.values() for step in each
                 ]
@@ -164,11 +164,6 @@ class Invocation:
         except StewardError as error:
             return self._refused(report, report.source, error)
         return replace(report, outcomes=tuple(outcomes))
-
-    def _look(self, api: Call, planner: Planner, *, dry_run: bool) -> Look:
-        call, deadline = self._retries.around(api), self._retries.deadline
-        names = load(planner.new_names) if planner.new_names else None
-        return Look(call, registry.side_by_side, deadline, self._note_wait, names, dry_run)
 
     def _announced(self, report: Report, plan: Plan) -> Report:
         """The report with what is to be said of a plan before it is carried out."""

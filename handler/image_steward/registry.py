@@ -17,9 +17,9 @@ T = TypeVar("T")
 class Planner(NamedTuple):
     """How a request becomes a plan.
 
-    `look(request, Look)` gives the images as they are, `plan(request, images, now=, dry_run=)` the
-    plan. `new_names(request, region, images)` gives the names that images are to get, so that
-    whoever holds them now is looked up. `follow_up(request, outcomes)` gives a request that `then`
+    `look(request, Look)` gives the images as they are, `plan(request, images, now)` the plan.
+    `new_names(request, seen)` gives the names that images are to get, so that whoever holds them
+    now is looked up. `follow_up(request, outcomes)` gives a request that `then`
     plans next, or None.
     """
 
@@ -99,5 +99,4 @@ def side_by_side(works: Sequence[Callable[[], T]], most: int = 16) -> Iterator[T
     """
     if len(works) <= 1:
         return (work() for work in works)
-    results: Iterator[T] = load(".parallel:in_threads")(works, most)
-    return results
+    return iter(load(".parallel:in_threads")(works, most))

@@ -13,7 +13,7 @@ from image_steward.cloud.image_api import Call
 from image_steward.cloud.retries import Retries
 from image_steward.errors import AccountRefused, NameTaken, StewardError, Stopped
 from image_steward.execution.settling import Settling, Work
-from image_steward.execution.writes import Chain, Task, Write, tasks_of
+from image_steward.execution.writes import Chain, Task, Write, tasks_of, way_back_of
 from image_steward.model import Outcome, Plan, Step
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ class Executor:
         for number, tasks in enumerate(phases):
             held_by = plan.held_by if number else ()
             held = {i: o.error for i, o in outcomes.items() if o.error and o.status in held_by}
-            works = [self._work(task, held, held_by) for task in tasks]
+            works = [
+                (self._rename if isinstance(task, Chain) else self._tag)(task, held, held_by)
+                for task in tasks
+            ]
             for task, settled in self._rounds(tasks, works):
                 for each in settled:
                     outcomes[each.step.image_id] = outcomes[each.step.image_id].followed_by(each)
@@ -91,18 +94,12 @@ class Executor:
         try:
             return next(work)
         except StopIteration as end:
-            outcomes: list[Outcome] = end.value
-            return outcomes
-
-    def _work(self, task: Task, held: dict[str, StewardError], held_by: tuple[str, ...]) -> Work:
-        return (
-            self._rename(task, held) if isinstance(task, Chain) else self._tag(task, held, held_by)
-        )
+            return list(end.value)
 
     def _settle(self, write: Write) -> Work:
         return Settling(write, self.call, self.retries).work()
 
-    def _rename(self, chain: Chain, held: dict[str, StewardError]) -> Work:
+    def _rename(self, chain: Task, held: dict[str, StewardError], _: tuple[str, ...]) -> Work:
         outcomes: list[Outcome] = []
         is_done: list[bool] = []
         stays: StewardError | None = None
@@ -118,7 +115,7 @@ class Executor:
                 error = outcome.error
             is_done.append(not error)
             stays = _still_taken(image_id, error)
-        way_back = chain.way_back()
+        way_back = way_back_of(chain)
         # Rather the old name than a temporary one for good, if that is still free.
         if way_back and blocked and blocked.status == "failed" and is_done[0] and not is_done[1]:
             outcomes += yield from self._settle(way_back)

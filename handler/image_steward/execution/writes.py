@@ -50,14 +50,6 @@ class Chain(Task):
     one gives the same image its new name.
     """
 
-    def way_back(self) -> Write | None:
-        """The write that takes a temporary name back; None if this is no circle."""
-        first = self.writes[0]
-        (step,) = first.steps.values()
-        if not step.temporary or not step.before:
-            return None
-        return Write(first.region, first.steps, {"ImageName": step.before.name})
-
 
 class TagBatch(Task):
     """Tag calls for images with equal tag changes, whatever becomes of each call.
@@ -65,6 +57,15 @@ class TagBatch(Task):
     First those that make room: an image that has all the tags it can hold has to lose some before
     it gets others.
     """
+
+
+def way_back_of(chain: Task) -> Write | None:
+    """The write that takes the temporary name of a circle back; None if it is none."""
+    first = chain.writes[0]
+    (step,) = first.steps.values()
+    if not step.temporary or not step.before:
+        return None
+    return Write(first.region, first.steps, {"ImageName": step.before.name})
 
 
 def tasks_of(region: str, steps: Sequence[Step], phase: Sequence[str]) -> list[Task]:

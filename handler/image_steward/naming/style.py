@@ -10,9 +10,6 @@ from itertools import takewhile
 
 from image_steward.limits import NAME_LENGTH
 
-SEPARATORS = ("-", "_", ".", " ")
-CASES = ("keep", "lower", "upper")
-
 # White space, what looks like it or like nothing (zero width, direction marks), control
 # characters, and the separators that people use.
 _RUN = r"\s\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff_\-/\\|"

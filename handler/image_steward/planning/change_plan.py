@@ -8,18 +8,13 @@ from image_steward.planning.diff import images_of, names_of, step_of
 from image_steward.planning.rename_order import in_order
 
 
-def new_names(
-    request: ChangeRequest,
-    seen: SeenImages,
-    _dry_run: bool,  # noqa: FBT001 - as of all planners
-) -> dict[str, list[str]]:
+def new_names(request: ChangeRequest, seen: SeenImages) -> dict[str, list[str]]:
     """The names that images are to get, by region."""
     return names_of(_steps(request, seen))
 
 
-def plan(request: ChangeRequest, current: CurrentImages, *, now: float, dry_run: bool) -> Plan:
+def plan(request: ChangeRequest, current: CurrentImages, _now: float) -> Plan:
     """The plan; trouble with a region is that of each of its images."""
-    del now, dry_run  # a change request depends on neither
     return Plan(in_order(_steps(request, images_of(current)), current))
 
 

@@ -19,17 +19,13 @@ _STATE = "InvalidImageId.IncorrectState"
 """The API's own code for what the state of an image forbids (document/api/213/15713)."""
 
 
-def new_names(
-    manifest: PackerManifest,
-    seen: SeenImages,
-    dry_run: bool,  # noqa: FBT001 - as of all planners
-) -> dict[str, list[str]]:
+def new_names(manifest: PackerManifest, seen: SeenImages) -> dict[str, list[str]]:
     """The names that images are to get, by region."""
-    steps, violations = _steps(manifest, seen, dry_run=dry_run)
+    steps, violations = _steps(manifest, seen)
     return {} if violations else diff.names_of(steps)
 
 
-def plan(manifest: PackerManifest, current: CurrentImages, *, now: float, dry_run: bool) -> Plan:
+def plan(manifest: PackerManifest, current: CurrentImages, _now: float) -> Plan:
     """The plan of a manifest whose images are there, or were waited for long enough.
 
     An image that is still being made then is pending, and nothing is renamed: Packer finds the
@@ -39,8 +35,7 @@ def plan(manifest: PackerManifest, current: CurrentImages, *, now: float, dry_ru
         InvalidDocument: every value that comes out too long, or otherwise at a second delivery,
             and KeepLatest without a family.
     """
-    del now
-    steps, violations = _steps(manifest, diff.images_of(current), dry_run=dry_run)
+    steps, violations = _steps(manifest, diff.images_of(current))
     if violations:
         raise InvalidDocument(*violations)
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
@@ -103,7 +98,7 @@ def unstable(build: Build, image: Image, change: Change) -> list[Violation]:
 
 
 def _steps(
-    manifest: PackerManifest, seen: SeenImages, *, dry_run: bool
+    manifest: PackerManifest, seen: SeenImages
 ) -> tuple[dict[str, list[Step]], list[Violation]]:
     """What the images lack, by region, and what cannot be set at all."""
     violations: list[Violation] = []
@@ -115,7 +110,7 @@ def _steps(
         for region, builds in manifest.by_region.items()
     }
     unready = [why for each in steps.values() for step in each if (why := _not_yet(step))]
-    if unready and not dry_run:
+    if unready and not manifest.dry_run:
         steps = {r: [_held_back(step, unready[0]) for step in each] for r, each in steps.items()}
     return steps, violations
 

@@ -20,7 +20,7 @@ _REGROUPS = (
 )
 
 
-def plan(policy: NamingPolicy, current: CurrentImages, *, now: float, dry_run: bool) -> Plan:
+def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
     """The plan, `now` (seconds since the epoch); a dry run's may be larger than allowed.
 
     Raises:
@@ -34,7 +34,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, *, now: float, dry_run: b
     if changes > policy.max_changes:
         told = f"{changes} images would be changed; at most {policy.max_changes} are allowed"
         error = TooManyChanges(Violation("/Normalise/MaxChanges", told))
-        if not dry_run:
+        if not policy.dry_run:
             raise error
         warnings.append(error)
     return replace(made, warnings=tuple(warnings), phases=policy.phases, held_by=policy.held_by)

@@ -14,7 +14,7 @@ from image_steward.planning.diff import refused
 
 
 def in_order(steps: Mapping[str, Sequence[Step]], current: CurrentImages) -> dict[str, list[Step]]:
-    """`ordered`, in each region; nothing is done in one of which is not known who holds names."""
+    """`ordered`, in each region; where it is not known who holds names nothing is renamed."""
     return {region: _in_order(each, current[region]) for region, each in steps.items()}
 
 
@@ -22,9 +22,7 @@ def _in_order(steps: Sequence[Step], seen: RegionImages | StewardError) -> list[
     holders = seen if isinstance(seen, StewardError) else seen.holders
     if not isinstance(holders, StewardError):
         return ordered(steps, holders)
-    if not any(step.new_name for step in steps):
-        return list(steps)
-    return [step if step.error else refused(step, holders) for step in steps]
+    return [refused(step, holders) if step.new_name else step for step in steps]
 
 
 def ordered(steps: Sequence[Step], images: Iterable[Image], mark: str = "") -> list[Step]:

@@ -41,12 +41,11 @@ def retirement(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Retirem
     return Retirement(regions, steps, f"{builds[0].path}/KeepLatest", manifest.dry_run)
 
 
-def plan(request: Retirement, current: CurrentImages, *, now: float, dry_run: bool) -> Plan:
+def plan(request: Retirement, current: CurrentImages, _now: float) -> Plan:
     """As much of the plan as one run may do; refused whole, it would be at the next build, too.
 
     First the images that are to be used again, so that no family is left without one.
     """
-    del now, dry_run
     made = of_regions(current, lambda region, images: _retired(request, region, images))
     changes = sorted(made.changes, key=_urgency)
     late = {step.place for step in changes[MAX_CHANGES:]}
