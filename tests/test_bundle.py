@@ -187,7 +187,6 @@ def test_runtime_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bundle.runtime() == "3.13"
 
 
-@pytest.mark.xfail(reason="the figures are of Python 3.10 until `UPDATE_DOCS=1 make bench` is run")
 def test_figures_are_of_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figures of docs/bench.md were measured on the Python that is deployed to."""
     monkeypatch.delenv("RUNTIME", raising=False)
