@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from image_steward.current_images import CurrentImages, RegionImages
 from image_steward.errors import ApiError, NameTaken
 from image_steward.limits import NAME_LENGTH
 from image_steward.model import Change, Step
 from image_steward.naming.temporary import TEMPORARY
 from image_steward.planning.diff import step_of
-from image_steward.planning.rename_order import ordered
+from image_steward.planning.rename_order import in_order, ordered
 from region import REGION, Refused, Region, image, new_temporaries, requested, shuffles, writes_of
 
 if TYPE_CHECKING:
@@ -275,3 +276,18 @@ def test_images_that_were_not_listed() -> None:
     asked = [Change(REGION, f"img-{i}", {"ImageName": n}, {}, ()) for i, n in ("a2", "b3")]
     first, second = ordered([step_of(change, region.images) for change in asked], [])
     assert (first.waits_for, second.waits_for) == ("img-b", "")
+
+
+def test_who_holds_names_is_not_known() -> None:
+    """Then nothing is done about an image that is to be renamed, and about the others all is."""
+    region = named(a="1", b="2")
+    asked = [
+        Change(REGION, "img-a", {"ImageName": "3", "ImageFamily": "web"}, {}, ()),
+        Change(REGION, "img-b", {"ImageFamily": "web"}, {}, ()),
+    ]
+    steps = [step_of(change, region.images) for change in asked]
+    unknown = ApiError("InvalidFilter", "no")
+    current: CurrentImages = {REGION: RegionImages(region.images, unknown)}
+    renamed, other = in_order({REGION: steps}, current)[REGION]
+    assert (renamed.is_empty, renamed.error) == (True, unknown)
+    assert other is steps[1]

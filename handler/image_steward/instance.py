@@ -73,16 +73,16 @@ class Cloud:
             InvalidSetting: there are no keys.
         """
         if self._api is None:
-            keys, session = self._keys, self._instance.session(self._time)
+            session, pacers = self._instance.session(self._time), self._instance.pacers
             self._api = load(".cloud.api:Api")(
-                self._settings, session, self._instance.pacers, keys, self._time.start_by
+                self._settings, session, pacers, self._read_keys, self._time.start_by
             )
         return self._api
 
     def objects(self) -> Objects:
         """COS. Raises as `api`."""
         if self._objects is None:
-            keys, session = self._keys(), self._instance.session(self._time)
+            keys, session = self._read_keys(), self._instance.session(self._time)
             self._objects = load(".cloud.objects:Objects")(self._settings, session, keys)
         return self._objects
 
@@ -91,5 +91,5 @@ class Cloud:
         calls, throttles = (self._api.calls, self._api.throttles) if self._api else (0, 0)
         return {"ApiCalls": calls, "Throttles": throttles}
 
-    def _keys(self) -> Credentials:
+    def _read_keys(self) -> Credentials:
         return Credentials.from_environ(self._environ)
