@@ -711,10 +711,14 @@ def test_packed_object(function: Function) -> None:
     assert codes(function(event)) == {"DocumentTooLarge"}
 
 
-def test_cut_object(function: Function) -> None:
-    """An object whose transfer breaks off is not taken for a whole one, though it is JSON."""
+@pytest.mark.parametrize(("more", "error"), [(9, "IncompleteRead"), (10**26, "OverflowError")])
+def test_cut_object(function: Function, more: int, error: str) -> None:
+    """An object whose transfer breaks off is not taken for a whole one, though it is JSON.
+
+    Nor does a size that is none end the run in any other way.
+    """
     text = json.dumps(RENAME).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(text) + 9}\r\n\r\n".encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(text) + more}\r\n\r\n".encode()
 
     class Cut(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -724,7 +728,7 @@ def test_cut_object(function: Function) -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), Cut) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-        with pytest.raises(Unfinished, match="IncompleteRead"):
+        with pytest.raises(Unfinished, match=error):
             function(cos_event("requests/x.json"), STEWARD_COS_ENDPOINT=endpoint)
         server.shutdown()
     assert function.writes == 0
