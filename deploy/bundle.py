@@ -58,7 +58,7 @@ NEVER_IMPORTED = (
     "*/py.typed",
     "*.pyc",
 )
-"""tests/test_bundle.py runs the function without all of these."""
+"""tests/deploy/test_bundle.py runs the function without all of these."""
 
 LEFT_OUT = ("pycryptodome-", "charset_normalizer-")
 """Packages of which nothing is left."""

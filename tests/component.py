@@ -84,7 +84,7 @@ class File:
         return Settings.from_environ({k: str(v) for k, v in self.variables.items()})
 
 
-def breaches(content: Mapping[str, Any]) -> list[str]:
+def violations(content: Mapping[str, Any]) -> list[str]:
     """The names of the rules that a file breaks; what a rule cannot make sense of breaks it."""
     return [rule.name for rule in RULES if not _holds(rule, File(content))]
 

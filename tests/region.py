@@ -20,7 +20,7 @@ from image_steward.cloud.actions import (
 from image_steward.cloud.retries import Retries
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.error_codes import error_of
-from image_steward.errors import NoClearAnswer, TimeRanOut
+from image_steward.errors import AmbiguousResponse, TimeRanOut
 from image_steward.execution.executor import Executor
 from image_steward.execution.writes import tasks_of
 from image_steward.limits import NAME_LENGTH
@@ -90,8 +90,10 @@ class Region:
         retries = Retries(Deadline.after(1e9, clock), dice.random)
         executor = Executor(wire, retries, in_any_order(dice), note=lambda _: None)
         phases = policy.phases if policy else TOGETHER
-        held_by = policy.held_by if policy else ()
-        return executor.execute(Plan({REGION: list(steps)}, phases=phases, held_by=held_by))
+        blocking_statuses = policy.blocking_statuses if policy else ()
+        return executor.execute(
+            Plan({REGION: list(steps)}, phases=phases, blocking_statuses=blocking_statuses)
+        )
 
 
 def in_any_order(dice: Random) -> Callable[..., Iterator[Any]]:
@@ -128,7 +130,7 @@ class Wire:
         for image_id, attributes, tags in _changes_of(action, params):
             self._change(image_id, attributes, tags)
         if self._dice.random() < LOST:
-            raise NoClearAnswer("the connection broke")
+            raise AmbiguousResponse("the connection broke")
         return {"RequestId": "r"}
 
     def _change(
@@ -353,3 +355,19 @@ _OTHERS: list[dict[str, str | bool]] = [{}, {"ImageDescription": "new"}, {"Image
 def new_temporaries(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
     """The images that have a temporary name now and had another one."""
     return {i for i, name in after.items() if name.startswith(TEMPORARY) and before[i] != name}
+
+
+def cycles(steps: Iterable[Step]) -> int:
+    """How many cycles renames form: each is a component with as many renames as names."""
+    edges = [(step.before.name, step.new_name) for step in steps if step.before and step.new_name]
+    component = {name: name for edge in edges for name in edge}
+    for old, new in edges:
+        former, latter = component[old], component[new]
+        component = {n: latter if c == former else c for n, c in component.items()}
+    return len(edges) - len(component) + len(set(component.values()))
+
+
+def wanted_names(steps: Iterable[Step], images: Mapping[str, Image]) -> dict[str, str]:
+    """The names that images are to have after steps, in whatever way they come about."""
+    names = {image_id: image.name for image_id, image in images.items()}
+    return names | {step.image_id: step.new_name for step in steps if step.new_name}

@@ -18,5 +18,5 @@ from one to the next (`model`); a module imports only from the lines below its o
     model               the values in between
     settings            environment variables
     and the ground      error_codes, errors, strict_json, messages, clock, regions, limits,
-                        parallel, late
+                        parallel, lazy
 """

@@ -41,13 +41,13 @@ CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
 """By region; an error where it could not be looked at: that is not the trouble of the others."""
 
 
-class Look(NamedTuple):
+class ImageReader(NamedTuple):
     """How a run looks at images. `call` tries again by itself."""
 
     call: Call
     side_by_side: SideBySide
     deadline: Deadline
-    note: Callable[[str, Image], None]
+    on_wait: Callable[[str, Image], None]
     """Is told of each image that is waited for, with its region."""
     new_names: Callable[[Any, SeenImages], Mapping[str, Sequence[str]]] | None
     """The names that images are to get, by region: of a request, and what was seen."""
@@ -59,47 +59,47 @@ class Look(NamedTuple):
         return dict(zip(regions, found, strict=True))
 
 
-def whole(request: Any, look: Look) -> CurrentImages:  # noqa: ANN401 - of any kind that has `regions`
+def read_all(request: Any, reader: ImageReader) -> CurrentImages:  # noqa: ANN401 - of any kind that has `regions`
     """All private images of the regions of a request."""
-    seen = partial(_attempted, lambda region: RegionImages(list_images(look.call, region)))
-    return look.by_region(request.regions, seen)
+    seen = partial(_attempted, lambda region: RegionImages(list_images(reader.call, region)))
+    return reader.by_region(request.regions, seen)
 
 
-def named(request: Any, look: Look, until: Deadline | None = None) -> CurrentImages:  # noqa: ANN401 - that has `image_ids`
+def read_named(request: Any, reader: ImageReader, until: Deadline | None = None) -> CurrentImages:  # noqa: ANN401 - that has `image_ids`
     """The images that a request names, and who else holds the names it wants.
 
     Images that are still being made are waited for `until` then.
     """
-    found = _settled(request.image_ids, look, until)
-    names = look.new_names(request, found) if look.new_names else {}
+    found = _settled(request.image_ids, reader, until)
+    names = reader.new_names(request, found) if reader.new_names else {}
 
     def seen(region: str) -> RegionImages | StewardError:
         images = found[region]
         if isinstance(images, StewardError):
             return images
         wanted = names.get(region, ())
-        return RegionImages(images, _attempted(partial(_holders, look.call, wanted), region))
+        return RegionImages(images, _attempted(partial(_holders, reader.call, wanted), region))
 
-    return look.by_region(request.image_ids, seen)
+    return reader.by_region(request.image_ids, seen)
 
 
-def named_when_ready(request: Any, look: Look) -> CurrentImages:  # noqa: ANN401 - that has `image_ids`
-    """As `named`, when the images are there, or else as long as time is left to change them.
+def read_when_ready(request: Any, reader: ImageReader) -> CurrentImages:  # noqa: ANN401 - that has `image_ids`
+    """As `read_named`, when the images are there, or else as long as time is left to change them.
 
     A dry run waits for nothing.
     """
-    left = look.deadline.remaining()
+    left = reader.deadline.remaining()
     changing = APPLYING_SECONDS * sum(map(len, request.image_ids.values()))
-    until = look.deadline.earlier(left - min(left / 2, changing))
-    return named(request, look, None if request.dry_run else until)
+    until = reader.deadline.earlier(left - min(left / 2, changing))
+    return read_named(request, reader, None if request.dry_run else until)
 
 
 def _settled(
-    wanted: Mapping[str, Sequence[str]], look: Look, until: Deadline | None
+    wanted: Mapping[str, Sequence[str]], reader: ImageReader, until: Deadline | None
 ) -> dict[str, dict[str, Image | ApiError] | StewardError]:
     """The images of these ids, by region and id, or why a region cannot be looked at."""
-    seen = partial(_attempted, lambda region: describe_images(look.call, region, wanted[region]))
-    found = look.by_region(wanted, seen)
+    seen = partial(_attempted, lambda region: describe_images(reader.call, region, wanted[region]))
+    found = reader.by_region(wanted, seen)
     pause = FIRST_PAUSE
     while until and until.remaining() > pause:
         unready = {region: images for region in found if (images := _unready(found[region]))}
@@ -107,9 +107,9 @@ def _settled(
             break
         for region, images in unready.items():
             for image in images:
-                look.note(region, image)
+                reader.on_wait(region, image)
         until.clock.sleep_until(until.clock.monotonic() + pause)
-        found |= look.by_region(unready, seen)
+        found |= reader.by_region(unready, seen)
         pause = min(pause * 1.5, LONGEST_PAUSE)
     return found
 

@@ -2,8 +2,8 @@
 
 Sources: [1] the common codes, document/product/1778/111040; [2] ModifyImageAttribute,
 document/api/213/15713; [3] DescribeImages, document/api/213/15715; [4] TagResources and
-UnTagResources, document/product/651; [5] cvm codes that other tools retry. `tests/test_codes.py`
-has every code that they name.
+UnTagResources, document/product/651; [5] cvm codes that other tools retry.
+`tests/unit/test_codes.py` lists every code that they name.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _CODES: dict[type[errors.ApiError], str] = {
     errors.ImageBusy: """
         InvalidImageId.IncorrectState
         FailedOperation.InvalidImageState InvalidParameterValue.InvalidImageState""",  # [2]; [5]
-    errors.KeysRefused: """
+    errors.CredentialsError: """
         AuthFailure.TokenFailure AuthFailure.SignatureExpire
         UnauthorizedOperation.InvalidToken""",  # [1]; [2] [3]
     errors.NameTaken: "InvalidImageName.Duplicate",  # [2]
-    errors.AccountRefused: """
+    errors.AccountError: """
         AuthFailure UnauthorizedOperation IpInBlacklist IpNotInWhitelist""",  # [1]
     errors.ApiError: """
         ActionOffline DryRunOperation FailedOperation InvalidAction InvalidParameter

@@ -4,8 +4,8 @@
     ├── Rejection              nothing was attempted; returned to the caller, no retry can help
     │   ├── InvalidSetting         an environment variable of ours is wrong
     │   ├── InvalidEvent           not an event of a shape we know
-    │   ├── InvalidJSON            a breach of strict JSON
-    │   ├── InvalidDocument        a breach of a schema or of a rule beyond it, every one listed
+    │   ├── InvalidJSON            a violation of strict JSON
+    │   ├── InvalidDocument        a violation of a schema or of a rule beyond it, every one listed
     │   ├── DocumentTooLarge
     │   ├── ObjectNotFound
     │   ├── AccessDenied           COS refuses to show the object
@@ -17,15 +17,15 @@
     │   │   ├── Throttled              calls come too fast
     │   │   └── ImageBusy              the image is in a state that will pass
     │   ├── NameTaken              another image holds the name
-    │   └── AccountRefused         a code that all calls of the account would get: stops the run
-    │       └── KeysRefused            ... with the keys as they were read
-    ├── NoClearAnswer          no reply, or one that is neither an error nor a success
+    │   └── AccountError         a code that all calls of the account would get: stops the run
+    │       └── CredentialsError            ... with the keys as they were read
+    ├── AmbiguousResponse          no reply, or one that is neither an error nor a success
     ├── TimeRanOut             the run's time was over before this could start
     ├── Stopped                not attempted, since the account was refused
     ├── TemporaryName          an image has one, or would get it back: a warning, never raised
     └── Unfinished             what the function raises, so that SCF delivers the event again
 
-`healable` says whether time can heal it: healable trouble makes the function raise after
+`transient` says whether time can heal it: transient trouble makes the function raise after
 everything else was done, all other trouble is returned. An image that met it is `pending`, as is
 one that was not attempted (`Stopped`); with any other error it is `failed`.
 """
@@ -42,7 +42,7 @@ class StewardError(Exception):
     """The root of the tree. `code` is the name of the class, or what the cloud answered."""
 
     code: str
-    healable: ClassVar[bool] = False
+    transient: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.code = cls.__name__
@@ -50,7 +50,7 @@ class StewardError(Exception):
     @property
     def status(self) -> str:
         """How an image that met it ends: `failed` if a later run would meet it again."""
-        return "pending" if self.healable or isinstance(self, Stopped) else "failed"
+        return "pending" if self.transient or isinstance(self, Stopped) else "failed"
 
     @property
     def message(self) -> str:
@@ -70,7 +70,7 @@ class StewardError(Exception):
 
 
 class Violation(NamedTuple):
-    """One breach of a rule: where (`path`, a JSON Pointer into the document) and what."""
+    """One violation of a rule: where (`path`, a JSON Pointer into the document) and what."""
 
     path: str
     message: str
@@ -143,7 +143,7 @@ class ApiError(StewardError):
 class ApiBusy(ApiError):
     """An error code that says: not now."""
 
-    healable = True
+    transient = True
 
 
 class Throttled(ApiBusy):
@@ -158,24 +158,24 @@ class NameTaken(ApiError):
     """Another image of the region holds the name."""
 
 
-class AccountRefused(ApiError):
+class AccountError(ApiError):
     """Every further call of the run would be refused the same way."""
 
 
-class KeysRefused(AccountRefused):
+class CredentialsError(AccountError):
     """The keys, or the token, are no longer good; those in the environment may be."""
 
 
-class NoClearAnswer(StewardError):
+class AmbiguousResponse(StewardError):
     """No reply, or a reply that is neither an error nor a success: the call may have worked."""
 
-    healable = True
+    transient = True
 
 
 class TimeRanOut(StewardError):
     """The run's time was over before this could start."""
 
-    healable = True
+    transient = True
 
 
 class Stopped(StewardError):
@@ -189,4 +189,4 @@ class TemporaryName(StewardError):
 class Unfinished(StewardError):
     """Raised out of the function: some work is left, and delivering the event again does it."""
 
-    healable = True
+    transient = True

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from image_steward.clock import Clock, RunTime
 from image_steward.cloud.credentials import Credentials
-from image_steward.cloud.rate_limit import Pacers
-from image_steward.late import load
+from image_steward.cloud.rate_limit import RateLimiters
+from image_steward.lazy import load
 from image_steward.settings import Settings
 
 if TYPE_CHECKING:  # the SDKs are most of a cold start
@@ -24,8 +24,8 @@ class Instance:
     From run to run it keeps, and nothing else:
 
     - `runs`: how many there were; the first one is a cold start;
-    - `pacers`: how fast each action may go at each endpoint, so that a run which follows at once
-      does not start with a burst;
+    - `rate_limiters`: the current rate of each action at each endpoint, so that a run which follows
+      at once does not start with a burst;
     - open connections to the cloud, made by the first run that needs one.
 
     Beside it, Python keeps the modules that were imported, and `documents.validation` the schemas
@@ -37,7 +37,7 @@ class Instance:
     def __init__(self, clock: Clock, uniform: Callable[[], float]) -> None:
         self.clock = clock
         self.uniform = uniform
-        self.pacers = Pacers(clock)
+        self.rate_limiters = RateLimiters(clock)
         self.runs = 0
         self._connections: Connections | None = None
 
@@ -73,9 +73,12 @@ class Cloud:
             InvalidSetting: there are no keys.
         """
         if self._api is None:
-            session, pacers = self._instance.session(self._time), self._instance.pacers
+            session, rate_limiters = (
+                self._instance.session(self._time),
+                self._instance.rate_limiters,
+            )
             self._api = load(".cloud.api:Api")(
-                self._settings, session, pacers, self._read_keys, self._time.start_by
+                self._settings, session, rate_limiters, self._read_keys, self._time.start_by
             )
         return self._api
 

@@ -20,13 +20,13 @@ from typing import Any, TextIO
 from image_steward import regions, registry
 from image_steward.clock import RunTime
 from image_steward.cloud.retries import Retries
-from image_steward.current_images import Look
+from image_steward.current_images import ImageReader
 from image_steward.errors import InvalidDocument, Rejection, StewardError, Unfinished
 from image_steward.events.fetch import fetch, fetch_target, is_journal
-from image_steward.events.parse import Ignored, Part, Refused, parse
+from image_steward.events.parse import IgnoredPart, Part, RejectedPart, parse
 from image_steward.execution.executor import Executor
 from image_steward.instance import Cloud, Instance
-from image_steward.late import load
+from image_steward.lazy import load
 from image_steward.model import CosObject, Image, Outcome, Plan, Report
 from image_steward.planning.rename_order import temporary_names
 from image_steward.registry import Planner
@@ -69,7 +69,7 @@ def handle(
         region = _own_region(known, environ)
         parsed = parse(event, region=region)
     except Rejection as error:
-        log.error("event.refused", **error.log_fields)
+        log.error("event.rejected", **error.log_fields)
         run = result.Run("unknown", [Report("event", errors=(("event", error),))], is_dry)
     else:
         cloud = Cloud(instance, settings, environ, time)
@@ -113,12 +113,12 @@ class Invocation:
         """One part of the event through all stages; trouble with it stays its own."""
         source = part.source
         if isinstance(part, CosObject) and is_journal(part, self._settings):
-            part = Ignored(source, "it is in the journal")
-        if isinstance(part, Ignored):
+            part = IgnoredPart(source, "it is in the journal")
+        if isinstance(part, IgnoredPart):
             self._log.info("event.ignored", Source=source, Reason=part.reason)
             return Report(source)
         try:
-            if isinstance(part, Refused):
+            if isinstance(part, RejectedPart):
                 raise part.error
             data = fetch(part, self._settings, self._read)
             document = registry.read(data, region=self._region)
@@ -129,26 +129,26 @@ class Invocation:
             if not document.planner:
                 raise InvalidDocument(_TWO_HOPS)
         except StewardError as error:
-            return self._refused(Report(source), source, error)
-        return self._follow(source, document.request, document.planner)
+            return self._rejected(Report(source), source, error)
+        return self._run(source, document.request, document.planner)
 
-    def _follow(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
+    def _run(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
         """Carry out a request, and what comes after it."""
         request = replace(request, dry_run=self._settings.dry_run or request.dry_run)
-        report = self._carry_out(Report(source, dry_run=request.dry_run), request, planner)
-        if planner.then and (later := load(planner.follow_up)(request, report.outcomes)):
+        report = self._execute(Report(source, dry_run=request.dry_run), request, planner)
+        if planner.next_planner and (later := load(planner.next_request)(request, report.outcomes)):
             start = replace(report, outcomes=())
-            report = report.followed_by(self._carry_out(start, later, planner.then))
+            report = report.merged_with(self._execute(start, later, planner.next_planner))
         return report
 
-    def _carry_out(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
+    def _execute(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
         """Plan all regions, then change them; a plan that is refused changes nothing."""
         try:
             api = self._cloud.api()
             names = load(planner.new_names) if planner.new_names else None
             call, deadline = self._retries.around(api), self._retries.deadline
-            look = Look(call, registry.side_by_side, deadline, self._note_wait, names)
-            current = load(planner.look)(request, look)
+            reader = ImageReader(call, registry.side_by_side, deadline, self._log_wait, names)
+            current = load(planner.read_images)(request, reader)
             plan = load(planner.plan)(request, current, self._log.clock.time())
             report = self._announced(report, plan)
             if request.dry_run:
@@ -156,27 +156,27 @@ class Invocation:
                     Outcome.planned_for(step) for each in plan.steps.values() for step in each
                 ]
                 for outcome in outcomes:
-                    self._note(report.source, outcome)
+                    self._log_outcome(report.source, outcome)
             else:
                 self._journal.keep(report.source, plan)
-                note = partial(self._note, report.source)
+                note = partial(self._log_outcome, report.source)
                 outcomes = Executor(api, self._retries, registry.side_by_side, note).execute(plan)
         except StewardError as error:
-            return self._refused(report, report.source, error)
+            return self._rejected(report, report.source, error)
         return replace(report, outcomes=tuple(outcomes))
 
     def _announced(self, report: Report, plan: Plan) -> Report:
         """The report with what is to be said of a plan before it is carried out."""
-        for region, error in plan.unread.items():
-            report = self._refused(report, f"{report.source} {region}", error)
+        for region, error in plan.region_errors.items():
+            report = self._rejected(report, f"{report.source} {region}", error)
         warnings = (*plan.warnings, *temporary_names(plan))
         for warning in warnings:
             self._log.warning("document.warned", Source=report.source, **warning.log_fields)
         return replace(report, warnings=report.warnings + warnings)
 
-    def _refused(self, report: Report, source: str, error: StewardError) -> Report:
-        write = self._log.warning if error.healable else self._log.error
-        write("document.refused", Source=source, **error.log_fields)
+    def _rejected(self, report: Report, source: str, error: StewardError) -> Report:
+        write = self._log.warning if error.transient else self._log.error
+        write("document.rejected", Source=source, **error.log_fields)
         return replace(report, errors=(*report.errors, (source, error)))
 
     def _read(self, place: CosObject) -> bytes:
@@ -185,11 +185,11 @@ class Invocation:
     def _write(self, place: CosObject, data: bytes) -> None:
         self._retries(partial(self._cloud.objects().write, place, data))
 
-    def _note_wait(self, region: str, image: Image) -> None:
+    def _log_wait(self, region: str, image: Image) -> None:
         state = image.state
         self._log.info("image.awaited", Region=region, ImageId=image.image_id, ImageState=state)
 
-    def _note(self, source: str, outcome: Outcome) -> None:
+    def _log_outcome(self, source: str, outcome: Outcome) -> None:
         """One log line for what became of an image."""
         error = outcome.error
         level = {"unchanged": "debug", "skipped": "debug", "pending": "warning", "failed": "error"}

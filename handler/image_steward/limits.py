@@ -1,4 +1,4 @@
-"""What the cloud allows, each number once. `tests/test_limits.py` holds the schemas to them.
+"""What the cloud allows, each number once. `tests/unit/test_limits.py` holds the schemas to them.
 
 Sources: [1] ModifyImageAttribute, document/api/213/15713; [2] DescribeImages,
 document/api/213/15715; [3] tags, document/product/651/13354 and document/api/651. Lengths are

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from image_steward.late import load
+from image_steward.lazy import load
 
 WIDTH = 60
 """Characters that a message quotes of what somebody gave."""

@@ -135,7 +135,7 @@ class Step:
     """A name for the time until that has happened: the step opens a cycle."""
 
     @property
-    def place(self) -> tuple[str, str]:
+    def image_key(self) -> tuple[str, str]:
         """Region and id of the image."""
         return self.region, self.image_id
 
@@ -166,12 +166,12 @@ class Plan:
 
     steps: dict[str, list[Step]]
     """By region."""
-    unread: dict[str, StewardError] = field(default_factory=dict)
+    region_errors: dict[str, StewardError] = field(default_factory=dict)
     """The regions that could not be planned, and why."""
     warnings: tuple[StewardError, ...] = ()
     phases: tuple[tuple[str, ...], ...] = TOGETHER
     """What of an image, "attributes" or "tags", is written in which order."""
-    held_by: tuple[str, ...] = ()
+    blocking_statuses: tuple[str, ...] = ()
     """An image with one of these statuses gets none of the writes of a later phase."""
 
     @property
@@ -227,14 +227,14 @@ class Outcome:
         """The members that differ, as they are now, or would be."""
         return _members(self.attributes, self.tags)
 
-    def followed_by(self, later: Outcome) -> Outcome:
+    def merged_with(self, later: Outcome) -> Outcome:
         """The outcome of both, `later` being of the same image as this one left it."""
         step, error = self.step, self.error
         if later.step is not step:
             attributes = {**step.attributes, **later.step.attributes}
             step = replace(step, attributes=attributes, reasons=step.reasons + later.step.reasons)
         # What time can heal counts most: it brings the event back. Then the first error counts.
-        if later.error and (not error or (later.error.healable and not error.healable)):
+        if later.error and (not error or (later.error.transient and not error.transient)):
             error = later.error
         was = step.before.attributes if step.before else {}
         attributes = {**self.attributes, **later.attributes}
@@ -266,12 +266,12 @@ class Report:
     dry_run: bool | None = None
     """Whether the document was to write nothing; None: there was none, or it was not read."""
 
-    def followed_by(self, later: Report) -> Report:
+    def merged_with(self, later: Report) -> Report:
         """The report on both; an image stands once, whatever it took."""
-        outcomes = {outcome.step.place: outcome for outcome in self.outcomes}
+        outcomes = {outcome.step.image_key: outcome for outcome in self.outcomes}
         for outcome in later.outcomes:
-            earlier = outcomes.get(outcome.step.place)
-            outcomes[outcome.step.place] = earlier.followed_by(outcome) if earlier else outcome
+            earlier = outcomes.get(outcome.step.image_key)
+            outcomes[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
         return replace(later, outcomes=tuple(outcomes.values()))
 
 

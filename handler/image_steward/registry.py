@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from image_steward import strict_json
 from image_steward.errors import InvalidDocument
-from image_steward.late import load
+from image_steward.lazy import load
 from image_steward.messages import nearest, short
 
 T = TypeVar("T")
@@ -17,17 +17,18 @@ T = TypeVar("T")
 class Planner(NamedTuple):
     """How a request becomes a plan.
 
-    `look(request, Look)` gives the images as they are, `plan(request, images, now)` the plan.
+    `read_images(request, ImageReader)` returns the current images, `plan(request, images, now)`
+    the plan.
     `new_names(request, seen)` gives the names that images are to get, so that whoever holds them
-    now is looked up. `follow_up(request, outcomes)` gives a request that `then`
+    now is looked up. `next_request(request, outcomes)` gives a request that `next_planner`
     plans next, or None.
     """
 
-    look: str
+    read_images: str
     plan: str
     new_names: str = ""
-    follow_up: str = ""
-    then: Planner | None = None
+    next_request: str = ""
+    next_planner: Planner | None = None
 
 
 class Kind(NamedTuple):
@@ -41,14 +42,14 @@ class Kind(NamedTuple):
 
 
 _CHANGES = Planner(
-    ".current_images:named",
+    ".current_images:read_named",
     ".planning.change_plan:plan",
     ".planning.change_plan:new_names",
 )
-_POLICY = Planner(".current_images:whole", ".planning.policy_plan:plan")
-_RETIREMENT = Planner(".current_images:whole", ".planning.retirement_plan:plan")
+_POLICY = Planner(".current_images:read_all", ".planning.policy_plan:plan")
+_RETIREMENT = Planner(".current_images:read_all", ".planning.retirement_plan:plan")
 _LABELS = Planner(
-    ".current_images:named_when_ready",
+    ".current_images:read_when_ready",
     ".planning.manifest_plan:plan",
     ".planning.manifest_plan:new_names",
     ".planning.retirement_plan:retirement",
@@ -77,7 +78,7 @@ def read(data: bytes, *, region: str) -> Document:
 
     Raises:
         InvalidJSON: not strict JSON.
-        InvalidDocument: every breach of the schema or of a rule beyond it, with its place.
+        InvalidDocument: every violation of the schema or of a rule beyond it, with its place.
     """
     document = strict_json.loads(data)
     if not isinstance(document, dict):

@@ -100,7 +100,7 @@ def read_expected(folder: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(expected, dict):
         raise ValueError(f'{path}: is no object {{"<file>": {{"Outcome": "applied"}}}}')  # noqa: TRY004 - callers know one error
     for name, entry in expected.items():
-        wrong = _breach(folder, name, entry)
+        wrong = _violation_of(folder, name, entry)
         if wrong:
             raise ValueError(f"{path}: {name}: {wrong}")
     return expected
@@ -200,7 +200,7 @@ def _is_named(case: Case, text: str) -> bool:
     return is_id or text in names or any(fnmatchcase(name, text) for name in names)
 
 
-def _breach(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
+def _violation_of(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
     if not any((folder / each).is_file() for each in (name, name.rpartition(":")[0] or name)):
         return f"no such event{nearest(name, [file.name for file in _folder(folder)])}"
     if not isinstance(entry, dict) or not entry.keys() <= {"Outcome", "Codes"}:

@@ -141,7 +141,7 @@ def _outcome(status: int | None, result: object, lines: list[dict[str, Any]]) ->
 
 
 def _is_healable(line: dict[str, Any]) -> bool:
-    is_refused = line["Event"] == "document.refused" and line["Level"] == "WARNING"
+    is_refused = line["Event"] == "document.rejected" and line["Level"] == "WARNING"
     return is_refused or (line["Event"] == "image.pending" and line.get("Code") != "Stopped")
 
 

@@ -112,7 +112,7 @@ def _attempts(records: Sequence[Record]) -> tuple[tuple[Record, ...], ...]:
 
 def _source(line: dict[str, Any]) -> str:
     source = str(line["Source"])
-    if line["Event"] == "document.refused":
+    if line["Event"] == "document.rejected":
         # A policy is refused for one region alone; that stands behind the source then.
         place, _, region = source.rpartition(" ")
         return place if place and regions.is_region(region) else source

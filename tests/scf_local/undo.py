@@ -64,7 +64,7 @@ class Undo:
     @cached_property
     def parts(self) -> list[list[dict[str, Any]]]:
         """The entries of each change request that they need."""
-        return list(undoing.parcels(self.entries, Settings.max_document_bytes)) or [[]]
+        return list(undoing.batches(self.entries, Settings.max_document_bytes)) or [[]]
 
     def part(self, number: int) -> dict[str, Any]:
         """One of the change requests, counted from 1.
@@ -99,8 +99,10 @@ def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Und
     usable = sorted((line for line in lines if not line.wrong), key=lambda line: line.time)
     entries = []
     for entry in undoing.merged(line.undo for line in usable):
-        if breach := _breach(entry):  # each line was fine: it is their sum that is too much
-            trouble.append(f"{_name(entry)} cannot be put back: {breach}")
+        if violation := _violation_of(
+            entry
+        ):  # each line was fine: it is their sum that is too much
+            trouble.append(f"{_name(entry)} cannot be put back: {violation}")
         else:
             entries.append(entry)
     return Undo(entries, _request_ids(usable), trouble)
@@ -135,13 +137,13 @@ def _line(place: str, text: str) -> Line | None:
     if "Cut" in fields:
         wrong = f"the function's logger had to cut it; it begins {printable(undo, 60)}"
     else:
-        wrong = _breach(undo)
+        wrong = _violation_of(undo)
         wrong = f"{_name(undo)}: {wrong}" if wrong else ""
     request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
     return Line(place, undo, request_id, time, wrong)
 
 
-def _breach(entry: object) -> str:
+def _violation_of(entry: object) -> str:
     """Why an entry cannot stand in a change request; empty if it can."""
     try:
         registry.read(json.dumps({"Images": [entry]}).encode(), region="")

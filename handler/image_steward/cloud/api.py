@@ -23,10 +23,16 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from image_steward.clock import Deadline
 from image_steward.cloud.actions import Action
 from image_steward.cloud.credentials import Credentials
-from image_steward.cloud.rate_limit import Pacers
+from image_steward.cloud.rate_limit import RateLimiters
 from image_steward.cloud.transport import Session
 from image_steward.error_codes import error_of
-from image_steward.errors import AccountRefused, KeysRefused, NoClearAnswer, Stopped, Throttled
+from image_steward.errors import (
+    AccountError,
+    AmbiguousResponse,
+    CredentialsError,
+    Stopped,
+    Throttled,
+)
 from image_steward.settings import Settings
 
 
@@ -40,13 +46,13 @@ class Api:
 
     settings: Settings
     session: Session
-    pacers: Pacers
+    rate_limiters: RateLimiters
     keys: Callable[[], Credentials]
     start_by: Deadline
     calls: int = 0
     throttles: int = 0
     """Calls that the cloud refused as too fast."""
-    _refusal: AccountRefused | None = None
+    _refusal: AccountError | None = None
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -57,13 +63,15 @@ class Api:
 
         Raises:
             ApiError: the reply says `Error`.
-            NoClearAnswer: no reply, or one that is neither an error nor has a `RequestId`.
+            AmbiguousResponse: no reply, or one that is neither an error nor has a `RequestId`.
             TimeRanOut: its turn would have come too late.
             Stopped: a call before it found that the account is refused.
         """
-        pacer = self.pacers.of(action, self.settings.api_endpoint_of(action.service, region))
+        rate_limiter = self.rate_limiters.of(
+            action, self.settings.api_endpoint_of(action.service, region)
+        )
         self._check()
-        turn = pacer.wait(self.start_by)
+        turn = rate_limiter.wait(self.start_by)
         self._check()
         credentials = self._credentials
         with self._lock:
@@ -71,16 +79,16 @@ class Api:
         try:
             response = _response(self._client(credentials, action, region), action.name, params)
         except Throttled:
-            pacer.refused(turn)
+            rate_limiter.throttled(turn)
             with self._lock:
                 self.throttles += 1
             raise
-        except AccountRefused as error:
-            if isinstance(error, KeysRefused) and self._renewed(credentials):
+        except AccountError as error:
+            if isinstance(error, CredentialsError) and self._renewed(credentials):
                 return self(action, region, params)
             self._refusal = error
             raise
-        pacer.admitted()
+        rate_limiter.accepted()
         return response
 
     def _check(self) -> None:
@@ -114,7 +122,7 @@ def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> d
         request_id = str(response.get("RequestId", ""))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"[:80]
-        raise NoClearAnswer(f"{action}: a reply that cannot be read ({reason})") from None
+        raise AmbiguousResponse(f"{action}: a reply that cannot be read ({reason})") from None
     raise error_of(code, message, request_id)
 
 
@@ -137,9 +145,9 @@ class _Transport:
         try:
             reply = self.session.request(request.method, url, **options)
         except requests.RequestException as error:
-            raise NoClearAnswer(f"{type(error).__name__}: {str(error)[:300]}") from None
+            raise AmbiguousResponse(f"{type(error).__name__}: {str(error)[:300]}") from None
         if reply.status_code != requests.codes.ok:
-            raise NoClearAnswer(f"{request.host}: HTTP status {reply.status_code}")
+            raise AmbiguousResponse(f"{request.host}: HTTP status {reply.status_code}")
         # The SDK looks for errors in two Content-Types only, and stumbles over some of those it
         # finds. It finds none under this one; `Api` looks into every reply.
         reply.headers["Content-Type"] = "application/octet-stream"

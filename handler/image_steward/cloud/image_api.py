@@ -14,7 +14,7 @@ from image_steward.clock import utc
 from image_steward.cloud import actions
 from image_steward.cloud.actions import Action
 from image_steward.error_codes import error_of
-from image_steward.errors import ApiError, NoClearAnswer, StewardError
+from image_steward.errors import AmbiguousResponse, ApiError, StewardError
 from image_steward.limits import PAGE
 from image_steward.model import FACTS, STATE, Image, TagChanges
 
@@ -172,4 +172,6 @@ def _reading(action: Action) -> Iterator[None]:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise NoClearAnswer(f"{action.name}: a reply of another shape ({reason[:80]})") from None
+        raise AmbiguousResponse(
+            f"{action.name}: a reply of another shape ({reason[:80]})"
+        ) from None

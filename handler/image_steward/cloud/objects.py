@@ -33,7 +33,7 @@ class Objects:
         Raises:
             ObjectNotFound, AccessDenied, DocumentTooLarge: as they say.
             ApiError: COS refuses with another code.
-            NoClearAnswer: no reply, or one that broke off.
+            AmbiguousResponse: no reply, or one that broke off.
         """
         name = place.source
         with _told(name, "GetObject"):
@@ -45,7 +45,7 @@ class Objects:
 
         Raises:
             ObjectNotFound, AccessDenied: the bucket does not exist, the role may not write to it.
-            ApiError, NoClearAnswer: as `read`.
+            ApiError, AmbiguousResponse: as `read`.
         """
         with _told(place.source, "PutObject"):
             self._client(place.region).put_object(
@@ -96,7 +96,9 @@ def _told(name: str, action: str) -> Iterator[None]:
     except (CosClientError, OSError, HTTPError, ValueError, OverflowError) as error:
         # Reading a body lets the exceptions of the layers below out raw; those of `requests` are
         # of OSError.
-        raise errors.NoClearAnswer(f"{name}: {type(error).__name__}: {str(error)[:300]}") from None
+        raise errors.AmbiguousResponse(
+            f"{name}: {type(error).__name__}: {str(error)[:300]}"
+        ) from None
 
 
 def _refusal(error: CosServiceError, name: str, action: str) -> errors.StewardError:

@@ -24,7 +24,7 @@ FLOOR = 0.05
 """Of the limit: below it nothing would ever be found out."""
 
 
-class Pacer:
+class RateLimiter:
     """The pace of one action at one endpoint; `rate` is in calls per second. Safe for threads."""
 
     def __init__(self, clock: Clock, limit: float) -> None:
@@ -50,27 +50,27 @@ class Pacer:
         self.clock.sleep_until(turn)
         return turn
 
-    def refused(self, turn: float) -> None:
+    def throttled(self, turn: float) -> None:
         """The call of that turn was too fast. Those that were under way with it say the same."""
         with self._lock:
             if turn >= self._slowed:
                 self.rate = max(self.rate * FALL, self.limit * FLOOR)
                 self._slowed = self.clock.monotonic()
 
-    def admitted(self) -> None:
+    def accepted(self) -> None:
         """A call was not too fast."""
         with self._lock:
             self.rate = min(self.rate + self.limit * RISE, self.limit * SHARE)
 
 
-class Pacers:
-    """A pacer for each pair of action and endpoint. Safe for threads."""
+class RateLimiters:
+    """A rate_limiter for each pair of action and endpoint. Safe for threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pacers: dict[tuple[str, str], Pacer] = {}
+        self._pacers: dict[tuple[str, str], RateLimiter] = {}
 
-    def of(self, action: Action, endpoint: str) -> Pacer:
-        """The one pacer of an action at an endpoint."""
-        new = Pacer(self._clock, action.limit)
+    def of(self, action: Action, endpoint: str) -> RateLimiter:
+        """The one rate_limiter of an action at an endpoint."""
+        new = RateLimiter(self._clock, action.limit)
         return self._pacers.setdefault((action.name, endpoint), new)  # Python does it at one stroke

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from image_steward.clock import Deadline
-from image_steward.errors import ImageBusy, NoClearAnswer, StewardError, Throttled, TimeRanOut
+from image_steward.errors import AmbiguousResponse, ImageBusy, StewardError, Throttled, TimeRanOut
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,10 +38,10 @@ class Retries:
     def next_try(self, error: StewardError, tries: int) -> float | None:
         """When (monotonic seconds) to try again after `tries` tries; None: not any more."""
         most, base, cap = next(row for cls, row in _BACKOFFS.items() if isinstance(error, cls))
-        if not error.healable or tries >= most:
+        if not error.transient or tries >= most:
             return None
         wait = self.uniform() * min(cap, base * 2 ** min(tries, 16))
-        if tries == 1 and isinstance(error, NoClearAnswer):
+        if tries == 1 and isinstance(error, AmbiguousResponse):
             wait = 0.0  # most likely a connection that went stale while the instance was frozen
         moment = self.deadline.clock.monotonic() + wait
         return moment if moment < self.deadline.at else None

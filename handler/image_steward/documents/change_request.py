@@ -16,7 +16,7 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
     """A change request; `region` is for the images where the document names none.
 
     Raises:
-        InvalidDocument: every breach of the schema or of a rule beyond it, with its place.
+        InvalidDocument: every violation of the schema or of a rule beyond it, with its place.
     """
     validate("change-request", document)
     changes = tuple(

@@ -116,7 +116,7 @@ class NamingPolicy:
         return (("attributes",), ("tags",)) if self._selected[1] else (("tags",), ("attributes",))
 
     @property
-    def held_by(self) -> tuple[str, ...]:
+    def blocking_statuses(self) -> tuple[str, ...]:
         """The statuses with which an image gets nothing of the last phase.
 
         What has failed for good could never be tried again, if the last phase ends the selection.
@@ -134,7 +134,7 @@ def read(document: dict[str, Any], region: str) -> NamingPolicy:
     """A naming policy; `region` is used if it names none.
 
     Raises:
-        InvalidDocument: every breach of the schema, or every template that cannot be read and
+        InvalidDocument: every violation of the schema, or every template that cannot be read and
             every tag that is there twice; no region is known.
     """
     validate("naming-policy", document)

@@ -93,8 +93,8 @@ def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
     """A manifest; each of its artifacts names its own region.
 
     Raises:
-        InvalidDocument: every breach of the schema, or every artifact id, value and template that
-            cannot be used; or no build of the last run is ours, or none sets anything.
+        InvalidDocument: every violation of the schema; or every artifact id, value and template
+            that cannot be used; or no build of the last run is ours, or none sets anything.
     """
     validate("packer-manifest", document)
     run = document["last_run_uuid"]
@@ -120,7 +120,7 @@ def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
     return PackerManifest(tuple(set_by), tuple(slip for build in builds for slip in _slips(build)))
 
 
-def breach(name: str, text: str) -> str:
+def violation_of(name: str, text: str) -> str:
     """What forbids a text as the value of an attribute or tag (`Tag.…`); empty if nothing does."""
     least, most = _LENGTHS.get(name.partition(".")[0], (0, len(text)))
     if least <= len(text) <= most:
@@ -195,7 +195,7 @@ def _template(
         if hints and missing not in {error.field, *data}:
             hint = nearest(missing, data)
         raise ValueError(f"{error}{hint}") from None
-    if own == template.fields and (told := breach(name, text)):
+    if own == template.fields and (told := violation_of(name, text)):
         raise ValueError(told)
     return template
 

@@ -13,7 +13,7 @@ def read(document: dict[str, Any], region: str) -> CosObject:
     """Where the document lies; `region` is used if the pointer names none.
 
     Raises:
-        InvalidDocument: every breach of the schema; no region is known.
+        InvalidDocument: every violation of the schema; no region is known.
     """
     validate("pointer", document)
     bucket, _, key = document["Document"].removeprefix("cos://").partition("/")

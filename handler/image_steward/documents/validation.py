@@ -24,7 +24,7 @@ def validate(kind: str, document: dict[str, Any]) -> None:
     """Hold a document to `schemas/<kind>.json`.
 
     Raises:
-        InvalidDocument: every breach, in the order of the document.
+        InvalidDocument: every violation, in the order of the document.
     """
     found: dict[Violation, None] = {}  # each once, as they come
     for violation in _explained(validator(kind).iter_errors(document)):

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from image_steward.errors import DocumentTooLarge, ObjectNotFound, SourceNotAllowed
-from image_steward.events.parse import Inline
+from image_steward.events.parse import InlineDocument
 from image_steward.model import CosObject
 from image_steward.settings import Settings
 
@@ -16,7 +16,7 @@ Read: TypeAlias = "Callable[[CosObject], bytes]"
 """Reads an object, or raises as `cloud.objects.Objects.read` does."""
 
 
-def fetch(part: CosObject | Inline, settings: Settings, read: Read) -> bytes:
+def fetch(part: CosObject | InlineDocument, settings: Settings, read: Read) -> bytes:
     """The document of a part of an event.
 
     Raises:

@@ -19,28 +19,28 @@ _CREATED = "cos:ObjectCreated:"
 _HOST_REGION = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
 
 
-class Inline(NamedTuple):
+class InlineDocument(NamedTuple):
     """A document that the event carries itself."""
 
     source: str
     data: bytes
 
 
-class Ignored(NamedTuple):
+class IgnoredPart(NamedTuple):
     """A part of an event that is none of our business, and why."""
 
     source: str
     reason: str
 
 
-class Refused(NamedTuple):
+class RejectedPart(NamedTuple):
     """A part of an event that cannot be read; the other parts can."""
 
     source: str
     error: Rejection
 
 
-Part: TypeAlias = "CosObject | Inline | Ignored | Refused"
+Part: TypeAlias = "CosObject | InlineDocument | IgnoredPart | RejectedPart"
 
 
 class Event(NamedTuple):
@@ -81,7 +81,7 @@ def _direct(event: dict[str, Any], _region: str) -> list[Part]:
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         raise InvalidEvent("the event holds what JSON cannot, or is nested too deep") from None
-    return [Inline("direct", text.encode("utf-8", "surrogatepass"))]
+    return [InlineDocument("direct", text.encode("utf-8", "surrogatepass"))]
 
 
 def _timer(event: dict[str, Any], _region: str) -> list[Part]:
@@ -89,8 +89,8 @@ def _timer(event: dict[str, Any], _region: str) -> list[Part]:
     message = event.get("Message")
     if not isinstance(message, str):
         text = f"Message of the timer event is {kind_of(message)}; a string is needed"
-        return [Refused(source, InvalidEvent(text))]
-    return [Inline(source, message.encode("utf-8", "surrogatepass"))]
+        return [RejectedPart(source, InvalidEvent(text))]
+    return [InlineDocument(source, message.encode("utf-8", "surrogatepass"))]
 
 
 def _records(event: dict[str, Any], region: str) -> list[Part]:
@@ -105,16 +105,16 @@ def _part(place: str, record: object, region: str) -> Part:
     try:
         return _record(place, record, region)
     except InvalidEvent as error:
-        return Refused(place, error)
+        return RejectedPart(place, error)
 
 
-def _record(place: str, record: object, region: str) -> CosObject | Ignored:
+def _record(place: str, record: object, region: str) -> CosObject | IgnoredPart:
     event_name = _member(record, "event", "the record").get("eventName")
     if not isinstance(event_name, str):
         raise InvalidEvent(f"event.eventName is {kind_of(event_name)}; a string is needed")
     kind = "".join(event_name.split())  # an old template has a stray blank after "cos:"
     if not kind.startswith(_CREATED):
-        return Ignored(place, f"event {kind[:60]} creates no object")
+        return IgnoredPart(place, f"event {kind[:60]} creates no object")
     cos = _member(record, "cos", "the record")
     bucket, appid = _bucket(_member(cos, "cosBucket", "cos"))
     raw = _member(cos, "cosObject", "cos").get("key")
@@ -122,7 +122,7 @@ def _record(place: str, record: object, region: str) -> CosObject | Ignored:
         raise InvalidEvent("cos.cosObject.key is not the name of an object")
     found = CosObject(bucket, _key(raw, bucket, appid), _region(cos, region))
     if found.key.endswith("/"):
-        return Ignored(found.source, "the key ends with / and marks a folder")
+        return IgnoredPart(found.source, "the key ends with / and marks a folder")
     return found
 
 

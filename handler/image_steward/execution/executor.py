@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from image_steward.cloud.image_api import Call
 from image_steward.cloud.retries import Retries
-from image_steward.errors import AccountRefused, NameTaken, StewardError, Stopped
+from image_steward.errors import AccountError, NameTaken, StewardError, Stopped
 from image_steward.execution.settling import Settling, Work
 from image_steward.execution.writes import Chain, Task, Write, tasks_of, way_back_of
 from image_steward.model import Outcome, Plan, Step
@@ -50,15 +50,19 @@ class Executor:
             if not still_open[image_id]:
                 self.note(outcome)
         for number, tasks in enumerate(phases):
-            held_by = plan.held_by if number else ()
-            held = {i: o.error for i, o in outcomes.items() if o.error and o.status in held_by}
+            blocking_statuses = plan.blocking_statuses if number else ()
+            held = {
+                i: o.error for i, o in outcomes.items() if o.error and o.status in blocking_statuses
+            }
             works = [
-                (self._rename if isinstance(task, Chain) else self._tag)(task, held, held_by)
+                (self._rename if isinstance(task, Chain) else self._tag)(
+                    task, held, blocking_statuses
+                )
                 for task in tasks
             ]
             for task, settled in self._rounds(tasks, works):
                 for each in settled:
-                    outcomes[each.step.image_id] = outcomes[each.step.image_id].followed_by(each)
+                    outcomes[each.step.image_id] = outcomes[each.step.image_id].merged_with(each)
                 still_open.subtract(task.image_ids)
                 for image_id in task.image_ids:
                     if not still_open[image_id]:
@@ -121,13 +125,17 @@ class Executor:
             outcomes += yield from self._settle(way_back)
         return outcomes
 
-    def _tag(self, task: Task, held: dict[str, StewardError], held_by: tuple[str, ...]) -> Work:
+    def _tag(
+        self, task: Task, held: dict[str, StewardError], blocking_statuses: tuple[str, ...]
+    ) -> Work:
         outcomes: list[Outcome] = []
         left_out = set(held)
         for write in task.writes:
             steps = {i: step for i, step in write.steps.items() if i not in left_out}
             settled = yield from self._settle(replace(write, steps=steps))
-            left_out |= {o.step.image_id for o in settled if o.error and o.status in held_by}
+            left_out |= {
+                o.step.image_id for o in settled if o.error and o.status in blocking_statuses
+            }
             outcomes += settled
         return outcomes
 
@@ -139,7 +147,7 @@ def _still_taken(image_id: str, error: StewardError | None) -> StewardError | No
     """
     if error is None or error.code == "InvalidImageId.NotFound":
         return None
-    if isinstance(error, AccountRefused):
+    if isinstance(error, AccountError):
         return Stopped(f"not attempted after {error.code}: {error.message}")
     if error.status == "pending":
         return error

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from image_steward.cloud.image_api import Call, change_tags, describe_images, modify_image_attribute
 from image_steward.cloud.retries import Retries
-from image_steward.errors import ApiError, ImageBusy, NoClearAnswer, StewardError
+from image_steward.errors import AmbiguousResponse, ApiError, ImageBusy, StewardError
 from image_steward.execution.writes import Write
 from image_steward.model import Image, Outcome
 
@@ -35,7 +35,7 @@ class Settling:
         """Make the call, again as long as that may help."""
         is_unclear = False
         while self._left and (error := self._attempt(look_first=is_unclear)):
-            is_unclear |= isinstance(error, NoClearAnswer)
+            is_unclear |= isinstance(error, AmbiguousResponse)
             again = self._retries.next_try(error, self._tries)
             if again is None:
                 error = self._last_look(error) if is_unclear else error
@@ -64,11 +64,11 @@ class Settling:
         images = describe_images(self._call, self._write.region, list(self._left))
         for image_id in list(self._left):
             image = images.get(image_id)
-            if isinstance(image, Image) and self._write.is_held_by(image):
+            if isinstance(image, Image) and self._write.is_applied_to(image):
                 self._settle(image_id)
 
     def _last_look(self, error: StewardError) -> StewardError:
-        """Look once more; a name that is taken may be taken by the image, since our own try.
+        """ImageReader once more; a name that is taken may be taken by the image, since our own try.
 
         The error for what is not done: `error`, if looking showed so. Otherwise nobody knows, and
         the next delivery will.
@@ -77,7 +77,7 @@ class Settling:
             self._look()
         except StewardError as failure:
             reason = f"{error.code}: {error.message}; reading back: {failure.code}"
-            return failure if failure.healable else NoClearAnswer(reason)
+            return failure if failure.transient else AmbiguousResponse(reason)
         return error
 
     def _send(self) -> None:
@@ -90,7 +90,7 @@ class Settling:
         for image_id in ids:
             self._left[image_id] += (request_id,)
             error = self._refusals.get(image_id)
-            if error is None or not error.healable:
+            if error is None or not error.transient:
                 self._settle(image_id, error)
         for image_id in self._left:
             raise self._refusals[image_id]

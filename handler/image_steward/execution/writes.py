@@ -24,7 +24,7 @@ class Write:
     tags: TagChanges = field(default_factory=dict)
     """All bound, or all (None) unbound."""
 
-    def is_held_by(self, image: Image) -> bool:
+    def is_applied_to(self, image: Image) -> bool:
         """Whether an image has all that is to be written."""
         return self.attributes.items() <= image.attributes.items() and all(
             image.tags.get(key) == value for key, value in self.tags.items()
@@ -46,7 +46,7 @@ class Task:
 class Chain(Task):
     """Renames, of one image each: each gets the name that the one before it has left.
 
-    Most have one write. In a circle the first write gives an image a temporary name, and the last
+    Most have one write. In a cycle the first write gives an image a temporary name, and the last
     one gives the same image its new name.
     """
 
@@ -60,7 +60,7 @@ class TagBatch(Task):
 
 
 def way_back_of(chain: Task) -> Write | None:
-    """The write that takes the temporary name of a circle back; None if it is none."""
+    """The write that takes the temporary name of a cycle back; None if it is none."""
     first = chain.writes[0]
     (step,) = first.steps.values()
     if not step.temporary or not step.before:

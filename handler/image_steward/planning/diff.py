@@ -50,7 +50,7 @@ def step_of(change: Change, images: Images) -> Step:
     return replace(step, attributes=attributes, tags=tags, delete_tags=deleted)
 
 
-def refused(step: Step, error: StewardError) -> Step:
+def failed_step(step: Step, error: StewardError) -> Step:
     """The step of an image about which nothing can be done."""
     return Step(step.region, step.image_id, before=step.before, error=error)
 
@@ -66,11 +66,11 @@ def after(image: Image, step: Step | None) -> Image:
 def of_regions(current: CurrentImages, steps_of: Callable[[str, list[Image]], list[Step]]) -> Plan:
     """A plan of what `steps_of` makes of the images of each region that could be read."""
     steps: dict[str, list[Step]] = {}
-    unread: dict[str, StewardError] = {}
+    region_errors: dict[str, StewardError] = {}
     for region, seen in current.items():
         if isinstance(seen, StewardError):
-            unread[region] = seen
+            region_errors[region] = seen
         else:
             images = [image for image in seen.images.values() if isinstance(image, Image)]
             steps[region] = steps_of(region, images)
-    return Plan(steps, unread)
+    return Plan(steps, region_errors)

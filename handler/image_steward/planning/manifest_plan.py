@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import product
 
 from image_steward.current_images import CurrentImages, SeenImages
-from image_steward.documents.packer_manifest import Build, PackerManifest, breach
+from image_steward.documents.packer_manifest import Build, PackerManifest, violation_of
 from image_steward.errors import ApiError, ImageBusy, InvalidDocument, Violation
 from image_steward.messages import pointer_step, short
 from image_steward.model import Attributes, Change, Image, Plan, Step
@@ -57,7 +57,7 @@ def change_of(build: Build, region: str, image: Image) -> Change:
     tags: dict[str, str] = {}
     for name, template in build.templates.items():
         text = template.render(values)
-        if wrong := breach(name, text):
+        if wrong := violation_of(name, text):
             raise InvalidDocument(Violation(f"{build.path}/{pointer_step(name)}", wrong))
         if name in TEXTS:
             attributes[name] = text
@@ -121,14 +121,14 @@ def _step(step: Step, build: Build, violations: list[Violation]) -> Step:
         return step
     place = f"{step.image_id} in {step.region}"
     if image.has_failed:
-        return diff.refused(step, ApiError(_STATE, f"{place} is {image.state}, and stays so"))
+        return diff.failed_step(step, ApiError(_STATE, f"{place} is {image.state}, and stays so"))
     try:
         change = change_of(build, step.region, image)
     except NoValue as error:
         return replace(step, reasons=(str(error),), is_skipped=True)
     except InvalidDocument as error:
         violations += error.violations
-        return diff.refused(step, error)
+        return diff.failed_step(step, error)
     violations += unstable(build, image, change)
     step = diff.step_of(change, {step.image_id: image})
     if build.keep_latest and not step.family:
@@ -142,7 +142,7 @@ def _step(step: Step, build: Build, violations: list[Violation]) -> Step:
 def _held_back(step: Step, first: str) -> Step:
     """The step without what has to wait for images that are not ready, or not to be seen."""
     if why := _not_yet(step):
-        return diff.refused(step, step.error or ImageBusy(_STATE, why))
+        return diff.failed_step(step, step.error or ImageBusy(_STATE, why))
     if not step.new_name:
         return step
     told = f"not renamed while {first}: Packer finds the copies of an image by its name"
@@ -153,6 +153,6 @@ def _held_back(step: Step, first: str) -> Step:
 def _not_yet(step: Step) -> str:
     """Why an image may be about to change by itself; empty if it is not."""
     if step.error:
-        return f"{step.image_id} cannot be seen" if step.error.healable else ""
+        return f"{step.image_id} cannot be seen" if step.error.transient else ""
     image = step.before
     return f"{step.image_id} is {image.state}" if image and image.is_unready else ""

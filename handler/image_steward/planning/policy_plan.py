@@ -10,9 +10,9 @@ from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
 from image_steward.messages import short
 from image_steward.model import Image, Plan, Step
+from image_steward.planning.desired_state import DesiredState, desired_state_of, desired_states_of
 from image_steward.planning.diff import after, members, of_regions
 from image_steward.planning.rename_order import ordered
-from image_steward.planning.wishes import Wish, wish_of, wishes_of
 
 _REGROUPS = (
     "KeepLatest ranks what Select finds, and Select looks at what this policy writes: if the run "
@@ -37,7 +37,12 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
         if not policy.dry_run:
             raise error
         warnings.append(error)
-    return replace(made, warnings=tuple(warnings), phases=policy.phases, held_by=policy.held_by)
+    return replace(
+        made,
+        warnings=tuple(warnings),
+        phases=policy.phases,
+        blocking_statuses=policy.blocking_statuses,
+    )
 
 
 def normalise(
@@ -51,7 +56,9 @@ def normalise(
     templates = {**policy.templates, **{f"Tag.{key}": each for key, each in policy.tags.items()}}
     rules = {name: f"{name}: {short(each.text)}" for name, each in templates.items()}
     rules["ImageDeprecated"] = f"KeepLatest: {policy.keep_latest}"
-    steps = [wish.step(region, rules) for wish in wishes_of(policy, region, images, now)]
+    steps = [
+        desired.step(region, rules) for desired in desired_states_of(policy, region, images, now)
+    ]
     check_stable(policy, region, images, steps, now)
     return ordered(steps, images, policy.select.mark)
 
@@ -72,42 +79,44 @@ def check_stable(
         if step.is_empty:
             continue
         once = after(image, step)
-        wish = wish_of(policy, region, once, now)
-        loses_some |= bool(wish.skipped)
-        _check(region, image, wish)
+        desired = desired_state_of(policy, region, once, now)
+        loses_some |= bool(desired.skipped)
+        _check(region, image, desired)
         if policy.feedback > 1 and step.attributes and step.tags:
             ((first,), _) = policy.phases
             half = after(image, Step(region, image.image_id, **{first: getattr(step, first)}))
-            wish = wish_of(policy, region, half, now, held=once.name)
-            if wish.skipped:
-                told = (
-                    f"a run that breaks off after the {first} of {image.image_id} in {region} "
-                    "would leave it half done, as the next one would skip it: "
-                    f"{wish.skipped}; of what the policy writes, Select and the templates may look "
-                    "at attributes or at tags, not at both"
+            desired = desired_state_of(policy, region, half, now, held=once.name)
+            if desired.skipped:
+                message = (
+                    f"a run that stops after the {first} of {image.image_id} in {region} would "
+                    f"leave it half done, as the next one would skip it: {desired.skipped}; of "
+                    "what the policy writes, Select and the templates may look at attributes or "
+                    "at tags, not at both"
                 )
-                raise UnstablePolicy(Violation("/Normalise", told))
-            wish.image = once
-            _check(region, image, wish)
+                raise UnstablePolicy(Violation("/Normalise", message))
+            desired.image = once
+            _check(region, image, desired)
     if policy.regroups and loses_some:
         outcome = [after(image, step) for image, step in zip(images, steps, strict=True)]
-        for image, wish in zip(images, wishes_of(policy, region, outcome, now), strict=True):
-            _check(region, image, wish)
+        for image, desired in zip(
+            images, desired_states_of(policy, region, outcome, now), strict=True
+        ):
+            _check(region, image, desired)
 
 
-def _check(region: str, was: Image, wish: Wish) -> None:
+def _check(region: str, was: Image, desired: DesiredState) -> None:
     """Refuse a policy that wants something of its own outcome.
 
     Raises:
         UnstablePolicy: the first thing that a second run would change, as it is, would be and then.
     """
-    once = wish.image
-    attributes, tags = once.lacks(wish.attributes, wish.tags)
-    if wish.skipped or not (attributes or tags):
+    once = desired.image
+    attributes, tags = once.lacks(desired.attributes, desired.tags)
+    if desired.skipped or not (attributes or tags):
         return
     name = next(iter([*attributes, *(f"Tag.{key}" for key in tags)]))
     member = {"ImageDeprecated": "KeepLatest"}.get(name, name) if attributes else "Tags"
-    values = (members(each.attributes, each.tags).get(name, "") for each in (was, once, wish))
+    values = (members(each.attributes, each.tags).get(name, "") for each in (was, once, desired))
     now, then, later = (short(str(value)) for value in values)
     told = (
         f"{name.replace('Tag.', 'tag ', 1)} of {once.image_id} in {region} is {now}; this run "

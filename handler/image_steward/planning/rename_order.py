@@ -10,7 +10,7 @@ from image_steward.current_images import CurrentImages, RegionImages
 from image_steward.errors import NameTaken, StewardError, TemporaryName
 from image_steward.model import Image, Plan, Step
 from image_steward.naming.temporary import is_temporary, temporary
-from image_steward.planning.diff import refused
+from image_steward.planning.diff import failed_step
 
 
 def in_order(steps: Mapping[str, Sequence[Step]], current: CurrentImages) -> dict[str, list[Step]]:
@@ -22,14 +22,14 @@ def _in_order(steps: Sequence[Step], seen: RegionImages | StewardError) -> list[
     holders = seen if isinstance(seen, StewardError) else seen.holders
     if not isinstance(holders, StewardError):
         return ordered(steps, holders)
-    return [refused(step, holders) if step.new_name else step for step in steps]
+    return [failed_step(step, holders) if step.new_name else step for step in steps]
 
 
 def ordered(steps: Sequence[Step], images: Iterable[Image], mark: str = "") -> list[Step]:
     """The steps, their renames such that none meets a name in use.
 
-    An image waits for the one that holds its name to leave it. Where they wait in a circle, one
-    of them gets a temporary name, so each circle costs one call more. A name that nobody is going
+    An image waits for the one that holds its name to leave it. Where they wait in a cycle, one
+    of them gets a temporary name, so each cycle costs one call more. A name that nobody is going
     to leave is a conflict: nothing is done about the image that wants it. `images` are those of
     the region, of which some may be missing that hold none of the names wanted; `mark` is for
     temporary names.
@@ -49,7 +49,7 @@ def ordered(steps: Sequence[Step], images: Iterable[Image], mark: str = "") -> l
     def placed(step: Step) -> Step:
         image_id = step.image_id
         if image_id in conflicts:
-            return refused(step, conflicts[image_id])
+            return failed_step(step, conflicts[image_id])
         if image_id not in waits:
             return step
         temporary = _free_name(image_id, mark, taken) if image_id in openers else ""
@@ -91,7 +91,7 @@ def _taken(step: Step, other: str, why: str) -> NameTaken:
 
 
 def _openers(waits: Mapping[str, str]) -> set[str]:
-    """One image of each circle of waiting ones."""
+    """One image of each cycle of waiting ones."""
     found: set[str] = set()
     seen: dict[str, str] = {}
     """From where each was reached."""

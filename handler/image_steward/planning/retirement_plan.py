@@ -10,8 +10,8 @@ from image_steward.documents.naming_policy import MAX_CHANGES
 from image_steward.documents.packer_manifest import PackerManifest
 from image_steward.errors import TooManyChanges, Violation
 from image_steward.model import Image, Outcome, Plan, Step
+from image_steward.planning.desired_state import DesiredState, oldest_first, retire, untouchable
 from image_steward.planning.diff import after, of_regions
-from image_steward.planning.wishes import Wish, oldest_first, retire, untouchable
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Retirement:
 
 def retirement(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Retirement | None:
     """What KeepLatest of a manifest asks for where its images are labelled; None: nothing."""
-    steps = {o.step.place: o.step for o in outcomes if not (o.error or o.step.is_skipped)}
+    steps = {o.step.image_key: o.step for o in outcomes if not (o.error or o.step.is_skipped)}
     builds = [build for build in manifest.builds if build.keep_latest]
     regions: dict[str, dict[str, int]] = {}
     for build in builds:
@@ -48,14 +48,16 @@ def plan(request: Retirement, current: CurrentImages, _now: float) -> Plan:
     """
     made = of_regions(current, lambda region, images: _retired(request, region, images))
     changes = sorted(made.changes, key=_urgency)
-    late = {step.place for step in changes[MAX_CHANGES:]}
+    late = {step.image_key for step in changes[MAX_CHANGES:]}
     if not late:
         return made
     told = (
         f"KeepLatest would change {len(changes)} images; {MAX_CHANGES} are changed now, "
         "the oldest ones, and the others when this manifest or that of a later build is delivered"
     )
-    steps = {r: [step for step in each if step.place not in late] for r, each in made.steps.items()}
+    steps = {
+        r: [step for step in each if step.image_key not in late] for r, each in made.steps.items()
+    }
     return replace(made, steps=steps, warnings=(TooManyChanges(Violation(request.path, told)),))
 
 
@@ -65,11 +67,16 @@ def _retired(request: Retirement, region: str, images: Collection[Image]) -> lis
     known = [after(image, request.labelled.get((region, image.image_id))) for image in images]
     found: list[Step] = []
     for family, keep in request.regions[region].items():
-        wishes = [Wish(i, untouchable(i)) for i in known if i.attributes["ImageFamily"] == family]
-        retire(keep, oldest_first(wishes))
-        found += [wish.step(region, {"ImageDeprecated": f"KeepLatest: {keep}"}) for wish in wishes]
+        desired_states = [
+            DesiredState(i, untouchable(i)) for i in known if i.attributes["ImageFamily"] == family
+        ]
+        retire(keep, oldest_first(desired_states))
+        found += [
+            desired.step(region, {"ImageDeprecated": f"KeepLatest: {keep}"})
+            for desired in desired_states
+        ]
     # An image that was labelled is counted already, unless it is changed once more.
-    return [step for step in found if not step.is_empty or step.place not in request.labelled]
+    return [step for step in found if not step.is_empty or step.image_key not in request.labelled]
 
 
 def _urgency(step: Step) -> tuple[bool, str, str]:

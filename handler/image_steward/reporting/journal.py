@@ -36,11 +36,11 @@ class Journal:
         """
         former = [entry for step in plan.changes if (entry := undo.entry(step))]
         if self.settings.journal and former:
-            for images in undo.parcels(former, self.settings.max_document_bytes):
+            for images in undo.batches(former, self.settings.max_document_bytes):
                 self._store(*self.settings.journal, images)
         for entry in former:
-            for piece in undo.pieces(entry, LINE_BYTES):
-                self.log.keep("image.before", Source=source, Undo=piece)
+            for chunk in undo.chunks(entry, LINE_BYTES):
+                self.log.keep("image.before", Source=source, Undo=chunk)
 
     def _store(self, bucket: str, prefix: str, images: list[undo.Entry]) -> None:
         if not self.region:

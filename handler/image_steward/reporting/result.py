@@ -61,7 +61,7 @@ class Run:
     def unfinished(self) -> list[StewardError]:
         """What another delivery of the event may help."""
         errors = [error for _, error in self.errors] + [each.error for each in self.outcomes]
-        return [error for error in errors if error and error.healable]
+        return [error for error in errors if error and error.transient]
 
     @property
     def _asked(self) -> list[bool]:

@@ -25,8 +25,8 @@ def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
     by_image: dict[tuple[str, str], Outcome] = {}
     for outcome in outcomes:
         if outcome.step.before and not outcome.planned:
-            former = by_image.pop(outcome.step.place, None)
-            by_image[outcome.step.place] = former.followed_by(outcome) if former else outcome
+            former = by_image.pop(outcome.step.image_key, None)
+            by_image[outcome.step.image_key] = former.merged_with(outcome) if former else outcome
     # The image changed last comes first: so a name that was freed for another image is free again
     # when its own gets it back.
     yield from filter(None, map(_undoing, reversed(by_image.values())))
@@ -55,7 +55,7 @@ def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield _entry(place, attributes, tags)
 
 
-def parcels(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+def batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
     """The entries in lists, each for a change request of at most `size` bytes.
 
     Those of a region stay together where they fit, since its images may have to swap names. One
@@ -63,29 +63,29 @@ def parcels(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
     image once. The last of them is to be carried out first, as of several changes the last one.
     """
     room = size - 100  # for the members around the list
-    parcel: list[Entry] = []
+    batch: list[Entry] = []
     left = room
     by_region = sorted(entries, key=lambda entry: str(entry["Region"]))
     for _, group in groupby(by_region, key=lambda entry: entry["Region"]):
         sized = [(entry, len(json.dumps(entry)) + 2) for entry in group]
         is_too_much = sum(needed for _, needed in sized) > left
-        if parcel and (is_too_much or len(parcel) + len(sized) > IMAGES_OF_A_REQUEST):
-            yield parcel
-            parcel, left = [], room
+        if batch and (is_too_much or len(batch) + len(sized) > IMAGES_OF_A_REQUEST):
+            yield batch
+            batch, left = [], room
         for entry, needed in sized:
-            if parcel and (needed > left or len(parcel) == IMAGES_OF_A_REQUEST):
-                yield parcel
-                parcel, left = [], room
+            if batch and (needed > left or len(batch) == IMAGES_OF_A_REQUEST):
+                yield batch
+                batch, left = [], room
             if needed > room:
-                yield from ([piece] for piece in reversed(list(pieces(entry, room))))
+                yield from ([chunk] for chunk in reversed(list(chunks(entry, room))))
                 continue
-            parcel.append(entry)
+            batch.append(entry)
             left -= needed
-    if parcel:
-        yield parcel
+    if batch:
+        yield batch
 
 
-def pieces(entry: Entry, size: int) -> Iterator[Entry]:
+def chunks(entry: Entry, size: int) -> Iterator[Entry]:
     """The entry in parts, each of about `size` bytes of JSON at most.
 
     Tags go before others come: an image holds 50 at most.
@@ -124,7 +124,7 @@ def _undoing(outcome: Outcome) -> Entry:
     }
     former = {key: was.tags.get(key) for key in outcome.tags}
     tags = {key: value for key, value in former.items() if value not in {outcome.tags[key], ""}}
-    return _entry(outcome.step.place, attributes, tags) if attributes or tags else {}
+    return _entry(outcome.step.image_key, attributes, tags) if attributes or tags else {}
 
 
 def _entry(place: tuple[str, str], attributes: Attributes, tags: TagChanges) -> Entry:

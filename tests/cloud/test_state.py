@@ -1,0 +1,153 @@
+"""Seeds and the state of the emulated cloud."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scf_local.cloud.limits import RateLimits
+from scf_local.cloud.seed import Object
+from scf_local.cloud.state import State
+
+SEED = Path(__file__).parents[2] / "events" / "seed"
+
+
+def test_project_seed() -> None:
+    """The project's own seed is a usable one, with an image of each kind."""
+    state = State.from_folder(SEED)
+    kinds = {(i["ImageType"], i["ImageState"]) for i in state.images["ap-guangzhou"]}
+    assert len(kinds) == 4
+    assert set(state.images) == {"ap-guangzhou", "ap-shanghai", "ap-beijing", "ap-shanghai-fsi"}
+    content = state.objects["manifests-1250000000"]["requests/rename.json"].content
+    assert json.loads(content) == {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
+
+
+def test_sparse_image_is_completed() -> None:
+    """An id is enough; null leaves a member out, except the one that may be null on the wire."""
+    given = {
+        "ImageId": "img-aaaaaaaa",
+        "SnapshotSet": None,
+        "Tags": None,
+        "IsSupportCloudinit": False,
+    }
+    state = State({"ap-guangzhou": [given]})
+    image = state.image("ap-guangzhou", "img-aaaaaaaa")
+    assert image["ImageName"] == "img-aaaaaaaa"
+    assert (image["ImageState"], image["ImageType"]) == ("NORMAL", "PRIVATE_IMAGE")
+    assert "SnapshotSet" not in image
+    assert image["SyncPercent"] is None
+    assert image["Tags"] == []
+    assert image["isSupportCloudinit"] is False
+    assert given["Tags"] is None, "the seed itself is not touched"
+
+
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        ("[", "images.json: not JSON: line 1, column 2: expecting value"),
+        ([], r"images.json: /: allowed is"),
+        ({"guangzhou": []}, "/guangzhou: no region's name"),
+        ({"ap-guangzhou": {}}, "/ap-guangzhou: allowed is a list"),
+        ({"ap-guangzhou": [1]}, "/ap-guangzhou/0: allowed is an image"),
+        ({"ap-guangzhou": [{}]}, "/ap-guangzhou/0/ImageId: ''"),
+        ({"ap-guangzhou": [{"ImageId": "ami-aaaaaaaa"}]}, "/ap-guangzhou/0/ImageId: 'ami"),
+        (
+            {"ap-guangzhou": [{"ImageNam": "a"}]},
+            r"/ap-guangzhou/0/ImageNam: .*; did you mean ImageName\?",
+        ),
+        ({"ap-guangzhou": [{"zzz": "a"}]}, "/ap-guangzhou/0/zzz: no member of an image$"),
+        ({"ap-guangzhou": [{"ImageSize": True}]}, "ImageSize: True; allowed .* int"),
+        ({"ap-guangzhou": [{"ImageName": None}]}, "ImageName: None; allowed .* str"),
+        ({"ap-guangzhou": [{"ImageType": "PRIVATE"}]}, "ImageType: .* PRIVATE_IMAGE, SHARED"),
+        ("[" * 100_000, "images.json: not JSON: nested deeper than 64 levels"),
+        ('{"ap-guangzhou": [{"SnapshotSet": ' + "[" * 200 + "]" * 200 + "}]}", "deeper than 64"),
+        ('{"ap-a": [], "ap-a": []}', 'images.json: .* member "ap-a" stands twice'),
+        ("[NaN]", "images.json: not JSON: NaN is no JSON number"),
+        ({"ap-guangzhou": [{"ImageState": "NORMALE"}]}, "did you mean NORMAL.; allowed are CREAT"),
+        ({"ap-guangzhou": [{"ImageName": "x" * 61}]}, "ImageName: 61 characters; allowed are 60"),
+        (
+            {"ap-x": [{"ImageId": f"img-aaaaaaa{n}", "ImageName": "same"} for n in "ab"]},
+            "/ap-x: ImageName 'same' is there twice",
+        ),
+        ({"ap-guangzhou": [{"CreatedTime": "2026"}]}, "CreatedTime: '2026'"),
+        ({"ap-guangzhou": [{"Tags": [{"Key": "a"}]}]}, "/ap-guangzhou/0/Tags/0: allowed"),
+        ({"ap-guangzhou": [{"Tags": ["a"]}]}, "/ap-guangzhou/0/Tags/0: allowed"),
+        ({"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}] * 2}, "'img-aaaaaaaa' is there twice"),
+    ],
+)
+def test_broken_seed(tmp_path: Path, images: Any, told: str) -> None:  # noqa: ANN401 - any JSON
+    """A broken seed is refused with the file, the place and what would be allowed."""
+    text = images if isinstance(images, str) else json.dumps(images)
+    (tmp_path / "images.json").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=told):
+        State.from_folder(tmp_path)
+
+
+def test_seed_folder(tmp_path: Path) -> None:
+    """A missing images.json, and a folder of objects that is no bucket, are named."""
+    with pytest.raises(ValueError, match=r"images\.json"):
+        State.from_folder(tmp_path)
+    (tmp_path / "images.json").write_text("{}", "utf-8")
+    assert State.from_folder(tmp_path).snapshot() == {"Images": {}, "Objects": {}, "Calls": []}
+    (tmp_path / "objects" / "manifests").mkdir(parents=True)
+    with pytest.raises(ValueError, match="manifests: allowed are folders"):
+        State.from_folder(tmp_path)
+
+
+def test_snapshot_is_a_copy() -> None:
+    """A snapshot does not change when the cloud does, and holds keys instead of contents."""
+    state = State(
+        {"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}]},
+        {"b-1": {"b": Object(b"1"), "a": Object(b"2")}},
+    )
+    snapshot = state.snapshot()
+    state.images["ap-guangzhou"][0]["ImageName"] = "changed"
+    state.record({"Action": "GetObject", "Outcome": "ok"})
+    assert snapshot["Images"]["ap-guangzhou"][0]["ImageName"] == "img-aaaaaaaa"
+    assert (snapshot["Objects"], snapshot["Calls"]) == ({"b-1": ["a", "b"]}, [])
+    json.dumps(snapshot)
+
+
+def test_unknown_image() -> None:
+    """Asking for an image that is not there says where it was looked for."""
+    with pytest.raises(KeyError, match="ap-guangzhou has no image img-aaaaaaaa"):
+        State().image("ap-guangzhou", "img-aaaaaaaa")
+
+
+def test_writes() -> None:
+    """Writes are the changing actions that succeeded."""
+    state = State()
+    for action, outcome in (
+        ("ModifyImageAttribute", "ok"),
+        ("ModifyImageAttribute", "InternalError"),
+        ("DescribeImages", "ok"),
+        ("PutObject", "ok"),
+    ):
+        state.record({"Action": action, "Outcome": outcome})
+    assert [call["Action"] for call in state.writes()] == ["ModifyImageAttribute", "PutObject"]
+
+
+def test_rate_window_slides() -> None:
+    """In no second are more admitted than allowed; refused requests do not count."""
+    limits = RateLimits()
+    times = [0.0, 0.25, 0.5, 0.75, 1.0, 1.125, 1.25]
+    admitted = [limits.admits("a", 2, time) for time in times]
+    assert admitted == [True, True, False, False, True, False, True]
+    assert limits.admits("b", 2, 1.25)
+
+
+def test_seed_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """An editor may have put a byte order mark first."""
+    (tmp_path / "images.json").write_text('{"ap-x": []}', "utf-8-sig")
+    assert State.from_folder(tmp_path).images == {"ap-x": []}
+
+
+def test_names_of_others_may_be_equal() -> None:
+    """Only private images of one region have to differ in their names."""
+    image = {"ImageName": "same", "ImageType": "PUBLIC_IMAGE"}
+    State({"ap-x": [image | {"ImageId": f"img-aaaaaaa{n}"} for n in "ab"]})
+    private = [{"ImageId": "img-aaaaaaaa", "ImageName": "same"}]
+    State({"ap-x": private, "ap-y": private})

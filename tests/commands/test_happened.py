@@ -1,0 +1,281 @@
+"""How runs ended, by their logs."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scf_local import happened, log_records, logged_runs
+from scf_local.happened import Happened, of_invocation
+from scf_local.invocation import Invocation
+from scf_local.log_records import Record
+
+if TYPE_CHECKING:
+    from scf_local.logged_runs import LoggedRun
+
+ID = "4f9c2d1e-0000-4000-8000-000000000001"
+SUMMARY = {"Changed": 1}
+RESULT = {
+    "Outcome": "partial",
+    "Errors": [{"Code": "InvalidDocument"}],
+    "Images": [{"Region": "ap-x", "ImageId": "img-b", "Status": "failed", "Code": "Busy"}],
+}
+
+
+def own(event: str, level: str = "INFO", **fields: Any) -> str:  # noqa: ANN401 - any JSON value
+    """A line of Image Steward's."""
+    head = {"Time": "2026-11-25T00:00:01.500Z", "Level": level, "Event": event, "RequestId": ID}
+    return json.dumps({**head, **fields})
+
+
+def finished(outcome: str, trigger: str = "cos") -> str:
+    """Its last line."""
+    return own("run.finished", Trigger=trigger, Outcome=outcome, Summary=SUMMARY)
+
+
+def image(status: str, image_id: str = "img-a", **fields: str) -> str:
+    """Its line about an image."""
+    return own(f"image.{status}", Region="ap-x", ImageId=image_id, **fields)
+
+
+def error(status: int, trace: str = "") -> str:
+    """SCF's line about a run that failed."""
+    told = {"errorCode": -1, "errorMessage": "it failed", "statusCode": status}
+    return f"ERROR RequestId:{ID} Result:{json.dumps({**told, 'stackTrace': trace})}"
+
+
+def then(*messages: str, **fields: Any) -> Happened:  # noqa: ANN401 - Record's
+    """How a run of one attempt ended."""
+    return happened.of_log([[Record(ID, message, **fields) for message in messages]])
+
+
+@pytest.mark.parametrize(
+    ("messages", "outcome"),
+    [
+        ([], "unknown"),
+        (["printed"], "unknown"),
+        ([f"START RequestId:{ID}"], "unknown"),
+        ([f"END RequestId: {ID}"], "returned"),
+        ([f"Report RequestId:{ID} Duration:1ms"], "returned"),
+        ([f"2026-11-25 08:00:00 END RequestId:{ID}"], "returned"),
+        ([f"END RequestId:{ID}", finished("planned")], "planned"),
+        ([f'Response RequestId:{ID} RetMsg:{{"Outcome": "partial"}}'], "partial"),
+        ([f'Response RequestId:{ID} RetMsg:{{"Outcome": "part'], "returned"),
+        ([f'Response RequestId:{ID} RetMsg:"done"'], "returned"),
+        ([error(430), finished("applied")], "raised"),
+        ([error(433)], "timeout"),
+        ([error(450)], "timeout"),
+        ([error(434)], "memory"),
+        ([error(439)], "exited"),
+        ([error(443)], "raised"),
+        ([f"ERROR RequestId:{ID} Result:cut"], "raised"),
+        ([f"ERROR RequestId:{ID} Result:{{'statusCode': 433"], "timeout"),
+        ([finished("rejected")], "rejected"),
+        ([own("document.rejected", "WARNING"), finished("rejected")], "raised"),
+        ([own("document.rejected", "ERROR"), finished("rejected")], "rejected"),
+        ([image("pending", Code="Throttled"), finished("applied")], "raised"),
+        ([image("pending", Code="Stopped"), finished("partial")], "partial"),
+    ],
+)
+def test_outcome(messages: list[str], outcome: str) -> None:
+    """The outcome is SCF's where its lines tell one, then the function's, else not known."""
+    assert then(*messages or [""]).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(200, "returned"), (433, "timeout"), (434, "memory"), (None, "unknown")]
+)
+def test_outcome_of_fields(status: int | None, outcome: str) -> None:
+    """Without SCF's lines, the status code that stands beside each line tells it."""
+    assert then("printed", status=status).outcome == outcome
+
+
+def test_codes_and_images() -> None:
+    """Codes and images come from the function's lines and from what it returned."""
+    response = f"Response RequestId:{ID} RetMsg:{json.dumps(RESULT)}"
+    found = then(image("changed"), own("event.rejected", Code="InvalidEvent"), response)
+    assert found.codes == frozenset({"InvalidEvent", "InvalidDocument", "Busy"})
+    assert found.images == {"ap-x/img-a": "changed", "ap-x/img-b": "failed"}
+    assert then("printed", error(430)).codes is None
+    more = (image("before"), image("awaited"), image("skipped"), own("document.warned", Code="W"))
+    assert (then(*more).codes, then(*more).images) == (frozenset(), {})
+
+
+def test_the_last_attempt_counts() -> None:
+    """A retried event ends as its last attempt; images that an earlier one changed stay changed."""
+    first = [f"START RequestId:{ID}", image("changed"), image("pending", "img-b"), error(430)]
+    second = [f"START RequestId:{ID}", image("changed", "img-b"), finished("applied")]
+    records = [
+        *(Record(ID, message, retry=0) for message in first),
+        *(Record(ID, message, retry=1) for message in second),
+    ]
+    for each in (records, [Record(r.request_id, r.message) for r in records]):
+        (run,) = logged_runs.runs(each)
+        assert (run.then.outcome, run.then.attempts, run.then.error) == ("applied", 2, "")
+        assert run.then.images == {"ap-x/img-a": "changed", "ap-x/img-b": "changed"}
+    (run,) = logged_runs.runs(records[len(first) :] + records[: len(first)])
+    assert run.then.outcome == "applied"
+
+
+def test_order_is_that_of_time() -> None:
+    """Runs are in the order of their start, and lines in that of their time, newest first too."""
+    records = [
+        Record(name, f"{name}{number}", start=start, time=start + number // 2)
+        for name, start in (("late", 9.0), ("early", 3.0))
+        for number in (3, 2, 1, 0)
+    ]
+    late, early = logged_runs.runs(records)[::-1]
+    assert [r.message for r in early.attempts[0]] == [f"early{number}" for number in range(4)]
+    assert [r.message for r in late.attempts[0]] == [f"late{number}" for number in range(4)]
+
+
+def test_runs_without_a_time_keep_their_place() -> None:
+    """A run of which no time is known stays behind the one before it."""
+    records = [Record("b", "x", start=5.0), Record("c", "x"), Record("a", "x", start=1.0)]
+    assert [run.request_id for run in logged_runs.runs(records)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1653523171", 1653523171.0),
+        ("1653523171317", 1653523171.317),
+        (1653523171317573463, 1653523171.3175735),
+        ("1653523171317573", 1653523171.317573),
+        ("2022-05-25T23:59:31.500Z", 1653523171.5),
+        ("2022-05-25 23:59:31", 1653523171.0),
+        ("2022-05-26T07:59:31+08:00", 1653523171.0),
+        ("", None), ("nan", None), ("-1", None), ("inf", None), (None, None), ("soon", None),
+    ],
+)  # fmt: skip
+def test_moment(text: object, seconds: float | None) -> None:
+    """Times are read in every unit and form, in UTC where nothing else is said."""
+    assert log_records.moment(text) == (seconds if seconds is None else pytest.approx(seconds))
+
+
+def now(outcome: str, **fields: Any) -> Happened:  # noqa: ANN401 - Happened's
+    """How a run ended."""
+    return Happened(outcome, **{"codes": frozenset(), **fields})
+
+
+@pytest.mark.parametrize(
+    ("was", "became", "words"),
+    [
+        (now("applied"), now("applied"), []),
+        (now("unknown", codes=None), now("raised"), []),
+        (now("returned", codes=None), now("applied", images={"i": "changed"}), []),
+        (now("returned", codes=None), now("raised", error="KeyError: 1"), ["returned → raised"]),
+        (now("returned"), now("applied"), ["returned → applied"]),
+        (now("timeout", codes=None), now("applied"), ["timeout → applied"]),
+        (now("raised", error="KeyError: 1"), now("raised", error="KeyError: 2"), []),
+        (
+            now("raised", error="a.b.Busy: 1"),
+            now("raised", error="KeyError: 2"),
+            ["raised Busy → raised KeyError"],
+        ),
+        (
+            now("rejected", codes=frozenset({"B", "A"})),
+            now("applied"),
+            ["rejected → applied", "A, B → no code"],
+        ),
+        (
+            now("partial", images={"r/a": "failed", "r/b": "changed"}),
+            now("partial", images={"r/a": "changed", "r/c": "pending"}),
+            ["r/a: failed → changed", "r/b: changed → untouched", "r/c: untouched → pending"],
+        ),
+    ],
+)
+def test_differences(was: Happened, became: Happened, words: list[str]) -> None:
+    """Outcome, codes and images are compared, as far as the log tells them."""
+    assert was.differences(became) == words
+
+
+def test_document() -> None:
+    """Programs get what is known, and null for what is not."""
+    assert then(error(433), start=1653523171.317).document == {
+        "RequestId": ID,
+        "StartTime": "2022-05-25T23:59:31.317Z",
+        "Attempts": 1,
+        "Outcome": "timeout",
+        "Codes": None,
+        "Images": {},
+        "Error": "it failed",
+    }
+    assert Happened("unknown").document["StartTime"] is None
+
+
+def test_of_invocation() -> None:
+    """A run now is told from its result and its log, even where it raised."""
+    raised = Invocation(
+        ID, 430, 1, 1, error={"stackTrace": "Traceback\nBusy: no", "statusCode": 430}
+    )
+    found = of_invocation(raised, image("failed", Code="Busy").encode() + b"\n\xff")
+    assert (found.outcome, found.error, found.codes) == ("raised", "Busy: no", frozenset({"Busy"}))
+    assert found.images == {"ap-x/img-a": "failed"}
+    done = of_invocation(Invocation(ID, 200, 1, 1, result=RESULT), b"")
+    assert (done.outcome, done.codes) == ("partial", frozenset({"InvalidDocument", "Busy"}))
+
+
+SOURCE = "cos://manifests-1250000000/requests/a b.json"
+NIGHTLY = "cos://manifests-1250000000/requests/nightly.json"
+
+
+def run_of(*messages: str) -> LoggedRun:
+    """A run that logged these."""
+    (run,) = logged_runs.runs([Record(ID, message) for message in messages])
+    return run
+
+
+def test_uploads_are_rebuilt() -> None:
+    """An upload is rebuilt with bucket, key, region and time, one record for each object."""
+    run = run_of(
+        image("changed", Source=SOURCE),
+        own("document.rejected", "ERROR", Source=f"{NIGHTLY} ap-shanghai", Code="X"),
+        image("changed", Source=NIGHTLY),
+        finished("partial"),
+    )
+    first, second = run.event("ap-beijing")["Records"]
+    assert first["cos"]["cosObject"]["key"] == "/1250000000/manifests/requests/a b.json"
+    assert second["cos"]["cosObject"]["key"] == "/1250000000/manifests/requests/nightly.json"
+    assert first["cos"]["cosBucket"]["cosRegion"] == "ap-beijing"
+    assert first["event"]["eventTime"] == 1795564801
+    # It ran out of time: no line tells the trigger.
+    assert run_of(image("changed", Source=SOURCE)).event("ap-beijing")["Records"]
+
+
+def test_pointers_are_rebuilt() -> None:
+    """A timer or a direct call that pointed to an object does so again."""
+    line = image("changed", Source=NIGHTLY)
+    timer = run_of(line, finished("applied", "timer")).event("ap-beijing")
+    assert (timer["Type"], json.loads(timer["Message"])) == ("Timer", {"Document": NIGHTLY})
+    assert run_of(line, finished("applied", "direct")).event("x") == {"Document": NIGHTLY}
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([image("changed", Source="timer:nightly"), finished("applied", "timer")], "timer nightly"),
+        ([finished("applied", "timer")], "the Message of timer ?"),
+        ([image("changed", Source="direct"), finished("applied", "direct")], "a direct call"),
+        ([own("event.ignored", Source="Records/0"), finished("ignored")], "object for Records/0"),
+        ([finished("applied")], "STEWARD_LOG_LEVEL=DEBUG"),
+        ([own("event.rejected"), finished("rejected", "unknown")], "was no event"),
+        ([image("changed", Source="cos://Bad/k"), finished("applied")], "no full bucket name"),
+        (
+            [
+                *(image("changed", Source=source) for source in (SOURCE, NIGHTLY)),
+                finished("applied", "direct"),
+            ],
+            "one document",
+        ),
+        (["printed", error(430)], "it printed no event"),
+        (['{"Records": [{"cos": '], "is cut"),
+    ],
+)
+def test_what_cannot_be_rebuilt(messages: list[str], words: str) -> None:
+    """Where the log does not hold enough, the reason is told, with what helps."""
+    with pytest.raises(ValueError, match=re.escape(words)):
+        run_of(*messages).event("ap-guangzhou")

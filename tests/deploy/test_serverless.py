@@ -1,0 +1,177 @@
+"""serverless.yml obeys the component and the platform, and each rule can be seen to fail."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from functools import reduce
+from typing import Any
+
+import pytest
+import yaml
+
+from component import RULES, File, is_cron, violations
+from conftest import ROOT
+from image_steward import registry
+from image_steward.model import CosObject
+
+TEXT = (ROOT / "serverless.yml").read_text(encoding="utf-8")
+CONTENT = yaml.safe_load(TEXT)
+FILE = File(CONTENT)
+
+COS = ("inputs", "events", 0, "cos", "parameters")
+TIMER = ("inputs", "events", 1, "timer", "parameters")
+VARIABLES = ("inputs", "environment", "variables")
+BUCKET, _, DOMAIN = FILE.triggers("cos")[0]["bucket"].partition(".")
+
+MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
+    ("component", ("component",), "multi-scf"),
+    ("instance name", ("name",), "image steward"),
+    ("no unknown members", ("provider",), "tencent"),
+    ("no unknown members", ("inputs", "memory"), 128),
+    ("no unknown members", (*TIMER, "cron"), "0 17 3 * * * *"),
+    ("no unknown members", (*COS, "suffix"), ".json"),
+    ("function name of 2 to 60 characters", ("inputs", "name"), "image-steward-"),
+    ("function name of 2 to 60 characters", ("inputs", "name"), "i" * 61),
+    ("function name of 2 to 60 characters", ("inputs", "name"), "1st"),
+    ("type", ("inputs", "type"), "web"),
+    ("handler is file.function, 2 to 60 characters each", ("inputs", "handler"), "main_handler"),
+    ("handler is file.function, 2 to 60 characters each", ("inputs", "handler"), "index.m"),
+    ("runtime is supported", ("inputs", "runtime"), "Python3.9"),
+    ("runtime is supported", ("inputs", "runtime"), "Python3.14"),
+    ("region", ("inputs", "region"), "gz"),
+    ("role: without one there are no keys", ("inputs", "role"), None),
+    ("memory", ("inputs", "memorySize"), 192),
+    ("memory", ("inputs", "memorySize"), 3200),
+    ("memory", ("inputs", "memorySize"), "128"),
+    ("timeout of 1 to 900 s", ("inputs", "timeout"), 0),
+    ("timeout of 1 to 900 s", ("inputs", "timeout"), 901),
+    ("initTimeout of 3 to 300 s", ("inputs", "initTimeout"), 2),
+    ("initTimeout of 3 to 300 s", ("inputs", "initTimeout"), 301),
+    ("names of variables", (*VARIABLES, "2ND"), "x"),
+    ("names of variables", (*VARIABLES, "A-B"), "x"),
+    ("no reserved names", (*VARIABLES, "TENCENTCLOUD_SECRETID"), "x"),
+    ("no reserved names", (*VARIABLES, "SCF_NAME"), "x"),
+    ("no reserved names", (*VARIABLES, "QCLOUD_X"), "x"),
+    ("values of variables are texts, none empty", (*VARIABLES, "STEWARD_DRY_RUN"), 0),
+    ("values of variables are texts, none empty", (*VARIABLES, "NOTE"), ""),
+    ("environment of at most 4 KB", (*VARIABLES, "NOTE"), "x" * 4000),
+    ("settings are ours", (*VARIABLES, "STEWARD_LOG_LEVEL"), "VERBOSE"),
+    ("timer name of at most 60 characters", (*TIMER, "name"), "n" * 61),
+    ("timer name of at most 60 characters", (*TIMER, "name"), "every night"),
+    ("timer names are unique", ("inputs", "events", 2), CONTENT["inputs"]["events"][1]),
+    ("cron", (*TIMER, "cronExpression"), "17 3 * * *"),
+    ("cron", (*TIMER, "cronExpression"), "0 60 3 * * * *"),
+    ("argument is a text of at most 4 KB", (*TIMER, "argument"), "x" * 4097),
+    ("argument is a text of at most 4 KB", (*TIMER, "argument"), {"Document": "cos://b-1/x"}),
+    ("bucket's full name and XML domain", (*COS, "bucket"), f"-{BUCKET}.{DOMAIN}"),
+    ("bucket in the function's region", (*COS, "bucket"),
+     f"{BUCKET}.cos.ap-elsewhere.myqcloud.com"),
+    ("events", (*COS, "events"), "cos:ObjectRemove:*"),
+    ("suffix with a dot", (*COS, "filter", "suffix"), "json"),
+    ("rules of a bucket do not overlap", ("inputs", "events", 2), CONTENT["inputs"]["events"][0]),
+    ("enable is written, since its default is told in three ways", (*COS, "enable"), None),
+    ("enable is written, since its default is told in three ways", (*TIMER, "enable"), "true"),
+    ("qualifier", (*COS, "qualifier"), "$LATEST"),
+    ("ten triggers of a kind at most", ("inputs", "events"), [
+        CONTENT["inputs"]["events"][0],
+        *({"timer": {"parameters": {**FILE.triggers("timer")[0], "name": f"t{i}"}}}
+          for i in range(11)),
+    ]),
+    ("journal is apart from what triggers", (*VARIABLES, "STEWARD_JOURNAL"),
+     f"{BUCKET}/requests/journal/"),
+    ("journal is apart from what triggers", (*VARIABLES, "STEWARD_JOURNAL"),
+     f"{BUCKET}/"),
+    ("what a timer points to is apart from what triggers", (*TIMER, "argument"),
+     f'{{"Document": "cos://{BUCKET}/requests/nightly.json"}}'),
+    ("sources cover what triggers", (*VARIABLES, "STEWARD_SOURCES"),
+     f"{BUCKET}/requests-x/"),
+    ("sources cover what triggers", (*COS, "filter", "prefix"), "uploads/"),
+]  # fmt: skip
+"""Which rule a member of another value breaks."""
+
+
+def mutated(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
+    """The file with a member changed or added, or taken away by None."""
+    content: dict[str, Any] = copy.deepcopy(CONTENT)
+    *way, last = path
+    parent: Any = reduce(operator.getitem, way, content)  # type: ignore[arg-type]  # dicts and lists
+    if value is None:
+        del parent[last]
+    elif isinstance(parent, list) and last == len(parent):
+        parent.append(value)
+    else:
+        parent[last] = value
+    return content
+
+
+def test_file() -> None:
+    """serverless.yml breaks no rule."""
+    assert violations(CONTENT) == []
+
+
+@pytest.mark.parametrize(("rule", "path", "value"), MUTATIONS)
+def test_mutation(rule: str, path: tuple[str | int, ...], value: object) -> None:
+    """Each mistake is found by its rule, whatever else may not fit any more."""
+    found = violations(mutated(path, value))
+    assert found[0] == rule
+    assert len(found) <= 1 + (rule in {"region", "bucket's full name and XML domain"})
+
+
+def test_every_rule_can_fail() -> None:
+    """Each rule has a source and a mutation that breaks it."""
+    assert {rule for rule, _, _ in MUTATIONS} == {rule.name for rule in RULES}
+    assert all(rule.source for rule in RULES)
+
+
+def test_rules_of_a_bucket() -> None:
+    """A second COS trigger is fine where prefix or suffix keeps it apart from the first."""
+    first = FILE.triggers("cos")[0]
+    apart = {**first, "filter": {**first["filter"], "suffix": ".yml"}}
+    inside = {**first, "filter": {"prefix": f"{first['filter']['prefix']}a/", "suffix": ""}}
+    path = ("inputs", "events", 2)
+    assert violations(mutated(path, {"cos": {"parameters": apart}})) == []
+    found = violations(mutated(path, {"cos": {"parameters": inside}}))
+    assert found == ["rules of a bucket do not overlap"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["* * * * * * *", "*/5 * * * * * *", "0 0 2 1 * * *", "0 15 10 * * MON-FRI *",
+     "0 0 10,14,16 * * * *", "59 59 23 31 12 6 2099", "0 0-30/5 8-22 * * * 2026-2030"],
+)  # fmt: skip
+def test_cron(expression: str) -> None:
+    """Expressions in the style of the documentation are taken."""
+    assert is_cron(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["", "* * * * * *", "* * * * * * * *", "60 * * * * * *", "* * 24 * * * *", "* * * 0 * * *",
+     "* * * * 13 * *", "* * * * * 7 *", "* * * * * * 1969", "5-1 * * * * * *", "1-2-3 * * * * * *",
+     "*/0 * * * * * *", "*/ * * * * * *", "1,,2 * * * * * *", "? * * * * * *", "* * * L * * *",
+     "a * * * * * *", "*  * * * * * *", "-1 * * * * * *"],
+)  # fmt: skip
+def test_wrong_cron(expression: str) -> None:
+    """A wrong number of fields, a value out of its range and other signs are found."""
+    assert not is_cron(expression)
+
+
+def test_variables_are_documented() -> None:
+    """The environment names settings of the README only."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in readme for name in FILE.variables)
+
+
+def test_timer_leads_to_a_document() -> None:
+    """What the timer sends is a document, from an allowed source where it is a pointer."""
+    (timer,) = FILE.triggers("timer")
+    pointer = registry.read(timer["argument"].encode(), region=FILE.inputs["region"]).request
+    assert isinstance(pointer, CosObject)
+    assert FILE.settings().allows(pointer.bucket, pointer.key)
+
+
+def test_triggers_are_on() -> None:
+    """Both triggers are switched on, and the journal is kept."""
+    assert [t["enable"] for kind in ("cos", "timer") for t in FILE.triggers(kind)] == [True, True]
+    assert FILE.settings().journal

@@ -1,0 +1,175 @@
+"""A process that dies after any of its calls: the next delivery does what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clocks import FakeClock
+from conftest import SEED, Function
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
+
+if TYPE_CHECKING:
+    from scf_local.cloud.wire import Call, Reply
+
+STEPS = 40
+IDS = [f"img-step{i:04}" for i in range(STEPS)]
+EVENT = {
+    "Images": [
+        {"ImageId": i, "ImageName": f"new-{i}", "Tags": [{"Key": "k", "Value": "v"}]} for i in IDS
+    ]
+}
+CALLS = 2 + STEPS + -(-STEPS // 9)
+"""Two reads, a write for each image, a tag call for every nine."""
+
+SLOTS = [f"img-slot{i:04}" for i in range(12)]
+NAMES = {i: f"slot-{n}" for n, i in enumerate(SLOTS)}
+_NEXT = [1, 2, 3, 4, 0, 6, 7, 5, 9, 10, 11, 12]
+"""A cycle of five, one of three, and a chain of four whose last name is free."""
+WANTED = {i: f"slot-{n}" for i, n in zip(SLOTS, _NEXT, strict=True)}
+RENAMES = 12 + 2
+"""A write for each image, and one more for each cycle."""
+BY_REQUEST = {"Images": [{"ImageId": i, "ImageName": name} for i, name in WANTED.items()]}
+BY_POLICY = {"Normalise": {"Select": {"ImageName": "slot-*"}, "ImageName": "{Tag.slot}"}}
+READS = {"request": 2, "policy": 1}
+
+RAW = [f"img-raw{i:05}" for i in range(3)]
+SELECTS = {
+    "by name": {"Select": {"ImageName": "raw-*"}, "Tags": [{"Key": "owner", "Value": "infra"}]},
+    "by tag": {
+        "Select": {"Tags": [{"Key": "state", "Value": "raw"}]},
+        "Tags": [{"Key": "state", "Value": "named"}],
+    },
+}
+"""Policies that do not select any more what they have renamed, or tagged."""
+
+PROGRAM = """
+import json, os, random, sys
+from clocks import FakeClock
+from image_steward.instance import Instance
+from image_steward.invocation import handle
+event = json.loads(sys.stdin.readline())
+print("ready", flush=True)
+sys.stdin.readline()
+context = {"tencentcloud_region": "ap-guangzhou", "time_limit_in_ms": 900_000}
+handle(Instance(FakeClock(), random.random), event, context, os.environ, open(os.devnull, "w"))
+"""
+
+
+@pytest.mark.parametrize("last", range(1, CALLS + 1))
+def test_killed_after_call(last: int) -> None:
+    """Killed after any of its calls and delivered again: all is as wanted, nothing done twice."""
+    state = State.from_folder(SEED)
+    model = state.image("ap-guangzhou", "img-6pb6lrmy")
+    state.images["ap-guangzhou"] += [
+        {**model, "ImageId": i, "ImageName": i, "Tags": []} for i in IDS
+    ]
+    with EmulatedCloud(state, limits=False) as cloud:
+        function = Function(cloud, cloud.environment(), FakeClock())
+        kill_after(last, EVENT, function)
+        before = {i: state.image("ap-guangzhou", i) for i in IDS}
+        result = function(EVENT)
+    assert result["Outcome"] == "applied"
+    assert all(holds(state.image("ap-guangzhou", i), i) for i in IDS)
+    # Calls that were under way when the process died may still have been carried out since.
+    for image in result["Images"]:
+        assert image["After"].items() <= missing(before[image["ImageId"]], image["ImageId"]).items()
+
+
+@pytest.mark.parametrize(
+    ("kind", "last"),
+    [(kind, last) for kind, reads in READS.items() for last in range(1, reads + RENAMES + 1)],
+)
+def test_killed_amid_cycles(kind: str, last: int) -> None:
+    """Killed amid names handed round: the next delivery finishes them, no temporary one is left."""
+    event = BY_REQUEST if kind == "request" else BY_POLICY
+    state = State(
+        {
+            "ap-guangzhou": [
+                {"ImageId": i, "ImageName": name, "Tags": [{"Key": "slot", "Value": WANTED[i]}]}
+                for i, name in NAMES.items()
+            ]
+        }
+    )
+    with EmulatedCloud(state, limits=False) as cloud:
+        function = Function(cloud, cloud.environment(), FakeClock())
+        kill_after(last, event, function)
+        result = function(event)
+        again = function(event)
+    assert result["Outcome"] == "applied"
+    assert again["Summary"]["Unchanged"] == len(SLOTS)
+    assert function.names() == WANTED
+    outcomes = [call["Outcome"] for call in function.calls("ModifyImageAttribute")]
+    # Of the calls under way when the process died, those that were done late were done twice.
+    assert RENAMES <= len(outcomes) <= RENAMES + 3
+    assert set(outcomes) == {"ok"}
+
+
+@pytest.mark.parametrize("last", range(1, 1 + 1 + len(RAW) + 1))
+@pytest.mark.parametrize("select", SELECTS)
+def test_killed_between_name_and_tag(select: str, last: int) -> None:
+    """Killed with an image half done: the policy still selects it, and does the other half."""
+    event = {"Normalise": {"ImageName": "web-{ImageId}", **SELECTS[select]}}
+    raw = [{"Key": "state", "Value": "raw"}]
+    state = State(
+        {
+            "ap-guangzhou": [
+                {"ImageId": i, "ImageName": f"raw-{n}", "Tags": raw} for n, i in enumerate(RAW)
+            ]
+        }
+    )
+    with EmulatedCloud(state, limits=False) as cloud:
+        function = Function(cloud, cloud.environment(), FakeClock())
+        kill_after(last, event, function)
+        assert function(event)["Outcome"] == "applied"
+    assert function.names() == {i: f"web-{i}" for i in RAW}
+    for image in function.images["ap-guangzhou"]:
+        assert ("raw" in json.dumps(image["Tags"])) == (select == "by name")
+        assert ("infra" in json.dumps(image["Tags"])) == (select == "by name")
+
+
+def kill_after(last: int, event: dict[str, Any], function: Function) -> None:
+    """Let a process of its own take an event; it is killed before it sees its last call's reply."""
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, **function.environ},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin
+    assert process.stdout
+
+    def kill(_call: Call, reply: Reply) -> Reply:
+        if len(function.cloud.state.calls) == last:
+            os.kill(process.pid, signal.SIGKILL)
+        return reply
+
+    with process.stdin, process.stdout:
+        process.stdin.write(json.dumps(event) + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        function.cloud.on_reply = kill
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.wait() == -signal.SIGKILL
+    function.cloud.on_reply = lambda _call, reply: reply
+
+
+def holds(image: dict[str, Any], image_id: str) -> bool:
+    """Whether an image is as wanted."""
+    return not missing(image, image_id)
+
+
+def missing(image: dict[str, Any], image_id: str) -> dict[str, Any]:
+    """What an image lacks, as a result's `After` shows it."""
+    tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
+    name = {} if image["ImageName"] == f"new-{image_id}" else {"ImageName": f"new-{image_id}"}
+    return {**name, **({} if tags == {"k": "v"} else {"Tags": [{"Key": "k", "Value": "v"}]})}

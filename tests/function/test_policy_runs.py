@@ -1,0 +1,861 @@
+"""Naming policies from event to result, on the emulated cloud."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clocks import FakeClock
+from conftest import cos_event
+from image_steward.errors import Unfinished
+from image_steward.naming.temporary import TEMPORARY
+from scf_local import undo
+from scf_local.cloud.faults import Faults, Rule
+from scf_local.cloud.wire import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Function
+    from scf_local.cloud.wire import Call
+
+KEY = "requests/policy.json"
+SOURCE = f"cos://manifests-1250000000/{KEY}"
+DAY = "2026-11-{:02}T06:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def clock(function: Function) -> FakeClock:
+    """Waits cost nothing here."""
+    function.clock = fake = FakeClock()
+    return fake
+
+
+def policy(*, dry_run: bool = False, **members: object) -> dict[str, Any]:
+    """A naming policy of these members."""
+    return {"Normalise": members, "DryRun": dry_run}
+
+
+def numbered(count: int, **members: object) -> list[dict[str, Any]]:
+    """So many images, `build-0` and on, each a day older than the one before."""
+    return [
+        {"ImageId": f"img-build{i:04}", "ImageName": f"build-{i}", **members} for i in range(count)
+    ]
+
+
+def asked(function: Function, *actions: str) -> list[Call]:
+    """The calls of some actions that the cloud answers from now on, with their parameters."""
+    seen: list[Call] = []
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if call.action in actions:
+            seen.append(call)
+        return reply
+
+    function.cloud.on_reply = on_reply
+    return seen
+
+
+def refused_in(
+    region: str, code: str, action: str = "DescribeImages"
+) -> Callable[[Call, Reply], Reply]:
+    """Lets the cloud refuse an action in one region."""
+    response = {"Error": {"Code": code, "Message": "m"}, "RequestId": "q"}
+    body = json.dumps({"Response": response}).encode()
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        is_there = (call.action, call.region) == (action, region)
+        return Reply(reply.status, reply.headers, body) if is_there else reply
+
+    return on_reply
+
+
+# --- What a run does ---
+
+WEB: list[dict[str, Any]] = [
+    {"ImageId": "img-web00001", "ImageName": "build 17", "ImageFamily": "Web",
+     "CreatedTime": DAY.format(1), "Tags": [{"Key": "pipeline", "Value": "nightly"}]},
+    {"ImageId": "img-web00002", "ImageName": "build 18", "ImageFamily": "Web",
+     "CreatedTime": DAY.format(1)},
+    {"ImageId": "img-web00003", "ImageName": "web-20261102", "ImageFamily": "Web",
+     "CreatedTime": DAY.format(2), "Tags": [{"Key": "source", "Value": "unknown"}]},
+    {"ImageId": "img-web00004", "ImageName": "by hand", "CreatedTime": DAY.format(3)},
+]  # fmt: skip
+WEB_POLICY = policy(
+    ImageName="{ImageFamily}-{CreatedTime:%Y%m%d}",
+    Style={"Case": "lower"},
+    Tags=[{"Key": "source", "Value": "{Tag.pipeline|unknown}"}],
+)
+
+
+@pytest.mark.parametrize("way", ["direct", "timer", "cos", "pointer", "timer to pointer"])
+def test_every_trigger(function: Function, way: str) -> None:
+    """A policy may arrive by every trigger, itself or by a pointer, and does the same."""
+    function.hold(*WEB)
+    function.put(KEY, WEB_POLICY)
+    pointer = {"Document": SOURCE}
+    timer = {"Type": "Timer", "TriggerName": "t", "Time": "2026-11-24T12:00:00Z"}
+    event, trigger, source = {
+        "direct": (WEB_POLICY, "direct", "direct"),
+        "timer": ({**timer, "Message": json.dumps(WEB_POLICY)}, "timer", "timer:t"),
+        "cos": (cos_event(KEY), "cos", SOURCE),
+        "pointer": (pointer, "direct", SOURCE),
+        "timer to pointer": ({**timer, "Message": json.dumps(pointer)}, "timer", SOURCE),
+    }[way]
+    result = function(event)
+    assert function.names() == {
+        "img-web00001": "web-20261101",
+        "img-web00002": "web-20261101-2",
+        "img-web00003": "web-20261102",
+        "img-web00004": "by hand",
+    }
+    assert result["Trigger"] == trigger
+    assert {image["Source"] for image in result["Images"]} == {source}
+    assert result["Outcome"] == "applied"
+    assert result["Summary"] == {
+        "Changed": 2, "Unchanged": 1, "Planned": 0, "Skipped": 1, "Failed": 0, "Pending": 0,
+    }  # fmt: skip
+    images = {image["ImageId"]: image for image in result["Images"]}
+    changed, skipped = images["img-web00001"], images["img-web00004"]
+    assert changed["Before"] == {"ImageName": "build 17", "Tags": []}
+    assert changed["After"] == {
+        "ImageName": "web-20261101",
+        "Tags": [{"Key": "source", "Value": "nightly"}],
+    }
+    assert skipped["Status"] == "skipped"
+    assert skipped["Reason"] == "ImageFamily is empty and has no default"
+
+
+def test_second_run_writes_nothing(function: Function) -> None:
+    """A policy leaves its own outcome alone: the next run is one read."""
+    function.hold(*WEB)
+    function(WEB_POLICY)
+    before = len(function.calls())
+    result = function(WEB_POLICY)
+    assert [call["Action"] for call in function.calls()[before:]] == ["DescribeImages"]
+    assert result["Summary"]["Unchanged"] == 3
+
+
+@pytest.mark.parametrize("how", ["document", "setting"])
+def test_dry_run(function: Function, how: str) -> None:
+    """A dry run shows each change with the rule that wants it, and writes nothing."""
+    function.hold(*WEB)
+    former = function.images
+    document = {**WEB_POLICY, "DryRun": how == "document"}
+    result = function(document, STEWARD_DRY_RUN=str(int(how == "setting")))
+    assert result["Outcome"] == "planned"
+    assert result["Summary"]["Planned"] == 2
+    planned = next(i for i in result["Images"] if i["ImageId"] == "img-web00002")
+    assert planned["After"]["ImageName"] == "web-20261101-2"
+    assert planned["Reason"].startswith(
+        'ImageName: "{ImageFamily}-{CreatedTime:%Y%m%d}"; Tag.source: "{Tag.pipeline|unknown}"'
+    )
+    assert "'web-20261101' is taken" in planned["Reason"]
+    assert result["Undo"] == {"Images": []}
+    assert "Warnings" not in result
+    assert function.images == former
+    assert function.writes == 0
+
+
+@pytest.mark.parametrize("how", ["document", "setting"])
+def test_rejected_dry_run(function: Function, how: str) -> None:
+    """A dry run that is rejected says that it was one."""
+    document = policy(ImageName="x-{ImageName}", dry_run=how == "document")
+    result = function(document, STEWARD_DRY_RUN=str(int(how == "setting")))
+    assert (result["Outcome"], result["DryRun"]) == ("rejected", True)
+    result = function({}, STEWARD_DRY_RUN=str(int(how == "setting")))
+    assert (result["Outcome"], result["DryRun"]) == ("rejected", how == "setting")
+
+
+def test_conflict_left_alone(function: Function) -> None:
+    """With OnConflict skip the later one of two keeps its name, and the result says why."""
+    function.hold(*WEB)
+    name = WEB_POLICY["Normalise"]["ImageName"]
+    result = function(policy(ImageName=name, Style={"Case": "lower"}, OnConflict="skip"))
+    assert function.names()["img-web00001"] == "web-20261101"
+    assert function.names()["img-web00002"] == "build 18"
+    reasons = {image["ImageId"]: image.get("Reason", "") for image in result["Images"]}
+    assert "another image has, or gets, the name" in reasons["img-web00002"]
+
+
+def test_never_touched(function: Function) -> None:
+    """Opted-out images, other accounts' and public ones, and those not ready are never written."""
+    one, *others = numbered(6)
+    others[0]["Tags"] = [{"Key": "image-steward", "Value": "ignore"}]
+    for image, (name, value) in zip(
+        others[1:],
+        [("ImageType", "SHARED_IMAGE"), ("ImageType", "PUBLIC_IMAGE"), ("ImageState", "CREATING"),
+         ("ImageState", "SYNCING")],
+        strict=True,
+    ):  # fmt: skip
+        image[name] = value
+    function.hold(one, *others)
+    former = function.images["ap-guangzhou"][1:]
+    seen = asked(function, "ModifyImageAttribute", "TagResources")
+    everything = policy(
+        ImageName="all-{ImageId}",
+        ImageDescription="d",
+        Tags=[{"Key": "k", "Value": "v"}],
+        KeepLatest=1,
+    )
+    result = function(everything)
+    assert function.images["ap-guangzhou"][1:] == former
+    assert result["Summary"]["Changed"] == 1
+    assert result["Summary"]["Skipped"] == 3
+    written = json.dumps([dict(call.params) for call in seen])
+    assert "img-build0000" in written
+    assert not any(image["ImageId"] in written for image in others)
+    reasons = [image["Reason"] for image in result["Images"] if image["Status"] == "skipped"]
+    assert sorted(reasons) == [
+        "ImageState is CREATING",
+        "ImageState is SYNCING",
+        "it has the tag image-steward = ignore",
+    ]
+
+
+def test_keep_latest(function: Function) -> None:
+    """All but the newest N of each family are deprecated, the newest N are not, in one call each.
+
+    That call carries all attributes of the image.
+    """
+    ages = {"a": (1, 2, 3, 4, 5), "b": (1, 2), "": (1, 2, 3)}
+    images = [
+        {"ImageId": f"img-kept{family}{day}00", "ImageName": f"build {family}{day}",
+         "ImageFamily": family, "CreatedTime": DAY.format(day),
+         # The wrong way round, so far.
+         "ImageDeprecated": bool(family) and day > 3}
+        for family, days in ages.items() for day in days
+    ]  # fmt: skip
+    for image in images:
+        image["ImageId"] = str(image["ImageId"]).ljust(13, "0")
+    function.hold(*images)
+    seen = asked(function, "ModifyImageAttribute")
+    function(policy(ImageName="{ImageId}", ImageDescription="kept", KeepLatest=2))
+    now = {image["ImageId"]: image for image in function.images["ap-guangzhou"]}
+    deprecated = {
+        f"{image['ImageFamily']}{image['CreatedTime'][8:10]}"
+        for image in now.values()
+        if image["ImageDeprecated"]
+    }
+    assert deprecated == {"a01", "a02", "a03"}
+    assert len(seen) == len(images) == len({call.params["ImageId"] for call in seen})
+    for call in seen:
+        assert {"ImageName", "ImageDescription"} <= call.params.keys()
+        was = next(i for i in images if i["ImageId"] == call.params["ImageId"])
+        is_changed = was["ImageDeprecated"] != now[was["ImageId"]]["ImageDeprecated"]
+        assert ("ImageDeprecated" in call.params) == is_changed
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_keep_latest_of_what_is_selected_no_more(function: Function, *, dry_run: bool) -> None:
+    """KeepLatest beside a Select of what is written is done, with a warning if anything is."""
+    function.hold(*numbered(2, ImageFamily="web"))
+    document = policy(
+        Select={"ImageName": "build-*"}, ImageName="web-{ImageId}", KeepLatest=1, dry_run=dry_run
+    )
+    result = function(document)
+    assert result["Summary"]["Planned" if dry_run else "Changed"] == 2
+    (warning,) = result["Warnings"]
+    assert (warning["Code"], warning["Path"]) == ("UnstablePolicy", "/Normalise/KeepLatest")
+    assert "if the run breaks off" in warning["Message"]
+    if not dry_run:
+        assert "Warnings" not in function(document)
+
+
+def test_failed_resource(function: Function) -> None:
+    """In a batch of tags the image that the API names as failed fails, and no other one."""
+    full = [{"Key": f"k{i}", "Value": "v"} for i in range(50)]
+    images = numbered(9)
+    images[4]["Tags"] = full
+    function.hold(*images)
+    result = function(policy(Tags=[{"Key": "owner", "Value": "infra"}]))
+    assert len(function.calls("TagResources")) == 1
+    failed = [image for image in result["Images"] if image["Status"] != "changed"]
+    assert [image["ImageId"] for image in failed] == ["img-build0004"]
+    assert failed[0]["Code"] == "LimitExceeded.ResourceAttachedTags"
+    assert failed[0]["After"] == {}
+    assert result["Summary"]["Changed"] == 8
+    assert result["Outcome"] == "partial"
+    tagged = [i for i in function.images["ap-guangzhou"] if "owner" in json.dumps(i["Tags"])]
+    assert len(tagged) == 8
+
+
+# --- What is refused ---
+
+
+def test_unstable_policy(function: Function) -> None:
+    """A policy that would grow names is refused, showing an image and both its names."""
+    function.hold(*numbered(3))
+    former = function.images
+    result = function(function.uploaded(policy(ImageName="prod-{ImageName}")))
+    assert result["Outcome"] == "rejected"
+    (error,) = result["Errors"]
+    assert error["Code"] == "UnstablePolicy"
+    assert error["Path"] == "/Normalise/ImageName"
+    for text in ("img-build0002", "ap-guangzhou", '"prod-build-2"', '"prod-prod-build-2"'):
+        assert text in error["Message"]
+    assert function.images == former
+    assert function.writes == 0
+
+
+def test_unstable_in_one_region(function: Function) -> None:
+    """A policy that is not stable in one of its regions is applied in none."""
+    function.hold({"ImageId": "img-calm0001", "ImageName": "b", "ImageFamily": "b"})
+    function.hold(*numbered(1, ImageFamily="a"), region="ap-shanghai")
+    regions = ["ap-guangzhou", "ap-shanghai"]
+    result = function(policy(Regions=regions, ImageFamily="b{ImageFamily}"))
+    assert result["Outcome"] == "rejected"
+    assert [error["Code"] for error in result["Errors"]] == ["UnstablePolicy"]
+    assert function.writes == 0
+
+
+def test_too_many_changes(function: Function) -> None:
+    """A plan of 101 changes is refused whole, unless the policy allows for as many."""
+    function.hold(*numbered(101))
+    former = function.images
+    tags = [{"Key": "owner", "Value": "infra"}]
+    result = function(policy(Tags=tags))
+    assert result["Outcome"] == "rejected"
+    (error,) = result["Errors"]
+    assert (error["Code"], error["Path"]) == ("TooManyChanges", "/Normalise/MaxChanges")
+    assert error["Message"] == "101 images would be changed; at most 100 are allowed"
+    assert function.images == former
+    assert function.writes == 0
+
+    planned = function(policy(Tags=tags, dry_run=True))
+    assert planned["Outcome"] == "planned"
+    assert planned["Summary"]["Planned"] == len(planned["Images"]) == 101
+    assert planned["Warnings"] == [{**error, "Source": "direct"}]
+    assert planned["Errors"] == []
+    assert function.writes == 0
+
+    applied = function(policy(Tags=tags, MaxChanges=101))
+    assert applied["Summary"]["Changed"] == 101
+
+
+def test_warnings_count_too(function: Function) -> None:
+    """A result that is full of plans stays below a megabyte with all its warnings."""
+    function.hold(*numbered(101))
+    document = policy(ImageDescription="d", dry_run=True)
+    keys = [f"requests/{i:02}-{'x' * 800}.json" for i in range(12)]
+    for key in keys:
+        function.put(key, document)
+    result = function({"Records": [r for key in keys for r in cos_event(key)["Records"]]})
+    assert len(json.dumps(result)) < 1 << 20
+    assert result["Truncated"] is True
+    assert len(result["Warnings"]) == 12
+    assert result["Summary"]["Planned"] == 12 * 101
+
+
+def test_max_changes_counts_all_regions(function: Function) -> None:
+    """MaxChanges holds for the changes of all regions together."""
+    for region in ("ap-guangzhou", "ap-shanghai"):
+        function.hold(*numbered(3), region=region)
+    both: dict[str, Any] = {"Regions": ["ap-guangzhou", "ap-shanghai"], "ImageDescription": "d"}
+    result = function(policy(**both, MaxChanges=5))
+    assert [error["Code"] for error in result["Errors"]] == ["TooManyChanges"]
+    assert function.writes == 0
+    assert function(policy(**both, MaxChanges=6))["Summary"]["Changed"] == 6
+
+
+# --- Regions ---
+
+BOTH = policy(Regions=["ap-guangzhou", "ap-shanghai"], ImageDescription="in {Region}")
+
+
+def test_two_regions(function: Function) -> None:
+    """A policy of two regions is carried out in both, and equal names in them do not meet."""
+    for region in ("ap-guangzhou", "ap-shanghai"):
+        function.hold(*numbered(4), region=region)
+    result = function(BOTH)
+    assert result["Summary"]["Changed"] == 8
+    for region in ("ap-guangzhou", "ap-shanghai"):
+        found = {image["ImageDescription"] for image in function.images[region]}
+        assert found == {f"in {region}"}
+    assert "ap-shanghai-fsi" not in {call["Region"] for call in function.calls()}
+
+
+def test_region_cannot_be_read(function: Function) -> None:
+    """A region that cannot be read for good is an error; what there is in the other one is done."""
+    for region in ("ap-guangzhou", "ap-shanghai"):
+        function.hold(*numbered(4), region=region)
+    function.cloud.on_reply = refused_in("ap-shanghai", "InvalidParameter")
+    result = function(BOTH)
+    assert result["Outcome"] == "partial"
+    assert result["Summary"]["Changed"] == 4
+    (error,) = result["Errors"]
+    assert error["Code"] == "InvalidParameter"
+    assert "ap-shanghai" in error["Source"]
+    assert {call["Region"] for call in function.calls("ModifyImageAttribute")} == {"ap-guangzhou"}
+
+
+def test_region_cannot_be_read_now(function: Function) -> None:
+    """If time can heal it the function raises, after the other region was done."""
+    for region in ("ap-guangzhou", "ap-shanghai"):
+        function.hold(*numbered(4), region=region)
+    function.cloud.on_reply = refused_in("ap-shanghai", "InternalError")
+    with pytest.raises(Unfinished, match=r"1 of 5 .*InternalError"):
+        function(BOTH)
+    assert {image["ImageDescription"] for image in function.images["ap-guangzhou"]} == {
+        "in ap-guangzhou"
+    }
+    refused = next(line for line in function.lines if line["Event"] == "document.rejected")
+    assert "ap-shanghai" in refused["Source"]
+    assert refused["Level"] == "WARNING"
+    function.cloud.on_reply = lambda _call, reply: reply
+    assert function(BOTH)["Summary"] == {
+        "Changed": 4, "Unchanged": 4, "Planned": 0, "Skipped": 0, "Failed": 0, "Pending": 0,
+    }  # fmt: skip
+
+
+def test_unknown_region(function: Function) -> None:
+    """A region that the cloud does not know is named; the others are done."""
+    code = "InvalidRegion.NotFound"
+    function.cloud.on_reply = refused_in("ap-0", code)
+    function.hold(*numbered(2))
+    result = function(policy(Regions=["ap-guangzhou", "ap-0"], ImageDescription="d"))
+    (error,) = result["Errors"]
+    assert (error["Code"], error["Source"]) == (code, "direct ap-0")
+    assert result["Summary"]["Changed"] == 2
+    alone = function(policy(Regions=["ap-0"], ImageDescription="d"))
+    assert alone["Outcome"] == "rejected"
+
+
+def test_empty_region(function: Function) -> None:
+    """A region without images is fine: there is nothing to do."""
+    result = function(policy(Regions=["ap-nanjing"], ImageDescription="d"))
+    assert result["Outcome"] == "applied"
+    assert result["Images"] == result["Errors"] == []
+
+
+def test_account_refused(function: Function) -> None:
+    """An account that may not read images is one error, and nothing else is tried."""
+    code = "UnauthorizedOperation"
+    function.cloud.on_reply = refused_in("ap-guangzhou", code)
+    result = function(policy(ImageDescription="d"))
+    assert result["Outcome"] == "rejected"
+    assert [error["Code"] for error in result["Errors"]] == [code]
+    assert len(function.calls()) == 1
+
+
+# --- How many calls ---
+
+
+def test_thousand_images_tagged(function: Function) -> None:
+    """A new tag for a thousand images is ten reads and a call for every nine."""
+    function.hold(*numbered(1000))
+    document = policy(Tags=[{"Key": "owner", "Value": "infra"}], MaxChanges=1000)
+    result = function(document, seconds=60)
+    assert result["Summary"]["Changed"] == 1000
+    assert len(function.calls("DescribeImages")) == 10
+    assert len(function.calls("TagResources")) == 112
+    assert len(function.calls()) == 122
+
+
+def test_nothing_to_do(function: Function) -> None:
+    """730 images that are right already are eight reads and no write."""
+    function.hold(*numbered(730, ImageDescription="d", Tags=[{"Key": "owner", "Value": "infra"}]))
+    tags = [{"Key": "owner", "Value": "infra"}]
+    result = function(policy(ImageName="{ImageName}", ImageDescription="d", Tags=tags))
+    assert result["Summary"]["Unchanged"] == 730
+    assert result["Images"] == []
+    assert [call["Action"] for call in function.calls()] == ["DescribeImages"] * 8
+
+
+# --- How images are read ---
+
+
+def test_image_deleted_while_reading(function: Function) -> None:
+    """Pages shift when an image goes away between two of them; none is overlooked for that."""
+    function.hold(*numbered(150))
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if (call.action, call.number) == ("DescribeImages", 1):
+            del function.cloud.state.images["ap-guangzhou"][149]
+        return reply
+
+    function.cloud.on_reply = on_reply
+    result = function(policy(ImageDescription="d", MaxChanges=1000), seconds=60)
+    assert {image["ImageDescription"] for image in function.images["ap-guangzhou"]} == {"d"}
+    assert result["Summary"]["Changed"] == 149
+    assert result["Summary"]["Failed"] == 0
+    assert len(function.calls("DescribeImages")) == 4
+
+
+def say_total(function: Function, total: float) -> None:
+    """Let the cloud say that there are so many images, whatever it shows."""
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if call.action == "DescribeImages":
+            envelope = json.loads(reply.body)
+            envelope["Response"]["TotalCount"] = total
+            return Reply(reply.status, reply.headers, json.dumps(envelope).encode())
+        return reply
+
+    function.cloud.on_reply = on_reply
+
+
+def test_endless_total(function: Function) -> None:
+    """A count that is no number of images makes a reply of another shape of it."""
+    say_total(function, math.inf)
+    with pytest.raises(
+        Unfinished, match="AmbiguousResponse: DescribeImages: a reply of another shape"
+    ):
+        function(policy(ImageDescription="d"))
+
+
+@pytest.mark.parametrize("total", [2, 0])
+def test_wrong_total(function: Function, total: int) -> None:
+    """A count that is not that of the images shown ends neither too early nor never."""
+    function.hold(*numbered(1))
+    say_total(function, total)
+    assert function(policy(ImageDescription="d"))["Summary"]["Changed"] == 1
+    assert len(function.calls("DescribeImages")) <= 4
+
+
+@pytest.mark.parametrize(
+    ("created", "name"),
+    [
+        ("2026-11-05T23:59:59Z", "b-20261105"),
+        ("2026-11-06T07:59:59+08:00", "b-20261105"),
+        ("yesterday", "build-0"),
+        (None, "build-0"),
+        ("0001-01-01T00:00:00+14:00", "build-0"),
+    ],
+)
+def test_created_time(function: Function, created: str | None, name: str) -> None:
+    """Times are read in every spelling that the API has, and named in UTC; none is guessed."""
+    function.hold(*numbered(1))
+    function.cloud.state.images["ap-guangzhou"][0]["CreatedTime"] = created or ""
+    function(policy(ImageName="b-{CreatedTime:%Y%m%d}"))
+    assert function.names() == {"img-build0000": name}
+
+
+# --- Temporary names that were left ---
+
+SLOTS: list[dict[str, Any]] = [
+    {"ImageId": f"img-slot000{i}", "ImageName": f"slot-{i}",
+     "Tags": [{"Key": "slot", "Value": f"slot-{(i + 1) % 4}"}]}
+    for i in range(4)
+]  # fmt: skip
+SLOT_POLICY = policy(Select={"ImageName": "slot-*"}, ImageName="{Tag.slot}")
+SLOTTED = {f"img-slot000{i}": f"slot-{(i + 1) % 4}" for i in range(4)}
+
+
+def test_cycle_by_policy(function: Function) -> None:
+    """A policy may hand names round in a cycle: one call more, and no name met in use."""
+    function.hold(*SLOTS)
+    function(SLOT_POLICY)
+    assert function.names() == SLOTTED
+    assert [call["Outcome"] for call in function.calls("ModifyImageAttribute")] == ["ok"] * 5
+
+
+def test_cycle_that_breaks_off(function: Function) -> None:
+    """An image left with a temporary name is still selected by the policy, and gets its own."""
+    function.hold(*SLOTS)
+    rule = Rule("ModifyImageAttribute", "error", start=3, code="InternalError")
+    function.cloud.faults = Faults((rule,))
+    with pytest.raises(Unfinished, match="InternalError"):
+        function(SLOT_POLICY)
+    assert [i for i, name in function.names().items() if name.startswith(TEMPORARY)] == [
+        "img-slot0003"
+    ]
+    function.cloud.faults = Faults()
+    assert function(SLOT_POLICY)["Outcome"] == "applied"
+    assert function.names() == SLOTTED
+
+
+def test_another_policy_meets_a_temporary_name(function: Function) -> None:
+    """Any later run that knows a name for it finishes it; one that would need its own says so."""
+    left = {"ImageId": "img-left0001", "ImageName": f"{TEMPORARY}img-left0001", "ImageFamily": "f"}
+    function.hold(left)
+    result = function(policy(ImageName="{ImageName}-x", OnConflict="skip"))
+    assert result["Images"][0]["Status"] == "skipped"
+    assert result["Images"][0]["Reason"].endswith("(its name is a temporary one)")
+    assert function.writes == 0
+    function(policy(ImageName="{ImageFamily}-1"))
+    assert function.names() == {"img-left0001": "f-1"}
+
+
+def test_temporary_name_of_an_edited_policy(function: Function) -> None:
+    """A policy that does not know a temporary name for its own leaves it, and warns of it."""
+    function.hold(*SLOTS)
+    rule = Rule("ModifyImageAttribute", "error", start=2, code="InternalError")
+    function.cloud.faults = Faults((rule,))
+    with pytest.raises(Unfinished):
+        function(SLOT_POLICY)
+    function.cloud.faults = Faults()
+    (left,) = (i for i, name in function.names().items() if name.startswith(TEMPORARY))
+    name = function.names()[left]
+    edited = policy(Select={"ImageName": "slot*"}, ImageName="{Tag.slot}")
+    (warning,) = function(edited)["Warnings"]
+    assert warning["Code"] == "TemporaryName"
+    assert warning["Message"] == (
+        f"{left} in ap-guangzhou has the temporary name '{name}' of another run and keeps it: if "
+        "none is under way, deliver the document of that run again as it was, or give the image a "
+        "name"
+    )
+    assert function.names()[left] == name
+    (warning,) = function(SLOT_POLICY)["Warnings"]
+    assert "the Undo of this one would give it back" in warning["Message"]
+    assert function.names() == SLOTTED
+    assert "Warnings" not in function(SLOT_POLICY)
+
+
+# --- Images of which only a half was done ---
+
+RENAMED = policy(
+    Select={"ImageName": "build-*"},
+    ImageName="web-{ImageId}",
+    Tags=[{"Key": "owner", "Value": "infra"}],
+)
+MARKED = policy(
+    Select={"Tags": [{"Key": "state", "Value": "raw"}]},
+    ImageName="web-{ImageId}",
+    Tags=[{"Key": "state", "Value": "named"}],
+)
+RAW = [{"Key": "state", "Value": "raw"}]
+ORDERS = pytest.mark.parametrize(
+    ("document", "first", "second"),
+    [(RENAMED, "TagResources", "ModifyImageAttribute"),
+     (MARKED, "ModifyImageAttribute", "TagResources")],
+    ids=["selects by name", "selects by tag"],
+)  # fmt: skip
+"""What a policy selects by is written last."""
+
+
+def is_whole(image: dict[str, Any], document: dict[str, Any]) -> bool:
+    """Whether an image has the name and the tag."""
+    tag = document["Normalise"]["Tags"][0]
+    has_tag = any(tag.items() <= one.items() for one in image["Tags"])
+    return has_tag and image["ImageName"] == f"web-{image['ImageId']}"
+
+
+@ORDERS
+def test_second_half_waits(
+    function: Function, document: dict[str, Any], first: str, second: str
+) -> None:
+    """While the first half is pending the second is not begun: the policy still selects it."""
+    function.hold(*numbered(20, Tags=RAW))
+    # With one worker after another it is the second half of the images that waits.
+    rule = Rule(first, "error", start=2, code="InternalError")
+    function.cloud.faults = Faults((rule,))
+    with pytest.raises(Unfinished, match="InternalError"):
+        function(document)
+    done = len([call for call in function.calls(first) if call["Outcome"] == "ok"])
+    assert done == 1
+    assert len(function.calls(second)) == (9 if second == "ModifyImageAttribute" else 1)
+    function.cloud.faults = Faults()
+    assert function(document)["Outcome"] == "applied"
+    assert all(is_whole(image, document) for image in function.images["ap-guangzhou"])
+    assert function(document)["Summary"]["Skipped"] == 20
+
+
+@ORDERS
+def test_time_runs_out(
+    function: Function, document: dict[str, Any], first: str, second: str
+) -> None:
+    """However often a run's time is over in the middle, in the end every image is done whole."""
+    function.hold(*numbered(40, Tags=RAW))
+    raised, result = function.until_done(document, seconds=1)
+    assert raised > 2
+    assert result["Outcome"] == "applied"
+    assert all(is_whole(image, document) for image in function.images["ap-guangzhou"])
+    assert len(function.calls("ModifyImageAttribute")) == 40
+    assert first != second
+
+
+@pytest.mark.parametrize("start", [1, 2, 3])
+def test_selecting_tag_comes_last(function: Function, start: int) -> None:
+    """Of more tags than a call takes, those that the policy selects by are written last."""
+    function.hold(*numbered(2, Tags=RAW))
+    more = [{"Key": f"k{i}", "Value": "v"} for i in range(21)]
+    document = {"Normalise": {**MARKED["Normalise"], "Tags": [*MARKED["Normalise"]["Tags"], *more]}}
+    rule = Rule("TagResources", "error", start=start, code="FailedOperation.ResourceTagProcessing")
+    function.cloud.faults = Faults((rule,))
+    with pytest.raises(Unfinished, match="ResourceTagProcessing"):
+        function(document)
+    function.cloud.faults = Faults()
+    assert function(document)["Outcome"] == "applied"
+    for image in function.images["ap-guangzhou"]:
+        assert is_whole(image, document)
+        assert len(image["Tags"]) == 22
+
+
+@ORDERS
+def test_first_half_fails_for_good(
+    function: Function, document: dict[str, Any], first: str, second: str
+) -> None:
+    """A half that fails for good holds back the one that ends the selection; a later run can."""
+    function.hold(*numbered(3, Tags=RAW))
+    former = function.images
+    function.cloud.faults = Faults((Rule(first, "error", code="InvalidParameterValue"),))
+    result = function(document)
+    assert result["Summary"]["Failed"] == 3
+    assert {image["Code"] for image in result["Images"]} == {"InvalidParameterValue"}
+    assert function.calls(second) == []
+    assert function.images == former
+    function.cloud.faults = Faults()
+    assert function(document)["Summary"]["Changed"] == 3
+    assert all(is_whole(image, document) for image in function.images["ap-guangzhou"])
+
+
+def test_half_of_what_stays_selected_fails(function: Function) -> None:
+    """A half that fails for good holds up nothing where the policy finds the image all the same."""
+    function.hold(*numbered(3))
+    tags = [{"Key": "qcs:reserved", "Value": "v"}]
+    result = function(policy(ImageName="web-{ImageId}", Tags=tags))
+    assert result["Summary"]["Failed"] == 3
+    assert all(name.startswith("web-") for name in function.names().values())
+
+
+def test_failure_in_a_cycle(function: Function) -> None:
+    """Whoever is to get the name of an image that has failed keeps its own, no temporary one."""
+    function.hold(*SLOTS)
+    former = function.names()
+    tags = [{"Key": "owner", "Value": "{ImageName}"}]
+    document = {"Normalise": {**SLOT_POLICY["Normalise"], "Tags": tags}}
+    refuse = refused_in("ap-guangzhou", "InvalidParameterValue", "TagResources")
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        is_one = "img-slot0002" in str(call.params.get("ResourceList"))
+        return refuse(call, reply) if is_one else reply
+
+    function.cloud.on_reply = on_reply
+    result = function(document)
+    assert result["Summary"]["Failed"] == 4
+    assert function.names() == former
+    function.cloud.on_reply = lambda _call, reply: reply
+    assert function(document)["Outcome"] == "applied"
+    assert function.names() == SLOTTED
+
+
+def test_put_off_in_a_cycle(function: Function) -> None:
+    """Whoever is to get the name of an image that is put off is put off, too."""
+    function.hold(*SLOTS)
+    members = {**SLOT_POLICY["Normalise"], "Tags": [{"Key": "owner", "Value": "{ImageName}"}]}
+    refuse = refused_in("ap-guangzhou", "InternalError", "TagResources")
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        is_one = "img-slot0000" in str(call.params.get("ResourceList"))
+        return refuse(call, reply) if is_one else reply
+
+    function.cloud.on_reply = on_reply
+    with pytest.raises(Unfinished, match=r"2 of 4 .*InternalError"):
+        function({"Normalise": members})
+    ends = {line["ImageId"]: line["Event"] for line in function.lines if "ImageId" in line}
+    # The last one opened the cycle, and was to get the first one's name in the end.
+    assert ends == {
+        "img-slot0000": "image.pending",
+        "img-slot0001": "image.changed",
+        "img-slot0002": "image.changed",
+        "img-slot0003": "image.pending",
+    }
+    function.cloud.on_reply = lambda _call, reply: reply
+    assert function({"Normalise": members})["Outcome"] == "applied"
+    assert function.names() == SLOTTED
+
+
+# --- Undo ---
+
+EVERYTHING = policy(
+    ImageName="{ImageFamily|none}-{CreatedTime:%Y%m%d}",
+    ImageDescription="made of {OsName}",
+    ImageFamily="{ImageFamily|none}",
+    Tags=[{"Key": "source", "Value": "{Tag.pipeline|by hand}"}, {"Key": "os", "Value": "{OsName}"}],
+    KeepLatest=1,
+)
+
+
+@pytest.mark.parametrize("how", ["result", "log"])
+def test_undo(function: Function, how: str) -> None:
+    """Uploading what a result, or the log, says restores every bit of every image."""
+    function.hold(*WEB)
+    former = function.images
+    result = function(EVERYTHING)
+    assert result["Summary"]["Changed"] == 4
+    changed = function.images
+    assert all(changed["ap-guangzhou"][i] != former["ap-guangzhou"][i] for i in range(4))
+    document = result["Undo"] if how == "result" else undone_by_log(function)
+    undone = function(function.uploaded(document))
+    assert undone["Outcome"] == "applied"
+    assert function.images == former
+    function(function.uploaded(undone["Undo"]))
+    assert function.images == changed
+
+
+def undone_by_log(function: Function) -> dict[str, Any]:
+    """The undo of the last run, as `scf-local undo` makes it of logged lines."""
+    found = undo.read("\n".join(map(json.dumps, function.lines)).encode())
+    assert found.trouble == []
+    return found.part(1)
+
+
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_undo_of_a_quiet_run(function: Function, level: str) -> None:
+    """The log undoes a run that was to log only warnings, or errors."""
+    function.hold(*WEB)
+    former = function.images
+    function(EVERYTHING, STEWARD_LOG_LEVEL=level)
+    assert {line["Event"] for line in function.lines} == {"image.before"}
+    assert function(undone_by_log(function))["Outcome"] == "applied"
+    assert function.images == former
+
+
+@pytest.mark.parametrize("how", ["result", "log"])
+def test_undo_of_a_cycle(function: Function, how: str) -> None:
+    """A cycle of names is undone by a cycle."""
+    function.hold(*SLOTS)
+    former = function.images
+    result = function(SLOT_POLICY)
+    function(result["Undo"] if how == "result" else undone_by_log(function))
+    assert function.images == former
+
+
+def test_undo_of_a_truncated_result(function: Function) -> None:
+    """A result holds the undo of a thousand images; the log holds that of all."""
+    function.hold(*numbered(1100))
+    former = function.images
+    document = policy(Tags=[{"Key": "owner", "Value": "infra"}], MaxChanges=2000)
+    result = function(document, seconds=60)
+    assert result["Truncated"] is True
+    assert len(result["Undo"]["Images"]) == 1000
+    found = undo.read("\n".join(map(json.dumps, function.lines)).encode())
+    assert (len(found.parts), found.trouble, len(found.entries)) == (2, [], 1100)
+    for number in (1, 2):
+        function(function.uploaded(found.part(number)), seconds=60)
+    assert function.images == former
+
+
+def test_undo_of_a_run_that_broke_off(function: Function) -> None:
+    """A run that ends in the middle, even of a cycle, can be undone from its log lines."""
+    function.hold(*SLOTS)
+    former = function.images
+    rule = Rule("ModifyImageAttribute", "error", start=3, code="InternalError")
+    function.cloud.faults = Faults((rule,))
+    with pytest.raises(Unfinished):
+        function(SLOT_POLICY)
+    function.cloud.faults = Faults()
+    assert function.images != former
+    function(undone_by_log(function))
+    assert function.images == former
+
+
+def test_undo_of_two_deliveries(function: Function) -> None:
+    """The log of a run that broke off and of the one that finished it undo both at once."""
+    function.hold(*SLOTS)
+    former = function.images
+    rule = Rule("ModifyImageAttribute", "error", start=3, code="InternalError")
+    function.cloud.faults = Faults((rule,))
+    with pytest.raises(Unfinished):
+        function(SLOT_POLICY)
+    first = function.lines
+    function.cloud.faults = Faults()
+    function(SLOT_POLICY)
+    assert function.names() == SLOTTED
+    function.lines = first + function.lines
+    function(undone_by_log(function))
+    assert function.images == former

@@ -1,0 +1,115 @@
+"""Error codes: which of them time can heal."""
+
+from __future__ import annotations
+
+import pytest
+
+from image_steward.error_codes import error_of
+from image_steward.errors import (
+    AccountError,
+    AmbiguousResponse,
+    ApiBusy,
+    ApiError,
+    CredentialsError,
+    ImageBusy,
+    NameTaken,
+    StewardError,
+    Throttled,
+)
+
+CODES: dict[type[StewardError], str] = {
+    Throttled: """
+        RequestLimitExceeded RequestLimitExceeded.IPLimitExceeded
+        RequestLimitExceeded.UinLimitExceeded RequestLimitExceeded.GlobalRegionUinLimitExceeded""",
+    ApiBusy: """
+        InternalError ServiceUnavailable ResourceInUse ResourceUnavailable InternalServerError
+        MutexOperation MutexOperation.TaskRunning ResourceBusy
+        FailedOperation.ResourceTagProcessing""",
+    ImageBusy: """
+        InvalidImageId.IncorrectState FailedOperation.InvalidImageState
+        InvalidParameterValue.InvalidImageState""",
+    CredentialsError: """
+        AuthFailure.TokenFailure AuthFailure.SignatureExpire UnauthorizedOperation.InvalidToken""",
+    NameTaken: "InvalidImageName.Duplicate",
+    AccountError: """
+        AuthFailure AuthFailure.InvalidAuthorization AuthFailure.InvalidSecretId
+        AuthFailure.MFAFailure AuthFailure.SecretIdNotFound AuthFailure.SignatureFailure
+        AuthFailure.UnauthorizedOperation UnauthorizedOperation
+        UnauthorizedOperation.PermissionDenied IpInBlacklist IpNotInWhitelist""",
+    ApiError: """
+        ActionOffline DryRunOperation FailedOperation InvalidAction InvalidParameter
+        InvalidParameterValue InvalidRequest LimitExceeded MissingParameter NoSuchProduct
+        NoSuchVersion RequestSizeLimitExceeded ResourceInsufficient ResourceNotFound
+        ResponseSizeLimitExceeded UnknownParameter UnsupportedOperation UnsupportedProtocol
+        UnsupportedRegion InvalidImageId.Malformed InvalidImageId.NotFound
+        InvalidParameter.ValueTooLarge InvalidParameterValue.TooLarge
+        InvalidParameterValue.InvalidImageFamily InvalidParameterValue.InvalidAppIdFormat
+        UnsupportedOperation.SharedImageModifyUnsupported
+        UnauthorizedOperation.ImageNotBelongToAccount FailedOperation.IllegalTagKey
+        InvalidFilter InvalidFilterValue.LimitExceeded InvalidInstanceType.Malformed
+        InvalidParameter.InvalidParameterCoexistImageIdsFilters
+        InvalidParameterValue.InstanceTypeNotFound
+        InvalidParameterValue.InvalidParameterValueLimit InvalidParameterValue.LimitExceeded
+        InvalidParameterValue.TagKeyNotFound InvalidParameterValue.ZoneNotSupported
+        InvalidRegion.NotFound InvalidZone.MismatchRegion ResourcesSoldOut.SpecifiedInstanceType
+        FailedOperation.PolicyEnforcedInvalid InvalidParameter.ReservedTagKey
+        InvalidParameter.Tag InvalidParameter.UnsupportedService
+        InvalidParameterValue.DeleteTagsParamError
+        InvalidParameterValue.ResourceDescriptionError
+        InvalidParameterValue.TagKeyCharacterIllegal InvalidParameterValue.TagKeyDuplicate
+        InvalidParameterValue.TagKeyEmpty InvalidParameterValue.TagKeyLengthExceeded
+        InvalidParameterValue.TagValueCharacterIllegal InvalidParameterValue.TagValueEmpty
+        InvalidParameterValue.TagValueLengthExceeded LimitExceeded.Quota
+        LimitExceeded.ResourceAttachedTags LimitExceeded.ResourceNumPerRequest
+        LimitExceeded.TagKey LimitExceeded.TagNumPerRequest LimitExceeded.TagValue""",
+}
+"""All codes that the sources of `error_codes` name, by the class that each must become."""
+
+CLASSES = {code: cls for cls, codes in CODES.items() for code in codes.split()}
+
+
+@pytest.mark.parametrize("code", CLASSES)
+def test_known_code(code: str) -> None:
+    """Each documented code becomes an error of the class that says what comes next."""
+    error = error_of(code, "m", "r-1")
+    assert type(error) is CLASSES[code]
+    assert "not known" not in error.message
+    assert error.code == ("AmbiguousResponse" if CLASSES[code] is AmbiguousResponse else code)
+
+
+@pytest.mark.parametrize(
+    ("code", "cls"),
+    [
+        ("RequestLimitExceeded.Whatever", Throttled),
+        ("ResourceInUse.Image", ApiBusy),
+        ("UnauthorizedOperation.Whatever", AccountError),
+        ("LimitExceeded.Whatever", ApiError),
+    ],
+)
+def test_code_by_its_first_part(code: str, cls: type[StewardError]) -> None:
+    """A code that is not in the table counts as its first part, if that is there."""
+    error = error_of(code, "m")
+    assert type(error) is cls
+    assert "not known" not in error.message
+
+
+@pytest.mark.parametrize(
+    "code", ["Surprise.New", "InternalErrorOfAnotherName", "InvalidImageId.Whatever", ""]
+)
+def test_unknown_code_says_so(code: str) -> None:
+    """A code never heard of is final, kept as it came, and said to be unknown."""
+    error = error_of(code, "m", "r-1")
+    assert isinstance(error, ApiError)
+    assert type(error) is ApiError
+    assert (error.code, error.request_id) == (code, "r-1")
+    assert error.message.startswith("m (a code that is not known here")
+
+
+def test_tree_is_drawn() -> None:
+    """The tree at the top of errors.py names every class there is."""
+    import image_steward.errors as module  # noqa: PLC0415 - its docstring is what is tested
+
+    classes = [c.__name__ for c in vars(module).values() if isinstance(c, type)]
+    errors = [c for c in classes if issubclass(getattr(module, c), StewardError)]
+    assert module.__doc__
+    assert all(name in module.__doc__ for name in errors)

@@ -1,0 +1,223 @@
+"""Documents: every violation is listed with its place, and what is allowed there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from image_steward import registry
+from image_steward.documents import validation
+from image_steward.errors import InvalidDocument
+from image_steward.model import Change, ChangeRequest, CosObject
+
+OWN = "ap-guangzhou"
+IMAGE = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
+
+
+def read(document: object, region: str = OWN) -> Any:  # noqa: ANN401 - of any kind
+    """Read a document given as a value."""
+    return registry.read(json.dumps(document).encode(), region=region).request
+
+
+def violations(document: object, region: str = OWN) -> list[tuple[str, str]]:
+    """The path and message of each violation of a document that is refused."""
+    with pytest.raises(InvalidDocument) as caught:
+        read(document, region)
+    return list(caught.value.details)
+
+
+def test_change_request() -> None:
+    """Region of the image beats Region of the document beats the function's own."""
+    request = read(
+        {
+            "Region": "ap-shanghai",
+            "DryRun": True,
+            "Images": [
+                {
+                    **IMAGE,
+                    "Region": "ap-beijing",
+                    "ImageDescription": "",
+                    "ImageFamily": "web",
+                    "ImageDeprecated": False,
+                    "Tags": [{"Key": "team", "Value": "infra"}],
+                    "DeleteTags": ["tmp"],
+                },
+                IMAGE,
+            ],
+        }
+    )
+    attributes: dict[str, str | bool] = {
+        "ImageName": "sample",
+        "ImageDescription": "",
+        "ImageFamily": "web",
+        "ImageDeprecated": False,
+    }
+    assert request == ChangeRequest(
+        (
+            Change("ap-beijing", "img-6pb6lrmy", attributes, {"team": "infra"}, ("tmp",)),
+            Change("ap-shanghai", "img-6pb6lrmy", {"ImageName": "sample"}, {}, ()),
+        ),
+        dry_run=True,
+    )
+
+
+def test_api_body() -> None:
+    """The body of the API call itself is a change request of one image."""
+    change = Change(OWN, "img-6pb6lrmy", {"ImageName": "sample"}, {}, ())
+    assert read(IMAGE) == ChangeRequest((change,), dry_run=False)
+    assert read({**IMAGE, "DryRun": True}) == ChangeRequest((change,), dry_run=True)
+
+
+def test_pointer() -> None:
+    """A pointer names bucket and key; its Region is the object's."""
+    document = {"Document": "cos://b-1/镜像/a b.json"}
+    assert read(document) == CosObject("b-1", "镜像/a b.json", OWN)
+    assert read({**document, "Region": "ap-tokyo"}) == CosObject("b-1", "镜像/a b.json", "ap-tokyo")
+
+
+LONG = "x" * 61
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "message"),
+    [
+        (None, "", "the document is null; an object is needed"),
+        ([IMAGE], "", "the document is an array"),
+        ("x", "", "the document is a string"),
+        (5, "", "the document is a number"),
+        (True, "", "the document is a boolean"),
+        ({}, "", "no member at all"),
+        ({"images": []}, "", "did you mean Images?"),
+        (
+            {"Thing": 1, "Doc": 2},
+            "",
+            "one of Document, Normalise, builds, Images, ImageId is needed",
+        ),
+        ({"Images": []}, "/Images", "0 entries; at least 1"),
+        ({"Images": {}}, "/Images", "is an object; array is needed"),
+        ({"Images": [5]}, "/Images/0", "is a number; object is needed"),
+        ({"Images": [IMAGE], "Dryrun": 1}, "/Dryrun", "did you mean DryRun?"),
+        ({"Images": [IMAGE], "x/y~z": 1}, "/x~1y~0z", "allowed are Region, DryRun, Images"),
+        ({"Images": [IMAGE], "DryRun": "true"}, "/DryRun", "is a string; boolean is needed"),
+        ({"Images": [IMAGE], "Region": "Guangzhou"}, "/Region", "a region name such as"),
+        ({"Images": [IMAGE], "Region": "ap-x\n"}, "/Region", "a region name such as"),
+        ({"Images": [IMAGE], "Region": "ap-x.evil.example/"}, "/Region", "a region name"),
+        ({"Images": [{"ImageName": "a"}]}, "/Images/0", "member ImageId is missing"),
+        ({"Images": [{"ImageId": "img-1"}]}, "/Images/0", "at least one of ImageName, ImageDesc"),
+        ({"Images": [IMAGE, IMAGE]}, "/Images/1/ImageId", "stands at /Images/0 already"),
+        ({"ImageId": "img-1"}, "", "at least one of ImageName"),
+        ({**IMAGE, "ImageNmae": "a"}, "/ImageNmae", "did you mean ImageName?"),
+        ({**IMAGE, "ImageId": "ami-1"}, "/ImageId", '"ami-1"; an image id such as img-6pb6lrmy'),
+        ({**IMAGE, "ImageId": "img-1\n"}, "/ImageId", "an image id such as"),
+        ({**IMAGE, "ImageName": LONG}, "/ImageName", "61 characters; at most 60"),
+        ({**IMAGE, "ImageName": ""}, "/ImageName", "0 characters; at least 1"),
+        ({**IMAGE, "ImageName": None}, "/ImageName", "is null; string is needed"),
+        ({**IMAGE, "ImageDescription": "镜" * 257}, "/ImageDescription", "257 characters"),
+        ({**IMAGE, "Tags": []}, "/Tags", "0 entries"),
+        ({**IMAGE, "Tags": [{"Key": "a"}]}, "/Tags/0", "member Value is missing"),
+        ({**IMAGE, "Tags": [{"Key": "k" * 128, "Value": "v"}]}, "/Tags/0/Key", "at most 127"),
+        ({**IMAGE, "Tags": [{"Key": "k", "Value": "v" * 256}]}, "/Tags/0/Value", "at most 255"),
+        ({**IMAGE, "Tags": [{"Key": "k", "Value": ""}]}, "/Tags/0/Value", "at least 1"),
+        (
+            {**IMAGE, "Tags": [{"Key": str(i), "Value": "v"} for i in range(51)]},
+            "/Tags",
+            "51 entries; at most 50",
+        ),
+        (
+            {**IMAGE, "Tags": [{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}]},
+            "/Tags",
+            'key "k" stands 2 times',
+        ),
+        (
+            {**IMAGE, "Tags": [{"Key": "k", "Value": "v"}], "DeleteTags": ["k"]},
+            "/DeleteTags",
+            '"k" stands in Tags too',
+        ),
+        ({**IMAGE, "DeleteTags": ["k", "k"]}, "/DeleteTags", "stands 2 times"),
+        ({"Document": "http://b-1/x"}, "/Document", "cos://<bucket-appid>/<key> is needed"),
+        ({"Document": "cos://b/x"}, "/Document", "cos://<bucket-appid>/<key> is needed"),
+        ({"Document": "cos://b-1/"}, "/Document", "cos://<bucket-appid>/<key> is needed"),
+        ({"Document": "cos://b-1/x", "ImageId": "img-1"}, "/ImageId", "unknown member"),
+    ],
+)
+def test_refused(document: object, path: str, message: str) -> None:
+    """A violation is reported once, at its place, with what is given and what is allowed."""
+    ((found_path, found_message),) = violations(document)
+    assert found_path == path
+    assert message in found_message
+
+
+def test_limits_are_reached() -> None:
+    """Sixty characters of any script, 256 of description, 1,000 images and 50 tags are fine."""
+    tags = [{"Key": f"k{i}", "Value": "v" * 255} for i in range(50)]
+    images = [
+        {"ImageId": f"img-{i}", "ImageName": "镜" * 60, "ImageDescription": "é" * 256, "Tags": tags}
+        for i in range(1000)
+    ]
+    request = read({"Images": images})
+    assert isinstance(request, ChangeRequest)
+    assert len(request.changes) == 1000
+
+
+def test_search_stops_early() -> None:
+    """A document of hundreds of thousands of mistakes is not searched to its end."""
+    assert len(violations({"Images": [{}] * 300_000})) == validation.MAX_VIOLATIONS + 1
+    assert (
+        len(violations({"ImageId": "img-1", "DeleteTags": [{}] * 9000})) > validation.MAX_VIOLATIONS
+    )
+
+
+def test_every_breach_is_listed() -> None:
+    """Breaches in one document are all reported, none twice."""
+    document = {"Images": [{"ImageName": LONG, "x": 1}, {"ImageId": 5, "Tags": [{}]}], "y": 2}
+    assert sorted(path for path, _ in violations(document)) == [
+        "/Images/0", "/Images/0/ImageName", "/Images/0/x", "/Images/1/ImageId",
+        "/Images/1/Tags/0", "/Images/1/Tags/0", "/y",
+    ]  # fmt: skip
+
+
+def test_too_many_breaches_are_cut() -> None:
+    """A document of nothing but nonsense lists the first thousand violations and says so."""
+    found = violations({"Images": [5] * 5000})
+    assert len(found) == validation.MAX_VIOLATIONS + 1
+    assert "the rest is left out" in found[-1][1]
+
+
+def test_thousand_and_one_images() -> None:
+    """One image too many refuses the document."""
+    images = [{**IMAGE, "ImageId": f"img-{i}"} for i in range(1001)]
+    assert violations({"Images": images}) == [
+        ("/Images", "has 1001 entries; at most 1000 are allowed (maxItems)")
+    ]
+
+
+@pytest.mark.parametrize("document", [IMAGE, {"Images": [IMAGE]}, {"Document": "cos://b-1/x"}])
+def test_region_is_known_or_asked_for(document: dict[str, Any]) -> None:
+    """Where neither document nor function says the region, the document is refused."""
+    ((_, message),) = violations(document, region="")
+    assert "Region" in message
+
+
+def test_same_image_in_two_regions() -> None:
+    """Ids are unique in a region only: the same id in another region is another image."""
+    read({"Images": [IMAGE, {**IMAGE, "Region": "ap-tokyo"}]})
+
+
+SCHEMAS = sorted((Path(validation.__file__).parent / "schemas").glob("*.json"))
+
+
+@pytest.mark.parametrize("kind", [path.stem for path in SCHEMAS])
+def test_schemas_are_schemas(kind: str) -> None:
+    """The published schemas are valid draft 2020-12, and say in words what a pattern means."""
+    schema: Any = validation.validator(kind).schema
+    Draft202012Validator.check_schema(schema)
+    assert validation.validator(kind) is validation.validator(kind)
+    inner = [schema]
+    while inner:
+        each = inner.pop()
+        assert not isinstance(each.get("pattern"), str) or each["description"]
+        inner += [value for value in each.values() if isinstance(value, dict)]

@@ -1,0 +1,166 @@
+"""The executor by itself: tasks share nothing, and whoever has to wait steps aside."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from clocks import FakeClock
+from image_steward.clock import Deadline
+from image_steward.cloud.actions import DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
+from image_steward.cloud.retries import Retries
+from image_steward.error_codes import error_of
+from image_steward.errors import AmbiguousResponse
+from image_steward.execution.executor import WORKERS, Executor
+from image_steward.model import Plan, Step
+from image_steward.registry import side_by_side
+from image_steward.reporting.undo import entries
+from region import REGION, image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from image_steward.cloud.actions import Action
+    from image_steward.cloud.image_api import Call
+    from image_steward.model import Outcome
+    from image_steward.parallel import SideBySide
+
+T = TypeVar("T")
+
+IMAGES = 20_000
+AT_ONCE = WORKERS // 2
+"""Images of one plan: each has a call for its name and one for its tags."""
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def execute(
+    call: Call,
+    steps: list[Step],
+    noted: list[Outcome],
+    together: SideBySide = side_by_side,
+    clock: FakeClock | None = None,
+) -> list[Outcome]:
+    """What becomes of steps of one region, on a clock that only waits turn forward."""
+    retries = Retries(Deadline.after(1e6, clock or FakeClock()), lambda: 1.0)
+    return Executor(call, retries, together, noted.append).execute(Plan({REGION: steps}))
+
+
+def step(number: int) -> Step:
+    """A new name and a tag of its own for an image."""
+    image_id = f"img-{number}"
+    before = image(image_id, f"old-{number}")
+    return Step(REGION, image_id, {"ImageName": f"new-{number}"}, {"k": str(number)}, before=before)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_replies_at_the_same_moment_lose_nothing() -> None:
+    """Of 20,000 images whose name and tags are answered at once, `After` and `Undo` are whole."""
+    released = Barrier(WORKERS)
+    pool = ThreadPoolExecutor(WORKERS)  # one for all plans: making threads takes most of the time
+
+    def call(_action: Action, _region: str, _params: Mapping[str, Any]) -> dict[str, Any]:
+        released.wait(timeout=60)
+        return {"RequestId": "r"}
+
+    def in_pool(works: Sequence[Callable[[], T]], most: int = WORKERS) -> Iterator[T]:
+        assert most == WORKERS or len(works) == 1
+        return pool.map(lambda work: work(), works) if len(works) > 1 else iter([works[0]()])
+
+    for first in range(0, IMAGES, AT_ONCE):
+        numbers = range(first, first + AT_ONCE)
+        outcomes = execute(call, [step(number) for number in numbers], [], in_pool)
+        assert [outcome.after for outcome in outcomes] == [
+            {"ImageName": f"new-{n}", "Tags": [{"Key": "k", "Value": str(n)}]} for n in numbers
+        ]
+        assert list(entries(reversed(outcomes))) == [
+            {"Region": REGION, "ImageId": f"img-{n}", "ImageName": f"old-{n}", "DeleteTags": ["k"]}
+            for n in numbers
+        ]
+    pool.shutdown()
+
+
+def test_who_waits_steps_aside() -> None:
+    """An image that is busy for a while keeps none of the others waiting, and is done last."""
+    tries: list[str] = []
+
+    def call(action: Action, _region: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if action is MODIFY_IMAGE_ATTRIBUTE:
+            tries.append(params["ImageId"])
+            if params["ImageId"] == "img-0" and tries.count("img-0") < 3:
+                raise error_of("InvalidImageId.IncorrectState", "busy")
+        return {"RequestId": "r"}
+
+    noted: list[Outcome] = []
+    outcomes = execute(call, [step(number) for number in range(6)], noted)
+    assert [outcome.status for outcome in outcomes] == ["changed"] * 6
+    assert tries[-2:] == ["img-0", "img-0"]
+    assert noted[-1].step.image_id == "img-0"
+    assert noted[-1].attempts == 4
+
+
+def test_each_outcome_is_noted_once() -> None:
+    """What needs no call is noted at once, all else when its last call is settled."""
+    unchanged = Step(REGION, "img-9", before=image("img-9", "n"))
+
+    def call(action: Action, _region: str, _params: Mapping[str, Any]) -> dict[str, Any]:
+        assert action is not DESCRIBE_IMAGES
+        return {"RequestId": "r"}
+
+    noted: list[Outcome] = []
+    execute(call, [step(0), unchanged, step(1)], noted)
+    assert [outcome.step.image_id for outcome in noted] == ["img-9", "img-0", "img-1"]
+    assert [outcome.status for outcome in noted] == ["unchanged", "changed", "changed"]
+
+
+def test_nobody_waits_for_a_sleeper() -> None:
+    """What may go on soon does not wait for an image that is busy for long."""
+    clock = FakeClock()
+    start = clock.now
+    done: dict[str, float] = {}
+    tries: Counter[str] = Counter()
+
+    def call(action: Action, _region: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        image_id = params["ImageId"] if action is MODIFY_IMAGE_ATTRIBUTE else "tags"
+        tries[image_id] += 1
+        if image_id == "img-0":
+            raise error_of("InvalidImageId.IncorrectState", "busy")
+        if image_id == "img-1" and tries[image_id] <= 6:
+            raise error_of("RequestLimitExceeded", "too fast")
+        done[image_id] = clock.now - start
+        return {"RequestId": "r"}
+
+    execute(call, [step(0), step(1)], [], clock=clock)
+    assert done["img-1"] < 20
+    assert clock.now - start > 60
+
+
+def test_a_reading_back_shows_what_nobody_asked_for() -> None:
+    """An image that was not asked for settles nothing, whatever it holds."""
+    replies = 0
+
+    def call(action: Action, _region: str, _params: Mapping[str, Any]) -> dict[str, Any]:
+        nonlocal replies
+        if action is DESCRIBE_IMAGES:
+            foreign = {"ImageId": "img-9", "ImageName": "new-0", "Tags": []}
+            return {"RequestId": "r", "ImageSet": [foreign]}
+        replies += 1
+        if replies == 1:
+            raise AmbiguousResponse("the connection broke")
+        return {"RequestId": "r"}
+
+    renamed = Step(REGION, "img-0", {"ImageName": "new-0"}, before=image("img-0", "old-0"))
+    (outcome,) = execute(call, [renamed], [])
+    assert (outcome.status, replies) == ("changed", 2)

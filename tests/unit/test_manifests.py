@@ -1,0 +1,337 @@
+"""Packer manifests as documents: read leniently where Packer varies, strictly where it matters."""
+
+from __future__ import annotations
+
+import json
+from collections import UserDict
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import pytest
+
+from image_steward import registry
+from image_steward.current_images import CurrentImages, RegionImages
+from image_steward.documents.packer_manifest import Build, PackerManifest
+from image_steward.errors import ApiError, InvalidDocument
+from image_steward.model import Image
+from image_steward.naming.templates import NoValue
+from image_steward.planning.manifest_plan import change_of, new_names, plan, unstable
+from packer import OTHER_RUN, RUN, build, manifest
+
+IMAGE = Image(
+    "img-6pb6lrmy",
+    {"ImageName": "old", "ImageDescription": "", "ImageFamily": "web", "ImageDeprecated": False},
+    {"team": "infra"},
+    {"OsName": "Linux", "CreatedTime": "2026-11-01T00:00:00Z", "ImageState": "NORMAL"},
+)
+
+
+def read(*builds: object) -> PackerManifest:
+    """The manifest of some builds, read."""
+    request = registry.read(json.dumps(manifest(*builds)).encode(), region="").request
+    assert isinstance(request, PackerManifest)
+    return request
+
+
+def wanted(custom_data: dict[str, str], image: Image = IMAGE, **members: object) -> Any:  # noqa: ANN401 - attributes and tags
+    """What one build wants of an image: attributes and tags together."""
+    (one,) = read(build(custom_data, **members)).builds
+    change = change_of(one, "ap-guangzhou", image)
+    return {**change.attributes, **{f"Tag.{key}": value for key, value in change.tags.items()}}
+
+
+def refused(*builds: object) -> list[tuple[str, str]]:
+    """The violations that a manifest of some builds has."""
+    with pytest.raises(InvalidDocument) as caught:
+        read(*builds)
+    return list(caught.value.details)
+
+
+def test_everything_that_can_be_set() -> None:
+    """Each of the API's names sets its attribute, Tag.<key> a tag, and other keys nothing."""
+    data = {
+        "ImageName": "web-1", "ImageDescription": "", "ImageFamily": "web",
+        "ImageDeprecated": "true", "Tag.team": "infra", "Tag.a.b:c": "d", "git": "3f2c1d",
+    }  # fmt: skip
+    assert wanted(data) == {
+        "ImageName": "web-1", "ImageDescription": "", "ImageFamily": "web",
+        "ImageDeprecated": True, "Tag.team": "infra", "Tag.a.b:c": "d",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{custom_data.git}", "3f2c1d"),
+        ("{custom_data.none|no}", "no"),
+        ("{build_time:%Y%m%d-%H%M}", "20251124-1600"),
+        ("{build_time}", "2025-11-24T16:00:00Z"),
+        ("{packer_run_uuid}", RUN),
+        ("{ImageFamily}-{OsName}-{Tag.team}", "web-Linux-infra"),
+        ("{ImageName}", "old"),
+        ("{ImageId} in {Region}", "img-6pb6lrmy in ap-guangzhou"),
+        ("{CreatedTime:%Y}", "2026"),
+        ("{Tag.none|-}", "-"),
+        ("{{}}", "{}"),
+    ],
+)
+def test_templates(template: str, text: str) -> None:
+    """Values are templates of the image's fields and of the manifest's own."""
+    data = {"ImageDescription": template, "git": "3f2c1d"}
+    assert wanted(data)["ImageDescription"] == text
+
+
+def test_the_others_see_the_new_name() -> None:
+    """ImageName is rendered first, and the other templates see the new name."""
+    data = {"Tag.name": "{ImageName}", "ImageDescription": "{ImageName}", "ImageName": "new"}
+    assert wanted(data) == {"ImageName": "new", "ImageDescription": "new", "Tag.name": "new"}
+
+
+def test_data_is_no_template() -> None:
+    """What stands in other keys is taken as it is, braces too."""
+    assert wanted({"Tag.t": "{custom_data.x}", "x": "{ImageName"})["Tag.t"] == "{ImageName"
+
+
+def test_three_builds_and_copies() -> None:
+    """Every build of the last run counts, each with all of its images."""
+    copies = "ap-guangzhou:img-a1, ap-hongkong:img-b2"
+    found = read(
+        build({"ImageName": "a"}, artifact_id=copies),
+        build({"ImageName": "b"}, artifact_id="ap-guangzhou:img-c3"),
+        build({"Tag.x": "y"}, artifact_id="ap-shanghai-fsi:img-d4"),
+    )
+    assert [one.images for one in found.builds] == [
+        (("ap-guangzhou", "img-a1"), ("ap-hongkong", "img-b2")),
+        (("ap-guangzhou", "img-c3"),),
+        (("ap-shanghai-fsi", "img-d4"),),
+    ]
+
+
+def test_other_builders_and_earlier_runs_are_passed_over() -> None:
+    """Builds of other builders and of earlier runs may hold anything that Packer writes."""
+    found = read(
+        build({"ImageName": "x" * 99}, packer_run_uuid=OTHER_RUN, artifact_id="garbage"),
+        build({"ImageName": "{"}, builder_type="amazon-ebs", artifact_id="us-east-1:ami-1"),
+        build({"ImageName": "a"}),
+        build({"git": "no label"}, artifact_id="ap-guangzhou:img-other"),
+    )
+    assert [one.path for one in found.builds] == ["/builds/2/custom_data"]
+
+
+def test_what_packer_leaves_out() -> None:
+    """No build_time (strip_time), files of any kind, members that nobody knows: all fine."""
+    body = build({"ImageName": "a-{build_time:%Y|0}"}, files=[{"name": "f", "size": 1}], new=1)
+    del body["build_time"], body["name"]
+    (one,) = read(body).builds
+    assert change_of(one, "ap-guangzhou", IMAGE).attributes == {"ImageName": "a-0"}
+
+
+ONLY = {"ImageName": "a"}
+
+
+@pytest.mark.parametrize(
+    ("builds", "path", "message"),
+    [
+        ([], "/builds", "0 entries; at least 1"),
+        ([5], "/builds/0", "is a number; object is needed"),
+        ([{}], "/builds/0", "member artifact_id is missing"),
+        ([build(ONLY, artifact_id=None)], "/builds/0/artifact_id", "is null; string is needed"),
+        ([build(ONLY, build_time="now")], "/builds/0/build_time", "is a string; integer"),
+        ([build(ONLY, build_time=10**12)], "/builds/0/build_time", "at most 253402300799"),
+        ([build({"ImageName": 5})], "/builds/0/custom_data/ImageName", "is a number; string"),
+        ([build([])], "/builds/0/custom_data", "is an array; object or null is needed"),
+        ([build(ONLY, builder_type="amazon-ebs")], "/builds",
+         'by tencentcloud-cvm; there are 1 by "amazon-ebs" of this run'),
+        ([build(ONLY, packer_run_uuid=OTHER_RUN)], "/builds",
+         '1 by "tencentcloud-cvm" of another run'),
+        ([build(None)], "/builds/0/custom_data", "nothing to set: at least one of ImageName"),
+        ([build({"env": "prod"})], "/builds/0/custom_data", 'there is "env"'),
+        ([build({"ImageNmae": "a"})], "/builds/0/custom_data", "did you mean ImageName?"),
+        ([build(ONLY, artifact_id="img-6pb6lrmy")], "/builds/0/artifact_id",
+         'holds "img-6pb6lrmy"; <region>:<image id> is needed'),
+        ([build(ONLY, artifact_id="")], "/builds/0/artifact_id", 'holds ""'),
+        ([build(ONLY, artifact_id="ap-x:img-1,")], "/builds/0/artifact_id", 'holds ""'),
+        ([build(ONLY, artifact_id="ap-x:ami-1")], "/builds/0/artifact_id", "ap-x:ami-1"),
+        ([build(ONLY, artifact_id="evil.example/:img-1")], "/builds/0/artifact_id", "evil"),
+        ([build(ONLY, artifact_id=f"ap-{'x' * 61}:img-1")], "/builds/0/artifact_id", "holds"),
+        ([build(ONLY), build(ONLY)], "/builds/1/artifact_id",
+         "img-6pb6lrmy in ap-guangzhou stands at /builds/0/artifact_id already"),
+        ([build({"ImageName": "x" * 61})], "/builds/0/custom_data/ImageName",
+         "has 61 characters; 1 to 60 are allowed"),
+        ([build({"ImageName": "{custom_data.x}", "x": "y" * 61})],
+         "/builds/0/custom_data/ImageName", "has 61 characters"),
+        ([build({"ImageName": ""})], "/builds/0/custom_data/ImageName", "0 characters; 1 to 60"),
+        ([build({"ImageDescription": "x" * 257})], "/builds/0/custom_data/ImageDescription",
+         "257 characters; 0 to 256"),
+        ([build({"Tag.a/b": ""})], "/builds/0/custom_data/Tag.a~1b", "0 characters; 1 to 255"),
+        ([build({f"Tag.{i}": "x" for i in range(51)})], "/builds/0/custom_data",
+         "sets 51 tags; an image holds at most 50"),
+        ([build(ONLY, artifact_id=",".join(f"ap-x:img-{i}" for i in range(1001)))], "/builds",
+         "name 1,001 images of this run; at most 1,000"),
+        ([build({"Tag.": "x"})], "/builds/0/custom_data/Tag.", "a key of 0 characters"),
+        ([build({"Tag." + "k" * 128: "x"})], "/builds/0/custom_data/Tag." + "k" * 128,
+         "a key of 128 characters; 1 to 127"),
+        ([build({"ImageName": "{custom_data.gti}", "git": "1"})],
+         "/builds/0/custom_data/ImageName",
+         "custom_data.gti is empty and has no default; did you mean git?"),
+        ([build({"ImageName": "{custom_data.zzz}", "git": "1"})],
+         "/builds/0/custom_data/ImageName", "custom_data.zzz is empty and has no default"),
+        ([build({"ImageName": "{custom_data.git sha}", "git_sha": "1"})],
+         "/builds/0/custom_data/ImageName", "; did you mean git_sha?"),
+        ([build({"ImageName": "{build_time:%Y}"}, build_time=None)],
+         "/builds/0/build_time", "is null; integer is needed"),
+        ([build({"ImageName": "{Nmae}"})], "/builds/0/custom_data/ImageName", "names no field"),
+        ([build({"ImageDeprecated": "yes"})], "/builds/0/custom_data/ImageDeprecated",
+         'is "yes"; allowed are "true" and "false"'),
+        ([build({"KeepLatest": "0"})], "/builds/0/custom_data/KeepLatest", 'is "0"; allowed is'),
+        ([build({"KeepLatest": "3", "ImageDeprecated": "true"})],
+         "/builds/0/custom_data/ImageDeprecated", "KeepLatest decides it"),
+    ],
+)  # fmt: skip
+def test_refused(builds: list[object], path: str, message: str) -> None:
+    """What cannot be used is refused with its place, what is given and what is allowed."""
+    found = refused(*builds)
+    assert any(where == path and message in told for where, told in found), found
+
+
+def test_stripped_time() -> None:
+    """A template that needs a build_time which strip_time left out is refused, and told why."""
+    body = build({"ImageName": "a-{build_time:%Y}"})
+    del body["build_time"]
+    ((path, message),) = refused(body)
+    assert path == "/builds/0/custom_data/ImageName"
+    assert "strip_time leaves it out" in message
+
+
+def test_key_without_a_value() -> None:
+    """A key that is there, though empty, is not asked for again."""
+    ((_, message),) = refused(build({"ImageName": "{custom_data.git}", "git": ""}))
+    assert message == "custom_data.git is empty and has no default"
+
+
+def test_many_wrong_keys() -> None:
+    """Looking for what was meant takes no time that grows with the square of a manifest."""
+    data = {f"Tag.{i}": "{custom_data.ket}" for i in range(3000)}
+    found = refused(build({**data, "key": "v"}))
+    assert len(found) == len(data) + 1  # too many tags they are, too
+    assert sum("did you mean key?" in message for _, message in found) == 10
+
+
+def test_every_violation_is_listed() -> None:
+    """All that is wrong in all builds is told at once."""
+    found = refused(
+        build({"ImageName": "x" * 61, "ImageDeprecated": "no"}, artifact_id="x"),
+        build({"Tag.a": "{b}"}, artifact_id="ap-x:img-1"),
+    )
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("ImageNmae", "ImageName"),
+        ("image_name", "ImageName"),
+        ("imagefamily", "ImageFamily"),
+        ("KeepLast", "KeepLatest"),
+        ("ImageDepricated", "ImageDeprecated"),
+        ("tag.team", "Tag.<key>"),
+        ("Tags.team", "Tag.<key>"),
+        ("Tag_team", "Tag.<key>"),
+        ("ImageOwner", ""),
+        ("tagline", ""),
+        ("env", ""),
+    ],
+)
+def test_slips_are_pointed_out(key: str, hint: str) -> None:
+    """A key that is close to one that would set something is a warning; it stays data."""
+    found = read(build({**ONLY, key: "x"}))
+    told = [f"{warning.path} {warning.message}" for warning in found.warnings]
+    assert [f"did you mean {hint}?" in sentence for sentence in told] == [True] * bool(hint)
+    assert all(f"/builds/0/custom_data/{key} " in sentence for sentence in told)
+    assert found.builds[0].templates.keys() == {"ImageName"}
+
+
+def test_value_of_the_image_is_missing() -> None:
+    """A field that only the image could fill, and does not, is told by its name."""
+    (one,) = read(build({"ImageName": "{Tag.none}"})).builds
+    with pytest.raises(NoValue, match=r"Tag\.none is empty"):
+        change_of(one, "ap-guangzhou", IMAGE)
+
+
+def test_values_that_no_template_names() -> None:
+    """For each of its images only what its templates name is taken of a manifest's many values."""
+    (one,) = read(build({"ImageName": "{custom_data.git}-{custom_data.no|0}", "git": "a"})).builds
+
+    class Many(UserDict[str, str]):
+        def __iter__(self) -> NoReturn:
+            raise AssertionError("all of the values were looked at")
+
+        def __ror__(self, other: object) -> NoReturn:
+            raise AssertionError("all of the values were copied")
+
+    many = Many()
+    many.data = one.values
+    seen = replace(one, values=many)  # type: ignore[arg-type]  # it is read like a dict
+    assert change_of(seen, "ap-guangzhou", IMAGE).attributes == {"ImageName": "a-0"}
+
+
+def test_value_of_the_image_is_too_long() -> None:
+    """A name that comes out too long by what the image holds is refused too."""
+    (one,) = read(build({"ImageName": "x" * 50 + "{ImageId}"})).builds
+    with pytest.raises(InvalidDocument, match="has 62 characters"):
+        change_of(one, "ap-guangzhou", IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        ({"ImageName": "prod-{ImageName}"}, ["ImageName"]),
+        ({"ImageName": "x" * 54 + "{ImageName}"}, ["ImageName"]),
+        ({"Tag.n": "{Tag.n|0}1"}, ["Tag.n"]),
+        ({"ImageName": "{ImageFamily}-1", "ImageFamily": "db"}, ["ImageName"]),
+        ({"ImageDescription": "{Tag.team}", "Tag.team": "b"}, ["ImageDescription"]),
+        ({"ImageFamily": "", "Tag.b": "{ImageFamily}"}, ["Tag.b"]),
+        ({"ImageFamily": "{Tag.team}", "Tag.team": "{ImageFamily}"}, ["ImageFamily", "Tag.team"]),
+        ({"ImageName": "{ImageName}"}, []),
+        ({"Tag.team": "{Tag.team|infra}", "Tag.b": "{Tag.b|none}"}, []),
+        ({"ImageName": "n", "ImageDescription": "{ImageName}", "Tag.b": "{ImageName}"}, []),
+    ],
+)
+def test_another_delivery(data: dict[str, str], names: list[str]) -> None:
+    """What would be set otherwise by a second delivery is found, whatever the first one did."""
+    (one,) = read(build(data)).builds
+    found = unstable(one, IMAGE, change_of(one, "ap-guangzhou", IMAGE))
+    assert sorted(v.path for v in found) == [f"/builds/0/custom_data/{name}" for name in names]
+
+
+def test_keep_latest_alone() -> None:
+    """KeepLatest alone is something to set, though it changes nothing of the image itself."""
+    (one,) = read(build({"KeepLatest": "3"})).builds
+    assert one.keep_latest == 3
+    assert isinstance(one, Build)
+    assert wanted({"KeepLatest": "3"}) == {}
+
+
+def test_names_that_nobody_gets_are_not_looked_up() -> None:
+    """While a copy is being made nothing is renamed, so nobody asks who holds the names."""
+    both = "ap-guangzhou:img-6pb6lrmy,ap-hongkong:img-qlzp4oea"
+    request = read(build({"ImageName": "new"}, artifact_id=both))
+    copy = replace(IMAGE, image_id="img-qlzp4oea")
+    making = replace(copy, facts={**IMAGE.facts, "ImageState": "CREATING"})
+    names = {"ap-guangzhou": ["new"], "ap-hongkong": ["new"]}
+    for image, dry_run, expected in (
+        (copy, False, names),
+        (making, False, {"ap-guangzhou": [], "ap-hongkong": []}),
+        (making, True, names),
+    ):
+        seen = {"ap-guangzhou": {IMAGE.image_id: IMAGE}, "ap-hongkong": {image.image_id: image}}
+        assert new_names(replace(request, dry_run=dry_run), seen) == expected
+
+
+def test_unknown_holders_stop_renames_only() -> None:
+    """A region in which nothing is renamed needs nobody to know who holds names."""
+    request = read(build({"Tag.team": "web"}))
+    images = {IMAGE.image_id: IMAGE}
+    current: CurrentImages = {"ap-guangzhou": RegionImages(images, ApiError("InvalidFilter", "no"))}
+    (step,) = plan(request, current, 0).steps["ap-guangzhou"]
+    assert (step.tags, step.error) == ({"team": "web"}, None)

@@ -1,0 +1,645 @@
+"""Naming policies: read whole or refused with every mistake; which images they are for."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from image_steward import registry
+from image_steward.clock import utc
+from image_steward.cloud.image_api import image_of
+from image_steward.documents import validation
+from image_steward.documents.naming_policy import MAX_CHANGES, NamingPolicy, Select
+from image_steward.errors import InvalidDocument
+from image_steward.naming.fields import FIELDS
+from image_steward.naming.patterns import Glob
+from image_steward.naming.style import Style
+from image_steward.naming.temporary import TEMPORARY, temporary
+from image_steward.planning.desired_state import desired_state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from image_steward.model import Image
+
+OWN = "ap-guangzhou"
+NAMED = {"ImageName": "{ImageFamily}-{CreatedTime:%Y%m%d}"}
+CREATED = datetime(2024, 2, 3, 4, 5, 6, tzinfo=timezone.utc).timestamp()
+HOUR = 3600
+
+
+def read(document: object, region: str = OWN) -> NamingPolicy:
+    """Read a document given as a value."""
+    request = registry.read(json.dumps(document).encode(), region=region).request
+    assert isinstance(request, NamingPolicy)
+    return request
+
+
+def policy(**body: object) -> NamingPolicy:
+    """The policy of a document with this member `Normalise`."""
+    return read({"Normalise": body})
+
+
+def select(**given: object) -> Select:
+    """The selection of a policy that names images."""
+    return policy(**NAMED, Select=given).select
+
+
+def violations(document: object, region: str = OWN) -> list[tuple[str, str]]:
+    """The path and message of each violation of a document that is refused."""
+    with pytest.raises(InvalidDocument) as caught:
+        read(document, region)
+    return list(caught.value.details)
+
+
+def image(**members: object) -> Image:
+    """An image as the API tells of it, some members being others."""
+    return image_of(
+        {
+            "ImageId": "img-6pb6lrmy",
+            "ImageName": "build-7",
+            "ImageFamily": "web",
+            "CreatedTime": utc(CREATED),
+            "Tags": [{"Key": "team", "Value": "infra"}, {"Key": "stage", "Value": "prod"}],
+            "ImageState": "NORMAL",
+            "ImageType": "PRIVATE_IMAGE",
+            **members,
+        }
+    )
+
+
+@pytest.fixture
+def ten_seconds() -> Iterator[None]:
+    """What is not done after ten seconds, a search that runs wild, fails."""
+
+    def give_up(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeoutError("ten seconds are over")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "other"),
+    [
+        ("build-*", ["build-", "build-7", "build-7\n8"], ["build", "a-build-7", "Build-7"]),
+        ("*", ["", "a", "\n", "镜像"], []),
+        ("**", ["", "a"], []),
+        ("?", ["a", "镜", "\n", "?", "*", "😀"], ["", "ab"]),
+        ("?*", ["a", "ab"], [""]),
+        ("web-??", ["web-01"], ["web-1", "web-001"]),
+        ("*-web-*", ["-web-", "a-web-b", "web-web-web"], ["web", "a-web"]),
+        ("web", ["web"], ["web2", "aweb", "web\n", "WEB", ""]),
+        ("[web]", ["[web]"], ["w", "e", "[w]"]),
+        ("[!a]", ["[!a]"], ["b"]),
+        ("[a-z]*", ["[a-z]", "[a-z]x"], ["a", "ax"]),
+        ("[[]", ["[[]"], ["["]),
+        ("[", ["["], [""]),
+        ("]", ["]"], [""]),
+        ("a.c", ["a.c"], ["abc"]),
+        ("a+(b|c){2}^$", ["a+(b|c){2}^$"], ["aab", ""]),
+        ("\\*", ["\\", "\\x"], ["*"]),
+        ("\\d", ["\\d"], ["7"]),
+        ("{a,b}", ["{a,b}"], ["a"]),
+    ],
+)  # fmt: skip
+def test_glob(pattern: str, matching: list[str], other: list[str]) -> None:
+    """Stars and question marks stand for others, everything else for itself, end to end."""
+    glob = Glob(pattern)
+    assert [text for text in [*matching, *other] if glob.matches(text)] == matching
+
+
+def matches(pattern: str, text: str) -> bool:
+    """What a glob is by definition, taken literally and slowly."""
+    if not pattern:
+        return not text
+    if pattern[0] == "*":
+        return matches(pattern[1:], text) or (bool(text) and matches(pattern, text[1:]))
+    return bool(text) and pattern[0] in ("?", text[0]) and matches(pattern[1:], text[1:])
+
+
+@given(st.text("ab*?[]!\n", max_size=6), st.text("ab[]!\n", max_size=6))
+@example("*a*b", "aab")
+@example("*ab", "abab")
+@example("a*?*b", "ab")
+def test_glob_by_definition(pattern: str, text: str) -> None:
+    """A glob matches what its definition says, for any pattern and text."""
+    assert Glob(pattern).matches(text) == matches(pattern, text)
+
+
+@given(st.text(st.characters(exclude_characters="*?", exclude_categories=["Cs"])), st.text())
+def test_glob_without_wildcards(pattern: str, text: str) -> None:
+    """A pattern without star or question mark matches itself and nothing else."""
+    assert Glob(pattern).matches(pattern)
+    assert Glob(pattern).matches(text) == (text == pattern)
+
+
+@pytest.mark.usefixtures("ten_seconds")
+@pytest.mark.parametrize(
+    "pattern", ["a*" * 30 + "b", "*a" * 127 + "*b", "?*" * 100 + "b", "*" * 256 + "b"]
+)
+def test_glob_never_runs_wild(pattern: str) -> None:
+    """A pattern made to take for ever is done at once."""
+    assert not Glob(pattern).matches("a" * 2000)
+    assert Glob(pattern).matches("a" * 2000 + "b")
+
+
+@pytest.mark.parametrize(
+    ("given_", "reason"),
+    [
+        ({}, ""),
+        ({"ImageName": "build-*"}, ""),
+        ({"ImageName": "BUILD-*"}, "ImageName is not BUILD-*"),
+        ({"ImageName": "build"}, "ImageName is not build"),
+        ({"ImageFamily": "web*"}, ""),
+        ({"ImageFamily": "db"}, "ImageFamily is not db"),
+        ({"Tags": [{"Key": "team"}]}, ""),
+        ({"Tags": [{"Key": "team", "Value": "*"}]}, ""),
+        ({"Tags": [{"Key": "t*", "Value": "inf??"}]}, ""),
+        ({"Tags": [{"Key": "team", "Value": "infra"}, {"Key": "stage", "Value": "prod"}]}, ""),
+        ({"Tags": [{"Key": "*", "Value": "prod"}]}, ""),
+        ({"Tags": [{"Key": "Team"}]}, "no tag Team is *"),
+        ({"Tags": [{"Key": "team", "Value": "prod"}]}, "no tag team is prod"),
+        ({"Tags": [{"Key": "team"}, {"Key": "owner"}]}, "no tag owner is *"),
+        ({"OlderThanHours": 2}, ""),
+        ({"OlderThanHours": 3}, ""),
+        ({"OlderThanHours": 3.5}, "it is younger than 3.5 hours"),
+        ({"OlderThanHours": 876000}, "it is younger than 876000 hours"),
+        ({"ImageName": "x", "ImageFamily": "web"}, "ImageName is not x"),
+        ({"ImageName": "build-*", "ImageFamily": "x"}, "ImageFamily is not x"),
+        ({"ImageName": "*", "Tags": [{"Key": "x"}], "OlderThanHours": 1}, "no tag x is *"),
+        ({"ImageName": "*", "Tags": [{"Key": "team"}], "OlderThanHours": 9}, "it is younger"),
+        ({"ImageName": "*", "ImageFamily": "*", "Tags": [{"Key": "*"}], "OlderThanHours": 1}, ""),
+    ],
+)  # fmt: skip
+def test_select(given_: dict[str, Any], reason: str) -> None:
+    """An image is selected if all that is given matches; else the first that does not is told."""
+    mismatch = select(**given_).mismatch(image(), CREATED + 3 * HOUR)
+    assert mismatch.startswith(reason)
+    assert bool(mismatch) == bool(reason)
+
+
+def test_select_of_empty_values() -> None:
+    """What an image lacks is empty: a star takes it, a question mark does not."""
+    bare = image(ImageFamily=None, Tags=[{"Key": "team", "Value": ""}])
+    now = CREATED
+    assert not select(ImageFamily="*", Tags=[{"Key": "team"}]).mismatch(bare, now)
+    assert select(ImageFamily="?*").mismatch(bare, now) == "ImageFamily is not ?*"
+    assert select(Tags=[{"Key": "team", "Value": "?*"}]).mismatch(bare, now)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 300), st.floats(0, 0.999))
+@example(2 * HOUR, 2, 0.0)
+@example(2 * HOUR - 1, 2, 0.999)
+def test_older_than(age: int, hours: int, fraction: float) -> None:
+    """An image is old enough from the second on at which it is as old as that."""
+    mismatch = select(OlderThanHours=hours).mismatch(image(), CREATED + age + fraction)
+    assert bool(mismatch) == (age < hours * HOUR)
+
+
+@pytest.mark.parametrize("created", [None, "", "yesterday"])
+def test_unknown_age(created: str | None) -> None:
+    """An image whose age is not known is not taken for old, though any age may be asked for."""
+    ageless = image(CreatedTime=created)
+    for hours in (0, 1):
+        mismatch = select(OlderThanHours=hours).mismatch(ageless, CREATED)
+        assert mismatch == "CreatedTime is not known"
+    assert select(ImageName="build-*").mismatch(ageless, CREATED) == ""
+
+
+def test_temporary_name() -> None:
+    """An image left with a temporary name is selected by whoever gave it, and by nobody else."""
+    ours, theirs = select(ImageName="build-*"), select(ImageName="other-*")
+    assert ours.mark != theirs.mark
+    for attempt in (1, 2):
+        left = image(ImageName=temporary("img-6pb6lrmy", attempt, ours.mark))
+        assert ours.mismatch(left, CREATED) == ""
+        assert theirs.mismatch(left, CREATED) == "ImageName is not other-*"
+    unmarked = image(ImageName=temporary("img-6pb6lrmy", 1))
+    assert ours.mismatch(unmarked, CREATED) == "ImageName is not build-*"
+    assert ours.mismatch(image(ImageName=TEMPORARY), CREATED) == "ImageName is not build-*"
+    assert select().mismatch(unmarked, CREATED) == ""
+
+
+def test_temporary_name_came_with_the_new_family() -> None:
+    """An image with a temporary name may have its new family already, and is still selected."""
+    ours = select(ImageName="build-*", ImageFamily="db")
+    left = image(ImageName=temporary("img-6pb6lrmy", 1, ours.mark), ImageFamily="new")
+    assert ours.mismatch(left, CREATED) == ""
+
+
+def test_temporary_name_is_not_enough() -> None:
+    """What an image has to have beside its name and family, one with a temporary name must too."""
+    ours = select(ImageName="build-*", Tags=[{"Key": "never"}])
+    left = image(ImageName=temporary("img-6pb6lrmy", 1, ours.mark))
+    assert ours.mismatch(left, CREATED) == "no tag never is *"
+
+
+def test_mark() -> None:
+    """The mark is the same in every run, for it stands in names; nothing that changes, no mark."""
+    assert select(ImageName="build-*").mark == "13a53d80-"
+    assert select(ImageName="build-*", OlderThanHours=2).mark == "13a53d80-"
+    assert select(ImageFamily="build-*").mark != select(ImageName="build-*").mark
+    assert select(Tags=[{"Key": "a"}]).mark == ""
+
+
+def test_defaults() -> None:
+    """What a policy leaves out is as documented, and its region is the function's own."""
+    found = read({"Normalise": NAMED})
+    assert not found.dry_run
+    assert found.regions == (OWN,)
+    assert found.select == Select({}, (), None)
+    assert found.style == Style("keep", "-")
+    assert found.numbers
+    assert found.keep_latest == 0
+    assert found.max_changes == MAX_CHANGES == 100
+    assert found.tags == {}
+    assert {name: each.text for name, each in found.templates.items()} == NAMED
+
+
+def test_all_members() -> None:
+    """Every member of a policy is read, and the template of the name comes first."""
+    request = read(
+        {
+            "Normalise": {
+                "Regions": ["ap-shanghai", "ap-tokyo"],
+                "Select": {
+                    "ImageName": "build-*",
+                    "ImageFamily": "web*",
+                    "Tags": [{"Key": "team", "Value": "infra"}, {"Key": "stage"}],
+                    "OlderThanHours": 1.5,
+                },
+                "ImageFamily": "web",
+                "ImageDescription": "{ImageName}",
+                "Tags": [{"Key": "source", "Value": "{Tag.pipeline|unknown}"}],
+                "ImageName": "{OsName}",
+                "Style": {"Case": "lower", "Separator": "_"},
+                "OnConflict": "skip",
+                "KeepLatest": 3,
+                "MaxChanges": 7,
+            },
+            "DryRun": True,
+        }
+    )
+    found = request
+    assert request.dry_run
+    assert found.regions == ("ap-shanghai", "ap-tokyo")
+    assert found.select == Select(
+        {"ImageName": Glob("build-*"), "ImageFamily": Glob("web*")},
+        ((Glob("team"), Glob("infra")), (Glob("stage"), Glob("*"))),
+        5400,
+    )
+    assert [(name, each.text) for name, each in found.templates.items()] == [
+        ("ImageName", "{OsName}"),
+        ("ImageDescription", "{ImageName}"),
+        ("ImageFamily", "web"),
+    ]
+    assert {key: each.text for key, each in found.tags.items()} == {
+        "source": "{Tag.pipeline|unknown}"
+    }
+    assert found.style == Style("lower", "_")
+    assert (found.numbers, found.keep_latest, found.max_changes) == (False, 3, 7)
+    assert found.fields == {"OsName", "ImageName", "Tag.pipeline"}
+
+
+@pytest.mark.parametrize("field", FIELDS.names)
+def test_every_field_may_be_named(field: str) -> None:
+    """A policy may use whatever field of an image is documented, a time with its format too."""
+    assert policy(ImageDescription=f"{{{field}|none}}").fields == {field}
+    assert policy(ImageDescription="{CreatedTime:%Y}").fields == {"CreatedTime"}
+
+
+def test_one_rule_is_enough() -> None:
+    """Each of the rules makes a policy, alone."""
+    assert policy(ImageDescription="x").fields == frozenset()
+    assert policy(Tags=[{"Key": "team", "Value": "{ImageCreator}"}]).fields == {"ImageCreator"}
+    assert policy(ImageFamily="web").templates.keys() == {"ImageFamily"}
+    retiring = policy(KeepLatest=3)
+    assert (retiring.keep_latest, retiring.templates, retiring.fields) == (3, {}, frozenset())
+
+
+def test_limits_are_reached() -> None:
+    """The largest and smallest values that are allowed are read."""
+    found = policy(
+        ImageName="镜" * 1024,
+        Tags=[{"Key": f"{i:03}" + "k" * 124, "Value": "v" * 1024} for i in range(50)],
+        Regions=[f"ap-x{i}" for i in range(50)],
+        Select={"ImageName": "*" * 256, "OlderThanHours": 0},
+        KeepLatest=1_000_000,
+        MaxChanges=1,
+    )
+    assert len(found.tags) == len(found.regions) == 50
+    assert (found.keep_latest, found.max_changes, found.select.older_than) == (1_000_000, 1, 0)
+
+
+def test_whole_numbers() -> None:
+    """A whole number may be written with a point, as some programs do."""
+    found = policy(KeepLatest=3.0, MaxChanges=5.0)
+    assert (repr(found.keep_latest), repr(found.max_changes)) == ("3", "5")
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "message"),
+    [
+        (None, "", "is null; object is needed (type)"),
+        ({}, "", "at least one of ImageName, ImageDescription, ImageFamily, Tags, KeepLatest is"),
+        ({"Select": {"ImageName": "*"}}, "", "nothing to change: at least one of ImageName, "),
+        ({**NAMED, "Selct": {}}, "/Selct", "did you mean Select?"),
+        ({**NAMED, "Region": OWN}, "/Region", "did you mean Regions?"),
+        ({**NAMED, "Normalise": {}}, "/Normalise", "allowed are Regions, Select, ImageName, "),
+        ({**NAMED, "Regions": []}, "/Regions", "has 0 entries; at least 1 are allowed"),
+        ({**NAMED, "Regions": OWN}, "/Regions", "is a string; array is needed"),
+        ({**NAMED, "Regions": [OWN, "x"]}, "/Regions/1", '"x"; a region name such as'),
+        ({**NAMED, "Regions": [f"ap-{i}" for i in range(51)]}, "/Regions", "at most 50"),
+        ({**NAMED, "Select": {"OsName": "*"}}, "/Select/OsName", "unknown member"),
+        ({**NAMED, "Select": {"ImageName": ""}}, "/Select/ImageName", "at least 1"),
+        ({**NAMED, "Select": {"ImageName": "*" * 257}}, "/Select/ImageName", "at most 256"),
+        ({**NAMED, "Select": {"Tags": []}}, "/Select/Tags", "0 entries"),
+        ({**NAMED, "Select": {"Tags": [{}]}}, "/Select/Tags/0", "member Key is missing"),
+        (
+            {**NAMED, "Select": {"OlderThanHours": -0.5}},
+            "/Select/OlderThanHours",
+            "is -0.5; at least 0 is allowed (minimum)",
+        ),
+        (
+            {**NAMED, "Select": {"OlderThanHours": 1e300}},
+            "/Select/OlderThanHours",
+            "is 1e+300; at most 876000 is allowed (maximum)",
+        ),
+        ({**NAMED, "Select": {"OlderThanHours": "2"}}, "/Select/OlderThanHours", "is a string"),
+        ({"ImageName": ""}, "/ImageName", "0 characters; at least 1"),
+        ({"ImageName": "x" * 1025}, "/ImageName", "1025 characters; at most 1024"),
+        ({"ImageName": None}, "/ImageName", "is null; string is needed"),
+        ({"ImageName": ["{ImageId}"]}, "/ImageName", "is an array; string is needed"),
+        ({"ImageName": "{ImageNmae}"}, "/ImageName", "did you mean ImageName?"),
+        ({"ImageDescription": "{"}, "/ImageDescription", "{ at character 1 stands alone"),
+        ({"ImageFamily": "{Tag.}"}, "/ImageFamily", "names no field"),
+        ({"Tags": []}, "/Tags", "0 entries"),
+        ({"Tags": [{"Key": "team"}]}, "/Tags/0", "member Value is missing"),
+        ({"Tags": [{"Key": "", "Value": "x"}]}, "/Tags/0/Key", "at least 1"),
+        ({"Tags": [{"Key": "k" * 128, "Value": "x"}]}, "/Tags/0/Key", "at most 127"),
+        ({"Tags": [{"Key": "team", "Value": "{x}"}]}, "/Tags/0/Value", '"{x}" names no field'),
+        (
+            {"Tags": [{"Key": "team", "Value": "a"}, {"Key": "team", "Value": "b"}]},
+            "/Tags/1/Key",
+            "team is there already",
+        ),
+        (
+            {**NAMED, "Style": {"Case": "Lower"}},
+            "/Style/Case",
+            'is "Lower"; allowed are "keep", "lower", "upper"; did you mean lower? (enum)',
+        ),
+        (
+            {**NAMED, "Style": {"Case": "title"}},
+            "/Style/Case",
+            'is "title"; allowed are "keep", "lower", "upper" (enum)',
+        ),
+        (
+            {**NAMED, "Style": {"Case": None}},
+            "/Style/Case",
+            'is null; allowed are "keep", "lower", "upper" (enum)',
+        ),
+        ({**NAMED, "Style": {"Case": True}}, "/Style/Case", "is true; allowed are"),
+        (
+            {**NAMED, "Style": {"Separator": "/"}},
+            "/Style/Separator",
+            'is "/"; allowed are "-", "_", ".", " " (enum)',
+        ),
+        ({**NAMED, "Style": {"Separator": ["-"]}}, "/Style/Separator", 'is ["-"]; allowed are'),
+        ({**NAMED, "OnConflict": "fail"}, "/OnConflict", 'allowed are "number", "skip" (enum)'),
+        ({**NAMED, "OnConflict": "x" * 90}, "/OnConflict", f'is "{"x" * 60}…"; allowed are'),
+        ({**NAMED, "OnConflict": [0] * 90}, "/OnConflict", f"is [{'0, ' * 19}0,…; allowed are"),
+        ({"KeepLatest": 0}, "/KeepLatest", "is 0; at least 1 is allowed (minimum)"),
+        ({"KeepLatest": 2.5}, "/KeepLatest", "is a number; integer is needed"),
+        ({"KeepLatest": True}, "/KeepLatest", "is a boolean; integer is needed"),
+        ({**NAMED, "MaxChanges": -1}, "/MaxChanges", "is -1; at least 1 is allowed (minimum)"),
+        (
+            {**NAMED, "MaxChanges": 1_000_001},
+            "/MaxChanges",
+            "is 1000001; at most 1000000 is allowed (maximum)",
+        ),
+        ({**NAMED, "MaxChanges": 10**399}, "/MaxChanges", f"is 1{'0' * 59}…; at most 1000000"),
+    ],
+)
+def test_refused(body: object, path: str, message: str) -> None:
+    """A violation is reported once, at its place, with what is given and what is allowed."""
+    ((found_path, found_message),) = violations({"Normalise": body})
+    assert found_path == f"/Normalise{path}"
+    assert message in found_message
+
+
+def test_other_members_of_the_document() -> None:
+    """A policy shares its document with nothing but DryRun."""
+    ((path, message),) = violations({"Normalise": NAMED, "Images": []})
+    assert path == "/Images"
+    assert message.startswith('unknown member "Images"; allowed are DryRun, Normalise')
+    ((path, _),) = violations({"Normalise": NAMED, "DryRun": 1})
+    assert path == "/DryRun"
+    ((_, message),) = violations({"Normalize": NAMED})
+    assert "did you mean Normalise?" in message
+
+
+def test_every_mistake_is_listed() -> None:
+    """All templates that are wrong, and all keys that come twice, are named in one go."""
+    body = {
+        "ImageName": "{OsNam}",
+        "ImageDescription": "}",
+        "ImageFamily": "{ImageFamily|}",
+        "Tags": [
+            {"Key": "team", "Value": "{CreatedTime:%c}"},
+            {"Key": "stage", "Value": "{ImageName}"},
+            {"Key": "team", "Value": "{ImageName:x}"},
+            {"Key": "team", "Value": "infra"},
+        ],
+    }
+    found = violations({"Normalise": body})
+    assert [path.removeprefix("/Normalise") for path, _ in found] == [
+        "/ImageName", "/ImageDescription", "/ImageFamily", "/Tags/0/Value", "/Tags/2/Value",
+        "/Tags/2/Key", "/Tags/3/Key",
+    ]  # fmt: skip
+    for part, (_, message) in zip(
+        ["did you mean OsName?", "stands alone", "empty default", "the format of a time",
+         "only a time", "team is there already", "team is there already"],
+        found,
+        strict=True,
+    ):  # fmt: skip
+        assert part in message
+
+
+def test_region_is_known_or_asked_for() -> None:
+    """A policy without Regions needs the function's own; one with Regions does not."""
+    ((path, message),) = violations({"Normalise": NAMED}, region="")
+    assert path == "/Normalise"
+    assert message == "no Region is given, and the function's own is not known"
+    found = read({"Normalise": {**NAMED, "Regions": ["ap-tokyo"]}}, region="")
+    assert found.regions == ("ap-tokyo",)
+
+
+def test_regions_replace_the_own_one() -> None:
+    """A policy that names regions is for these only, and for each of them once."""
+    found = policy(**NAMED, Regions=["ap-tokyo", "ap-shanghai", "ap-tokyo"])
+    assert list(found.regions) == ["ap-tokyo", "ap-shanghai"]
+
+
+def test_schema_is_a_schema() -> None:
+    """The published schema is valid draft 2020-12."""
+    Draft202012Validator.check_schema(validation.validator("naming-policy").schema)
+
+
+def test_rule_without_a_sentence() -> None:
+    """A rule of JSON Schema that no sentence was written for is still told by its name."""
+    (violation,) = validation._explained(Draft202012Validator({"const": 1}).iter_errors(2))
+    assert violation.path == ""
+    assert violation.message == 'breaks a rule: "1 was expected" (const)'
+
+
+@pytest.mark.parametrize(
+    ("body", "reads"),
+    [
+        ({"ImageName": "{ImageFamily}-{CreatedTime:%Y}"}, False),
+        ({"ImageName": "prod-{ImageName}"}, True),
+        ({"ImageName": "{ImageDescription}"}, False),
+        ({"ImageName": "{ImageDescription}", "ImageDescription": "x"}, True),
+        ({"ImageName": "{ImageFamily}", "ImageFamily": "{ImageId}"}, True),
+        ({"ImageName": "{ImageId}", "ImageDescription": "{ImageName}"}, False),
+        ({"ImageDescription": "{ImageName}"}, False),
+        ({"ImageDescription": "{ImageDescription}!"}, True),
+        ({"ImageDescription": "{ImageFamily}", "ImageFamily": "{OsName}"}, True),
+        ({"ImageFamily": "{ImageFamily|web}"}, True),
+        ({"ImageName": "{Tag.team}", "Tags": [{"Key": "team", "Value": "x"}]}, True),
+        ({"ImageName": "{Tag.team}", "Tags": [{"Key": "stage", "Value": "x"}]}, False),
+        ({"Tags": [{"Key": "team", "Value": "{Tag.team|x}"}]}, True),
+        ({"Tags": [{"Key": "team", "Value": "{ImageName}"}]}, False),
+        ({"Tags": [{"Key": "a", "Value": "{Tag.b}"}, {"Key": "b", "Value": "{Tag.a}"}]}, True),
+        ({"ImageName": "x-{OsName}", "Select": {"ImageName": "x-*"}}, True),
+        ({"ImageName": "{OsName}", "Select": {"ImageName": "x-*"}, "KeepLatest": 3}, True),
+        ({"ImageName": "{OsName}", "Select": {"ImageFamily": "x-*"}, "KeepLatest": 3}, False),
+        ({"ImageFamily": "web", "Select": {"ImageFamily": "*"}, "KeepLatest": 3}, True),
+        ({"ImageDescription": "x", "Select": {"ImageName": "*"}, "KeepLatest": 3}, False),
+        ({"Select": {"ImageName": "*", "Tags": [{"Key": "*"}]}, "KeepLatest": 3}, False),
+        (
+            {
+                "Tags": [{"Key": "team", "Value": "x"}],
+                "Select": {"Tags": [{"Key": "stage"}]},
+                "KeepLatest": 3,
+            },
+            False,
+        ),
+        (
+            {
+                "Tags": [{"Key": "team", "Value": "x"}],
+                "Select": {"Tags": [{"Key": "te*"}]},
+                "KeepLatest": 3,
+            },
+            False,
+        ),
+        (
+            {
+                "Tags": [{"Key": "team", "Value": "x"}],
+                "Select": {"Tags": [{"Key": "te*", "Value": "y"}]},
+                "KeepLatest": 3,
+            },
+            True,
+        ),
+        ({"Tags": [{"Key": "team", "Value": "x"}], "KeepLatest": 3}, False),
+        ({"Tags": [{"Key": "team", "Value": "x"}], "Select": {"Tags": [{"Key": "team"}]}}, False),
+        ({"Tags": [{"Key": "image-steward", "Value": "ignore"}], "KeepLatest": 3}, True),
+        ({"Tags": [{"Key": "image-steward", "Value": "ignore"}]}, True),
+        ({"KeepLatest": 3}, False),
+    ],
+)
+def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
+    """A policy is known for stable unless a template or Select looks at its outcome."""
+    assert (policy(**body).feedback > 0) == reads
+
+
+@pytest.mark.parametrize(
+    ("body", "torn"),
+    [
+        ({"ImageName": "x-{ImageName}"}, False),
+        ({"ImageName": "x-{ImageName}", "Select": {"ImageName": "y*"}}, True),
+        ({"ImageName": "x-{ImageName}", "Select": {"ImageFamily": "y*"}}, False),
+        (
+            {
+                "ImageName": "x-{ImageName}",
+                "Tags": [{"Key": "done", "Value": "1"}],
+                "Select": {"Tags": [{"Key": "d*", "Value": "0"}]},
+            },
+            True,
+        ),
+        (
+            {
+                "ImageName": "x",
+                "Tags": [{"Key": "a", "Value": "1"}],
+                "Select": {"ImageName": "y*", "Tags": [{"Key": "a", "Value": "0"}]},
+            },
+            True,
+        ),
+        (
+            {
+                "ImageName": "x",
+                "Tags": [{"Key": "a", "Value": "1"}],
+                "Select": {"ImageName": "y*", "Tags": [{"Key": "b"}]},
+            },
+            False,
+        ),
+        ({"ImageName": "{ImageName}", "Tags": [{"Key": "a", "Value": "{Tag.a|0}"}]}, True),
+        ({"ImageName": "{Tag.a|0}", "Tags": [{"Key": "a", "Value": "{ImageName}"}]}, False),
+    ],
+)
+def test_can_be_torn(body: dict[str, Any], *, torn: bool) -> None:
+    """Half a plan can matter where templates read both halves, or it selects by one, or by both."""
+    assert (policy(**body).feedback > 1) == torn
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "glob", "ends"),
+    [
+        ("team", "x", "*", False),
+        ("team", "{ImageId}", "*", False),
+        ("team", "x", "x", False),
+        ("team", " x ", "x", False),
+        ("team", "x", "y", True),
+        ("team", "{ImageId}", "i*", True),
+        ("team", "x" * 255 + "y", "*x", True),
+        ("stage", "x", "y", False),
+        ("image-steward", "x", "y", False),
+        ("image-steward", "ignore", "y", True),
+        ("image-steward", "{ImageId}", "y", True),
+    ],
+)
+def test_a_tag_that_ends_the_selection(key: str, written: str, glob: str, *, ends: bool) -> None:
+    """A tag may end it unless what is written is sure to match, and is not the one to opt out."""
+    select = {"Tags": [{"Key": "te*", "Value": glob}]}
+    made = policy(Tags=[{"Key": key, "Value": written}], Select=select, KeepLatest=1)
+    assert made.regroups == ends
+    assert ("failed" in made.blocking_statuses) == ends
+    assert made.phases[-1] == (("tags",) if ends else ("attributes",))
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "numbers", "keeps"),
+    [
+        ("web", "web", True, True),
+        ("web-2", "web", True, True),
+        ("web-x", "web", True, False),
+        ("web", "web", False, True),
+        ("web-2", "web", False, False),
+    ],
+)
+def test_names_that_are_kept(name: str, base: str, *, numbers: bool, keeps: bool) -> None:
+    """A numbered form may be kept where conflicts are numbered, and nowhere else."""
+    found = policy(ImageName=base, OnConflict="number" if numbers else "skip")
+    wanted = desired_state_of(found, OWN, image(ImageName=name), CREATED).attributes["ImageName"]
+    assert (wanted == name) == keeps

@@ -1,0 +1,286 @@
+"""Renames: in an order in which no step meets a name in use."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_steward.current_images import CurrentImages, RegionImages
+from image_steward.errors import ApiError, NameTaken
+from image_steward.limits import NAME_LENGTH
+from image_steward.model import Change, Step
+from image_steward.naming.temporary import TEMPORARY
+from image_steward.planning.diff import step_of
+from image_steward.planning.rename_order import in_order, ordered
+from region import (
+    REGION,
+    Refused,
+    Region,
+    cycles,
+    image,
+    new_temporaries,
+    requested,
+    shuffles,
+    wanted_names,
+    writes_of,
+)
+
+if TYPE_CHECKING:
+    from image_steward.model import Image
+
+RANDOMS = st.randoms(use_true_random=False)
+
+
+def steps_of(region: Region, **wanted: str) -> dict[str, Step]:
+    """The ordered steps that give images of `images` other names, by the ends of their ids."""
+    asked = [Change(REGION, f"img-{i}", {"ImageName": name}, {}, ()) for i, name in wanted.items()]
+    return {step.image_id.removeprefix("img-"): step for step in requested(asked, region)}
+
+
+def named(**names: str) -> Region:
+    """A region with images of these names, by the ends of their ids."""
+    return Region(image(f"img-{i}", name) for i, name in names.items())
+
+
+@given(shuffles(), RANDOMS)
+def test_no_step_meets_a_name_in_use(
+    drawn: tuple[list[Image], list[Change]], random: Random
+) -> None:
+    """In any legal order no call meets a name in use, and each image gets the name it was to."""
+    images, asked = drawn
+    region = Region(images)
+    steps = requested(asked, region)
+    wanted = wanted_names(steps, region.images)
+    region.carry_out(steps, random)
+    assert region.names == wanted
+
+
+@given(shuffles())
+def test_a_cycle_costs_one_call_more(drawn: tuple[list[Image], list[Change]]) -> None:
+    """There is one call for each changed image, and one more for each cycle of renames."""
+    images, asked = drawn
+    steps = requested(asked, Region(images))
+    calls = [call for call in writes_of(steps) if call.attributes]
+    assert len(calls) == sum(bool(step.attributes) for step in steps) + cycles(steps)
+
+
+@given(st.permutations(range(12)), RANDOMS)
+def test_permutations(places: list[int], random: Random) -> None:
+    """Any permutation of names is carried out in full, with one call more for each cycle."""
+    region = Region(image(f"img-{i}", f"n{i}") for i in range(12))
+    asked = [
+        Change(REGION, f"img-{i}", {"ImageName": f"n{n}"}, {}, ()) for i, n in enumerate(places)
+    ]
+    steps = requested(asked, region)
+    moving = sum(i != n for i, n in enumerate(places))
+    assert len(writes_of(steps)) == moving + cycles(steps)
+    region.carry_out(steps, random)
+    assert region.names == {f"img-{i}": f"n{n}" for i, n in enumerate(places)}
+
+
+@given(shuffles())
+def test_conflicts_are_only_those_that_must_be(drawn: tuple[list[Image], list[Change]]) -> None:
+    """An image is refused exactly if its name stays with another one or goes to an earlier one."""
+    images, asked = drawn
+    steps = requested(asked, Region(images))
+    after = wanted_names(steps, {image.image_id: image for image in images})
+    assert len(set(after.values())) == len(after)
+    for change, step in zip(asked, steps, strict=True):
+        others = {name for image_id, name in after.items() if image_id != change.image_id}
+        assert bool(step.error) == (change.attributes["ImageName"] in others)
+        assert not step.error or step.is_empty
+
+
+@given(shuffles(), RANDOMS, st.lists(st.integers(0, 20), max_size=3))
+def test_crash_of_a_change_request(
+    drawn: tuple[list[Image], list[Change]], random: Random, crashes: list[int]
+) -> None:
+    """Delivered again after crashes at any calls, a change request gets to the same end."""
+    images, asked = drawn
+    whole, region = Region(images), Region(images)
+    whole.carry_out(requested(asked, whole), random)
+    for most in crashes:
+        region.carry_out(requested(asked, region), random, most)
+    region.carry_out(requested(asked, region), random)
+    assert region.images == whole.images
+    assert not new_temporaries(Region(images).names, region.names)
+
+
+@given(shuffles(), RANDOMS)
+def test_a_second_delivery_plans_nothing(
+    drawn: tuple[list[Image], list[Change]], random: Random
+) -> None:
+    """What was applied is as wanted: planned again, each step is empty."""
+    images, asked = drawn
+    region = Region(images)
+    region.carry_out(requested(asked, region), random)
+    assert all(step.is_empty for step in requested(asked, region))
+
+
+@given(shuffles())
+def test_order_of_the_steps_stays(drawn: tuple[list[Image], list[Change]]) -> None:
+    """The steps stay in the order of the changes, and hold all of them that is not refused."""
+    images, asked = drawn
+    seen = {image.image_id: image for image in images}
+    planned = [step_of(change, seen) for change in asked]
+    steps = ordered(planned, images)
+    assert [step.image_id for step in steps] == [change.image_id for change in asked]
+    for before, after in zip(planned, steps, strict=True):
+        if not after.error:
+            assert (after.attributes, after.tags) == (before.attributes, before.tags)
+            assert after.delete_tags == before.delete_tags
+
+
+@given(st.permutations(range(5)).filter(lambda places: places != sorted(places)), RANDOMS)
+def test_the_model_can_fail(places: list[int], random: Random) -> None:
+    """The region of these tests refuses a plan in which a rename does not wait for its turn."""
+    region = Region(image(f"img-{i}", f"n{i}") for i in range(5))
+    asked = [
+        Change(REGION, f"img-{i}", {"ImageName": f"n{n}"}, {}, ()) for i, n in enumerate(places)
+    ]
+    with pytest.raises(Refused):
+        region.carry_out([step_of(change, region.images) for change in asked], random)
+
+
+def test_chain() -> None:
+    """Each waits for the one before it, from the free end, and none needs a temporary name."""
+    steps = steps_of(named(a="1", b="2", c="3"), a="2", b="3", c="4")
+    assert [step.waits_for for step in steps.values()] == ["img-b", "img-c", ""]
+    assert not any(step.temporary for step in steps.values())
+
+
+def test_swap() -> None:
+    """Two that swap: one of them gets a temporary name that tells whose it is."""
+    steps = steps_of(named(a="1", b="2"), a="2", b="1")
+    assert [step.waits_for for step in steps.values()] == ["img-b", "img-a"]
+    assert [step.temporary for step in steps.values()] == [f"{TEMPORARY}img-a", ""]
+
+
+def test_cycle_of_a_thousand() -> None:
+    """A thousand images that pass their names on need a thousand and one calls."""
+    region = Region(image(f"img-{i}", f"n{i}") for i in range(1000))
+    asked = [
+        Change(REGION, f"img-{i}", {"ImageName": f"n{(i + 1) % 1000}"}, {}, ()) for i in range(1000)
+    ]
+    steps = requested(asked, region)
+    assert len(writes_of(steps)) == 1001
+    assert sum(bool(step.temporary) for step in steps) == 1
+
+
+def test_temporary_name_in_use() -> None:
+    """A temporary name that somebody holds is not given: the next one is."""
+    region = named(a="1", b="2", c=f"{TEMPORARY}img-a")
+    steps = steps_of(region, a="2", b="1")
+    assert steps["a"].temporary == f"{TEMPORARY}img-a-2"
+    region.carry_out(list(steps.values()), Random(0))  # noqa: S311 - any order will do
+    assert region.names == {"img-a": "2", "img-b": "1", "img-c": f"{TEMPORARY}img-a"}
+
+
+def test_temporary_name_that_is_wanted() -> None:
+    """A temporary name that another image is to get is not given either."""
+    steps = steps_of(named(a="1", b="2", c="3"), a="2", b="1", c=f"{TEMPORARY}img-a")
+    assert steps["a"].temporary == f"{TEMPORARY}img-a-2"
+
+
+def test_temporary_name_bears_a_mark_and_a_long_id() -> None:
+    """Mark and id stand in a temporary name, which is cut to 60 characters."""
+    ids = [f"img-{'0' * 50}{i}" for i in "12"]
+    images = [image(ids[0], "1"), image(ids[1], "2")]
+    names = ["2", "1"]
+    steps = [
+        Step(REGION, image_id, {"ImageName": name}, before=image)
+        for image_id, name, image in zip(ids, names, images, strict=True)
+    ]
+    opened = ordered(steps, images, "mark-")[0].temporary
+    assert opened.startswith(f"{TEMPORARY}mark-img-0")
+    assert len(opened) == NAME_LENGTH
+
+
+def test_holder_outside_the_plan() -> None:
+    """A name that an image outside the plan holds is a conflict that names the holder."""
+    region = named(a="1", b="2")
+    step = steps_of(region, a="2")["a"]
+    assert step.is_empty
+    assert isinstance(step.error, NameTaken)
+    assert step.error.code == "InvalidImageName.Duplicate"
+    assert step.error.message == f"the name '2' is not free in {REGION}: img-b has it"
+
+
+def test_holder_that_keeps_its_name() -> None:
+    """An image of the plan that is to keep its name is a conflict for whoever wants it."""
+    error = steps_of(named(a="1", b="2"), a="2", b="2")["a"].error
+    assert error
+    assert error.message == f"the name '2' is not free in {REGION}: img-b has it"
+
+
+def test_two_that_want_the_same() -> None:
+    """Of two images that are to get one name the first gets it; the other is a conflict."""
+    steps = steps_of(named(a="1", b="2"), a="3", b="3")
+    assert not steps["a"].error
+    assert steps["b"].error
+    assert steps["b"].error.message == f"the name '3' is not free in {REGION}: img-a is to get it"
+
+
+def test_conflict_spreads() -> None:
+    """Whoever waits for an image that cannot leave its name cannot get it, and so on."""
+    steps = steps_of(named(a="1", b="2", c="3", d="4", e="5"), a="2", b="3", c="4", e="6")
+    assert [bool(step.error) for step in steps.values()] == [True, True, True, False]
+    assert steps["a"].error
+    assert steps["a"].error.message == (
+        f"the name '2' is not free in {REGION}: img-b cannot leave it"
+    )
+
+
+def test_conflict_takes_all_of_an_image() -> None:
+    """Nothing at all is done about an image whose name is a conflict, its tags included."""
+    region = named(a="1", b="2")
+    asked = [Change(REGION, "img-a", {"ImageName": "2", "ImageFamily": "f"}, {"k": "v"}, ())]
+    (step,) = requested(asked, region)
+    assert step.error
+    assert step.is_empty
+    assert step.before == region.images["img-a"]
+
+
+def test_no_renames_no_order() -> None:
+    """Steps without renames stay as they are."""
+    steps = [Step(REGION, "img-a", {"ImageFamily": "f"}), Step(REGION, "img-b")]
+    assert ordered(steps, []) == steps
+
+
+def test_step_of_a_missing_image_stays() -> None:
+    """The error of an image that does not exist is kept beside the renames of others."""
+    asked = [
+        Change(REGION, "img-z", {"ImageName": "1"}, {}, ()),
+        Change(REGION, "img-a", {"ImageName": "2"}, {}, ()),
+    ]
+    missing, step = requested(asked, named(a="1"))
+    assert isinstance(missing.error, ApiError)
+    assert missing.error.code == "InvalidImageId.NotFound"
+    assert (step.new_name, step.error) == ("2", None)
+
+
+def test_images_that_were_not_listed() -> None:
+    """The names of the plan's own images count, if the listing has them or not."""
+    region = named(a="1", b="2")
+    asked = [Change(REGION, f"img-{i}", {"ImageName": n}, {}, ()) for i, n in ("a2", "b3")]
+    first, second = ordered([step_of(change, region.images) for change in asked], [])
+    assert (first.waits_for, second.waits_for) == ("img-b", "")
+
+
+def test_who_holds_names_is_not_known() -> None:
+    """Then nothing is done about an image that is to be renamed, and about the others all is."""
+    region = named(a="1", b="2")
+    asked = [
+        Change(REGION, "img-a", {"ImageName": "3", "ImageFamily": "web"}, {}, ()),
+        Change(REGION, "img-b", {"ImageFamily": "web"}, {}, ()),
+    ]
+    steps = [step_of(change, region.images) for change in asked]
+    unknown = ApiError("InvalidFilter", "no")
+    current: CurrentImages = {REGION: RegionImages(region.images, unknown)}
+    renamed, other = in_order({REGION: steps}, current)[REGION]
+    assert (renamed.is_empty, renamed.error) == (True, unknown)
+    assert other is steps[1]

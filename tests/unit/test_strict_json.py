@@ -1,0 +1,87 @@
+"""Strict JSON: what two parsers could read differently is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_steward import strict_json
+from image_steward.errors import InvalidJSON
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_reads_what_json_wrote(value: object) -> None:
+    """Any JSON value comes back as it was written."""
+    assert strict_json.loads(json.dumps(value).encode()) == value
+
+
+@given(st.binary(max_size=60))
+def test_never_fails_otherwise(data: bytes) -> None:
+    """Any bytes give a value or InvalidJSON, never another exception."""
+    try:
+        strict_json.loads(data)
+    except InvalidJSON as error:
+        assert error.message  # noqa: PT017 - either way is right
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"a": 1, "b": 2, "a": 3}', 'member "a" stands twice'),
+        (b"[NaN]", "NaN is no JSON number"),
+        (b"[-Infinity]", "-Infinity is no JSON number"),
+        (b"[1e999]", "1e999 is out of range"),
+        (b"[" + b"9" * 5000 + b"]", "too many digits"),
+        ('{"a": 1}'.encode("utf-16"), "byte order mark"),
+        ('{"a": 1}'.encode("utf-16-le"), "zero byte"),
+        ("[1]".encode("utf-16-be"), "zero byte"),
+        (b'["\xe9"]', "not UTF-8 at byte 2"),
+        (rb'["\ud83d"]', "surrogate"),
+        (rb'{"\udc00": 1}', "surrogate"),
+        (b"[" * 100_000 + b"]" * 100_000, "deeper than 64"),
+        (b'{"a":' * 100_000, "deeper than 64"),
+        (b"[" * 65 + b"]" * 65, "deeper than 64"),
+        (b"[" * 65 + b"1" + b"]" * 65, "deeper than 64"),
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b'{"a": 1,}', "line 1, column"),
+        (b'{"a": 1} x', "extra data"),
+        (b"{'a': 1}", "line 1, column 2"),
+    ],
+)
+def test_refuses(data: bytes, message: str) -> None:
+    """Every violation of strict JSON is refused in words that say what it is."""
+    with pytest.raises(InvalidJSON, match=message):
+        strict_json.loads(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"\xef\xbb\xbf[1]", [1]),
+        ('["镜像"]'.encode(), ["镜像"]),
+        (rb'["\ud83d\ude00"]', ["😀"]),
+        (b"[1.5e3]", [1500.0]),
+    ],
+)
+def test_accepts(data: bytes, value: object) -> None:
+    """A byte order mark, any script and whole surrogate pairs are fine."""
+    assert strict_json.loads(data) == value
+
+
+def test_accepts_sixty_four_levels() -> None:
+    """The deepest document allowed has 64 levels."""
+    assert strict_json.loads(b"[" * 64 + b"1" + b"]" * 64)

@@ -1,0 +1,220 @@
+"""Events: every shape that was ever seen is read, everything else is named for what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_steward.errors import InvalidEvent
+from image_steward.events.parse import IgnoredPart, InlineDocument, RejectedPart, parse
+from image_steward.model import CosObject
+from image_steward.regions import SHORT_CODES, is_region
+
+OWN = "ap-beijing"
+
+
+def record(  # noqa: PLR0913 - the fields that vary
+    key: str = "/1250000000/manifests/requests/a.json",
+    *,
+    name: str = "manifests",
+    appid: object = "1250000000",
+    event_name: object = "cos:ObjectCreated:Put",
+    bucket: dict[str, Any] | None = None,
+    url: object = "",
+) -> dict[str, Any]:
+    """One record of a COS event."""
+    return {
+        "cos": {
+            "cosObject": {"key": key, "url": url, "size": 1},
+            "cosBucket": {"name": name, "appid": appid, **(bucket or {"region": "gz"})},
+        },
+        "event": {"eventName": event_name},
+    }
+
+
+def only(*records: object) -> Any:  # noqa: ANN401 - any kind of part
+    """The only part of an event of these records."""
+    (part,) = parse({"Records": list(records)}, region=OWN).parts
+    return part
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("/1250000000/manifests/a/b.json", "a/b.json"),
+        ("/1250000000/manifests-1250000000/a/b.json", "a/b.json"),
+        ("/HappyFace.json", "HappyFace.json"),
+        ("plain.json", "plain.json"),
+        ("/1250000000/manifests//1250000000/manifests/x", "/1250000000/manifests/x"),
+        ("/1250000000/manifests/镜像 改名+%41.json", "镜像 改名+%41.json"),
+        ("/1250000000/other/x", "1250000000/other/x"),
+    ],
+)
+def test_key(key: str, expected: str) -> None:
+    """The prefix of account and bucket is taken off once, at the start only, and nothing else."""
+    assert only(record(key)) == CosObject("manifests-1250000000", expected, "ap-guangzhou")
+
+
+@pytest.mark.parametrize("name", ["manifests", "manifests-1250000000"])
+@pytest.mark.parametrize("appid", ["1250000000", 1250000000])
+def test_bucket(name: str, appid: object) -> None:
+    """The full bucket name ends with the appid exactly once, text or number."""
+    assert only(record(name=name, appid=appid)).bucket == "manifests-1250000000"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "url", "region"),
+    [
+        ({"s3Region": "ap-shanghai", "cosRegion": "ap-tokyo", "region": "gz"}, "", "ap-shanghai"),
+        ({"cosRegion": "ap-shanghai", "region": "gz"}, "", "ap-shanghai"),
+        ({"s3Region": "evil.example/", "region": "gz"}, "", "ap-guangzhou"),
+        ({"region": "ap-nanjing"}, "", "ap-nanjing"),
+        ({"region": "shjr"}, "", "ap-shanghai-fsi"),
+        ({"region": "??"}, "http://b-1.cos.ap-chengdu.myqcloud.com/x", "ap-chengdu"),
+        ({"region": None}, "https://b-1.cosbj.myqcloud.com/x", "ap-beijing"),
+        ({"region": "??"}, "http://b-1.cos.evil_x.example/x", OWN),
+        ({"region": 5}, 7, OWN),
+        ({"region": 5}, "http://[broken", OWN),
+        ({"region": 5}, "http://" + "cos" * 100_000, OWN),
+    ],
+)
+def test_region(bucket: dict[str, Any], url: object, region: str) -> None:
+    """The region is the first found: full names, the short code, the URL, the function's own."""
+    assert only(record(bucket=bucket, url=url)).region == region
+
+
+def test_short_codes_are_regions() -> None:
+    """Every short code leads to a region name of the right form."""
+    assert all(is_region(region) for region in SHORT_CODES.values())
+
+
+@pytest.mark.parametrize(
+    ("event_name", "key"),
+    [
+        ("cos:ObjectRemove:Delete", "a.json"),
+        ("cos: ObjectRemove:Delete", "a.json"),
+        ("cos:ObjectRestore:Post", "a.json"),
+        ("cos:Something", "a.json"),
+        ("cos:ObjectCreated:Put", "folder/"),
+    ],
+)
+def test_ignored(event_name: str, key: str) -> None:
+    """Removals, unknown kinds and folder marks are ignored with a reason."""
+    part = only(record(key, event_name=event_name))
+    assert isinstance(part, IgnoredPart)
+    assert part.reason
+
+
+@pytest.mark.parametrize("event_name", ["cos:ObjectCreated:*", " cos: ObjectCreated :Post"])
+def test_created(event_name: str) -> None:
+    """The literal star of an old sample and stray blanks are no obstacle."""
+    assert isinstance(only(record(event_name=event_name)), CosObject)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        5,
+        {},
+        {"cos": {}},
+        {"cos": 1, "event": {}},
+        record(event_name=None),
+        record(""),
+        record("///"),
+        record(name="UPPER"),
+        record(name="a.evil.example/"),
+        record(appid=None),
+        record("a\ud800"),
+    ],
+)
+def test_broken_record_is_refused_alone(broken: object) -> None:
+    """A bad record is refused with its place, and the good one beside it is read."""
+    good, bad = parse({"Records": [record(), broken]}, region=OWN).parts
+    assert isinstance(good, CosObject)
+    assert isinstance(bad, RejectedPart)
+    assert bad.source == "Records/1"
+    assert isinstance(bad.error, InvalidEvent)
+
+
+def test_removal_needs_no_more() -> None:
+    """A removal is ignored whatever else its record holds."""
+    assert isinstance(only({"event": {"eventName": "cos:ObjectRemove:Delete"}}), IgnoredPart)
+
+
+def test_no_region_at_all() -> None:
+    """A bucket whose region is found nowhere is refused rather than guessed."""
+    (part,) = parse({"Records": [record(bucket={"x": 1})]}, region="").parts
+    assert isinstance(part, RejectedPart)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [None, [], "text", 5, 1.5, True, "", {"Records": []}, {"Records": 5}, {"Records": None},
+     {"Records": {}}, {"x": {1, 2}}],
+)  # fmt: skip
+def test_no_event(event: object) -> None:
+    """What is no event is refused as InvalidEvent."""
+    with pytest.raises(InvalidEvent):
+        parse(event, region=OWN)
+
+
+def test_too_deep_a_direct_event() -> None:
+    """A direct event nested past what JSON can write is refused, not a crash."""
+    event: dict[str, Any] = {}
+    for _ in range(100_000):
+        event = {"a": event}
+    with pytest.raises(InvalidEvent):
+        parse(event, region=OWN)
+    while event:  # taken apart by hand: some Pythons cannot free it in one go
+        event = event.pop("a")
+
+
+def test_timer() -> None:
+    """A timer's document is its Message, and its source names the trigger."""
+    event = {"Type": "Timer", "TriggerName": "nightly", "Time": "x", "Message": '{"a": "é"}'}
+    parsed = parse(event, region=OWN)
+    assert parsed.trigger == "timer"
+    assert parsed.parts == [InlineDocument("timer:nightly", '{"a": "é"}'.encode())]
+
+
+@pytest.mark.parametrize("message", [None, 5, {}])
+def test_timer_without_text(message: object) -> None:
+    """A timer whose Message is no text is refused."""
+    (part,) = parse({"Type": "Timer", "Message": message}, region=OWN).parts
+    assert isinstance(part, RejectedPart)
+
+
+def test_direct() -> None:
+    """Any other object is a document itself."""
+    parsed = parse({"ImageId": "img-1", "Type": "x"}, region=OWN)
+    assert parsed.trigger == "direct"
+    assert parsed.parts == [InlineDocument("direct", b'{"ImageId":"img-1","Type":"x"}')]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["Records", "cos", "cosObject", "cosBucket", "key", "name", "appid", "region",
+                 "event", "eventName", "url", "Type", "Message", "s3Region"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+)  # fmt: skip
+
+
+@given(JSON)
+def test_any_json_is_read_or_refused(event: object) -> None:
+    """No JSON value makes reading an event fail with anything but InvalidEvent."""
+    try:
+        assert parse(event, region=OWN).trigger in {"cos", "timer", "direct"}
+    except InvalidEvent as error:
+        assert error.message  # noqa: PT017 - either way is right

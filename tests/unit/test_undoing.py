@@ -1,0 +1,385 @@
+"""Undoing: what was done, or was about to be, is put back exactly."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_steward.errors import ApiError, UnstablePolicy
+from image_steward.model import Image, Outcome, Step
+from image_steward.reporting import undo as undoing
+from region import BODIES, REGION, Region, changes, image, normalised, regions, requested, shuffles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from random import Random
+
+RANDOMS = st.randoms(use_true_random=False)
+CALLS = st.none() | st.integers(0, 25)
+"""How many calls are made before the function dies; None: all."""
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> tuple[Region, list[Step]]:
+    """A region, and the steps that a change request or a policy plans for it."""
+    if draw(st.booleans()):
+        images, asked = draw(shuffles())
+        region = Region(images)
+        return region, requested(asked, region)
+    region = draw(regions())
+    try:
+        return region, normalised(draw(BODIES), region)
+    except UnstablePolicy:
+        return region, []
+
+
+def put_back(region: Region, entries: Iterable[dict[str, Any]], random: Random) -> None:
+    """Upload entries as change requests, as users do, and have them carried out in full."""
+    for batch in undoing.batches(entries, 1 << 20):
+        steps = requested(changes(batch), region)
+        assert not any(step.error for step in steps)
+        region.carry_out(steps, random)
+
+
+@given(plans(), RANDOMS, CALLS)
+def test_undo_of_what_was_done(
+    drawn: tuple[Region, list[Step]], random: Random, most: int | None
+) -> None:
+    """The Undo of a result, finished or not, gives back the exact former state."""
+    region, steps = drawn
+    former = dict(region.images)
+    outcomes = region.carry_out(steps, random, most)
+    put_back(region, undoing.entries(outcomes), random)
+    assert region.images == former
+
+
+@given(plans(), RANDOMS, CALLS)
+def test_undo_from_the_journal(
+    drawn: tuple[Region, list[Step]], random: Random, most: int | None
+) -> None:
+    """What was written down before gives back the state, wherever the function died."""
+    region, steps = drawn
+    former = dict(region.images)
+    journal = [entry for step in steps if (entry := undoing.entry(step))]
+    region.carry_out(steps, random, most)
+    put_back(region, journal, random)
+    assert region.images == former
+
+
+@given(shuffles(), shuffles(), RANDOMS, CALLS)
+def test_undo_of_two_documents(
+    one: tuple[list[Image], list[Any]],
+    other: tuple[list[Image], list[Any]],
+    random: Random,
+    most: int | None,
+) -> None:
+    """One Undo puts back what two documents of an event did to the same images."""
+    images, asked = one
+    region = Region(images)
+    former = dict(region.images)
+    outcomes = region.carry_out(requested(asked, region), random)
+    again = [change for change in other[1] if change.image_id in region.images]
+    outcomes += region.carry_out(requested(again, region), random, most)
+    put_back(region, undoing.entries(outcomes), random)
+    assert region.images == former
+
+
+@given(plans())
+def test_an_entry_holds_what_a_step_changes(drawn: tuple[Region, list[Step]]) -> None:
+    """An entry names all that a step changes and nothing else; for an empty step there is none."""
+    for step in drawn[1]:
+        entry = undoing.entry(step)
+        bound = {tag["Key"]: tag["Value"] for tag in entry.pop("Tags", ())}
+        new = entry.pop("DeleteTags", [])
+        if step.is_empty:
+            assert entry == {}
+            continue
+        assert step.before
+        assert entry.pop("Region") == step.region
+        assert entry.pop("ImageId") == step.image_id
+        assert entry == {name: step.before.attributes[name] for name in step.attributes}
+        assert {*bound, *new} == {*step.tags, *step.delete_tags}
+        assert bound.items() <= step.before.tags.items()
+        assert not set(new) & step.before.tags.keys()
+
+
+@given(plans(), RANDOMS)
+def test_entries_of_a_finished_run(drawn: tuple[Region, list[Step]], random: Random) -> None:
+    """A run that did all that it wrote down undoes just that, what was done last first."""
+    region, steps = drawn
+    journal = [entry for step in steps if (entry := undoing.entry(step))]
+    undo = undoing.entries(region.carry_out(steps, random))
+    assert [sorted_tags(entry) for entry in undo] == [sorted_tags(e) for e in reversed(journal)]
+
+
+def sorted_tags(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry with its tags in an order that does not depend on that of the calls."""
+    tags = sorted(entry.get("Tags", ()), key=lambda tag: str(tag["Key"]))
+    return {**entry, "Tags": tags, "DeleteTags": sorted(entry.get("DeleteTags", ()))}
+
+
+TEXTS = st.text("aé字\U0001f600\n", max_size=60)
+ENTRIES = st.builds(
+    lambda members, tags, new: {
+        "Region": REGION,
+        "ImageId": "img-a",
+        **members,
+        **(
+            {"Tags": [{"Key": f"k{i}", "Value": value} for i, value in enumerate(tags)]}
+            if tags
+            else {}
+        ),
+        **({"DeleteTags": [f"{i}{key}" for i, key in enumerate(new)]} if new else {}),
+    },
+    st.fixed_dictionaries({}, optional={"ImageName": TEXTS, "ImageDescription": TEXTS}),
+    st.lists(TEXTS, max_size=20),
+    st.lists(TEXTS, max_size=20),
+).filter(lambda entry: len(entry) > 2)
+SIZES = st.integers(100, 3000)
+
+
+@given(ENTRIES, SIZES)
+def test_pieces_make_the_entry(entry: dict[str, Any], size: int) -> None:
+    """The pieces of an entry are entries of the same image that hold all of it, each thing once."""
+    merged: dict[str, Any] = {}
+    for piece in undoing.chunks(entry, size):
+        assert (piece["Region"], piece["ImageId"]) == (REGION, "img-a")
+        assert len(piece) > 2
+        for name, value in piece.items():
+            if isinstance(value, list):
+                assert value
+                merged[name] = merged.get(name, []) + value
+            else:
+                assert merged.setdefault(name, value) == value
+    assert merged == entry
+
+
+@given(ENTRIES, SIZES)
+def test_size_of_pieces(entry: dict[str, Any], size: int) -> None:
+    """A piece is no longer than asked for, its first members aside, if it can be cut at all."""
+    pieces = list(undoing.chunks(entry, size))
+    if len(json.dumps(entry)) <= size:
+        assert pieces == [entry]
+    head = len(json.dumps({"Region": REGION, "ImageId": "img-a", "DeleteTags": ""}))
+    for piece in pieces:
+        # What holds a single item cannot be cut, nor can texts.
+        if any(len(items) > 1 for items in piece.values() if isinstance(items, list)):
+            assert len(json.dumps(piece)) <= size + head
+
+
+def fits(entry: dict[str, Any], size: int) -> bool:
+    """Whether a change request of so many bytes may hold an entry whole."""
+    return len(json.dumps(entry)) + 2 <= size - 100
+
+
+@given(st.lists(ENTRIES, max_size=12), SIZES)
+def test_parcels_hold_all_in_order(entries: list[dict[str, Any]], size: int) -> None:
+    """The batches hold the entries in their order, as few batches as one after another allows.
+
+    An entry that is too large alone is in as many as it has pieces, the last of them first.
+    """
+    # An image each, or a piece of one could be taken for the whole of another.
+    entries = [{**entry, "ImageId": f"img-{at}"} for at, entry in enumerate(entries)]
+    batches = list(undoing.batches(entries, size))
+    pieces = [
+        [entry] if fits(entry, size) else [*undoing.chunks(entry, size - 100)][::-1]
+        for entry in entries
+    ]
+    assert [entry for batch in batches for entry in batch] == [p for each in pieces for p in each]
+    for batch, following in pairwise(batches):
+        longer = json.dumps({"Images": [*batch, following[0]]})
+        is_cut = batch[0] not in entries or following[0] not in entries
+        assert is_cut or len(longer) > size - 100
+
+
+@given(st.lists(ENTRIES, max_size=12), SIZES)
+def test_size_of_parcels(entries: list[dict[str, Any]], size: int) -> None:
+    """A change request of a batch has at most so many bytes, if what it holds can be cut."""
+    for batch in undoing.batches(entries, size):
+        data = json.dumps({"Images": batch}, ensure_ascii=False).encode()
+        assert batch
+        lists = [members for members in batch[0].values() if isinstance(members, list)]
+        can_be_cut = len(batch) > 1 or any(len(members) > 1 for members in lists)
+        assert len(data) <= size or not can_be_cut
+
+
+def test_a_thousand_images_are_one_parcel() -> None:
+    """A batch holds as many images as a change request may, and not one more."""
+    entries = [{"Region": REGION, "ImageId": f"img-{i}", "ImageName": "n"} for i in range(2001)]
+    batches = list(undoing.batches(entries, 1 << 30))
+    assert [len(batch) for batch in batches] == [1000, 1000, 1]
+    assert len(changes(batches[0])) == 1000
+
+
+def test_room_around_the_entries() -> None:
+    """The brackets around the list count too: entries that just fit without them are parted."""
+    entries = [{"Region": REGION, "ImageId": f"img-{i}", "ImageName": "n" * 60} for i in "ab"]
+    size = sum(len(json.dumps(entry)) + 2 for entry in entries)
+    assert [len(batch) for batch in undoing.batches(entries, size)] == [1, 1]
+    assert [len(batch) for batch in undoing.batches(entries, size + 100)] == [2]
+
+
+def test_a_region_stays_together() -> None:
+    """Images that may have to swap names are in one batch, if that can hold their region."""
+    entries = [
+        {"Region": f"ap-{i % 3}", "ImageId": f"img-{i}", "ImageName": "n"} for i in range(1800)
+    ]
+    batches = list(undoing.batches(entries, 1 << 30))
+    assert [{entry["Region"] for entry in batch} for batch in batches] == [
+        {"ap-0"}, {"ap-1"}, {"ap-2"},
+    ]  # fmt: skip
+    assert [entry["ImageId"] for entry in batches[0][:2]] == ["img-0", "img-3"]
+
+
+def test_no_entries_no_parcels() -> None:
+    """Where nothing was changed there is nothing to put back."""
+    assert list(undoing.batches([], 1000)) == []
+
+
+def test_a_thousand_images_swapped_and_put_back() -> None:
+    """A change request of a thousand images in one cycle is undone by one change request."""
+    region = Region(image(f"img-{i}", f"n{i}") for i in range(1000))
+    former = dict(region.images)
+    asked = changes(
+        [{"ImageId": f"img-{i}", "ImageName": f"n{i - 1}"} for i in range(1, 1000)]
+        + [{"ImageId": "img-0", "ImageName": "n999"}]
+    )
+    steps = requested(asked, region)
+    journal = [undoing.entry(step) for step in steps]
+    assert len(list(undoing.batches(journal, 1 << 20))) == 1
+    wanted = {step.image_id: step.new_name for step in steps}
+    region.images = {
+        i: Image(i, {**was.attributes, "ImageName": wanted[i]}, was.tags, was.facts)
+        for i, was in former.items()
+    }
+    back = requested(changes(journal), region)
+    assert not any(step.error for step in back)
+    assert {step.image_id: step.new_name for step in back} == {
+        i: was.name for i, was in former.items()
+    }
+
+
+def test_first_state_counts() -> None:
+    """Of an image that was changed twice the first state is put back, and it comes first."""
+    was = image("img-a", "1", Tags={"k": "1"})
+    once = image("img-a", "2", Tags={"k": "2"})
+    outcomes = [
+        Outcome(
+            Step(REGION, "img-a", {"ImageName": "2"}, before=was),
+            {"ImageName": "2"},
+            {"k": "2"},
+        ),
+        Outcome(
+            Step(REGION, "img-b", {"ImageName": "4"}, before=image("img-b", "3")),
+            {"ImageName": "4"},
+        ),
+        Outcome(
+            Step(REGION, "img-a", {"ImageName": "5"}, before=once),
+            {"ImageName": "5"},
+            {"k": None},
+        ),
+    ]
+    assert list(undoing.entries(outcomes)) == [
+        {
+            "Region": REGION,
+            "ImageId": "img-a",
+            "ImageName": "1",
+            "Tags": [{"Key": "k", "Value": "1"}],
+        },
+        {"Region": REGION, "ImageId": "img-b", "ImageName": "3"},
+    ]
+
+
+def test_there_and_back() -> None:
+    """An image that two documents left as it was needs no undo."""
+    was, once = image("img-a", "1"), image("img-a", "2", Tags={"k": "1"})
+    outcomes = [
+        Outcome(Step(REGION, "img-a", before=was), {"ImageName": "2"}, {"k": "1"}),
+        Outcome(Step(REGION, "img-a", before=once), {"ImageName": "1"}, {"k": None}),
+    ]
+    assert list(undoing.entries(outcomes)) == []
+
+
+def test_same_id_in_two_regions() -> None:
+    """Images of two regions are two images, whatever their ids."""
+    outcomes = [
+        Outcome(Step(place, "img-a", before=image("img-a", "1")), {"ImageName": "2"})
+        for place in ("ap-beijing", REGION)
+    ]
+    assert [entry["Region"] for entry in undoing.entries(outcomes)] == [REGION, "ap-beijing"]
+
+
+def test_what_was_not_done_is_not_undone() -> None:
+    """Plans, missing images and refused images leave nothing to undo, nor anything to journal."""
+    step = Step(REGION, "img-a", {"ImageName": "2"}, before=image("img-a", "1"))
+    missing = Step(REGION, "img-b", error=ApiError("InvalidImageId.NotFound", "gone"))
+    outcomes = [
+        Outcome.planned_for(step),
+        Outcome(step),
+        Outcome(missing, error=missing.error),
+        Outcome(step, error=ApiError("X", "x")),
+    ]
+    assert list(undoing.entries(outcomes)) == []
+    assert undoing.entry(missing) == {}
+
+
+def test_temporary_name_that_stayed() -> None:
+    """An image that was left with a temporary name gets its own back."""
+    step = Step(REGION, "img-a", {"ImageName": "2"}, before=image("img-a", "1"))
+    left = Outcome(step, {"ImageName": "image-steward-tmp-img-a"}, error=ApiError("X", "x"))
+    (entry,) = undoing.entries([left])
+    assert entry == {"Region": REGION, "ImageId": "img-a", "ImageName": "1"}
+
+
+def test_what_the_api_does_not_take() -> None:
+    """An empty name or value of a tag is left out: one such would make the whole Undo useless."""
+    before = image("img-a", "", Tags={"a": "", "b": "1"}, ImageDescription="")
+    step = Step(
+        REGION, "img-a", {"ImageName": "n", "ImageDescription": "d"}, {"a": "x", "b": "x"}, ("c",),
+        before=before,
+    )  # fmt: skip
+    entry = undoing.entry(step)
+    assert entry == {
+        "Region": REGION,
+        "ImageId": "img-a",
+        "ImageDescription": "",
+        "Tags": [{"Key": "b", "Value": "1"}],
+    }
+    assert changes([entry])
+    nothing = Step(REGION, "img-a", {"ImageName": "n"}, before=before)
+    assert list(undoing.entries([Outcome(nothing, {"ImageName": "n"})])) == []
+    assert undoing.entry(nothing) == {}
+
+
+def test_short_entry_is_one_piece() -> None:
+    """An entry that fits is not cut."""
+    entry = {"Region": REGION, "ImageId": "img-a", "ImageName": "1", "DeleteTags": ["k"]}
+    assert list(undoing.chunks(entry, len(json.dumps(entry)))) == [entry]
+
+
+def test_long_entry_is_cut_in_its_lists() -> None:
+    """Too long an entry comes in parts: attributes, then as many tags in each as fit."""
+    tags = [{"Key": f"k{i}", "Value": "v" * 20} for i in range(3)]
+    head = {"Region": REGION, "ImageId": "img-a"}
+    entry = {**head, "ImageName": "1", "Tags": tags, "DeleteTags": ["d" * 90, "e" * 90]}
+    assert list(undoing.chunks(entry, 110)) == [
+        {**head, "ImageName": "1"},
+        {**head, "DeleteTags": ["d" * 90]},
+        {**head, "DeleteTags": ["e" * 90]},
+        {**head, "Tags": tags[:2]},
+        {**head, "Tags": tags[2:]},
+    ]
+
+
+def test_long_entry_of_tags_only() -> None:
+    """No part of an entry is without anything to put back."""
+    head = {"Region": REGION, "ImageId": "img-a"}
+    entry = {**head, "DeleteTags": ["d" * 90, "e" * 90]}
+    assert list(undoing.chunks(entry, 110)) == [
+        {**head, "DeleteTags": ["d" * 90]},
+        {**head, "DeleteTags": ["e" * 90]},
+    ]
