@@ -102,7 +102,7 @@ class Function:
     def hold(self, *images: dict[str, Any], region: str = "ap-guangzhou") -> None:
         """Let a region of the cloud have these images and no others, sparse as in a seed."""
         with self.cloud.state.lock:
-            self.cloud.state.images |= seed.completed({region: list(images)})
+            self.cloud.state.images |= seed.complete({region: list(images)})
 
     @property
     def images(self) -> dict[str, list[dict[str, Any]]]:

@@ -141,7 +141,7 @@ def neighbour() -> Iterator[tuple[promises.Promise, float]]:
         def takes() -> None:
             while not stop.wait(2 / LIMIT):
                 with state.lock:
-                    rates.admits(("ModifyImageAttribute", "ap-guangzhou"), LIMIT, time.time())
+                    rates.try_acquire(("ModifyImageAttribute", "ap-guangzhou"), LIMIT, time.time())
 
         thread = threading.Thread(target=takes)
         thread.start()

@@ -15,7 +15,7 @@ import pytest
 from qcloud_cos import CosS3Client, CosServiceError
 
 from cos_client import KEYS, REGION, client_of, config
-from scf_local.cloud.gateway import Gateway
+from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.seed import Object
 from scf_local.cloud.signatures import cos_signature
 from scf_local.cloud.state import State
@@ -321,6 +321,6 @@ def test_header_that_cannot_come_back() -> None:
         **TOKEN,
     }
     state = State(objects={BUCKET: {}})
-    gateway = Gateway(state, clock=lambda: now)
-    assert gateway.answer(Request(method, path, headers=headers)).status == 400
+    dispatcher = Dispatcher(state, clock=lambda: now)
+    assert dispatcher.dispatch(Request(method, path, headers=headers)).status == 400
     assert state.objects == {BUCKET: {}}

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from conftest import ROOT
 from scf_local.changes import changes_of
 from scf_local.cli import main
-from scf_local.cloud.gateway import SERVICES
+from scf_local.cloud.dispatcher import SERVICES
 from scf_local.environment import Function
 from scf_local.happened import Happened
 from scf_local.invocation import Invocation

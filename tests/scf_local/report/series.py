@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from scf_local.cells import printable
-from scf_local.cloud.gateway import SERVICES
+from scf_local.cloud.dispatcher import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
