@@ -130,7 +130,7 @@ def test_search_by_keyboard(browser: Browser, samples: Path) -> None:
         page.get_by_role("button", name="Clear").press("Enter")
         expect(page.locator(".event:visible")).to_have_count(COUNT)
         page.get_by_role("searchbox").fill("never-said")
-        expect(page.get_by_text("No event is like that.")).to_be_visible()
+        expect(page.get_by_text("No event matches.")).to_be_visible()
 
 
 def test_filters(browser: Browser, samples: Path) -> None:
@@ -140,11 +140,11 @@ def test_filters(browser: Browser, samples: Path) -> None:
         assert _shown(page, "[data-outcome=rejected]") > 1
         page.get_by_role("combobox", name="Trigger").select_option("direct")
         assert _shown(page, "[data-outcome=rejected][data-trigger=direct]") > 0
-        page.get_by_label("only unexpected").check()
+        page.get_by_label("unexpected only").check()
         assert _shown(page, "[data-unexpected]") == 0
         page.evaluate("location.hash = 'trigger=timer&outcome=never-seen'")
         assert _shown(page, "[data-trigger=timer]") > 0
-        expect(page.get_by_label("only unexpected")).not_to_be_checked()
+        expect(page.get_by_label("unexpected only")).not_to_be_checked()
 
 
 def _shown(page: Page, rows: str) -> int:
