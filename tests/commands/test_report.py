@@ -320,9 +320,7 @@ def test_unknown_calls_are_said_to_be_so(folder: Path) -> None:
     for url in ("https://{service}.{region}.example.com", "http://127.0.0.1:1"):
         report = folder / "report.html"
         _replay(folder, report, "--env", f"STEWARD_API_ENDPOINT={url}", a={"Result": 1})
-        assert "a cloud that does not record its calls" in report.read_text(
-            "utf-8"
-        )
+        assert "a cloud that does not record its calls" in report.read_text("utf-8")
 
 
 @pytest.mark.parametrize("place", ["events", "code/index.py/report.html", "/dev/null"])

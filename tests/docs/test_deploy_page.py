@@ -81,10 +81,10 @@ def test_formula() -> None:
     assert cost.usd(128, 500) == pytest.approx(1.04e-6 + 0.2e-6, rel=0.01)
 
 
-@pytest.mark.parametrize("case", cost.CASES)
-def test_durations(case: cost.Case) -> None:
+@pytest.mark.parametrize("workload", cost.WORKLOADS)
+def test_durations(workload: cost.Workload) -> None:
     """Each duration of the table is what the formula beside it comes to."""
-    assert eval(case.formula) == pytest.approx(case.milliseconds)  # noqa: S307 - our formula
+    assert eval(workload.formula) == pytest.approx(workload.milliseconds)  # noqa: S307 - our formula
 
 
 def test_table_of_another_memory() -> None:
