@@ -1,4 +1,4 @@
-"""The official COS SDK, pointed at an emulated cloud."""
+"""The official COS SDK, connected to an emulated cloud."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEYS = Credentials()
 
 
 def config(keys: Credentials = KEYS, **settings: Any) -> CosConfig:  # noqa: ANN401 - the SDK's own
-    """The SDK's configuration."""
+    """Return a configuration of the SDK."""
     return CosConfig(
         Region=REGION,
         SecretId=keys.secret_id,
@@ -28,6 +28,6 @@ def config(keys: Credentials = KEYS, **settings: Any) -> CosConfig:  # noqa: ANN
 
 
 def client_of(cloud: EmulatedCloud, keys: Credentials = KEYS) -> CosS3Client:
-    """The COS client, with the bucket in the Host header."""
+    """Return a COS client that sends the bucket in the Host header."""
     host, port = cloud.url.removeprefix("http://").split(":")
     return CosS3Client(config(keys, IP=host, Port=int(port), KeepAlive=False), retry=0)

@@ -22,8 +22,8 @@ import promises
 from image_steward.cloud.image_api import image_of
 from image_steward.documents import naming_policy
 from image_steward.planning.policy_plan import normalise
-from pace import alone, calls, neighbour, several, three_regions
 from starts import memory, starts
+from throughput import alone, calls, neighbour, several, three_regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,7 @@ def own_python() -> str:
     version = bundle.runtime()
     if version == bundle.HERE:
         return sys.executable
-    build = matrix.Build(version, bundle.interpreter(version))
+    build = matrix.Virtualenv(version, bundle.interpreter(version))
     if build.install(sys.stderr.buffer):
         raise ValueError(f"make install failed for {build.python}; what it says stands above")
     return str(matrix.ROOT / build.folder / "bin" / "python")

@@ -13,8 +13,8 @@ from tencentcloud.scf.v20180416 import models
 
 import cost
 import payloads
-from component import violations
 from conftest import ROOT, Function
+from serverless_rules import violations
 
 if TYPE_CHECKING:
     from pathlib import Path
