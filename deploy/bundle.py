@@ -2,8 +2,8 @@
 
 It has the packages locked in requirements/function.txt, as wheels for SCF's CentOS 7 (glibc 2.17,
 x86_64). Each module comes with bytecode, compiled by the Python of the runtime and never checked
-against the source. Without it every cold start would compile all modules, since SCF's code folder
-is read-only and its files get new modification times.
+against the source. Otherwise every cold start would compile all modules, since SCF's code folder is
+read-only and its files get new modification times.
 """
 
 from __future__ import annotations

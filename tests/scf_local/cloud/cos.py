@@ -61,7 +61,7 @@ def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
     """Return the reply to a verified request, without its request id.
 
     Raises:
-        CosError: an error of COS; MethodNotAllowed or NotImplemented if it is not emulated.
+        CosError: an error of COS; MethodNotAllowed, NotImplemented for what is not emulated.
     """
     key = request.path.removeprefix("/")
     if request.method not in ACTIONS or not key:

@@ -54,7 +54,7 @@ def _cut(_rule: Rule, reply: Reply) -> Reply:
 
 
 def _truncated(_rule: Rule, reply: Reply) -> Reply:
-    # An object may be empty: two bytes at least, so that one is sent and one is missing.
+    # Padded to two bytes, so that one is sent and one is missing even of an empty object.
     return replace(reply, body=reply.body.ljust(2), cut="halfway")
 
 

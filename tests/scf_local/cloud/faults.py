@@ -96,7 +96,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Faults:
-    """Rules, of which the first that matches a call applies; equal seeds draw equal faults."""
+    """Rules, of which the first that matches a call applies; `seed` decides the random draws."""
 
     rules: tuple[Rule, ...] = ()
     seed: int = 0

@@ -27,7 +27,7 @@ _HOST = "127.0.0.1"
 
 @dataclass
 class EmulatedCloud(Dispatcher):
-    """The emulated cloud, served at `url` while the context manager is entered.
+    """A context manager that serves the emulated cloud at `url`.
 
     Attributes:
         port: 0 means any free port.

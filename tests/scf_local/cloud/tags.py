@@ -32,8 +32,8 @@ RESERVED = ("qcs:", "project", "项目", "qcloud", "tencent")
 _RESOURCE = re.compile(
     r"qcs::(?P<service>\w+):(?P<region>[a-z0-9-]*):uin/(?P<uin>\d*):(?P<prefix>\w+)/(?P<id>[\w-]+)"
 )
-# After NFKC, which turns full-width punctuation into ASCII: letters and digits of any script, and
-# the punctuation that the document lists.
+# Allowed are letters and digits of any script, and the punctuation that the document lists, after
+# NFKC, which turns full-width punctuation into ASCII.
 _ILLEGAL = re.compile(r"[^\w +\-=.:/@()\[\],;><【】。]|^ | $")
 
 
