@@ -15,10 +15,10 @@ _MIN_PREFIX = 3
 
 
 def nearest(given: object, known: Iterable[str], cutoff: float = _CUTOFF) -> str:
-    """Return `; did you mean <name>?` for the known name most like `given`, or an empty string.
+    """Return `; did you mean <name>?` for the known name most similar to `given`, or nothing.
 
-    `cutoff` is the least similarity, up to 1. At the default, a name that starts with `given`
-    is suggested too.
+    `cutoff` is the minimum similarity, up to 1. By default, a name that only starts with `given`
+    will do.
     """
     by_lowercase = {name.lower(): name for name in known}
     text = str(given)[:MAX_QUOTED].lower()
@@ -29,12 +29,12 @@ def nearest(given: object, known: Iterable[str], cutoff: float = _CUTOFF) -> str
 
 
 def short(text: str) -> str:
-    """Quote a string, truncated to `MAX_QUOTED`."""
+    """Quote a string, cut to `MAX_QUOTED` characters."""
     return json.dumps(_clip(text), ensure_ascii=False)
 
 
 def shown(value: object) -> str:
-    """A value as JSON, truncated to `MAX_QUOTED`."""
+    """A value as JSON, cut to `MAX_QUOTED` characters."""
     return short(value) if isinstance(value, str) else _clip(json.dumps(value, ensure_ascii=False))
 
 

@@ -104,7 +104,7 @@ def is_text(value: str) -> bool:
 
 
 def kind_of(value: object) -> str:
-    """The JSON type of a value, for messages."""
+    """The JSON type of a value, for messages that should not quote the value itself."""
     kinds = {type(None): "null", bool: "a boolean", int: "a number", float: "a number",
              str: "a string", list: "an array", dict: "an object"}  # fmt: skip
     return kinds.get(type(value), type(value).__name__)

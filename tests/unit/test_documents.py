@@ -111,7 +111,7 @@ LONG = "x" * 61
         ({"Images": [IMAGE, IMAGE]}, "/Images/1/ImageId", "is already at /Images/0"),
         ({"ImageId": "img-1"}, "", "at least one of ImageName"),
         ({**IMAGE, "ImageNmae": "a"}, "/ImageNmae", "did you mean ImageName?"),
-        ({**IMAGE, "ImageId": "ami-1"}, "/ImageId", '"ami-1"; must be an image id such as img-6pb6lrmy'),
+        ({**IMAGE, "ImageId": "ami-1"}, "/ImageId", '"ami-1"; must be an image id such as'),
         ({**IMAGE, "ImageId": "img-1\n"}, "/ImageId", "an image id such as"),
         ({**IMAGE, "ImageName": LONG}, "/ImageName", "61 characters; at most 60"),
         ({**IMAGE, "ImageName": ""}, "/ImageName", "0 characters; at least 1"),

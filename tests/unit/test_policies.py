@@ -429,7 +429,7 @@ def test_whole_numbers() -> None:
             "/MaxChanges",
             "is 1000001; must be at most 1000000 (maximum)",
         ),
-        ({**NAMED, "MaxChanges": 10**399}, "/MaxChanges", f"is 1{'0' * 59}…; must be at most 1000000"),
+        ({**NAMED, "MaxChanges": 10**399}, "/MaxChanges", f"is 1{'0' * 59}…; must be at most"),
     ],
 )
 def test_refused(body: object, path: str, message: str) -> None:

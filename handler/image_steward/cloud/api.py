@@ -76,7 +76,7 @@ class Api:
                 self.throttles += 1
             raise
         except errors.AccountError as error:
-            if isinstance(error, errors.CredentialsError) and self._has_others(credentials):
+            if isinstance(error, errors.CredentialsError) and self._renewed(credentials):
                 return self(action, region, params)
             self._account_error = error
             raise
@@ -87,15 +87,15 @@ class Api:
         if error := self._account_error:
             raise errors.Stopped(f"not attempted after {error.code}: {error.message}")
 
-    def _has_others(self, rejected: Credentials) -> bool:
-        """Whether there are credentials other than those rejected; reads them again once."""
+    def _renewed(self, rejected: Credentials) -> bool:
+        """Whether there are credentials other than the rejected ones; reads them again, once."""
         with self._lock:
             if self._credentials is rejected is self._first_credentials:
                 self._credentials = self.read_credentials()
             return self._credentials is not rejected
 
     def _client(self, credentials: Credentials, action: Action, region: str) -> CommonClient:
-        """A client for one call: creating it costs 5 % of a call, keeping it would be state."""
+        """A client for one call: creating it costs 5 % of the call, reusing it would add state."""
         endpoint = self.settings.api_endpoint_of(action.service, region)
         http = HttpProfile(endpoint=urlsplit(endpoint).netloc)
         profile = ClientProfile(httpProfile=http, language="en-US")

@@ -13,7 +13,7 @@ from image_steward.model import ATTRIBUTES, Change, ChangeRequest
 
 
 def read(document: dict[str, Any], region: str) -> ChangeRequest:
-    """Read a change request; `region` is for images for which the document names none.
+    """Read a change request; `region` is the default for images without a Region.
 
     Raises:
         InvalidDocument: lists every violation of the schema, or of the rules beyond it.

@@ -37,7 +37,7 @@ class Select:
 
     @cached_property
     def owner(self) -> str:
-        """Part of temporary names, so that an image left with one is still selected."""
+        """Marks temporary names as this policy's: an image left with one is still selected."""
         globs = {name: glob.text for name, glob in self.attributes.items()}
         return f"{zlib.crc32(repr(globs).encode()):08x}-" if globs else ""
 
@@ -77,7 +77,7 @@ class NamingPolicy:
     templates: dict[str, Template]
     """By attribute, in the order of `TEXT_ATTRIBUTES`."""
     tags: dict[str, Template]
-    """By key. Tags that `select` reads come last, since one call sets only a few."""
+    """By key. Tags that may deselect an image come last, since one call sets only some of them."""
     number_on_conflict: bool
     """Whether a taken name gets a number; otherwise the newer image keeps its old name."""
     keep_latest: int
@@ -113,7 +113,7 @@ class NamingPolicy:
 
     @property
     def phases(self) -> tuple[tuple[str, ...], ...]:
-        """The order of writes: what Select reads last, so that a half-done image is selected."""
+        """The order of writes: first what cannot deselect an image that is only half done."""
         return (("attributes",), ("tags",)) if self._deselects[1] else (("tags",), ("attributes",))
 
     @property

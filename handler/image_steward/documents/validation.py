@@ -52,12 +52,12 @@ def _violations(errors: Iterable[ValidationError]) -> Iterator[Violation]:
 
 def _messages(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C901 - a table
     """Pairs of a JSON Pointer, relative to the error's path, and a message."""
-    # jsonschema allows any schema, hence its types; these hold for our schemas.
+    # Any: jsonschema types these for all possible schemas.
     given: Any = error.instance
     allowed: Any = error.validator_value
     schema: Any = error.schema
     is_min = str(error.validator).startswith("min")
-    bound = f"at {'least' if is_min else 'most'} {allowed}"
+    bound = "at least" if is_min else "at most"
     match error.validator:
         case "additionalProperties":
             known = schema["properties"]
@@ -77,9 +77,9 @@ def _messages(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C90
         case "minLength" | "maxLength" | "minItems" | "maxItems" as rule:
             noun = "characters" if rule.endswith("Length") else "entries"
             verb = "is required" if is_min else "are allowed"
-            yield "", f"has {len(given)} {noun}; {bound} {verb}"
+            yield "", f"has {len(given)} {noun}; {bound} {allowed} {verb}"
         case "minimum" | "maximum":
-            yield "", f"is {shown(given)}; must be {bound}"
+            yield "", f"is {shown(given)}; must be {bound} {allowed}"
         case "enum":
             hint = nearest(given, allowed) if isinstance(given, str) else ""
             yield "", f"is {shown(given)}; must be one of {', '.join(map(short, allowed))}{hint}"

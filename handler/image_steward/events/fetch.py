@@ -37,7 +37,7 @@ def fetch_target(target: CosObject, settings: Settings, read: Read) -> bytes:
 
 
 def is_journal(part: CosObject, settings: Settings) -> bool:
-    """Whether a part may be a journal object; applying it would undo the run that wrote it."""
+    """Whether a part may be a journal object, which would undo the run that has just written it."""
     bucket, prefix = settings.journal or ("", "")
     return any(obj.bucket == bucket and obj.key.startswith(prefix) for obj in _variants(part))
 
@@ -55,7 +55,7 @@ def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> byt
 
 
 def _variants(part: CosObject) -> list[CosObject]:
-    """The object with the event's key, and with that key URL-decoded: COS documents neither."""
+    """The object by the event's key and by that key URL-decoded: the encoding is undocumented."""
     decoded = unquote(part.key)
     is_different = decoded not in {part.key, ""} and not decoded.endswith("/")
     return [part, *([part._replace(key=decoded)] if is_different else [])]

@@ -77,7 +77,7 @@ def _direct(event: dict[str, Any], _region: str) -> list[Part]:
     try:
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
-        raise InvalidEvent("the event is not JSON, or nested too deeply") from None
+        raise InvalidEvent("the event is not valid JSON, or is nested too deeply") from None
     return [InlineDocument("direct", text.encode("utf-8", "surrogatepass"))]
 
 
@@ -109,9 +109,9 @@ def _parse_record(source: str, record: object, region: str) -> CosObject | Ignor
     event_name = _member(record, "event", "the record").get("eventName")
     if not isinstance(event_name, str):
         raise InvalidEvent(f"event.eventName is {kind_of(event_name)}; must be a string")
-    kind = "".join(event_name.split())  # an old template has a stray blank after "cos:"
-    if not kind.startswith(_CREATED):
-        return IgnoredPart(source, f"event {kind[:60]} does not create an object")
+    event_name = "".join(event_name.split())  # an old template has a space after "cos:"
+    if not event_name.startswith(_CREATED):
+        return IgnoredPart(source, f"event {event_name[:60]} does not create an object")
     cos = _member(record, "cos", "the record")
     bucket, appid = _bucket(_member(cos, "cosBucket", "cos"))
     key = _member(cos, "cosObject", "cos").get("key")
@@ -135,7 +135,7 @@ def _bucket(bucket: dict[str, Any]) -> tuple[str, str]:
     name, appid = str(bucket.get("name", "")), str(bucket.get("appid", ""))
     full = name if appid and name.endswith(f"-{appid}") else f"{name}-{appid}"
     if not BUCKET.fullmatch(full):
-        raise InvalidEvent(f"cosBucket is {full[:80]!r}; must be a lowercase name and an appid")
+        raise InvalidEvent(f"cosBucket is {full[:80]!r}; must have a lowercase name and an appid")
     return full, appid
 
 

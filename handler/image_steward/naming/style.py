@@ -33,7 +33,7 @@ _FLAG_LETTER = re.compile(r"[\U0001f1e6-\U0001f1ff]")
 
 @dataclass(frozen=True)
 class Style:
-    """A style for rendered names. Applying it twice is the same as applying it once."""
+    """A style for rendered names. Applying it is idempotent."""
 
     case: str = "keep"
     separator: str = "-"

@@ -102,7 +102,7 @@ class Template:
         return frozenset(field.name for field in self._fields)
 
     def render(self, values: Mapping[str, str]) -> str:
-        """Render with the values of all fields, which may be empty; times are as of `clock.utc`.
+        """Render with the values of all fields, which may be empty; times as by `clock.utc`.
 
         Raises:
             NoValue: a field has neither a value nor a default.
