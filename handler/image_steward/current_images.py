@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from image_steward.clock import Deadline
 from image_steward.cloud.image_api import Call, describe_images, list_images
 from image_steward.errors import ApiError, StewardError
-from image_steward.limits import VALUES_OF_A_FILTER
+from image_steward.limits import VALUES_PER_FILTER
 from image_steward.model import Image
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _unready(found: dict[str, Image | ApiError] | StewardError) -> list[Image]:
 
 def _holders(call: Call, names: Sequence[str], region: str) -> list[Image]:
     # A few names can be asked for; they need not be those of images in the request.
-    asked = names if len(names) <= VALUES_OF_A_FILTER else ()
+    asked = names if len(names) <= VALUES_PER_FILTER else ()
     return list(list_images(call, region, asked).values()) if names else []
 
 

@@ -78,15 +78,15 @@ class Cloud:
                 self._instance.rate_limiters,
             )
             self._api = load(".cloud.api:Api")(
-                self._settings, session, rate_limiters, self._read_keys, self._time.start_by
+                self._settings, session, rate_limiters, self._read_credentials, self._time.start_by
             )
         return self._api
 
     def objects(self) -> Objects:
         """COS. Raises as `api`."""
         if self._objects is None:
-            keys, session = self._read_keys(), self._instance.session(self._time)
-            self._objects = load(".cloud.objects:Objects")(self._settings, session, keys)
+            credentials, session = self._read_credentials(), self._instance.session(self._time)
+            self._objects = load(".cloud.objects:Objects")(self._settings, session, credentials)
         return self._objects
 
     def counts(self) -> dict[str, int]:
@@ -94,5 +94,5 @@ class Cloud:
         calls, throttles = (self._api.calls, self._api.throttles) if self._api else (0, 0)
         return {"ApiCalls": calls, "Throttles": throttles}
 
-    def _read_keys(self) -> Credentials:
+    def _read_credentials(self) -> Credentials:
         return Credentials.from_environ(self._environ)

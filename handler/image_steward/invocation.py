@@ -146,7 +146,7 @@ class Invocation:
         try:
             api = self._cloud.api()
             names = load(planner.new_names) if planner.new_names else None
-            call, deadline = self._retries.around(api), self._retries.deadline
+            call, deadline = self._retries.wrap(api), self._retries.deadline
             reader = ImageReader(call, registry.side_by_side, deadline, self._log_wait, names)
             current = load(planner.read_images)(request, reader)
             plan = load(planner.plan)(request, current, self._log.clock.time())
@@ -158,7 +158,7 @@ class Invocation:
                 for outcome in outcomes:
                     self._log_outcome(report.source, outcome)
             else:
-                self._journal.keep(report.source, plan)
+                self._journal.record(report.source, plan)
                 note = partial(self._log_outcome, report.source)
                 outcomes = Executor(api, self._retries, registry.side_by_side, note).execute(plan)
         except StewardError as error:

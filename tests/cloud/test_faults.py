@@ -379,7 +379,7 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
     ("given", "told"),
     [
         ("[", "faults.json: not JSON: line 1, column 2"),
-        ('{"Rules": [], "Rules": []}', 'member "Rules" stands twice'),
+        ('{"Rules": [], "Rules": []}', 'duplicate member "Rules"'),
         ("[" * 100_000, "faults.json: "),
         ([], r"faults.json: /: must be \{"),
         ({"Rules": {}}, "/: must be"),
@@ -399,7 +399,7 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
         ([RULE | {"From": 0}], "/From: 0; must be a call number, from 1"),
         ([RULE | {"Probability": 1.5}], "/Probability: 1.5; must be a number from 0 to 1"),
         ([RULE | {"Probability": True}], "/Probability: True"),
-        ([RULE | {"Probability": float("nan")}], "NaN is no JSON number"),
+        ([RULE | {"Probability": float("nan")}], "NaN is not a JSON number"),
         ([RULE | {"Status": 200}], "/Status: 200; must be 400 to 599"),
         ([RULE | {"Status": 0}], "/Status: 0"),
         ([RULE | {"Code": "\n"}], "/Code: .*; must be a text"),

@@ -31,16 +31,16 @@ TIMER = {
 }  # fmt: skip
 MISSING = {"Document": f"cos://{BUCKET}/policies/none.json"}
 EVENTS: dict[str, tuple[object, str]] = {
-    "any ignored event": (cos_event("requests/x.json", event_name="cos:ObjectRemove:Delete"),
+    "any that is ignored": (cos_event("requests/x.json", event_name="cos:ObjectRemove:Delete"),
                             "ignored"),
     "direct, rejected": (IMAGE, "rejected"),
-    "direct, dry run": ({**RENAME, "DryRun": True}, "planned"),
-    "direct, without changes": (KEPT, "applied"),
-    "direct, with changes": (RENAME, "applied"),
+    "direct, a dry run": ({**RENAME, "DryRun": True}, "planned"),
+    "direct, nothing to change": (KEPT, "applied"),
+    "direct, changes": (RENAME, "applied"),
     "upload, rejected": (cos_event("requests/bad.json"), "rejected"),
-    "upload, with or without changes": (cos_event("requests/kept.json"), "applied"),
-    "timer, with or without changes": (TIMER, "applied"),
-    "timer, object missing": (TIMER | {"Message": json.dumps(MISSING)},
+    "upload, changes or none": (cos_event("requests/kept.json"), "applied"),
+    "timer, changes or none": (TIMER, "applied"),
+    "timer, its object missing": (TIMER | {"Message": json.dumps(MISSING)},
                                   "rejected"),
 }  # fmt: skip
 

@@ -36,7 +36,7 @@ class Settling:
         is_unclear = False
         while self._left and (error := self._attempt(look_first=is_unclear)):
             is_unclear |= isinstance(error, AmbiguousResponse)
-            again = self._retries.next_try(error, self._tries)
+            again = self._retries.next_attempt(error, self._tries)
             if again is None:
                 error = self._last_look(error) if is_unclear else error
                 for image_id in list(self._left):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from image_steward.limits import RESOURCES_OF_A_TAG_CALL, TAGS_OF_A_TAG_CALL
+from image_steward.limits import RESOURCES_PER_TAG_CALL, TAGS_PER_TAG_CALL
 from image_steward.model import Attributes, Image, Step, TagChanges
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ def _tag_batches(region: str, steps: Iterable[Step]) -> Iterator[Task]:
             key = (frozenset(step.tags.items()), frozenset(step.delete_tags))
             equal.setdefault(key, []).append(step)
     for group in equal.values():
-        for batch in _chunks(group, RESOURCES_OF_A_TAG_CALL):
+        for batch in _chunks(group, RESOURCES_PER_TAG_CALL):
             yield TagBatch(_tag_writes(region, batch))
 
 
@@ -115,7 +115,7 @@ def _tag_writes(region: str, batch: Sequence[Step]) -> list[Write]:
     return [
         Write(region, steps, tags=dict(tags))
         for changed in changes
-        for tags in _chunks(changed.items(), TAGS_OF_A_TAG_CALL)
+        for tags in _chunks(changed.items(), TAGS_PER_TAG_CALL)
     ]
 
 

@@ -55,7 +55,7 @@ def desired_states_of(
     chosen = oldest_first(desired_states)
     if "ImageName" in policy.templates:
         taken = {desired.image.name for desired in desired_states if desired.skipped}
-        if policy.numbers:
+        if policy.number_on_conflict:
             _numbered(policy, chosen, taken)
         else:
             _first_come(chosen, taken)
@@ -79,9 +79,9 @@ def desired_state_of(
                 desired.skipped = f"ImageName {short(template.text)} gives an empty name"
                 return desired
             held = held or image.name
-            name = (
-                held if policy.numbers and policy.style.fits(held, desired.base) else desired.base
-            )
+            name = desired.base
+            if policy.number_on_conflict and policy.style.fits(held, name):
+                name = held
             desired.attributes["ImageName"] = desired.values["ImageName"] = name
         _render(desired, policy.templates, policy.tags)
     except NoValue as error:

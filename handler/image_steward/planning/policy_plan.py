@@ -29,7 +29,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
     made = of_regions(current, lambda region, images: normalise(policy, region, images, now))
     changes = len(made.changes)
     warnings: list[StewardError] = []
-    if policy.regroups and changes:
+    if policy.may_regroup and changes:
         warnings.append(UnstablePolicy(Violation("/Normalise/KeepLatest", _REGROUPS)))
     if changes > policy.max_changes:
         told = f"{changes} images would be changed; at most {policy.max_changes} are allowed"
@@ -60,7 +60,7 @@ def normalise(
         desired.step(region, rules) for desired in desired_states_of(policy, region, images, now)
     ]
     check_stable(policy, region, images, steps, now)
-    return ordered(steps, images, policy.select.mark)
+    return ordered(steps, images, policy.select.owner)
 
 
 def check_stable(
@@ -72,7 +72,7 @@ def check_stable(
     not changed look the same as before. Only KeepLatest looks at several together: it could change
     its mind about some when others are not selected any more, so then all are done again.
     """
-    if not policy.feedback:
+    if not policy.feedback_paths:
         return
     loses_some = False
     for image, step in zip(images, steps, strict=True):
@@ -82,7 +82,7 @@ def check_stable(
         desired = desired_state_of(policy, region, once, now)
         loses_some |= bool(desired.skipped)
         _check(region, image, desired)
-        if policy.feedback > 1 and step.attributes and step.tags:
+        if policy.feedback_paths > 1 and step.attributes and step.tags:
             ((first,), _) = policy.phases
             half = after(image, Step(region, image.image_id, **{first: getattr(step, first)}))
             desired = desired_state_of(policy, region, half, now, held=once.name)
@@ -96,7 +96,7 @@ def check_stable(
                 raise UnstablePolicy(Violation("/Normalise", message))
             desired.image = once
             _check(region, image, desired)
-    if policy.regroups and loses_some:
+    if policy.may_regroup and loses_some:
         outcome = [after(image, step) for image, step in zip(images, steps, strict=True)]
         for image, desired in zip(
             images, desired_states_of(policy, region, outcome, now), strict=True

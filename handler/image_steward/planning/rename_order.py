@@ -25,13 +25,13 @@ def _in_order(steps: Sequence[Step], seen: RegionImages | StewardError) -> list[
     return [failed_step(step, holders) if step.new_name else step for step in steps]
 
 
-def ordered(steps: Sequence[Step], images: Iterable[Image], mark: str = "") -> list[Step]:
+def ordered(steps: Sequence[Step], images: Iterable[Image], owner: str = "") -> list[Step]:
     """The steps, their renames such that none meets a name in use.
 
     An image waits for the one that holds its name to leave it. Where they wait in a cycle, one
     of them gets a temporary name, so each cycle costs one call more. A name that nobody is going
     to leave is a conflict: nothing is done about the image that wants it. `images` are those of
-    the region, of which some may be missing that hold none of the names wanted; `mark` is for
+    the region, of which some may be missing that hold none of the names wanted; `owner` is for
     temporary names.
     """
     movers = {step.image_id: step for step in steps if step.new_name}
@@ -52,14 +52,14 @@ def ordered(steps: Sequence[Step], images: Iterable[Image], mark: str = "") -> l
             return failed_step(step, conflicts[image_id])
         if image_id not in waits:
             return step
-        temporary = _free_name(image_id, mark, taken) if image_id in openers else ""
+        temporary = _free_name(image_id, owner, taken) if image_id in openers else ""
         return replace(step, waits_for=waits[image_id], temporary=temporary)
 
     return [placed(step) for step in steps]
 
 
-def _free_name(image_id: str, mark: str, taken: set[str]) -> str:
-    return next(name for n in count(1) if (name := temporary(image_id, n, mark)) not in taken)
+def _free_name(image_id: str, owner: str, taken: set[str]) -> str:
+    return next(name for n in count(1) if (name := temporary(image_id, n, owner)) not in taken)
 
 
 def _conflicts(
