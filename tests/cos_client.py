@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from qcloud_cos import CosConfig, CosS3Client
 
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from scf_local.cloud.server import EmulatedCloud
 
 REGION = "ap-guangzhou"
-KEYS = Credentials()
+KEYS = AccountCredentials()
 
 
-def config(keys: Credentials = KEYS, **settings: Any) -> CosConfig:  # noqa: ANN401 - the SDK's own
+def config(keys: AccountCredentials = KEYS, **settings: Any) -> CosConfig:  # noqa: ANN401 - the SDK's own
     """The SDK's configuration."""
     return CosConfig(
         Region=REGION,
@@ -27,7 +27,7 @@ def config(keys: Credentials = KEYS, **settings: Any) -> CosConfig:  # noqa: ANN
     )
 
 
-def client_of(cloud: EmulatedCloud, keys: Credentials = KEYS) -> CosS3Client:
+def client_of(cloud: EmulatedCloud, keys: AccountCredentials = KEYS) -> CosS3Client:
     """The COS client, with the bucket in the Host header."""
     host, port = cloud.url.removeprefix("http://").split(":")
     return CosS3Client(config(keys, IP=host, Port=int(port), KeepAlive=False), retry=0)

@@ -17,7 +17,7 @@ from scf_local.cloud.limits import RateLimits
 from scf_local.cloud.signatures import verify_cos
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import ApiError, Call, CosError, Reply
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ class Gateway:
     state: State = field(default_factory=State)
     limits: bool = True
     clock: Callable[[], float] = time.time
-    credentials: Credentials = field(default_factory=Credentials)
+    credentials: AccountCredentials = field(default_factory=AccountCredentials)
     request_id: Callable[[], str] = lambda: str(uuid.uuid4())
     on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
     faults: Faults = field(default_factory=Faults)
@@ -133,7 +133,7 @@ class Gateway:
 
     def _judged_by(
         self, rule: Rule | None, now: float, refusal: Callable[[Rule], Exception]
-    ) -> tuple[Credentials, float]:
+    ) -> tuple[AccountCredentials, float]:
         """The keys and the time that a signature is checked against, if it comes to that."""
         if rule and rule.before:
             raise refusal(rule)

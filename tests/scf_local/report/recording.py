@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from scf_local.environment import Function
-    from scf_local.replay import Replayed
+    from scf_local.environment import FunctionConfig
+    from scf_local.replay import ReplayedCase
 
 MAX_LOG_BYTES = 256 * 1024
 """Of one event's log; the page shows less."""
@@ -28,7 +28,9 @@ _SECONDS = 30
 
 
 @contextmanager
-def reporting(path: Path | None, function: Function) -> Iterator[Callable[[Replayed, bytes], None]]:
+def reporting(
+    path: Path | None, function: FunctionConfig
+) -> Iterator[Callable[[ReplayedCase, bytes], None]]:
     """Take each event with its log, and write their report when the command ends.
 
     Then, not here: the table is printed first, whatever happens to the file. Without a `path`
@@ -40,10 +42,10 @@ def reporting(path: Path | None, function: Function) -> Iterator[Callable[[Repla
     with usage_errors():
         path = path.resolve()  # a link stays one
         _check(path)
-    replayed: list[Replayed] = []
+    replayed: list[ReplayedCase] = []
     logs: list[bytes] = []
 
-    def keep(each: Replayed, log: bytes) -> None:
+    def keep(each: ReplayedCase, log: bytes) -> None:
         replayed.append(each)
         logs.append(log[:MAX_LOG_BYTES])
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scf_local.cells import printable
 from scf_local.changes import ABSENT, changes_of
 from scf_local.environment import trigger_of
 from scf_local.report.results import Result
+from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from scf_local.replay import Replayed
+    from scf_local.replay import ReplayedCase
 
 MAX_BLOCK = 64 * 1024
 """Characters of a log, a stack trace or a JSON value that are shown."""
@@ -104,14 +104,14 @@ def badge(word: object) -> Badge:
     return Badge(text or "(empty)", _TONES.get(text, "quiet"))
 
 
-def rows_of(replayed: Iterable[Replayed], logs: Iterable[bytes]) -> Iterator[Row]:
+def rows_of(replayed: Iterable[ReplayedCase], logs: Iterable[bytes]) -> Iterator[Row]:
     """A row for each event; files are named from the folder that they have in common."""
     replayed = list(replayed)
     folders = {str(each.case.path.parent) for each in replayed}
     common = os.path.commonpath([os.path.abspath(folder) for folder in folders]) if folders else ""  # noqa: PTH100 - as commonpath, it only looks at the text
     for number, (each, log) in enumerate(zip(replayed, logs, strict=True), 1):
-        name = os.path.relpath(each.case.path, common)
-        yield _row(number, f"{name}:{each.case.place}" if each.case.place else name, each, log)
+        case, name = each.case, os.path.relpath(each.case.path, common)
+        yield _row(number, f"{name}:{case.event_id}" if case.event_id else name, each, log)
 
 
 def block(text: str) -> str:
@@ -129,8 +129,8 @@ def duration(milliseconds: float) -> str:
     return f"{milliseconds / 1000:,.1f} s"
 
 
-def _row(number: int, name: str, each: Replayed, log: bytes) -> Row:
-    done = each.done
+def _row(number: int, name: str, each: ReplayedCase, log: bytes) -> Row:
+    done = each.invocation
     error = done.error or {}
     result = Result() if error else Result.of(done.result)
     images = [_image(entry) for entry in result.images]
@@ -144,7 +144,7 @@ def _row(number: int, name: str, each: Replayed, log: bytes) -> Row:
         outcome=badge(done.outcome),
         as_expected=each.as_expected,
         expected=each.expected,
-        then=printable("; ".join(each.since_then), _MESSAGE),
+        then=printable("; ".join(each.comparison), _MESSAGE),
         note=printable(each.note or _counted(result.summary)),
         duration=duration(done.duration_ms),
         memory=f"{done.memory_mb:,.0f} MB",
