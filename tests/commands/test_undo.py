@@ -198,7 +198,7 @@ def test_log_without_lines_is_wrong_usage(log: bytes) -> None:
     result = _undo(log)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "no line image.before" in result.stderr
-    assert "nothing was changed, or this is the log of something else" in result.stderr
+    assert "nothing was changed, or the log is from something else" in result.stderr
 
 
 def test_more_images_than_a_document_holds() -> None:

@@ -39,7 +39,7 @@ class Account:
 
     @classmethod
     def find(cls, environ: Mapping[str, str], home: Path, profile: str | None) -> Account:
-        """The account that `tccli` would use: of `profile`, else variables, else a profile.
+        """The account that `tccli` would use: from `profile`, else variables, else a profile.
 
         Raises:
             ValueError: no usable credentials were found; lists the sources that were searched.
@@ -117,7 +117,7 @@ def _region_of(home: Path, profile: str) -> str | None:
 
 def _profile_path(home: Path, profile: str, kind: str) -> Path:
     if "/" in profile or "\0" in profile:
-        raise ValueError(f"{profile!r} is not a profile name: no file ~/.tccli/*.{kind} has it")
+        raise ValueError(f"{profile!r} is not a profile name; use one of ~/.tccli/*.{kind}")
     return home / ".tccli" / f"{profile}.{kind}"
 
 

@@ -21,7 +21,7 @@ JSON_LINES = (".jsonl", ".ndjson")
 _SUFFIXES = (".json", *JSON_LINES)
 """The files that are read in a folder."""
 _MIN_ID_LENGTH = 6
-"""Characters that a shortened request id must have."""
+"""Minimum length of a shortened request id, in characters."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Cases:
     problems: list[str] = field(default_factory=list)
 
     def only(self, patterns: Iterable[str]) -> list[Case]:
-        """The events that match a number, name, glob, request id or function; all if none is given.
+        """The events that match a pattern: number, name, glob, request id or function; else all.
 
         Raises:
             ValueError: a pattern matches no event.

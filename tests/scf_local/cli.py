@@ -182,8 +182,8 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     The expected outcomes of a folder's events are in its expected.json: {"<file>": {"Outcome":
     "rejected", "Codes": ["InvalidDocument"]}}, with "<file>:<line>" for one event of several.
 
-    Exit status: 0 if every event ends as expected, or without an error if nothing is expected;
-    else 1.
+    Exit status: 0 if every event ends as expected, or without an error if expected.json does not
+    name it; else 1.
     """
     from rich.console import Console  # noqa: PLC0415 - see the top
     from rich.progress import Progress  # noqa: PLC0415 - see the top
@@ -258,14 +258,14 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     from scf_local import undo as log_undo  # noqa: PLC0415 - see the top
 
     with usage_errors(), _open(log, "log") as stream:
-        result = log_undo.read(stream.read(), request_id, name=log)
-        document = result.part(part)
-    _print_problems(result.problems)
-    if result.entries:
+        parsed = log_undo.read(stream.read(), request_id, name=log)
+        document = parsed.part(part)
+    _print_problems(parsed.problems)
+    if parsed.entries:
         emit_json(document)
-    which = f"; this is part {part} of {len(result.parts)}" if len(result.parts) > 1 else ""
-    click.echo(f"scf-local: {result}{which}", err=True)
-    sys.exit(1 if result.problems else 0)
+    which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
+    click.echo(f"scf-local: {parsed}{which}", err=True)
+    sys.exit(1 if parsed.problems else 0)
 
 
 @main.command(epilog=example("scf-local cloud --seed events/seed"))

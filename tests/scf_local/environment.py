@@ -25,7 +25,7 @@ NAMESPACE = "default"
 
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")
-_INTERPRETERS = ("PYTHON", "LD_", "DYLD_")
+_INTERPRETER_PREFIXES = ("PYTHON", "LD_", "DYLD_")
 _SET_BY_SCF = (
     "PATH", "PWD", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TRIGGER_SRC", "USER_CODE_ROOT",
 )  # fmt: skip
@@ -59,8 +59,8 @@ class FunctionConfig:
         for root in WRITABLE:
             if Path(root).resolve().is_relative_to(self.code.resolve()):
                 raise ValueError(
-                    f"code folder {str(self.code)!r} contains {root}, which must be writable while "
-                    "code is read-only in SCF; put the code into a folder of its own"
+                    f"code folder {str(self.code)!r} must be read-only, but {root} must be "
+                    "writable, as in SCF; put the code into a folder of its own"
                 )
         if "." not in self.handler or not all(self.handler.split(".")):
             raise ValueError(
@@ -206,7 +206,7 @@ def parse_variables(settings: tuple[str, ...]) -> dict[str, str]:
                 f"{name} is reserved: SCF sets it itself. Remove it, or use a name that does not "
                 f"begin with {', '.join(_RESERVED)}"
             )
-        if name.startswith(_INTERPRETERS):
+        if name.startswith(_INTERPRETER_PREFIXES):
             raise ValueError(f"{name} is reserved: it would change the Python interpreter")
         if "\0" in value:
             raise ValueError(f"{name} must not contain a NUL character")

@@ -59,7 +59,7 @@ class Record:
 
 
 def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Record], list[str]]:
-    """The records of a log in any format, and the errors of lines that are not JSON, if cut off.
+    """The records of a log in any format, and messages about lines that should be JSON.
 
     A file that is not a log has no records. `errors` says how to decode bytes that are not UTF-8.
 
@@ -86,8 +86,8 @@ def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Recor
 def is_json_lines_log(data: bytes) -> bool:
     """Whether one of the first lines is a record in JSON.
 
-    Lines that were cut off, or from other tools, may precede it. Not counted are lines that printed
-    logs hold too: Image Steward's own after other lines, and all lines if SCF's are among them.
+    Lines that were cut off, or from other tools, may precede it. Printed logs may hold JSON too: a
+    file with SCF's own lines does not count, nor do Image Steward's lines after the first line.
     """
     lines = list(islice(filter(bytes.strip, io.BytesIO(data)), _MAX_PROBED_LINES))
     if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in lines):
@@ -107,7 +107,7 @@ def from_json(value: object, levels: int = _MAX_LEVELS) -> list[Record]:
     if not isinstance(value, dict) or not levels:
         return []
     if any(name.startswith("SCF_") for name in value):
-        return [_of_fields(value)]
+        return [_from_fields(value)]
     if is_steward_line(value):
         text = json.dumps(value, ensure_ascii=False)
         return [Record(value["RequestId"], text, time=timestamp(value["Time"]))]
@@ -157,7 +157,7 @@ def from_csv(text: str) -> list[Record]:
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         missing = _REQUIRED_COLUMNS - {*(rows.fieldnames or ())}
-        records = [_of_fields({k: v for k, v in row.items() if k and v}) for row in rows]
+        records = [_from_fields({k: v for k, v in row.items() if k and v}) for row in rows]
     except csv.Error as error:
         raise ValueError(f"not CSV after line {rows.line_num}: {error}") from None
     if missing:
@@ -227,7 +227,7 @@ def timestamp(value: object) -> float | None:
     return number if 0 < number < 1e11 else None  # noqa: PLR2004 - the same; excludes nan
 
 
-def _of_fields(fields: dict[str, Any]) -> Record:
+def _from_fields(fields: dict[str, Any]) -> Record:
     message = fields.get("SCF_Message")
     if not message:
         # CLS has turned the members of a printed JSON object into fields.

@@ -67,7 +67,7 @@ function_options = _combined(
     ),
     click.option("--timeout", metavar="S", default=60.0, help="Time limit in seconds."),
     click.option("--dry-run", is_flag=True, help="Only plan: sets STEWARD_DRY_RUN=1."),
-    click.option("--env", multiple=True, metavar="K=V", help="Set a variable; repeatable."),
+    click.option("--env", multiple=True, metavar="K=V", help="Environment variable; repeatable."),
 )
 """Options that configure the function."""
 

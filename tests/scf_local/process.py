@@ -41,26 +41,26 @@ class Process:
             ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
             if not _RUNNING:
                 _UNRELATED.update(_orphans())
-        self.replies, theirs = os.pipe()
+        self.replies, child_end = os.pipe()
         # -u: the output of a killed function is not lost. -X utf8: SCF's locale may not exist
         # here. -s: SCF has no user site-packages.
         command = [sys.executable, "-u", "-s", "-X", "utf8", runtime.__file__]
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
-                [*command, config.handler, str(theirs)],
+                [*command, config.handler, str(child_end)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=config.code,
                 env=process_environ(config),
-                pass_fds=(theirs,),
+                pass_fds=(child_end,),
                 start_new_session=True,
             )
         except OSError:
             os.close(self.replies)
             raise
         finally:
-            os.close(theirs)
+            os.close(child_end)
         _RUNNING.add(self._popen.pid)
         self._stdin = cast("IO[bytes]", self._popen.stdin)
         self._stdout = cast("IO[bytes]", self._popen.stdout)
@@ -89,10 +89,10 @@ class Process:
 
 
 def _kill_orphans() -> None:
-    seen = _RUNNING | _UNRELATED
-    while found := _orphans() - seen:  # killing one may orphan others
-        seen |= found
-        for pid in found:
+    spared = _RUNNING | _UNRELATED
+    while pids := _orphans() - spared:  # killing one may orphan others
+        spared |= pids
+        for pid in pids:
             # Not permitted: it now runs as another user.
             with contextlib.suppress(PermissionError, ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
@@ -101,15 +101,14 @@ def _kill_orphans() -> None:
 
 def _orphans() -> set[int]:
     """Children of this process in another session; only functions start such children."""
-    found = set()
+    pids = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            _, parent, _, session, *_ = (
-                path.read_text("utf-8", "replace").rpartition(")")[2].split()
-            )
+            fields = path.read_text("utf-8", "replace").rpartition(")")[2].split()
+            _, parent, _, session, *_ = fields
             if int(parent) == os.getpid() and int(session) != os.getsid(0):
-                found.add(int(path.parent.name))
-    return found
+                pids.add(int(path.parent.name))
+    return pids
 
 
 class Exchange:

@@ -128,12 +128,12 @@ def last_line(error: dict[str, Any]) -> str:
     return lines[-1] if lines else ""
 
 
-def table_of(replayed: Sequence[ReplayedCase], width: int) -> Table:
-    """The replay as a table for a terminal of `width` columns."""
-    names = Counter({(each.case.label, each.case.path) for each in replayed})
+def table_of(replays: Sequence[ReplayedCase], width: int) -> Table:
+    """The replayed events as a table for a terminal of `width` columns."""
+    names = Counter({(replay.case.label, replay.case.path) for replay in replays})
     labels = Counter(label for label, _ in names)
     is_wide = width >= _WIDE
-    has_log = any(each.case.logged for each in replayed)
+    has_log = any(replay.case.logged for replay in replays)
     counts = ("Changed", "Unchanged", "Failed") if is_wide and not has_log else ()
     table = Table()
     table.add_column("Event", overflow="fold")
@@ -144,21 +144,21 @@ def table_of(replayed: Sequence[ReplayedCase], width: int) -> Table:
         table.add_column(count, justify="right")
     table.add_column("As expected?", overflow="fold", min_width=len("As expected?"))
     if has_log:
-        table.add_column("Logged → actual", overflow="fold", min_width=len("Logged → actual"))
+        table.add_column("Logged → actual", overflow="fold", min_width=len("Logged →"))
     table.add_column("First error or note", ratio=1, overflow="fold")
-    for each in replayed:
-        result = each.invocation.result
+    for replay in replays:
+        result = replay.invocation.result
         summary = result.get("Summary") if isinstance(result, dict) else None
         summary = summary if isinstance(summary, dict) else {}
         table.add_row(
-            cell(each.case.label if labels[each.case.label] == 1 else each.case.name),
-            *([trigger_of(each.case.event)] if is_wide else []),
-            cell(each.invocation.outcome),
+            cell(replay.case.label if labels[replay.case.label] == 1 else replay.case.name),
+            *([trigger_of(replay.case.event)] if is_wide else []),
+            cell(replay.invocation.outcome),
             *(cell(summary.get(count, "")) for count in counts),
-            cell("yes" if each.as_expected else f"no: {each.expected}"),
-            *([cell(_shortened(each.comparison))] if has_log else []),
-            cell(each.note),
-            style="" if each.as_expected else "red",
+            cell("yes" if replay.as_expected else f"no: {replay.expected}"),
+            *([cell(_shortened(replay.comparison))] if has_log else []),
+            cell(replay.note),
+            style="" if replay.as_expected else "red",
         )
     return table
 

@@ -65,7 +65,7 @@ def replay_cases(
     *,
     cold: bool = False,
 ) -> Generator[tuple[ReplayedCase, bytes]]:
-    """Replay each event and yield it with its log; in one instance, or in a new one if `cold`.
+    """Replay and yield each event with its log, in one instance or, if `cold`, in one for each.
 
     Ends early, without the event in progress, once `interrupt` is set.
     """

@@ -39,12 +39,12 @@ _EVENTS = {**_CREATING, **_CHANGING, **_MOVING}
 
 
 class ReadOnly:
-    """Makes the file system read-only as in SCF, except `/tmp`, but including code in `/tmp`.
+    """Makes the file system read-only as in SCF: all but `/tmp`, and code in `/tmp` too.
 
-    It is an audit hook, which needs no privileges. It sees only what Python does itself: not other
-    programs, libraries in C (sqlite3), `os.mkfifo` or `os.mknod`. It does not get the `dir_fd` of
-    `os.open`, so relative names count from the working directory. It raises the error that Linux
-    would; calls that fail anyway (no such folder, file exists) are left to fail by themselves.
+    An audit hook, because that needs no privileges. It sees only what Python does itself: not other
+    programs, C libraries (sqlite3), `os.mkfifo` or `os.mknod`. It does not get the `dir_fd` of
+    `os.open`: relative names count from the working directory. It raises the error that Linux
+    would raise; calls that would fail anyway (no such folder, file exists) are not stopped.
     """
 
     def __init__(self, code: str) -> None:
@@ -69,7 +69,7 @@ class ReadOnly:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
     def _denies_open(self, path: Any, mode: str | None, flags: int) -> bool:  # noqa: ANN401 - str, bytes, PathLike
-        letters = set(mode or "")  # libraries in C pass no flags
+        letters = set(mode or "")  # C libraries pass no flags
         creates = bool(flags & os.O_CREAT or letters & set("wax"))
         alters = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_TRUNC) or letters & set("wa+"))
         if not creates and not alters:

@@ -1,4 +1,4 @@
-"""From the states that the function logs before its changes to an undo document. Pure."""
+"""Builds the undo document from the states that a function logged before its changes. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVENT = "image.before"
 _MAX_LISTED = 10
 _NO_LINES = (
     f"no line {EVENT} in the log; the function logs one before it changes an image, at any log "
-    "level: either nothing was changed, or this is the log of something else"
+    "level: either nothing was changed, or the log is from something else"
 )
 _NO_READABLE_LINES = (
     f"the log contains {EVENT}, but in no line as the function logs it; use the log as printed, or "
