@@ -392,7 +392,7 @@ def test_missing_part_is_wrong_usage(part: str) -> None:
     """A part that does not exist is wrong usage, with those that do."""
     result = _undo(_line(ImageName="a"), arguments=("--part", part))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"part {part} not found: --part must be 1 to 1" in result.stderr
+    assert f"--part {part} is out of range; use 1 to 1" in result.stderr
 
 
 def test_log_may_be_a_file(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def _checked_url(endpoint: str) -> str:
         valid = False
     if not valid or "@" in endpoint:
         raise ValueError(
-            f"{endpoint!r} is not an emulated cloud's URL: no path, no query, a port up to 65535. "
-            "Use the one that `scf-local cloud` prints, such as http://127.0.0.1:9000"
+            f"{endpoint!r} is not the URL of an emulated cloud; use the one that `scf-local cloud` "
+            "prints, such as http://127.0.0.1:9000 (no path, no query, a port up to 65535)"
         )
     return endpoint.rstrip("/")

@@ -73,7 +73,7 @@ class Undo:
             ValueError: it does not exist.
         """
         if not 1 <= number <= len(self.parts):
-            raise ValueError(f"part {number} not found: --part must be 1 to {len(self.parts)}")
+            raise ValueError(f"--part {number} is out of range; use 1 to {len(self.parts)}")
         return {"Images": self.parts[number - 1]}
 
 
