@@ -12,7 +12,7 @@ from scf_local.log_records import PLATFORM
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from scf_local.invocation import Invocation
+    from scf_local.invocation import InvocationResult
 
     Fields = dict[str, str]
 
@@ -21,7 +21,12 @@ BEGIN = 1764000000.0
 
 
 def fields(
-    log: bytes, done: Invocation, start: float = BEGIN, *, retry: int = 0, function: str = "steward"
+    log: bytes,
+    done: InvocationResult,
+    start: float = BEGIN,
+    *,
+    retry: int = 0,
+    function: str = "steward",
 ) -> list[Fields]:
     """Return the records of one run, oldest first, as in document/product/583/60336."""
     lines = log.decode().removesuffix("\n").split("\n")  # splitlines() would split at U+2028

@@ -21,14 +21,19 @@ from image_steward.invocation import handle
 from scf_local.cloud import seed
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 ROOT = Path(__file__).parent.parent
 SEED = ROOT / "events" / "seed"
-SECRETS = (Credentials().secret_key, Credentials().token, "q-signature", "TC3-HMAC-SHA256 Cred")
+SECRETS = (
+    AccountCredentials().secret_key,
+    AccountCredentials().token,
+    "q-signature",
+    "TC3-HMAC-SHA256 Cred",
+)
 
 transport.silence_loggers()  # some tests use the SDKs without the function
 

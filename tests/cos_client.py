@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from qcloud_cos import CosConfig, CosS3Client
 
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from scf_local.cloud.server import EmulatedCloud
 
 REGION = "ap-guangzhou"
-CREDENTIALS = Credentials()
+CREDENTIALS = AccountCredentials()
 
 
-def config(credentials: Credentials = CREDENTIALS, **settings: Any) -> CosConfig:  # noqa: ANN401 - any of CosConfig
+def config(credentials: AccountCredentials = CREDENTIALS, **settings: Any) -> CosConfig:  # noqa: ANN401 - any of CosConfig
     """Return a configuration of the SDK."""
     return CosConfig(
         Region=REGION,
@@ -27,7 +27,7 @@ def config(credentials: Credentials = CREDENTIALS, **settings: Any) -> CosConfig
     )
 
 
-def client_of(cloud: EmulatedCloud, credentials: Credentials = CREDENTIALS) -> CosS3Client:
+def client_of(cloud: EmulatedCloud, credentials: AccountCredentials = CREDENTIALS) -> CosS3Client:
     """Return a COS client that sends the bucket in the Host header."""
     host, port = cloud.url.removeprefix("http://").split(":")
     return CosS3Client(config(credentials, IP=host, Port=int(port), KeepAlive=False), retry=0)

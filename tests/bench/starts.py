@@ -17,7 +17,7 @@ from scf_local import events
 from scf_local.cloud.seed import Object, set_tags
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
-from scf_local.environment import Function, process_environ
+from scf_local.environment import FunctionConfig, process_environ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def run(
     folder: Path, event: object, cloud: EmulatedCloud, outcome: str, times: int = 1
 ) -> Measurement:
     """Handle an event in a new process, set up as in SCF: it cannot write bytecode."""
-    environ = {**process_environ(Function(folder)), **cloud.environment()}
+    environ = {**process_environ(FunctionConfig(folder)), **cloud.environment()}
     command = [sys.executable, "-S", str(HERE / "cold.py"), str(folder), json.dumps(event)]
     start = time.perf_counter()
     done = subprocess.run(  # noqa: S603 - our own program

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from playwright.sync_api import expect, sync_playwright
 
 from scf_local.cli import main
-from scf_local.environment import Function
-from scf_local.invocation import Invocation
-from scf_local.replay import Case, Replayed
+from scf_local.environment import FunctionConfig
+from scf_local.invocation import InvocationResult
+from scf_local.replay import Case, ReplayedCase
 from scf_local.report.page import Replay, page_of
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ def _opened(
 def _made(path: Path, *results: object) -> Path:
     """Write a report with these results."""
     replayed = [
-        Replayed(
+        ReplayedCase(
             Case(Path(f"events/{number:05}.json"), {}),
-            Invocation(f"r-{number}", 200, 1.0, 1.0, result=result),
+            InvocationResult(f"r-{number}", 200, 1.0, 1.0, result=result),
         )
         for number, result in enumerate(results)
     ]
     logs = [f"{HOSTILE}\n".encode() * 9] * len(replayed)
-    replay = Replay(Function(ROOT / "handler"), replayed, logs, [], 0.0, 1.0)
+    replay = Replay(FunctionConfig(ROOT / "handler"), replayed, logs, [], 0.0, 1.0)
     path.write_text("".join(page_of(replay)), encoding="utf-8")
     return path
 

@@ -20,7 +20,7 @@ from scf_local.cloud.seed import Object
 from scf_local.cloud.signatures import cos_signature
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Request
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ def outcomes(cloud: EmulatedCloud) -> list[str]:
     return [one["Outcome"] for one in cloud.state.snapshot()["Calls"]]
 
 
-def presigned(method: str = "GET", keys: Credentials = CREDENTIALS, **params: Any) -> str:  # noqa: ANN401 - the SDK's own
+def presigned(method: str = "GET", keys: AccountCredentials = CREDENTIALS, **params: Any) -> str:  # noqa: ANN401 - the SDK's own
     """What the SDK signs for a browser: path and query."""
     url = CosS3Client(config(keys)).get_presigned_url(BUCKET, KEY, method, **params)
     return urlsplit(str(url))._replace(scheme="", netloc="").geturl()
@@ -217,13 +217,13 @@ def test_other_methods(client: CosS3Client) -> None:
     [
         (BUCKET, CREDENTIALS, 404, "NoSuchKey"),
         ("other-1250000000", CREDENTIALS, 404, "NoSuchBucket"),
-        (BUCKET, Credentials(secret_key="other"), 403, "SignatureDoesNotMatch"),
-        (BUCKET, Credentials(secret_id="AKIDOTHER"), 403, "InvalidAccessKeyId"),
-        (BUCKET, Credentials(token="other"), 403, "InvalidToken"),
+        (BUCKET, AccountCredentials(secret_key="other"), 403, "SignatureDoesNotMatch"),
+        (BUCKET, AccountCredentials(secret_id="AKIDOTHER"), 403, "InvalidAccessKeyId"),
+        (BUCKET, AccountCredentials(token="other"), 403, "InvalidToken"),
     ],
 )
 def test_refusals(
-    cloud: EmulatedCloud, bucket: str, keys: Credentials, status: int, code: str
+    cloud: EmulatedCloud, bucket: str, keys: AccountCredentials, status: int, code: str
 ) -> None:
     """The COS SDK understands every refusal."""
     with pytest.raises(CosServiceError) as raised:
@@ -285,7 +285,7 @@ def test_presigned_url(cloud: EmulatedCloud) -> None:
         (lambda: presigned(Params={"x-cos-security-token": "other"}), 403, "InvalidToken"),
         (lambda: presigned("PUT", Params=TOKEN), 403, "SignatureDoesNotMatch"),
         (lambda: presigned(Params=TOKEN).replace("x-c", "y-c"), 403, "SignatureDoesNotMatch"),
-        (lambda: presigned(keys=Credentials(secret_key="a")), 403, "SignatureDoesNotMatch"),
+        (lambda: presigned(keys=AccountCredentials(secret_key="a")), 403, "SignatureDoesNotMatch"),
         (lambda: presigned(Params=TOKEN, Expired=-1), 403, "AccessDenied"),
         (lambda: presigned(Params=TOKEN).replace("q-key-time", "q-key"), 403, "AccessDenied"),
         (lambda: f"/{KEY}", 403, "AccessDenied"),

@@ -14,10 +14,10 @@ from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.signatures import tc3_signature, v1_signature
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Request
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 NOW = 1764000000
-KEYS = Credentials()
+KEYS = AccountCredentials()
 
 
 def signed(

@@ -495,4 +495,4 @@ def test_faults_are_not_for_an_endpoint(tmp_path: Path) -> None:
     place = ("--endpoint", "http://127.0.0.1:9")
     run = scf_local("invoke", "-", *place, "--faults", path, stdin="{}")
     assert run.returncode == 2
-    assert "--faults is for a cloud of its own" in run.stderr
+    assert "--faults cannot be used with --endpoint" in run.stderr

@@ -18,10 +18,10 @@ from scf_local.cloud.signatures import (
     verify_v1,
 )
 from scf_local.cloud.wire import CosError, ErrorReply, Request
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 NOW = 1551113065
-KEYS = Credentials("AKIDEXAMPLE", "SecretExample", "TokenExample")
+KEYS = AccountCredentials("AKIDEXAMPLE", "SecretExample", "TokenExample")
 BODY = b'{"Limit": 1, "Filters": [{"Values": ["\\u672a\\u547d\\u540d"], "Name": "instance-name"}]}'
 SIGNED = {"content-type": "application/json; charset=utf-8", "host": "cvm.tencentcloudapi.com"}
 
@@ -319,7 +319,7 @@ def test_cos_refusals(changes: dict[str, str], late: int, code: str) -> None:
         (replace(KEYS, token="other"), "InvalidToken"),
     ],
 )
-def test_cos_refuses_other_keys(keys: Credentials, code: str) -> None:
+def test_cos_refuses_other_keys(keys: AccountCredentials, code: str) -> None:
     """Id, key and token each have to be the right one."""
     request = cos_request(**TOKEN)
     with pytest.raises(CosError) as raised:

@@ -25,15 +25,15 @@ from conftest import ROOT
 from scf_local.changes import changes_of
 from scf_local.cli import main
 from scf_local.cloud.dispatcher import SERVICES
-from scf_local.environment import Function
-from scf_local.happened import Happened
-from scf_local.invocation import Invocation
-from scf_local.replay import Case, Replayed
+from scf_local.environment import FunctionConfig
+from scf_local.invocation import InvocationResult
+from scf_local.replay import Case, ReplayedCase
 from scf_local.report.page import Replay, page_of
 from scf_local.report.recording import reporting
 from scf_local.report.results import ResultParts
 from scf_local.report.rows import MAX_BLOCK, EventRow, block, duration, rows_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, Series, series_of
+from scf_local.run_summary import RunSummary
 
 FOLDER = ROOT / "tests" / "scf_local" / "report"
 EXPECTED = json.loads((ROOT / "events" / "expected.json").read_text(encoding="utf-8"))
@@ -79,24 +79,24 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def _replayed(result: object = None, name: str = "a.json", **done: Any) -> Replayed:  # noqa: ANN401 - of Invocation
-    return Replayed(
+def _replayed(result: object = None, name: str = "a.json", **done: Any) -> ReplayedCase:  # noqa: ANN401 - of InvocationResult
+    return ReplayedCase(
         Case(Path(name), {}),
-        Invocation("r-1", **{"status": 200, "result": result, **_NUMBERS, **done}),
+        InvocationResult("r-1", **{"status": 200, "result": result, **_NUMBERS, **done}),
     )
 
 
 _NUMBERS = {"duration_ms": 1.0, "memory_mb": 1.0}
 
 
-def _row(result: object = None, log: bytes = b"", **done: Any) -> EventRow:  # noqa: ANN401 - of Invocation
+def _row(result: object = None, log: bytes = b"", **done: Any) -> EventRow:  # noqa: ANN401 - of InvocationResult
     (row,) = rows_of([_replayed(result, **done)], [log])
     return row
 
 
-def _page(*replayed: Replayed, calls: list[dict[str, Any]] | None = None) -> Page:
+def _page(*replayed: ReplayedCase, calls: list[dict[str, Any]] | None = None) -> Page:
     logs = [HOSTILE.encode("utf-8", "replace")] * len(replayed)
-    replay = Replay(Function(Path("handler")), replayed, logs, calls, 1000.0, 1002.0)
+    replay = Replay(FunctionConfig(Path("handler")), replayed, logs, calls, 1000.0, 1002.0)
     return Page("".join(page_of(replay)))
 
 
@@ -337,7 +337,7 @@ def test_list_has_no_report(folder: Path) -> None:
     """What runs nothing has nothing to report: both options together are wrong usage."""
     run = _replay(folder, folder / "report.html", "--list", a={"Result": 1})
     assert (run.exit_code, run.stdout) == (2, "")
-    assert "--list runs nothing that --report could show" in run.stderr
+    assert "--list replays nothing to report" in run.stderr
     assert not (folder / "report.html").exists()
 
 
@@ -358,7 +358,7 @@ def test_report_is_replaced_whole(folder: Path) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
         click.Context(main),
-        reporting(link, Function(folder / "code")),
+        reporting(link, FunctionConfig(folder / "code")),
     ):
         raise KeyboardInterrupt
     assert old.read_text() == "old"
@@ -476,10 +476,10 @@ def test_files_are_named_from_where_they_differ() -> None:
 def test_what_the_log_says_stands_beside_it() -> None:
     """An event from a log shows how it ended then, and what is otherwise now."""
     applied = _replayed({"Outcome": "applied"})
-    then = Happened("raised", request_id="r-7")
-    case = replace(applied.case, place="r-7", then=then)
-    once, again = (Happened("applied", codes=frozenset()), then)
-    shown = [_page(replace(applied, case=case, now=now)).text for now in (once, again)]
+    then = RunSummary("raised", request_id="r-7")
+    case = replace(applied.case, event_id="r-7", logged=then)
+    once, again = (RunSummary("applied", codes=frozenset()), then)
+    shown = [_page(replace(applied, case=case, actual=now)).text for now in (once, again)]
     assert "a.json:r-7" in shown[0]
     assert "Compared with the log: raised → applied" in shown[0]
     assert "Compared with the log: same: raised" in shown[1]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scf_local.cloud.wire import Request
-    from scf_local.credentials import Credentials
+    from scf_local.credentials import AccountCredentials
 
 MAX_GET_BYTES = 32 << 10
 """document/product/1278/46710, also for the other size limits."""
@@ -38,7 +38,7 @@ class Tc3Request:
         """Return a common parameter such as `Action`, empty if missing."""
         return self.http.headers.get(f"x-tc-{name.lower()}", "")
 
-    def verify(self, credentials: Credentials, now: float) -> str:
+    def verify(self, credentials: AccountCredentials, now: float) -> str:
         """Verify the signature, and return the service that it is for.
 
         Raises:
@@ -93,7 +93,7 @@ class V1Request:
         """Return a common parameter such as `Action`, empty if missing."""
         return self.fields.get(name, "")
 
-    def verify(self, credentials: Credentials, now: float) -> str:
+    def verify(self, credentials: AccountCredentials, now: float) -> str:
         """Verify the signature, and return the service: the host's first label, its only source.
 
         Raises:

@@ -16,7 +16,7 @@ from scf_local.cloud.rate_limits import RateLimits
 from scf_local.cloud.signatures import verify_cos
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Call, CosError, ErrorReply, Reply
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class Dispatcher:
     state: State = field(default_factory=State)
     limits: bool = True
     clock: Callable[[], float] = time.time
-    credentials: Credentials = field(default_factory=Credentials)
+    credentials: AccountCredentials = field(default_factory=AccountCredentials)
     request_id: Callable[[], str] = lambda: str(uuid.uuid4())
     on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
     faults: Faults = field(default_factory=Faults)
@@ -132,7 +132,7 @@ class Dispatcher:
 
     def _credentials_and_time(
         self, rule: Rule | None, now: float, error_of: Callable[[Rule], Exception]
-    ) -> tuple[Credentials, float]:
+    ) -> tuple[AccountCredentials, float]:
         """Return what to verify a signature against, or raise the error of a rule that skips it."""
         if rule and rule.skips_action:
             raise error_of(rule)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from scf_local.cloud.wire import Request
-    from scf_local.credentials import Credentials
+    from scf_local.credentials import AccountCredentials
 
 TOLERANCE_SECONDS = 300
 """document/api/213/30654: "must not differ by more than five minutes"."""
@@ -67,7 +67,7 @@ def tc3_signature(  # noqa: PLR0913 - everything that is signed
     return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
-def verify_tc3(request: Request, credentials: Credentials, now: float) -> str:
+def verify_tc3(request: Request, credentials: AccountCredentials, now: float) -> str:
     """Verify a signature, and return the service that it is for, such as `cvm`.
 
     Raises:
@@ -157,7 +157,7 @@ def v1_signature(secret_key: str, *, method: str, host: str, params: Mapping[str
 
 
 def verify_v1(
-    request: Request, params: Mapping[str, str], credentials: Credentials, now: float
+    request: Request, params: Mapping[str, str], credentials: AccountCredentials, now: float
 ) -> None:
     """Verify the signature in a request's parameters. A Nonce may be used more than once.
 
@@ -220,7 +220,7 @@ def _cos_pairs(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(encoded))
 
 
-def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
+def verify_cos(request: Request, credentials: AccountCredentials, now: float) -> None:
     """Verify the signature in a COS request's Authorization header, or in a presigned URL.
 
     Raises:

@@ -20,8 +20,8 @@ from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from scf_local.environment import Function
-    from scf_local.replay import Replayed
+    from scf_local.environment import FunctionConfig
+    from scf_local.replay import ReplayedCase
 
 _FOLDER = Path(__file__).parent
 _BAR = 100.0
@@ -31,8 +31,8 @@ _BAR = 100.0
 class Replay:
     """What the page shows; `calls` is None if the cloud that was called does not record them."""
 
-    function: Function
-    replayed: Sequence[Replayed]
+    function: FunctionConfig
+    replayed: Sequence[ReplayedCase]
     logs: Sequence[bytes]
     calls: Sequence[dict[str, Any]] | None
     started: float
@@ -66,7 +66,7 @@ def page_of(replay: Replay) -> Iterator[str]:
     images = Counter(
         {badge(name.lower()): sum(row.summary.get(name, 0) for row in rows) for name in STATUSES}
     )
-    dones = [replayed.done for replayed in replay.replayed]
+    dones = [replayed.invocation for replayed in replay.replayed]
     slowest = max(range(len(dones)), key=lambda index: dones[index].duration_ms)
     return environment.get_template("page.html").generate(
         style=style,

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from scf_local.environment import Function
-    from scf_local.replay import Replayed
+    from scf_local.environment import FunctionConfig
+    from scf_local.replay import ReplayedCase
 
 MAX_LOG_BYTES = 256 * 1024
 """Of one event's log that is kept; the page shows less."""
@@ -28,7 +28,9 @@ _TIMEOUT_S = 30
 
 
 @contextmanager
-def reporting(path: Path | None, function: Function) -> Iterator[Callable[[Replayed, bytes], None]]:
+def reporting(
+    path: Path | None, function: FunctionConfig
+) -> Iterator[Callable[[ReplayedCase, bytes], None]]:
     """Yield a function that records an event and its log; write the report as the command ends.
 
     Only then, so that the table is printed even if the file cannot be written. Without a `path`
@@ -40,10 +42,10 @@ def reporting(path: Path | None, function: Function) -> Iterator[Callable[[Repla
     with usage_errors():
         path = path.resolve()  # to replace the target of a symbolic link, not the link
         _check_writable(path)
-    replayed: list[Replayed] = []
+    replayed: list[ReplayedCase] = []
     logs: list[bytes] = []
 
-    def record(event: Replayed, log: bytes) -> None:
+    def record(event: ReplayedCase, log: bytes) -> None:
         replayed.append(event)
         logs.append(log[:MAX_LOG_BYTES])
 

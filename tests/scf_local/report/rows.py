@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scf_local.cells import printable
 from scf_local.changes import ABSENT, changes_of
 from scf_local.environment import trigger_of
 from scf_local.report.results import ResultParts
+from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from scf_local.replay import Replayed
+    from scf_local.replay import ReplayedCase
 
 MAX_BLOCK = 64 * 1024
 """Characters shown of a log, a stack trace or a JSON value."""
@@ -104,14 +104,14 @@ def badge(word: object) -> Badge:
     return Badge(text or "(empty)", _TONES.get(text, "quiet"))
 
 
-def rows_of(replayed: Iterable[Replayed], logs: Iterable[bytes]) -> Iterator[EventRow]:
+def rows_of(replayed: Iterable[ReplayedCase], logs: Iterable[bytes]) -> Iterator[EventRow]:
     """Yield a row for each event; file names are relative to their common folder."""
     replayed = list(replayed)
     folders = {str(event.case.path.parent) for event in replayed}
     common = os.path.commonpath([os.path.abspath(folder) for folder in folders]) if folders else ""  # noqa: PTH100 - lexical, as commonpath
     for number, (event, log) in enumerate(zip(replayed, logs, strict=True), 1):
-        name = os.path.relpath(event.case.path, common)
-        yield _row(number, f"{name}:{event.case.place}" if event.case.place else name, event, log)
+        case, name = event.case, os.path.relpath(event.case.path, common)
+        yield _row(number, f"{name}:{case.event_id}" if case.event_id else name, event, log)
 
 
 def block(text: str) -> str:
@@ -129,8 +129,8 @@ def duration(milliseconds: float) -> str:
     return f"{milliseconds / 1000:,.1f} s"
 
 
-def _row(number: int, name: str, event: Replayed, log: bytes) -> EventRow:
-    done = event.done
+def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
+    done = event.invocation
     error = done.error or {}
     result = ResultParts() if error else ResultParts.of(done.result)
     images = [_image(entry) for entry in result.images]
@@ -144,7 +144,7 @@ def _row(number: int, name: str, event: Replayed, log: bytes) -> EventRow:
         outcome=badge(done.outcome),
         as_expected=event.as_expected,
         expected=event.expected,
-        comparison=printable("; ".join(event.since_then), _MESSAGE),
+        comparison=printable("; ".join(event.comparison), _MESSAGE),
         note=printable(event.note or _counts(result.summary)),
         duration=duration(done.duration_ms),
         memory=f"{done.memory_mb:,.0f} MB",
