@@ -1,4 +1,4 @@
-"""The current images: those that a request names, or all of some regions."""
+"""Reads the current images: those that a request names, or all of some regions."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ from image_steward.parallel import RunParallel
 
 T = TypeVar("T")
 
-FIRST_POLL_SECONDS = 2.0
-LONGEST_POLL_SECONDS = 15.0
-"""From one poll to the next, for images that are still being created."""
+FIRST_POLL_DELAY = 2.0
+LONGEST_POLL_DELAY = 15.0
+"""Seconds between two polls of images that are not ready."""
 
 SECONDS_PER_IMAGE = 2.0
-"""Time that polling leaves for changing each image."""
+"""Time that polling leaves to change each image."""
 
 Images: TypeAlias = "Mapping[str, Image | ApiError] | StewardError"
-"""The images of a region by id, an `ApiError` for an id that the API rejects; or an error of the
-whole region."""
+"""The images of a region by id (`ApiError`: the API rejects the id), or the region's error."""
 
 ImagesByRegion: TypeAlias = "Mapping[str, Images]"
 
 
 class RegionImages(NamedTuple):
-    """The images of a region and, if images are to be renamed, of which names are in use."""
+    """The images of a region, and the holders of names: the images that have them now."""
 
     images: Mapping[str, Image | ApiError]
-    """By id; an `ApiError` for an id that the API rejects."""
+    """By id; `ApiError`: the API rejects the id."""
     holders: Sequence[Image] | StewardError = ()
-    """Images among which are all that have one of the new names; or why they are not known."""
+    """All holders of new names, possibly with other images; or why they are unknown."""
 
 
 CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
@@ -43,7 +42,7 @@ CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
 
 
 class ImageReader(NamedTuple):
-    """Reads images for one request. `call` makes retries itself."""
+    """Reads images for one request; `call` retries by itself."""
 
     call: Call
     run_parallel: RunParallel
@@ -51,7 +50,7 @@ class ImageReader(NamedTuple):
     on_wait: Callable[[str, Image], None]
     """Called with the region and each image that is not ready, before each poll."""
     new_names: Callable[[Any, ImagesByRegion], Mapping[str, Sequence[str]]] | None
-    """The new names by region, from a request and its images; None if it renames none."""
+    """Returns the new names by region, for a request and its images; None: it renames nothing."""
 
     def read_all(self, request: Any) -> CurrentImages:  # noqa: ANN401 - any request with `regions`
         """All private images of the regions of a request."""
@@ -87,11 +86,13 @@ class ImageReader(NamedTuple):
     def _read_until_ready(
         self, image_ids: Mapping[str, Sequence[str]], until: Deadline | None
     ) -> dict[str, dict[str, Image | ApiError] | StewardError]:
+        """The images by region and id."""
+
         def read(region: str) -> dict[str, Image | ApiError]:
             return describe_images(self.call, region, image_ids[region])
 
         images = self._in_regions(image_ids, read)
-        delay = FIRST_POLL_SECONDS
+        delay = FIRST_POLL_DELAY
         while until and until.remaining() > delay:
             unready = [(region, image) for region in images for image in _unready(images[region])]
             if not unready:
@@ -99,12 +100,12 @@ class ImageReader(NamedTuple):
             for region, image in unready:
                 self.on_wait(region, image)
             until.clock.sleep_until(until.clock.monotonic() + delay)
-            images |= self._in_regions({region: None for region, _ in unready}, read)
-            delay = min(delay * 1.5, LONGEST_POLL_SECONDS)
+            images |= self._in_regions(dict.fromkeys(region for region, _ in unready), read)
+            delay = min(delay * 1.5, LONGEST_POLL_DELAY)
         return images
 
     def _read_holders(self, names: Sequence[str], region: str) -> list[Image]:
-        # DescribeImages filters by a few names only; for more of them all images are read.
+        # DescribeImages filters by a few names only; if there are more, all images are read.
         filtered = names if len(names) <= VALUES_OF_A_FILTER else ()
         return list(list_images(self.call, region, filtered).values()) if names else []
 

@@ -22,14 +22,14 @@ if TYPE_CHECKING:  # the SDKs are most of a cold start
 class Instance:
     """One warm instance. SCF hands it one event at a time.
 
-    It keeps from run to run, and nothing else:
+    Nothing but this is kept from run to run:
 
     - `runs`: the number of runs so far; the first one is a cold start;
     - `rate_limiters`: the current rate of each action at each endpoint, so that consecutive runs
       do not add up to a burst;
     - open connections to the cloud, made by the first run that needs one.
 
-    Python keeps the imported modules, and `documents.validation` the compiled schemas. Settings,
+    (Python also keeps imported modules, and `documents.validation` compiled schemas.) Settings,
     credentials, deadlines and clients belong to a single run.
 
     `uniform` returns random numbers from 0 to 1, for the delays between retries.

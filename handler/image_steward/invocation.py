@@ -1,4 +1,4 @@
-"""One event through all stages: the only module that knows them all.
+"""Takes one event through all stages; the only module that imports all of them.
 
 events          event     -> its parts and the bytes of their documents
 documents       bytes     -> typed request   (by the kinds in `registry`)
@@ -41,7 +41,7 @@ MAX_REQUEST_ID = 64
 _NESTED_POINTER = "Document names another pointer; it must name the document itself"
 
 _LOG_LEVELS = {"unchanged": "debug", "skipped": "debug", "pending": "warning", "failed": "error"}
-"""Of the statuses of images; the others are logged as info."""
+"""By image status; all others are logged as info."""
 
 
 def handle(
@@ -56,7 +56,7 @@ def handle(
     `context` is SCF's dict (document/product/583/11061); any of its keys may be missing.
 
     Raises:
-        Unfinished: after all other work is done, if transient errors have left something undone.
+        Unfinished: after all other work is done, if there were transient errors.
     """
     clock = instance.clock
     start = clock.monotonic()
@@ -96,7 +96,7 @@ def handle(
     if errors := run.unfinished:
         raise Unfinished(
             f"{len(errors)} of {len(run.outcomes) + len(run.errors)} images and documents are not "
-            f"done ({errors[0].code}: {errors[0].message}); a redelivery of the event does these"
+            f"done ({errors[0].code}: {errors[0].message}); a redelivery of the event retries these"
         )
     return result.document(run, request_id)
 
@@ -137,8 +137,8 @@ class Invocation:
             return self._with_error(Report(source), source, error)
         return self._process_request(source, document.request, document.planner)
 
-    def _process_request(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
-        """Plan and execute a request, then the request that follows from it, if there is one."""
+    def _process_request(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
+        """Plan and execute a request, and the request that follows from it, if there is one."""
         request = replace(request, dry_run=self.settings.dry_run or request.dry_run)
         report = self._plan_and_execute(Report(source, dry_run=request.dry_run), request, planner)
         if planner.next_planner and (later := load(planner.next_request)(request, report.outcomes)):
@@ -146,7 +146,7 @@ class Invocation:
             report = report.merged_with(self._plan_and_execute(start, later, planner.next_planner))
         return report
 
-    def _plan_and_execute(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
+    def _plan_and_execute(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
         """Plan all regions, then change their images; a rejected plan changes nothing."""
         try:
             api = self.cloud.api()
@@ -190,9 +190,8 @@ class Invocation:
         self.retries(partial(self.cloud.objects().write, target, data))
 
     def _log_wait(self, region: str, image: Image) -> None:
-        self.log.info(
-            "image.awaited", Region=region, ImageId=image.image_id, ImageState=image.state
-        )
+        state = image.state
+        self.log.info("image.awaited", Region=region, ImageId=image.image_id, ImageState=state)
 
     def _log_outcome(self, source: str, outcome: Outcome) -> None:
         step, error = outcome.step, outcome.error

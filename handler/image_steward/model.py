@@ -15,19 +15,19 @@ FACTS = ("OsName", "Platform", "Architecture", "ImageCreator")
 """Read-only members of an image in DescribeImages, for templates."""
 
 STATE = ("ImageState", "ImageType")
-"""More of them, which decide whether an image may be changed."""
+"""Read-only members that decide whether an image may be changed."""
 
 STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
-"""How an image may end, as members of `Summary`; in lower case, an image's `Status`."""
+"""The members of `Summary`; in lower case, the values of an image's `Status`."""
 
 Attributes: TypeAlias = "dict[str, str | bool]"
-"""Values by `ATTRIBUTES`."""
+"""Values by name (`ATTRIBUTES`)."""
 
 Tags: TypeAlias = "dict[str, str]"
-"""Values by tag key."""
+"""Values by key."""
 
 TagChanges: TypeAlias = "dict[str, str | None]"
-"""New values by tag key; None unbinds the tag."""
+"""New values by key; None unbinds the tag."""
 
 
 class CosObject(NamedTuple):
@@ -45,7 +45,7 @@ class CosObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A current image, with the members that the function uses."""
+    """An image, with the members of DescribeImages that the function uses."""
 
     image_id: str
     attributes: Attributes
@@ -65,7 +65,7 @@ class Image:
 
     @property
     def has_failed(self) -> bool:
-        """Whether its state is permanent and not NORMAL."""
+        """Whether its state is permanent, but not NORMAL."""
         return self.state.endswith("FAILED")
 
     @property
@@ -74,7 +74,7 @@ class Image:
         return self.state != "NORMAL" and not self.has_failed
 
     def missing(self, attributes: Attributes, tags: Tags) -> tuple[Attributes, Tags]:
-        """Those of the attributes and tags that the image does not have yet."""
+        """Those of the given attributes and tags that the image does not have yet."""
         current = self.attributes
         changed = {name: value for name, value in attributes.items() if current[name] != value}
         return changed, {key: value for key, value in tags.items() if self.tags.get(key) != value}
@@ -123,14 +123,14 @@ class Step:
     before: Image | None = None
     """The current image; None if it could not be read."""
     error: StewardError | None = None
-    """Why the image, or a part of its changes, cannot be changed."""
+    """Why the image cannot be changed, or not completely."""
     reasons: tuple[str, ...] = ()
     """The rules behind the changes, or why the image is skipped."""
     is_skipped: bool = False
     waits_for: str = ""
-    """The id of the image that must be renamed first, as it has the new name."""
+    """The id of the image that has the new name and must be renamed first."""
     temporary_name: str = ""
-    """The name until then, if this step opens a rename cycle."""
+    """The name to give until then, if this step opens a rename cycle."""
 
     @property
     def image_key(self) -> tuple[str, str]:
@@ -162,14 +162,14 @@ ONE_PHASE = (("attributes", "tags"),)
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of a request, and the warnings and errors to report before they are executed."""
+    """The steps of a request, and the errors and warnings to report before it is executed."""
 
     steps: StepsByRegion
     region_errors: dict[str, StewardError] = field(default_factory=dict)
     """Why regions could not be planned."""
     warnings: tuple[StewardError, ...] = ()
     phases: tuple[tuple[str, ...], ...] = ONE_PHASE
-    """What is written in each phase, "attributes" or "tags"; one phase follows the other."""
+    """Phases follow one another; each writes "attributes", "tags" or both."""
     blocking_statuses: tuple[str, ...] = ()
     """An image with one of these statuses gets no writes of later phases."""
 
@@ -186,7 +186,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step has changed (or would change, if planned), and the error that ended it."""
+    """What a step has changed (in a dry run: would change), and the error that ended it."""
 
     step: Step
     attributes: Attributes = field(default_factory=dict)
@@ -196,7 +196,7 @@ class Outcome:
     error: StewardError | None = None
     planned: bool = False
     attempts: int = 0
-    """Of all its calls together."""
+    """Of all calls together."""
     began: float = 0.0
     """Monotonic seconds."""
     ended: float = 0.0

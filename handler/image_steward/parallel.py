@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class RunParallel(Protocol):
-    """The type of `run_parallel`, for which tests have functions of their own."""
+    """The type of `run_parallel`; tests have implementations of their own."""
 
     def __call__(self, functions: Sequence[Callable[[], T]], limit: int = ..., /) -> Iterator[T]:
         """As `run_parallel`."""
@@ -20,7 +20,7 @@ class RunParallel(Protocol):
 def run_parallel(functions: Sequence[Callable[[], T]], limit: int = 16, /) -> Iterator[T]:
     """Call functions, at most `limit` at a time; yield their results in order, as they arrive.
 
-    The default limit is for regions. A single function, as in most events, needs no thread.
+    The default limit is for work by region. A single function, as in most events, needs no thread.
     """
     if len(functions) <= 1:
         yield from (function() for function in functions)

@@ -14,26 +14,26 @@ from image_steward.messages import nearest, short
 
 
 class Planner(NamedTuple):
-    """How a request becomes a plan; functions are named for `lazy.load`."""
+    """How a request becomes a plan. The strings name functions for `lazy.load`."""
 
     read_images: Callable[[ImageReader, Any], CurrentImages]
-    """Reads the current images for a request."""
+    """The method of `ImageReader` that reads the images of a request."""
     plan: str
     """`plan(request, images, now)` returns the `Plan`."""
     new_names: str = ""
-    """`new_names(request, images)` returns the new names, so that their holders are read."""
+    """`new_names(request, images)` returns the new names, whose holders are then read too."""
     next_request: str = ""
     """`next_request(request, outcomes)` returns a request for `next_planner`, or None."""
     next_planner: Planner | None = None
 
 
 class Kind(NamedTuple):
-    """A kind of document."""
+    """A kind of document. The string names a function for `lazy.load`."""
 
     read: str
-    """`read(document, region)` returns the request; named for `lazy.load`."""
+    """`read(document, region)` returns the request."""
     planner: Planner | None = None
-    """None for a pointer, whose request is the `CosObject` that holds the actual document."""
+    """None for a pointer: its request is the `CosObject` that holds the actual document."""
 
 
 _CHANGE_REQUEST = Planner(
@@ -58,14 +58,15 @@ KINDS = {
     "Images": Kind(".documents.change_request:read", _CHANGE_REQUEST),
     "ImageId": Kind(".documents.change_request:read_api_body", _CHANGE_REQUEST),
 }
-"""By the member that identifies the kind; the first one that a document has decides."""
+"""By the member that identifies the kind; of several the first one in this order."""
 
 
 class Document(NamedTuple):
-    """A document that was read; its planner is None if it is a pointer (see `Kind`)."""
+    """The request that a document holds, and its planner."""
 
     request: Any
     planner: Planner | None
+    """None for a pointer, as in `Kind`."""
 
 
 def read(data: bytes, *, region: str) -> Document:

@@ -15,7 +15,7 @@ from image_steward.limits import NAME_LENGTH
 from image_steward.model import Change, Step
 from image_steward.naming.temporary import TEMPORARY
 from image_steward.planning.diff import step_of
-from image_steward.planning.rename_order import order_region_renames, order_renames
+from image_steward.planning.rename_order import order_renames, order_renames_by_region
 from region import (
     REGION,
     Refused,
@@ -281,6 +281,6 @@ def test_who_holds_names_is_not_known() -> None:
     steps = [step_of(change, region.images) for change in asked]
     unknown = ApiError("InvalidFilter", "no")
     current: CurrentImages = {REGION: RegionImages(region.images, unknown)}
-    renamed, other = order_region_renames({REGION: steps}, current)[REGION]
+    renamed, other = order_renames_by_region({REGION: steps}, current)[REGION]
     assert (renamed.is_empty, renamed.error) == (True, unknown)
     assert other is steps[1]

@@ -17,7 +17,7 @@ from image_steward.model import Outcome, Plan
 from image_steward.parallel import RunParallel
 
 WORKERS = 4
-"""Tasks at a time in each region: with a response time of 1/3 s they still use the full rate."""
+"""Tasks at a time in each region: enough to use the full rate at a response time of 1/3 s."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Executor:
     ) -> Iterator[tuple[Task, list[Outcome]]]:
         """Run tasks; yield each of them with its outcomes when it is finished.
 
-        In rounds: each resumes the tasks that are due by now, or else the next ones to become due.
-        So no task has to wait for one that sleeps.
+        Each round resumes all tasks that are due now, or else the next ones to become due. So no
+        task waits for one with a longer delay.
         """
         waiting = [(0.0, *pair) for pair in zip(tasks, executions, strict=True)]
         while waiting:
@@ -102,7 +102,7 @@ class Executor:
     def _write_attributes(self, task: Task, excluded: Mapping[str, StewardError]) -> Execution:
         outcomes: list[Outcome] = []
         errors: list[StewardError | None] = []
-        conflict: StewardError | None = None  # why the next image cannot get its new name
+        conflict: StewardError | None = None  # why the name of the next write is not free
         for write in task.writes:
             ((image_id, step),) = write.steps.items()
             error = conflict or excluded.get(image_id)
@@ -116,8 +116,8 @@ class Executor:
             if write is not task.writes[-1]:
                 conflict = _conflict_after(error, image_id)
         rollback = rollback_of(task)
-        # If the first image of a cycle can never get its new name, its old one, which is free
-        # unless the second write worked, is better than a temporary one.
+        # If the first image of a cycle cannot get its new name, it gets its old one back, unless
+        # the second image has got that.
         if rollback and conflict and conflict.status == "failed" and not errors[0] and errors[1]:
             outcomes += yield from self._settle(rollback)
         return outcomes
@@ -136,9 +136,9 @@ class Executor:
 
 
 def _conflict_after(error: StewardError | None, image_id: str) -> StewardError | None:
-    """The error of an image that is to get the name of this one, after the `error` of this one.
+    """The error of the image that waits for this one, whose rename ended with `error`.
 
-    None if the name is free, as this image was renamed or does not exist any more.
+    None if the name is free: this image was renamed, or does not exist any more.
     """
     if error is None or error.code == "InvalidImageId.NotFound":
         return None

@@ -1,4 +1,4 @@
-"""One write, with its retries, until the outcome for each of its images is known."""
+"""Makes one write, with retries, until the outcome of each of its images is known."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from image_steward.execution.writes import Write
 from image_steward.model import Image, Outcome
 
 Execution: TypeAlias = "Generator[float, None, list[Outcome]]"
-"""Work in progress: yields the moment (monotonic seconds) at which to resume it, and returns the
-outcomes."""
+"""Yields the moment (monotonic seconds) at which to resume it; returns the outcomes."""
 
 
 class Settling:
-    """The attempts of one write. To settle an image is to find its outcome.
+    """The attempts of one write, until all its images are settled: their outcomes are known.
 
-    If a response is ambiguous, the images are read back to find out.
+    After an ambiguous response, the images are read back to find out.
     """
 
     def __init__(self, write: Write, call: Call, retries: Retries) -> None:
@@ -36,7 +35,7 @@ class Settling:
         self._outcomes: list[Outcome] = []
 
     def run(self) -> Execution:
-        """Make the call, with retries as long as they can help."""
+        """Make the call, and retry while that can help."""
         may_be_applied = False
         while self._unsettled and (error := self._attempt(read_back=may_be_applied)):
             may_be_applied |= isinstance(error, AmbiguousResponse)
@@ -59,7 +58,7 @@ class Settling:
         except StewardError as error:
             images = (self._write.steps[image_id].before for image_id in self._unsettled)
             if isinstance(error, ImageBusy) and any(image and image.has_failed for image in images):
-                return ApiError(error.code, error.message, error.request_id)  # which is permanent
+                return ApiError(error.code, error.message, error.request_id)  # a permanent state
             return error
         return None
 
@@ -72,10 +71,10 @@ class Settling:
                 self._settle(image_id)
 
     def _confirm(self, error: StewardError) -> StewardError:
-        """Read back after the last attempt, and return the error of the images still unsettled.
+        """Read back after the last attempt; return the error of the images still not settled.
 
-        Even a permanent error such as `NameTaken` may be due to an attempt of ours that worked. If
-        reading back fails, the error is transient: the next delivery finds out.
+        `NameTaken`, for example, may mean that an earlier attempt worked. If reading back fails,
+        the error is transient, and the next delivery finds out.
         """
         try:
             self._read_back()

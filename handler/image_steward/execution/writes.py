@@ -32,7 +32,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Task:
-    """Writes that are made one after the other; tasks are independent of each other."""
+    """Writes made one after the other; tasks are independent of each other."""
 
     writes: list[Write]
 
@@ -43,7 +43,7 @@ class Task:
 
 
 class AttributeTask(Task):
-    """Attributes of one image, or of several of which each gets the name of the one before.
+    """Attributes of one image, or of several images, each of which gets the name of the one before.
 
     In a rename cycle the first write gives an image a temporary name, and the last one gives the
     same image its new name.
@@ -51,14 +51,14 @@ class AttributeTask(Task):
 
 
 class TagTask(Task):
-    """Tags of images that have equal tag changes; each write is made whether others fail or not.
+    """Tags of images with equal tag changes; a failed write does not stop the next one.
 
-    Tags are unbound first: an image with the maximum number of tags has no room for others before.
+    Tags are unbound first, as an image may have the maximum number of tags.
     """
 
 
 def rollback_of(task: Task) -> Write | None:
-    """The write that replaces the temporary name of a cycle by the old name; None: no cycle."""
+    """The write that replaces the temporary name of a cycle with the old one; None: no cycle."""
     first = task.writes[0]
     (step,) = first.steps.values()
     if not step.temporary_name or not step.before:
@@ -84,7 +84,7 @@ def _attribute_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
 def _attribute_writes(region: str, start: Step, followers: Mapping[str, Step]) -> Iterator[Write]:
     first = dict(start.attributes)
     if start.temporary_name:
-        # Its other attributes are written with it: if they are rejected, no name has changed.
+        # Other attributes are written with it: if the API rejects them, no name has changed.
         first["ImageName"] = start.temporary_name
     yield Write(region, {start.image_id: start}, first)
     step = followers.get(start.image_id)

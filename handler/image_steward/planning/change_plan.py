@@ -5,7 +5,7 @@ from __future__ import annotations
 from image_steward.current_images import CurrentImages, ImagesByRegion
 from image_steward.model import ChangeRequest, Plan, StepsByRegion
 from image_steward.planning.diff import images_of, new_names_of, step_of
-from image_steward.planning.rename_order import order_region_renames
+from image_steward.planning.rename_order import order_renames_by_region
 
 
 def new_names(request: ChangeRequest, images: ImagesByRegion) -> dict[str, list[str]]:
@@ -15,7 +15,7 @@ def new_names(request: ChangeRequest, images: ImagesByRegion) -> dict[str, list[
 
 def plan(request: ChangeRequest, current: CurrentImages, _now: float) -> Plan:
     """The plan of a request; an error of a region becomes the error of each image there."""
-    return Plan(order_region_renames(_steps(request, images_of(current)), current))
+    return Plan(order_renames_by_region(_steps(request, images_of(current)), current))
 
 
 def _steps(request: ChangeRequest, images: ImagesByRegion) -> StepsByRegion:

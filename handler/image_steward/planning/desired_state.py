@@ -18,7 +18,7 @@ from image_steward.naming.temporary import is_temporary
 
 @dataclass(slots=True)
 class DesiredState:
-    """What a policy wants one image to be, filled in step by step."""
+    """What a policy wants one image to be; filled in gradually."""
 
     image: Image
     skip_reason: str = ""
@@ -30,27 +30,27 @@ class DesiredState:
     rank: int = 0
     """In its family; the newest image has rank 1."""
     values: dict[str, str] = field(default_factory=dict)
-    """Of the template fields; `ImageName` is the new name once that is known."""
+    """Of the template fields; `ImageName` is the new name once it is known."""
 
     def step(self, region: str, rules: Mapping[str, str]) -> Step:
-        """The step to this state; `rules` has the rule for each attribute and `Tag.<key>`."""
+        """The step to this state; `rules` has the text of each rule by attribute or `Tag.<key>`."""
         image = self.image
         if self.skip_reason:
-            reasons = (self.skip_reason,)
-            return Step(region, image.image_id, before=image, reasons=reasons, is_skipped=True)
+            why = (self.skip_reason,)
+            return Step(region, image.image_id, before=image, reasons=why, is_skipped=True)
         attributes, tags = image.missing(self.attributes, self.tags)
-        why = [rules[name] for name in attributes] + [rules[f"Tag.{key}"] for key in tags]
+        reasons = [rules[name] for name in attributes] + [rules[f"Tag.{key}"] for key in tags]
         if "ImageName" in attributes and attributes["ImageName"] != self.base_name:
-            why.append(f"{self.base_name!r} is taken")
+            reasons.append(f"{self.base_name!r} is taken")
         if "ImageDeprecated" in attributes:
-            why.append(f"number {self.rank} of its family, newest first")
-        return Step(region, image.image_id, attributes, tags, before=image, reasons=tuple(why))
+            reasons.append(f"number {self.rank} of its family, newest first")
+        return Step(region, image.image_id, attributes, tags, before=image, reasons=tuple(reasons))
 
 
 def desired_states_of(
     policy: NamingPolicy, region: str, images: Iterable[Image], now: float
 ) -> list[DesiredState]:
-    """The desired states of images, in their order, `now` (seconds since the epoch)."""
+    """The desired states of images, in the same order; `now` is in seconds since the epoch."""
     states = [desired_state_of(policy, region, image, now) for image in images]
     selected = oldest_first(states)
     if "ImageName" in policy.templates:
@@ -90,7 +90,7 @@ def desired_state_of(
 
 
 def reason_to_skip(image: Image) -> str:
-    """Why no policy may change an image; empty if policies may."""
+    """Why policies must not change an image; empty if they may."""
     if image.tags.get(OPT_OUT[0]) == OPT_OUT[1]:
         return "it has the tag {} = {}".format(*OPT_OUT)
     if image.facts["ImageType"] != "PRIVATE_IMAGE":
@@ -116,7 +116,7 @@ def retire(keep: int, states: list[DesiredState]) -> None:
 
 
 def _number_conflicts(policy: NamingPolicy, states: list[DesiredState], taken: set[str]) -> None:
-    """Add numbers to names that are taken; an image that has a suitable name keeps it."""
+    """Add numbers to names that are taken; an image keeps its name if that fits, number and all."""
     renamed = [state for state in states if state.attributes["ImageName"] != state.image.name]
     taken |= {s.image.name for s in states if s.attributes["ImageName"] == s.image.name}
     conflicts = []
@@ -142,12 +142,12 @@ def _number_conflicts(policy: NamingPolicy, states: list[DesiredState], taken: s
 
 
 def _skip_conflicts(states: list[DesiredState], taken: set[str]) -> None:
-    """Skip images whose names are taken; of those that want the same name the first one gets it."""
+    """Skip images whose names are taken; of several that want one name, the oldest gets it."""
     holders = {state.base_name: state for state in states if state.base_name == state.image.name}
     skipped = [
         s for s in states if s.base_name in taken or holders.setdefault(s.base_name, s) is not s
     ]
-    while skipped:  # an image that keeps its name may take it from another
+    while skipped:  # a skipped image keeps its name, which another one may want
         state = skipped.pop()
         state.skip_reason = f"another image has, or gets, the name {state.base_name!r}"
         holder = holders.get(state.image.name)

@@ -1,4 +1,4 @@
-"""What an image lacks of its desired attributes and tags. Pure."""
+"""Steps: the difference between current images and what they are to be. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from image_steward.model import Attributes, Change, Image, Plan, Step, StepsByRe
 
 
 def images_of(current: CurrentImages) -> ImagesByRegion:
-    """The images of each region, without the holders of names."""
+    """The images of each region, without the holders of new names."""
     return {r: c.images if isinstance(c, RegionImages) else c for r, c in current.items()}
 
 
@@ -21,7 +21,7 @@ def new_names_of(steps: StepsByRegion) -> dict[str, list[str]]:
 
 
 def by_field(attributes: Attributes, tags: Tags) -> Attributes:
-    """Attributes and tags by the names of template fields; a tag's is `Tag.<key>`."""
+    """Attributes and tags by their names in templates; a tag is `Tag.<key>`."""
     return {**attributes, **{f"Tag.{key}": value for key, value in tags.items()}}
 
 
@@ -50,7 +50,7 @@ def failed_step(step: Step, error: StewardError) -> Step:
 
 
 def apply_step(image: Image, step: Step | None) -> Image:
-    """The image with the new attributes and tags of its step, if there is one."""
+    """The image with the attributes and tags that its step sets, if there is a step."""
     if not step or step.is_empty:
         return image
     attributes = {**image.attributes, **step.attributes}

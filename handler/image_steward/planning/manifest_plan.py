@@ -13,7 +13,7 @@ from image_steward.model import Attributes, Change, Image, Plan, Step, StepsByRe
 from image_steward.naming.fields import TEXTS, values_of
 from image_steward.naming.templates import NoValue
 from image_steward.planning import diff
-from image_steward.planning.rename_order import order_region_renames
+from image_steward.planning.rename_order import order_renames_by_region
 
 _WRONG_STATE = "InvalidImageId.IncorrectState"
 """The API's code for a change that the state of the image forbids (document/api/213/15713)."""
@@ -26,7 +26,7 @@ def new_names(manifest: PackerManifest, images: ImagesByRegion) -> dict[str, lis
 
 
 def plan(manifest: PackerManifest, current: CurrentImages, _now: float) -> Plan:
-    """The plan of a manifest, after its images were polled until ready or for as long as possible.
+    """The plan of a manifest whose images were polled until they were ready or time ran short.
 
     An image that is still not ready becomes pending, and then no image is renamed: Packer finds the
     copies of an image by its name. A dry run plans as if all were ready.
@@ -39,11 +39,11 @@ def plan(manifest: PackerManifest, current: CurrentImages, _now: float) -> Plan:
     if violations:
         raise InvalidDocument(*violations)
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
-    return Plan(order_region_renames(steps, current), warnings=warnings)
+    return Plan(order_renames_by_region(steps, current), warnings=warnings)
 
 
 def change_of(build: Build, region: str, image: Image) -> Change:
-    """The change that a build asks for its image or for a copy of that image.
+    """What a build asks for its image, or for a copy of the image.
 
     Raises:
         NoValue: a template field has neither a value nor a default.
@@ -82,14 +82,14 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
     for attributes, tags in product((change.attributes, without_name, {}), (change.tags, {})):
         labelled = diff.apply_step(image, Step(change.region, image.image_id, attributes, tags))
         try:
-            later = change_of(build, change.region, labelled)
-            again = diff.by_field(later.attributes, later.tags)
+            next_change = change_of(build, change.region, labelled)
+            later = diff.by_field(next_change.attributes, next_change.tags)
         except (NoValue, InvalidDocument):
-            again = {}
+            later = {}
         for name, template in build.templates.items():
-            if template.fields and again.get(name) != wanted[name]:
+            if template.fields and later.get(name) != wanted[name]:
                 now = short(str(wanted[name]))
-                then = short(str(again[name])) if name in again else "an invalid value"
+                then = short(str(later[name])) if name in later else "no valid value"
                 message = (
                     f"{name} of {image.image_id} in {change.region} would be {now} now and {then} "
                     "at the next delivery, as it depends on what the manifest itself sets"
@@ -101,7 +101,7 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
 def _steps(
     manifest: PackerManifest, images: ImagesByRegion
 ) -> tuple[StepsByRegion, list[Violation]]:
-    """The steps of all images, by region, and the violations found on the way."""
+    """The steps of all images, and the violations found on the way."""
     violations: list[Violation] = []
     steps = {
         region: [
@@ -123,8 +123,8 @@ def _step(step: Step, build: Build, violations: list[Violation]) -> Step:
         return step
     name = f"{step.image_id} in {step.region}"
     if image.has_failed:
-        error = ApiError(_WRONG_STATE, f"{name} is permanently {image.state}")
-        return diff.failed_step(step, error)
+        permanent = ApiError(_WRONG_STATE, f"{name} is permanently {image.state}")
+        return diff.failed_step(step, permanent)
     try:
         change = change_of(build, step.region, image)
     except NoValue as error:
@@ -157,7 +157,7 @@ def _postponed(step: Step, unready: str) -> Step:
 
 
 def _why_unready(step: Step) -> str:
-    """Why an image may soon become ready; empty if it is ready, or will never be."""
+    """Why an image is not ready, but may be soon; otherwise empty."""
     if step.error:
         return f"{step.image_id} cannot be read" if step.error.transient else ""
     image = step.before

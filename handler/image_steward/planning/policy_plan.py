@@ -20,7 +20,7 @@ _RANKING_CHANGES = (
 
 
 def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
-    """The plan of a policy, `now` (seconds since the epoch); only a dry run may exceed MaxChanges.
+    """The plan of a policy; `now` is in seconds since the epoch. A dry run may exceed MaxChanges.
 
     Raises:
         UnstablePolicy: as `normalise`.
@@ -42,7 +42,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
 
 
 def normalise(policy: NamingPolicy, region: str, images: list[Image], now: float) -> list[Step]:
-    """A step for each private image of a region, `now` (seconds since the epoch).
+    """A step for each private image of a region; `now` is in seconds since the epoch.
 
     Raises:
         UnstablePolicy: a second run would change something again.
@@ -100,11 +100,10 @@ def check_stable(
 
 
 def _reject_if_unstable(region: str, before: Image, state: DesiredState) -> None:
-    """Reject a policy if an image as the run leaves it differs from its new desired state.
+    """Reject a policy whose next run would change an image again.
 
     Raises:
-        UnstablePolicy: the first difference, with the values before and after this run and after
-            the next one.
+        UnstablePolicy: the first value that would change: now, after this run and after the next.
     """
     after = state.image
     differences = by_field(*after.missing(state.attributes, state.tags))

@@ -1,4 +1,4 @@
-"""Orders renames so that no image gets a name that another one still has. Pure."""
+"""Orders renames, so that no image gets a name that another one still has. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from image_steward.naming.temporary import is_temporary, temporary
 from image_steward.planning.diff import failed_step
 
 
-def order_region_renames(steps: StepsByRegion, current: CurrentImages) -> StepsByRegion:
-    """`order_renames` for each region; if the holders of names are not known, renames fail."""
+def order_renames_by_region(steps: StepsByRegion, current: CurrentImages) -> StepsByRegion:
+    """`order_renames` for each region; renames fail where the holders of names are unknown."""
     return {region: _order_or_fail(steps[region], current[region]) for region in steps}
 
 
@@ -26,12 +26,12 @@ def _order_or_fail(steps: list[Step], current: RegionImages | StewardError) -> l
 
 
 def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -> list[Step]:
-    """The steps, in which each rename waits for the image that has the new name.
+    """The steps; each rename waits until the image that has the new name is renamed itself.
 
     In each cycle of such renames one image first gets a temporary name, which costs one more call.
-    If the image that has the name is not renamed itself, the step fails. `images` are those of the
-    region; images that have none of the new names may be missing. `owner` is for the
-    temporary names.
+    A step fails if the image that has the new name keeps it, or if an earlier step gets that name.
+    `images` are those of the region; any that have none of the new names may be missing. `owner`
+    is for the temporary names.
     """
     renames = {step.image_id: step for step in steps if step.new_name}
     if not renames:
@@ -64,7 +64,7 @@ def _conflicts(
 ) -> dict[str, NameTaken]:
     """The images that cannot get their new names, and why."""
     claims: dict[str, str] = {}
-    """The first image that is to get each name."""
+    """For each new name, the first image that is to get it."""
     conflicts: dict[str, NameTaken] = {}
     for image_id, step in renames.items():
         other = claims.setdefault(step.new_name, image_id)
@@ -92,7 +92,7 @@ def _cycle_openers(waits_for: Mapping[str, str]) -> set[str]:
     """One image of each cycle."""
     openers: set[str] = set()
     start_of: dict[str, str] = {}
-    """The start of the walk that first visited an image."""
+    """For each visited image, the start of the walk that visited it first."""
     for start in waits_for:
         image_id = start
         while image_id in waits_for and image_id not in start_of:

@@ -1,4 +1,4 @@
-"""Which images retire, by a manifest's KeepLatest, after its own images are labelled. Pure."""
+"""Which images retire by a manifest's KeepLatest, once its own images are labelled. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Retirement:
 
 
 def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Retirement | None:
-    """What the KeepLatest of a manifest retires, for images that were labelled; None: nothing."""
+    """The request by a manifest's KeepLatest, for the families of the images labelled; or None."""
     steps = {o.step.image_key: o.step for o in outcomes if not (o.error or o.step.is_skipped)}
     builds = [build for build in manifest.builds if build.keep_latest]
     regions: dict[str, dict[str, int]] = {}
@@ -42,29 +42,27 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
 
 
 def plan(request: Retirement, current: CurrentImages, _now: float) -> Plan:
-    """The plan, cut to what one run may change: rejected, it would be too large again next time.
+    """The plan, cut to MAX_CHANGES: if it were rejected, the next one would be too large as well.
 
-    Images that are to be used again come first, so that no family is left without one.
+    Images that are no longer deprecated come first, so that no family is left without an image.
     """
     planned = plan_regions(current, lambda region, images: _retire(request, region, images))
     changes = sorted(planned.changes, key=_priority)
-    postponed = {step.image_key for step in changes[MAX_CHANGES:]}
-    if not postponed:
+    later = {step.image_key for step in changes[MAX_CHANGES:]}
+    if not later:
         return planned
     message = (
         f"KeepLatest would change {len(changes)} images; {MAX_CHANGES} are changed now, the oldest "
         "first, and the rest when this manifest or that of a later build is delivered"
     )
-    steps = {
-        r: [s for s in planned.steps[r] if s.image_key not in postponed] for r in planned.steps
-    }
+    steps = {r: [s for s in planned.steps[r] if s.image_key not in later] for r in planned.steps}
     warning = TooManyChanges(Violation(request.path, message))
     return replace(planned, steps=steps, warnings=(warning,))
 
 
 def _retire(request: Retirement, region: str, images: Collection[Image]) -> list[Step]:
     """The steps that deprecate all but the newest images of each family."""
-    # With their new labels, even if the API does not list these yet.
+    # With their new labels, even if DescribeImages does not show these yet.
     known = [apply_step(i, request.labelled.get((region, i.image_id))) for i in images]
     steps: list[Step] = []
     for family, keep in request.regions[region].items():
@@ -73,7 +71,7 @@ def _retire(request: Retirement, region: str, images: Collection[Image]) -> list
         retire(keep, oldest_first(states))
         rules = {"ImageDeprecated": f"KeepLatest: {keep}"}
         steps += [state.step(region, rules) for state in states]
-    # The manifest's own images already have an outcome, so only further changes count.
+    # The manifest's own images have an outcome already; they are listed only if they change again.
     return [step for step in steps if not step.is_empty or step.image_key not in request.labelled]
 
 
