@@ -229,7 +229,7 @@ NAMES = st.sampled_from(
         "build-1", "build-2", "1", "1-2", LONG, f"{LONG[:-2]}-2", f"{LONG[:-3]}-10", CONJUNCTS,
         *(temporary(image_id, 1) for image_id in IDS[:3]),
         *(temporary(image_id, 1, policy({"Select": {"ImageName": SELECTED}, "KeepLatest": 1})
-                    .select.mark) for image_id in IDS[:3]),
+                    .select.owner) for image_id in IDS[:3]),
     ]
 )  # fmt: skip
 TAGS = st.dictionaries(

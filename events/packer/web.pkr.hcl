@@ -1,8 +1,8 @@
-# Builds an image, copies it to a second region, and hands both to Image Steward.
+# Builds an image, copies it to a second region, and uploads the manifest for Image Steward.
 #
 #   packer init . && packer build -var git=$(git rev-parse --short HEAD) web.pkr.hcl
 #
-# Keys: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY for Packer, `coscli config` for coscli.
+# Credentials: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY for Packer, `coscli config` for coscli.
 
 packer {
   required_plugins {
@@ -32,7 +32,7 @@ source "tencentcloud-cvm" "web" {
   instance_type      = "SA5.MEDIUM2"
   source_image_id    = "img-487zeit5"
   ssh_username       = "ubuntu"
-  image_name         = "packer-web-${local.stamp}" # until the steward gives it its own
+  image_name         = "packer-web-${local.stamp}" # until Image Steward renames it
   image_copy_regions = ["ap-beijing"]
 }
 
@@ -48,14 +48,14 @@ build {
       output     = "packer-manifest.json"
       strip_path = true
       custom_data = {
-        # what to set, by the API's own names
+        # what to set, by the API's parameter names
         ImageName        = "web-{build_time:%Y%m%d}-{custom_data.git}"
         ImageDescription = "nginx on {OsName|linux}, built from {custom_data.git}"
         ImageFamily      = "web"
         KeepLatest       = "2"
         "Tag.team"       = "infra"
         "Tag.run"        = "{packer_run_uuid}"
-        # anything else is data
+        # anything else is data for templates
         git = var.git
       }
     }

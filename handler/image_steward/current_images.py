@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from image_steward.clock import Deadline
 from image_steward.cloud.image_api import Call, describe_images, list_images
 from image_steward.errors import ApiError, StewardError
-from image_steward.limits import VALUES_OF_A_FILTER
+from image_steward.limits import VALUES_PER_FILTER
 from image_steward.model import Image
 from image_steward.parallel import RunParallel
 
@@ -106,7 +106,7 @@ class ImageReader(NamedTuple):
 
     def _read_holders(self, names: Sequence[str], region: str) -> list[Image]:
         # DescribeImages filters by a few names only; if there are more, all images are read.
-        filtered = names if len(names) <= VALUES_OF_A_FILTER else ()
+        filtered = names if len(names) <= VALUES_PER_FILTER else ()
         return list(list_images(self.call, region, filtered).values()) if names else []
 
     def _in_regions(

@@ -1,9 +1,9 @@
-"""What each error code means for what comes next: one table for all the APIs used.
+"""Error codes of all APIs in use, by what happens next: retry, stop the run, or give up.
 
 Sources: [1] the common codes, document/product/1778/111040; [2] ModifyImageAttribute,
 document/api/213/15713; [3] DescribeImages, document/api/213/15715; [4] TagResources and
 UnTagResources, document/product/651; [5] cvm codes that other tools retry.
-`tests/unit/test_codes.py` lists every code that they name.
+`tests/unit/test_codes.py` lists every code they name.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _CODES: dict[type[errors.ApiError], str] = {
 
         InvalidFilter InvalidFilterValue.LimitExceeded InvalidInstanceType.Malformed
         InvalidRegion.NotFound InvalidZone.MismatchRegion ResourcesSoldOut.SpecifiedInstanceType
-        """,  # [1]; [2], the last one is the image's and not the account's; [3]
+        """,  # [1]; [2], the last one concerns an image, not the account; [3]
 }
 _CLASSES = {code: cls for cls, codes in _CODES.items() for code in codes.split()}
 
 
 def error_of(code: str, message: str, request_id: str = "") -> errors.StewardError:
-    """The error that a code stands for. One not in the table counts as its first part, if that is.
+    """The error for a code. A code missing from the table is looked up by its first part.
 
-    A code that is not known at all is never tried again, and its message says so.
+    An unknown code is never retried, and its message says so.
     """
     cls = _CLASSES.get(code) or _CLASSES.get(code.partition(".")[0])
     if not cls:
-        message += " (a code that is not known here, so nothing was tried again)"
+        message += " (unknown error code, so not retried)"
     return (cls or errors.ApiError)(code, message, request_id)

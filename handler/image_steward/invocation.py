@@ -151,7 +151,7 @@ class Invocation:
         try:
             api = self.cloud.api()
             new_names = load(planner.new_names) if planner.new_names else None
-            call, deadline = self.retries.around(api), self.retries.deadline
+            call, deadline = self.retries.wrap(api), self.retries.deadline
             reader = ImageReader(call, run_parallel, deadline, self._log_wait, new_names)
             images = planner.read_images(reader, request)
             plan = load(planner.plan)(request, images, self.log.clock.time())
@@ -162,7 +162,7 @@ class Invocation:
                 for outcome in outcomes:
                     on_outcome(outcome)
             else:
-                self._journal.keep(report.source, plan)
+                self._journal.record(report.source, plan)
                 outcomes = Executor(api, self.retries, run_parallel, on_outcome).execute(plan)
         except StewardError as error:
             return self._with_error(report, report.source, error)

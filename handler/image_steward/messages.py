@@ -1,4 +1,4 @@
-"""What error messages are made of: texts in quotes, the nearest known name, JSON Pointers."""
+"""Parts of error messages: quoted input, spelling suggestions, JSON Pointers."""
 
 from __future__ import annotations
 
@@ -7,40 +7,41 @@ from collections.abc import Iterable
 
 from image_steward.lazy import load
 
-WIDTH = 60
-"""Characters that a message quotes of what somebody gave."""
+MAX_QUOTED = 60
+"""Characters of the input that a message quotes."""
 
-_LIKENESS = 0.6
-_MIN_START = 3
+_CUTOFF = 0.6
+_MIN_PREFIX = 3
 
 
-def nearest(given: object, known: Iterable[str], likeness: float = _LIKENESS) -> str:
-    """`; did you mean <name>?`, for the known name that is spelt like `given`, else nothing.
+def nearest(given: object, known: Iterable[str], cutoff: float = _CUTOFF) -> str:
+    """Return `; did you mean <name>?` for the known name most similar to `given`, or nothing.
 
-    `likeness` is how near, up to 1; unless more is asked for, a name that begins so will do.
+    `cutoff` is the minimum similarity, up to 1. By default, a name that only starts with `given`
+    will do.
     """
-    folded = {name.lower(): name for name in known}
-    text = str(given)[:WIDTH].lower()
-    near = load("difflib:get_close_matches")(text, folded, n=1, cutoff=likeness)
-    if not near and likeness <= _LIKENESS and len(text) >= _MIN_START:
-        near = [name for name in folded if name.startswith(text)]
-    return f"; did you mean {folded[near[0]]}?" if near else ""
+    by_lowercase = {name.lower(): name for name in known}
+    text = str(given)[:MAX_QUOTED].lower()
+    matches = load("difflib:get_close_matches")(text, by_lowercase, n=1, cutoff=cutoff)
+    if not matches and cutoff <= _CUTOFF and len(text) >= _MIN_PREFIX:
+        matches = [name for name in by_lowercase if name.startswith(text)]
+    return f"; did you mean {by_lowercase[matches[0]]}?" if matches else ""
 
 
 def short(text: str) -> str:
-    """A text in quotes, cut to `WIDTH`."""
-    return json.dumps(_cut(text), ensure_ascii=False)
+    """Quote a string, cut to `MAX_QUOTED` characters."""
+    return json.dumps(_clip(text), ensure_ascii=False)
 
 
 def shown(value: object) -> str:
-    """A value as JSON writes it, cut to `WIDTH`."""
-    return short(value) if isinstance(value, str) else _cut(json.dumps(value, ensure_ascii=False))
+    """A value as JSON, cut to `MAX_QUOTED` characters."""
+    return short(value) if isinstance(value, str) else _clip(json.dumps(value, ensure_ascii=False))
 
 
 def pointer_step(step: str) -> str:
-    """A step of a JSON Pointer (RFC 6901)."""
+    """Escape a step of a JSON Pointer (RFC 6901)."""
     return step.replace("~", "~0").replace("/", "~1")
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= WIDTH else text[:WIDTH] + "…"
+def _clip(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "…"

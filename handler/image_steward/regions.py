@@ -1,17 +1,17 @@
-"""Region names: their form, and the short codes that COS events carry.
+"""Region names, and the short codes used in COS events.
 
-Names are checked by form, never against a list: lists rot. The form matters beyond neatness,
-since a region becomes part of the host that signed requests go to.
+Names are validated by their format, not against a list, which would go stale. The format is a
+security check too: a region becomes part of the host that receives signed requests.
 """
 
 from __future__ import annotations
 
 import re
 
-_FORM = re.compile(r"(?=.{1,63}\Z)[a-z]{2,}(?:-[a-z0-9]+)+")
+_FORMAT = re.compile(r"(?=.{1,63}\Z)[a-z]{2,}(?:-[a-z0-9]+)+")
 
-# document/product/248/50863; gz, sh, bj and cd have been seen in COS events.
-# The last five rows are aliases known from other Tencent tools only.
+# Source: document/product/248/50863; gz, sh, bj and cd have been seen in COS events.
+# The codes from jkt on are known from other Tencent tools only.
 SHORT_CODES = {
     "gz": "ap-guangzhou", "gzopen": "ap-guangzhou-open", "szx": "ap-shenzhen",
     "szjr": "ap-shenzhen-fsi", "sh": "ap-shanghai", "shjr": "ap-shanghai-fsi",
@@ -26,12 +26,12 @@ SHORT_CODES = {
 
 
 def is_region(value: object) -> bool:
-    """Whether `value` has the form of a region name, such as `ap-shanghai-fsi`."""
-    return isinstance(value, str) and _FORM.fullmatch(value) is not None
+    """Whether `value` is formatted like a region name, such as `ap-shanghai-fsi`."""
+    return isinstance(value, str) and _FORMAT.fullmatch(value) is not None
 
 
 def from_code(value: object) -> str | None:
-    """The region of a short code such as `gz`; a full name stands for itself."""
+    """The region of a short code such as `gz`, or of a full name; None if it is neither."""
     if not isinstance(value, str):
         return None
     return SHORT_CODES.get(value) or (value if is_region(value) else None)

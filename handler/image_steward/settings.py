@@ -1,4 +1,4 @@
-"""The function's settings: environment variables, checked before anything else happens."""
+"""The function's settings: environment variables, validated before anything else."""
 
 from __future__ import annotations
 
@@ -10,55 +10,56 @@ from urllib.parse import urlsplit
 from image_steward.errors import InvalidSetting
 
 BUCKET = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
-"""A bucket's full name, `<bucket>-<appid>`: it becomes part of a host name."""
+"""A full bucket name, `<bucket>-<appid>`; it becomes part of a host name."""
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-"""Of log lines."""
+"""Log levels, in ascending order."""
 
-_PUBLIC = "https://{service}.{region}.tencentcloudapi.com"
+_PUBLIC_API = "https://{service}.{region}.tencentcloudapi.com"
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+/?")
-_LOGIN = re.compile(r"//[^/]*@")
+_USERINFO = re.compile(r"//[^/]*@")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One field for each variable; `from_environ` says which."""
+    """One field per variable; `_VARIABLES` maps them."""
 
     dry_run: bool = False
     sources: tuple[tuple[str, str], ...] = ()
+    """Pairs of bucket and prefix; empty: any source."""
     max_document_bytes: int = 1 << 20
-    api_endpoint: str = _PUBLIC
+    api_endpoint: str = _PUBLIC_API
     cos_endpoint: str = ""
     log_level: str = "INFO"
     journal: tuple[str, str] | None = None
-    """Bucket and prefix, the latter empty or with a slash at its end."""
+    """Bucket and prefix; a prefix that is not empty ends with a slash."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the `STEWARD_…` variables; an empty one counts as not set.
+        """Read the `STEWARD_…` variables; an empty one counts as unset.
 
         Raises:
-            InvalidSetting: every wrong one is named, with what would be allowed.
+            InvalidSetting: names every invalid variable, and what is allowed.
         """
-        wrong: list[str] = []
-        found: dict[str, object] = {}
+        violations: list[str] = []
+        values: dict[str, object] = {}
         for field, (name, parse) in _VARIABLES.items():
             if text := environ.get(name, "").strip():
                 try:
-                    found[field] = parse(text)
+                    values[field] = parse(text)
                 except ValueError as error:
-                    shown = _LOGIN.sub("//…@", text)[:80]
-                    wrong.append(f"{name} is {shown!r}: {error}")
-        if wrong:
-            raise InvalidSetting(*wrong)
-        return cls(**found)  # type: ignore[arg-type]  # the parsers' types are the fields' types
+                    shown = _USERINFO.sub("//…@", text)[:80]
+                    violations.append(f"{name} is {shown!r}; {error}")
+        if violations:
+            raise InvalidSetting(*violations)
+        return cls(**values)  # type: ignore[arg-type]  # the parsers' types are the fields' types
 
     def allows(self, bucket: str, key: str) -> bool:
-        """Whether STEWARD_SOURCES lets documents come from this object.
+        """Whether STEWARD_SOURCES allows documents from this object.
 
-        Whole path segments count: `b-1/requests` and `b-1/requests/` admit `requests/a.json`
-        and not `requests-x/a.json`. A key with a `.` or `..` segment is never admitted, since
-        HTTP clients fold those away and would fetch another object than the one checked.
+        Prefixes match whole path segments: `b-1/requests` and `b-1/requests/` allow
+        `requests/a.json` but not `requests-x/a.json`. A key with a `.` or `..` segment is never
+        allowed: HTTP clients normalise those and would fetch another object than the one checked.
         """
         if {".", ".."} & set(key.split("/")):
             return False
@@ -68,19 +69,19 @@ class Settings:
         )
 
     def api_endpoint_of(self, service: str, region: str) -> str:
-        """The endpoint of `service` (`cvm`, `tag`) that serves `region`, as a URL."""
+        """The URL of `service` (`cvm` or `tag`) in `region`."""
         return self.api_endpoint.replace("{service}", service).replace("{region}", region)
 
 
 def _flag(text: str) -> bool:
     if text not in {"0", "1"}:
-        raise ValueError("allowed are 0 and 1")
+        raise ValueError("must be 0 or 1")
     return text == "1"
 
 
 def _size(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 64 << 20:
-        raise ValueError("allowed is a number of bytes from 1 to 67108864")
+        raise ValueError("must be a number of bytes from 1 to 67108864")
     return int(text)
 
 
@@ -90,12 +91,12 @@ def _sources(text: str) -> tuple[tuple[str, str], ...]:
         bucket, _, prefix = entry.partition("/")
         if not BUCKET.fullmatch(bucket):
             raise ValueError(
-                f"{bucket[:60]!r} is no full bucket name; allowed is a comma list of "
+                f"{bucket[:60]!r} is not a full bucket name; must be a comma-separated list of "
                 "bucket-appid/prefix, such as manifests-1250000000/requests/"
             )
         pairs.append((bucket, prefix.rstrip("/")))
-    if not pairs:  # it says that there is a limit, so it must not mean that there is none
-        raise ValueError("it names no source; leave it empty to allow any")
+    if not pairs:  # "," is meant as a restriction, so it must not allow every source
+        raise ValueError("must name a source; leave it empty to allow any")
     return tuple(pairs)
 
 
@@ -106,18 +107,18 @@ def _api_endpoint(text: str) -> str:
 
 def _cos_endpoint(text: str) -> str:
     try:
-        has_host = bool(_ENDPOINT.fullmatch(text) and urlsplit(text).hostname)
-        urlsplit(text).port  # noqa: B018 - reading it checks it
+        is_valid = bool(_ENDPOINT.fullmatch(text) and urlsplit(text).hostname)
+        urlsplit(text).port  # noqa: B018 - raises if the port is invalid
     except ValueError:
-        has_host = False
-    if not has_host:
-        raise ValueError(f"allowed is http(s)://host[:port] without a path, such as {_PUBLIC}")
+        is_valid = False
+    if not is_valid:
+        raise ValueError(f"must be http(s)://host[:port] without a path, such as {_PUBLIC_API}")
     return text.rstrip("/")
 
 
 def _level(text: str) -> str:
     if text not in LEVELS:
-        raise ValueError(f"allowed are {', '.join(LEVELS)}")
+        raise ValueError(f"must be one of {', '.join(LEVELS)}")
     return text
 
 
@@ -125,7 +126,7 @@ def _journal(text: str) -> tuple[str, str]:
     bucket, _, prefix = text.partition("/")
     prefix = f"{prefix.strip('/')}/".lstrip("/")
     if not BUCKET.fullmatch(bucket) or {"", ".", ".."} & set(prefix.split("/")[:-1]):
-        raise ValueError("allowed is bucket-appid/prefix/, such as manifests-1250000000/journal/")
+        raise ValueError("must be bucket-appid/prefix/, such as manifests-1250000000/journal/")
     return bucket, prefix
 
 

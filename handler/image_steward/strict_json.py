@@ -1,4 +1,4 @@
-"""JSON read strictly: what two parsers could read differently is refused."""
+"""Strict JSON: rejects whatever two parsers could read differently."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from typing import Any, NoReturn
 from image_steward.errors import InvalidJSON
 
 MAX_DEPTH = 64
-"""Levels of lists and objects that a document may have."""
+"""Levels of nested arrays and objects."""
 
 MAX_DIGITS = 400
-"""Of a whole number; the time that thousands of them take is quadratic."""
+"""Of an integer; parsing time grows with the square of the digits."""
 
 _ADVICE = "save the document as UTF-8"
 
 
 def loads(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """The value that `data` (UTF-8, a byte order mark is accepted) holds.
+    """Parse a JSON document in UTF-8, with or without a byte order mark.
 
     Raises:
-        InvalidJSON: not UTF-8, not JSON, a member twice in one object, `NaN` or `Infinity`,
-            a number out of range, half a surrogate pair, or deeper than `MAX_DEPTH`.
+        InvalidJSON: not UTF-8, not JSON, a duplicate member, `NaN` or `Infinity`, a number out
+            of range, an unpaired surrogate, or nested deeper than `MAX_DEPTH`.
     """
     try:
-        value = _DECODER.decode(_decoded(data))
+        value = _DECODER.decode(_text(data))
     except json.JSONDecodeError as error:
-        what = error.msg[0].lower() + error.msg[1:]
-        raise InvalidJSON(f"line {error.lineno}, column {error.colno}: {what}") from None
+        message = error.msg[0].lower() + error.msg[1:]
+        raise InvalidJSON(f"line {error.lineno}, column {error.colno}: {message}") from None
     except RecursionError:
         raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels") from None
     _check(value)
     return value
 
 
-def _decoded(data: bytes) -> str:
+def _text(data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        hint = " (a UTF-16 byte order mark stands first)" if is_utf16 else ""
-        raise InvalidJSON(f"not UTF-8 at byte {error.start}{hint}: {_ADVICE}") from None
+        hint = " (it starts with a UTF-16 byte order mark)" if is_utf16 else ""
+        raise InvalidJSON(f"not UTF-8 at byte {error.start}{hint}; {_ADVICE}") from None
     if "\0" in text:
-        raise InvalidJSON(f"a zero byte stands in the text, as in UTF-16: {_ADVICE}")
+        raise InvalidJSON(f"the text contains a zero byte, as UTF-16 does; {_ADVICE}")
     if not text.strip():
         raise InvalidJSON("the document is empty")
     return text
@@ -53,19 +53,18 @@ def _decoded(data: bytes) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        twice = next(name for name in members if counts[name] > 1)
-        raise InvalidJSON(f"member {json.dumps(twice[:60])} stands twice in one object")
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise InvalidJSON(f"duplicate member {json.dumps(name[:60])} in an object")
     return members
 
 
 def _constant(name: str) -> NoReturn:
-    raise InvalidJSON(f"{name} is no JSON number")
+    raise InvalidJSON(f"{name} is not a JSON number")
 
 
 def _int(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
-        raise InvalidJSON("a number has too many digits")
+        raise InvalidJSON(f"a number has {len(digits)} digits; at most {MAX_DIGITS} are allowed")
     return int(digits)
 
 
@@ -82,30 +81,30 @@ _DECODER = json.JSONDecoder(
 
 
 def _check(value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Depth and surrogates, level by level, so that depth costs no stack."""
+    """Check depth and surrogates, level by level to avoid recursion."""
     level, depth = [value], 0
     while level:
-        below: list[Any] = []
+        children: list[Any] = []
         depth += any(isinstance(item, (dict, list)) for item in level)
         if depth > MAX_DEPTH:
             raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels")
         for item in level:
             if isinstance(item, dict):
-                below += [*item, *item.values()]
+                children += [*item, *item.values()]
             elif isinstance(item, list):
-                below += item
+                children += item
             elif isinstance(item, str) and not is_text(item):
-                raise InvalidJSON(f"half a surrogate pair in {json.dumps(item[:60])}")
-        level = below
+                raise InvalidJSON(f"unpaired surrogate in {json.dumps(item[:60])}")
+        level = children
 
 
 def is_text(value: str) -> bool:
-    """Whether a string holds no half of a surrogate pair, so that UTF-8 can hold it."""
+    """Whether a string can be encoded as UTF-8, that is, has no unpaired surrogate."""
     return value == value.encode(errors="ignore").decode()
 
 
 def kind_of(value: object) -> str:
-    """A value's kind, as messages name it; its content may be anything and is not for them."""
+    """The JSON type of a value, for messages that should not quote the value itself."""
     kinds = {type(None): "null", bool: "a boolean", int: "a number", float: "a number",
              str: "a string", list: "an array", dict: "an object"}  # fmt: skip
     return kinds.get(type(value), type(value).__name__)

@@ -379,7 +379,7 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
     ("given", "told"),
     [
         ("[", "faults.json: not JSON: line 1, column 2"),
-        ('{"Rules": [], "Rules": []}', 'member "Rules" stands twice'),
+        ('{"Rules": [], "Rules": []}', 'duplicate member "Rules"'),
         ("[" * 100_000, "faults.json: "),
         ([], r"faults.json: /: allowed is \{"),
         ({"Rules": {}}, "/: allowed is"),
@@ -399,7 +399,7 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
         ([RULE | {"From": 0}], "/From: 0; allowed is a call number, from 1"),
         ([RULE | {"Probability": 1.5}], "/Probability: 1.5; allowed is a number from 0 to 1"),
         ([RULE | {"Probability": True}], "/Probability: True"),
-        ([RULE | {"Probability": float("nan")}], "NaN is no JSON number"),
+        ([RULE | {"Probability": float("nan")}], "NaN is not a JSON number"),
         ([RULE | {"Status": 200}], "/Status: 200; allowed is 400 to 599"),
         ([RULE | {"Status": 0}], "/Status: 0"),
         ([RULE | {"Code": "\n"}], "/Code: .*; allowed is a text"),

@@ -64,8 +64,8 @@ def test_sparse_image_is_completed() -> None:
         ({"ap-guangzhou": [{"ImageType": "PRIVATE"}]}, "ImageType: .* PRIVATE_IMAGE, SHARED"),
         ("[" * 100_000, "images.json: not JSON: nested deeper than 64 levels"),
         ('{"ap-guangzhou": [{"SnapshotSet": ' + "[" * 200 + "]" * 200 + "}]}", "deeper than 64"),
-        ('{"ap-a": [], "ap-a": []}', 'images.json: .* member "ap-a" stands twice'),
-        ("[NaN]", "images.json: not JSON: NaN is no JSON number"),
+        ('{"ap-a": [], "ap-a": []}', 'images.json: .* duplicate member "ap-a"'),
+        ("[NaN]", "images.json: not JSON: NaN is not a JSON number"),
         ({"ap-guangzhou": [{"ImageState": "NORMALE"}]}, "did you mean NORMAL.; allowed are CREAT"),
         ({"ap-guangzhou": [{"ImageName": "x" * 61}]}, "ImageName: 61 characters; allowed are 60"),
         (

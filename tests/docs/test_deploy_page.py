@@ -42,15 +42,17 @@ def test_every_payload_is_used() -> None:
 
 
 def test_values_of_the_file() -> None:
-    """What the page tells to type into the console is what serverless.yml has."""
+    """The console values on the page equal those of serverless.yml."""
     (cos,) = (event["cos"]["parameters"] for event in INPUTS["events"] if "cos" in event)
     (timer,) = (event["timer"]["parameters"] for event in INPUTS["events"] if "timer" in event)
-    console = PAGE[PAGE.index("**b. Console:**") : PAGE.index("**c. tccli:**")]
-    limits = f"memory {INPUTS['memorySize']} MB, time limits {INPUTS['timeout']} s"
+    console = PAGE[PAGE.index("### b. Console") : PAGE.index("### c. tccli")]
     typed = [
-        INPUTS["runtime"].replace("Python", "Python "), f"`{INPUTS['handler']}`", limits,
-        f"and {INPUTS['initTimeout']} s", f"run role `{INPUTS['role']}`", f"`{cos['events']}`",
-        f"`{cos['filter']['prefix']}`", f"`{cos['filter']['suffix']}`",
+        f"| Runtime | {INPUTS['runtime'].replace('Python', 'Python ')} |",
+        f"| Handler | `{INPUTS['handler']}` |", f"| Memory | {INPUTS['memorySize']} MB |",
+        f"| Time limit of a run | {INPUTS['timeout']} s |",
+        f"| Time limit of the initialisation | {INPUTS['initTimeout']} s |",
+        f"| Run role | `{INPUTS['role']}` |", f"`{cos['events']}`",
+        f"prefix `{cos['filter']['prefix']}`", f"suffix `{cos['filter']['suffix']}`",
         f"`{timer['cronExpression']}`",
     ]  # fmt: skip
     told = " ".join(console.split())

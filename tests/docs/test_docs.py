@@ -29,7 +29,6 @@ PAGES = {
         *sorted((ROOT / "docs").glob("*.md")),
     )
 }
-README = PAGES["README.md"]
 COOKBOOK = PAGES["docs/policies.md"]
 BIN = Path(sys.executable).parent
 SESSIONS = [
@@ -190,7 +189,7 @@ def test_cookbook_knows_every_member() -> None:
 
 def test_cookbook_knows_every_field() -> None:
     """The cookbook lists the fields and the time directives that templates have, and no others."""
-    table = COOKBOOK[COOKBOOK.index("| In a template") : COOKBOOK.index("**Style.**")]
+    table = COOKBOOK[COOKBOOK.index("| In a template") : COOKBOOK.index("### Names")]
     named = set(re.findall(r"\{([A-Z]\w+)", table))
     assert named == {
         *FIELDS.names,
@@ -201,18 +200,25 @@ def test_cookbook_knows_every_field() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    """The README's table of settings names those that exist, and no others."""
+    """The table of settings names those that exist, and no others."""
     source = (ROOT / "handler/image_steward/settings.py").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(STEWARD_\w+)`", README, re.MULTILINE)) == set(
+    assert set(re.findall(r"^\| `(STEWARD_\w+)`", PAGES["docs/settings.md"], re.MULTILINE)) == set(
         re.findall(r'"(STEWARD_\w+)", _', source)
     )
 
 
 def test_every_rejection_is_documented() -> None:
-    """The README names every code that rejects an event or a document."""
+    """The page on results names every code that rejects an event or a document."""
     codes = {cls.code for cls in errors.Rejection.__subclasses__()}
-    (listed,) = re.findall(r"Rejection codes: ([\s\S]+?)\.\n", README)
+    (listed,) = re.findall(r"Rejection codes: ([\s\S]+?)\.\n", PAGES["docs/results.md"])
     assert set(re.findall(r"`(\w+)`", listed)) == codes
+
+
+def test_readme_is_short() -> None:
+    """The README has at most 150 lines, and the table of contents links to every page of docs/."""
+    assert len(PAGES["README.md"].splitlines()) <= 150
+    contents = {target for page, target in LINKS if page == "docs/README.md"}
+    assert contents >= {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
 
 def test_changelog_knows_the_version() -> None:

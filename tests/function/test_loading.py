@@ -33,11 +33,11 @@ MISSING = {"Document": f"cos://{BUCKET}/policies/none.json"}
 EVENTS: dict[str, tuple[object, str]] = {
     "any that is ignored": (cos_event("requests/x.json", event_name="cos:ObjectRemove:Delete"),
                             "ignored"),
-    "direct, refused": (IMAGE, "rejected"),
+    "direct, rejected": (IMAGE, "rejected"),
     "direct, a dry run": ({**RENAME, "DryRun": True}, "planned"),
     "direct, nothing to change": (KEPT, "applied"),
     "direct, changes": (RENAME, "applied"),
-    "upload, refused": (cos_event("requests/bad.json"), "rejected"),
+    "upload, rejected": (cos_event("requests/bad.json"), "rejected"),
     "upload, changes or none": (cos_event("requests/kept.json"), "applied"),
     "timer, changes or none": (TIMER, "applied"),
     "timer, its object missing": (TIMER | {"Message": json.dumps(MISSING)},

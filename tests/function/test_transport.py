@@ -25,7 +25,9 @@ def test_no_read_after_the_deadline() -> None:
     with near, far:
         far.sendall(b"HTTP/1.1 200 OK\r\n")
         raw = socket.SocketIO(near, "rb")
-        with io.BufferedReader(transport._Timed(raw, near, Deadline.after(1, clock))) as reply:
+        with io.BufferedReader(
+            transport._TimedReader(raw, near, Deadline.after(1, clock))
+        ) as reply:
             assert reply.readline() == b"HTTP/1.1 200 OK\r\n"
             clock.now += 2
             with pytest.raises(TimeoutError):
@@ -91,7 +93,9 @@ def test_all_addresses_dead(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_proxies_are_timed_too() -> None:
     """Connections through a proxy read their replies the same way."""
     manager = transport.Connections().proxy_manager_for("http://127.0.0.1:9")
-    assert manager.pool_classes_by_scheme["http"].ConnectionCls.response_class is transport._Reply
+    assert (
+        manager.pool_classes_by_scheme["http"].ConnectionCls.response_class is transport._Response
+    )
 
 
 @pytest.mark.parametrize("name", ["tencentcloud_sdk_common", "qcloud_cos.cos_client", "urllib3"])

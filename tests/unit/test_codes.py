@@ -73,7 +73,7 @@ def test_known_code(code: str) -> None:
     """Each documented code becomes an error of the class that says what comes next."""
     error = error_of(code, "m", "r-1")
     assert type(error) is CLASSES[code]
-    assert "not known" not in error.message
+    assert "unknown" not in error.message
     assert error.code == ("AmbiguousResponse" if CLASSES[code] is AmbiguousResponse else code)
 
 
@@ -90,7 +90,7 @@ def test_code_by_its_first_part(code: str, cls: type[StewardError]) -> None:
     """A code that is not in the table counts as its first part, if that is there."""
     error = error_of(code, "m")
     assert type(error) is cls
-    assert "not known" not in error.message
+    assert "unknown" not in error.message
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_unknown_code_says_so(code: str) -> None:
     assert isinstance(error, ApiError)
     assert type(error) is ApiError
     assert (error.code, error.request_id) == (code, "r-1")
-    assert error.message.startswith("m (a code that is not known here")
+    assert error.message.startswith("m (unknown error code")
 
 
 def test_tree_is_drawn() -> None:

@@ -98,24 +98,24 @@ LONG = "x" * 61
             "one of Document, Normalise, builds, Images, ImageId is required",
         ),
         ({"Images": []}, "/Images", "0 entries; at least 1"),
-        ({"Images": {}}, "/Images", "is an object; array is needed"),
-        ({"Images": [5]}, "/Images/0", "is a number; object is needed"),
+        ({"Images": {}}, "/Images", "is an object; must be an array"),
+        ({"Images": [5]}, "/Images/0", "is a number; must be an object"),
         ({"Images": [IMAGE], "Dryrun": 1}, "/Dryrun", "did you mean DryRun?"),
         ({"Images": [IMAGE], "x/y~z": 1}, "/x~1y~0z", "allowed are Region, DryRun, Images"),
-        ({"Images": [IMAGE], "DryRun": "true"}, "/DryRun", "is a string; boolean is needed"),
+        ({"Images": [IMAGE], "DryRun": "true"}, "/DryRun", "is a string; must be a boolean"),
         ({"Images": [IMAGE], "Region": "Guangzhou"}, "/Region", "a region name such as"),
         ({"Images": [IMAGE], "Region": "ap-x\n"}, "/Region", "a region name such as"),
         ({"Images": [IMAGE], "Region": "ap-x.evil.example/"}, "/Region", "a region name"),
         ({"Images": [{"ImageName": "a"}]}, "/Images/0", "member ImageId is missing"),
         ({"Images": [{"ImageId": "img-1"}]}, "/Images/0", "at least one of ImageName, ImageDesc"),
-        ({"Images": [IMAGE, IMAGE]}, "/Images/1/ImageId", "stands at /Images/0 already"),
+        ({"Images": [IMAGE, IMAGE]}, "/Images/1/ImageId", "is already at /Images/0"),
         ({"ImageId": "img-1"}, "", "at least one of ImageName"),
         ({**IMAGE, "ImageNmae": "a"}, "/ImageNmae", "did you mean ImageName?"),
-        ({**IMAGE, "ImageId": "ami-1"}, "/ImageId", '"ami-1"; an image id such as img-6pb6lrmy'),
+        ({**IMAGE, "ImageId": "ami-1"}, "/ImageId", '"ami-1"; must be an image id such as'),
         ({**IMAGE, "ImageId": "img-1\n"}, "/ImageId", "an image id such as"),
         ({**IMAGE, "ImageName": LONG}, "/ImageName", "61 characters; at most 60"),
         ({**IMAGE, "ImageName": ""}, "/ImageName", "0 characters; at least 1"),
-        ({**IMAGE, "ImageName": None}, "/ImageName", "is null; string is needed"),
+        ({**IMAGE, "ImageName": None}, "/ImageName", "is null; must be a string"),
         ({**IMAGE, "ImageDescription": "镜" * 257}, "/ImageDescription", "257 characters"),
         ({**IMAGE, "Tags": []}, "/Tags", "0 entries"),
         ({**IMAGE, "Tags": [{"Key": "a"}]}, "/Tags/0", "member Value is missing"),
@@ -130,17 +130,17 @@ LONG = "x" * 61
         (
             {**IMAGE, "Tags": [{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}]},
             "/Tags",
-            'key "k" stands 2 times',
+            'key "k" appears 2 times',
         ),
         (
             {**IMAGE, "Tags": [{"Key": "k", "Value": "v"}], "DeleteTags": ["k"]},
             "/DeleteTags",
-            '"k" stands in Tags too',
+            '"k" is also in Tags',
         ),
-        ({**IMAGE, "DeleteTags": ["k", "k"]}, "/DeleteTags", "stands 2 times"),
-        ({"Document": "http://b-1/x"}, "/Document", "cos://<bucket-appid>/<key> is needed"),
-        ({"Document": "cos://b/x"}, "/Document", "cos://<bucket-appid>/<key> is needed"),
-        ({"Document": "cos://b-1/"}, "/Document", "cos://<bucket-appid>/<key> is needed"),
+        ({**IMAGE, "DeleteTags": ["k", "k"]}, "/DeleteTags", "appears 2 times"),
+        ({"Document": "http://b-1/x"}, "/Document", "must be cos://<bucket-appid>/<key>"),
+        ({"Document": "cos://b/x"}, "/Document", "must be cos://<bucket-appid>/<key>"),
+        ({"Document": "cos://b-1/"}, "/Document", "must be cos://<bucket-appid>/<key>"),
         ({"Document": "cos://b-1/x", "ImageId": "img-1"}, "/ImageId", "unknown member"),
     ],
 )
@@ -184,7 +184,7 @@ def test_too_many_breaches_are_cut() -> None:
     """A document of nothing but nonsense lists the first thousand violations and says so."""
     found = violations({"Images": [5] * 5000})
     assert len(found) == validation.MAX_VIOLATIONS + 1
-    assert "the rest is left out" in found[-1][1]
+    assert "the rest are omitted" in found[-1][1]
 
 
 def test_thousand_and_one_images() -> None:

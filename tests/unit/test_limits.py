@@ -14,16 +14,16 @@ SCHEMAS = ROOT / "handler/image_steward/documents/schemas"
 
 RULES = {
     "change-request": {
-        "/properties/Images/maxItems": "IMAGES_OF_A_REQUEST",
+        "/properties/Images/maxItems": "IMAGES_PER_REQUEST",
         "/$defs/ImageName/maxLength": "NAME_LENGTH",
         "/$defs/ImageDescription/maxLength": "DESCRIPTION_LENGTH",
-        "/$defs/Tags/maxItems": "TAGS_OF_AN_IMAGE",
+        "/$defs/Tags/maxItems": "TAGS_PER_IMAGE",
         "/$defs/Tags/items/properties/Value/maxLength": "TAG_VALUE_LENGTH",
         "/$defs/TagKey/maxLength": "TAG_KEY_LENGTH",
-        "/$defs/DeleteTags/maxItems": "TAGS_OF_AN_IMAGE",
+        "/$defs/DeleteTags/maxItems": "TAGS_PER_IMAGE",
     },
     "naming-policy": {
-        "/properties/Normalise/properties/Tags/maxItems": "TAGS_OF_AN_IMAGE",
+        "/properties/Normalise/properties/Tags/maxItems": "TAGS_PER_IMAGE",
         "/properties/Normalise/properties/Tags/items/properties/Key/maxLength": "TAG_KEY_LENGTH",
     },
 }
@@ -37,12 +37,12 @@ def test_limits_are_those_of_the_api() -> None:
         "DESCRIPTION_LENGTH": 256,
         "TAG_KEY_LENGTH": 127,
         "TAG_VALUE_LENGTH": 255,
-        "TAGS_OF_AN_IMAGE": 50,
-        "IMAGES_OF_A_REQUEST": 1000,
-        "PAGE": 100,
-        "VALUES_OF_A_FILTER": 5,
-        "RESOURCES_OF_A_TAG_CALL": 9,
-        "TAGS_OF_A_TAG_CALL": 10,
+        "TAGS_PER_IMAGE": 50,
+        "IMAGES_PER_REQUEST": 1000,
+        "PAGE_SIZE": 100,
+        "VALUES_PER_FILTER": 5,
+        "RESOURCES_PER_TAG_CALL": 9,
+        "TAGS_PER_TAG_CALL": 10,
     }
 
 

@@ -56,7 +56,7 @@ def test_level(level: str, written: list[str]) -> None:
 def test_kept(level: str) -> None:
     """A line that is to be kept is written whatever the level."""
     log = make(level)
-    log.keep("image.before")
+    log.always("image.before")
     assert json.loads(line_of(log))["Level"] == "INFO"
 
 

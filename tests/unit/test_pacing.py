@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clocks import FakeClock
 from image_steward.clock import Deadline
 from image_steward.cloud.actions import ACTIONS, DESCRIBE_IMAGES
-from image_steward.cloud.rate_limit import FALL, FLOOR, SHARE, RateLimiter, RateLimiters
+from image_steward.cloud.rate_limit import DECREASE, MAX_SHARE, MIN_SHARE, RateLimiter, RateLimiters
 from image_steward.errors import TimeRanOut
 
 FAR = 1e12
@@ -81,10 +81,10 @@ def test_rate_stays_within_bounds(refusals: list[bool]) -> None:
     for refused in refusals:
         turn = rate_limiter.wait(Deadline(clock, FAR))
         if refused:
-            rate_limiter.throttled(turn)
+            rate_limiter.on_throttled(turn)
         else:
-            rate_limiter.accepted()
-        assert 10 * FLOOR <= rate_limiter.rate <= 10 * SHARE
+            rate_limiter.on_success()
+        assert 10 * MIN_SHARE <= rate_limiter.rate <= 10 * MAX_SHARE
 
 
 def test_slows_down_once_for_calls_under_way() -> None:
@@ -94,22 +94,22 @@ def test_slows_down_once_for_calls_under_way() -> None:
     under_way = turns(rate_limiter, clock, 4)
     clock.now += 0.1
     for turn in under_way:
-        rate_limiter.throttled(turn)
-    assert rate_limiter.rate == pytest.approx(9.5 * FALL)
-    rate_limiter.throttled(rate_limiter.wait(Deadline(clock, FAR)))
-    assert rate_limiter.rate == pytest.approx(9.5 * FALL * FALL)
+        rate_limiter.on_throttled(turn)
+    assert rate_limiter.rate == pytest.approx(9.5 * DECREASE)
+    rate_limiter.on_throttled(rate_limiter.wait(Deadline(clock, FAR)))
+    assert rate_limiter.rate == pytest.approx(9.5 * DECREASE * DECREASE)
 
 
 def test_recovers_slowly() -> None:
     """After one refusal it takes more than ten admitted calls to be at full pace again."""
     clock = FakeClock()
     rate_limiter = RateLimiter(clock, 10)
-    rate_limiter.throttled(clock.now)
+    rate_limiter.on_throttled(clock.now)
     for _ in range(10):
-        rate_limiter.accepted()
+        rate_limiter.on_success()
     assert rate_limiter.rate < 9.5
     for _ in range(10):
-        rate_limiter.accepted()
+        rate_limiter.on_success()
     assert rate_limiter.rate == 9.5
 
 

@@ -214,16 +214,16 @@ def test_unknown_age(created: str | None) -> None:
     ageless = image(CreatedTime=created)
     for hours in (0, 1):
         mismatch = select(OlderThanHours=hours).mismatch(ageless, CREATED)
-        assert mismatch == "CreatedTime is not known"
+        assert mismatch == "CreatedTime is unknown"
     assert select(ImageName="build-*").mismatch(ageless, CREATED) == ""
 
 
 def test_temporary_name() -> None:
     """An image left with a temporary name is selected by whoever gave it, and by nobody else."""
     ours, theirs = select(ImageName="build-*"), select(ImageName="other-*")
-    assert ours.mark != theirs.mark
+    assert ours.owner != theirs.owner
     for attempt in (1, 2):
-        left = image(ImageName=temporary("img-6pb6lrmy", attempt, ours.mark))
+        left = image(ImageName=temporary("img-6pb6lrmy", attempt, ours.owner))
         assert ours.mismatch(left, CREATED) == ""
         assert theirs.mismatch(left, CREATED) == "ImageName is not other-*"
     unmarked = image(ImageName=temporary("img-6pb6lrmy", 1))
@@ -235,23 +235,23 @@ def test_temporary_name() -> None:
 def test_temporary_name_came_with_the_new_family() -> None:
     """An image with a temporary name may have its new family already, and is still selected."""
     ours = select(ImageName="build-*", ImageFamily="db")
-    left = image(ImageName=temporary("img-6pb6lrmy", 1, ours.mark), ImageFamily="new")
+    left = image(ImageName=temporary("img-6pb6lrmy", 1, ours.owner), ImageFamily="new")
     assert ours.mismatch(left, CREATED) == ""
 
 
 def test_temporary_name_is_not_enough() -> None:
     """What an image has to have beside its name and family, one with a temporary name must too."""
     ours = select(ImageName="build-*", Tags=[{"Key": "never"}])
-    left = image(ImageName=temporary("img-6pb6lrmy", 1, ours.mark))
+    left = image(ImageName=temporary("img-6pb6lrmy", 1, ours.owner))
     assert ours.mismatch(left, CREATED) == "no tag never is *"
 
 
 def test_mark() -> None:
     """The mark is the same in every run, for it stands in names; nothing that changes, no mark."""
-    assert select(ImageName="build-*").mark == "13a53d80-"
-    assert select(ImageName="build-*", OlderThanHours=2).mark == "13a53d80-"
-    assert select(ImageFamily="build-*").mark != select(ImageName="build-*").mark
-    assert select(Tags=[{"Key": "a"}]).mark == ""
+    assert select(ImageName="build-*").owner == "13a53d80-"
+    assert select(ImageName="build-*", OlderThanHours=2).owner == "13a53d80-"
+    assert select(ImageFamily="build-*").owner != select(ImageName="build-*").owner
+    assert select(Tags=[{"Key": "a"}]).owner == ""
 
 
 def test_defaults() -> None:
@@ -261,7 +261,7 @@ def test_defaults() -> None:
     assert found.regions == (OWN,)
     assert found.select == Select({}, (), None)
     assert found.style == Style("keep", "-")
-    assert found.numbers
+    assert found.number_on_conflict
     assert found.keep_latest == 0
     assert found.max_changes == MAX_CHANGES == 100
     assert found.tags == {}
@@ -309,7 +309,7 @@ def test_all_members() -> None:
         "source": "{Tag.pipeline|unknown}"
     }
     assert found.style == Style("lower", "_")
-    assert (found.numbers, found.keep_latest, found.max_changes) == (False, 3, 7)
+    assert (found.number_on_conflict, found.keep_latest, found.max_changes) == (False, 3, 7)
     assert found.fields == {"OsName", "ImageName", "Tag.pipeline"}
 
 
@@ -352,15 +352,15 @@ def test_whole_numbers() -> None:
 @pytest.mark.parametrize(
     ("body", "path", "message"),
     [
-        (None, "", "is null; object is needed (type)"),
+        (None, "", "is null; must be an object (type)"),
         ({}, "", "at least one of ImageName, ImageDescription, ImageFamily, Tags, KeepLatest is"),
         ({"Select": {"ImageName": "*"}}, "", "nothing to change: at least one of ImageName, "),
         ({**NAMED, "Selct": {}}, "/Selct", "did you mean Select?"),
         ({**NAMED, "Region": OWN}, "/Region", "did you mean Regions?"),
         ({**NAMED, "Normalise": {}}, "/Normalise", "allowed are Regions, Select, ImageName, "),
-        ({**NAMED, "Regions": []}, "/Regions", "has 0 entries; at least 1 are allowed"),
-        ({**NAMED, "Regions": OWN}, "/Regions", "is a string; array is needed"),
-        ({**NAMED, "Regions": [OWN, "x"]}, "/Regions/1", '"x"; a region name such as'),
+        ({**NAMED, "Regions": []}, "/Regions", "has 0 entries; at least 1 is required"),
+        ({**NAMED, "Regions": OWN}, "/Regions", "is a string; must be an array"),
+        ({**NAMED, "Regions": [OWN, "x"]}, "/Regions/1", '"x"; must be a region name such as'),
         ({**NAMED, "Regions": [f"ap-{i}" for i in range(51)]}, "/Regions", "at most 50"),
         ({**NAMED, "Select": {"OsName": "*"}}, "/Select/OsName", "unknown member"),
         ({**NAMED, "Select": {"ImageName": ""}}, "/Select/ImageName", "at least 1"),
@@ -370,66 +370,66 @@ def test_whole_numbers() -> None:
         (
             {**NAMED, "Select": {"OlderThanHours": -0.5}},
             "/Select/OlderThanHours",
-            "is -0.5; at least 0 is allowed (minimum)",
+            "is -0.5; must be at least 0 (minimum)",
         ),
         (
             {**NAMED, "Select": {"OlderThanHours": 1e300}},
             "/Select/OlderThanHours",
-            "is 1e+300; at most 876000 is allowed (maximum)",
+            "is 1e+300; must be at most 876000 (maximum)",
         ),
         ({**NAMED, "Select": {"OlderThanHours": "2"}}, "/Select/OlderThanHours", "is a string"),
         ({"ImageName": ""}, "/ImageName", "0 characters; at least 1"),
         ({"ImageName": "x" * 1025}, "/ImageName", "1025 characters; at most 1024"),
-        ({"ImageName": None}, "/ImageName", "is null; string is needed"),
-        ({"ImageName": ["{ImageId}"]}, "/ImageName", "is an array; string is needed"),
+        ({"ImageName": None}, "/ImageName", "is null; must be a string"),
+        ({"ImageName": ["{ImageId}"]}, "/ImageName", "is an array; must be a string"),
         ({"ImageName": "{ImageNmae}"}, "/ImageName", "did you mean ImageName?"),
-        ({"ImageDescription": "{"}, "/ImageDescription", "{ at character 1 stands alone"),
-        ({"ImageFamily": "{Tag.}"}, "/ImageFamily", "names no field"),
+        ({"ImageDescription": "{"}, "/ImageDescription", "unmatched { at character 1"),
+        ({"ImageFamily": "{Tag.}"}, "/ImageFamily", "is not a field"),
         ({"Tags": []}, "/Tags", "0 entries"),
         ({"Tags": [{"Key": "team"}]}, "/Tags/0", "member Value is missing"),
         ({"Tags": [{"Key": "", "Value": "x"}]}, "/Tags/0/Key", "at least 1"),
         ({"Tags": [{"Key": "k" * 128, "Value": "x"}]}, "/Tags/0/Key", "at most 127"),
-        ({"Tags": [{"Key": "team", "Value": "{x}"}]}, "/Tags/0/Value", '"{x}" names no field'),
+        ({"Tags": [{"Key": "team", "Value": "{x}"}]}, "/Tags/0/Value", '"{x}" is not a field'),
         (
             {"Tags": [{"Key": "team", "Value": "a"}, {"Key": "team", "Value": "b"}]},
             "/Tags/1/Key",
-            "team is there already",
+            "duplicate key team",
         ),
         (
             {**NAMED, "Style": {"Case": "Lower"}},
             "/Style/Case",
-            'is "Lower"; allowed are "keep", "lower", "upper"; did you mean lower? (enum)',
+            'is "Lower"; must be one of "keep", "lower", "upper"; did you mean lower? (enum)',
         ),
         (
             {**NAMED, "Style": {"Case": "title"}},
             "/Style/Case",
-            'is "title"; allowed are "keep", "lower", "upper" (enum)',
+            'is "title"; must be one of "keep", "lower", "upper" (enum)',
         ),
         (
             {**NAMED, "Style": {"Case": None}},
             "/Style/Case",
-            'is null; allowed are "keep", "lower", "upper" (enum)',
+            'is null; must be one of "keep", "lower", "upper" (enum)',
         ),
-        ({**NAMED, "Style": {"Case": True}}, "/Style/Case", "is true; allowed are"),
+        ({**NAMED, "Style": {"Case": True}}, "/Style/Case", "is true; must be one of"),
         (
             {**NAMED, "Style": {"Separator": "/"}},
             "/Style/Separator",
-            'is "/"; allowed are "-", "_", ".", " " (enum)',
+            'is "/"; must be one of "-", "_", ".", " " (enum)',
         ),
-        ({**NAMED, "Style": {"Separator": ["-"]}}, "/Style/Separator", 'is ["-"]; allowed are'),
-        ({**NAMED, "OnConflict": "fail"}, "/OnConflict", 'allowed are "number", "skip" (enum)'),
-        ({**NAMED, "OnConflict": "x" * 90}, "/OnConflict", f'is "{"x" * 60}…"; allowed are'),
-        ({**NAMED, "OnConflict": [0] * 90}, "/OnConflict", f"is [{'0, ' * 19}0,…; allowed are"),
-        ({"KeepLatest": 0}, "/KeepLatest", "is 0; at least 1 is allowed (minimum)"),
-        ({"KeepLatest": 2.5}, "/KeepLatest", "is a number; integer is needed"),
-        ({"KeepLatest": True}, "/KeepLatest", "is a boolean; integer is needed"),
-        ({**NAMED, "MaxChanges": -1}, "/MaxChanges", "is -1; at least 1 is allowed (minimum)"),
+        ({**NAMED, "Style": {"Separator": ["-"]}}, "/Style/Separator", 'is ["-"]; must be one of'),
+        ({**NAMED, "OnConflict": "fail"}, "/OnConflict", 'must be one of "number", "skip" (enum)'),
+        ({**NAMED, "OnConflict": "x" * 90}, "/OnConflict", f'is "{"x" * 60}…"; must be one of'),
+        ({**NAMED, "OnConflict": [0] * 90}, "/OnConflict", f"is [{'0, ' * 19}0,…; must be one of"),
+        ({"KeepLatest": 0}, "/KeepLatest", "is 0; must be at least 1 (minimum)"),
+        ({"KeepLatest": 2.5}, "/KeepLatest", "is a number; must be an integer"),
+        ({"KeepLatest": True}, "/KeepLatest", "is a boolean; must be an integer"),
+        ({**NAMED, "MaxChanges": -1}, "/MaxChanges", "is -1; must be at least 1 (minimum)"),
         (
             {**NAMED, "MaxChanges": 1_000_001},
             "/MaxChanges",
-            "is 1000001; at most 1000000 is allowed (maximum)",
+            "is 1000001; must be at most 1000000 (maximum)",
         ),
-        ({**NAMED, "MaxChanges": 10**399}, "/MaxChanges", f"is 1{'0' * 59}…; at most 1000000"),
+        ({**NAMED, "MaxChanges": 10**399}, "/MaxChanges", f"is 1{'0' * 59}…; must be at most"),
     ],
 )
 def test_refused(body: object, path: str, message: str) -> None:
@@ -469,8 +469,8 @@ def test_every_mistake_is_listed() -> None:
         "/Tags/2/Key", "/Tags/3/Key",
     ]  # fmt: skip
     for part, (_, message) in zip(
-        ["did you mean OsName?", "stands alone", "empty default", "the format of a time",
-         "only a time", "team is there already", "team is there already"],
+        ["did you mean OsName?", "unmatched", "empty default", "a time format",
+         "only a time", "duplicate key team", "duplicate key team"],
         found,
         strict=True,
     ):  # fmt: skip
@@ -481,7 +481,7 @@ def test_region_is_known_or_asked_for() -> None:
     """A policy without Regions needs the function's own; one with Regions does not."""
     ((path, message),) = violations({"Normalise": NAMED}, region="")
     assert path == "/Normalise"
-    assert message == "no Region is given, and the function's own is not known"
+    assert message == "no Region is given, and the function's own is unknown"
     found = read({"Normalise": {**NAMED, "Regions": ["ap-tokyo"]}}, region="")
     assert found.regions == ("ap-tokyo",)
 
@@ -499,9 +499,9 @@ def test_schema_is_a_schema() -> None:
 
 def test_rule_without_a_sentence() -> None:
     """A rule of JSON Schema that no sentence was written for is still told by its name."""
-    (violation,) = validation._explained(Draft202012Validator({"const": 1}).iter_errors(2))
+    (violation,) = validation._violations(Draft202012Validator({"const": 1}).iter_errors(2))
     assert violation.path == ""
-    assert violation.message == 'breaks a rule: "1 was expected" (const)'
+    assert violation.message == 'violates the schema: "1 was expected" (const)'
 
 
 @pytest.mark.parametrize(
@@ -561,7 +561,7 @@ def test_rule_without_a_sentence() -> None:
 )
 def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
     """A policy is known for stable unless a template or Select looks at its outcome."""
-    assert (policy(**body).feedback > 0) == reads
+    assert (policy(**body).feedback_paths > 0) == reads
 
 
 @pytest.mark.parametrize(
@@ -600,7 +600,7 @@ def test_reads_what_it_writes(body: dict[str, Any], *, reads: bool) -> None:
 )
 def test_can_be_torn(body: dict[str, Any], *, torn: bool) -> None:
     """Half a plan can matter where templates read both halves, or it selects by one, or by both."""
-    assert (policy(**body).feedback > 1) == torn
+    assert (policy(**body).feedback_paths > 1) == torn
 
 
 @pytest.mark.parametrize(
@@ -623,7 +623,7 @@ def test_a_tag_that_ends_the_selection(key: str, written: str, glob: str, *, end
     """A tag may end it unless what is written is sure to match, and is not the one to opt out."""
     select = {"Tags": [{"Key": "te*", "Value": glob}]}
     made = policy(Tags=[{"Key": key, "Value": written}], Select=select, KeepLatest=1)
-    assert made.regroups == ends
+    assert made.may_regroup == ends
     assert ("failed" in made.blocking_statuses) == ends
     assert made.phases[-1] == (("tags",) if ends else ("attributes",))
 

@@ -40,11 +40,11 @@ def test_never_fails_otherwise(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b'{"a": 1, "b": 2, "a": 3}', 'member "a" stands twice'),
-        (b"[NaN]", "NaN is no JSON number"),
-        (b"[-Infinity]", "-Infinity is no JSON number"),
+        (b'{"a": 1, "b": 2, "a": 3}', 'duplicate member "a"'),
+        (b"[NaN]", "NaN is not a JSON number"),
+        (b"[-Infinity]", "-Infinity is not a JSON number"),
         (b"[1e999]", "1e999 is out of range"),
-        (b"[" + b"9" * 5000 + b"]", "too many digits"),
+        (b"[" + b"9" * 5000 + b"]", "a number has 5000 digits; at most 400"),
         ('{"a": 1}'.encode("utf-16"), "byte order mark"),
         ('{"a": 1}'.encode("utf-16-le"), "zero byte"),
         ("[1]".encode("utf-16-be"), "zero byte"),

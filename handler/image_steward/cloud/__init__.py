@@ -1,6 +1,6 @@
 """The only package that imports the official SDKs: `api` for CVM and Tag, `objects` for COS.
 
-`instance` loads each of the two when it is first needed. A direct call whose document is refused
-loads neither. An event that reads and writes no object does without the COS SDK: a timer or a
-direct call that brings its own document, and a function without a journal or with nothing to do.
+`instance` loads each of them on first use. A direct call with a rejected document loads neither.
+The COS SDK is loaded only to read or write an object, not for a timer or direct call with an
+inline document, unless a journal is to be written.
 """

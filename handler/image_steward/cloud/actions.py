@@ -1,4 +1,4 @@
-"""The API actions that the function calls, a row each."""
+"""The API actions that the function calls, one row each."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 
 class Action(NamedTuple):
-    """One action of an API."""
+    """An API action."""
 
     service: str
     version: str
     name: str
     limit: int
-    """Calls a second that the API allows an account at an endpoint."""
+    """Calls per second, for each account and endpoint."""
     permission: str
-    """What the run role needs (deploy/policy.json)."""
+    """Required by the run role (deploy/policy.json)."""
     parameters: str
-    """All that the function may send."""
+    """All parameters that the function may send."""
 
 
 DESCRIBE_IMAGES = Action(  # document/api/213/15715

@@ -1,9 +1,9 @@
-"""CVM and Tag calls through the official API SDK, with what it gets wrong put right.
+"""CVM and Tag calls through the official API SDK, with fixes for its flaws.
 
-`CommonClient` rather than the typed clients: the same transport and signature, a third of the
-import, and reply members that the typed models do not know are kept. What is put right here:
-an error reply is an error whatever its Content-Type, and a reply that cannot be read is told
-apart from a success.
+Uses `CommonClient` instead of the typed clients: it has the same transport and signature, takes a
+third of the time to import, and keeps response members that the typed models do not know.
+The fixes: an error is found whatever the Content-Type of the response, and an unreadable response
+is not taken for a success.
 """
 
 from __future__ import annotations
@@ -20,94 +20,86 @@ from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
+from image_steward import errors
 from image_steward.clock import Deadline
 from image_steward.cloud.actions import Action
 from image_steward.cloud.credentials import Credentials
 from image_steward.cloud.rate_limit import RateLimiters
 from image_steward.cloud.transport import Session
 from image_steward.error_codes import error_of
-from image_steward.errors import (
-    AccountError,
-    AmbiguousResponse,
-    CredentialsError,
-    Stopped,
-    Throttled,
-)
 from image_steward.settings import Settings
 
 
 @dataclass
 class Api:
-    """Calls for one run, each at its pace. Safe for threads.
+    """Rate-limited calls for one run. Thread-safe.
 
-    `keys` reads the credentials; it is asked again, once, when the cloud refuses those read
-    before.
+    `read_credentials` is called at the start, and once more if the cloud rejects the credentials.
     """
 
     settings: Settings
     session: Session
     rate_limiters: RateLimiters
-    keys: Callable[[], Credentials]
+    read_credentials: Callable[[], Credentials]
     start_by: Deadline
     calls: int = 0
     throttles: int = 0
-    """Calls that the cloud refused as too fast."""
-    _refusal: AccountError | None = None
+    """Throttled calls."""
+    _account_error: errors.AccountError | None = None
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def __post_init__(self) -> None:
-        self._credentials = self._first = self.keys()
+        self._credentials = self._first_credentials = self.read_credentials()
 
     def __call__(self, action: Action, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The members of the reply's `Response`, `RequestId` always among them.
+        """Make a call, and return the members of `Response`, which always include `RequestId`.
 
         Raises:
-            ApiError: the reply says `Error`.
-            AmbiguousResponse: no reply, or one that is neither an error nor has a `RequestId`.
-            TimeRanOut: its turn would have come too late.
-            Stopped: a call before it found that the account is refused.
+            ApiError: the API returned an error.
+            AmbiguousResponse: no response, or one with neither an error nor a `RequestId`.
+            TimeRanOut: the rate limit would delay the call past `start_by`.
+            Stopped: an earlier call failed with an error that concerns the whole account.
         """
-        rate_limiter = self.rate_limiters.of(
-            action, self.settings.api_endpoint_of(action.service, region)
-        )
-        self._check()
-        turn = rate_limiter.wait(self.start_by)
-        self._check()
+        endpoint = self.settings.api_endpoint_of(action.service, region)
+        rate_limiter = self.rate_limiters.of(action, endpoint)
+        self._check_account()
+        moment = rate_limiter.wait(self.start_by)
+        self._check_account()
         credentials = self._credentials
         with self._lock:
             self.calls += 1
         try:
             response = _response(self._client(credentials, action, region), action.name, params)
-        except Throttled:
-            rate_limiter.throttled(turn)
+        except errors.Throttled:
+            rate_limiter.on_throttled(moment)
             with self._lock:
                 self.throttles += 1
             raise
-        except AccountError as error:
-            if isinstance(error, CredentialsError) and self._renewed(credentials):
+        except errors.AccountError as error:
+            if isinstance(error, errors.CredentialsError) and self._renewed(credentials):
                 return self(action, region, params)
-            self._refusal = error
+            self._account_error = error
             raise
-        rate_limiter.accepted()
+        rate_limiter.on_success()
         return response
 
-    def _check(self) -> None:
-        if self._refusal:
-            raise Stopped(f"not attempted after {self._refusal.code}: {self._refusal.message}")
+    def _check_account(self) -> None:
+        if error := self._account_error:
+            raise errors.Stopped(f"not attempted after {error.code}: {error.message}")
 
-    def _renewed(self, refused: Credentials) -> bool:
-        """Whether there are other credentials to try than those that were refused."""
+    def _renewed(self, rejected: Credentials) -> bool:
+        """Whether there are credentials other than the rejected ones; reads them again, once."""
         with self._lock:
-            if self._credentials is refused is self._first:
-                self._credentials = self.keys()
-            return self._credentials is not refused
+            if self._credentials is rejected is self._first_credentials:
+                self._credentials = self.read_credentials()
+            return self._credentials is not rejected
 
-    def _client(self, keys: Credentials, action: Action, region: str) -> CommonClient:
-        """A client for one call: making it costs a twentieth of one, keeping it would be state."""
+    def _client(self, credentials: Credentials, action: Action, region: str) -> CommonClient:
+        """A client for one call: creating it costs 5 % of the call, reusing it would add state."""
         endpoint = self.settings.api_endpoint_of(action.service, region)
         http = HttpProfile(endpoint=urlsplit(endpoint).netloc)
         profile = ClientProfile(httpProfile=http, language="en-US")
-        client = CommonClient(action.service, action.version, keys, region, profile)
+        client = CommonClient(action.service, action.version, credentials, region, profile)
         client.request = _Transport(endpoint, self.session)
         return client
 
@@ -122,7 +114,7 @@ def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> d
         request_id = str(response.get("RequestId", ""))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"[:80]
-        raise AmbiguousResponse(f"{action}: a reply that cannot be read ({reason})") from None
+        raise errors.AmbiguousResponse(f"{action}: unreadable response ({reason})") from None
     raise error_of(code, message, request_id)
 
 
@@ -134,7 +126,7 @@ def _request_id(value: object) -> str:
 
 @dataclass(frozen=True)
 class _Transport:
-    """Stands where the SDK keeps its own HTTP side, and does the one thing asked of it."""
+    """Replaces the SDK's own HTTP layer, of which `CommonClient` uses one method."""
 
     endpoint: str
     session: Session
@@ -143,12 +135,13 @@ class _Transport:
         url = f"{self.endpoint}{request.uri}"
         options = {"data": request.data, "headers": request.header}
         try:
-            reply = self.session.request(request.method, url, **options)
+            response = self.session.request(request.method, url, **options)
         except requests.RequestException as error:
-            raise AmbiguousResponse(f"{type(error).__name__}: {str(error)[:300]}") from None
-        if reply.status_code != requests.codes.ok:
-            raise AmbiguousResponse(f"{request.host}: HTTP status {reply.status_code}")
-        # The SDK looks for errors in two Content-Types only, and stumbles over some of those it
-        # finds. It finds none under this one; `Api` looks into every reply.
-        reply.headers["Content-Type"] = "application/octet-stream"
-        return reply
+            message = f"{type(error).__name__}: {str(error)[:300]}"
+            raise errors.AmbiguousResponse(message) from None
+        if response.status_code != requests.codes.ok:
+            raise errors.AmbiguousResponse(f"{request.host}: HTTP status {response.status_code}")
+        # The SDK looks for errors in two Content-Types only, and fails on some of those it finds.
+        # With this Content-Type it finds none; `_response` checks every response.
+        response.headers["Content-Type"] = "application/octet-stream"
+        return response

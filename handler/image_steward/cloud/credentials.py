@@ -1,4 +1,4 @@
-"""The keys of the function's role."""
+"""The credentials of the function's run role."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from image_steward.errors import InvalidSetting
 
 @dataclass(frozen=True)
 class Credentials:
-    """The keys as they were read. They may change between two runs of one instance."""
+    """Credentials as read from the environment. They may change between runs of an instance."""
 
     secret_id: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -19,21 +19,21 @@ class Credentials:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Credentials:
-        """Read SCF's own variables (document/product/583/32748): the SDKs do not know their names.
+        """Read SCF's own variables (document/product/583/32748), which the SDKs do not know.
 
         Raises:
-            InvalidSetting: a key is missing: the function has no run role.
+            InvalidSetting: a variable is unset, because the function has no run role, or invalid.
         """
         names = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY")
         secret_id, secret_key = (environ.get(name, "") for name in names)
         if not secret_id or not secret_key:
-            raise InvalidSetting(f"{' or '.join(names)} is not set: give the function a run role")
+            raise InvalidSetting(f"{' or '.join(names)} is not set; the function needs a run role")
         token = environ.get("TENCENTCLOUD_SESSIONTOKEN", "")
-        # A blank or a line break would end up, keys and all, in the text of an HTTP error.
+        # With a space or line break, an HTTP error message would contain the credentials.
         if not re.fullmatch(r"[!-~]*", secret_id + secret_key + token):
-            raise InvalidSetting("a key of the run role holds a character that no key has")
+            raise InvalidSetting("the run role's credentials contain an invalid character")
         return cls(secret_id, secret_key, token or None)
 
     def get_credential_info(self) -> tuple[str, str, str | None]:
-        """What the API SDK asks a credential for; its own class costs 10 ms of imports."""
+        """Called by the API SDK, in place of its own class, which takes 10 ms to import."""
         return self.secret_id, self.secret_key, self.token

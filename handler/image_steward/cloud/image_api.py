@@ -1,11 +1,11 @@
-"""The calls that read and change images, by their API names, over any transport.
+"""The API calls that read and change images, independent of the transport.
 
-API: cvm 2017-03-12 (document/api/213/15713, 213/15715), tag 2018-08-13 (document/api/651).
+APIs: cvm 2017-03-12 (document/api/213/15713, 213/15715), tag 2018-08-13 (document/api/651).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
@@ -15,22 +15,22 @@ from image_steward.cloud import actions
 from image_steward.cloud.actions import Action
 from image_steward.error_codes import error_of
 from image_steward.errors import AmbiguousResponse, ApiError, StewardError
-from image_steward.limits import PAGE
+from image_steward.limits import PAGE_SIZE
 from image_steward.model import FACTS, STATE, Image, TagChanges
 
 _LISTINGS = 2
-"""Pages shift when an image is deleted while they are read; a second reading finds the rest."""
+"""Pages shift when an image is deleted meanwhile; a second listing finds what the first missed."""
 
 
 Call: TypeAlias = "Callable[[Action, str, Mapping[str, Any]], dict[str, Any]]"
-"""One API call: for an action, a region and parameters the members of `Response`.
+"""Makes an API call from action, region and parameters, and returns the members of `Response`.
 
-It raises as `cloud.api.Api` does.
+Raises like `cloud.api.Api`.
 """
 
 
 def image_of(entry: Mapping[str, Any]) -> Image:
-    """An entry of DescribeImages' ImageSet; what is absent there is empty here."""
+    """Convert an entry of DescribeImages' ImageSet; absent members become empty."""
     return Image(
         image_id=_text(entry["ImageId"]),
         attributes={
@@ -47,62 +47,59 @@ def image_of(entry: Mapping[str, Any]) -> Image:
     )
 
 
-def describe_images(
-    call: Call, region: str, image_ids: Sequence[str]
-) -> dict[str, Image | ApiError]:
-    """The images of these ids that exist in the region, by id: one call for every 100.
+def describe_images(call: Call, region: str, ids: Sequence[str]) -> dict[str, Image | ApiError]:
+    """The images with these ids that exist in the region, by id: one call per 100.
 
-    One id that the API finds malformed makes it refuse all that are asked for with it; so the
-    others are asked for again without it, and its refusal stands in its place.
+    A malformed id makes the API reject the whole batch. The batch is then halved until the id is
+    alone; its error is returned in place of an image.
     """
     found: dict[str, Image | ApiError] = {}
-    pages = [list(image_ids[i : i + PAGE]) for i in range(0, len(image_ids), PAGE)]
-    while pages:
-        ids = pages.pop()
+    batches = [list(ids[i : i + PAGE_SIZE]) for i in range(0, len(ids), PAGE_SIZE)]
+    while batches:
+        batch = batches.pop()
         try:
-            reply = call(actions.DESCRIBE_IMAGES, region, {"ImageIds": ids, "Limit": PAGE})
+            params = {"ImageIds": batch, "Limit": PAGE_SIZE}
+            response = call(actions.DESCRIBE_IMAGES, region, params)
         except ApiError as error:
             if error.code != "InvalidImageId.Malformed":
                 raise
-            if len(ids) == 1:
-                found[ids[0]] = error
+            if len(batch) == 1:
+                found[batch[0]] = error
             else:
-                pages += [ids[: len(ids) // 2], ids[len(ids) // 2 :]]
+                batches += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
         else:
-            with _reading(actions.DESCRIBE_IMAGES):
-                found |= {image.image_id: image for image in map(image_of, reply["ImageSet"])}
+            with _parsing(actions.DESCRIBE_IMAGES):
+                found |= {image.image_id: image for image in map(image_of, response["ImageSet"])}
     return found
 
 
 def list_images(call: Call, region: str, names: Sequence[str] = ()) -> dict[str, Image]:
-    """The private images of a region, by id: one call for every 100.
+    """The private images of a region, by id: one call per 100.
 
-    With at most five `names`, those that hold one of them, and some with names like them.
+    With `names` (at most five), only images with one of these names, and some with similar ones.
     """
     filters = [{"Name": "image-type", "Values": ["PRIVATE_IMAGE"]}]
     if names:
         filters.append({"Name": "image-name", "Values": list(names)})
     found: dict[str, Image] = {}
     for _ in range(_LISTINGS):
-        images, is_whole = _list_once(call, region, filters)
-        if is_whole:
+        images, is_complete = _list_once(call, region, filters)
+        if is_complete:
             return images
         found |= images
     return found
 
 
-def _list_once(
-    call: Call, region: str, filters: list[dict[str, Any]]
-) -> tuple[dict[str, Image], bool]:
-    """What the pages show, and whether that is all: as many as each of them says there are."""
+def _list_once(call: Call, region: str, filters: Sequence[object]) -> tuple[dict[str, Image], bool]:
+    """The images on all pages, and whether they match the total, which no page changes."""
     found: dict[str, Image] = {}
     offset, total, totals = 0, 1, set()
     while offset < total:
-        params = {"Filters": filters, "Offset": offset, "Limit": PAGE}
-        reply = call(actions.DESCRIBE_IMAGES, region, params)
-        with _reading(actions.DESCRIBE_IMAGES):
-            page = [image_of(image) for image in reply["ImageSet"]]
-            total = int(reply["TotalCount"])
+        params = {"Filters": filters, "Offset": offset, "Limit": PAGE_SIZE}
+        response = call(actions.DESCRIBE_IMAGES, region, params)
+        with _parsing(actions.DESCRIBE_IMAGES):
+            page = [image_of(entry) for entry in response["ImageSet"]]
+            total = int(response["TotalCount"])
         totals.add(total)
         if not page:
             break
@@ -114,64 +111,60 @@ def _list_once(
 def modify_image_attribute(
     call: Call, region: str, image_id: str, attributes: Mapping[str, str | bool]
 ) -> str:
-    """Change attributes of one image; the RequestId of the call."""
+    """Change attributes of an image, and return the RequestId."""
     params = {"ImageId": image_id, **attributes}
     return str(call(actions.MODIFY_IMAGE_ATTRIBUTE, region, params)["RequestId"])
 
 
 def change_tags(
-    call: Call, region: str, image_ids: Iterable[str], tags: TagChanges
+    call: Call, region: str, image_ids: Sequence[str], tags: TagChanges
 ) -> tuple[str, dict[str, StewardError]]:
-    """Bind at most 10 tags to at most 9 images, or unbind them if one has no value.
+    """Bind at most 10 tags to at most 9 images, or unbind them if a value is None.
 
-    It gives the RequestId of the call, and what failed, by image id.
+    Returns the RequestId, and the errors by image id.
     """
-    # The account's own uin may be left empty in a resource's six segments.
-    by_resource = {f"qcs::cvm:{region}:uin/:image/{image_id}": image_id for image_id in image_ids}
-    params: dict[str, Any] = {"ResourceList": list(by_resource)}
+    # In a six-segment resource name, the account's own uin may be left empty.
+    resources = [f"qcs::cvm:{region}:uin/:image/{image_id}" for image_id in image_ids]
+    params: dict[str, Any] = {"ResourceList": resources}
     if None in tags.values():
         action, params["TagKeys"] = actions.UNTAG_RESOURCES, list(tags)
     else:
         action = actions.TAG_RESOURCES
         params["Tags"] = [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
-    reply = call(action, region, params)
-    request_id = str(reply["RequestId"])
-    with _reading(action):
-        failed = {
-            # The reply may fill in the uin, so the image is known by the last segment.
-            entry["Resource"].rpartition("/")[2]: error_of(
-                _text(entry["Code"]), _text(entry["Message"]), request_id
-            )
-            for entry in reply.get("FailedResources") or ()
-        }
-        if failed.keys() - set(by_resource.values()):
-            raise ValueError("FailedResources names what was not asked for")
+    response = call(action, region, params)
+    request_id = str(response["RequestId"])
+    with _parsing(action):
+        failed: dict[str, StewardError] = {}
+        for entry in response.get("FailedResources") or ():
+            code, message = _text(entry["Code"]), _text(entry["Message"])
+            # The response may fill in the uin, so only the last segment identifies the image.
+            failed[entry["Resource"].rpartition("/")[2]] = error_of(code, message, request_id)
+        if failed.keys() - set(image_ids):
+            raise ValueError("FailedResources names a resource that was not in the request")
     return request_id, failed
 
 
 def _time(text: str) -> str:
-    # Python 3.10 reads no Z; both spellings are met (document/api/213/15715).
+    # Times come with and without Z (document/api/213/15715), which Python 3.10 cannot parse.
     try:
         moment = datetime.fromisoformat(text.removesuffix("Z"))
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-        return utc(seconds) if seconds >= 0 else ""  # before 1970: nobody's, and would not sort
-    except (ValueError, OverflowError):  # not a time, or one that its zone puts out of range
+        return utc(seconds) if seconds >= 0 else ""  # before 1970: not real, and would not sort
+    except (ValueError, OverflowError):  # not a time, or out of range in UTC
         return ""
 
 
 def _text(value: object) -> str:
     if value is not None and not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where a string belongs")
+        raise TypeError(f"{type(value).__name__} in place of a string")
     return value or ""
 
 
 @contextmanager
-def _reading(action: Action) -> Iterator[None]:
-    """A reply that is not of its documented shape tells nothing."""
+def _parsing(action: Action) -> Iterator[None]:
+    """Treat a response that does not match its documentation as ambiguous."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise AmbiguousResponse(
-            f"{action.name}: a reply of another shape ({reason[:80]})"
-        ) from None
+        reason = f"{type(error).__name__}: {error}"[:80]
+        raise AmbiguousResponse(f"{action.name}: malformed response ({reason})") from None

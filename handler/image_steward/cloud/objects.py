@@ -1,4 +1,4 @@
-"""COS objects through the official COS SDK, its own sleeping retries off."""
+"""COS objects through the official COS SDK, without its own retries, which sleep."""
 
 from __future__ import annotations
 
@@ -27,53 +27,54 @@ class Objects:
     session: Session
     credentials: Credentials
 
-    def read(self, place: CosObject) -> bytes:
-        """The content of an object of at most STEWARD_MAX_DOCUMENT_BYTES.
+    def read(self, target: CosObject) -> bytes:
+        """Read an object of at most STEWARD_MAX_DOCUMENT_BYTES.
 
         Raises:
-            ObjectNotFound, AccessDenied, DocumentTooLarge: as they say.
-            ApiError: COS refuses with another code.
-            AmbiguousResponse: no reply, or one that broke off.
+            ObjectNotFound, AccessDenied, DocumentTooLarge: see `errors`.
+            ApiError: COS returned another error.
+            AmbiguousResponse: no response, or an incomplete one.
         """
-        name = place.source
-        with _told(name, "GetObject"):
-            reply = self._client(place.region).get_object(Bucket=place.bucket, Key=place.key)
-            return self._body(reply["Body"], name)
+        with _translated_errors(target.source, "GetObject"):
+            client = self._client(target.region)
+            response = client.get_object(Bucket=target.bucket, Key=target.key)
+            return self._read_body(response["Body"], target.source)
 
-    def write(self, place: CosObject, data: bytes) -> None:
-        """Store an object; the same again does no harm.
+    def write(self, target: CosObject, data: bytes) -> None:
+        """Write an object. Idempotent.
 
         Raises:
-            ObjectNotFound, AccessDenied: the bucket does not exist, the role may not write to it.
-            ApiError, AmbiguousResponse: as `read`.
+            ObjectNotFound: the bucket does not exist.
+            AccessDenied: the role may not write to it.
+            ApiError, AmbiguousResponse: as in `read`.
         """
-        with _told(place.source, "PutObject"):
-            self._client(place.region).put_object(
-                Bucket=place.bucket, Key=place.key, Body=data, ContentType="application/json"
+        with _translated_errors(target.source, "PutObject"):
+            self._client(target.region).put_object(
+                Bucket=target.bucket, Key=target.key, Body=data, ContentType="application/json"
             )
 
     def _client(self, region: str) -> CosS3Client:
-        where: dict[str, Any] = {}
+        endpoint: dict[str, Any] = {}
         if self.settings.cos_endpoint:
             url = urlsplit(self.settings.cos_endpoint)
-            # By IP the real bucket stays in the Host header; Endpoint and Domain would lose it.
+            # IP keeps the real bucket in the Host header; Endpoint and Domain would not.
             host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
-            where = {"Scheme": url.scheme, "IP": host, "Port": url.port}
+            endpoint = {"Scheme": url.scheme, "IP": host, "Port": url.port}
         config = CosConfig(
             Region=region,
             SecretId=self.credentials.secret_id,
             SecretKey=self.credentials.secret_key,
-            Token=self.credentials.token,  # CosConfig's CredentialInstance would send none
-            **where,
+            Token=self.credentials.token,  # CosConfig's CredentialInstance would not send it
+            **endpoint,
         )
         return CosS3Client(config, retry=0, session=self.session)
 
-    def _body(self, body: Any, name: str) -> bytes:  # noqa: ANN401 - the SDK's StreamBody
+    def _read_body(self, body: Any, source: str) -> bytes:  # noqa: ANN401 - the SDK's StreamBody
         limit = self.settings.max_document_bytes
         stream = body.get_raw_stream()
         data = b""
         try:
-            # A second, empty read is what tells a body cut short from a whole one.
+            # Only a second, empty read shows that a body is complete.
             while max(len(body), len(data)) <= limit:
                 chunk = stream.read(limit + 1 - len(data), decode_content=True)
                 if not chunk:
@@ -81,38 +82,35 @@ class Objects:
                 data += chunk
         finally:
             stream.release_conn() if stream.isclosed() else stream.close()
-        size = max(len(body), len(data))
-        told = f"{name} has {size} bytes or more; at most {limit} are allowed"
-        raise errors.DocumentTooLarge(told)
+        size = f"at least {max(len(body), len(data))} bytes"
+        raise errors.DocumentTooLarge(f"{source} has {size}; at most {limit} are allowed")
 
 
 @contextmanager
-def _told(name: str, action: str) -> Iterator[None]:
-    """Errors of the SDK, and of what is below it, as our own."""
+def _translated_errors(source: str, action: str) -> Iterator[None]:
+    """Turn exceptions of the SDK, and of the layers below it, into our own."""
     try:
         yield
     except CosServiceError as error:
-        raise _refusal(error, name, action) from None
+        raise _error_of(error, source, action) from None
     except (CosClientError, OSError, HTTPError, ValueError, OverflowError) as error:
-        # Reading a body lets the exceptions of the layers below out raw; those of `requests` are
-        # of OSError.
-        raise errors.AmbiguousResponse(
-            f"{name}: {type(error).__name__}: {str(error)[:300]}"
-        ) from None
+        # Reading a body raises the layers' own exceptions; those of `requests` are OSErrors.
+        message = f"{source}: {type(error).__name__}: {str(error)[:300]}"
+        raise errors.AmbiguousResponse(message) from None
 
 
-def _refusal(error: CosServiceError, name: str, action: str) -> errors.StewardError:
+def _error_of(error: CosServiceError, source: str, action: str) -> errors.StewardError:
     status = error.get_status_code()
     try:
-        code, told = str(error.get_error_code()), f"{name}: {error.get_error_msg()}"
+        code, message = str(error.get_error_code()), f"{source}: {error.get_error_msg()}"
     except KeyError:  # the SDK takes any JSON for an error of COS
-        code, told = "Unknown", f"{name}: HTTP status {status}"
+        code, message = "Unknown", f"{source}: HTTP status {status}"
     if status == HTTPStatus.NOT_FOUND:
-        return errors.ObjectNotFound(f"{name} does not exist ({code})")
+        return errors.ObjectNotFound(f"{source} does not exist ({code})")
     if status == HTTPStatus.FORBIDDEN:
         hint = f"; the function's role needs cos:{action} on it" if code == "AccessDenied" else ""
-        return errors.AccessDenied(f"{told} ({code}){hint}")
-    if code == "Unknown":  # an empty or foreign body: the status is all there is
+        return errors.AccessDenied(f"{message} ({code}){hint}")
+    if code == "Unknown":  # the body is empty or not from COS, so only the status is known
         code = f"HTTP{status}"
     busy = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return (errors.ApiBusy if busy else errors.ApiError)(code, told)
+    return (errors.ApiBusy if busy else errors.ApiError)(code, message)

@@ -1,8 +1,8 @@
-"""How fast calls may go out: as fast as the API allows, slower when it says so.
+"""Client-side rate limiting, adapted to throttling by the cloud (AIMD).
 
-The limits (see `actions`) hold for an action at an endpoint, and everybody else of the account
-shares them. So the pace starts a twentieth below, without bursts, falls by a quarter when a call is
-refused as too fast, and recovers a little with every call that is not (AIMD).
+The limits (see `actions`) are per action and endpoint, and shared by all clients of the account.
+The rate starts 5 % below the limit, without bursts. It drops by a quarter when a call is throttled,
+and recovers a little with every call that is not.
 """
 
 from __future__ import annotations
@@ -13,64 +13,66 @@ from image_steward.clock import Clock, Deadline
 from image_steward.cloud.actions import Action
 from image_steward.errors import TimeRanOut
 
-SHARE = 0.95
-FALL = 0.75
-RISE = 0.02
-"""Of the limit, for every call that was not refused."""
-SPARE = 0.025
-"""Of the limit, in whole calls: so many need not wait after a pause, and no second holds more than
-the limit. It is one of DescribeImages: a rename reads twice."""
-FLOOR = 0.05
-"""Of the limit: below it nothing would ever be found out."""
+MAX_SHARE = 0.95
+"""Of the limit: the initial and the highest rate."""
+DECREASE = 0.75
+"""The factor for the rate when a call is throttled."""
+INCREASE = 0.02
+"""Of the limit: added to the rate by each call that is not throttled."""
+BURST_SHARE = 0.025
+"""Of the limit, in whole calls: may be sent at once after a pause, without exceeding the limit in
+any second. It is one DescribeImages call, since a rename reads twice."""
+MIN_SHARE = 0.05
+"""Of the limit: the lowest rate, still enough to notice that throttling has ended."""
 
 
 class RateLimiter:
-    """The pace of one action at one endpoint; `rate` is in calls per second. Safe for threads."""
+    """Limits calls of one action at one endpoint. Rates are in calls per second. Thread-safe."""
 
     def __init__(self, clock: Clock, limit: float) -> None:
         self.clock = clock
         self.limit = limit
-        self.rate = limit * SHARE
+        self.rate = limit * MAX_SHARE
         self._next = self._slowed = 0.0
         self._lock = Lock()
 
     def wait(self, deadline: Deadline) -> float:
-        """Wait for this call's turn, and return the moment of it.
+        """Wait until the next call may be sent, and return that moment.
 
         Raises:
-            TimeRanOut: it would come after `deadline`; the turn is left to others.
+            TimeRanOut: it is after `deadline`; it stays available to other calls.
         """
         with self._lock:
             now = self.clock.monotonic()
-            free = max(self._next, now - int(self.limit * SPARE) / self.rate)
-            turn = max(now, free)
-            if turn >= deadline.at:
+            free = max(self._next, now - int(self.limit * BURST_SHARE) / self.rate)
+            moment = max(now, free)
+            if moment >= deadline.at:
                 raise TimeRanOut("the run's time was over before this call could start")
             self._next = free + 1 / self.rate
-        self.clock.sleep_until(turn)
-        return turn
+        self.clock.sleep_until(moment)
+        return moment
 
-    def throttled(self, turn: float) -> None:
-        """The call of that turn was too fast. Those that were under way with it say the same."""
+    def on_throttled(self, moment: float) -> None:
+        """Lower the rate, once for all calls that were sent before the rate was last lowered."""
         with self._lock:
-            if turn >= self._slowed:
-                self.rate = max(self.rate * FALL, self.limit * FLOOR)
+            if moment >= self._slowed:
+                self.rate = max(self.rate * DECREASE, self.limit * MIN_SHARE)
                 self._slowed = self.clock.monotonic()
 
-    def accepted(self) -> None:
-        """A call was not too fast."""
+    def on_success(self) -> None:
+        """Raise the rate after a call that was not throttled."""
         with self._lock:
-            self.rate = min(self.rate + self.limit * RISE, self.limit * SHARE)
+            self.rate = min(self.rate + self.limit * INCREASE, self.limit * MAX_SHARE)
 
 
 class RateLimiters:
-    """A rate_limiter for each pair of action and endpoint. Safe for threads."""
+    """One rate limiter per action and endpoint. Thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pacers: dict[tuple[str, str], RateLimiter] = {}
+        self._limiters: dict[tuple[str, str], RateLimiter] = {}
 
     def of(self, action: Action, endpoint: str) -> RateLimiter:
-        """The one rate_limiter of an action at an endpoint."""
+        """The rate limiter for an action at an endpoint."""
         new = RateLimiter(self._clock, action.limit)
-        return self._pacers.setdefault((action.name, endpoint), new)  # Python does it at one stroke
+        return self._limiters.setdefault((action.name, endpoint), new)  # atomic in CPython

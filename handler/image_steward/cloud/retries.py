@@ -1,4 +1,4 @@
-"""Whether and when to try again. The SDK's own retryer reports recovered calls as failed."""
+"""Retries with backoff. The SDK's own retryer counts a call that recovers as failed."""
 
 from __future__ import annotations
 
@@ -12,57 +12,59 @@ from image_steward.errors import AmbiguousResponse, ImageBusy, StewardError, Thr
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MANY = 10_000  # tries: as many as the time allows
-
+_UNLIMITED = 10_000  # attempts: as many as time allows
 
 _BACKOFFS: dict[type[StewardError], tuple[int, float, float]] = {
-    # The pace is what heals it; giving up after a few tries would lose one change in thousands.
-    Throttled: (MANY, 0.1, 4.0),
+    # The rate limiter ends throttling; fewer attempts would lose one change in thousands.
+    Throttled: (_UNLIMITED, 0.1, 4.0),
     ImageBusy: (8, 2.0, 30.0),
     TimeRanOut: (1, 0.0, 0.0),
     StewardError: (8, 0.25, 8.0),
 }
-"""By the first class that fits: how many tries at most, `base` and `cap`.
+"""Maximum attempts, `base` and `cap`; the first matching class counts.
 
-Before try n + 1 comes a wait of 0 to `base` x 2^n seconds, of `cap` at most.
+The delay before attempt n + 1 is 0 to `base` x 2^n seconds, at most `cap`.
 """
 
 
 @dataclass(frozen=True)
 class Retries:
-    """Full jitter: `uniform` gives numbers from 0 to 1. No try begins after `deadline`."""
+    """Retries with full jitter. `uniform` returns numbers from 0 to 1.
+
+    No attempt starts after `deadline`.
+    """
 
     deadline: Deadline
     uniform: Callable[[], float]
 
-    def next_try(self, error: StewardError, tries: int) -> float | None:
-        """When (monotonic seconds) to try again after `tries` tries; None: not any more."""
-        most, base, cap = next(row for cls, row in _BACKOFFS.items() if isinstance(error, cls))
-        if not error.transient or tries >= most:
+    def next_attempt(self, error: StewardError, attempts: int) -> float | None:
+        """When (monotonic seconds) to retry after `attempts` attempts; None: do not retry."""
+        limit, base, cap = next(row for cls, row in _BACKOFFS.items() if isinstance(error, cls))
+        if not error.transient or attempts >= limit:
             return None
-        wait = self.uniform() * min(cap, base * 2 ** min(tries, 16))
-        if tries == 1 and isinstance(error, AmbiguousResponse):
-            wait = 0.0  # most likely a connection that went stale while the instance was frozen
-        moment = self.deadline.clock.monotonic() + wait
+        delay = self.uniform() * min(cap, base * 2 ** min(attempts, 16))
+        if attempts == 1 and isinstance(error, AmbiguousResponse):
+            delay = 0.0  # most likely a connection that went stale while the instance was frozen
+        moment = self.deadline.clock.monotonic() + delay
         return moment if moment < self.deadline.at else None
 
-    def __call__(self, attempt: Callable[[], T]) -> T:
-        """What `attempt` returns, tried again as long as that may help.
+    def __call__(self, function: Callable[[], T]) -> T:
+        """Call `function`, retry while that may help, and return its result.
 
         Raises:
-            StewardError: the last one.
+            StewardError: the error of the last attempt.
         """
-        tries = 0
+        attempts = 0
         while True:
-            tries += 1
+            attempts += 1
             try:
-                return attempt()
+                return function()
             except StewardError as error:
-                moment = self.next_try(error, tries)
+                moment = self.next_attempt(error, attempts)
                 if moment is None:
                     raise
             self.deadline.clock.sleep_until(moment)
 
-    def around(self, function: Callable[P, T]) -> Callable[P, T]:
-        """The function, each call of it tried again."""
+    def wrap(self, function: Callable[P, T]) -> Callable[P, T]:
+        """A function that calls `function` with retries."""
         return lambda *args, **options: self(lambda: function(*args, **options))

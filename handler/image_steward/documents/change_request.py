@@ -1,4 +1,4 @@
-"""Change requests: what some images are to be, typed."""
+"""Change requests: the desired attributes and tags of listed images."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from image_steward.model import ATTRIBUTES, Change, ChangeRequest
 
 
 def read(document: dict[str, Any], region: str) -> ChangeRequest:
-    """A change request; `region` is for the images where the document names none.
+    """Read a change request; `region` is the default for images without a Region.
 
     Raises:
-        InvalidDocument: every violation of the schema or of a rule beyond it, with its place.
+        InvalidDocument: lists every violation of the schema, or of the rules beyond it.
     """
     validate("change-request", document)
     changes = tuple(
@@ -29,13 +29,13 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
         )
         for image in document["Images"]
     )
-    if violations := list(_rules(document["Images"], changes)):
+    if violations := list(_violations(document["Images"], changes)):
         raise InvalidDocument(*violations)
     return ChangeRequest(changes, document.get("DryRun", False))
 
 
 def read_api_body(document: dict[str, Any], region: str) -> ChangeRequest:
-    """The body of the API call itself: a change request of one image. Raises as `read`."""
+    """Read the body of an API call as a change request of one image. Raises like `read`."""
     image = dict(document)
     request = {"DryRun": image.pop("DryRun")} if "DryRun" in image else {}
     try:
@@ -45,21 +45,21 @@ def read_api_body(document: dict[str, Any], region: str) -> ChangeRequest:
         raise InvalidDocument(*inner) from None
 
 
-def _rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> Iterator[Violation]:
-    """What a schema cannot say."""
+def _violations(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> Iterator[Violation]:
+    """Violations of the rules that a schema cannot express."""
     first: dict[tuple[str, str], int] = {}
     for i, (image, change) in enumerate(zip(images, changes, strict=True)):
         path = f"/Images/{i}"
         if not change.region:
             yield Violation(path, NO_REGION)
-        before = first.setdefault((change.region, change.image_id), i)
-        if before != i:
-            told = f"{change.image_id} in {change.region} stands at /Images/{before} already"
-            yield Violation(f"{path}/ImageId", told)
+        earlier = first.setdefault((change.region, change.image_id), i)
+        if earlier != i:
+            message = f"{change.image_id} in {change.region} is already at /Images/{earlier}"
+            yield Violation(f"{path}/ImageId", message)
         tags = [tag["Key"] for tag in image.get("Tags", ())]
         for name, keys in (("Tags", tags), ("DeleteTags", change.delete_tags)):
             for key, count in Counter(keys).items():
                 if count > 1:
-                    yield Violation(f"{path}/{name}", f"key {short(key)} stands {count} times")
+                    yield Violation(f"{path}/{name}", f"key {short(key)} appears {count} times")
         for key in change.tags.keys() & change.delete_tags:
-            yield Violation(f"{path}/DeleteTags", f"{short(key)} stands in Tags too")
+            yield Violation(f"{path}/DeleteTags", f"{short(key)} is also in Tags")

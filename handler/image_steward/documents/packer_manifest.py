@@ -1,13 +1,13 @@
-"""Packer manifests: what the post-processor `manifest` writes, typed, its templates read.
+"""Packer manifests, as written by the post-processor `manifest`, with their templates parsed.
 
-Packer adds a build to the file whenever one ends, and keeps those of earlier runs.
+Packer appends each build to the file, and keeps the builds of earlier runs.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,26 +28,26 @@ FIELDS = Fields(
     prefixes=(*fields.FIELDS.prefixes, "custom_data."),
     times=(*fields.FIELDS.times, "build_time"),
 )
-"""What the templates of `custom_data` may name."""
+"""The fields of templates in `custom_data`."""
 
-_SETS = (*fields.TEXTS, "ImageDeprecated", "KeepLatest", "Tag.<key>")
+_SETTABLE = (*fields.TEXT_ATTRIBUTES, "ImageDeprecated", "KeepLatest", "Tag.<key>")
 _LENGTHS = {
     "ImageName": (1, limits.NAME_LENGTH),
     "ImageDescription": (0, limits.DESCRIPTION_LENGTH),
     "Tag": (1, limits.TAG_VALUE_LENGTH),
 }
-"""Characters, fewest and most; of a family nothing is documented."""
-_LIKE_ENOUGH = 0.8
-"""Of one key to another, to be taken for a slip rather than for data."""
-_HINTS = 10
-"""So many violations of one build may come with the key that is nearest to what was meant."""
-_ANY = "2026-01-01T00:00:00Z"
-"""Stands in for values that are known only when the image is, be they texts or times."""
+"""Minimum and maximum characters; none are documented for ImageFamily."""
+_TYPO_CUTOFF = 0.8
+"""Similarity at which a data key looks like a misspelt settable key."""
+_MAX_HINTS = 10
+"""Violations of one build that come with a suggestion, which takes time to find."""
+_PLACEHOLDER = "2026-01-01T00:00:00Z"
+"""Stands in for values that only the image has; valid as a text and as a time."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """One build: its image, its copies, and what `custom_data` wants of all of them."""
+    """One build: its image, the copies, and what `custom_data` sets on them."""
 
     path: str
     """The JSON Pointer of its `custom_data`."""
@@ -56,45 +56,45 @@ class Build:
     data: dict[str, str]
     """Its `custom_data`."""
     values: dict[str, str]
-    """Of the fields that the manifest itself gives a value to."""
+    """The values of template fields that come from the manifest."""
     templates: dict[str, Template]
-    """By key of `custom_data`: attributes in the order of `TEXTS`, then tags, `Tag.…`."""
+    """By key of `custom_data`: attributes in the order of `TEXT_ATTRIBUTES`, then `Tag.…`."""
     deprecated: bool | None
     keep_latest: int
-    """Images of the family that stay un-deprecated; 0: it says nothing of the others."""
+    """Images of the family that are not deprecated; 0: leave the others alone."""
 
 
 @dataclass(frozen=True)
 class PackerManifest:
-    """The builds of the last run that made images here."""
+    """The builds of the last run by our builder that set something."""
 
     builds: tuple[Build, ...]
     warnings: tuple[Violation, ...]
-    """Keys that are data, but look like slips."""
+    """Data keys that look like typos."""
     dry_run: bool = False
-    """Packer's file has no place to ask for one; STEWARD_DRY_RUN does."""
+    """A manifest cannot ask for a dry run; STEWARD_DRY_RUN can."""
 
     @cached_property
     def by_region(self) -> dict[str, dict[str, Build]]:
-        """The images of each region, by id, each with the build that made it."""
-        found: dict[str, dict[str, Build]] = {}
+        """The build that made each image, by region and image id."""
+        builds: dict[str, dict[str, Build]] = {}
         for build in self.builds:
             for region, image_id in build.images:
-                found.setdefault(region, {})[image_id] = build
-        return found
+                builds.setdefault(region, {})[image_id] = build
+        return builds
 
     @property
     def image_ids(self) -> dict[str, list[str]]:
-        """The images that it names, by region."""
+        """The ids of the images, by region."""
         return {region: list(images) for region, images in self.by_region.items()}
 
 
 def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
-    """A manifest; each of its artifacts names its own region.
+    """Read a manifest; each artifact names its own region.
 
     Raises:
-        InvalidDocument: every violation of the schema; or every artifact id, value and template
-            that cannot be used; or no build of the last run is ours, or none sets anything.
+        InvalidDocument: lists every violation of the schema; or every invalid artifact id, value
+            and template; or no build of the last run is ours, or none sets anything.
     """
     validate("packer-manifest", document)
     run = document["last_run_uuid"]
@@ -104,32 +104,32 @@ def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
         if build["builder_type"] == BUILDER and build["packer_run_uuid"] == run
     }
     if not ours:
-        raise InvalidDocument(Violation("/builds", _no_build(document["builds"], run)))
+        raise InvalidDocument(Violation("/builds", _no_matching_build(document["builds"], run)))
     violations: list[Violation] = []
-    builds = [_build(path, body, violations) for path, body in ours.items()]
-    violations += _twice(builds)
-    count, most = sum(len(build.images) for build in builds), limits.IMAGES_OF_A_REQUEST
-    if count > most:
-        told = f"name {count:,} images of this run; at most {most:,} are allowed"
-        violations.append(Violation("/builds", told))
+    builds = [_read_build(path, body, violations) for path, body in ours.items()]
+    violations += _duplicate_images(builds)
+    count, limit = sum(len(build.images) for build in builds), limits.IMAGES_PER_REQUEST
+    if count > limit:
+        message = f"the last run has {count:,} images; at most {limit:,} are allowed"
+        violations.append(Violation("/builds", message))
     if violations:
         raise InvalidDocument(*violations)
-    set_by = [b for b in builds if b.templates or b.keep_latest or b.deprecated is not None]
-    if not set_by:
-        raise InvalidDocument(*map(_nothing, builds))
-    return PackerManifest(tuple(set_by), tuple(slip for build in builds for slip in _slips(build)))
+    active = [b for b in builds if b.templates or b.keep_latest or b.deprecated is not None]
+    if not active:
+        raise InvalidDocument(*map(_nothing_to_set, builds))
+    return PackerManifest(tuple(active), tuple(typo for b in builds for typo in _typos(b)))
 
 
-def violation_of(name: str, text: str) -> str:
-    """What forbids a text as the value of an attribute or tag (`Tag.…`); empty if nothing does."""
+def length_error(name: str, text: str) -> str:
+    """Why the length of a value, of an attribute or `Tag.…`, is not allowed; empty if it is."""
     least, most = _LENGTHS.get(name.partition(".")[0], (0, len(text)))
     if least <= len(text) <= most:
         return ""
     return f"{short(text)} has {len(text)} characters; {least} to {most} are allowed"
 
 
-def _build(path: str, body: dict[str, Any], violations: list[Violation]) -> Build:
-    """One build; `violations` get what is wrong with it."""
+def _read_build(path: str, body: dict[str, Any], violations: list[Violation]) -> Build:
+    """Read one build, and add its errors to `violations`."""
     path, artifacts = f"{path}/custom_data", f"{path}/artifact_id"
     data: dict[str, str] = body.get("custom_data") or {}
     values = {f"custom_data.{key}": value for key, value in data.items()}
@@ -137,102 +137,100 @@ def _build(path: str, body: dict[str, Any], violations: list[Violation]) -> Buil
     values["packer_run_uuid"] = body["packer_run_uuid"]
     found: list[Violation] = []
 
-    def wrong(key: str, message: str) -> None:
+    def add(key: str, message: str) -> None:
         found.append(Violation(f"{path}/{pointer_step(key)}", message))
 
     templates: dict[str, Template] = {}
     tags = [name for name in data if name.startswith("Tag.")]
-    for name in (*(name for name in fields.TEXTS if name in data), *tags):
+    for name in (*(name for name in fields.TEXT_ATTRIBUTES if name in data), *tags):
         try:
-            templates[name] = _template(name, data, values, hints=len(found) < _HINTS)
-        except ValueError as error:  # noqa: PERF203 - every wrong one is to be named
-            wrong(name, str(error))
+            templates[name] = _template(name, data, values, hints=len(found) < _MAX_HINTS)
+        except ValueError as error:  # noqa: PERF203 - report all of them
+            add(name, str(error))
     images = []
     for part in body["artifact_id"].split(","):  # copies (packer-plugin-tencentcloud, artifact.go)
         region, _, image_id = part.strip().partition(":")
         if is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id):
             images.append((region, image_id))
         else:
-            needed = "<region>:<image id> is needed, such as ap-guangzhou:img-6pb6lrmy"
-            found.append(Violation(artifacts, f"holds {short(part)}; {needed}"))
-    marked, kept = data.get("ImageDeprecated"), data.get("KeepLatest")
-    if marked not in {None, "true", "false"}:
-        wrong("ImageDeprecated", f'is {short(str(marked))}; allowed are "true" and "false"')
-    if marked is not None and kept is not None:
-        wrong("ImageDeprecated", "KeepLatest decides it; only one of them is allowed")
-    number = re.fullmatch("[1-9][0-9]{0,5}", kept or "")
-    if kept is not None and not number:
-        wrong("KeepLatest", f'is {short(kept)}; allowed is a number from "1" on')
-    if len(tags) > limits.TAGS_OF_AN_IMAGE:
-        told = f"sets {len(tags)} tags; an image holds at most {limits.TAGS_OF_AN_IMAGE}"
-        found.append(Violation(path, told))
+            allowed = "<region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
+            found.append(Violation(artifacts, f"contains {short(part)}; must be {allowed}"))
+    deprecated, keep_latest = data.get("ImageDeprecated"), data.get("KeepLatest")
+    if deprecated not in {None, "true", "false"}:
+        add("ImageDeprecated", f'is {short(str(deprecated))}; must be "true" or "false"')
+    if deprecated is not None and keep_latest is not None:
+        add("ImageDeprecated", "cannot be combined with KeepLatest, which sets it")
+    number = re.fullmatch("[1-9][0-9]{0,5}", keep_latest or "")
+    if keep_latest is not None and not number:
+        add("KeepLatest", f'is {short(keep_latest)}; must be a number from "1" to "999999"')
+    if len(tags) > limits.TAGS_PER_IMAGE:
+        message = f"sets {len(tags)} tags; at most {limits.TAGS_PER_IMAGE} are allowed"
+        found.append(Violation(path, message))
     violations += found
-    deprecated = None if marked is None else marked == "true"
-    keep_latest = int(number[0]) if number else 0
-    return Build(path, tuple(images), data, values, templates, deprecated, keep_latest)
+    is_deprecated = None if deprecated is None else deprecated == "true"
+    latest = int(number[0]) if number else 0
+    return Build(path, tuple(images), data, values, templates, is_deprecated, latest)
 
 
-def _template(
-    name: str, data: Mapping[str, str], values: Mapping[str, str], *, hints: bool
-) -> Template:
-    """The template of a key, tried out with a stand-in for what only the image can tell.
+def _template(name: str, data: dict[str, str], values: dict[str, str], *, hints: bool) -> Template:
+    """Parse the template of a key, and render it with placeholders for what only the image has.
 
     Raises:
-        ValueError: what is wrong, with `hints` what may have been meant.
+        ValueError: what is wrong and, with `hints`, what may have been meant.
     """
     key = name.removeprefix("Tag.")
-    if not 1 <= len(key) <= limits.TAG_KEY_LENGTH:
-        told = f"has a key of {len(key)} characters; 1 to {limits.TAG_KEY_LENGTH} are allowed"
-        raise ValueError(told)
+    if len(key) > (limit := limits.TAG_KEY_LENGTH) or not key:
+        raise ValueError(f"the tag key has {len(key)} characters; 1 to {limit} are allowed")
     template = Template.parse(data[name], FIELDS)
     own = {f for f in template.fields if f in values or f.startswith("custom_data.")}
     known = {field: values.get(field, "") for field in own}
     try:
-        text = template.render({**dict.fromkeys(template.fields, _ANY), **known})
+        text = template.render({**dict.fromkeys(template.fields, _PLACEHOLDER), **known})
     except NoValue as error:
         hint = "; strip_time leaves it out of the manifest" if error.field == "build_time" else ""
         missing = error.field.removeprefix("custom_data.")
         if hints and missing not in {error.field, *data}:
             hint = nearest(missing, data)
         raise ValueError(f"{error}{hint}") from None
-    if own == template.fields and (told := violation_of(name, text)):
-        raise ValueError(told)
+    if own == template.fields and (message := length_error(name, text)):
+        raise ValueError(message)
     return template
 
 
-def _twice(builds: Sequence[Build]) -> Iterator[Violation]:
+def _duplicate_images(builds: Sequence[Build]) -> Iterator[Violation]:
     first: dict[tuple[str, str], str] = {}
     for build in builds:
         path = build.path.replace("custom_data", "artifact_id")
         for region, image_id in build.images:
-            if before := first.get((region, image_id)):
-                yield Violation(path, f"{image_id} in {region} stands at {before} already")
+            if earlier := first.get((region, image_id)):
+                yield Violation(path, f"{image_id} in {region} is already at {earlier}")
             first.setdefault((region, image_id), path)
 
 
-def _slips(build: Build) -> Iterator[Violation]:
-    """The keys that are data, but look like slips."""
+def _typos(build: Build) -> Iterator[Violation]:
+    """The data keys that look like typos."""
     for key in build.data:
-        if key in _SETS or key.startswith("Tag."):
+        if key in _SETTABLE or key.startswith("Tag."):
             continue
-        hint = nearest(key, _SETS[:-1], _LIKE_ENOUGH)
+        hint = nearest(key, _SETTABLE[:-1], _TYPO_CUTOFF)
         if re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
             hint = "; did you mean Tag.<key>?"
         if hint:
-            told = f"{short(key)} sets nothing, it is data{hint}"
-            yield Violation(f"{build.path}/{pointer_step(key)}", told)
+            message = f"{short(key)} is data and sets nothing{hint}"
+            yield Violation(f"{build.path}/{pointer_step(key)}", message)
 
 
-def _nothing(build: Build) -> Violation:
-    keys = ", ".join(map(short, list(build.data)[:5])) or "no key at all"
-    told = f"nothing to set: at least one of {', '.join(_SETS)} is needed, there is {keys}"
-    return Violation(build.path, "; ".join([told, *(s.message for s in list(_slips(build))[:5])]))
+def _nothing_to_set(build: Build) -> Violation:
+    keys = ", ".join(map(short, list(build.data)[:5])) or "no keys"
+    message = f"nothing to set: at least one of {', '.join(_SETTABLE)} is required; found {keys}"
+    hints = [typo.message for typo in _typos(build)][:5]
+    return Violation(build.path, "; ".join([message, *hints]))
 
 
-def _no_build(builds: list[dict[str, Any]], run: str) -> str:
-    there = Counter((build["builder_type"], build["packer_run_uuid"] == run) for build in builds)
+def _no_matching_build(builds: list[dict[str, Any]], run: str) -> str:
+    counts = Counter((build["builder_type"], build["packer_run_uuid"] == run) for build in builds)
     found = ", ".join(
         f"{count} by {short(builder)} of {'this' if is_last else 'another'} run"
-        for (builder, is_last), count in there.most_common(5)
+        for (builder, is_last), count in counts.most_common(5)
     )
-    return f"none of the last run, {short(run)}, is by {BUILDER}; there are {found}"
+    return f"no build of the last run, {short(run)}, is by {BUILDER}; found {found}"

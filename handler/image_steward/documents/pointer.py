@@ -1,4 +1,4 @@
-"""Pointers: the document lies in an object of COS."""
+"""Pointers to a document in COS."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from image_steward.model import CosObject
 
 
 def read(document: dict[str, Any], region: str) -> CosObject:
-    """Where the document lies; `region` is used if the pointer names none.
+    """Read a pointer; `region` is the default for its Region.
 
     Raises:
-        InvalidDocument: every violation of the schema; no region is known.
+        InvalidDocument: lists every violation of the schema; or no region is known.
     """
     validate("pointer", document)
     bucket, _, key = document["Document"].removeprefix("cos://").partition("/")
-    place = document.get("Region", region)
-    if not place:
+    if not (region := document.get("Region", region)):
         raise InvalidDocument(NO_REGION)
-    return CosObject(bucket, key, place)
+    return CosObject(bucket, key, region)

@@ -1,4 +1,4 @@
-"""From a part of an event to the bytes of its document, if it may come from there."""
+"""From one part of an event to the bytes of its document, if its source is allowed."""
 
 from __future__ import annotations
 
@@ -13,50 +13,49 @@ from image_steward.model import CosObject
 from image_steward.settings import Settings
 
 Read: TypeAlias = "Callable[[CosObject], bytes]"
-"""Reads an object, or raises as `cloud.objects.Objects.read` does."""
+"""Reads an object; raises like `cloud.objects.Objects.read`."""
 
 
 def fetch(part: CosObject | InlineDocument, settings: Settings, read: Read) -> bytes:
-    """The document of a part of an event.
+    """Return the document of one part of an event.
 
     Raises:
-        DocumentTooLarge, SourceNotAllowed, ObjectNotFound, AccessDenied: as they say.
-        StewardError: COS could not be asked.
+        DocumentTooLarge, SourceNotAllowed, ObjectNotFound, AccessDenied: see `errors`.
+        StewardError: the request to COS failed.
     """
     if isinstance(part, CosObject):
-        return _first(_candidates(part), settings, read)
-    if len(part.data) > settings.max_document_bytes:
-        limit = settings.max_document_bytes
-        raise DocumentTooLarge(f"{len(part.data)} bytes; at most {limit} are allowed")
+        return _read_first(_variants(part), settings, read)
+    size, limit = len(part.data), settings.max_document_bytes
+    if size > limit:
+        raise DocumentTooLarge(f"the document has {size} bytes; at most {limit} are allowed")
     return part.data
 
 
 def fetch_target(target: CosObject, settings: Settings, read: Read) -> bytes:
-    """The document that a pointer names; its key is taken as it stands. Raises as `fetch`."""
-    return _first([target], settings, read)
+    """Return the document that a pointer names. Its key is not decoded. Raises like `fetch`."""
+    return _read_first([target], settings, read)
 
 
 def is_journal(part: CosObject, settings: Settings) -> bool:
-    """Whether a part may be an object of the journal: applied at once, it would undo its run."""
+    """Whether a part may be a journal object, which would undo the run that has just written it."""
     bucket, prefix = settings.journal or ("", "")
-    return any(one.bucket == bucket and one.key.startswith(prefix) for one in _candidates(part))
+    return any(obj.bucket == bucket and obj.key.startswith(prefix) for obj in _variants(part))
 
 
-def _first(candidates: list[CosObject], settings: Settings, read: Read) -> bytes:
-    """The content of the first candidate that is allowed and exists."""
-    allowed = [each for each in candidates if settings.allows(each.bucket, each.key)]
+def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> bytes:
+    """Read the first object that is allowed and exists."""
+    allowed = [obj for obj in objects if settings.allows(obj.bucket, obj.key)]
     if not allowed:
-        raise SourceNotAllowed(
-            f"{candidates[0].source} is outside STEWARD_SOURCES, or has a . or .. segment"
-        )
-    for place in allowed[:-1]:
+        source = objects[0].source
+        raise SourceNotAllowed(f"{source} is outside STEWARD_SOURCES, or has a . or .. segment")
+    for obj in allowed[:-1]:
         with suppress(ObjectNotFound):
-            return read(place)
+            return read(obj)
     return read(allowed[-1])
 
 
-def _candidates(part: CosObject) -> list[CosObject]:
-    """What an event's key may mean: documented nowhere, so as it stands first, then decoded."""
+def _variants(part: CosObject) -> list[CosObject]:
+    """The object by the event's key and by that key URL-decoded: the encoding is undocumented."""
     decoded = unquote(part.key)
-    is_other = decoded not in {part.key, ""} and not decoded.endswith("/")
-    return [part, *([part._replace(key=decoded)] if is_other else [])]
+    is_different = decoded not in {part.key, ""} and not decoded.endswith("/")
+    return [part, *([part._replace(key=decoded)] if is_different else [])]

@@ -39,7 +39,7 @@ class Settling:
         may_be_applied = False
         while self._unsettled and (error := self._attempt(read_back=may_be_applied)):
             may_be_applied |= isinstance(error, AmbiguousResponse)
-            resume_at = self._retries.next_try(error, self._attempts)
+            resume_at = self._retries.next_attempt(error, self._attempts)
             if resume_at is None:
                 error = self._confirm(error) if may_be_applied else error
                 for image_id in list(self._unsettled):

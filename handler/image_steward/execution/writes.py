@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from image_steward.limits import RESOURCES_OF_A_TAG_CALL, TAGS_OF_A_TAG_CALL
+from image_steward.limits import RESOURCES_PER_TAG_CALL, TAGS_PER_TAG_CALL
 from image_steward.model import Attributes, Image, Step, TagChanges
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ def _tag_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
             changes = (frozenset(step.tags.items()), frozenset(step.delete_tags))
             groups.setdefault(changes, []).append(step)
     for group in groups.values():
-        for batch in _batches(group, RESOURCES_OF_A_TAG_CALL):
+        for batch in _batches(group, RESOURCES_PER_TAG_CALL):
             yield TagTask(list(_tag_writes(region, batch)))
 
 
@@ -110,7 +110,7 @@ def _tag_writes(region: str, batch: Sequence[Step]) -> Iterator[Write]:
     steps = {step.image_id: step for step in batch}
     changes: tuple[TagChanges, ...] = (dict.fromkeys(batch[0].delete_tags), {**batch[0].tags})
     for tags in changes:
-        for call in _batches(tags.items(), TAGS_OF_A_TAG_CALL):
+        for call in _batches(tags.items(), TAGS_PER_TAG_CALL):
             yield Write(region, steps, tags=dict(call))
 
 

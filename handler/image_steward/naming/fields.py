@@ -1,4 +1,4 @@
-"""What templates may name of an image, and what an image has for it."""
+"""The fields of templates, and their values for an image."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from image_steward.model import FACTS, Image
 from image_steward.naming.templates import Fields
 from image_steward.naming.temporary import is_temporary
 
-TEXTS = ("ImageName", "ImageDescription", "ImageFamily")
-"""The attributes that have a template. `ImageName` comes first: the others see the new name."""
+TEXT_ATTRIBUTES = ("ImageName", "ImageDescription", "ImageFamily")
+"""The attributes set by templates. `ImageName` is first: the other templates see the new name."""
 
 FIELDS = Fields(
-    names=("ImageId", *TEXTS, *FACTS, "CreatedTime", "Region"),
+    names=("ImageId", *TEXT_ATTRIBUTES, *FACTS, "CreatedTime", "Region"),
     prefixes=("Tag.",),
     times=("CreatedTime",),
 )
-"""By the API's own names."""
+"""By their API names."""
 
 
 def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, str]:
-    """What an image has for the fields of templates; empty for fields that it knows nothing of."""
+    """The values of template fields for an image; empty where it has none."""
     values = {}
     for name in fields:
         if name in image.attributes:

@@ -1,4 +1,4 @@
-"""Globs: patterns of `*` (any text) and `?` (one character)."""
+"""Globs: patterns with `*` (any text) and `?` (one character)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Glob:
-    """A pattern of `*` and `?`; a bracket is a bracket."""
+    """A pattern with `*` and `?`; brackets are literal."""
 
     text: str
     _regex: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # fnmatch's own expression never backtracks over a star, whatever the pattern.
+        # fnmatch's regular expressions never backtrack over a `*`.
         pattern = fnmatch.translate(self.text.replace("[", "[[]"))
         object.__setattr__(self, "_regex", re.compile(pattern))
 
     def matches(self, text: str) -> bool:
-        """Whether the whole text matches."""
+        """Whether the pattern matches the whole text."""
         return self._regex.match(text) is not None

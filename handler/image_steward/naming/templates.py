@@ -1,9 +1,9 @@
-"""Templates: text with fields in braces, and nothing else reachable from them.
+"""Templates: text with fields in braces, which can reach nothing else.
 
-{ImageFamily}           the field's value
-{Tag.team|unknown}      ... or a default, when it is empty or missing
-{CreatedTime:%Y%m%d}    a time (UTC), written as asked for
-{{  }}                  a brace
+{ImageFamily}           the value of a field
+{Tag.team|unknown}      ... or a default if it is empty or missing
+{CreatedTime:%Y%m%d}    a formatted time (UTC)
+{{  }}                  a literal brace
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from operator import itemgetter
 from image_steward.messages import nearest, short
 
 DIRECTIVES = "YymdHMSjGVu"
-"""What may follow a `%`: the numbers of strftime, the same in every language."""
+"""The strftime directives allowed after `%`: numbers only, the same in every locale."""
 
-_PART = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])|(?P<text>[^{}]+)")
-# strftime takes a zero character for the end of the format.
-_FORMAT = re.compile(rf"(?:[^%\0]|%%)*%[{DIRECTIVES}](?:[^%\0]|%[{DIRECTIVES}%])*")
-_PLACES = {
+_TOKEN = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])|(?P<text>[^{}]+)")
+# strftime stops at a zero character.
+_TIME_FORMAT = re.compile(rf"(?:[^%\0]|%%)*%[{DIRECTIVES}](?:[^%\0]|%[{DIRECTIVES}%])*")
+_SLICES = {
     "Y": slice(0, 4), "y": slice(2, 4), "m": slice(5, 7), "d": slice(8, 10),
     "H": slice(11, 13), "M": slice(14, 16), "S": slice(17, 19),
 }  # fmt: skip
-"""Where these stand in a time as `clock.utc` writes it: they need no calendar."""
+"""The directives that are a slice of a time as `clock.utc` writes it, and need no strftime."""
 
 
 class NoValue(Exception):
@@ -40,7 +40,7 @@ class NoValue(Exception):
 
 @dataclass(frozen=True)
 class Fields:
-    """What a template may name: fields by name, by prefix (`Tag.`), and which of them are times."""
+    """The fields that a template may use: names, prefixes (`Tag.`), and which names are times."""
 
     names: tuple[str, ...]
     prefixes: tuple[str, ...]
@@ -54,20 +54,20 @@ class _Field:
     format: str = ""
 
     @cached_property
-    def written(self) -> Callable[[str], str]:
-        """What writes a time (or none) in this format: strftime only where a calendar is needed."""
+    def format_time(self) -> Callable[[str], str]:
+        """Formats a time; an empty one stays empty. Calls strftime only for calendar directives."""
         parts = re.findall(r"%(.)|([^%]+)", self.format)
-        asked = [letter for letter, _ in parts if letter and letter != "%"]
-        if not _PLACES.keys() >= set(asked):
+        directives = [letter for letter, _ in parts if letter and letter != "%"]
+        if not _SLICES.keys() >= set(directives):
             return lambda time: time and datetime.fromisoformat(time[:-1]).strftime(self.format)
         pattern = "".join(text or ("%%" if letter == "%" else "%s") for letter, text in parts)
-        cut = itemgetter(*(_PLACES[letter] for letter in asked))
-        return lambda time: time and pattern % cut(time)
+        slices = itemgetter(*(_SLICES[letter] for letter in directives))
+        return lambda time: time and pattern % slices(time)
 
 
 @dataclass(frozen=True)
 class Template:
-    """A template that has been read. `text` is how it was written."""
+    """A parsed template. `text` is its source."""
 
     text: str
     _pattern: str
@@ -75,68 +75,66 @@ class Template:
 
     @classmethod
     def parse(cls, text: str, fields: Fields) -> Template:
-        """Read a template.
+        """Parse a template.
 
         Raises:
-            ValueError: what is wrong with it, and what is allowed there.
+            ValueError: what is wrong, and what is allowed.
         """
         pattern = ""
         found: list[_Field] = []
-        for part in _PART.finditer(text):
-            if part["stray"]:
+        for token in _TOKEN.finditer(text):
+            if brace := token["stray"]:
                 raise ValueError(
-                    f"{part['stray']} at character {part.start() + 1} stands alone; "
-                    f"a field is {{Name}}, a brace is {part['stray'] * 2}"
+                    f"unmatched {brace} at character {token.start() + 1}; "
+                    f"write a field as {{Name}}, and a literal brace as {brace * 2}"
                 )
-            if part["field"] is not None:
-                found.append(_field(part["field"], fields))
+            if token["field"] is not None:
+                found.append(_field(token["field"], fields))
                 pattern += "%s"
             else:
-                literal = part["brace"][0] if part["brace"] else part["text"]
+                literal = token["brace"][0] if token["brace"] else token["text"]
                 pattern += literal.replace("%", "%%")
         return cls(text, pattern, tuple(found))
 
     @cached_property
     def fields(self) -> frozenset[str]:
-        """The names of the fields in it."""
+        """The names of its fields."""
         return frozenset(field.name for field in self._fields)
 
     def render(self, values: Mapping[str, str]) -> str:
-        """The text with each field's value, empty where there is none; times as `clock.utc`.
+        """Render with the values of all fields, which may be empty; times as by `clock.utc`.
 
         Raises:
-            NoValue: a field has neither value nor default.
+            NoValue: a field has neither a value nor a default.
         """
-        # One pass, nothing called that need not be: a run may have 100,000 images to name.
-        found = tuple(
-            [
-                (each.written(values[each.name]) if each.format else values[each.name])
-                or each.default
-                for each in self._fields
-            ]
-        )
-        if "" in found:
-            raise NoValue(self._fields[found.index("")].name)
-        return self._pattern % found
+        # A hot loop: a run may have 100,000 images to name.
+        rendered = [
+            (f.format_time(values[f.name]) if f.format else values[f.name]) or f.default
+            for f in self._fields
+        ]
+        if "" in rendered:
+            raise NoValue(self._fields[rendered.index("")].name)
+        return self._pattern % tuple(rendered)
 
 
-def _field(inside: str, fields: Fields) -> _Field:
-    body, bar, default = inside.partition("|")
+def _field(source: str, fields: Fields) -> _Field:
+    body, bar, default = source.partition("|")
     if bar and not default:
-        raise ValueError(f"{{{inside}}} has an empty default; give one, or leave out the |")
-    name, colon, form = body.partition(":")
+        raise ValueError(f"{{{source}}} has an empty default; give one, or leave out the |")
+    name, colon, time_format = body.partition(":")
     if colon and name in fields.times:
-        if not _FORMAT.fullmatch(form):
+        if not _TIME_FORMAT.fullmatch(time_format):
             allowed = " ".join(f"%{letter}" for letter in DIRECTIVES)
             raise ValueError(
-                f"{{{inside}}}: the format of a time has at least one of {allowed}; a % is %%"
+                f"{{{source}}}: a time format must have at least one of {allowed} and no others; "
+                "write a literal % as %%"
             )
-        return _Field(name, default, form)
-    is_prefixed = any(body.startswith(prefix) and body != prefix for prefix in fields.prefixes)
-    if is_prefixed or body in fields.names:  # a tag's key may hold a colon
+        return _Field(name, default, time_format)
+    has_prefix = any(body.startswith(prefix) and body != prefix for prefix in fields.prefixes)
+    if has_prefix or body in fields.names:  # the key of a tag may contain a colon
         return _Field(body, default)
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
     if name in fields.names and colon:
-        raise ValueError(f"{{{inside}}}: only a time has a format: {', '.join(fields.times)}")
+        raise ValueError(f"{{{source}}}: only a time has a format: {', '.join(fields.times)}")
     hint = nearest(name, known) or f"; allowed are {', '.join(known)}"
-    raise ValueError(f"{short('{' + inside + '}')} names no field{hint}")
+    raise ValueError(f"{short('{' + source + '}')} is not a field{hint}")

@@ -1,22 +1,22 @@
-"""Names that images have for a moment, while two or more swap theirs."""
+"""Temporary names, which open a rename cycle: images that swap names."""
 
 from __future__ import annotations
 
 from image_steward.limits import NAME_LENGTH
 
 TEMPORARY = "image-steward-tmp-"
-"""What they begin with."""
+"""The prefix of all temporary names."""
 
 
-def temporary(image_id: str, attempt: int, mark: str = "") -> str:
-    """A name for the time in between that can be told apart from any other.
+def temporary(image_id: str, attempt: int, owner: str = "") -> str:
+    """A temporary name for an image; each attempt returns another one.
 
-    `mark` tells whoever gave it that it was theirs, should they die before they take it back.
+    `owner` lets a later run recognise the name if the run that gave it is interrupted.
     """
     ending = f"-{attempt}" if attempt > 1 else ""
-    return f"{TEMPORARY}{mark}{image_id}"[: NAME_LENGTH - len(ending)] + ending
+    return f"{TEMPORARY}{owner}{image_id}"[: NAME_LENGTH - len(ending)] + ending
 
 
-def is_temporary(name: str, mark: str = "") -> bool:
-    """Whether a name is a temporary one, with this mark if one is given."""
-    return name.startswith(TEMPORARY + mark)
+def is_temporary(name: str, owner: str = "") -> bool:
+    """Whether a name is a temporary one; with `owner`, whether it is that owner's."""
+    return name.startswith(TEMPORARY + owner)

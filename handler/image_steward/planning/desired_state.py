@@ -55,7 +55,7 @@ def desired_states_of(
     selected = oldest_first(states)
     if "ImageName" in policy.templates:
         taken = {state.image.name for state in states if state.skip_reason}
-        if policy.numbers:
+        if policy.number_on_conflict:
             _number_conflicts(policy, selected, taken)
         else:
             _skip_conflicts(selected, taken)
@@ -79,7 +79,7 @@ def desired_state_of(
                 state.skip_reason = f"ImageName {short(template.text)} renders an empty name"
                 return state
             name = current_name or image.name
-            name = name if policy.numbers and policy.style.fits(name, base) else base
+            name = name if policy.number_on_conflict and policy.style.fits(name, base) else base
             state.attributes["ImageName"] = state.values["ImageName"] = name
         _render(state, policy)
     except NoValue as error:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from itertools import product
 
 from image_steward.current_images import CurrentImages, ImagesByRegion
-from image_steward.documents.packer_manifest import Build, PackerManifest, violation_of
+from image_steward.documents.packer_manifest import Build, PackerManifest, length_error
 from image_steward.errors import ApiError, ImageBusy, InvalidDocument, Violation
 from image_steward.messages import pointer_step, short
 from image_steward.model import Attributes, Change, Image, Plan, Step, StepsByRegion, Tags
-from image_steward.naming.fields import TEXTS, values_of
+from image_steward.naming.fields import TEXT_ATTRIBUTES, values_of
 from image_steward.naming.templates import NoValue
 from image_steward.planning import diff
 from image_steward.planning.rename_order import order_renames_by_region
@@ -57,9 +57,9 @@ def change_of(build: Build, region: str, image: Image) -> Change:
     tags: Tags = {}
     for name, template in build.templates.items():
         text = template.render(values)
-        if violation := violation_of(name, text):
+        if violation := length_error(name, text):
             raise InvalidDocument(Violation(f"{build.path}/{pointer_step(name)}", violation))
-        if name in TEXTS:
+        if name in TEXT_ATTRIBUTES:
             attributes[name] = text
         else:
             tags[name.removeprefix("Tag.")] = text

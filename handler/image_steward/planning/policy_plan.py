@@ -29,7 +29,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
     planned = plan_regions(current, lambda region, images: normalise(policy, region, images, now))
     changes = len(planned.changes)
     warnings: list[StewardError] = []
-    if policy.regroups and changes:
+    if policy.may_regroup and changes:
         warnings.append(UnstablePolicy(Violation("/Normalise/KeepLatest", _RANKING_CHANGES)))
     if changes > policy.max_changes:
         message = f"{changes} images would be changed; MaxChanges allows {policy.max_changes}"
@@ -53,7 +53,7 @@ def normalise(policy: NamingPolicy, region: str, images: list[Image], now: float
     states = desired_states_of(policy, region, images, now)
     steps = [state.step(region, rules) for state in states]
     check_stable(policy, region, images, steps, now)
-    return order_renames(steps, images, policy.select.mark)
+    return order_renames(steps, images, policy.select.owner)
 
 
 def check_stable(
@@ -68,7 +68,7 @@ def check_stable(
     Raises:
         UnstablePolicy: it would change something again, or skip an image that is half done.
     """
-    if not policy.feedback:
+    if not policy.feedback_paths:
         return
     deselects = False
     for image, step in zip(images, steps, strict=True):
@@ -78,7 +78,7 @@ def check_stable(
         state = desired_state_of(policy, region, changed, now)
         deselects |= bool(state.skip_reason)
         _reject_if_unstable(region, image, state)
-        if policy.feedback > 1 and step.attributes and step.tags:
+        if policy.feedback_paths > 1 and step.attributes and step.tags:
             ((first,), _) = policy.phases
             half = apply_step(image, Step(region, image.image_id, **{first: getattr(step, first)}))
             state = desired_state_of(policy, region, half, now, current_name=changed.name)
@@ -92,7 +92,7 @@ def check_stable(
                 raise UnstablePolicy(Violation("/Normalise", message))
             state.image = changed
             _reject_if_unstable(region, image, state)
-    if policy.regroups and deselects:
+    if policy.may_regroup and deselects:
         outcome = [apply_step(image, step) for image, step in zip(images, steps, strict=True)]
         states = desired_states_of(policy, region, outcome, now)
         for image, state in zip(images, states, strict=True):

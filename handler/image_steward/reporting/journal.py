@@ -1,4 +1,4 @@
-"""What images are like before a run changes them, kept where `STEWARD_JOURNAL` and the log say."""
+"""The journal: what undoes a run, written to `STEWARD_JOURNAL` and the log before any change."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from image_steward.reporting import undo
 from image_steward.reporting.log import Log
 from image_steward.settings import Settings
 
-LINE_BYTES = 6000
-"""Of one line `image.before`: with what else is in it, below the 8 KB that SCF keeps of a line."""
+CHUNK_BYTES = 6000
+"""The undo entry in a line `image.before`, which as a whole must stay below SCF's 8 KB."""
 
 
 @dataclass
 class Journal:
-    """The journal of one run: its objects are numbered. `region` is the function's own."""
+    """The journal of one run, whose objects are numbered. `region` is the function's own."""
 
     settings: Settings
     region: str
@@ -28,30 +28,30 @@ class Journal:
     write: Callable[[CosObject, bytes], None]
     _written: int = 0
 
-    def keep(self, source: str, plan: Plan) -> None:
-        """Keep what the images of a plan are like now, before any of them is changed.
+    def record(self, source: str, plan: Plan) -> None:
+        """Record the current state of all images that a plan will change.
 
         Raises:
-            StewardError: it could not be kept, so nothing may be changed.
+            StewardError: it could not be written, so nothing may be changed.
         """
-        former = [entry for step in plan.changes if (entry := undo.entry(step))]
-        if self.settings.journal and former:
-            for images in undo.batches(former, self.settings.max_document_bytes):
-                self._store(*self.settings.journal, images)
-        for entry in former:
-            for chunk in undo.chunks(entry, LINE_BYTES):
-                self.log.keep("image.before", Source=source, Undo=chunk)
+        entries = [entry for step in plan.changes if (entry := undo.entry(step))]
+        if self.settings.journal and entries:
+            for batch in undo.batches(entries, self.settings.max_document_bytes):
+                self._write_object(*self.settings.journal, batch)
+        for entry in entries:
+            for chunk in undo.chunks(entry, CHUNK_BYTES):
+                self.log.always("image.before", Source=source, Undo=chunk)
 
-    def _store(self, bucket: str, prefix: str, images: list[undo.Entry]) -> None:
+    def _write_object(self, bucket: str, prefix: str, images: list[undo.Entry]) -> None:
         if not self.region:
-            raise InvalidSetting("STEWARD_JOURNAL: the region of the function is not known")
-        moment = re.sub("[-:]", "", utc(self.log.clock.time()))
+            raise InvalidSetting("STEWARD_JOURNAL: the function's own region is unknown")
+        time = re.sub("[-:]", "", utc(self.log.clock.time()))
         run = re.sub(r"[^\w-]", "", self.log.request_id)
-        name = f"{prefix}{moment}-{run}-{self._written + 1}.json"
-        target = CosObject(bucket, name, self.region)
-        # Half a surrogate pair, as JSON writes it.
+        key = f"{prefix}{time}-{run}-{self._written + 1}.json"
+        target = CosObject(bucket, key, self.region)
         text = json.dumps({"Images": images}, ensure_ascii=False)
         try:
+            # An unpaired surrogate becomes \ud83d, as in JSON.
             self.write(target, text.encode("utf-8", "backslashreplace"))
         except Rejection as error:
             raise type(error)(f"STEWARD_JOURNAL: {error.message}") from None

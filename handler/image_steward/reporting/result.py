@@ -8,80 +8,80 @@ from dataclasses import dataclass
 from typing import Any
 
 from image_steward.errors import StewardError
-from image_steward.limits import IMAGES_OF_A_REQUEST
+from image_steward.limits import IMAGES_PER_REQUEST
 from image_steward.model import STATUSES, Outcome, Report
-from image_steward.reporting.undo import entries
+from image_steward.reporting.undo import Entry, entries
 
 MAX_BYTES = 1 << 20
-"""A result stays below this; SCF itself would take 6 MB."""
+"""The size limit of a result; SCF's own is 6 MB."""
 
-_ROOM = MAX_BYTES - 4096  # what the members outside the lists need, generously
+_RESERVED_BYTES = 4096  # for the members outside the lists, generously
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one event came to."""
+    """The reports on one event."""
 
     trigger: str
     reports: Sequence[Report]
-    is_dry: bool = False
-    """Whether the whole function is to write nothing, whatever a document says."""
+    forced_dry_run: bool = False
+    """STEWARD_DRY_RUN: write nothing, whatever a document says."""
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """What became of all the images."""
+        """The outcomes of all images."""
         return [outcome for report in self.reports for outcome in report.outcomes]
 
     @property
     def errors(self) -> list[tuple[str, StewardError]]:
-        """Why documents, or regions of them, were refused, each with its source."""
+        """Pairs of source and error: why documents, or their regions, were rejected."""
         return [error for report in self.reports for error in report.errors]
 
     @property
     def summary(self) -> dict[str, int]:
-        """How many images ended in each status."""
+        """The number of images by status."""
         statuses = [outcome.status for outcome in self.outcomes]
         return {name: statuses.count(name.lower()) for name in STATUSES}
 
     @property
     def dry_run(self) -> bool:
-        """Whether nothing was to be written at all."""
-        return self.is_dry or (self._asked != [] and all(self._asked))
+        """Whether the whole run was to write nothing."""
+        return self.forced_dry_run or (self._dry_runs != [] and all(self._dry_runs))
 
     @property
     def outcome(self) -> str:
         """The `Outcome` of the result document."""
         if self.errors or self.summary["Failed"]:
             return "partial" if self.outcomes else "rejected"
-        if not self._asked:
+        if not self._dry_runs:
             return "ignored"
         return "planned" if self.dry_run else "applied"
 
     @property
     def unfinished(self) -> list[StewardError]:
-        """What another delivery of the event may help."""
-        errors = [error for _, error in self.errors] + [each.error for each in self.outcomes]
+        """The transient errors, for which a redelivery of the event may help."""
+        errors = [error for _, error in self.errors] + [o.error for o in self.outcomes]
         return [error for error in errors if error and error.transient]
 
     @property
-    def _asked(self) -> list[bool]:
-        """Of each document that could be read, whether it was to write nothing."""
+    def _dry_runs(self) -> list[bool]:
+        """For each document that could be read, whether it was a dry run."""
         return [report.dry_run for report in self.reports if report.dry_run is not None]
 
 
 def document(run: Run, request_id: str) -> dict[str, Any]:
-    """The result of a run, below `MAX_BYTES`; what does not fit is left out and said so.
+    """The result document of a run, below `MAX_BYTES`; if entries are omitted, it is `Truncated`.
 
-    Errors come first and then the undo, since what was done can be read in the log as well.
+    Errors have priority, then warnings, then undo: what was done is in the log as well.
     """
-    room = _Room(_ROOM)
-    warned = ((report.source, each) for report in run.reports for each in report.warnings)
-    errors = room.take(entry for each in run.errors for entry in _errors(*each))
-    warnings = room.take(entry for each in warned for entry in _errors(*each))
-    undo = room.take(entries(run.outcomes), IMAGES_OF_A_REQUEST)
-    told = [(report.source, outcome) for report in run.reports for outcome in report.outcomes]
-    told.sort(key=lambda each: each[1].status == "skipped")  # what fits least is least missed
-    images = room.take(_image(*each) for each in told if each[1].status != "unchanged")
+    budget = _Budget(MAX_BYTES - _RESERVED_BYTES)
+    warned = [(report.source, error) for report in run.reports for error in report.warnings]
+    errors = budget.fit(entry for pair in run.errors for entry in _errors(*pair))
+    warnings = budget.fit(entry for pair in warned for entry in _errors(*pair))
+    undo = budget.fit(entries(run.outcomes), IMAGES_PER_REQUEST)
+    outcomes = [(report.source, outcome) for report in run.reports for outcome in report.outcomes]
+    outcomes.sort(key=lambda pair: pair[1].status == "skipped")  # skipped images are omitted first
+    images = budget.fit(_image(*pair) for pair in outcomes if pair[1].status != "unchanged")
     return {
         "RequestId": request_id,
         "Trigger": run.trigger,
@@ -92,38 +92,38 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
         "Errors": errors,
         "Undo": {"Images": undo},
         **({"Warnings": warnings} if warnings else {}),
-        **({"Truncated": True} if room.is_full else {}),
+        **({"Truncated": True} if budget.is_exceeded else {}),
     }
 
 
 @dataclass
-class _Room:
-    left: int
-    is_full: bool = False
+class _Budget:
+    """The bytes left for entries."""
 
-    def take(
-        self, entries: Iterable[dict[str, Any]], most: int | None = None
-    ) -> list[dict[str, Any]]:
-        """The entries that fit, at most so many; after the first one that does not, none."""
-        taken: list[dict[str, Any]] = []
+    left: int
+    is_exceeded: bool = False
+
+    def fit(self, entries: Iterable[Entry], limit: int | None = None) -> list[Entry]:
+        """The first entries that fit, at most `limit`."""
+        fitting: list[Entry] = []
         for entry in entries:
             size = len(json.dumps(entry)) + 2
-            if size > self.left or len(taken) == most:
-                self.is_full = True
+            if size > self.left or len(fitting) == limit:
+                self.is_exceeded = True
                 break
             self.left -= size
-            taken.append(entry)
-        return taken
+            fitting.append(entry)
+        return fitting
 
 
-def _errors(source: str, error: StewardError) -> list[dict[str, Any]]:
+def _errors(source: str, error: StewardError) -> list[Entry]:
     return [
         {"Source": source, "Code": error.code, "Path": path, "Message": message}
         for path, message in error.details
     ]
 
 
-def _image(source: str, outcome: Outcome) -> dict[str, Any]:
+def _image(source: str, outcome: Outcome) -> Entry:
     step, error = outcome.step, outcome.error
     has_reason = step.reasons and outcome.status in {"planned", "skipped"}
     return {

@@ -1,6 +1,6 @@
-"""Change requests that put images back as they were. Pure.
+"""Change requests that restore images to their previous state. Pure.
 
-The same entries stand in a result's `Undo`, in the journal and in the log lines `image.before`.
+A result's `Undo`, the journal and the log lines `image.before` have the same entries.
 """
 
 from __future__ import annotations
@@ -10,74 +10,74 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeAlias
 
-from image_steward.limits import IMAGES_OF_A_REQUEST
+from image_steward.limits import IMAGES_PER_REQUEST
 from image_steward.model import ATTRIBUTES, Attributes, Outcome, Step, TagChanges
 
 Entry: TypeAlias = "dict[str, Any]"
-"""An entry of a change request."""
+"""A JSON object; here an image in a change request."""
 
 
 def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
-    """What puts back what was done, an entry for each image.
+    """Undo what was done, with one entry per image.
 
-    Where an image was changed twice its first state counts.
+    An image that was changed twice gets back its state before the first change.
     """
     by_image: dict[tuple[str, str], Outcome] = {}
     for outcome in outcomes:
         if outcome.step.before and not outcome.planned:
-            former = by_image.pop(outcome.step.image_key, None)
-            by_image[outcome.step.image_key] = former.merged_with(outcome) if former else outcome
-    # The image changed last comes first: so a name that was freed for another image is free again
-    # when its own gets it back.
-    yield from filter(None, map(_undoing, reversed(by_image.values())))
+            earlier = by_image.pop(outcome.step.image_key, None)
+            by_image[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
+    # The last change is undone first: if an image gave up its name to another one, the name is
+    # free again when the first image gets it back.
+    yield from filter(None, map(_undo_entry, reversed(by_image.values())))
 
 
 def entry(step: Step) -> Entry:
-    """What would put back all that a step is going to do; empty if that is nothing."""
-    return _undoing(Outcome.planned_for(step))
+    """Undo all that a step is going to change; empty if there is nothing to undo."""
+    return _undo_entry(Outcome.planned_for(step))
 
 
 def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """One entry for each image, of entries in the order in which they were written.
+    """Merge entries, given in the order in which they were written, into one per image.
 
-    What an image was first counts. The order is that of `entries`.
+    The first state of an image counts. The order is that of `entries`.
     """
     images: dict[tuple[str, str], tuple[Attributes, TagChanges]] = {}
-    for one in entries:
-        place = (one["Region"], one["ImageId"])
-        attributes = {name: one[name] for name in ATTRIBUTES if name in one}
-        bound = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
-        tags = {**bound, **dict.fromkeys(one.get("DeleteTags", ()))}
-        was, tagged = images.pop(place, ({}, {}))
-        # Those that were there before keep their place, and their value.
-        images[place] = {**attributes, **was}, {**tagged, **tags, **tagged}
-    for place, (attributes, tags) in reversed(images.items()):
-        yield _entry(place, attributes, tags)
+    for entry in entries:
+        image_key = (entry["Region"], entry["ImageId"])
+        attributes = {name: entry[name] for name in ATTRIBUTES if name in entry}
+        bound = {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())}
+        tags = {**bound, **dict.fromkeys(entry.get("DeleteTags", ()))}
+        first, first_tags = images.pop(image_key, ({}, {}))
+        # Earlier tags keep their position, and their value.
+        images[image_key] = {**attributes, **first}, {**first_tags, **tags, **first_tags}
+    for image_key, (attributes, tags) in reversed(images.items()):
+        yield _entry(image_key, attributes, tags)
 
 
 def batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
-    """The entries in lists, each for a change request of at most `size` bytes.
+    """Split entries into change requests of at most `size` bytes each.
 
-    Those of a region stay together where they fit, since its images may have to swap names. One
-    that is too large alone comes in parts, each in a list of its own: a change request names an
-    image once. The last of them is to be carried out first, as of several changes the last one.
+    The images of a region stay in one batch if they fit, since they may swap names. An entry that
+    is too large is split into chunks, each in a batch of its own, because a change request names
+    an image only once. Its last chunk comes first: the last change is undone first.
     """
-    room = size - 100  # for the members around the list
+    budget = size - 100  # without the members around the list
     batch: list[Entry] = []
-    left = room
+    left = budget
     by_region = sorted(entries, key=lambda entry: str(entry["Region"]))
     for _, group in groupby(by_region, key=lambda entry: entry["Region"]):
         sized = [(entry, len(json.dumps(entry)) + 2) for entry in group]
-        is_too_much = sum(needed for _, needed in sized) > left
-        if batch and (is_too_much or len(batch) + len(sized) > IMAGES_OF_A_REQUEST):
+        is_too_large = sum(needed for _, needed in sized) > left
+        if batch and (is_too_large or len(batch) + len(sized) > IMAGES_PER_REQUEST):
             yield batch
-            batch, left = [], room
+            batch, left = [], budget
         for entry, needed in sized:
-            if batch and (needed > left or len(batch) == IMAGES_OF_A_REQUEST):
+            if batch and (needed > left or len(batch) == IMAGES_PER_REQUEST):
                 yield batch
-                batch, left = [], room
-            if needed > room:
-                yield from ([chunk] for chunk in reversed(list(chunks(entry, room))))
+                batch, left = [], budget
+            if needed > budget:
+                yield from ([chunk] for chunk in reversed(list(chunks(entry, budget))))
                 continue
             batch.append(entry)
             left -= needed
@@ -86,54 +86,54 @@ def batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
 
 
 def chunks(entry: Entry, size: int) -> Iterator[Entry]:
-    """The entry in parts, each of about `size` bytes of JSON at most.
+    """Split an entry into chunks of at most about `size` bytes of JSON.
 
-    Tags go before others come: an image holds 50 at most.
+    Tags are deleted before others are bound, since an image can have only 50.
     """
     head = {name: entry[name] for name in ("Region", "ImageId")}
-    part = dict(entry)
-    if len(json.dumps(part)) <= size:
-        yield part
+    chunk = dict(entry)
+    if len(json.dumps(chunk)) <= size:
+        yield chunk
         return
-    lists = {name: part.pop(name) for name in ("DeleteTags", "Tags") if name in part}
-    if part.keys() > head.keys():
-        yield part
-    for name, items in lists.items():
-        held: list[Any] = []
-        for item in items:
-            if held and len(json.dumps([*held, item])) > size:
-                yield {**head, name: held}
-                held = []
-            held.append(item)
-        yield {**head, name: held}
+    lists = {name: chunk.pop(name) for name in ("DeleteTags", "Tags") if name in chunk}
+    if chunk.keys() > head.keys():
+        yield chunk
+    for name, tags in lists.items():
+        part: list[Any] = []
+        for tag in tags:
+            if part and len(json.dumps([*part, tag])) > size:
+                yield {**head, name: part}
+                part = []
+            part.append(tag)
+        yield {**head, name: part}
 
 
-def _undoing(outcome: Outcome) -> Entry:
-    """What puts an image back as it was before a step; empty if nothing differs.
+def _undo_entry(outcome: Outcome) -> Entry:
+    """Restore an image to its state before a step; empty if nothing differs.
 
-    A change request takes no empty names and values of tags, as the API takes none. An image may
-    have one all the same; the whole request would be refused for it, so it is left out.
+    Empty names and tag values are left out, although an image may have them: the API, and so a
+    change request, would reject them.
     """
-    was = outcome.step.before
-    if not was:
+    before = outcome.step.before
+    if not before:
         return {}
     attributes = {
-        name: was.attributes[name]
+        name: before.attributes[name]
         for name, value in outcome.attributes.items()
-        if was.attributes[name] != value and (name != "ImageName" or was.name)
+        if before.attributes[name] != value and (name != "ImageName" or before.name)
     }
-    former = {key: was.tags.get(key) for key in outcome.tags}
-    tags = {key: value for key, value in former.items() if value not in {outcome.tags[key], ""}}
+    values = {key: before.tags.get(key) for key in outcome.tags}
+    tags = {key: value for key, value in values.items() if value not in {outcome.tags[key], ""}}
     return _entry(outcome.step.image_key, attributes, tags) if attributes or tags else {}
 
 
-def _entry(place: tuple[str, str], attributes: Attributes, tags: TagChanges) -> Entry:
+def _entry(image_key: tuple[str, str], attributes: Attributes, tags: TagChanges) -> Entry:
     bound = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
-    new = [key for key, value in tags.items() if value is None]
+    deleted = [key for key, value in tags.items() if value is None]
     return {
-        "Region": place[0],
-        "ImageId": place[1],
+        "Region": image_key[0],
+        "ImageId": image_key[1],
         **attributes,
         **({"Tags": bound} if bound else {}),
-        **({"DeleteTags": new} if new else {}),
+        **({"DeleteTags": deleted} if deleted else {}),
     }
