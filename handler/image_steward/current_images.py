@@ -29,7 +29,7 @@ ImagesByRegion: TypeAlias = "Mapping[str, Images]"
 
 
 class RegionImages(NamedTuple):
-    """The images of a region, and the holders of names: the images that have them now."""
+    """The images of a region, and the holders of new names: the images that have these now."""
 
     images: Mapping[str, Image | ApiError]
     """By id; `ApiError`: the API rejects the id."""

@@ -572,7 +572,7 @@ def test_another_policy_meets_a_temporary_name(function: Function) -> None:
     function.hold(left)
     result = function(policy(ImageName="{ImageName}-x", OnConflict="skip"))
     assert result["Images"][0]["Status"] == "skipped"
-    assert result["Images"][0]["Reason"].endswith("(its name is a temporary one)")
+    assert result["Images"][0]["Reason"].endswith("(its name is temporary)")
     assert function.writes == 0
     function(policy(ImageName="{ImageFamily}-1"))
     assert function.names() == {"img-left0001": "f-1"}

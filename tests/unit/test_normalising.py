@@ -277,8 +277,8 @@ def test_a_policy_that_would_not_find_what_it_has_begun() -> None:
     assert path == "/Normalise"
     assert message == (
         "a run that is interrupted after the attributes of img-a in ap-guangzhou would leave it "
-        "half done, as the next one would skip it: ImageName is not build-*; Select and the "
-        "templates may read either attributes or tags of those that the policy writes, not both"
+        "half done, as the next one would skip it: ImageName is not build-*; of what the policy "
+        "writes, Select and the templates may read either attributes or tags, not both"
     )
 
 
@@ -588,7 +588,7 @@ def test_temporary_name() -> None:
     """A temporary name is not read as a name; the reason says what became of it."""
     one = image("img-a", temporary("img-a", 1))
     assert skipped({"ImageName": "{ImageName}"}, one) == (
-        "ImageName is empty and has no default (its name is a temporary one)"
+        "ImageName is empty and has no default (its name is temporary)"
     )
     assert numbered("{ImageName|new}", one) == ["new"]
     assert numbered("web", one) == ["web"]

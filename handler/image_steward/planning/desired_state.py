@@ -85,7 +85,7 @@ def desired_state_of(
     except NoValue as error:
         state.skip_reason = str(error)
         if is_temporary(image.name):
-            state.skip_reason += " (its name is a temporary one)"
+            state.skip_reason += " (its name is temporary)"
     return state
 
 

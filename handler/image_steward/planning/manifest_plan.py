@@ -51,7 +51,7 @@ def change_of(build: Build, region: str, image: Image) -> Change:
     """
     fields = {field for template in build.templates.values() for field in template.fields}
     values = values_of(fields, region, image)
-    # Only the values in use: a build may have thousands of them, and a thousand images.
+    # Only the values in use: a build may have thousands of values, and a thousand images.
     values |= {field: build.values[field] for field in fields if field in build.values}
     attributes: Attributes = {}
     tags: Tags = {}

@@ -86,11 +86,11 @@ def check_stable(
                 message = (
                     f"a run that is interrupted after the {first} of {image.image_id} in {region} "
                     f"would leave it half done, as the next one would skip it: {state.skip_reason}"
-                    "; Select and the templates may read either attributes or tags of those that "
-                    "the policy writes, not both"
+                    "; of what the policy writes, Select and the templates may read either "
+                    "attributes or tags, not both"
                 )
                 raise UnstablePolicy(Violation("/Normalise", message))
-            state.image = changed
+            state.image = changed  # the image to compare with
             _reject_if_unstable(region, image, state)
     if policy.may_regroup and deselects:
         outcome = [apply_step(image, step) for image, step in zip(images, steps, strict=True)]

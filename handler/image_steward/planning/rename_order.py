@@ -74,7 +74,7 @@ def _conflicts(
         elif other != image_id:
             conflicts[image_id] = _taken(step, f"{other} will get it")
     keepers = list(conflicts)
-    while keepers:  # an image that keeps its name may keep another one from getting it
+    while keepers:  # an image that keeps its name may have the new name of another image
         keeper = keepers.pop()
         claimant = claims.get(names[keeper])
         if claimant is not None and claimant not in conflicts:
