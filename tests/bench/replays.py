@@ -1,7 +1,4 @@
-"""A long replay, in a process of its own: events per second, and how much memory it came to need.
-
-Prints both as JSON.
-"""
+"""Measures a long replay in a separate process; prints its rate and memory growth as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ FIRST, LAST = 1_000, 10_000
 
 
 def cases() -> Iterator[Case]:
-    """As many events that our function ignores, one at a time: what is measured is the harness."""
+    """Yield events that the function ignores, so that the harness is measured."""
     path = ROOT / "events" / "10-removal.json"
     data = path.read_bytes()
     for number in range(1, LAST + 1):
@@ -31,7 +28,7 @@ def cases() -> Iterator[Case]:
 
 
 def main() -> None:
-    """Replay them, as `scf-local replay` does."""
+    """Replay the events as `scf-local replay` does."""
     tally = Tally(everything=False)
     first_mb = 0.0
     start = time.perf_counter()
@@ -41,7 +38,7 @@ def main() -> None:
             first_mb = peak_mb()
     rate = LAST / (time.perf_counter() - start)
     if tally.right != LAST:
-        raise AssertionError(f"{tally}, all were to be")
+        raise AssertionError(f"{tally}, but all must be")
     print(json.dumps({"rate": rate, "grown_mb": max(0.0, peak_mb() - first_mb)}))  # noqa: T201 - its result
 
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from qcloud_cos import CosS3Client, CosServiceError
 
-from cos_client import KEYS, REGION, client_of, config
-from scf_local.cloud.gateway import Gateway
+from cos_client import CREDENTIALS, REGION, client_of, config
+from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.seed import Object
 from scf_local.cloud.signatures import cos_signature
 from scf_local.cloud.state import State
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BUCKET, KEY = "manifests-1250000000", "a.bin"
 HOST = f"{BUCKET}.cos.{REGION}.myqcloud.com"
-TOKEN = {"x-cos-security-token": KEYS.token}
+TOKEN = {"x-cos-security-token": CREDENTIALS.token}
 ETAG = '"9a0364b9e99bb480dd25e1f0284c8555"'
 
 
@@ -52,7 +52,7 @@ def outcomes(cloud: EmulatedCloud) -> list[str]:
     return [one["Outcome"] for one in cloud.state.snapshot()["Calls"]]
 
 
-def presigned(method: str = "GET", keys: Credentials = KEYS, **params: Any) -> str:  # noqa: ANN401 - the SDK's own
+def presigned(method: str = "GET", keys: Credentials = CREDENTIALS, **params: Any) -> str:  # noqa: ANN401 - the SDK's own
     """What the SDK signs for a browser: path and query."""
     url = CosS3Client(config(keys)).get_presigned_url(BUCKET, KEY, method, **params)
     return urlsplit(str(url))._replace(scheme="", netloc="").geturl()
@@ -215,8 +215,8 @@ def test_other_methods(client: CosS3Client) -> None:
 @pytest.mark.parametrize(
     ("bucket", "keys", "status", "code"),
     [
-        (BUCKET, KEYS, 404, "NoSuchKey"),
-        ("other-1250000000", KEYS, 404, "NoSuchBucket"),
+        (BUCKET, CREDENTIALS, 404, "NoSuchKey"),
+        ("other-1250000000", CREDENTIALS, 404, "NoSuchBucket"),
         (BUCKET, Credentials(secret_key="other"), 403, "SignatureDoesNotMatch"),
         (BUCKET, Credentials(secret_id="AKIDOTHER"), 403, "InvalidAccessKeyId"),
         (BUCKET, Credentials(token="other"), 403, "InvalidToken"),
@@ -311,16 +311,16 @@ def test_header_that_cannot_come_back() -> None:
     now, method, path = 1764000000, "PUT", f"/{KEY}"
     window = f"{now - 9};{now + 9}"
     signature = cos_signature(
-        KEYS.secret_key, key_time=window, method=method, path=path, params=(), headers=()
+        CREDENTIALS.secret_key, key_time=window, method=method, path=path, params=(), headers=()
     )
     headers = {
         "host": HOST,
-        "authorization": f"q-sign-algorithm=sha1&q-ak={KEYS.secret_id}&q-sign-time={window}"
+        "authorization": f"q-sign-algorithm=sha1&q-ak={CREDENTIALS.secret_id}&q-sign-time={window}"
         f"&q-key-time={window}&q-header-list=&q-url-param-list=&q-signature={signature}",
         "x-cos-meta-a": "\udcff",
         **TOKEN,
     }
     state = State(objects={BUCKET: {}})
-    gateway = Gateway(state, clock=lambda: now)
-    assert gateway.answer(Request(method, path, headers=headers)).status == 400
+    dispatcher = Dispatcher(state, clock=lambda: now)
+    assert dispatcher.dispatch(Request(method, path, headers=headers)).status == 400
     assert state.objects == {BUCKET: {}}

@@ -244,5 +244,5 @@ def test_port_in_use() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(OSError, match=f"127.0.0.1:{port} cannot be served"):
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
             EmulatedCloud(State(), port=port).__enter__()

@@ -35,12 +35,12 @@ def test_lines(
     there = {"3.11": tmp_path, "3.12": tmp_path, "3.13": tmp_path}
     asked = []
 
-    def run(build: matrix.Build, *options: str) -> int:
+    def run(build: matrix.Virtualenv, *options: str) -> int:
         asked.append((build.folder, "--cov" in options))
         return int(build.version == "3.12")
 
     monkeypatch.setattr(matrix, "find", lambda version, _: there.get(version))
-    monkeypatch.setattr(matrix.Build, "run", run)
+    monkeypatch.setattr(matrix.Virtualenv, "run", run)
     assert matrix.main([], {}) == 1
     assert asked == [
         ("build/venv-3.11", True),
@@ -60,7 +60,7 @@ def test_lines(
 def test_unknown_version(capsys: pytest.CaptureFixture[str]) -> None:
     """A version that is not supported is refused, with those that are."""
     assert matrix.main(["3.9"], {}) == 2
-    assert capsys.readouterr().err == "3.9 given; allowed are 3.10, 3.11, 3.12, 3.13\n"
+    assert capsys.readouterr().err == "3.9 is not supported; allowed: 3.10, 3.11, 3.12, 3.13\n"
 
 
 def test_versions_are_those_of_the_project() -> None:
