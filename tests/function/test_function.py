@@ -269,7 +269,7 @@ DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
         (
             {"Document": "cos://manifests-1250000000/requests/x.json"},
             "InvalidDocument",
-            "a pointer to a pointer",
+            "Document names another pointer",
         ),
     ],
     ids=["duplicate", "NaN", "UTF-16", "depth", "long name", "unknown member", "1001 images",

@@ -253,7 +253,7 @@ def test_region_cannot_be_read(function: Function) -> None:
 
     function.cloud.on_reply = on_reply
     event = landed(function, build(LABELS, artifact_id=COPIES))
-    with pytest.raises(Unfinished, match="not renamed while img-copy0001 cannot be seen"):
+    with pytest.raises(Unfinished, match="not renamed while img-copy0001 cannot be read"):
         function(event)
     assert function.names()["img-new00001"] == "packer-web"
     assert function.image("img-new00001")["ImageFamily"] == "web"

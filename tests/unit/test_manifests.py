@@ -15,7 +15,7 @@ from image_steward.documents.packer_manifest import Build, PackerManifest
 from image_steward.errors import ApiError, InvalidDocument
 from image_steward.model import Image
 from image_steward.naming.templates import NoValue
-from image_steward.planning.manifest_plan import change_of, new_names, plan, unstable
+from image_steward.planning.manifest_plan import change_of, new_names, plan, unstable_values
 from packer import OTHER_RUN, RUN, build, manifest
 
 IMAGE = Image(
@@ -300,7 +300,7 @@ def test_value_of_the_image_is_too_long() -> None:
 def test_another_delivery(data: dict[str, str], names: list[str]) -> None:
     """What would be set otherwise by a second delivery is found, whatever the first one did."""
     (one,) = read(build(data)).builds
-    found = unstable(one, IMAGE, change_of(one, "ap-guangzhou", IMAGE))
+    found = unstable_values(one, IMAGE, change_of(one, "ap-guangzhou", IMAGE))
     assert sorted(v.path for v in found) == [f"/builds/0/custom_data/{name}" for name in names]
 
 

@@ -223,7 +223,7 @@ def test_a_policy_that_grows_names() -> None:
     assert path == "/Normalise/ImageName"
     assert message == (
         f'ImageName of img-a in {REGION} is "web"; this run would make it "prod-web" and the next '
-        'one "prod-prod-web"; a policy must leave its own outcome alone'
+        'one "prod-prod-web"; a policy must not change its own outcome'
     )
 
 
@@ -276,9 +276,9 @@ def test_a_policy_that_would_not_find_what_it_has_begun() -> None:
     path, message = refusal(BOTH, one)
     assert path == "/Normalise"
     assert message == (
-        "a run that stops after the attributes of img-a in ap-guangzhou would leave it half "
-        "done, as the next one would skip it: ImageName is not build-*; of what the policy writes, "
-        "Select and the templates may look at attributes or at tags, not at both"
+        "a run that is interrupted after the attributes of img-a in ap-guangzhou would leave it "
+        "half done, as the next one would skip it: ImageName is not build-*; of what the policy "
+        "writes, Select and the templates may read either attributes or tags, not both"
     )
 
 
@@ -574,7 +574,7 @@ def test_no_value() -> None:
 def test_empty_name() -> None:
     """A template of which nothing is left as a name skips the image."""
     assert skipped({"ImageName": " - / "}, image("img-a", "a")) == (
-        'ImageName " - / " gives an empty name'
+        'ImageName " - / " renders an empty name'
     )
 
 
@@ -588,7 +588,7 @@ def test_temporary_name() -> None:
     """A temporary name is not read as a name; the reason says what became of it."""
     one = image("img-a", temporary("img-a", 1))
     assert skipped({"ImageName": "{ImageName}"}, one) == (
-        "ImageName is empty and has no default (its name is a temporary one)"
+        "ImageName is empty and has no default (its name is temporary)"
     )
     assert numbered("{ImageName|new}", one) == ["new"]
     assert numbered("web", one) == ["web"]
