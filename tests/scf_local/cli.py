@@ -142,7 +142,9 @@ def invoke(
     type=click.Path(exists=True, path_type=Path),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
-@click.option("--logs", is_flag=True, help="Print all logs to stderr, not only of failed events.")
+@click.option(
+    "--logs", is_flag=True, help="Print the logs of all events to stderr, not only of failed ones."
+)
 @click.option("--list", "as_list", is_flag=True, help="List the events without replaying them.")
 @click.option(
     "--only",
