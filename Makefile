@@ -9,7 +9,7 @@ NPM    := $(shell command -v npm)
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bundle replay test test-all conformance browser payloads bench lint format lock clean
+.PHONY: help install bundle replay test test-quick test-all conformance browser payloads bench lint format lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -35,10 +35,18 @@ $(READY): $(RUNS)
 replay: $(RUNS) ## replay all of events/ on the embedded cloud
 	@$(BIN)/scf-local replay events
 
-test: $(READY) ## the tests, with coverage
-	$(BIN)/pytest --cov --cov-report=term
+# Not in addopts: to start processes takes longer than a few tests do.
+PARALLEL = -n auto --dist worksteal
 
-test-all: ## the tests on Python 3.10 to 3.13, those that are here; or on VERSIONS="3.10 3.13"
+test: $(READY) ## run the tests in parallel, with coverage
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report=
+	@$(BIN)/coverage report --include='handler/*' --fail-under=100
+	@echo "tests/scf_local: $$($(BIN)/coverage report --include='tests/scf_local/*' --format=total) % (no gate)"
+
+test-quick: $(READY) ## run the tests in parallel, without coverage
+	$(BIN)/pytest $(PARALLEL)
+
+test-all: ## run the tests on each installed Python, 3.10 to 3.13, or on VERSIONS="3.10 3.13"
 	@$(PYTHON) tests/matrix.py $(VERSIONS)
 
 conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the emulated cloud, asked by tccli and the Node.js SDK
@@ -99,4 +107,4 @@ lock: $(READY) ## renew the locked requirements
 	$(if $(NPM),cd requirements/node && npm update --silent --package-lock-only)
 
 clean: ## remove everything that was made
-	rm -rf .venv .conformance .browser build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .conformance .browser build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
