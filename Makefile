@@ -9,7 +9,7 @@ NPM    := $(shell command -v npm)
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bundle replay test test-quick test-all conformance browser payloads bench lint format lock clean
+.PHONY: help install bundle replay test test-quick test-all test-ends conformance browser payloads bench lint format lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ test-quick: $(READY) ## run the tests in parallel, without coverage
 
 test-all: ## run the tests on each installed Python, 3.10 to 3.13, or on VERSIONS="3.10 3.13"
 	@$(PYTHON) tests/matrix.py $(VERSIONS)
+
+test-ends: $(READY) ## run the tests on the oldest and the newest installed Python, unless that is .venv's
+	@$(BIN)/python tests/matrix.py --ends
 
 conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the emulated cloud, asked by tccli and the Node.js SDK
 	$(if $(NPM),,@echo "npm is not here: the Node.js SDK is left out")

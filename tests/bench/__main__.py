@@ -129,18 +129,18 @@ MEASURES = (
 
 
 def own_python() -> str:
-    """The Python that measures: what is deployed counts, whichever Python .venv is made of.
+    """Return a Python of the version that is deployed, with all packages; .venv may have another.
 
     Raises:
-        ValueError: there is none, or nothing can be installed for it.
+        ValueError: it was not found, or the packages cannot be installed.
     """
     version = bundle.runtime()
     if version == bundle.HERE:
         return sys.executable
-    build = matrix.Build(version, bundle.interpreter(version))
-    if build.install(sys.stderr.buffer):
-        raise ValueError(f"make install failed for {build.python}; what it says stands above")
-    return str(matrix.ROOT / build.folder / "bin" / "python")
+    virtualenv = matrix.Virtualenv(version, bundle.interpreter(version))
+    if virtualenv.make("install", sys.stderr.buffer):
+        raise ValueError(f"make install failed for {virtualenv.python}; see its output above")
+    return str(matrix.ROOT / virtualenv.folder / "bin" / "python")
 
 
 def main() -> int:
