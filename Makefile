@@ -1,4 +1,4 @@
-# Every target sets up what it needs; `make` alone lists them.
+# Every target sets up what it needs; `make` lists the targets.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -11,28 +11,28 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 .DEFAULT_GOAL := help
 .PHONY: help install bundle replay test test-quick test-all test-ends conformance browser payloads bench lint format lock clean
 
-help: ## what can be made
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
-install: $(READY) ## .venv with everything, from hash-locked requirements
+install: $(READY) ## set up .venv for development, from hash-locked requirements
 
-# After any new lock from an empty folder: what it names no longer must not stay behind.
+# Recreated whenever a lock changes, so that no package stays that is not locked any more.
 $(RUNS): requirements/run.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "Python 3.10 to 3.13 is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
-	@echo "Setting up $(VENV) with what running needs (about 15 s, once)"
+	  { echo "Python 3.10 to 3.13 is required, but $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.11 …"; exit 1; }
+	@echo "Setting up $(VENV) with the packages to run it (about 15 s, once)"
 	@$(PYTHON) -m venv --clear $(VENV) || \
-	  { echo "This Python cannot make virtual environments: install its venv package (Debian: python3-venv)"; exit 1; }
+	  { echo "This Python cannot create virtual environments; install its venv package (Debian: python3-venv)"; exit 1; }
 	@$(INSTALL) --require-hashes -r requirements/run.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(READY): $(RUNS)
-	@echo "Adding to $(VENV) what tests and builds need (about 10 s, once)"
+	@echo "Adding the packages for tests and builds to $(VENV) (about 10 s, once)"
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-replay: $(RUNS) ## replay all of events/ on the embedded cloud
+replay: $(RUNS) ## replay events/ against the emulated cloud
 	@$(BIN)/scf-local replay events
 
 # Not in addopts: to start processes takes longer than a few tests do.
@@ -52,11 +52,11 @@ test-all: ## run the tests on each installed Python, 3.10 to 3.13, or on VERSION
 test-ends: $(READY) ## run the tests on the oldest and the newest installed Python, unless that is .venv's
 	@$(BIN)/python tests/matrix.py --ends
 
-conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the emulated cloud, asked by tccli and the Node.js SDK
-	$(if $(NPM),,@echo "npm is not here: the Node.js SDK is left out")
+conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## test the emulated cloud with tccli and the Node.js SDK
+	$(if $(NPM),,@echo "npm was not found; skipping the Node.js SDK")
 	$(BIN)/pytest tests/conformance/test_tccli.py $(if $(NPM),tests/conformance/test_node_sdk.py)
 
-# Not part of .venv: tccli brings every product's SDK, some 375 MB.
+# Not in .venv, since tccli installs the SDKs of all products: some 375 MB.
 .conformance/.venv: requirements/conformance.txt
 	$(PYTHON) -m venv --clear .conformance/venv
 	.conformance/venv/bin/python -m pip --disable-pip-version-check install --quiet --no-compile --require-hashes -r $<
@@ -69,39 +69,39 @@ conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## the 
 	cd .conformance/node && npm ci --silent
 	@touch $@
 
-browser: $(READY) .browser/.site ## the report of a replay, opened in Chromium
+browser: $(READY) .browser/.site ## test the report of a replay in Chromium
 	@test -n "$(CHROMIUM)" || \
-	  { echo "Chromium was not found: install it (Debian: chromium), or make browser CHROMIUM=/path/to/it"; exit 1; }
+	  { echo "Chromium was not found; install it (Debian: chromium), or run make browser CHROMIUM=/path/to/it"; exit 1; }
 	PYTHONPATH=.browser/site CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser/test_report.py
 
-# Not part of .venv: the driver is some 160 MB.
+# Not in .venv, since the driver is some 160 MB.
 .browser/.site: requirements/browser.txt | $(READY)
 	rm -rf .browser
 	$(INSTALL) --no-compile --require-hashes --target .browser/site -r $<
 	@touch $@
 
-payloads: $(READY) ## build/deploy/*.json: the API calls that serverless.yml amounts to, for tccli
+payloads: $(READY) ## write build/deploy/*.json: the API calls that deploy serverless.yml, for tccli
 	@$(BIN)/python deploy/payloads.py
 
-bundle: $(READY) ## build/function.zip for the runtime in serverless.yml (RUNTIME=3.11: for another)
+bundle: $(READY) ## write build/function.zip for the runtime in serverless.yml, or for RUNTIME=3.11
 	@$(BIN)/python deploy/bundle.py
 
-bench: $(READY) ## measure every promise about speed; fails if one is broken
+bench: $(READY) ## measure what is promised about speed and memory; fails if a promise is broken
 	@$(BIN)/python tests/bench
 
-lint: $(READY) ## format, rules, types, who imports whom
+lint: $(READY) ## check format, rules, types and imports
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --cache-dir .mypy_cache/importlinter
 
-format: $(READY) ## mend what can be mended by machine
+format: $(READY) ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# One resolution, of which the others are parts: whatever runs is what was tested.
+# run and function are constrained by dev, so that the versions that run are those that are tested.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
-lock: $(READY) ## renew the locked requirements
+lock: $(READY) ## upgrade the locked requirements
 	$(INSTALL) uv
 	for name in dev conformance browser; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
@@ -109,5 +109,5 @@ lock: $(READY) ## renew the locked requirements
 	  $(COMPILE) --upgrade -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	$(if $(NPM),cd requirements/node && npm update --silent --package-lock-only)
 
-clean: ## remove everything that was made
+clean: ## remove everything that make has created
 	rm -rf .venv .conformance .browser build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,9 +1,9 @@
-"""`make bundle`: build/function.zip, what SCF runs, byte for byte the same from the same input.
+"""`make bundle`: builds build/function.zip, the code that SCF runs, reproducibly.
 
-The packages are those that requirements/function.txt locks, as wheels for SCF's CentOS 7 (glibc
-2.17, x86_64). Beside each module lies its bytecode, made by the runtime's own Python and never
-checked against the source: SCF's code folder is read-only and its clock sets new times, so that
-without it every cold start would compile everything again.
+It has the packages locked in requirements/function.txt, as wheels for SCF's CentOS 7 (glibc 2.17,
+x86_64). Each module comes with bytecode, compiled by the Python of the runtime and never checked
+against the source. Otherwise every cold start would compile all modules, since SCF's code folder is
+read-only and its files get new modification times.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 CODE_FOLDER = "/var/user"
-"""Where SCF unpacks the zip (document/product/583/40323); traces name files there."""
+"""Where SCF unpacks the zip (document/product/583/40323); stack traces have these paths."""
 
 NEVER_IMPORTED = (
-    "Crypto/*",  # only the COS SDK's client-side encryption needs it: 11 MB
+    "Crypto/*",  # 11 MB, for the COS SDK's client-side encryption only
     "qcloud_cos/cos_encryption_client.py",
     "qcloud_cos/crypto.py",
-    "crcmod/_crcfunext*",  # the extension of the building machine; there is a pure fallback
+    "crcmod/_crcfunext*",  # compiled for the building machine; crcmod also works without
     "crcmod/test.py",
-    "charset_normalizer/*",  # guesses at charsets; requests does without, and takes UTF-8
+    "charset_normalizer/*",  # optional: without it, requests assumes UTF-8
     "jsonschema/tests/*",
     "jsonschema/benchmarks/*",
     "referencing/tests/*",
@@ -58,31 +58,31 @@ NEVER_IMPORTED = (
     "*/py.typed",
     "*.pyc",
 )
-"""tests/deploy/test_bundle.py runs the function without all of these."""
+"""tests/deploy/test_bundle.py runs the function without these files."""
 
 LEFT_OUT = ("pycryptodome-", "charset_normalizer-")
-"""Packages of which nothing is left."""
+"""Packages that are left out completely."""
 
 LICENCES = re.compile(r"(?i)[^/]+\.dist-info/(licenses/.*|(licen[cs]e|copying|notice)[^/]*)")
-"""All that is kept of what describes a package."""
+"""The only metadata of packages that is kept."""
 
 WITHOUT_WHEEL = ("crcmod",)
-"""Taken from the project's own environment: pure Python, once its extension is left out.
+"""Packages without wheels, copied from the project's own environment.
 
-Only its modules, which bring their licence in themselves: what else lies there depends on the pip
-that built it.
+Only their modules, which are pure Python and contain the licence: the other files depend on the pip
+that built the package.
 """
 
-_KIND = "import sys as s; print(s.implementation.cache_tag, s.abiflags, s.version_info[3])"
-"""Bytecode of PyPy, of a release candidate or of a build without the GIL is not SCF's."""
+_PRINT_ABI = "import sys as s; print(s.implementation.cache_tag, s.abiflags, s.version_info[3])"
+"""Rules out PyPy, release candidates and builds without the GIL: SCF cannot use their bytecode."""
 
-_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip allows
 _MODE = 0o100644 << 16
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A zip that was written, and the bytes of each file in it before compression."""
+    """A zip, and the uncompressed size of each file in bytes."""
 
     path: Path
     sizes: dict[str, int]
@@ -94,7 +94,7 @@ class Bundle:
         )
 
     def manifest(self) -> str:
-        """Every file with its size, and the sum of each package."""
+        """Return the sizes of all packages and of all files, one per line."""
         packages: Counter[str] = Counter()
         for name, size in self.sizes.items():
             packages[name.partition("/")[0]] += size
@@ -104,63 +104,63 @@ class Bundle:
 
 
 def runtime() -> str:
-    """The Python version that serverless.yml deploys to, or that RUNTIME names instead.
+    """Return the Python version in RUNTIME, or else of the runtime in serverless.yml.
 
     Raises:
-        ValueError: it is none that can be built for.
+        ValueError: the version is not supported.
     """
     inputs = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
     version = (os.environ.get("RUNTIME") or str(inputs["runtime"])).removeprefix("Python")
     if version not in VERSIONS:
-        raise ValueError(f"runtime {version!r} is not known; allowed are {', '.join(VERSIONS)}")
+        raise ValueError(f"runtime {version!r} is not supported; allowed: {', '.join(VERSIONS)}")
     return version
 
 
 def interpreter(version: str) -> str:
-    """The runtime's own Python on this machine: bytecode is good for one version only.
+    """Return this machine's Python of the runtime's version, since bytecode fits one version only.
 
     Raises:
         ValueError: it is not installed; says what to do.
     """
-    answer = f"cpython-{version.replace('.', '')}  final"
-    if python := pythons.find(version, _KIND, answer, os.environ):
+    abi = f"cpython-{version.replace('.', '')}  final"
+    if python := pythons.find(version, _PRINT_ABI, abi, os.environ):
         return python
     raise ValueError(
-        f"CPython {version}, which is needed to make bytecode for the runtime, is neither in PATH "
-        f"nor in pyenv nor in uv. Install it by one of\n"
+        f"CPython {version} is required to compile bytecode for the runtime, but was not found in "
+        f"PATH, pyenv or uv. Install it with one of\n"
         f"    uv python install {version}\n"
         f"    pyenv install {version}\n"
-        f"or build for the runtime Python{HERE}, by\n"
+        f"or build for the runtime Python{HERE} with\n"
         f"    make bundle RUNTIME={HERE}\n"
-        f"No other runtime can run that, and no function can change its own: serverless.yml and "
-        f"deploy/main.tf must name Python{HERE} when it is created."
+        f"Then serverless.yml and deploy/main.tf must name Python{HERE} when the function is "
+        f"created: no other runtime can run that bundle, and a function cannot change its runtime."
     )
 
 
 def fetch(version: str, target: Path) -> None:
-    """Install the locked wheels for the runtime into `target`, hashes checked.
+    """Install the locked wheels for the runtime into `target`, with their hashes verified.
 
     Raises:
-        ValueError: pip could not.
+        ValueError: pip failed.
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     wheels = target.with_name(f"{target.name}.txt")
     kept = (entry for name, entry in requirements(version) if name not in WITHOUT_WHEEL)
     wheels.write_text("\n".join(kept), encoding="utf-8")
-    # By this Python: the runtime's own may have no pip, and may be too new for ours.
+    # With this Python: that of the runtime may have no pip, or be too new for this pip.
     command = [
         sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet",
         "--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:",
         "--implementation", "cp", "--python-version", version, "--platform", PLATFORM,
-        "--ignore-requires-python",  # an old pip compares with the version that runs it
+        "--ignore-requires-python",  # an old pip checks it against the version that runs pip
         "--target", str(target), "--requirement", str(wheels),
     ]  # fmt: skip
     environ = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
     if subprocess.run(command, check=False, env=environ).returncode:  # noqa: S603 - our own pip
         raise ValueError(
-            f"pip {pip.__version__} could not fetch the wheels; what it says stands above. "
-            "Is the package index to be reached?"
+            f"pip {pip.__version__} could not fetch the wheels; see its output above. "
+            "Can this machine reach the package index?"
         )
     for path, source in installed(WITHOUT_WHEEL):
         if ".dist-info/" not in path:
@@ -168,24 +168,24 @@ def fetch(version: str, target: Path) -> None:
 
 
 def requirements(version: str) -> Iterator[tuple[str, str]]:
-    """Each package that is locked for the runtime, with its entry.
+    """Yield each package that is locked for the runtime, with its entry in the lock.
 
-    Without its condition, in which pip would put the version of the Python that runs it.
+    The entry has no environment marker: pip would evaluate it for the Python that runs pip.
     """
     runtime = {"python_version": version, "python_full_version": f"{version}.0"}
     for entry in re.split(r"\n(?=\S)", LOCKED.read_text(encoding="utf-8")):
-        name, condition = re.findall(r"^(\S+)==\S+(?: ; (.*?))? \\\n", entry)[0]
-        if not condition or Marker(condition).evaluate(runtime):
-            yield name, entry.replace(f" ; {condition}", "", 1)
+        name, marker = re.findall(r"^(\S+)==\S+(?: ; (.*?))? \\\n", entry)[0]
+        if not marker or Marker(marker).evaluate(runtime):
+            yield name, entry.replace(f" ; {marker}", "", 1)
 
 
 def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """The files of packages in the project's own environment, by their place in it."""
+    """Yield the files of packages in the project's own environment, with their relative paths."""
     for package in map(distribution, names):
         site = Path(str(package.locate_file("")))
         if package.read_text("RECORD"):
             listed = [site / file for file in package.files or () if ".." not in file.parts]
-        else:  # an old pip built it from source, and left no list
+        else:  # an old pip built the package from source, without a RECORD
             tops = (package.read_text("top_level.txt") or "").split()
             listed = [file for top in tops for file in (site / top).rglob("*")]
         for source in listed:
@@ -194,19 +194,19 @@ def installed(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
 
 
 def own_packages() -> Iterator[tuple[str, Path]]:
-    """The locked packages as they are in the project's own environment, for its own Python."""
+    """Yield the files of the locked packages in the project's own environment."""
     return installed(name for name, _ in requirements(HERE))
 
 
 def is_needed(name: str) -> bool:
-    """Whether a file of a package is for the function to run, or says who wrote it."""
+    """Whether the function needs a file of a package, or the file is a licence."""
     if ".dist-info/" in name:
         return bool(LICENCES.fullmatch(name)) and not name.startswith(LEFT_OUT)
     return not any(fnmatch(name, pattern) for pattern in NEVER_IMPORTED)
 
 
 def assemble(packages: Iterable[tuple[str, Path]], python: str, target: Path) -> Bundle:
-    """Put handler/ and packages together, compile them by `python`, and zip all of it."""
+    """Copy handler/ and packages into one folder, compile it with `python`, and zip it."""
     folder = target.with_suffix("")
     shutil.rmtree(folder, ignore_errors=True)
     for name, source in packages:
@@ -230,12 +230,12 @@ def assemble(packages: Iterable[tuple[str, Path]], python: str, target: Path) ->
 
 
 def compile_all(python: str, folder: Path) -> None:
-    """Bytecode for every module, each naming its source where SCF will have it."""
+    """Compile all modules, with their paths in SCF's code folder."""
     command = [
         python, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash",
         "-s", str(folder), "-p", CODE_FOLDER, str(folder),
     ]  # fmt: skip
-    # The order of a set's members would else differ from one build to the next.
+    # Otherwise the order of sets would differ between builds.
     environ = {**os.environ, "PYTHONHASHSEED": "0"}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     subprocess.run(command, check=True, env=environ)  # noqa: S603 - the runtime's own Python
@@ -248,7 +248,7 @@ def _copy(source: Path, target: Path) -> None:
 
 @click.command()
 def main() -> None:
-    """Write build/function.zip and build/function.txt, which lists what is in it."""
+    """Write build/function.zip, and build/function.txt, which lists its content."""
     try:
         version = runtime()
         python = interpreter(version)
@@ -258,10 +258,10 @@ def main() -> None:
         raise click.ClickException(str(error)) from None
     packages = ((path.relative_to(site).as_posix(), path) for path in sorted(site.rglob("*")))
     files = (pair for pair in packages if pair[1].is_file())
-    made = assemble(files, python, BUILD / "function.zip")
-    listing = made.path.with_suffix(".txt")
-    listing.write_text(made.manifest(), encoding="utf-8")
-    click.echo(f"{made} for Python {version}; {listing.name} lists them")
+    bundle = assemble(files, python, BUILD / "function.zip")
+    listing = bundle.path.with_suffix(".txt")
+    listing.write_text(bundle.manifest(), encoding="utf-8")
+    click.echo(f"{bundle} for Python {version}; {listing.name} lists them")
 
 
 if __name__ == "__main__":

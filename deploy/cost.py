@@ -1,6 +1,6 @@
-"""What runs cost, by the formula: `python deploy/cost.py` prints the table of docs/deploy.md.
+"""The cost of runs: `python deploy/cost.py` prints the table of docs/deploy.md.
 
-Prices: the international list (document/product/583/12281 and 12284), in USD.
+Prices: the international list in USD (document/product/583/12281 and 12284).
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ GB_SECOND = 0.0000167
 CALL = 0.002 / 10_000
 
 CALL_MS, START_MS = 80, 500
-"""Assumed: what a call takes, and what the first event of an instance takes beside its calls."""
+"""Assumed durations of a call, and of a cold start."""
 
 UPLOAD_CALLS = 5
-"""To name one image: its document, two reads, the journal, the change."""
+"""To rename one image: read the document, read images twice, write the journal, change."""
 
-PAGE, CHANGES_A_SECOND = 100, 9.5
-"""DescribeImages' page, and the pace of ModifyImageAttribute."""
+PAGE, CHANGES_PER_SECOND = 100, 9.5
+"""Page size of DescribeImages, and the function's rate of ModifyImageAttribute."""
 
 EVENTS = 1000
-RUNS_AT_MOST = 3
-"""A run that raises is delivered twice more."""
+MAX_RUNS = 3
+"""An event whose run raises is delivered twice more."""
 
 
 @dataclass(frozen=True)
-class Case:
-    """A kind of run; `formula` is how its duration comes about, in milliseconds."""
+class Workload:
+    """A kind of run; `formula` shows how its duration in milliseconds is calculated."""
 
     name: str
     formula: str
     milliseconds: float
 
 
-def nightly(images: int, changes: int) -> Case:
-    """A policy over so many images of one region, of which so many are to be changed."""
+def nightly(images: int, changes: int) -> Workload:
+    """Return a run of a policy for the images of one region, some of which it changes."""
     calls = 1 + -(-images // PAGE) + bool(changes)  # the document, the pages, the journal
-    formula = f"{START_MS} + {calls} * {CALL_MS} + {changes} / {CHANGES_A_SECOND} * 1000"
-    duration = START_MS + calls * CALL_MS + changes / CHANGES_A_SECOND * 1000
-    return Case(f"nightly, {images:,} images, {changes} changes", formula, duration)
+    formula = f"{START_MS} + {calls} * {CALL_MS} + {changes} / {CHANGES_PER_SECOND} * 1000"
+    duration = START_MS + calls * CALL_MS + changes / CHANGES_PER_SECOND * 1000
+    return Workload(f"nightly, {images:,} images, {changes} changes", formula, duration)
 
 
-CASES = (
-    Case("upload, warm", f"{UPLOAD_CALLS} * {CALL_MS}", UPLOAD_CALLS * CALL_MS),
-    Case(
+WORKLOADS = (
+    Workload("upload, warm", f"{UPLOAD_CALLS} * {CALL_MS}", UPLOAD_CALLS * CALL_MS),
+    Workload(
         "upload, cold",
         f"{START_MS} + {UPLOAD_CALLS} * {CALL_MS}",
         START_MS + UPLOAD_CALLS * CALL_MS,
@@ -60,27 +60,27 @@ CASES = (
 
 
 def gb_seconds(memory_mb: int, milliseconds: float) -> float:
-    """What one run uses: the configured memory, as long as the run takes."""
+    """Return what a run uses: the configured memory for as long as the run takes."""
     return memory_mb / 1024 * milliseconds / 1000
 
 
 def usd(memory_mb: int, milliseconds: float) -> float:
-    """What one run costs; one that raises costs the same."""
+    """Return the cost of one run, whether it raises or not."""
     return gb_seconds(memory_mb, milliseconds) * GB_SECOND + CALL
 
 
 def table(memory_mb: int) -> str:
-    """A row for each case: what a run takes and uses, and USD for 1,000 events."""
+    """Return a row for each workload: duration and GB-seconds of a run, USD for 1,000 events."""
     head = f"{'a run':<36}{'ms':<30}{'= ms':>8}{'GB-s':>9}{'USD/1000':>10}{'raising':>9}"
-    return "\n".join([head, *(_row(case, memory_mb) for case in CASES)])
+    return "\n".join([head, *(_row(workload, memory_mb) for workload in WORKLOADS)])
 
 
-def _row(case: Case, memory_mb: int) -> str:
-    used = gb_seconds(memory_mb, case.milliseconds)
-    price = usd(memory_mb, case.milliseconds) * EVENTS
+def _row(workload: Workload, memory_mb: int) -> str:
+    used = gb_seconds(memory_mb, workload.milliseconds)
+    price = usd(memory_mb, workload.milliseconds) * EVENTS
     return (
-        f"{case.name:<36}{case.formula:<30}{case.milliseconds:>8.0f}{used:>9.4f}"
-        f"{price:>10.4f}{price * RUNS_AT_MOST:>9.4f}"
+        f"{workload.name:<36}{workload.formula:<30}{workload.milliseconds:>8.0f}{used:>9.4f}"
+        f"{price:>10.4f}{price * MAX_RUNS:>9.4f}"
     )
 
 

@@ -1,11 +1,11 @@
-# Deployment with Terraform, see docs/deploy.md. What serverless.yml says too is tested to be the same.
+# Deployment with Terraform, see docs/deploy.md. The tests check it against serverless.yml.
 
 terraform {
   required_version = ">= 1.5"
   required_providers {
     tencentcloud = {
       source  = "tencentcloudstack/tencentcloud"
-      version = "> 1.82.56" # of January 2026; tencentcloud_scf_trigger came in July
+      version = "> 1.82.56" # January 2026; tencentcloud_scf_trigger was added in July
     }
     local = {
       source  = "hashicorp/local"
@@ -15,16 +15,16 @@ terraform {
 }
 
 provider "tencentcloud" {
-  region = local.region # keys: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY
+  region = local.region # credentials: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY
 }
 
 locals {
   region = "ap-guangzhou"
-  bucket = "manifests-1250000000" # exists, and is in that region
+  bucket = "manifests-1250000000" # must exist in that region
   zip    = "${path.module}/../build/function.zip"
 }
 
-# The provider compares the zip's path, never its content: a path of its own for each content.
+# The provider detects changes of the zip's path, not of its content: so the path contains a hash.
 resource "local_file" "code" {
   filename       = "${path.module}/../build/function-${substr(filesha256(local.zip), 0, 12)}.zip"
   content_base64 = filebase64(local.zip)
@@ -45,7 +45,7 @@ resource "tencentcloud_cam_role_policy_attachment" "run" {
   policy_id = tencentcloud_cam_policy.run.id
 }
 
-# There is no argument for initTimeout: SCF's default counts, which is longer.
+# There is no argument for initTimeout; SCF's default applies, which is longer.
 resource "tencentcloud_scf_function" "steward" {
   name              = "image-steward"
   func_type         = "Event"
@@ -54,7 +54,7 @@ resource "tencentcloud_scf_function" "steward" {
   role              = tencentcloud_cam_role.run.name
   mem_size          = 128
   timeout           = 900
-  enable_public_net = true # false is the provider's default; the APIs are public
+  enable_public_net = true # the provider's default is false, but the APIs are public
   zip_file          = local_file.code.filename
 
   # cls_logset_id = "…" # log delivery
@@ -70,7 +70,7 @@ resource "tencentcloud_scf_function" "steward" {
   depends_on = [tencentcloud_cam_role_policy_attachment.run]
 }
 
-# Not the function's own `triggers`: they know no argument and no `enable`.
+# Separate resources, since the function's own `triggers` have no argument and no `enable`.
 resource "tencentcloud_scf_trigger" "cos" {
   function_name = tencentcloud_scf_function.steward.name
   namespace     = "default"
@@ -95,7 +95,7 @@ resource "tencentcloud_scf_trigger" "timer" {
   enable          = "OPEN"
 }
 
-# SCF's defaults, written down: two retries, six hours.
+# SCF's defaults, set explicitly: two retries, six hours.
 resource "tencentcloud_scf_function_event_invoke_config" "retries" {
   function_name = tencentcloud_scf_function.steward.name
 
@@ -107,7 +107,7 @@ resource "tencentcloud_scf_function_event_invoke_config" "retries" {
   }
 }
 
-# Two runs at a time; zero stops the function.
+# Two concurrent runs; zero stops the function.
 resource "tencentcloud_scf_reserved_concurrency_config" "instances" {
   function_name            = tencentcloud_scf_function.steward.name
   reserved_concurrency_mem = 256

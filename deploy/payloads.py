@@ -1,4 +1,4 @@
-"""`make payloads`: the API calls that serverless.yml amounts to, as files for tccli.
+"""`make payloads`: writes the API calls that deploy serverless.yml, as files for tccli.
 
 API: scf 2018-04-16 (document/api/583).
 """
@@ -24,25 +24,25 @@ TARGET = ROOT / "build" / "deploy"
 
 RETRIES = 2
 EVENT_SECONDS = 6 * 3600
-"""How often a run that raised is tried again, and how old an event may grow: SCF's defaults.
+"""Redeliveries of an event after a run that raised, and how long SCF keeps the event.
 
-They are set all the same, since what the function raises for is healed by this (document/product/
-583/41138).
+These are SCF's defaults (document/product/583/41138), set explicitly because the function relies on
+redelivery after transient errors.
 """
 
 INSTANCES = 2
-"""Runs at a time, at most: an upload need not wait for the night's policy.
+"""The maximum of concurrent runs: with two, an upload need not wait for the nightly policy.
 
-All of them share the API's ten changes a second, and know nothing of each other: more runs change
-no more, and are refused more often (`make bench`). Further events wait in SCF's queue. Zero would
-stop the function.
+All instances share the API's limit of ten changes per second without knowing of each other: with
+more instances, no more images are changed and more calls are throttled (`make bench`). Further
+events wait in SCF's queue. Zero would stop the function.
 """
 
 _SWITCH = {True: "OPEN", False: "CLOSE"}
 
 
 def payloads(inputs: Mapping[str, Any], code: bytes) -> dict[str, dict[str, Any]]:
-    """The parameters of each call, by its action; a trigger's has number and kind behind a dot."""
+    """Return the parameters of each call by action; triggers have number and kind after a dot."""
     function = {"FunctionName": inputs["name"]}
     zipped = {"ZipFile": base64.b64encode(code).decode()}
     settings = _settings(inputs)
@@ -71,15 +71,15 @@ def payloads(inputs: Mapping[str, Any], code: bytes) -> dict[str, dict[str, Any]
 
 
 def triggers(inputs: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Kind and parameters of each trigger."""
+    """Return kind and parameters of each trigger."""
     events = [(kind, body["parameters"]) for e in inputs["events"] for kind, body in e.items()]
     if unknown := {kind for kind, _ in events} - _TRIGGERS.keys():
-        raise ValueError(f"trigger {', '.join(unknown)} given; allowed are cos and timer")
+        raise ValueError(f"trigger {', '.join(unknown)} is not supported; allowed: cos, timer")
     return events
 
 
 def _settings(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What may be changed later, and is replaced as a whole then."""
+    """Return the settings that can be changed later, although only all at once."""
     variables = inputs["environment"]["variables"]
     logs = inputs.get("cls")
     return {
@@ -95,10 +95,10 @@ def _settings(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cos(trigger: Mapping[str, Any]) -> dict[str, Any]:
-    chosen = {"Prefix": trigger["filter"]["prefix"], "Suffix": trigger["filter"]["suffix"]}
-    # Blanks in it are refused (document/product/583/39901).
-    described = json.dumps({"event": trigger["events"], "filter": chosen}, separators=(",", ":"))
-    return {"TriggerName": trigger["bucket"], "TriggerDesc": described, **_common(trigger)}
+    filters = {"Prefix": trigger["filter"]["prefix"], "Suffix": trigger["filter"]["suffix"]}
+    # SCF does not accept blanks in it (document/product/583/39901).
+    desc = json.dumps({"event": trigger["events"], "filter": filters}, separators=(",", ":"))
+    return {"TriggerName": trigger["bucket"], "TriggerDesc": desc, **_common(trigger)}
 
 
 def _timer(trigger: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,21 +118,21 @@ _TRIGGERS = {"cos": _cos, "timer": _timer}
 
 
 def is_for(runtime: str) -> bool:
-    """Whether the zip has bytecode for this runtime: any other would fail at its first import."""
+    """Whether the zip has bytecode for this runtime; any other fails at the first import."""
     tag = f"cpython-{runtime.removeprefix('Python').replace('.', '')}"
     with zipfile.ZipFile(CODE) as archive:
         return any(f".{tag}." in name for name in archive.namelist())
 
 
 def main() -> int:
-    """Write a file for each call, and say which."""
+    """Write a file for each call, and print its name."""
     if not CODE.exists():
-        sys.stderr.write("build/function.zip is not there: make bundle\n")
+        sys.stderr.write("build/function.zip was not found; run make bundle\n")
         return 1
     inputs = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
     if not is_for(inputs["runtime"]):
-        told = f"build/function.zip is not for {inputs['runtime']}, which serverless.yml names"
-        sys.stderr.write(f"{told}: make bundle\n")
+        wanted = f"{inputs['runtime']}, the runtime in serverless.yml"
+        sys.stderr.write(f"build/function.zip is not for {wanted}; run make bundle\n")
         return 1
     TARGET.mkdir(parents=True, exist_ok=True)
     for name, payload in payloads(inputs, CODE.read_bytes()).items():

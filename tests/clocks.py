@@ -1,4 +1,4 @@
-"""A clock that tests turn themselves."""
+"""A clock under the control of a test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from image_steward.clock import Clock
 
 @dataclass(eq=False)
 class FakeClock(Clock):
-    """Stands still unless somebody sleeps, or a test sets `now` (seconds since the epoch)."""
+    """A clock that only sleeping and setting `now` (epoch seconds) move forward."""
 
     now: float = 1795521600.25  # 2026-11-24T12:00:00.250Z
     sleeps: list[float] = field(default_factory=list)
@@ -19,11 +19,11 @@ class FakeClock(Clock):
         return self.now
 
     def monotonic(self) -> float:
-        """The same seconds: this clock never goes back."""
+        """The same seconds, since this clock never goes back."""
         return self.now
 
     def sleep_until(self, moment: float, /) -> None:
-        """Turn the clock forward, at once."""
+        """Set the clock to `moment` without waiting."""
         if moment > self.now:
             self.sleeps.append(round(moment - self.now, 6))
             self.now = moment

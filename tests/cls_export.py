@@ -1,4 +1,4 @@
-"""The log of runs in the forms in which people get it from CLS and the console."""
+"""Logs of runs in the formats that CLS and the console export."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from scf_local.log_records import PLATFORM
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from scf_local.invocation import Invocation
+    from scf_local.invocation import InvocationResult
 
     Fields = dict[str, str]
 
 BEGIN = 1764000000.0
-"""When the first run began."""
+"""Start of the first run in epoch seconds."""
 
 
 def fields(
-    log: bytes, done: Invocation, start: float = BEGIN, *, retry: int = 0, function: str = "steward"
+    log: bytes,
+    done: InvocationResult,
+    start: float = BEGIN,
+    *,
+    retry: int = 0,
+    function: str = "steward",
 ) -> list[Fields]:
-    """The records of one run, oldest first, as document/product/583/60336 describes them."""
-    lines = log.decode().removesuffix("\n").split("\n")  # U+2028, which JSON leaves, is no end
+    """Return the records of one run, oldest first, as in document/product/583/60336."""
+    lines = log.decode().removesuffix("\n").split("\n")  # splitlines() would split at U+2028
     if done.error is None:
         returned = f"Response RequestId:{done.request_id} RetMsg:{json.dumps(done.result)}"
         lines.insert(-2, returned[:8192])  # SCF cuts a line at 8 KB
@@ -50,22 +55,22 @@ def fields(
 
 
 def newest_first(records: Iterable[Fields]) -> list[Fields]:
-    """The order in which CLS exports, unless it is told otherwise."""
+    """Sort as CLS exports by default."""
     return sorted(records, key=lambda record: int(record["SCF_LogTime"]), reverse=True)
 
 
 def as_lines(records: Iterable[Fields]) -> str:
-    """The JSON export: one record a line."""
+    """Format as the JSON export: one record per line."""
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def as_list(records: Iterable[Fields]) -> str:
-    """The same as one JSON list."""
+    """Format as one JSON list."""
     return json.dumps([*records], indent=1)
 
 
 def as_reply(records: Iterable[Fields]) -> str:
-    """What the API SearchLog answers."""
+    """Format as the reply of the API SearchLog."""
     results: list[dict[str, Any]] = [
         {"Time": int(record["SCF_LogTime"]) // 10**6, "LogJson": json.dumps(record)}
         for record in records
@@ -74,15 +79,15 @@ def as_reply(records: Iterable[Fields]) -> str:
 
 
 def as_contents(records: Iterable[Fields]) -> str:
-    """What consumers of a log topic get, a line each."""
+    """Format as consumers of a log topic receive them: one record per line."""
     return "".join(
-        json.dumps({"timestamp": int(each["SCF_LogTime"]), "content": json.dumps(each)}) + "\n"
-        for each in records
+        json.dumps({"timestamp": int(record["SCF_LogTime"]), "content": json.dumps(record)}) + "\n"
+        for record in records
     )
 
 
 def as_csv(records: Iterable[Fields]) -> str:
-    """The CSV export: a header row, everything quoted, a byte order mark for spreadsheets."""
+    """Format as the CSV export: all quoted, with a header, and a byte order mark for Excel."""
     rows = [*records]
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, rows[0].keys(), quoting=csv.QUOTE_ALL)
@@ -92,7 +97,7 @@ def as_csv(records: Iterable[Fields]) -> str:
 
 
 def as_text(records: Iterable[Fields]) -> str:
-    """The lines alone, oldest first, as the console shows them."""
+    """Format as the console shows them: only the messages, oldest first."""
     ordered = sorted(records, key=lambda record: int(record["SCF_LogTime"]))
     return "".join(record["SCF_Message"] + "\n" for record in ordered)
 
@@ -106,4 +111,4 @@ FORMS: dict[str, Callable[[Iterable[Fields]], str]] = {
     "export.csv": as_csv,
     "console.log": as_text,
 }
-"""File names, each with the form that stands in such a file."""
+"""Functions that format the content of a file with such a name."""

@@ -1,4 +1,4 @@
-"""What the tests share: the function in this process, talking to the emulated cloud."""
+"""Shared by the tests: the function, run in this process against the emulated cloud."""
 
 from __future__ import annotations
 
@@ -21,18 +21,23 @@ from image_steward.invocation import handle
 from scf_local.cloud import seed
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 ROOT = Path(__file__).parent.parent
 SEED = ROOT / "events" / "seed"
-SECRETS = (Credentials().secret_key, Credentials().token, "q-signature", "TC3-HMAC-SHA256 Cred")
+SECRETS = (
+    AccountCredentials().secret_key,
+    AccountCredentials().token,
+    "q-signature",
+    "TC3-HMAC-SHA256 Cred",
+)
 
-transport.silence_loggers()  # before any test uses the SDKs by itself
+transport.silence_loggers()  # some tests use the SDKs without the function
 
-# A first example may import an SDK, which takes longer than hypothesis would allow one.
+# The first example may import an SDK, which takes longer than the deadline of hypothesis.
 settings.register_profile("steady", deadline=None)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
@@ -40,7 +45,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Whatever a test printed or logged, at DEBUG too, must hold no secret."""
+    """Fail a test that prints or logs a secret, at any level."""
     report = yield
     printed = "".join(content for _, content in report.sections)
     if any(secret in printed for secret in SECRETS):
@@ -51,7 +56,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @dataclass
 class Function:
-    """The function on an emulated cloud; `lines` are what it logged last."""
+    """The function on an emulated cloud; `lines` is the log of the last run."""
 
     cloud: EmulatedCloud
     environ: dict[str, str]
@@ -64,7 +69,7 @@ class Function:
     def __call__(
         self, event: object, *, seconds: float = 20, region: str = "ap-guangzhou", **environ: str
     ) -> dict[str, Any]:
-        """One run, its waits cut to nothing; the result document."""
+        """Run the function, with retries that do not wait, and return its result."""
         context = {
             "request_id": "r-1",
             "time_limit_in_ms": seconds * 1000,
@@ -82,7 +87,7 @@ class Function:
         return result
 
     def until_done(self, event: object, *, seconds: float) -> tuple[int, dict[str, Any]]:
-        """Deliver an event again and again; how often it raised, and the result in the end."""
+        """Deliver an event until a run does not raise; return how often one did, and the result."""
         raised = 0
         while True:
             with suppress(Unfinished):
@@ -90,48 +95,48 @@ class Function:
             raised += 1
 
     def put(self, key: str, content: object, bucket: str = "manifests-1250000000") -> None:
-        """Store an object: bytes as they are, anything else as JSON."""
+        """Store an object; anything but bytes is stored as JSON."""
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.cloud.state.objects.setdefault(bucket, {})[key] = seed.Object(data)
 
     def uploaded(self, content: object, key: str = "requests/x.json") -> dict[str, Any]:
-        """Store a document, and the event that COS sends for it."""
+        """Store a document, and return the event that COS sends for it."""
         self.put(key, content)
         return cos_event(key)
 
     def hold(self, *images: dict[str, Any], region: str = "ap-guangzhou") -> None:
-        """Let a region of the cloud have these images and no others, sparse as in a seed."""
+        """Replace the images of a region; they may be sparse, as in a seed."""
         with self.cloud.state.lock:
-            self.cloud.state.images |= seed.completed({region: list(images)})
+            self.cloud.state.images |= seed.complete({region: list(images)})
 
     @property
     def images(self) -> dict[str, list[dict[str, Any]]]:
-        """All images of the cloud, by region, as they are now."""
+        """A copy of all images of the cloud, by region."""
         images: dict[str, list[dict[str, Any]]] = self.cloud.state.snapshot()["Images"]
         return images
 
     def names(self, region: str = "ap-guangzhou") -> dict[str, str]:
-        """The names of a region's images, by id."""
+        """Return the names of a region's images by id."""
         return {image["ImageId"]: image["ImageName"] for image in self.images[region]}
 
     def image(self, image_id: str, region: str = "ap-guangzhou") -> dict[str, Any]:
-        """An image as the cloud has it."""
+        """Return a copy of an image of the cloud."""
         images = self.cloud.state.snapshot()["Images"][region]
         return next(dict(image) for image in images if image["ImageId"] == image_id)
 
     def calls(self, *actions: str) -> list[dict[str, Any]]:
-        """The calls the cloud has seen, of some actions or of all."""
+        """Return the calls to the cloud, of some actions or of all."""
         calls = self.cloud.state.snapshot()["Calls"]
         return [call for call in calls if not actions or call["Action"] in actions]
 
     @property
     def writes(self) -> int:
-        """How many calls could have changed something."""
+        """The number of calls of actions that change something."""
         return len(self.calls("ModifyImageAttribute", "TagResources", "UnTagResources"))
 
 
 def cos_event(key: str, *, event_name: str = "cos:ObjectCreated:Put") -> dict[str, Any]:
-    """A COS event in its newer shape, with the uploader's signature that must never be shown."""
+    """Return a COS event of the newer shape, with the uploader's signature, which is a secret."""
     return {
         "Records": [
             {
@@ -155,12 +160,12 @@ def cos_event(key: str, *, event_name: str = "cos:ObjectCreated:Put") -> dict[st
 
 @pytest.fixture
 def cloud() -> Iterator[EmulatedCloud]:
-    """The seeded cloud, without limits per second."""
+    """An emulated cloud with the project's seed, without rate limits."""
     with EmulatedCloud(State.from_folder(SEED), limits=False) as cloud:
         yield cloud
 
 
 @pytest.fixture
 def function(cloud: EmulatedCloud) -> Function:
-    """The function, pointed at the seeded cloud."""
+    """The function on that cloud."""
     return Function(cloud, cloud.environment())

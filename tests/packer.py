@@ -1,4 +1,4 @@
-"""Packer manifests for tests, as the post-processor `manifest` writes them."""
+"""Packer manifests for tests, as written by the post-processor `manifest`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIME = 1764000000  # 2025-11-24T16:00:00Z
 
 
 def build(custom_data: object = None, **members: object) -> dict[str, Any]:
-    """A build as Packer writes it."""
+    """Return a build as Packer writes it."""
     return {
         "name": "web",
         "builder_type": "tencentcloud-cvm",
@@ -24,5 +24,5 @@ def build(custom_data: object = None, **members: object) -> dict[str, Any]:
 
 
 def manifest(*builds: object) -> dict[str, Any]:
-    """A manifest of some builds."""
+    """Return a manifest with these builds."""
     return {"builds": list(builds), "last_run_uuid": RUN}

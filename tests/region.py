@@ -1,4 +1,4 @@
-"""A region that answers as the API does, and what may be wanted of it: for the real executor."""
+"""A fake region for the real executor, and hypothesis strategies for requests to change it."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ NOW = 1795521600.0  # 2026-11-24T12:00:00Z
 
 THROTTLED = 0.15
 LOST = 0.1
-"""Of the calls that would change something."""
+"""The shares of writes that are throttled, and whose response is lost."""
 
 
-class Refused(Exception):
-    """The API would not have taken this call."""
+class RejectedCall(Exception):
+    """The API would reject this call."""
 
 
 def writes_of(steps: Sequence[Step]) -> list[Write]:
-    """The calls that steps need."""
+    """Return the calls that steps need."""
     tasks = tasks_of(REGION, steps, ("attributes", "tags"))
     return [write for task in tasks for write in task.writes]
 
@@ -68,27 +68,27 @@ class Region:
         """The names, by image id."""
         return {image_id: image.name for image_id, image in self.images.items()}
 
-    def carry_out(
+    def execute(
         self,
         steps: Sequence[Step],
         random: Random,
-        most: int | None = None,
+        max_calls: int | None = None,
         *,
         policy: NamingPolicy | None = None,
     ) -> list[Outcome]:
-        """Let the executor carry out steps, in an order that `random` chooses.
+        """Let the executor execute steps, in a random order.
 
-        Some calls come too fast, and the replies of some are lost. After `most` calls time is
-        over. The phases are those of the `policy`.
+        Some calls are throttled, and some responses are lost. After `max_calls` writes the time
+        is over. The phases are those of the `policy`.
 
         Raises:
-            Refused: a call meets a name in use.
+            RejectedCall: a call uses a name that is taken.
         """
         dice = Random(random.getrandbits(32))  # noqa: S311 - any order will do
         clock = FakeClock()
-        wire = Wire(self, dice, most)
+        api = FakeApi(self, dice, max_calls)
         retries = Retries(Deadline.after(1e9, clock), dice.random)
-        executor = Executor(wire, retries, in_any_order(dice), note=lambda _: None)
+        executor = Executor(api, retries, in_any_order(dice), note=lambda _: None)
         phases = policy.phases if policy else TOGETHER
         blocking_statuses = policy.blocking_statuses if policy else ()
         return executor.execute(
@@ -97,29 +97,30 @@ class Region:
 
 
 def in_any_order(dice: Random) -> Callable[..., Iterator[Any]]:
-    """Works done one after another, in an order that the dice choose, the results in theirs."""
+    """Return a replacement for parallel work: one task after another, in random order."""
 
-    def side_by_side(works: Sequence[Callable[[], T]], _most: int = 0) -> Iterator[T]:
-        done = {number: works[number]() for number in dice.sample(range(len(works)), len(works))}
-        return (done[number] for number in range(len(works)))
+    def side_by_side(tasks: Sequence[Callable[[], T]], _limit: int = 0) -> Iterator[T]:
+        done = {number: tasks[number]() for number in dice.sample(range(len(tasks)), len(tasks))}
+        return (done[number] for number in range(len(tasks)))
 
     return side_by_side
 
 
-class Wire:
-    """The transport between the executor and a region."""
+class FakeApi:
+    """A fake of `cloud.api.Api` for one region."""
 
-    def __init__(self, region: Region, dice: Random, most: int | None) -> None:
+    def __init__(self, region: Region, dice: Random, max_calls: int | None) -> None:
         self._region = region
         self._dice = dice
-        self._left = most
+        self._left = max_calls
 
     def __call__(self, action: Action, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """One call, as `cloud.api.Api` takes it."""
+        """Handle one call."""
         if region != REGION or params.keys() - set(action.parameters.split()):
-            raise Refused(f"{action.name} of {region} with {', '.join(params)}")
+            raise RejectedCall(f"{action.name} of {region} with {', '.join(params)}")
         if action is DESCRIBE_IMAGES:
-            found = [self._region.images[i] for i in params["ImageIds"] if i in self._region.images]
+            images = self._region.images
+            found = [images[image_id] for image_id in params["ImageIds"] if image_id in images]
             return {"RequestId": "r", "ImageSet": list(map(_entry, found))}
         if self._left == 0:
             raise TimeRanOut("the run's time was over before this call could start")
@@ -139,9 +140,9 @@ class Wire:
         image = self._region.images[image_id]
         name = attributes.get("ImageName", image.name)
         if not 1 <= len(str(name)) <= NAME_LENGTH:
-            raise Refused(f"{name!r} is no name")
+            raise RejectedCall(f"{name!r} is not a valid name")
         if any(i != image_id and name == other for i, other in self._region.names.items()):
-            raise Refused(f"{image_id} meets the name {name!r} in use")
+            raise RejectedCall(f"{image_id} cannot get the name {name!r}, which is taken")
         tagged = {**image.tags, **tags}
         self._region.images[image_id] = replace(
             image,
@@ -167,13 +168,13 @@ def _changes_of(
 
 
 def _entry(image: Image) -> dict[str, Any]:
-    """As DescribeImages shows an image."""
+    """Return an image as DescribeImages does."""
     tags = [{"Key": key, "Value": value} for key, value in image.tags.items()]
     return {"ImageId": image.image_id, **image.attributes, **image.facts, "Tags": tags}
 
 
 def image(image_id: str, name: str, **members: object) -> Image:
-    """A private image in state NORMAL; other members by their API names, Tags as a mapping."""
+    """Return a private image in state NORMAL; `members` have their API names, Tags is a mapping."""
     given: dict[str, Any] = members
     attributes = {"ImageDescription": "", "ImageFamily": "", "ImageDeprecated": False}
     facts = {
@@ -190,37 +191,37 @@ def image(image_id: str, name: str, **members: object) -> Image:
 
 
 def policy(body: Mapping[str, Any]) -> NamingPolicy:
-    """A policy from its member `Normalise`."""
+    """Return a policy from its member `Normalise`."""
     request = registry.read(json.dumps({"Normalise": body}).encode(), region=REGION).request
     if not isinstance(request, NamingPolicy):
-        raise TypeError("no policy")
+        raise TypeError("not a policy")
     return request
 
 
 def changes(entries: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
-    """The changes of a change request with these entries."""
+    """Return the changes of a change request with these entries."""
     request = registry.read(json.dumps({"Images": entries}).encode(), region=REGION).request
     if not isinstance(request, ChangeRequest):
-        raise TypeError("no change request")
+        raise TypeError("not a change request")
     return request.changes
 
 
 def requested(changes: Sequence[Change], region: Region) -> list[Step]:
-    """The steps of a change request."""
+    """Return the steps of a change request."""
     return ordered([step_of(change, region.images) for change in changes], region.images.values())
 
 
 def normalised(body: Mapping[str, Any], region: Region) -> list[Step]:
-    """The steps of a policy."""
+    """Return the steps of a policy."""
     return normalise(policy(body), REGION, list(region.images.values()), NOW)
 
 
-# ---- what hypothesis draws from: few values, so that they meet often
+# ---- hypothesis strategies: few values, so that they often conflict
 
 IDS = [f"img-{letter}" for letter in "abcdefgh"]
 SELECTED = "build-*"
 LONG = "x" * NAME_LENGTH
-CONJUNCTS = "क्षि" * 15  # four code points each that must stay together
+CONJUNCTS = "क्षि" * 15  # each of four code points that must not be separated
 NAMES = st.sampled_from(
     [
         "web", "web-2", "web-3", "Web", "WEB_2", "web 2", "web-02", "db", "db-web", "x-2026",
@@ -244,18 +245,19 @@ MEMBERS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         ),
         "ImageState": st.sampled_from(["NORMAL"] * 7 + ["CREATING"]),
         "ImageType": st.sampled_from(["PRIVATE_IMAGE"] * 7 + ["SHARED_IMAGE"]),
-        "Tags": st.builds(lambda one, other: {**one, **other}, TAGS, OPT_OUT),
+        "Tags": st.builds(lambda tags, opt_out: {**tags, **opt_out}, TAGS, OPT_OUT),
     }
 )
 
 
 @st.composite
 def regions(draw: st.DrawFn) -> Region:
-    """A region; the descriptions of its images are often the names of others."""
+    """Draw a region, in which descriptions of images are often names of others."""
     ids = draw(st.lists(st.sampled_from(IDS), unique=True, min_size=1))
     names = draw(st.lists(NAMES, unique=True, min_size=len(ids), max_size=len(ids)))
     texts = draw(st.permutations(names)) if draw(st.booleans()) else [""] * len(ids)
-    # A policy may want a temporary name, but then nothing could be said about those left over.
+    # Policies may use descriptions as names. With temporary names among them, tests could not
+    # tell whether any are left over.
     texts = ["" if text.startswith(TEMPORARY) else text for text in texts]
     return Region(
         image(image_id, name, **{**draw(MEMBERS), **({"ImageDescription": text} if text else {})})
@@ -322,20 +324,20 @@ BODIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "KeepLatest": st.integers(1, 2),
     },
 )
-"""Policies, as their members `Normalise`."""
+"""The members `Normalise` of policies."""
 
 
 @st.composite
 def shuffles(draw: st.DrawFn) -> tuple[list[Image], list[Change]]:
-    """Images, and a change request that gives many of them the names of others."""
+    """Draw images, and a change request that swaps the names of many of them."""
     size = draw(st.integers(1, len(IDS)))
     ids, spare = IDS[:size], draw(st.sampled_from([[], [], ["free-1"], ["free-1", "free-2"]]))
     images = [image(i, f"n-{i}", **draw(MEMBERS)) for i in ids]
     names = draw(st.permutations([image.name for image in images] + spare))
     wanted = dict(zip(ids, names, strict=False))
-    if draw(st.sampled_from([False, False, True])):  # two may want the same
+    if draw(st.sampled_from([False, False, True])):  # two images may be given the same name
         wanted[ids[0]] = wanted[ids[-1]]
-    asked = draw(st.sampled_from([ids, ids, ids[1:], ids[::-1], ids[::2]]))
+    requested_ids = draw(st.sampled_from([ids, ids, ids[1:], ids[::-1], ids[::2]]))
     return images, [
         Change(
             REGION,
@@ -344,7 +346,7 @@ def shuffles(draw: st.DrawFn) -> tuple[list[Image], list[Change]]:
             tags,
             tuple({"a", "b"} - tags.keys()) if draw(st.booleans()) else (),
         )
-        for image_id in asked
+        for image_id in requested_ids
         for tags in [draw(TAGS)]
     ]
 
@@ -353,12 +355,12 @@ _OTHERS: list[dict[str, str | bool]] = [{}, {"ImageDescription": "new"}, {"Image
 
 
 def new_temporaries(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
-    """The images that have a temporary name now and had another one."""
+    """Return the images with a temporary name that they did not have before."""
     return {i for i, name in after.items() if name.startswith(TEMPORARY) and before[i] != name}
 
 
 def cycles(steps: Iterable[Step]) -> int:
-    """How many cycles renames form: each is a component with as many renames as names."""
+    """Count the cycles of renames: the connected components with as many renames as names."""
     edges = [(step.before.name, step.new_name) for step in steps if step.before and step.new_name]
     component = {name: name for edge in edges for name in edge}
     for old, new in edges:
@@ -368,6 +370,6 @@ def cycles(steps: Iterable[Step]) -> int:
 
 
 def wanted_names(steps: Iterable[Step], images: Mapping[str, Image]) -> dict[str, str]:
-    """The names that images are to have after steps, in whatever way they come about."""
+    """Return the names that images must have after all steps, in whatever order they run."""
     names = {image_id: image.name for image_id, image in images.items()}
     return names | {step.image_id: step.new_name for step in steps if step.new_name}

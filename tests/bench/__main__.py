@@ -1,4 +1,4 @@
-"""`make bench`: measures every promise in one run, and fails if one is broken."""
+"""`make bench`: measures all promises in one run, and fails if one is broken."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ import promises
 from image_steward.cloud.image_api import image_of
 from image_steward.documents import naming_policy
 from image_steward.planning.policy_plan import normalise
-from pace import alone, calls, neighbour, several, three_regions
 from starts import memory, starts
+from throughput import alone, calls, neighbour, several, three_regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ POLICY = {
 
 
 def planning() -> Iterator[tuple[promises.Promise, float]]:
-    """A policy that reads what it writes, over ten thousand images and over ten times as many."""
+    """A policy that reads what it writes, for ten thousand and for a hundred thousand images."""
     policy = naming_policy.read({"Normalise": POLICY}, "ap-guangzhou")
     best = []
     for number in (10_000, 100_000):
@@ -52,7 +52,7 @@ def planning() -> Iterator[tuple[promises.Promise, float]]:
             steps = normalise(policy, "ap-guangzhou", images, time.time())
             seconds.append(time.process_time() - start)
             if any(step.is_empty for step in steps):
-                raise AssertionError("every image was to be changed")
+                raise AssertionError("every image must be changed")
         best.append(min(seconds))
     yield promises.PLANNING_LESS, best[0]
     yield promises.PLANNING, best[1]
@@ -60,7 +60,7 @@ def planning() -> Iterator[tuple[promises.Promise, float]]:
 
 
 def made_up(number: int) -> Image:
-    """One of many images: two hundred of a family, of which every second finds its name taken."""
+    """Return an image: there are 200 in each family, and half of their new names are taken."""
     day = f"{1 + number % 12:02}-{1 + number % 28:02}"
     return image_of(
         {
@@ -77,7 +77,7 @@ def made_up(number: int) -> Image:
 
 
 def invoking() -> Iterator[tuple[promises.Promise, float]]:
-    """A handler that does nothing, called by the interpreter alone and by `scf-local invoke`."""
+    """A trivial handler, run by `python -c` and by `scf-local invoke`."""
     scf_local = Path(sys.executable).with_name("scf-local")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "index.py").write_text("def main_handler(event, context): return 1")
@@ -92,21 +92,21 @@ def invoking() -> Iterator[tuple[promises.Promise, float]]:
             "--endpoint",
             "http://127.0.0.1:9",
         )
-        # In turns, so that a busy moment of the machine meets both.
+        # In turns, so that other load on the machine affects both.
         seconds = [[elapsed(command, folder) for command in (bare, invoke)] for _ in range(15)]
-    least, most = map(min, zip(*seconds, strict=True))
-    yield promises.INVOKE, most - least
+    best_bare, best_invoke = map(min, zip(*seconds, strict=True))
+    yield promises.INVOKE, best_invoke - best_bare
 
 
 def elapsed(command: tuple[str | Path, ...], folder: str) -> float:
-    """How long a command takes, start and end included."""
+    """Return the seconds from the start of a command to its end."""
     start = time.perf_counter()
     subprocess.run(command, cwd=folder, check=True, capture_output=True)  # noqa: S603 - our own
     return time.perf_counter() - start
 
 
 def replaying() -> Iterator[tuple[promises.Promise, float]]:
-    """Ten thousand events, in a process that has done nothing else: its memory is measured."""
+    """Ten thousand events, in a separate process, to measure its memory."""
     program = Path(__file__).with_name("replays.py")
     run = subprocess.run([sys.executable, program], capture_output=True, check=True)  # noqa: S603 - our own file
     measured = json.loads(run.stdout)
@@ -144,7 +144,7 @@ def own_python() -> str:
 
 
 def main() -> int:
-    """Measure, print the table, write the figures to build/bench.json."""
+    """Measure, print the table, and write the figures to build/bench.json."""
     try:
         python = own_python()
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""One instance: `python cold.py FOLDER EVENT TIMES` loads a function and runs it so many times.
+"""An instance: `python cold.py FOLDER EVENT TIMES` loads a function and runs it TIMES times.
 
-Started by `make bench` with nothing but the standard library and FOLDER on its path. Prints the
-last outcome, the seconds of a run after the first, and the most memory that it held (kB).
+`make bench` starts it with only the standard library and FOLDER on its path. Prints the outcome of
+the last run, the mean seconds of all runs but the first, and the peak memory in kB.
 """
 
 import importlib
@@ -17,7 +17,7 @@ context = {
     "time_limit_in_ms": 900_000,
     "tencentcloud_region": os.environ["TENCENTCLOUD_REGION"],
 }
-devnull = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+devnull = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stays open
 stdout, sys.stdout = sys.stdout, devnull
 function = importlib.import_module("index").main_handler
 result = function(json.loads(event), context)
@@ -25,6 +25,6 @@ start = perf_counter()
 for _ in range(int(times) - 1):
     result = function(json.loads(event), context)
 warm = (perf_counter() - start) / max(1, int(times) - 1)
-with open("/proc/self/status", encoding="utf-8") as status:  # noqa: PTH123 - pathlib is not free
+with open("/proc/self/status", encoding="utf-8") as status:  # noqa: PTH123 - importing pathlib costs time
     (peak,) = [line.split()[1] for line in status if line.startswith("VmHWM:")]
 stdout.write(json.dumps([result["Outcome"], warm, int(peak)]))

@@ -1,4 +1,4 @@
-"""The figures of a run for people: rows of a table, a drawing, the page in the docs."""
+"""Presents the figures of a run: as a table, as a chart, and in docs/bench.md."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parents[2] / "docs"
 START, END = "<!-- written by make bench -->", "<!-- end -->"
 ROW, LEFT, WIDTH = 26, 430, 760
-"""Of the drawing, in px: height of a row, where bars begin, in all."""
+"""Pixels of the chart: height of a row, width of the labels, total width."""
 
 
 def rows(figures: Figures) -> Iterator[tuple[str, str, str, str]]:
-    """Promise, bound, measured, kept."""
+    """Yield the rows of the table: promise, bound, measured figure, and whether it is kept."""
     for promise, figure in figures:
         bound, kept = "", ""
         if promise.at_least is not None or promise.at_most is not None:
@@ -33,7 +33,7 @@ def rows(figures: Figures) -> Iterator[tuple[str, str, str, str]]:
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """Describe this machine and its Python."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
@@ -43,7 +43,7 @@ def machine() -> str:
 
 
 def drawing(figures: Figures) -> str:
-    """An SVG of how much of each upper bound is used; the line is the bound."""
+    """Return an SVG chart of the used share of each upper bound; a dashed line marks the bound."""
     bars = [(p.name, value / p.at_most) for p, value in figures if p.at_most]
     scale = (WIDTH - LEFT - 60) / max(1.0, *(share for _, share in bars))
     body = []
@@ -70,7 +70,7 @@ def drawing(figures: Figures) -> str:
 
 
 def write(figures: Figures) -> None:
-    """Renew docs/bench.svg, and the part of docs/bench.md between its marks."""
+    """Write docs/bench.svg, and the part of docs/bench.md between `START` and `END`."""
     (DOCS / "bench.svg").write_text(drawing(figures), encoding="utf-8")
     page = DOCS / "bench.md"
     head, _, rest = page.read_text(encoding="utf-8").partition(START)

@@ -1,4 +1,4 @@
-"""Cold starts, warm events and memory: the bundle against a naive handler, in turns."""
+"""Measures cold starts, warm events and memory: the bundle and a naive handler, in turns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scf_local import events
 from scf_local.cloud.seed import Object, set_tags
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
-from scf_local.environment import Function, process_environ
+from scf_local.environment import FunctionConfig, process_environ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,15 +31,15 @@ IMAGE = {
     "Tags": [{"Key": "team", "Value": "infra"}],
 }
 TYPED = ("tencentcloud-sdk-python-cvm", "tencentcloud-sdk-python-tag")
-"""What a handler needs that names and tags images by the typed clients."""
+"""The typed SDKs, which the naive handler uses."""
 ROUNDS = 20
 WARM = 60
 MB = 1024  # kB
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one process took: seconds in all, seconds of a warm run, kB at the most."""
+class Measurement:
+    """The figures of a process: seconds in total, seconds of a warm run, peak memory in kB."""
 
     seconds: float
     warm: float
@@ -47,7 +47,7 @@ class Run:
 
 
 def naive(folder: Path) -> Path:
-    """The baseline as it is deployed by hand: sources only, the typed SDK among them."""
+    """Set up the baseline, as deployed by hand: sources without bytecode, with the typed SDKs."""
     for name, source in (
         *bundle.own_packages(),
         *bundle.installed(TYPED),
@@ -60,28 +60,30 @@ def naive(folder: Path) -> Path:
     return folder
 
 
-def run(folder: Path, event: object, cloud: EmulatedCloud, outcome: str, times: int = 1) -> Run:
-    """A new process for one event, as SCF sets it up: no bytecode is written."""
-    environ = {**process_environ(Function(folder)), **cloud.environment()}
+def run(
+    folder: Path, event: object, cloud: EmulatedCloud, outcome: str, times: int = 1
+) -> Measurement:
+    """Handle an event in a new process, set up as in SCF: it cannot write bytecode."""
+    environ = {**process_environ(FunctionConfig(folder)), **cloud.environment()}
     command = [sys.executable, "-S", str(HERE / "cold.py"), str(folder), json.dumps(event)]
     start = time.perf_counter()
-    ended = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own program
         [*command, str(times)], env=environ, capture_output=True, text=True, check=True
     )
     seconds = time.perf_counter() - start
-    found, warm, peak = json.loads(ended.stdout)
-    if found != outcome:
-        raise AssertionError(f"{folder.name}: {found} instead of {outcome}")
-    return Run(seconds, warm, peak)
+    actual, warm, peak = json.loads(done.stdout)
+    if actual != outcome:
+        raise AssertionError(f"{folder.name}: {actual} instead of {outcome}")
+    return Measurement(seconds, warm, peak)
 
 
 def starts() -> Iterator[tuple[promises.Promise, float]]:
-    """Process start to result, the two in turns; the best of each, which noise touches least."""
+    """Process start to result, both handlers in turns; the best of each, which has least noise."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    made = bundle.assemble(bundle.own_packages(), sys.executable, FOLDER / "function.zip")
-    folders = (made.path.with_suffix(""), naive(FOLDER / "naive"))
-    yield promises.ZIP, made.path.stat().st_size / 1e6
+    zipped = bundle.assemble(bundle.own_packages(), sys.executable, FOLDER / "function.zip")
+    folders = (zipped.path.with_suffix(""), naive(FOLDER / "naive"))
+    yield promises.ZIP, zipped.path.stat().st_size / 1e6
     state = State({"ap-guangzhou": [IMAGE]})
     state.objects[BUCKET] = {
         KEY: Object(json.dumps(IMAGE).encode()),
@@ -91,31 +93,31 @@ def starts() -> Iterator[tuple[promises.Promise, float]]:
     upload = events.cos_event(BUCKET, KEY)
     cases: tuple[tuple[promises.Promise, Any, bool, str], ...] = (
         (promises.COLD_COS, upload, True, "applied"),
-        (promises.COLD_REFUSED, {"ImageId": "img-6pb6lrmy"}, True, "rejected"),
-        (promises.COLD_NOTHING, IMAGE, False, "applied"),
+        (promises.COLD_REJECTED, {"ImageId": "img-6pb6lrmy"}, True, "rejected"),
+        (promises.COLD_UNCHANGED, IMAGE, False, "applied"),
     )
     with EmulatedCloud(state, limits=False) as cloud:
         for promise, event, is_new, outcome in cases:
-            best: dict[Path, Run] = {}
+            best: dict[Path, Measurement] = {}
             for folder in folders * ROUNDS:
                 image["ImageName"] = "old" if is_new else "new"
                 set_tags(image, {} if is_new else {"team": "infra"})
-                ran = run(folder, event, cloud, outcome)
-                if folder not in best or ran.seconds < best[folder].seconds:
-                    best[folder] = ran
+                measured = run(folder, event, cloud, outcome)
+                if folder not in best or measured.seconds < best[folder].seconds:
+                    best[folder] = measured
             ours, theirs = (best[folder] for folder in folders)
             yield promise, ours.seconds / theirs.seconds
             if promise is promises.COLD_COS:
                 yield promises.COLD_MS, ours.seconds * 1000
                 yield promises.PEAK, ours.peak / MB
-        # Refused, since the pace of calls to the API would be all that is measured.
+        # A rejected document, since otherwise only the rate limiter would be measured.
         bad = events.cos_event(BUCKET, BAD)
-        ours, theirs = (run(each, bad, cloud, "rejected", times=WARM) for each in folders)
+        ours, theirs = (run(folder, bad, cloud, "rejected", times=WARM) for folder in folders)
         yield promises.WARM, ours.warm / theirs.warm
 
 
 def memory() -> Iterator[tuple[promises.Promise, float]]:
-    """A policy over ten thousand images that are as it wants them."""
+    """A policy for ten thousand images that need no change."""
     images = [
         {"ImageId": f"img-b{i:07}", "ImageName": f"web-{i}", "ImageFamily": f"family{i % 50}",
          "Tags": [{"Key": "team", "Value": "infra"}]}
@@ -124,5 +126,5 @@ def memory() -> Iterator[tuple[promises.Promise, float]]:
     tags = [{"Key": "team", "Value": "infra"}]
     policy = {"ImageName": "{ImageName}", "Style": {"Case": "lower"}, "Tags": tags}
     with EmulatedCloud(State({"ap-guangzhou": images}), limits=False) as cloud:
-        ran = run(FOLDER / "function", {"Normalise": policy}, cloud, "applied")
-    yield promises.MEMORY, ran.peak / MB
+        measured = run(FOLDER / "function", {"Normalise": policy}, cloud, "applied")
+    yield promises.MEMORY, measured.peak / MB

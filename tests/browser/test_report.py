@@ -1,6 +1,6 @@
-"""The report of a replay in a real browser: what is seen, what reacts, and that nothing leaves.
+"""The report of a replay in Chromium: what it shows, how it reacts, and that it loads nothing.
 
-The screenshots are in build/, to be looked at.
+Writes screenshots to build/.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from playwright.sync_api import expect, sync_playwright
 
 from scf_local.cli import main
-from scf_local.environment import Function
-from scf_local.invocation import Invocation
-from scf_local.replay import Case, Replayed
+from scf_local.environment import FunctionConfig
+from scf_local.invocation import InvocationResult
+from scf_local.replay import Case, ReplayedCase
 from scf_local.report.page import Replay, page_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ HOSTILE = '"><img src=x onerror="document.title=1"></script><script>document.tit
 COUNT = len(json.loads((ROOT / "events" / "expected.json").read_text(encoding="utf-8")))
 LARGE = 10_000
 PATIENCE_S = 30
-"""For the large report to open or to answer, on a busy machine; quiet ones take a tenth of it."""
+"""Limit for opening and searching the large report on a busy machine; usually a tenth is enough."""
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +62,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _opened(
     browser: Browser, path: Path, *, scheme: str = "light", width: int = 1280, height: int = 900
 ) -> Iterator[Page]:
-    """A page that in the end must have complained of nothing, and asked for nothing but itself."""
+    """Open a page; check that it caused no message, error or dialog, and requested only itself."""
     size = {"width": width, "height": height}
     context = browser.new_context(viewport=size, color_scheme=scheme)
     page = context.new_page()
@@ -80,16 +80,16 @@ def _opened(
 
 
 def _made(path: Path, *results: object) -> Path:
-    """A report of made-up results, some with a log."""
+    """Write a report with these results."""
     replayed = [
-        Replayed(
+        ReplayedCase(
             Case(Path(f"events/{number:05}.json"), {}),
-            Invocation(f"r-{number}", 200, 1.0, 1.0, result=result),
+            InvocationResult(f"r-{number}", 200, 1.0, 1.0, result=result),
         )
         for number, result in enumerate(results)
     ]
     logs = [f"{HOSTILE}\n".encode() * 9] * len(replayed)
-    replay = Replay(Function(ROOT / "handler"), replayed, logs, [], 0.0, 1.0)
+    replay = Replay(FunctionConfig(ROOT / "handler"), replayed, logs, [], 0.0, 1.0)
     path.write_text("".join(page_of(replay)), encoding="utf-8")
     return path
 
@@ -105,8 +105,8 @@ def _images(count: int) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def test_says_what_happened(browser: Browser, samples: Path) -> None:
-    """The head line, a row for each event, and a line for each action in each region."""
+def test_shows_what_happened(browser: Browser, samples: Path) -> None:
+    """The heading, a row for each event, and a row for each action in each region."""
     with _opened(browser, samples) as page:
         expect(page.locator("h1")).to_have_text(f"{COUNT} of {COUNT} events as expected")
         expect(page.locator(".event:visible")).to_have_count(COUNT)
@@ -117,7 +117,7 @@ def test_says_what_happened(browser: Browser, samples: Path) -> None:
 
 
 def test_search_by_keyboard(browser: Browser, samples: Path) -> None:
-    """A stroke leads to the search; every word counts, in closed rows too; the address keeps it."""
+    """`/` focuses the search; rows must contain all words, even if closed; the URL keeps them."""
     with _opened(browser, samples) as page:
         page.keyboard.press("/")
         page.keyboard.type("rejected IMAGENMAE", delay=10)
@@ -130,33 +130,33 @@ def test_search_by_keyboard(browser: Browser, samples: Path) -> None:
         page.get_by_role("button", name="Clear").press("Enter")
         expect(page.locator(".event:visible")).to_have_count(COUNT)
         page.get_by_role("searchbox").fill("never-said")
-        expect(page.get_by_text("No event is like that.")).to_be_visible()
+        expect(page.get_by_text("No event matches.")).to_be_visible()
 
 
 def test_filters(browser: Browser, samples: Path) -> None:
-    """Outcome, trigger and the unexpected narrow the list, together and by the address."""
+    """Filters by outcome, trigger and unexpectedness can be combined, and set by the URL."""
     with _opened(browser, samples) as page:
         page.get_by_role("combobox", name="Outcome").select_option("rejected")
         assert _shown(page, "[data-outcome=rejected]") > 1
         page.get_by_role("combobox", name="Trigger").select_option("direct")
         assert _shown(page, "[data-outcome=rejected][data-trigger=direct]") > 0
-        page.get_by_label("only unexpected").check()
+        page.get_by_label("unexpected only").check()
         assert _shown(page, "[data-unexpected]") == 0
         page.evaluate("location.hash = 'trigger=timer&outcome=never-seen'")
         assert _shown(page, "[data-trigger=timer]") > 0
-        expect(page.get_by_label("only unexpected")).not_to_be_checked()
+        expect(page.get_by_label("unexpected only")).not_to_be_checked()
 
 
 def _shown(page: Page, rows: str) -> int:
-    """How many rows are shown, which must be those of a selector, and said to be so many."""
+    """Check that the rows of a selector are shown, and their count; return the count."""
     count: int = page.locator(f".event{rows}").count()
     expect(page.get_by_role("status")).to_have_text(f"{count} of {COUNT} events")
     expect(page.locator(f".event{rows}:visible")).to_have_count(count)
     return count
 
 
-def test_unexpected_are_a_click_away(browser: Browser, tmp_path: Path) -> None:
-    """The head line counts what is unexpected, and leads to it."""
+def test_link_to_unexpected_events(browser: Browser, tmp_path: Path) -> None:
+    """The heading counts the unexpected events, and links to them."""
     path = _made(tmp_path / "r.html", {"Outcome": "applied"}, {"Outcome": "rejected"})
     with _opened(browser, path) as page:
         expect(page.locator("h1")).to_have_text("1 of 2 events as expected 1 unexpected")
@@ -166,7 +166,7 @@ def test_unexpected_are_a_click_away(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_rows_open_by_keyboard(browser: Browser, samples: Path) -> None:
-    """A row opens by key and shows what was and what is; its log stays closed until asked for."""
+    """Enter opens a row with values before and after; its log stays closed until opened."""
     with _opened(browser, samples) as page:
         row = page.locator(".event").nth(2)
         expect(row.locator("ins").first).to_be_hidden()
@@ -183,24 +183,24 @@ def test_rows_open_by_keyboard(browser: Browser, samples: Path) -> None:
 def test_fits_and_follows_the_scheme(
     browser: Browser, samples: Path, scheme: str, width: int
 ) -> None:
-    """On a phone and on a desk nothing runs out at the side; the ground is as the system has it."""
+    """Everything fits into narrow and wide windows; the background follows the colour scheme."""
     with _opened(browser, samples, scheme=scheme, width=width, height=2600) as page:
         for number in (2, 6, 10):
             page.locator(".event > details > summary").nth(number).click()
         page.evaluate("scrollTo(0, 0)")
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        beyond = page.locator(".event *, header *, form *").evaluate_all(
+        overflowing = page.locator(".event *, header *, form *").evaluate_all(
             f"all => all.filter(e => e.getBoundingClientRect().right > {width}).length"
         )
-        assert beyond == 0
-        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[scheme]
+        assert overflowing == 0
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[scheme]
         (ROOT / "build").mkdir(exist_ok=True)
         page.screenshot(path=ROOT / "build" / f"report-{scheme}-{width}.png")
 
 
 def test_hostile_text_does_nothing(browser: Browser, tmp_path: Path) -> None:
-    """Markup in results and logs is seen as text, and no policy had to stop it."""
+    """Markup in results and logs is shown as text, without help of the security policy."""
     image = dict.fromkeys(("Source", "Region", "ImageId", "Status", "Code", "Message"), HOSTILE)
     state = {HOSTILE: HOSTILE}
     result = {
@@ -222,12 +222,12 @@ def test_hostile_text_does_nothing(browser: Browser, tmp_path: Path) -> None:
         expect(page.get_by_role("status")).to_have_text("1 of 2 events")
 
 
-def test_policy_stops_what_slips_through(browser: Browser, samples: Path) -> None:
-    """A script, a handler or an image that came into the page all the same is not run or loaded."""
+def test_security_policy(browser: Browser, samples: Path) -> None:
+    """The security policy blocks scripts, event handlers and images that get into the page."""
     page = browser.new_page()
     page.goto(samples.as_uri())
-    refused: list[str] = []
-    page.on("requestfailed", lambda request: refused.append(request.failure))
+    blocked: list[str] = []
+    page.on("requestfailed", lambda request: blocked.append(request.failure))
     page.evaluate(
         """() => {
           const script = document.createElement("script");
@@ -238,14 +238,14 @@ def test_policy_stops_what_slips_through(browser: Browser, samples: Path) -> Non
         }"""
     )
     page.wait_for_timeout(300)
-    assert refused == ["csp"]
+    assert blocked == ["csp"]
     assert "as expected" in page.title()
     assert page.evaluate("getComputedStyle(document.body.lastChild).color") != "rgb(255, 0, 0)"
     page.close()
 
 
 def test_without_script(browser: Browser, samples: Path) -> None:
-    """A reader without scripts has every row, and no search box that would do nothing."""
+    """Without JavaScript all rows are shown, and the search box, which needs it, is hidden."""
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(samples.as_uri())
@@ -255,20 +255,20 @@ def test_without_script(browser: Browser, samples: Path) -> None:
 
 
 def test_large_reports_open(browser: Browser, tmp_path: Path) -> None:
-    """Ten thousand events open, and a search in them answers, in a time that people wait."""
+    """A report of ten thousand events opens, and can be searched, within `PATIENCE_S`."""
     summary = {"Changed": 2}
     results = [{"Outcome": "applied", "Summary": summary, "Images": _images(2)}] * LARGE
     results[5000] = {"Outcome": "applied", "Images": [], "Errors": [{"Message": "needle"}]}
     path = _made(tmp_path / "report.html", *results)
-    begun = time.monotonic()
+    start = time.monotonic()
     with _opened(browser, path) as page:
         opened = time.monotonic()
-        page.locator("[name=q]").fill("needle")  # by role, playwright would look at every element
+        page.locator("[name=q]").fill("needle")  # a locator by role would check every element
         expect(page.locator("output")).to_have_text(
             f"1 of {LARGE:,} events", timeout=PATIENCE_S * 1000
         )
-        answered = time.monotonic()
+        searched = time.monotonic()
         expect(page.locator(".event:visible")).to_contain_text("05000.json")
-    print(f"{path.stat().st_size / 1e6:.1f} MB, opened in {opened - begun:.1f} s, ", end="")
-    print(f"searched in {answered - opened:.1f} s")
-    assert opened - begun < PATIENCE_S
+    print(f"{path.stat().st_size / 1e6:.1f} MB, opened in {opened - start:.1f} s, ", end="")
+    print(f"searched in {searched - opened:.1f} s")
+    assert opened - start < PATIENCE_S

@@ -24,7 +24,7 @@ from tencentcloud.tag.v20180813 import tag_client, tag_client_async
 from scf_local.cloud.seed import tags_of
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 REGION, IMAGE = "ap-guangzhou", "img-6pb6lrmy"
 RESOURCE = f"qcs::cvm:{REGION}:uin/:image/{IMAGE}"
 NAME = "sample 名 a&b=c+d%20"
-KEYS = Credentials()
+KEYS = AccountCredentials()
 CLIENTS = {
     (cvm, "sync"): cvm_client.CvmClient,
     (cvm, "async"): cvm_client_async.CvmClient,
@@ -60,7 +60,13 @@ class Client:
     sign_method: str
     method: str
 
-    def __call__(self, models: Any, action: str, keys: Credentials = KEYS, **params: object) -> Any:  # noqa: ANN401 - the SDK's answer
+    def __call__(
+        self,
+        models: Any,  # noqa: ANN401 - the SDK's module
+        action: str,
+        keys: AccountCredentials = KEYS,
+        **params: object,
+    ) -> Any:  # noqa: ANN401 - the SDK's answer
         """Call an action."""
         http = HttpProfile("http", self.url.removeprefix("http://"), self.method)
         profile = ClientProfile(self.sign_method, http, language="en-US")

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import pytest
 from qcloud_cos import CosS3Client, CosServiceError
 
-from cos_client import KEYS, REGION, client_of, config
-from scf_local.cloud.gateway import Gateway
+from cos_client import CREDENTIALS, REGION, client_of, config
+from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.seed import Object
 from scf_local.cloud.signatures import cos_signature
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Request
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BUCKET, KEY = "manifests-1250000000", "a.bin"
 HOST = f"{BUCKET}.cos.{REGION}.myqcloud.com"
-TOKEN = {"x-cos-security-token": KEYS.token}
+TOKEN = {"x-cos-security-token": CREDENTIALS.token}
 ETAG = '"9a0364b9e99bb480dd25e1f0284c8555"'
 
 
@@ -52,7 +52,7 @@ def outcomes(cloud: EmulatedCloud) -> list[str]:
     return [one["Outcome"] for one in cloud.state.snapshot()["Calls"]]
 
 
-def presigned(method: str = "GET", keys: Credentials = KEYS, **params: Any) -> str:  # noqa: ANN401 - the SDK's own
+def presigned(method: str = "GET", keys: AccountCredentials = CREDENTIALS, **params: Any) -> str:  # noqa: ANN401 - the SDK's own
     """What the SDK signs for a browser: path and query."""
     url = CosS3Client(config(keys)).get_presigned_url(BUCKET, KEY, method, **params)
     return urlsplit(str(url))._replace(scheme="", netloc="").geturl()
@@ -215,15 +215,15 @@ def test_other_methods(client: CosS3Client) -> None:
 @pytest.mark.parametrize(
     ("bucket", "keys", "status", "code"),
     [
-        (BUCKET, KEYS, 404, "NoSuchKey"),
-        ("other-1250000000", KEYS, 404, "NoSuchBucket"),
-        (BUCKET, Credentials(secret_key="other"), 403, "SignatureDoesNotMatch"),
-        (BUCKET, Credentials(secret_id="AKIDOTHER"), 403, "InvalidAccessKeyId"),
-        (BUCKET, Credentials(token="other"), 403, "InvalidToken"),
+        (BUCKET, CREDENTIALS, 404, "NoSuchKey"),
+        ("other-1250000000", CREDENTIALS, 404, "NoSuchBucket"),
+        (BUCKET, AccountCredentials(secret_key="other"), 403, "SignatureDoesNotMatch"),
+        (BUCKET, AccountCredentials(secret_id="AKIDOTHER"), 403, "InvalidAccessKeyId"),
+        (BUCKET, AccountCredentials(token="other"), 403, "InvalidToken"),
     ],
 )
 def test_refusals(
-    cloud: EmulatedCloud, bucket: str, keys: Credentials, status: int, code: str
+    cloud: EmulatedCloud, bucket: str, keys: AccountCredentials, status: int, code: str
 ) -> None:
     """The COS SDK understands every refusal."""
     with pytest.raises(CosServiceError) as raised:
@@ -285,7 +285,7 @@ def test_presigned_url(cloud: EmulatedCloud) -> None:
         (lambda: presigned(Params={"x-cos-security-token": "other"}), 403, "InvalidToken"),
         (lambda: presigned("PUT", Params=TOKEN), 403, "SignatureDoesNotMatch"),
         (lambda: presigned(Params=TOKEN).replace("x-c", "y-c"), 403, "SignatureDoesNotMatch"),
-        (lambda: presigned(keys=Credentials(secret_key="a")), 403, "SignatureDoesNotMatch"),
+        (lambda: presigned(keys=AccountCredentials(secret_key="a")), 403, "SignatureDoesNotMatch"),
         (lambda: presigned(Params=TOKEN, Expired=-1), 403, "AccessDenied"),
         (lambda: presigned(Params=TOKEN).replace("q-key-time", "q-key"), 403, "AccessDenied"),
         (lambda: f"/{KEY}", 403, "AccessDenied"),
@@ -311,16 +311,16 @@ def test_header_that_cannot_come_back() -> None:
     now, method, path = 1764000000, "PUT", f"/{KEY}"
     window = f"{now - 9};{now + 9}"
     signature = cos_signature(
-        KEYS.secret_key, key_time=window, method=method, path=path, params=(), headers=()
+        CREDENTIALS.secret_key, key_time=window, method=method, path=path, params=(), headers=()
     )
     headers = {
         "host": HOST,
-        "authorization": f"q-sign-algorithm=sha1&q-ak={KEYS.secret_id}&q-sign-time={window}"
+        "authorization": f"q-sign-algorithm=sha1&q-ak={CREDENTIALS.secret_id}&q-sign-time={window}"
         f"&q-key-time={window}&q-header-list=&q-url-param-list=&q-signature={signature}",
         "x-cos-meta-a": "\udcff",
         **TOKEN,
     }
     state = State(objects={BUCKET: {}})
-    gateway = Gateway(state, clock=lambda: now)
-    assert gateway.answer(Request(method, path, headers=headers)).status == 400
+    dispatcher = Dispatcher(state, clock=lambda: now)
+    assert dispatcher.dispatch(Request(method, path, headers=headers)).status == 400
     assert state.objects == {BUCKET: {}}

@@ -9,7 +9,7 @@ import pytest
 from scf_local.cloud.cvm import SERVICE
 from scf_local.cloud.parameters import from_query
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import ApiError
+from scf_local.cloud.wire import ErrorReply
 
 REGION = "ap-guangzhou"
 DESCRIBE, MODIFY = SERVICE.actions["DescribeImages"], SERVICE.actions["ModifyImageAttribute"]
@@ -142,7 +142,7 @@ def test_describe_hands_out_copies(state: State) -> None:
 )
 def test_describe_refusals(state: State, params: dict[str, Any], code: str) -> None:
     """Each bad parameter has its documented code."""
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         DESCRIBE(state, REGION, params)
     assert raised.value.code == code
 
@@ -152,7 +152,7 @@ def test_describe_refusals(state: State, params: dict[str, Any], code: str) -> N
 )
 def test_region_form(state: State, action: Any, code: str) -> None:  # noqa: ANN401 - an Action
     """A region that cannot be one is refused, with the code that the action's list has."""
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         action(state, "guangzhou", {"ImageId": "img-aaaaaaaa"} if action is MODIFY else {})
     assert raised.value.code == code
 
@@ -217,7 +217,7 @@ def test_modify(state: State, changes: dict[str, Any]) -> None:
 def test_modify_refusals(state: State, params: Any, code: str) -> None:  # noqa: ANN401 - any JSON
     """Each bad request has its documented code, and changes nothing."""
     before = state.snapshot()
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         MODIFY(state, REGION, params)
     assert raised.value.code == code
     assert state.snapshot() == before
@@ -225,7 +225,7 @@ def test_modify_refusals(state: State, params: Any, code: str) -> None:  # noqa:
 
 def test_nearest_parameter(state: State) -> None:
     """A misspelt parameter is answered with the one that was probably meant."""
-    with pytest.raises(ApiError, match="`ImageNam` is no parameter; did you mean ImageName"):
+    with pytest.raises(ErrorReply, match="`ImageNam` is not a parameter; did you mean ImageName"):
         MODIFY(state, REGION, {"ImageId": "img-aaaaaaaa", "ImageNam": "sample"})
 
 
@@ -254,7 +254,7 @@ def test_parameters_of_get(query: str, params: dict[str, Any]) -> None:
 def test_parameters_besides() -> None:
     """Common parameters, which the older form mixes with the action's own, are left out."""
     query = "Action=DescribeImages&Limit=1&Nonce=2"
-    assert from_query(query, DESCRIBE.shape, besides={"Action", "Nonce"}) == {"Limit": 1}
+    assert from_query(query, DESCRIBE.shape, exclude={"Action", "Nonce"}) == {"Limit": 1}
 
 
 def test_truth_values_of_get() -> None:
@@ -265,5 +265,5 @@ def test_truth_values_of_get() -> None:
 
 def test_get_parameter_twice() -> None:
     """A parameter that is a value and a structure at once is refused."""
-    with pytest.raises(ApiError, match="given twice"):
+    with pytest.raises(ErrorReply, match="given more than once"):
         from_query("Filters=a&Filters.0.Name=b", DESCRIBE.shape)

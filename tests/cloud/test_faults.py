@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scf_local.cloud.distortions import FAULTS
+from scf_local.cloud.fault_types import FAULTS
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
@@ -381,35 +381,35 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
         ("[", "faults.json: not JSON: line 1, column 2"),
         ('{"Rules": [], "Rules": []}', 'duplicate member "Rules"'),
         ("[" * 100_000, "faults.json: "),
-        ([], r"faults.json: /: allowed is \{"),
-        ({"Rules": {}}, "/: allowed is"),
+        ([], r"faults.json: /: must be \{"),
+        ({"Rules": {}}, "/: must be"),
         ({"Rules": [], "seed": 1}, "/seed: 'seed'; did you mean Seed"),
-        ({"Rules": [], "Seed": 1.5}, "/Seed: 1.5; allowed is a whole number"),
-        ([RULE, 1], "/Rules/1: allowed is a rule"),
-        ([{"Action": MODIFY}], "/Rules/0/Fault: missing"),
-        ([{"Fault": "cut"}], "/Rules/0/Action: missing"),
+        ({"Rules": [], "Seed": 1.5}, "/Seed: 1.5; must be an integer"),
+        ([RULE, 1], "/Rules/1: must be a rule"),
+        ([{"Action": MODIFY}], "/Rules/0/Fault: required"),
+        ([{"Fault": "cut"}], "/Rules/0/Action: required"),
         ([RULE | {"Action": "Modify"}], r"/Action: 'Modify'; did you mean ModifyImageAttribute"),
         ([RULE | {"Action": "ModifyImage"}], "/Action: .*mean ModifyImageAttribute.*GetObject"),
-        ([RULE | {"Fault": "eror"}], r"/Rules/0/Fault: 'eror'; did you mean error\?; allowed are"),
+        ([RULE | {"Fault": "eror"}], r"/Rules/0/Fault: 'eror'; did you mean error\?; allowed:"),
         ([RULE | {"Fault": ["error"]}], "/Rules/0/Fault: "),
         ([RULE | {"Call": [1]}], r"/Rules/0/Call: 'Call'; did you mean Calls\?"),
-        ([RULE | {"Calls": 1}], "/Calls: 1; allowed is a list of call numbers"),
+        ([RULE | {"Calls": 1}], "/Calls: 1; must be a list of call numbers"),
         ([RULE | {"Calls": [0]}], r"/Calls: \[0\]"),
         ([RULE | {"Calls": [True]}], r"/Calls: \[True\]"),
-        ([RULE | {"From": 0}], "/From: 0; allowed is a call number, from 1"),
-        ([RULE | {"Probability": 1.5}], "/Probability: 1.5; allowed is a number from 0 to 1"),
+        ([RULE | {"From": 0}], "/From: 0; must be a call number, from 1"),
+        ([RULE | {"Probability": 1.5}], "/Probability: 1.5; must be a number from 0 to 1"),
         ([RULE | {"Probability": True}], "/Probability: True"),
         ([RULE | {"Probability": float("nan")}], "NaN is not a JSON number"),
-        ([RULE | {"Status": 200}], "/Status: 200; allowed is 400 to 599"),
+        ([RULE | {"Status": 200}], "/Status: 200; must be 400 to 599"),
         ([RULE | {"Status": 0}], "/Status: 0"),
-        ([RULE | {"Code": "\n"}], "/Code: .*; allowed is a text"),
-        ([RULE | {"Code": ""}], "/Rules/0/Code: 'error' needs it"),
+        ([RULE | {"Code": "\n"}], "/Code: .*; must be a text"),
+        ([RULE | {"Code": ""}], "/Rules/0/Code: required for 'error'"),
         ([RULE | {"Message": "a\nb"}], "/Message: "),
-        ([RULE | {"Seconds": 1}], "/Seconds: not for 'error', which takes Code, Message, Status"),
-        ([{"Action": "*", "Fault": "error"}], "/Rules/0/Code: 'error' needs it"),
-        ([{"Action": "*", "Fault": "cut", "Status": 500}], "/Status: .*which takes none"),
-        ([{"Action": "*", "Fault": "slow", "Seconds": 0}], "/Seconds: 0; allowed is a number"),
-        ([{"Action": "*", "Fault": "slow", "Seconds": -1}], "/Seconds: -1; below 0 only for"),
+        ([RULE | {"Seconds": 1}], "/Seconds: 'error' allows Code, Message, Status"),
+        ([{"Action": "*", "Fault": "error"}], "/Rules/0/Code: required for 'error'"),
+        ([{"Action": "*", "Fault": "cut", "Status": 500}], "/Status: 'cut' allows no parameters"),
+        ([{"Action": "*", "Fault": "slow", "Seconds": 0}], "/Seconds: 0; must be a number"),
+        ([{"Action": "*", "Fault": "slow", "Seconds": -1}], "/Seconds: -1; only 'skew' allows"),
         ([{"Action": "*", "Fault": "slow", "Seconds": 10**300}], "/Seconds: 1000"),
         ([{"Action": "*", "Fault": "status", "ContentType": "a\r\nb"}], "/ContentType: "),
     ],
@@ -452,9 +452,9 @@ def test_documented_faults() -> None:
     assert [name for name, _, _ in rows] == list(FAULTS)
     for name, happens, parameters in rows:
         takes = {one.lower() for one in re.findall(r"`(\w+)`", parameters)}
-        assert takes == {one.replace("_", "") for one in FAULTS[name].takes}
+        assert takes == {one.replace("_", "") for one in FAULTS[name].parameters}
         if name not in {"skew", "expired-token"}:
-            assert happens == ("no" if FAULTS[name].before else "yes")
+            assert happens == ("no" if FAULTS[name].skips_action else "yes")
 
 
 def scf_local(*args: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -495,4 +495,4 @@ def test_faults_are_not_for_an_endpoint(tmp_path: Path) -> None:
     place = ("--endpoint", "http://127.0.0.1:9")
     run = scf_local("invoke", "-", *place, "--faults", path, stdin="{}")
     assert run.returncode == 2
-    assert "--faults is for a cloud of its own" in run.stderr
+    assert "--faults cannot be used with --endpoint" in run.stderr

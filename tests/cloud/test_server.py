@@ -21,7 +21,7 @@ from cos_client import client_of
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Call, Reply
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def profile(cloud: EmulatedCloud) -> ClientProfile:
     return ClientProfile(httpProfile=http, language="en-US")
 
 
-def credential(keys: Credentials) -> Credential:
+def credential(keys: AccountCredentials) -> Credential:
     """The SDK's form of the keys."""
     return Credential(keys.secret_id, keys.secret_key, keys.token)
 
@@ -56,7 +56,7 @@ def call(  # noqa: PLR0913, PLR0917 - what makes up a call
     service: str = "cvm",
     version: str = "2017-03-12",
     region: str | None = REGION,
-    keys: Credentials | None = None,
+    keys: AccountCredentials | None = None,
 ) -> Any:  # noqa: ANN401 - the SDK's answer
     """A call through CommonClient."""
     signer = credential(keys or cloud.credentials)
@@ -94,9 +94,9 @@ def test_common_client_sees_the_wire(cloud: EmulatedCloud) -> None:
         ({"region": None}, "MissingParameter"),
         ({"region": "guangzhou"}, "InvalidRegion.NotFound"),
         ({"params": {"Limit": 1000}}, "InvalidParameterValue.InvalidParameterValueLimit"),
-        ({"keys": Credentials(token="")}, "AuthFailure.TokenFailure"),
-        ({"keys": Credentials(secret_key="other")}, "AuthFailure.SignatureFailure"),
-        ({"keys": Credentials(secret_id="AKIDOTHER")}, "AuthFailure.SecretIdNotFound"),
+        ({"keys": AccountCredentials(token="")}, "AuthFailure.TokenFailure"),
+        ({"keys": AccountCredentials(secret_key="other")}, "AuthFailure.SignatureFailure"),
+        ({"keys": AccountCredentials(secret_id="AKIDOTHER")}, "AuthFailure.SecretIdNotFound"),
     ],
 )
 def test_refusals(cloud: EmulatedCloud, changes: dict[str, Any], code: str) -> None:
@@ -244,5 +244,5 @@ def test_port_in_use() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(OSError, match=f"127.0.0.1:{port} cannot be served"):
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
             EmulatedCloud(State(), port=port).__enter__()

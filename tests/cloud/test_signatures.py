@@ -17,11 +17,11 @@ from scf_local.cloud.signatures import (
     verify_tc3,
     verify_v1,
 )
-from scf_local.cloud.wire import ApiError, CosError, Request
-from scf_local.credentials import Credentials
+from scf_local.cloud.wire import CosError, ErrorReply, Request
+from scf_local.credentials import AccountCredentials
 
 NOW = 1551113065
-KEYS = Credentials("AKIDEXAMPLE", "SecretExample", "TokenExample")
+KEYS = AccountCredentials("AKIDEXAMPLE", "SecretExample", "TokenExample")
 BODY = b'{"Limit": 1, "Filters": [{"Values": ["\\u672a\\u547d\\u540d"], "Name": "instance-name"}]}'
 SIGNED = {"content-type": "application/json; charset=utf-8", "host": "cvm.tencentcloudapi.com"}
 
@@ -153,7 +153,7 @@ def authorization(old: str, new: str) -> Request:
 )
 def test_tc3_refusals(request_: Request, code: str) -> None:
     """Each kind of bad authentication has its documented code."""
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         verify_tc3(request_, KEYS, NOW)
     assert raised.value.code == code
 
@@ -246,14 +246,14 @@ def test_v1_default_method() -> None:
 )
 def test_v1_refusals(params: dict[str, str], code: str) -> None:
     """Each kind of bad authentication has the same code as in the newer form."""
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         verify_v1(V1_REQUEST, params, KEYS, NOW)
     assert raised.value.code == code
 
 
 def test_v1_signature_covers_the_method() -> None:
     """What was signed to be posted cannot be got."""
-    with pytest.raises(ApiError, match="SignatureFailure"):
+    with pytest.raises(ErrorReply, match="SignatureFailure"):
         verify_v1(replace(V1_REQUEST, method="GET"), v1_signed(), KEYS, NOW)
 
 
@@ -319,7 +319,7 @@ def test_cos_refusals(changes: dict[str, str], late: int, code: str) -> None:
         (replace(KEYS, token="other"), "InvalidToken"),
     ],
 )
-def test_cos_refuses_other_keys(keys: Credentials, code: str) -> None:
+def test_cos_refuses_other_keys(keys: AccountCredentials, code: str) -> None:
     """Id, key and token each have to be the right one."""
     request = cos_request(**TOKEN)
     with pytest.raises(CosError) as raised:

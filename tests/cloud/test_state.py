@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scf_local.cloud.limits import RateLimits
+from scf_local.cloud.rate_limits import RateLimits
 from scf_local.cloud.seed import Object
 from scf_local.cloud.state import State
 
@@ -48,34 +48,40 @@ def test_sparse_image_is_completed() -> None:
     ("images", "told"),
     [
         ("[", "images.json: not JSON: line 1, column 2: expecting value"),
-        ([], r"images.json: /: allowed is"),
-        ({"guangzhou": []}, "/guangzhou: no region's name"),
-        ({"ap-guangzhou": {}}, "/ap-guangzhou: allowed is a list"),
-        ({"ap-guangzhou": [1]}, "/ap-guangzhou/0: allowed is an image"),
+        ([], r"images.json: /: must be"),
+        ({"guangzhou": []}, "/guangzhou: must be the name of a region"),
+        ({"ap-guangzhou": {}}, "/ap-guangzhou: must be a list"),
+        ({"ap-guangzhou": [1]}, "/ap-guangzhou/0: must be an image"),
         ({"ap-guangzhou": [{}]}, "/ap-guangzhou/0/ImageId: ''"),
         ({"ap-guangzhou": [{"ImageId": "ami-aaaaaaaa"}]}, "/ap-guangzhou/0/ImageId: 'ami"),
         (
             {"ap-guangzhou": [{"ImageNam": "a"}]},
             r"/ap-guangzhou/0/ImageNam: .*; did you mean ImageName\?",
         ),
-        ({"ap-guangzhou": [{"zzz": "a"}]}, "/ap-guangzhou/0/zzz: no member of an image$"),
-        ({"ap-guangzhou": [{"ImageSize": True}]}, "ImageSize: True; allowed .* int"),
-        ({"ap-guangzhou": [{"ImageName": None}]}, "ImageName: None; allowed .* str"),
+        ({"ap-guangzhou": [{"zzz": "a"}]}, "/ap-guangzhou/0/zzz: not a member of an image$"),
+        ({"ap-guangzhou": [{"ImageSize": True}]}, "ImageSize: True; must be .* int"),
+        ({"ap-guangzhou": [{"ImageName": None}]}, "ImageName: None; must be .* str"),
         ({"ap-guangzhou": [{"ImageType": "PRIVATE"}]}, "ImageType: .* PRIVATE_IMAGE, SHARED"),
         ("[" * 100_000, "images.json: not JSON: nested deeper than 64 levels"),
         ('{"ap-guangzhou": [{"SnapshotSet": ' + "[" * 200 + "]" * 200 + "}]}", "deeper than 64"),
         ('{"ap-a": [], "ap-a": []}', 'images.json: .* duplicate member "ap-a"'),
         ("[NaN]", "images.json: not JSON: NaN is not a JSON number"),
-        ({"ap-guangzhou": [{"ImageState": "NORMALE"}]}, "did you mean NORMAL.; allowed are CREAT"),
-        ({"ap-guangzhou": [{"ImageName": "x" * 61}]}, "ImageName: 61 characters; allowed are 60"),
+        ({"ap-guangzhou": [{"ImageState": "NORMALE"}]}, "did you mean NORMAL.; allowed: CREAT"),
+        (
+            {"ap-guangzhou": [{"ImageName": "x" * 61}]},
+            "ImageName: 61 characters; at most 60 are allowed",
+        ),
         (
             {"ap-x": [{"ImageId": f"img-aaaaaaa{n}", "ImageName": "same"} for n in "ab"]},
-            "/ap-x: ImageName 'same' is there twice",
+            "/ap-x: ImageName 'same' is used more than once",
         ),
         ({"ap-guangzhou": [{"CreatedTime": "2026"}]}, "CreatedTime: '2026'"),
-        ({"ap-guangzhou": [{"Tags": [{"Key": "a"}]}]}, "/ap-guangzhou/0/Tags/0: allowed"),
-        ({"ap-guangzhou": [{"Tags": ["a"]}]}, "/ap-guangzhou/0/Tags/0: allowed"),
-        ({"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}] * 2}, "'img-aaaaaaaa' is there twice"),
+        ({"ap-guangzhou": [{"Tags": [{"Key": "a"}]}]}, "/ap-guangzhou/0/Tags/0: must be"),
+        ({"ap-guangzhou": [{"Tags": ["a"]}]}, "/ap-guangzhou/0/Tags/0: must be"),
+        (
+            {"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}] * 2},
+            "'img-aaaaaaaa' is used more than once",
+        ),
     ],
 )
 def test_broken_seed(tmp_path: Path, images: Any, told: str) -> None:  # noqa: ANN401 - any JSON
@@ -93,7 +99,7 @@ def test_seed_folder(tmp_path: Path) -> None:
     (tmp_path / "images.json").write_text("{}", "utf-8")
     assert State.from_folder(tmp_path).snapshot() == {"Images": {}, "Objects": {}, "Calls": []}
     (tmp_path / "objects" / "manifests").mkdir(parents=True)
-    with pytest.raises(ValueError, match="manifests: allowed are folders"):
+    with pytest.raises(ValueError, match="manifests: must be a folder"):
         State.from_folder(tmp_path)
 
 
@@ -134,9 +140,9 @@ def test_rate_window_slides() -> None:
     """In no second are more admitted than allowed; refused requests do not count."""
     limits = RateLimits()
     times = [0.0, 0.25, 0.5, 0.75, 1.0, 1.125, 1.25]
-    admitted = [limits.admits("a", 2, time) for time in times]
+    admitted = [limits.try_acquire("a", 2, time) for time in times]
     assert admitted == [True, True, False, False, True, False, True]
-    assert limits.admits("b", 2, 1.25)
+    assert limits.try_acquire("b", 2, 1.25)
 
 
 def test_seed_with_a_byte_order_mark(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from scf_local.cloud.seed import tags_of
 from scf_local.cloud.state import State
 from scf_local.cloud.tags import SERVICE
-from scf_local.cloud.wire import ApiError
+from scf_local.cloud.wire import ErrorReply
 from scf_local.environment import UIN
 
 TAG, UNTAG = SERVICE.actions["TagResources"], SERVICE.actions["UnTagResources"]
@@ -114,7 +114,7 @@ def test_failed_resources(state: State, resource: str, code: str) -> None:
 )
 def test_tag_refusals(state: State, changes: dict[str, Any], code: str) -> None:
     """A bad request is refused whole, with its documented code."""
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         TAG(state, "", {"ResourceList": [A], "Tags": tags(owner="ops")} | changes)
     assert raised.value.code == code
     assert held(state) == {"team": "infra"}
@@ -133,7 +133,7 @@ def test_tag_refusals(state: State, changes: dict[str, Any], code: str) -> None:
 )
 def test_untag_refusals(state: State, params: dict[str, Any], code: str) -> None:
     """The same rules hold for unbinding."""
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         UNTAG(state, "", params)
     assert raised.value.code == code
 
@@ -203,7 +203,7 @@ def test_modify_merges(state: State) -> None:
 def test_modify_refusals(state: State, params: dict[str, Any], code: str) -> None:
     """A resource that cannot be changed is an error here; nothing is changed."""
     before = state.snapshot()
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         MODIFY(state, "", {"Resource": A, **params})
     assert raised.value.code == code
     assert state.snapshot() == before
@@ -269,7 +269,7 @@ def test_describe_knows_no_others(state: State, changes: dict[str, str]) -> None
 )
 def test_describe_tags_refusals(state: State, changes: dict[str, Any], code: str) -> None:
     """Each bad parameter has its code."""
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         DESCRIBE(state, "", asked("a", **changes))
     assert raised.value.code == code
 
@@ -278,5 +278,5 @@ def test_describe_tags_refusals(state: State, changes: dict[str, Any], code: str
 def test_describe_tags_needs(state: State, name: str) -> None:
     """All that says which resources are meant is needed."""
     params = {key: value for key, value in asked("a").items() if key != name}
-    with pytest.raises(ApiError, match="MissingParameter"):
+    with pytest.raises(ErrorReply, match="MissingParameter"):
         DESCRIBE(state, "", params)

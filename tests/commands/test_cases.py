@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from scf_local.cases import read_cases
 from scf_local.cli import main
-from scf_local.invocation import Invocation
-from scf_local.replay import Case, Replayed, line_of, listing_of
-from scf_local.replaying import MAX_ROWS, Tally
+from scf_local.invocation import InvocationResult
+from scf_local.replay import Case, ReplayedCase, line_of, listing_of
+from scf_local.replay_runner import MAX_ROWS, ReplayTotals
 
 HANDLER = """
 count = 0
@@ -83,7 +83,7 @@ def test_any_other_json_is_one_event(folder: Path, text: str) -> None:
     (folder / "x.json").write_text(text, encoding="utf-8")
     (case,) = read_cases([folder / "x.json"]).events
     assert case.event == json.loads(text)
-    assert case.place == ""
+    assert case.event_id == ""
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
@@ -146,7 +146,7 @@ def test_only_none(folder: Path) -> None:
     """A text that names no event is a mistake, and the nearest name is told."""
     result = replay(folder, folder, "--only", "a.jsonn")
     assert result.exit_code == 2
-    assert "--only 'a.jsonn' names none of the 7 events" in result.stderr
+    assert "--only 'a.jsonn' matches none of the 7 events" in result.stderr
     assert "did you mean a.json?" in result.stderr
 
 
@@ -198,11 +198,11 @@ def test_a_long_replay_shows_what_failed(folder: Path) -> None:
 
 def test_a_long_replay_keeps_little() -> None:
     """However many events fail, no more are kept than are shown."""
-    tally = Tally(everything=False)
+    tally = ReplayTotals(keep_all=False)
     for number in range(MAX_ROWS + 5):
-        done = Invocation("r", 430, 1.0, 1.0, error={"errorMessage": "no"})
-        tally.add(Replayed(Case(Path("a.jsonl"), {}, place=str(number)), done))
-    assert len(tally.shown) == MAX_ROWS
+        done = InvocationResult("r", 430, 1.0, 1.0, error={"errorMessage": "no"})
+        tally.add(ReplayedCase(Case(Path("a.jsonl"), {}, event_id=str(number)), done))
+    assert len(tally.kept) == MAX_ROWS
     assert str(tally) == f"… 5 more are not shown\n0 of {MAX_ROWS + 5} events as expected"
 
 

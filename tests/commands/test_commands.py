@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from conftest import ROOT
 from scf_local.cli import main
-from scf_local.console import stoppable
+from scf_local.console import deferred_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -296,24 +296,24 @@ def test_signal_before_the_first_end_leaves_no_report(
 
 def test_second_signal_does_not_wait() -> None:
     """What only notes a first signal, to get to its end, is ended by a second one."""
-    with stoppable() as stops:
-        assert not stops
+    with deferred_signals() as interrupt:
+        assert not interrupt
         signal.raise_signal(signal.SIGINT)
-        assert (bool(stops), stops.status) == (True, 130)
+        assert (bool(interrupt), interrupt.exit_status) == (True, 130)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
 
 def test_signal_does_not_wait_for_what_may_take_forever() -> None:
     """A part that is to end at once is ended by the first signal; what follows only notes it."""
-    with stoppable() as stops, pytest.raises(KeyboardInterrupt), stops.at_once():
+    with deferred_signals() as interrupt, pytest.raises(KeyboardInterrupt), interrupt.immediately():
         signal.raise_signal(signal.SIGINT)
-    assert stops.status == 130
-    with stoppable() as stops:
-        with stops.at_once():
+    assert interrupt.exit_status == 130
+    with deferred_signals() as interrupt:
+        with interrupt.immediately():
             pass
         signal.raise_signal(signal.SIGINT)
-        assert stops.status == 130
+        assert interrupt.exit_status == 130
 
 
 _BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -395,8 +395,8 @@ def test_signal_leaves_nothing_to_be_written_at_the_end(tmp_path: Path, seed: Pa
         ("invoke", "<&-", 2, "standard input is closed"),
         ("invoke", ">&-", 2, "standard output is closed"),
         ("cloud", ">&-", 2, "standard output is closed"),
-        ("cloud", ">/dev/full", 1, "cannot be written: No space left"),
-        ("event timer", ">/dev/full", 1, "cannot be written: No space left"),
+        ("cloud", ">/dev/full", 1, "cannot write to standard output: No space left"),
+        ("event timer", ">/dev/full", 1, "cannot write to standard output: No space left"),
         ("event timer", "2>&-", 0, ""),
         ("replay events", ">/dev/full", 1, "No space left"),
     ],

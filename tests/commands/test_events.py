@@ -153,7 +153,7 @@ def test_every_event_name_is_taken(name: str) -> None:
         (["cos", "--bucket", "b-1", "--key", "a", "--shape", "2020"], "'2018', '2021'"),
         (["cos", "--buckets", "b-1", "--key", "a"], "Did you mean '--bucket'?"),
         (["timr"], "Did you mean 'timer'?"),
-        (["timer", "--name", "1st"], "a letter, then"),
+        (["timer", "--name", "1st"], "a letter followed by"),
         (["timer", "--message", "x" * 4097], "cos://"),
         (["timer", "--message", "@no-such-file"], "no-such-file"),
     ],

@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 
 from conftest import ROOT
 from scf_local.cli import main
-from scf_local.credentials import Credentials
-from scf_local.environment import Function
-from scf_local.invocation import Instance, Invocation
+from scf_local.credentials import AccountCredentials
+from scf_local.environment import FunctionConfig
+from scf_local.invocation import InvocationResult, WarmInstance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _HEAD = "def main_handler(event, context):\n    "
 _NOWHERE = ("--endpoint", "http://127.0.0.1:9")  # these handlers call nothing
-_KEYS = Credentials()
+_KEYS = AccountCredentials()
 
 
 def _invoke(folder: Path, code: str, *arguments: str, event: bytes | str = "{}") -> Result:
@@ -146,7 +146,7 @@ def test_large_events_are_refused(tmp_path: Path, event: str, limit: int) -> Non
     (tmp_path / "index.py").write_text(_HEAD + "return 1", encoding="utf-8")
     room = limit - len(event.encode()) + len("…".encode())
     log: list[bytes] = []
-    with Instance(Function(tmp_path), log.append) as instance:
+    with WarmInstance(FunctionConfig(tmp_path), log.append) as instance:
         assert instance.invoke(json.loads(event.replace("…", "x" * room))).status == 200
         log.clear()
         done = instance.invoke(json.loads(event.replace("…", "x" * (room + 1))))
@@ -225,8 +225,8 @@ def test_nothing_outlives_its_instance(
     (tmp_path / "other").mkdir()
     (tmp_path / "other/index.py").write_text(f"{_HEAD}return event", encoding="utf-8")
     with (
-        Instance(Function(tmp_path / "other"), lambda _: None) as other,
-        Instance(Function(tmp_path, timeout_s=0.5), lambda _: None) as instance,
+        WarmInstance(FunctionConfig(tmp_path / "other"), lambda _: None) as other,
+        WarmInstance(FunctionConfig(tmp_path, timeout_s=0.5), lambda _: None) as instance,
     ):
         assert other.invoke(1).result == 1
         assert instance.invoke(str(fifo)).status == status
@@ -241,7 +241,7 @@ def test_nothing_outlives_its_instance(
 def test_slow_start_is_a_time_limit_of_its_own(tmp_path: Path) -> None:
     """Loading has its own limit, as in SCF: the function's does not run meanwhile."""
     (tmp_path / "index.py").write_text("import time; time.sleep(60)", encoding="utf-8")
-    with Instance(Function(tmp_path), lambda _: None, init_timeout_s=0.3) as instance:
+    with WarmInstance(FunctionConfig(tmp_path), lambda _: None, init_timeout_s=0.3) as instance:
         done = instance.invoke({})
     assert (done.status, done.outcome, done.exit_status) == (450, "timeout", 3)
 
@@ -373,7 +373,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     shown = result.stdout + result.stderr
     for secret in (_KEYS.secret_id, _KEYS.secret_key, _KEYS.token, "q-signature"):
         assert secret not in shown
-        assert secret not in repr(Function(tmp_path, credentials={"KEY": secret}))
+        assert secret not in repr(FunctionConfig(tmp_path, credentials={"KEY": secret}))
 
 
 @pytest.mark.parametrize(
@@ -462,7 +462,7 @@ def main_handler(event, context):
     [
         ((), "{'a': True}", "not JSON: Expecting property name"),
         ((), "__import__('os').abort()", "not JSON"),
-        ((), "[NaN]", "NaN is no JSON value"),
+        ((), "[NaN]", "NaN is not a JSON value"),
         ((), b"\xff", "not UTF-8"),
         ((), "[" * 100_000, "nested too deep"),
         ((), "[" * 700 + "]" * 700, "nested deeper than 500 levels"),
@@ -475,20 +475,20 @@ def main_handler(event, context):
         (("--code", "/tmp"), "{}", "a folder of its own"),  # noqa: S108 - nothing is written
         (("--code", "/"), "{}", "a folder of its own"),
         (("--handler", "main_handler"), "{}", "module.function"),
-        (("--timeout", "nan"), "{}", "up to 900 seconds"),
-        (("--timeout", "0"), "{}", "up to 900 seconds"),
+        (("--timeout", "nan"), "{}", "at most 900 seconds"),
+        (("--timeout", "0"), "{}", "at most 900 seconds"),
         (("--memory", "32"), "{}", "64<=x<=3072"),
         (("--endpoint", "localhost:9"), "{}", "http://127.0.0.1:9000"),
         (("--endpoint", "http://127.0.0.1:99999"), "{}", "a port up to 65535"),
         (("--endpoint", "http://127.0.0.1:9/a"), "{}", "no path"),
         (("--endpoint", "http://127.0.0.1:9?a=b"), "{}", "no query"),
-        (("--seed", "/"), "{}", "--seed is for a cloud of its own"),
+        (("--seed", "/"), "{}", "--seed cannot be used with --endpoint"),
         (("--region", "Mars"), "{}", "such as ap-guangzhou"),
         (("--handler", "..x"), "{}", "module.function"),
-        (("--handler", "none.py:main"), "{}", "there is no file"),
+        (("--handler", "none.py:main"), "{}", "none.py not found"),
         (("--handler", "../index.py:main"), "{}", "in the code folder"),
         (("--handler", "index.py:"), "{}", "FILE:FUNCTION"),
-        (("--handler", "index.txt:main"), "{}", "has to be a *.py"),
+        (("--handler", "index.txt:main"), "{}", "must be a *.py"),
         (("--env", "PYTHONSTARTUP=x"), "{}", "PYTHONSTARTUP is reserved"),
         (("--env", "LD_PRELOAD=x"), "{}", "LD_PRELOAD is reserved"),
         (("--seeds", "x"), "{}", "'--seed'"),
@@ -523,7 +523,7 @@ def test_warm_instance_keeps_its_module(tmp_path: Path) -> None:
         "    return [count, context['request_id']]"
     )
     (tmp_path / "index.py").write_text(code, encoding="utf-8")
-    with Instance(Function(tmp_path), lambda _: None) as instance:
+    with WarmInstance(FunctionConfig(tmp_path), lambda _: None) as instance:
         runs = [instance.invoke(event) for event in ("a", "b", "die", "c")]
     assert [run.status for run in runs] == [200, 200, 439, 200]
     assert [run.result[0] for run in runs if run.result] == [1, 2, 1]
@@ -535,7 +535,7 @@ def test_log_belongs_to_its_own_invocation(tmp_path: Path) -> None:
     """All that a run prints, and nothing of the next, is written before it returns."""
     (tmp_path / "index.py").write_text(_HEAD + "print(event * 9000)", encoding="utf-8")
     log: list[bytes] = []
-    with Instance(Function(tmp_path), log.append) as instance:
+    with WarmInstance(FunctionConfig(tmp_path), log.append) as instance:
         for letter in "ab":
             log.clear()
             instance.invoke(letter)
@@ -547,7 +547,7 @@ def test_fork_does_not_answer(tmp_path: Path) -> None:
     """Of a function that forks and returns twice, the process that was asked answers, once."""
     code = _HEAD + "import os\n    if os.fork(): os.wait(); return event\n    return 'fork'"
     (tmp_path / "index.py").write_text(code, encoding="utf-8")
-    with Instance(Function(tmp_path), lambda _: None) as instance:
+    with WarmInstance(FunctionConfig(tmp_path), lambda _: None) as instance:
         assert [instance.invoke(event).result for event in ("a", "b")] == ["a", "b"]
 
 
@@ -555,7 +555,7 @@ def test_large_events_and_results_pass(tmp_path: Path) -> None:
     """An event and a result far larger than a pipe's buffer pass whole."""
     (tmp_path / "index.py").write_text(_HEAD + "return event", encoding="utf-8")
     event = ["x" * 1000] * 3000
-    with Instance(Function(tmp_path), lambda _: None) as instance:
+    with WarmInstance(FunctionConfig(tmp_path), lambda _: None) as instance:
         assert instance.invoke(event).result == event
 
 
@@ -563,7 +563,7 @@ def test_memory_counts_the_functions_process_only(tmp_path: Path) -> None:
     """What the harness itself holds does not count towards the function's memory."""
     ballast = bytearray(os.urandom(1)) * (256 << 20)
     (tmp_path / "index.py").write_text(_HEAD + "return 1", encoding="utf-8")
-    with Instance(Function(tmp_path), lambda _: None) as instance:
+    with WarmInstance(FunctionConfig(tmp_path), lambda _: None) as instance:
         done = instance.invoke({})
     assert len(ballast) > done.memory_mb * (1 << 20)
     assert (done.status, done.exit_status) == (200, 0)
@@ -578,7 +578,7 @@ def test_result_without_utf8_is_printed(tmp_path: Path) -> None:
 
 def test_unknown_outcome_is_none() -> None:
     """A result that is no object has no Outcome of its own and counts as returned."""
-    assert Invocation("r", 200, 1.0, 1.0, result=["Outcome"]).outcome == "returned"
+    assert InvocationResult("r", 200, 1.0, 1.0, result=["Outcome"]).outcome == "returned"
 
 
 def test_code_folder_with_a_colon_is_wrong_usage(tmp_path: Path) -> None:
@@ -587,7 +587,7 @@ def test_code_folder_with_a_colon_is_wrong_usage(tmp_path: Path) -> None:
     folder.mkdir()
     result = _invoke(folder, "raise SystemExit('it ran')")
     assert result.exit_code == 2
-    assert "PYTHONPATH cannot hold a ':'" in result.stderr
+    assert "contains ':', PYTHONPATH's separator" in result.stderr
 
 
 @pytest.mark.parametrize("junk", ["x", "{}", "[]", '{"Status": 200}', '{"Status": 430, "M": 1}'])
@@ -605,13 +605,13 @@ def main_handler(event, context):
 """
     result = _invoke(tmp_path, code)
     assert (_error(result)["statusCode"], result.exit_code) == (439, 1)
-    assert "the descriptor that its runtime answers on" in _error(result)["errorMessage"]
+    assert "the descriptor reserved for its runtime's replies" in _error(result)["errorMessage"]
     assert "broke the pipe" in result.stderr
 
 
 def test_time_limit_holds_while_the_event_is_sent(tmp_path: Path) -> None:
     """A function that takes no more of a large event is ended by the time limit."""
     (tmp_path / "index.py").write_text("import os\n" + _HEAD + "return os.getpid()", "utf-8")
-    with Instance(Function(tmp_path, timeout_s=0.3), lambda _: None) as instance:
+    with WarmInstance(FunctionConfig(tmp_path, timeout_s=0.3), lambda _: None) as instance:
         os.kill(instance.invoke({}).result, signal.SIGSTOP)
         assert instance.invoke(["x" * 1000] * 3000).status == 433

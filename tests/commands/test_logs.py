@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 import cls_export
 from conftest import ROOT
 from scf_local.cli import main
-from scf_local.environment import Function
+from scf_local.environment import FunctionConfig
 from scf_local.events import cos_event
-from scf_local.invocation import Instance
+from scf_local.invocation import WarmInstance
 from scf_local.options import serving
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class Bench:
         records: list[cls_export.Fields] = []
         with serving(None, None) as environ:
             credentials = {k: environ.pop(k) for k in [*environ] if k.startswith("TENCENTCLOUD_")}
-            function = Function(code, variables=environ | variables, credentials=credentials)
-            with Instance(function, log.append) as instance:
+            function = FunctionConfig(code, variables=environ | variables, credentials=credentials)
+            with WarmInstance(function, log.append) as instance:
                 for number, event in enumerate(events):
                     log.clear()
                     done = instance.invoke(event)
@@ -218,7 +218,10 @@ def test_runs_of_several_functions_are_told(bench: Bench) -> None:
             record["SCF_FunctionName"] = "other"
     export = bench.written("export.jsonl", cls_export.as_lines(records))
     result = replay("--list", export)
-    assert "runs of 2 functions: other, steward; --only other replays those of one" in result.stderr
+    assert (
+        "runs of 2 functions: other, steward; use --only other to replay those of one"
+        in result.stderr
+    )
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["1", "2"]
     (found,) = documents("--list", "--only", "other", export)
     assert found["Then"]["RequestId"] == first
@@ -238,22 +241,22 @@ def test_a_cut_line_of_a_log_is_named(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.csv", "a,b\n1,2\n", "no column SCF_Message and no column SCF_RequestId in the header"),
-        ("a.csv", "", "no column SCF_Message"),
+        ("a.csv", "a,b\n1,2\n", "the header row lacks SCF_Message and SCF_RequestId"),
+        ("a.csv", "", "the header row lacks SCF_Message"),
         (
             "a.csv",
             'SCF_RequestId,SCF_Message\nr,"cut',
-            "a.csv: no CSV after line 1: unexpected end",
+            "a.csv: not CSV after line 1: unexpected end",
         ),
-        ("a.csv", 'SCF_RequestId,"SCF_Message', "a.csv: no CSV after line 0: unexpected end"),
+        ("a.csv", 'SCF_RequestId,"SCF_Message', "a.csv: not CSV after line 0: unexpected end"),
         ("a.json", '{"SCF_RequestId": 1, "SCF_', "a.json:1:22: not JSON"),
         (
             "a.log",
             "something\n",
-            "1:1: not JSON: Expecting value; and no line of it names a request",
+            "1:1: not JSON: Expecting value; not a log either: no line has a request id",
         ),
-        ("a.log", "START RequestId:r-1\nhello\nEND RequestId:r-1\n", "it printed no event"),
-        ("a.log", '{"event": "cut', "names a request"),
+        ("a.log", "START RequestId:r-1\nhello\nEND RequestId:r-1\n", "no event was printed"),
+        ("a.log", '{"event": "cut', "no line has a request id"),
         ("a.json", '{"a": 1}\n{"a": 2}\n', "a.json:2:1: not JSON: Extra data"),
         ("a.json", "", "a.json:1:1: not JSON"),
     ],
@@ -306,5 +309,5 @@ def test_a_run_that_cannot_be_replayed_is_told(bench: Bench) -> None:
     records += bench.exported(bench.code("broken", BROKEN), [cos_event("b-1250000000", "k")])
     result = replay("--list", bench.written("export.jsonl", cls_export.as_lines(records)))
     assert result.exit_code == 0
-    assert result.stderr.count("(raised) cannot be replayed: it printed no event") == 2
+    assert result.stderr.count("(raised) cannot be replayed: no event was printed") == 2
     assert len(result.stdout.splitlines()) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,15 +12,11 @@ from click.testing import CliRunner
 from rich.cells import cell_len
 from rich.console import Console
 
-from conftest import ROOT
 from scf_local import plan
 from scf_local.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-GOLDEN = ROOT / "tests" / "golden" / "plan.txt"
-"""`UPDATE_GOLDEN=1 pytest tests/test_harness_plan.py` writes it anew; read what changed."""
 
 HERE = {"Source": "direct", "Region": "ap-guangzhou"}
 RESULT = {
@@ -58,24 +54,68 @@ def _shown(result: dict[str, Any], width: int = 140) -> str:
     return captured.get()
 
 
+def _sections(shown: str) -> list[list[list[str]]]:
+    """The sections of the table, the header first: lines of cells."""
+    sections: list[list[list[str]]] = [[]]
+    for line in shown.splitlines():
+        if line[0] in "┡├":
+            sections.append([])
+        elif line[0] in "┃│":
+            sections[-1].append([cell.strip() for cell in re.split("[┃│]", line)[1:-1]])
+    return sections
+
+
 def _skipped(count: int) -> dict[str, Any]:
     return {"Images": [{**HERE, "ImageId": f"img-{n}", "Status": "skipped"} for n in range(count)]}
 
 
-def test_plan_is_as_agreed() -> None:
-    """Planned, then failed, then skipped; markup and control characters stay mere text."""
-    shown = _shown(RESULT)
-    if "UPDATE_GOLDEN" in os.environ:
-        GOLDEN.write_text(shown, encoding="utf-8")
-    assert shown == GOLDEN.read_text(encoding="utf-8")
+def test_plan_lists_changes_and_reasons() -> None:
+    """Planned, then failed, then skipped images; markup and control characters are plain text."""
+    shown = _shown(RESULT, 400)  # wide enough that no cell is folded
+    assert _sections(shown) == [
+        [["Region", "ImageId", "Change", "Why"]],
+        [
+            ["ap-guangzhou", "img-planned1", "ImageName  old → new", "rule 2"],
+            ["", "", f'ImageDescription  "" → "{"名字 " * 20}"', ""],
+            ["", "", "ImageDeprecated  false → true", ""],
+            ["", "", "Tag team  web → infra", ""],
+            ["", "", "Tag tmp  x → (none)", ""],
+            ["", "", 'Tag os  (none) → "(none)"', ""],
+            ["ap-shanghai", "img-planned2", "ImageName  [red]a�[2J� → [b]", ""],
+        ],
+        [
+            [
+                *("ap-guangzhou", "img-failed01", "failed"),
+                "InvalidImageId.NotFound: ap-guangzhou has no image img-failed01",
+            ],
+            ["ap-guangzhou", "img-pending1", "pending", "TimeLimit: no time was left"],
+        ],
+        [
+            ["ap-guangzhou", "img-skipped1", "skipped", "no rule is for it"],
+            ["ap-guangzhou", "img-skipped2", "skipped", "[i]not custom"],
+        ],
+    ]
+    assert shown.partition("┘\n")[2].splitlines() == [
+        "2 planned, 1,200 unchanged, 2 skipped, 1 failed, 1 pending",
+        "Warning: RuleUnused: no image is of it (cos://m-1/p.json /Rules/0)",
+        "Error: InvalidJSON: line 1�[2J (cos://m-1/[b].json)",
+    ]
 
 
 @pytest.mark.parametrize("width", [30, 80, 140])
 def test_table_fits_its_terminal(width: int) -> None:
-    """Every row is equally wide, and no wider than the terminal."""
-    rows = [line for line in _shown(RESULT, width).splitlines() if line[0] in "│┃├"]
+    """Every row is equally wide, and no wider than the terminal; folding loses no text."""
+    shown = _shown(RESULT, width)
+    rows = [line for line in shown.splitlines() if line[0] in "│┃├"]
     assert len({cell_len(row) for row in rows}) == 1
     assert cell_len(rows[0]) <= width
+    assert _columns(shown) == _columns(_shown(RESULT, 400))
+
+
+def _columns(shown: str) -> list[str]:
+    """The text of each column, without spaces."""
+    lines = [line for section in _sections(shown) for line in section]
+    return ["".join(cells).replace(" ", "") for cells in zip(*lines, strict=True)]
 
 
 @pytest.mark.parametrize(("count", "rows", "more"), [(20, 20, ""), (1022, 20, "… and 1,002 more")])

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scf_local.cli import main
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conftest import Function
     from scf_local.cloud.server import EmulatedCloud
 
-KEYS = Credentials()
+KEYS = AccountCredentials()
 EVENT = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 SHOW = "import os\ndef main_handler(event, context): return dict(os.environ)"
 CREDENTIAL = {"secretId": KEYS.secret_id, "secretKey": KEYS.secret_key, "token": KEYS.token}
@@ -114,7 +114,7 @@ def test_leave_is_typed(
         stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
         asked = b""
-        while b"Type yes to go on: " not in asked:
+        while b"Type yes to continue: " not in asked:
             asked += os.read(ours, 1024)
         assert not function.calls()
         os.write(ours, answer.encode() + b"\n")
@@ -179,7 +179,7 @@ def test_account_is_tcclis(
         ({"secretKey": ""}, "secretId or secretKey is missing; run `tccli configure`"),
         ({"secretKey": 1}, "secretId or secretKey is missing"),
         ({"role-arn": "qcs::cam::uin/100000000001:roleName/x"}, "the profile assumes a role"),
-        ({"expiresAt": int(time.time()) - 1}, "have expired; any call of `tccli` renews them"),
+        ({"expiresAt": int(time.time()) - 1}, "have expired; any `tccli` call renews them"),
     ],
 )
 def test_unusable_profile_is_refused(home: Path, changes: dict[str, Any], message: str) -> None:
@@ -209,7 +209,7 @@ def test_places_are_listed(home: Path) -> None:
         (("--seed", "/"), {}, "--seed is for an emulated cloud"),
         (("--faults", __file__), {}, "--faults is for an emulated cloud"),
         (("--profile", "none"), {}, "none.credential (no such file)"),
-        (("--profile", "../x"), {}, "profile '../x' is none"),
+        (("--profile", "../x"), {}, "'../x' is not a profile name"),
         ((), {"TENCENTCLOUD_SECRET_KEY": "x"}, "TENCENTCLOUD_SECRET_ID is not: set both"),
         ((), {"TENCENTCLOUD_SECRETID": "x"}, "TENCENTCLOUD_SECRETKEY is not: set both"),
         (("--region", "Mars"), {}, "such as ap-guangzhou"),
@@ -240,7 +240,7 @@ def test_region_is_needed(home: Path) -> None:
         assert result.exit_code == 2
         assert "add --region" in result.stderr
     (home / ".tccli" / "default.configure").write_text("[]", encoding="utf-8")
-    assert "default.configure: is no JSON object" in invoke("--yes").stderr
+    assert "default.configure: not a JSON object" in invoke("--yes").stderr
 
 
 def test_leave_without_real_is_wrong_usage() -> None:
@@ -248,4 +248,4 @@ def test_leave_without_real_is_wrong_usage() -> None:
     for arguments in (["--yes"], ["--profile", "x"]):
         result = CliRunner().invoke(main, ["invoke", *arguments], input="{}")
         assert result.exit_code == 2
-        assert "go with --real" in result.stderr
+        assert "require --real" in result.stderr

@@ -14,8 +14,8 @@ from rich.console import Console
 from scf_local import json_files
 from scf_local.cases import read_cases
 from scf_local.cli import main
-from scf_local.invocation import Invocation
-from scf_local.replay import Case, Replayed, table_of
+from scf_local.invocation import InvocationResult
+from scf_local.replay import Case, ReplayedCase, table_of
 
 HANDLER = """
 import os
@@ -185,16 +185,16 @@ def test_single_files_have_their_expectations(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("expected", "message"),
     [
-        ([], "no object"),
+        ([], "must be an object"),
         ({"aa.json": {"Outcome": "applied"}}, "no such event; did you mean a.json?"),
         ({"a.json": {"Outcome": "aplied"}}, "did you mean applied?"),
-        ({"a.json": {"Outcome": "applied", "Code": []}}, "Outcome and Codes"),
+        ({"a.json": {"Outcome": "applied", "Code": []}}, "Outcome and, optionally, Codes"),
         (
             {"a.json": {"Outcome": "applied", "Codes": "X"}},
-            "Codes is 'X'; allowed is a list of texts",
+            "Codes 'X' must be a list of strings",
         ),
-        ({"a.json": {"Outcome": "applied", "Codes": [1]}}, "allowed is a list of texts"),
-        ({"a.json": "applied"}, "Outcome and Codes"),
+        ({"a.json": {"Outcome": "applied", "Codes": [1]}}, "must be a list of strings"),
+        ({"a.json": "applied"}, "Outcome and, optionally, Codes"),
     ],
 )
 def test_wrong_expectations_are_named(folder: Path, expected: object, message: str) -> None:
@@ -221,7 +221,7 @@ def test_empty_folder_is_wrong_usage(folder: Path) -> None:
     """A folder without events is no success."""
     result = _replay(folder)
     assert result.exit_code == 2
-    assert "no events there" in result.stderr
+    assert "no events found" in result.stderr
 
 
 def test_wrong_seed_is_wrong_usage(folder: Path) -> None:
@@ -239,7 +239,7 @@ def test_what_is_no_event(folder: Path) -> None:
     path.write_text("{}", encoding="utf-8")
     result = CliRunner().invoke(main, ["replay", str(path)])
     assert result.exit_code == 2
-    assert f"{path}: is no event" in result.stderr
+    assert f"{path}: not an event" in result.stderr
 
 
 def test_expectations_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,9 +261,9 @@ def test_narrow_table_keeps_what_counts() -> None:
     """At 60 columns outcomes and verdicts are whole, and equal file names have their folders."""
     codes = {"Outcome": "rejected", "Codes": ["InvalidImageName.Duplicate"]}
     result = {"Outcome": "rejected", "Errors": [{"Code": "InvalidDocument", "Message": "m" * 300}]}
-    done = Invocation("r", 200, 1.0, 1.0, result=result)
+    done = InvocationResult("r", 200, 1.0, 1.0, result=result)
     names = ("a/01-upload-old-shape.json", "b/01-upload-old-shape.json")
-    replayed = [Replayed(Case(Path(name), {}, codes), done) for name in names]
+    replayed = [ReplayedCase(Case(Path(name), {}, codes), done) for name in names]
     console = Console(width=60)
     with console.capture() as captured:
         console.print(table_of(replayed, console.width))

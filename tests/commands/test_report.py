@@ -24,16 +24,16 @@ from hypothesis import strategies as st
 from conftest import ROOT
 from scf_local.changes import changes_of
 from scf_local.cli import main
-from scf_local.cloud.gateway import SERVICES
-from scf_local.environment import Function
-from scf_local.happened import Happened
-from scf_local.invocation import Invocation
-from scf_local.replay import Case, Replayed
+from scf_local.cloud.dispatcher import SERVICES
+from scf_local.environment import FunctionConfig
+from scf_local.invocation import InvocationResult
+from scf_local.replay import Case, ReplayedCase
 from scf_local.report.page import Replay, page_of
 from scf_local.report.recording import reporting
-from scf_local.report.results import Result as Parts
-from scf_local.report.rows import MAX_BLOCK, Row, block, duration, rows_of
+from scf_local.report.results import ResultParts
+from scf_local.report.rows import MAX_BLOCK, EventRow, block, duration, rows_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, Series, series_of
+from scf_local.run_summary import RunSummary
 
 FOLDER = ROOT / "tests" / "scf_local" / "report"
 EXPECTED = json.loads((ROOT / "events" / "expected.json").read_text(encoding="utf-8"))
@@ -79,24 +79,24 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def _replayed(result: object = None, name: str = "a.json", **done: Any) -> Replayed:  # noqa: ANN401 - of Invocation
-    return Replayed(
+def _replayed(result: object = None, name: str = "a.json", **done: Any) -> ReplayedCase:  # noqa: ANN401 - of InvocationResult
+    return ReplayedCase(
         Case(Path(name), {}),
-        Invocation("r-1", **{"status": 200, "result": result, **_NUMBERS, **done}),
+        InvocationResult("r-1", **{"status": 200, "result": result, **_NUMBERS, **done}),
     )
 
 
 _NUMBERS = {"duration_ms": 1.0, "memory_mb": 1.0}
 
 
-def _row(result: object = None, log: bytes = b"", **done: Any) -> Row:  # noqa: ANN401 - of Invocation
+def _row(result: object = None, log: bytes = b"", **done: Any) -> EventRow:  # noqa: ANN401 - of InvocationResult
     (row,) = rows_of([_replayed(result, **done)], [log])
     return row
 
 
-def _page(*replayed: Replayed, calls: list[dict[str, Any]] | None = None) -> Page:
+def _page(*replayed: ReplayedCase, calls: list[dict[str, Any]] | None = None) -> Page:
     logs = [HOSTILE.encode("utf-8", "replace")] * len(replayed)
-    replay = Replay(Function(Path("handler")), replayed, logs, calls, 1000.0, 1002.0)
+    replay = Replay(FunctionConfig(Path("handler")), replayed, logs, calls, 1000.0, 1002.0)
     return Page("".join(page_of(replay)))
 
 
@@ -212,12 +212,12 @@ def test_hostile_text_stays_text(folder: Path) -> None:
     image = dict.fromkeys(("Source", "Region", "ImageId", "Status", "Code", "Message"), HOSTILE)
     state = {HOSTILE: HOSTILE, "Tags": [{"Key": HOSTILE, "Value": HOSTILE}]}
     after = {HOSTILE: f"{HOSTILE}x", "Tags": [{"Key": HOSTILE, "Value": "x"}]}
-    trouble = dict.fromkeys(("Source", "Code", "Path", "Message"), HOSTILE)
+    problem = dict.fromkeys(("Source", "Code", "Path", "Message"), HOSTILE)
     result = {
         "Outcome": HOSTILE,
         "Images": [{**image, "Before": state, "After": after, "RequestIds": [HOSTILE]}],
-        "Errors": [trouble],
-        "Warnings": [trouble],
+        "Errors": [problem],
+        "Warnings": [problem],
         HOSTILE: {HOSTILE: HOSTILE},
     }
     run = _replay(
@@ -279,7 +279,7 @@ def test_own_results_have_no_rest() -> None:
         "Summary": {"Changed": 1}, "Images": [{"ImageId": "i"}], "Errors": [],
         "Undo": {"Images": []}, "Warnings": [{"Code": "W"}],
     }  # fmt: skip
-    parts = Parts.of(result)
+    parts = ResultParts.of(result)
     assert parts.rest == []
     assert (parts.images, parts.warnings) == (result["Images"], result["Warnings"])
     assert _row(result).note == "1 changed"
@@ -290,7 +290,7 @@ def test_deep_results_do_not_break_the_page() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    assert _row(deep).rest == [("Result", "(nested too deep to be shown)")]
+    assert _row(deep).rest == [("Result", "(nested too deeply to be shown)")]
 
 
 def test_raised_shows_its_trace(folder: Path) -> None:
@@ -309,7 +309,7 @@ def test_raised_shows_its_trace(folder: Path) -> None:
     assert "430 user code exception caught" in text
     assert 'raise RuntimeError(event["Raise"])' in text
     assert "439 User process exit when running, code 5" in text
-    assert "Expected was: rejected with X, Y" in text
+    assert "Expected: rejected with X, Y" in text
     assert "1 unexpected" in text
     assert "log line of {'Raise': 'busy'}" in text
     assert "No API was called." in text
@@ -320,7 +320,7 @@ def test_unknown_calls_are_said_to_be_so(folder: Path) -> None:
     for url in ("https://{service}.{region}.example.com", "http://127.0.0.1:1"):
         report = folder / "report.html"
         _replay(folder, report, "--env", f"STEWARD_API_ENDPOINT={url}", a={"Result": 1})
-        assert "the function called a cloud that does not tell" in report.read_text("utf-8")
+        assert "a cloud that does not record its calls" in report.read_text("utf-8")
 
 
 @pytest.mark.parametrize("place", ["events", "code/index.py/report.html", "/dev/null"])
@@ -337,7 +337,7 @@ def test_list_has_no_report(folder: Path) -> None:
     """What runs nothing has nothing to report: both options together are wrong usage."""
     run = _replay(folder, folder / "report.html", "--list", a={"Result": 1})
     assert (run.exit_code, run.stdout) == (2, "")
-    assert "--list runs nothing that --report could show" in run.stderr
+    assert "--list replays nothing to report" in run.stderr
     assert not (folder / "report.html").exists()
 
 
@@ -358,7 +358,7 @@ def test_report_is_replaced_whole(folder: Path) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
         click.Context(main),
-        reporting(link, Function(folder / "code")),
+        reporting(link, FunctionConfig(folder / "code")),
     ):
         raise KeyboardInterrupt
     assert old.read_text() == "old"
@@ -430,7 +430,7 @@ def test_lines_are_bounded() -> None:
     ]
     page = _page(_replayed(), calls=calls)
     assert len([each for each in page.all("svg") if each.get("class") == "line"]) == MAX_SERIES
-    assert f"No more than {MAX_SERIES} lines are drawn." in page.text
+    assert f"Only the first {MAX_SERIES} are shown." in page.text
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
@@ -476,13 +476,13 @@ def test_files_are_named_from_where_they_differ() -> None:
 def test_what_the_log_says_stands_beside_it() -> None:
     """An event from a log shows how it ended then, and what is otherwise now."""
     applied = _replayed({"Outcome": "applied"})
-    then = Happened("raised", request_id="r-7")
-    case = replace(applied.case, place="r-7", then=then)
-    once, again = (Happened("applied", codes=frozenset()), then)
-    shown = [_page(replace(applied, case=case, now=now)).text for now in (once, again)]
+    then = RunSummary("raised", request_id="r-7")
+    case = replace(applied.case, event_id="r-7", logged=then)
+    once, again = (RunSummary("applied", codes=frozenset()), then)
+    shown = [_page(replace(applied, case=case, actual=now)).text for now in (once, again)]
     assert "a.json:r-7" in shown[0]
-    assert "By the log: raised → applied" in shown[0]
-    assert "By the log: same: raised" in shown[1]
+    assert "Compared with the log: raised → applied" in shown[0]
+    assert "Compared with the log: same: raised" in shown[1]
 
 
 def test_durations_are_for_people() -> None:

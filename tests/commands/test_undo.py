@@ -13,7 +13,7 @@ from conftest import ROOT
 from image_steward import registry
 from image_steward.model import ChangeRequest
 from scf_local.cli import main
-from scf_local.invocation import Invocation
+from scf_local.invocation import InvocationResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,8 +116,8 @@ def test_anything_else_is_passed_over(other: bytes) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (_line(ImageName="x")[:-20] + b"\n", "it is no JSON any more"),
-        (_line(ImageName="x").replace(b"x", b"\xff"), "it is no JSON any more"),
+        (_line(ImageName="x")[:-20] + b"\n", "not JSON, or cut off"),
+        (_line(ImageName="x").replace(b"x", b"\xff"), "not JSON, or cut off"),
         (_event({"Undo": "{'ImageId': 'img-b\x1b", "Cut": ["Undo"]}), "begins {'ImageId': 'img-b�"),
         (_event({}), "None: is null; must be an object"),
         (_line("img-b"), "img-b: nothing to change"),
@@ -127,9 +127,9 @@ def test_anything_else_is_passed_over(other: bytes) -> None:
         (_event({"Undo": {"ImageId": "img-b", "ImageName": "x"}}), "img-b: no Region"),
         (_line("img-b", ImageName="half").replace(b"half", b"\\udc00"), "img-b: unpaired"),
         (_line("img-b\x1b[2J", ImageName="x"), "img-b�[2J: /ImageId is"),
-        (b'{"Event":["image.before"]}\n', "it holds image.before, but not as the function logs it"),
-        (b'["image.before"]\n', "it holds image.before"),
-        (b'{"Message":"{\\"Event\\":\\"image.before\\"}"}\n', "it holds image.before"),
+        (b'{"Event":["image.before"]}\n', "contains image.before, but not as the function logs it"),
+        (b'["image.before"]\n', "contains image.before"),
+        (b'{"Message":"{\\"Event\\":\\"image.before\\"}"}\n', "contains image.before"),
     ],
 )
 def test_unusable_line_is_told(line: bytes, told: str) -> None:
@@ -146,7 +146,7 @@ def test_many_troubles_are_counted() -> None:
     """After 20 sentences only their number is told."""
     result = _undo(_line(ImageName="a"), *[_line("img-b")] * 1021)
     assert result.stderr.count("cannot be used") == 20
-    assert "… 1,021 of them in all" in result.stderr
+    assert "… 1,021 problems in total" in result.stderr
     assert result.exit_code == 1
 
 
@@ -163,7 +163,7 @@ def test_sum_of_lines_may_be_too_much() -> None:
     lines = [_line("img-b", DeleteTags=part) for part in (keys[:50], keys[50:])]
     result = _undo(_line(ImageName="a"), *lines)
     assert result.exit_code == 1
-    assert "img-b cannot be put back: /DeleteTags has 100 entries; at most 50" in result.stderr
+    assert "img-b cannot be undone: /DeleteTags has 100 entries; at most 50" in result.stderr
     assert [entry["ImageId"] for entry in _images(result)] == ["img-a"]
 
 
@@ -188,7 +188,7 @@ def test_unknown_run_gets_the_known_ones() -> None:
     lines = [_line(run=f"{n:02}-abcdef", ImageName="a") for n in range(12)]
     result = _undo(*lines, arguments=("--request-id", "11-abcdee"))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "'11-abcdee'; there are 00-abcdef, " in result.stderr
+    assert "'11-abcdee'; the log has 00-abcdef, " in result.stderr
     assert "09-abcdef and 2 more; did you mean 11-abcdef?" in result.stderr
 
 
@@ -198,7 +198,7 @@ def test_log_without_lines_is_wrong_usage(log: bytes) -> None:
     result = _undo(log)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "no line image.before" in result.stderr
-    assert "nothing was changed, or the log is of something else" in result.stderr
+    assert "nothing was changed, or the log is from something else" in result.stderr
 
 
 def test_more_images_than_a_document_holds() -> None:
@@ -221,7 +221,7 @@ def _time(milliseconds: int) -> str:
 
 def _exported(run: str, start: int, *lines: bytes, retry: int = 0) -> list[cls_export.Fields]:
     """What CLS has of a run, oldest first."""
-    done = Invocation(run, 200, 5.0, 30.0, result={"Outcome": "applied"})
+    done = InvocationResult(run, 200, 5.0, 30.0, result={"Outcome": "applied"})
     log = b"".join([START.replace(b"r-1", run.encode()), *lines, END.replace(b"r-1", run.encode())])
     return cls_export.fields(log, done, cls_export.BEGIN + start, retry=retry)
 
@@ -316,7 +316,7 @@ def test_cut_line_of_an_export_is_told(tmp_path: Path) -> None:
     log.write_text(f"{ours}\n{ours[:-200]}\n\n{{'SCF_Mess\n", "utf-8")
     result = _undo(arguments=(str(log),))
     assert result.exit_code == 1
-    assert result.stderr.startswith("scf-local: line 2 cannot be used: it is no JSON any more\n")
+    assert result.stderr.startswith("scf-local: line 2 cannot be used: not JSON, or cut off\n")
     assert result.stderr.count("cannot be used") == 1
     assert len(_images(result)) == 1
 
@@ -344,8 +344,8 @@ def test_wrapped_lines_do_not_pass_for_unchanged_images() -> None:
     result = _undo(*[f"{json.dumps({'wrapped': line})}\n".encode()] * 2)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        "scf-local: line 1 cannot be used: it holds image.before, but not as the function logs it\n"
-        "scf-local: line 2 cannot be used: it holds image.before, but not as the function logs it\n"
+        "scf-local: line 1 cannot be used: contains image.before, but not as the function logs it\n"
+        "scf-local: line 2 cannot be used: contains image.before, but not as the function logs it\n"
         "scf-local: 0 images of 0 runs\n"
     )
 
@@ -354,7 +354,7 @@ def test_text_that_names_the_event_does_not_pass_for_unchanged_images() -> None:
     """A log that names the event in no line that can be read is not said to be without changes."""
     result = _undo(START, b"{'Event': 'image.before'}\n", END)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "the log names image.before, but in no line as the function logs it" in result.stderr
+    assert "the log contains image.before, but in no line as the function logs it" in result.stderr
     assert "nothing was changed" not in result.stderr
 
 
@@ -384,7 +384,7 @@ def test_csv_without_its_fields_is_wrong_usage(tmp_path: Path) -> None:
     log.write_text("SCF_Message,x\na,b\n", "utf-8")
     result = _undo(arguments=(str(log),))
     assert result.exit_code == 2
-    assert f"{log}: no column SCF_RequestId in the header row" in result.stderr
+    assert f"{log}: the header row lacks SCF_RequestId" in result.stderr
 
 
 @pytest.mark.parametrize("part", ["0", "2", "-1"])
@@ -392,7 +392,7 @@ def test_missing_part_is_wrong_usage(part: str) -> None:
     """A part that does not exist is wrong usage, with those that do."""
     result = _undo(_line(ImageName="a"), arguments=("--part", part))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"there is no part {part}; allowed is 1 to 1" in result.stderr
+    assert f"--part {part} is out of range; use 1 to 1" in result.stderr
 
 
 def test_log_may_be_a_file(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CODE = "def main_handler(event, context): return ['{}', event]"
-WATCHING = "scf-local: watching for changes; Ctrl-C ends it\n"
+WATCHING = "scf-local: watching for changes; press Ctrl-C to stop\n"
 
 
 class Watching:
@@ -168,7 +168,7 @@ def test_wrong_usage_ends_it(code: Path) -> None:
     command = ["invoke", "--watch", "--code", str(code)]
     for arguments, message in (
         (["--env", "A"], "NAME=value"),
-        (["--handler", "none.py:main"], "there is no file"),
+        (["--handler", "none.py:main"], "none.py not found"),
         (["--real"], "add --dry-run"),
     ):
         result = CliRunner().invoke(main, [*command, *arguments], input="{}")

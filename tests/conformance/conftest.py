@@ -1,4 +1,4 @@
-"""`scf-local cloud` as clients in other processes see it, and the means to run them."""
+"""`scf-local cloud` as a server, and how to run clients of it in other processes."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = ROOT / ".conformance"
-"""What `make conformance` sets up."""
+"""The folder that `make conformance` sets up."""
 
 
 @dataclass(frozen=True)
-class Cloud:
-    """A served cloud; `exports` are the variables whose lines it prints."""
+class ServedCloud:
+    """A running `scf-local cloud`; `exports` are the variables that it prints."""
 
     exports: dict[str, str]
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its endpoint."""
         return self.exports["STEWARD_API_ENDPOINT"]
 
     def image(self, region: str, image_id: str) -> dict[str, Any]:
-        """An image as the cloud holds it."""
+        """Return an image of the cloud."""
         with urllib.request.urlopen(f"{self.url}/_state") as reply:  # noqa: S310 - just started
             images = json.load(reply)["Images"][region]
         return next(dict(image) for image in images if image["ImageId"] == image_id)
@@ -43,7 +43,7 @@ class Cloud:
     def run(
         self, *command: str | Path, home: Path, text: str = "", **environ: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a client with the exported variables and nothing of the developer's own."""
+        """Run a client with the exported variables, without those of the developer."""
         return subprocess.run(  # noqa: S603 - the clients
             command,
             env={"PATH": os.environ["PATH"], "HOME": str(home), **self.exports, **environ},
@@ -56,11 +56,11 @@ class Cloud:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
-    """Start a cloud with the project's seed, and maybe fault rules."""
+def serve(tmp_path: Path) -> Iterator[Callable[..., ServedCloud]]:
+    """Start a cloud with the project's seed and optional fault rules."""
     with ExitStack() as stack:
 
-        def start(*rules: dict[str, Any]) -> Cloud:
+        def start(*rules: dict[str, Any]) -> ServedCloud:
             faults = tmp_path / "faults.json"
             faults.write_text(json.dumps({"Rules": rules}), encoding="utf-8")
             command = [
@@ -74,6 +74,6 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
             )
             stack.callback(process.kill)
             lines = (shlex.split(process.stdout.readline()) for _ in range(8) if process.stdout)
-            return Cloud(dict(line[1].split("=", 1) for line in lines))
+            return ServedCloud(dict(line[1].split("=", 1) for line in lines))
 
         yield start

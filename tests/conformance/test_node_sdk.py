@@ -1,4 +1,4 @@
-"""The official Node.js SDK, in every form of request that it sends, against `scf-local cloud`."""
+"""The official Node.js SDK with all its signature methods, against `scf-local cloud`."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.conftest import INSTALLED, Cloud
+from conformance.conftest import INSTALLED, ServedCloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 REGION, IMAGE = "ap-guangzhou", "img-6pb6lrmy"
 RESOURCE = f"qcs::cvm:{REGION}:uin/:image/{IMAGE}"
-FORMS = [*product(("TC3-HMAC-SHA256", "HmacSHA1", "HmacSHA256"), ("POST", "GET"))]
+METHODS = [*product(("TC3-HMAC-SHA256", "HmacSHA1", "HmacSHA256"), ("POST", "GET"))]
+"""Signature method and HTTP method."""
 
 
 @dataclass(frozen=True)
-class Node:
-    """The SDK in one form, pointed at a cloud."""
+class NodeSdk:
+    """The SDK with one signature method and one HTTP method, connected to a cloud."""
 
-    cloud: Cloud
+    cloud: ServedCloud
     home: Path
-    form: tuple[str, str]
+    methods: tuple[str, str]
 
     def __call__(self, *calls: dict[str, Any]) -> list[dict[str, Any]]:
-        """Replies, or codes and RequestIds, one for each call."""
-        form = dict(zip(("signMethod", "reqMethod"), self.form, strict=True))
-        asked = {"url": self.cloud.url, "calls": [form | call for call in calls]}
-        script = Path(__file__).with_name("ask.cjs")
+        """Make calls, and return for each the reply, or the error's code and RequestId."""
+        methods = dict(zip(("signMethod", "reqMethod"), self.methods, strict=True))
+        text = json.dumps({"url": self.cloud.url, "calls": [methods | call for call in calls]})
+        script = Path(__file__).with_name("call.cjs")
         done = self.cloud.run(
             *("node", "--no-deprecation", script),
             home=self.home,
-            text=json.dumps(asked),
+            text=text,
             NODE_PATH=str(INSTALLED / "node/node_modules"),
         )
         assert (done.returncode, done.stderr) == (0, "")
@@ -44,25 +45,33 @@ class Node:
         return replies
 
 
-@pytest.fixture(params=FORMS, ids=" ".join)
-def node(serve: Callable[[], Cloud], tmp_path: Path, request: pytest.FixtureRequest) -> Node:
-    """The SDK in each form, pointed at a seeded cloud."""
-    return Node(serve(), tmp_path, request.param)
+@pytest.fixture(params=METHODS, ids=" ".join)
+def node(
+    serve: Callable[[], ServedCloud], tmp_path: Path, request: pytest.FixtureRequest
+) -> NodeSdk:
+    """The SDK with each pair of methods, connected to a seeded cloud."""
+    return NodeSdk(serve(), tmp_path, request.param)
 
 
-def call(action: str, *, tag: bool = False, keys: object = None, **params: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """A call, of CVM unless it is of the Tag API."""
-    return {"tag": tag, "action": action, "params": params, "keys": keys or {}}
+def call(
+    action: str,
+    *,
+    tag: bool = False,
+    credential: object = None,
+    **params: Any,  # noqa: ANN401 - any JSON
+) -> dict[str, Any]:
+    """Return a call of the CVM or the Tag API; `credential` replaces parts of the credentials."""
+    return {"tag": tag, "action": action, "params": params, "credential": credential or {}}
 
 
-def test_images(node: Node) -> None:
-    """An image is renamed and read, with every member that the wire has, in its own type."""
+def test_images(node: NodeSdk) -> None:
+    """An image is renamed and described; the SDK returns each member as the cloud has it."""
     name = "sample 名 a&b=c+d%20"
     changes: dict[str, Any] = {"ImageName": name, "ImageDeprecated": True}
-    chosen = {"Name": "image-name", "Values": [name, "other"]}
+    by_name = {"Name": "image-name", "Values": [name, "other"]}
     renamed, described = node(
         call("ModifyImageAttribute", ImageId=IMAGE, **changes),
-        call("DescribeImages", Filters=[chosen], Limit=1),
+        call("DescribeImages", Filters=[by_name], Limit=1),
     )
     assert renamed.keys() == {"RequestId"}
     assert described.keys() == {"ImageSet", "TotalCount", "RequestId"}
@@ -70,46 +79,53 @@ def test_images(node: Node) -> None:
     assert described["ImageSet"][0].items() >= changes.items()
 
 
-def test_tags(node: Node) -> None:
+def test_tags(node: NodeSdk) -> None:
     """All four actions on tags work without a region."""
     tags = [{"TagKey": "team", "TagValue": "web"}, {"TagKey": "tmp", "TagValue": "1"}]
-    asked: dict[str, Any] = {
+    kind: dict[str, Any] = {
         "ServiceType": "cvm",
         "ResourcePrefix": "image",
         "ResourceRegion": REGION,
     }
-    gone = RESOURCE.replace(IMAGE, "img-zzzzzzzz")
+    unknown = RESOURCE.replace(IMAGE, "img-zzzzzzzz")
     tagged, modified, described, untagged = node(
-        call("TagResources", tag=True, ResourceList=[RESOURCE, gone], Tags=tags),
+        call("TagResources", tag=True, ResourceList=[RESOURCE, unknown], Tags=tags),
         call("ModifyResourceTags", tag=True, Resource=RESOURCE, DeleteTags=[{"TagKey": "tmp"}]),
-        call("DescribeResourceTagsByResourceIds", tag=True, ResourceIds=[IMAGE], Limit=5, **asked),
+        call("DescribeResourceTagsByResourceIds", tag=True, ResourceIds=[IMAGE], Limit=5, **kind),
         call("UnTagResources", tag=True, ResourceList=[RESOURCE], TagKeys=["team"]),
     )
-    assert [one["Code"] for one in tagged["FailedResources"]] == ["ResourceNotFound"]
+    assert [failed["Code"] for failed in tagged["FailedResources"]] == ["ResourceNotFound"]
     assert modified.keys() == {"RequestId"}
     assert [row["TagKey"] for row in described["Tags"]] == ["team"]
     assert untagged["FailedResources"] == []
     assert node.cloud.image(REGION, IMAGE)["Tags"] == []
 
 
-def test_refusals(node: Node) -> None:
-    """Each refusal has the API's code and a RequestId."""
+def test_errors(node: NodeSdk) -> None:
+    """Each error has the API's code and a RequestId."""
+    wrong_id, wrong_key, no_token = (
+        {"secretId": "AKIDOTHER"},
+        {"secretKey": "other"},
+        {"token": None},
+    )
     expected = {
-        "AuthFailure.SecretIdNotFound": call("DescribeImages", keys={"secretId": "AKIDOTHER"}),
-        "AuthFailure.SignatureFailure": call("DescribeImages", keys={"secretKey": "other"}),
-        "AuthFailure.TokenFailure": call("DescribeImages", keys={"token": None}),
+        "AuthFailure.SecretIdNotFound": call("DescribeImages", credential=wrong_id),
+        "AuthFailure.SignatureFailure": call("DescribeImages", credential=wrong_key),
+        "AuthFailure.TokenFailure": call("DescribeImages", credential=no_token),
         "InvalidImageId.Malformed": call("ModifyImageAttribute", ImageId="ami-1"),
         "MissingParameter": call("ModifyImageAttribute"),
         "InvalidAction": call("DescribeInstances"),
     }
-    refusals = node(*expected.values())
-    assert [refusal["code"] for refusal in refusals] == list(expected)
-    assert all(refusal["requestId"] for refusal in refusals)
+    errors = node(*expected.values())
+    assert [error["code"] for error in errors] == list(expected)
+    assert all(error["requestId"] for error in errors)
 
 
-@pytest.mark.parametrize("form", FORMS, ids=" ".join)
-def test_skewed_clock(serve: Callable[..., Cloud], tmp_path: Path, form: tuple[str, str]) -> None:
-    """Clocks more than five minutes apart are refused with the API's code."""
+@pytest.mark.parametrize("methods", METHODS, ids=" ".join)
+def test_skewed_clock(
+    serve: Callable[..., ServedCloud], tmp_path: Path, methods: tuple[str, str]
+) -> None:
+    """If the clocks differ by more than five minutes, the error has the API's code."""
     cloud = serve({"Action": "*", "Fault": "skew", "Seconds": 310})
-    (refusal,) = Node(cloud, tmp_path, form)(call("DescribeImages"))
-    assert refusal["code"] == "AuthFailure.SignatureExpire"
+    (error,) = NodeSdk(cloud, tmp_path, methods)(call("DescribeImages"))
+    assert error["code"] == "AuthFailure.SignatureExpire"

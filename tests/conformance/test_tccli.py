@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.conftest import INSTALLED, Cloud
+from conformance.conftest import INSTALLED, ServedCloud
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,9 +22,9 @@ TYPES: dict[str, Any] = {"string": str, "int": int, "bool": bool, "list": list}
 
 @dataclass(frozen=True)
 class Tccli:
-    """`tccli`, pointed at a cloud by an endpoint with its scheme, and by the exported keys."""
+    """`tccli`, connected to a cloud by `--endpoint` and by the exported credentials."""
 
-    cloud: Cloud
+    cloud: ServedCloud
     home: Path
 
     def run(
@@ -32,47 +32,47 @@ class Tccli:
     ) -> subprocess.CompletedProcess[str]:
         """Run an action."""
         command = (INSTALLED / "venv/bin/tccli", service, action)
-        where = ("--region", REGION, "--endpoint", self.cloud.url)
-        return self.cloud.run(*command, *where, *options, home=self.home, **environ)
+        target = ("--region", REGION, "--endpoint", self.cloud.url)
+        return self.cloud.run(*command, *target, *options, home=self.home, **environ)
 
     def __call__(self, service: str, action: str, *options: str) -> Any:  # noqa: ANN401 - any JSON
-        """What an action prints; nothing is complained of."""
+        """Run an action without errors or warnings, and return the JSON that it prints."""
         done = self.run(service, action, *options)
         assert (done.returncode, done.stderr) == (0, "")
         return json.loads(done.stdout)
 
 
 @pytest.fixture
-def tccli(serve: Callable[[], Cloud], tmp_path: Path) -> Tccli:
-    """The command line, pointed at a seeded cloud."""
+def tccli(serve: Callable[[], ServedCloud], tmp_path: Path) -> Tccli:
+    """`tccli`, connected to a seeded cloud."""
     return Tccli(serve(), tmp_path)
 
 
 def mistyped(reply: dict[str, Any], name: str, service: str) -> Iterator[str]:
-    """Members of a reply that are null, or not of the type that tccli's own description has."""
+    """Yield the members of a reply that are null, or not of the type that tccli describes."""
     (path,) = INSTALLED.glob(f"venv/lib/*/site-packages/tccli/services/{service}/v*/api.json")
     objects = json.loads(path.read_text(encoding="utf-8"))["objects"]
 
     def of(value: dict[str, Any], name: str) -> Iterator[str]:
         members = {member["name"]: member for member in objects[name]["members"]}
         assert value.keys() == members.keys()
-        for key, held in value.items():
+        for key, member in value.items():
             kind = members[key]["member"]
-            if held is None:
+            if member is None:
                 yield f"{name}.{key} is null"
-            elif type(held) is not TYPES[members[key]["type"]]:
-                yield f"{name}.{key} is {held!r}"
+            elif type(member) is not TYPES[members[key]["type"]]:
+                yield f"{name}.{key} is {member!r}"
             elif kind in objects:
-                for one in held:
-                    yield from of(one, kind)
+                for item in member:
+                    yield from of(item, kind)
 
     return of(reply, name)
 
 
 def test_describe(tccli: Tccli) -> None:
-    """Images are described, paged and filtered; all has the type that tccli expects.
+    """Images are described, paged and filtered; all members have the type that tccli expects.
 
-    Nulls are what the typed model makes of members that real replies leave out, too.
+    The typed model has null for members that are missing, which real replies leave out, too.
     """
     reply = tccli("cvm", "DescribeImages", "--Limit", "100")
     assert reply["TotalCount"] == len(reply["ImageSet"])
@@ -81,8 +81,8 @@ def test_describe(tccli: Tccli) -> None:
         "Image.SnapshotSet is null",
         "Image.CdcCacheStatus is null",
     }
-    chosen = json.dumps([{"Name": "image-id", "Values": [IMAGE]}])
-    page = tccli("cvm", "DescribeImages", "--Filters", chosen, "--Limit", "1", "--Offset", "0")
+    by_id = json.dumps([{"Name": "image-id", "Values": [IMAGE]}])
+    page = tccli("cvm", "DescribeImages", "--Filters", by_id, "--Limit", "1", "--Offset", "0")
     assert [image["ImageId"] for image in page["ImageSet"]] == [IMAGE]
     unfolded = ("--Filters.0.Name", "image-id", "--Filters.0.Values", IMAGE)
     same = tccli("cvm", "DescribeImages", "--cli-unfold-argument", *unfolded)
@@ -90,7 +90,7 @@ def test_describe(tccli: Tccli) -> None:
 
 
 def test_modify(tccli: Tccli) -> None:
-    """An image is renamed, described and deprecated, in any script."""
+    """An image's name, in any script, its description and its deprecation are changed."""
     options = ("--ImageId", IMAGE, "--ImageName", "sample 名", "--ImageDescription", "built today")
     reply = tccli("cvm", "ModifyImageAttribute", *options, "--ImageDeprecated", "True")
     assert reply.keys() == {"RequestId"}
@@ -100,18 +100,16 @@ def test_modify(tccli: Tccli) -> None:
 
 
 def test_tags(tccli: Tccli) -> None:
-    """All four actions on tags do what they say, and report what failed."""
+    """All four actions on tags work, and report what failed."""
     resources = json.dumps([RESOURCE, RESOURCE.replace(IMAGE, "img-zzzzzzzz")])
     pair = json.dumps([{"TagKey": "team", "TagValue": "web"}])
     reply = tccli("tag", "TagResources", "--ResourceList", resources, "--Tags", pair)
     assert list(mistyped(reply, "TagResourcesResponse", "tag")) == []
-    assert [one["Code"] for one in reply["FailedResources"]] == ["ResourceNotFound"]
+    assert [failed["Code"] for failed in reply["FailedResources"]] == ["ResourceNotFound"]
     more = json.dumps([{"TagKey": "owner", "TagValue": "ops"}])
     tccli("tag", "ModifyResourceTags", "--Resource", RESOURCE, "--ReplaceTags", more)
-    asked = ("--ServiceType", "cvm", "--ResourcePrefix", "image", "--ResourceRegion", REGION)
-    page = tccli(
-        "tag", "DescribeResourceTagsByResourceIds", *asked, "--ResourceIds", f'["{IMAGE}"]'
-    )
+    kind = ("--ServiceType", "cvm", "--ResourcePrefix", "image", "--ResourceRegion", REGION)
+    page = tccli("tag", "DescribeResourceTagsByResourceIds", *kind, "--ResourceIds", f'["{IMAGE}"]')
     assert list(mistyped(page, "DescribeResourceTagsByResourceIdsResponse", "tag")) == []
     assert [row["TagKey"] for row in page["Tags"]] == ["team", "owner"]
     keys = ("--TagKeys", '["team", "owner"]')
@@ -131,10 +129,8 @@ def test_tags(tccli: Tccli) -> None:
         ({}, ("--ImageName", "web-build-0143"), "InvalidImageName.Duplicate"),
     ],
 )
-def test_refusals(
-    tccli: Tccli, environ: dict[str, str], options: tuple[str, ...], code: str
-) -> None:
-    """A refusal is printed as any of the API's, with its code and RequestId."""
+def test_errors(tccli: Tccli, environ: dict[str, str], options: tuple[str, ...], code: str) -> None:
+    """Tccli prints an error with its code and RequestId, as those of the real API."""
     given = options if "--ImageId" in options else ("--ImageId", IMAGE, *options)
     done = tccli.run("cvm", "ModifyImageAttribute", *given, **environ)
     assert (done.returncode, done.stdout) == (255, "")
@@ -143,8 +139,8 @@ def test_refusals(
 
 
 @pytest.mark.parametrize("seconds", [-310, 310])
-def test_skewed_clock(serve: Callable[..., Cloud], tmp_path: Path, seconds: int) -> None:
-    """Clocks more than five minutes apart are refused with the API's code."""
+def test_skewed_clock(serve: Callable[..., ServedCloud], tmp_path: Path, seconds: int) -> None:
+    """If the clocks differ by more than five minutes, the error has the API's code."""
     cloud = serve({"Action": "*", "Fault": "skew", "Seconds": seconds})
     done = Tccli(cloud, tmp_path).run("cvm", "DescribeImages")
     assert "code:AuthFailure.SignatureExpire" in done.stderr

@@ -197,7 +197,7 @@ def test_figures_are_of_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """A runtime that is none is refused, with those that are."""
     monkeypatch.setenv("RUNTIME", "Nodejs18.15")
-    with pytest.raises(ValueError, match=r"'Nodejs18.15' is not known; allowed are 3\.10, 3\.11"):
+    with pytest.raises(ValueError, match=r"'Nodejs18.15' is not supported; allowed: 3\.10, 3\.11"):
         bundle.runtime()
 
 
@@ -224,7 +224,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_interpreter_of_another_kind(nowhere: Path, tmp_path: Path, kind: str) -> None:
     """PyPy, another version, a release candidate and a build without the GIL are passed over."""
     fake(nowhere / "python3.9", kind)
-    with pytest.raises(ValueError, match=r"CPython 3\.9, which is needed"):
+    with pytest.raises(ValueError, match=r"CPython 3\.9 is required"):
         bundle.interpreter("3.9")
     right = tmp_path / ".pyenv/versions/3.9.1/bin/python"
     fake(right, "cpython-39  final")
@@ -234,7 +234,7 @@ def test_interpreter_of_another_kind(nowhere: Path, tmp_path: Path, kind: str) -
 @pytest.mark.usefixtures("nowhere")
 def test_missing_interpreter() -> None:
     """For a Python that is not installed there are the commands to type, one of which works now."""
-    with pytest.raises(ValueError, match=r"CPython 3\.9, which is needed") as caught:
+    with pytest.raises(ValueError, match=r"CPython 3\.9 is required") as caught:
         bundle.interpreter("3.9")
     commands = [line.strip() for line in str(caught.value).splitlines() if line[0] == " "]
     assert commands == [

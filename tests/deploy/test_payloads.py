@@ -121,7 +121,7 @@ def test_a_trigger_that_is_off_stays_off() -> None:
 
 def test_an_unknown_trigger_is_refused() -> None:
     """A trigger of another kind is an error that says what is allowed."""
-    with pytest.raises(ValueError, match="trigger ckafka given; allowed are cos and timer"):
+    with pytest.raises(ValueError, match="trigger ckafka is not supported; allowed: cos, timer"):
         payloads.payloads({**INPUTS, "events": [{"ckafka": {"parameters": {}}}]}, b"")
 
 
@@ -140,7 +140,7 @@ def test_bundle_for_another_runtime(
     monkeypatch.setattr(payloads, "TARGET", tmp_path / "deploy")
     bundled(tmp_path / "function.zip", "Python3.1")
     assert payloads.main() == 1
-    told = f"is not for {INPUTS['runtime']}, which serverless.yml names: make bundle\n"
+    told = f"is not for {INPUTS['runtime']}, the runtime in serverless.yml; run make bundle\n"
     assert capsys.readouterr().err == f"build/function.zip {told}"
     assert not (tmp_path / "deploy").exists()
 
@@ -152,7 +152,7 @@ def test_files(
     monkeypatch.setattr(payloads, "CODE", tmp_path / "function.zip")
     monkeypatch.setattr(payloads, "TARGET", tmp_path / "deploy")
     assert payloads.main() == 1
-    assert capsys.readouterr().err == "build/function.zip is not there: make bundle\n"
+    assert capsys.readouterr().err == "build/function.zip was not found; run make bundle\n"
     bundled(tmp_path / "function.zip", INPUTS["runtime"])
     assert payloads.main() == 0
     files = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "deploy").iterdir()}

@@ -7,11 +7,11 @@ import re
 
 import yaml
 
-from component import File
 from conftest import ROOT
 from image_steward.cloud.actions import ACTIONS
+from serverless_rules import ServerlessFile
 
-FILE = File(yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8")))
+FILE = ServerlessFile(yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8")))
 
 
 def statements() -> dict[str, list[str]]:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
-from component import RULES, File, is_cron, violations
 from conftest import ROOT
 from image_steward import registry
 from image_steward.model import CosObject
+from serverless_rules import RULES, ServerlessFile, is_cron, violations
 
 TEXT = (ROOT / "serverless.yml").read_text(encoding="utf-8")
 CONTENT = yaml.safe_load(TEXT)
-FILE = File(CONTENT)
+FILE = ServerlessFile(CONTENT)
 
 COS = ("inputs", "events", 0, "cos", "parameters")
 TIMER = ("inputs", "events", 1, "timer", "parameters")
@@ -40,7 +40,7 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("runtime is supported", ("inputs", "runtime"), "Python3.9"),
     ("runtime is supported", ("inputs", "runtime"), "Python3.14"),
     ("region", ("inputs", "region"), "gz"),
-    ("role: without one there are no keys", ("inputs", "role"), None),
+    ("role is set, for credentials", ("inputs", "role"), None),
     ("memory", ("inputs", "memorySize"), 192),
     ("memory", ("inputs", "memorySize"), 3200),
     ("memory", ("inputs", "memorySize"), "128"),
@@ -53,10 +53,10 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("no reserved names", (*VARIABLES, "TENCENTCLOUD_SECRETID"), "x"),
     ("no reserved names", (*VARIABLES, "SCF_NAME"), "x"),
     ("no reserved names", (*VARIABLES, "QCLOUD_X"), "x"),
-    ("values of variables are texts, none empty", (*VARIABLES, "STEWARD_DRY_RUN"), 0),
-    ("values of variables are texts, none empty", (*VARIABLES, "NOTE"), ""),
+    ("values of variables are non-empty texts", (*VARIABLES, "STEWARD_DRY_RUN"), 0),
+    ("values of variables are non-empty texts", (*VARIABLES, "NOTE"), ""),
     ("environment of at most 4 KB", (*VARIABLES, "NOTE"), "x" * 4000),
-    ("settings are ours", (*VARIABLES, "STEWARD_LOG_LEVEL"), "VERBOSE"),
+    ("settings are valid", (*VARIABLES, "STEWARD_LOG_LEVEL"), "VERBOSE"),
     ("timer name of at most 60 characters", (*TIMER, "name"), "n" * 61),
     ("timer name of at most 60 characters", (*TIMER, "name"), "every night"),
     ("timer names are unique", ("inputs", "events", 2), CONTENT["inputs"]["events"][1]),
@@ -70,23 +70,23 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("events", (*COS, "events"), "cos:ObjectRemove:*"),
     ("suffix with a dot", (*COS, "filter", "suffix"), "json"),
     ("rules of a bucket do not overlap", ("inputs", "events", 2), CONTENT["inputs"]["events"][0]),
-    ("enable is written, since its default is told in three ways", (*COS, "enable"), None),
-    ("enable is written, since its default is told in three ways", (*TIMER, "enable"), "true"),
+    ("enable is set, since its default is not clear", (*COS, "enable"), None),
+    ("enable is set, since its default is not clear", (*TIMER, "enable"), "true"),
     ("qualifier", (*COS, "qualifier"), "$LATEST"),
-    ("ten triggers of a kind at most", ("inputs", "events"), [
+    ("at most ten triggers of a kind", ("inputs", "events"), [
         CONTENT["inputs"]["events"][0],
         *({"timer": {"parameters": {**FILE.triggers("timer")[0], "name": f"t{i}"}}}
           for i in range(11)),
     ]),
-    ("journal is apart from what triggers", (*VARIABLES, "STEWARD_JOURNAL"),
+    ("journal does not fire the trigger", (*VARIABLES, "STEWARD_JOURNAL"),
      f"{BUCKET}/requests/journal/"),
-    ("journal is apart from what triggers", (*VARIABLES, "STEWARD_JOURNAL"),
+    ("journal does not fire the trigger", (*VARIABLES, "STEWARD_JOURNAL"),
      f"{BUCKET}/"),
-    ("what a timer points to is apart from what triggers", (*TIMER, "argument"),
+    ("documents of timers do not fire the COS trigger", (*TIMER, "argument"),
      f'{{"Document": "cos://{BUCKET}/requests/nightly.json"}}'),
-    ("sources cover what triggers", (*VARIABLES, "STEWARD_SOURCES"),
+    ("sources allow what fires the trigger", (*VARIABLES, "STEWARD_SOURCES"),
      f"{BUCKET}/requests-x/"),
-    ("sources cover what triggers", (*COS, "filter", "prefix"), "uploads/"),
+    ("sources allow what fires the trigger", (*COS, "filter", "prefix"), "uploads/"),
 ]  # fmt: skip
 """Which rule a member of another value breaks."""
 

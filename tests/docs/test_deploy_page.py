@@ -13,8 +13,8 @@ from tencentcloud.scf.v20180416 import models
 
 import cost
 import payloads
-from component import violations
 from conftest import ROOT, Function
+from serverless_rules import violations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,10 +83,10 @@ def test_formula() -> None:
     assert cost.usd(128, 500) == pytest.approx(1.04e-6 + 0.2e-6, rel=0.01)
 
 
-@pytest.mark.parametrize("case", cost.CASES)
-def test_durations(case: cost.Case) -> None:
+@pytest.mark.parametrize("workload", cost.WORKLOADS)
+def test_durations(workload: cost.Workload) -> None:
     """Each duration of the table is what the formula beside it comes to."""
-    assert eval(case.formula) == pytest.approx(case.milliseconds)  # noqa: S307 - our formula
+    assert eval(workload.formula) == pytest.approx(workload.milliseconds)  # noqa: S307 - our formula
 
 
 def test_table_of_another_memory() -> None:

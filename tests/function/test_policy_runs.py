@@ -788,7 +788,7 @@ def test_undo(function: Function, how: str) -> None:
 def undone_by_log(function: Function) -> dict[str, Any]:
     """The undo of the last run, as `scf-local undo` makes it of logged lines."""
     found = undo.read("\n".join(map(json.dumps, function.lines)).encode())
-    assert found.trouble == []
+    assert found.problems == []
     return found.part(1)
 
 
@@ -822,7 +822,7 @@ def test_undo_of_a_truncated_result(function: Function) -> None:
     assert result["Truncated"] is True
     assert len(result["Undo"]["Images"]) == 1000
     found = undo.read("\n".join(map(json.dumps, function.lines)).encode())
-    assert (len(found.parts), found.trouble, len(found.entries)) == (2, [], 1100)
+    assert (len(found.parts), found.problems, len(found.entries)) == (2, [], 1100)
     for number in (1, 2):
         function(function.uploaded(found.part(number)), seconds=60)
     assert function.images == former

@@ -1,4 +1,4 @@
-"""SCF functions run as SCF runs them, offline: the command `scf-local`, and names for tests.
+"""Runs SCF functions offline, as SCF does: the command `scf-local`, and an API for tests.
 
 >>> from scf_local import EmulatedCloud, LocalFunction, cos_event
 >>> def main(event, context): return event["Records"][0]["cos"]["cosObject"]["key"]
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "EmulatedCloud", "LocalFunction", "State", "cos_event", "timer_event"]
 
-_HOMES = {
+_MODULES = {
     "Answer": "local_function", "LocalFunction": "local_function",
     "EmulatedCloud": "cloud.server", "State": "cloud.state",
     "cos_event": "events", "timer_event": "events",
 }  # fmt: skip
 
 
-if not TYPE_CHECKING:  # which would take any name for one
+if not TYPE_CHECKING:  # with `__getattr__`, type checkers would accept any name
 
     def __getattr__(name: str) -> object:
-        """A public name, from its module when it is asked for: the cloud alone takes 0.3 s."""
-        if name not in _HOMES:
+        """A lazy import of a public name: the emulated cloud alone takes 0.3 s to import."""
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

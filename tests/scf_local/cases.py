@@ -1,4 +1,4 @@
-"""From files and folders to the events to replay: JSON, JSON Lines, logs; and which of them."""
+"""Reads the events to replay from files, folders and logs, and selects some of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from image_steward.messages import nearest
 from scf_local import json_files, log_records, logged_runs
-from scf_local.cells import printable
 from scf_local.replay import EXPECTED, OUTCOMES, Case
+from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,197 +17,191 @@ if TYPE_CHECKING:
 
     from scf_local.log_records import Record
 
-LINES = (".jsonl", ".ndjson")
-_EVENTS = (".json", *LINES)
-"""What is taken from a folder, by suffix."""
-_MIN_ID = 6
-"""Characters of a request id from which on it may be cut short."""
+JSON_LINES = (".jsonl", ".ndjson")
+_SUFFIXES = (".json", *JSON_LINES)
+"""The files that are read in a folder."""
+_MIN_ID_LENGTH = 6
+"""Minimum length of a shortened request id, in characters."""
 
 
 @dataclass
 class Cases:
-    """The events found, and sentences about those that a log tells of but does not hold."""
+    """The events that were read; `problems` are messages about runs that cannot be replayed."""
 
     events: list[Case] = field(default_factory=list)
-    trouble: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
-    def only(self, wanted: Iterable[str]) -> list[Case]:
-        """The events that any of the texts name: number, glob of the name, request id, function.
+    def only(self, patterns: Iterable[str]) -> list[Case]:
+        """The events that match a pattern: number, name, glob, request id or function; else all.
 
         Raises:
-            ValueError: a text names none.
+            ValueError: a pattern matches no event.
         """
-        wanted = list(wanted)
-        chosen: set[int] = set()
-        for text in wanted:
-            found = {case.number for case in self.events if _is_named(case, text)}
-            if not found:
-                raise ValueError(self._none(text))
-            chosen |= found
-        return [case for case in self.events if case.number in chosen] if wanted else self.events
+        patterns = list(patterns)
+        selected: set[int] = set()
+        for pattern in patterns:
+            matches = {case.number for case in self.events if _matches(case, pattern)}
+            if not matches:
+                raise ValueError(self._no_match(pattern))
+            selected |= matches
+        return [case for case in self.events if case.number in selected or not patterns]
 
-    def _none(self, text: str) -> str:
+    def _no_match(self, pattern: str) -> str:
         names = [name for case in self.events for name in _names(case)]
         return (
-            f"--only {text[:80]!r} names none of the {len(self.events):,} events; allowed are a "
-            f"number from 1 to {len(self.events)}, a name as --list shows it (* and ? stand for "
-            f"anything), a request id or a function's name{nearest(text, names)}"
+            f"--only {pattern[:80]!r} matches none of the {len(self.events):,} events; use a "
+            f"number from 1 to {len(self.events)}, a name as --list shows it (wildcards: * and ?), "
+            f"a request id or the name of a function{nearest(pattern, names)}"
         )
 
 
 def read_cases(paths: Iterable[Path], region: str = "ap-guangzhou") -> Cases:
-    """The events of files, and of folders (their `*.json`, `*.jsonl` and `*.ndjson`, by name).
+    """The events in files, and in folders (their `*.json`, `*.jsonl` and `*.ndjson`, by name).
 
     `region` is the function's, for events that are rebuilt from its log.
 
     Raises:
-        ValueError: a line for each file, or line of a file, that cannot be read.
+        ValueError: the errors of all unreadable files and lines, one per line.
     """
-    found = Cases()
-    wrong: list[str] = []
+    cases = Cases()
+    errors: list[str] = []
     expected: dict[Path, dict[str, dict[str, Any]]] = {}
-    for path in (file for given in paths for file in _files(given)):
+    files = (file for path in paths for file in (_folder(path) if path.is_dir() else [path]))
+    for path in files:
         try:
             if path.parent not in expected:
-                expected[path.parent] = {}  # a wrong one is named once
+                expected[path.parent] = {}  # so that its error is reported once
                 expected[path.parent] = read_expected(path.parent)
-            _add(found, _of_file(path, region, found.trouble), expected[path.parent])
-        except ValueError as error:  # noqa: PERF203 - every wrong one is to be named
-            wrong.append(str(error))
+            _add(cases, _read_file(path, region, cases.problems), expected[path.parent])
+        except ValueError as error:  # noqa: PERF203 - reports every error
+            errors.append(str(error))
         except OSError as error:
-            wrong.append(f"{path}: {error.strerror}")
-    if wrong:
-        raise ValueError("\n".join(wrong))
-    if not found.events:
-        raise ValueError("\n".join([*found.trouble, _NOTHING]))
-    return found
+            errors.append(f"{path}: {error.strerror}")
+    if errors:
+        raise ValueError("\n".join(errors))
+    if not cases.events:
+        raise ValueError("\n".join([*cases.problems, _NO_EVENTS]))
+    return cases
 
 
-_NOTHING = (
-    "no events there; an event is a file *.json directly in a folder, a line of a file *.jsonl, "
-    "or in a log, which is given by its name"
+_NO_EVENTS = (
+    "no events found; an event is a *.json file directly in a folder, a line of a *.jsonl file, or "
+    "a run in a log, which must be given by its file name"
 )
 
 
 def read_expected(folder: Path) -> dict[str, dict[str, Any]]:
-    """What `expected.json` of a folder says, by event; nothing if there is none.
+    """The entries of a folder's `expected.json`, by event; empty if there is no such file.
 
     Raises:
-        ValueError: it is not `{"<file>": {"Outcome": "…", "Codes": ["…"]}}`, or a file is none.
+        ValueError: it is not `{"<file>": {"Outcome": "…", "Codes": ["…"]}}`, or a file is missing.
     """
     path = folder / EXPECTED
     expected = json_files.read(path) if path.is_file() else {}
     if not isinstance(expected, dict):
-        raise ValueError(f'{path}: is no object {{"<file>": {{"Outcome": "applied"}}}}')  # noqa: TRY004 - callers know one error
+        raise ValueError(f'{path}: must be an object {{"<file>": {{"Outcome": "applied"}}}}')  # noqa: TRY004 - callers expect ValueError
     for name, entry in expected.items():
-        wrong = _violation_of(folder, name, entry)
-        if wrong:
-            raise ValueError(f"{path}: {name}: {wrong}")
+        violation = _violation_of(folder, name, entry)
+        if violation:
+            raise ValueError(f"{path}: {name}: {violation}")
     return expected
 
 
-def _add(found: Cases, cases: Iterable[Case], expected: dict[str, dict[str, Any]]) -> None:
-    """Number the events of one file and join what is expected of them."""
-    places = set()
+def _add(cases: Cases, new: Iterable[Case], expected: dict[str, dict[str, Any]]) -> None:
+    """Add the events of one file with their numbers and expected outcomes."""
+    event_ids = set()
     path = None
-    for case in cases:
+    for case in new:
         path = case.path
-        places.add(case.place)
-        entry = expected.get(f"{path.name}:{case.place}", expected.get(path.name))
-        found.events.append(replace(case, expected=entry, number=len(found.events) + 1))
+        event_ids.add(case.event_id)
+        entry = expected.get(f"{path.name}:{case.event_id}", expected.get(path.name))
+        cases.events.append(replace(case, expected=entry, number=len(cases.events) + 1))
     for name in expected if path else ():
-        file, colon, place = name.rpartition(":")
-        if colon and path and file == path.name and place not in places:
-            near = nearest(name, [f"{file}:{each}" for each in places])
+        file, colon, event_id = name.rpartition(":")
+        if colon and path and file == path.name and event_id not in event_ids:
+            near = nearest(name, [f"{file}:{known}" for known in event_ids])
             raise ValueError(f"{path.parent / EXPECTED}: {name}: no such event{near}")
 
 
-def _files(path: Path) -> list[Path]:
-    return _folder(path) if path.is_dir() else [path]
-
-
 def _folder(folder: Path) -> list[Path]:
-    files = (file for file in folder.iterdir() if file.suffix in _EVENTS)
+    files = (file for file in folder.iterdir() if file.suffix in _SUFFIXES)
     return sorted(file for file in files if file.name != EXPECTED)
 
 
-def _of_file(path: Path, region: str, trouble: list[str]) -> Iterator[Case]:
+def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
     if path.name == EXPECTED:
-        raise ValueError(f"{path}: is no event; it says what is expected of those beside it")
+        raise ValueError(f"{path}: not an event; it holds the expected outcomes of a folder")
     data = path.read_bytes()
-    if path.suffix in LINES and not log_records.is_log_of_lines(data):
-        return _of_lines(path, data)
-    records, wrong = log_records.read(data, str(path))
+    if path.suffix in JSON_LINES and not log_records.is_json_lines_log(data):
+        return _read_lines(path, data)
+    records, line_errors = log_records.read(data, str(path))
     if records:
-        trouble += wrong  # a line that was cut is one line less
-        return _of_log(path, records, region, trouble)
+        problems += line_errors  # the other lines can still be replayed
+        return _read_log(path, records, region, problems)
     try:
         value = json_files.parse(data, str(path))
     except ValueError as error:
         if path.suffix == ".json":
             raise
-        raise ValueError(
-            f"{error}; and no line of it names a request, as those of a log do"
-        ) from None
-    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-        return (Case(path, each, place=str(i)) for i, each in enumerate(value, 1))
+        raise ValueError(f"{error}; not a log either: no line has a request id") from None
+    if isinstance(value, list) and value and all(isinstance(event, dict) for event in value):
+        return (Case(path, event, event_id=str(i)) for i, event in enumerate(value, 1))
     return iter([Case(path, value)])
 
 
-def _of_lines(path: Path, data: bytes) -> Iterator[Case]:
-    """An event a line."""
+def _read_lines(path: Path, data: bytes) -> Iterator[Case]:
+    """The events of JSON Lines."""
     values: list[tuple[int, Any]] = []
-    wrong: list[str] = []
+    errors: list[str] = []
     for number, line in enumerate(data.splitlines(), 1):
         try:
             if line.strip():
-                value = json_files.parse(line, str(path), line=number)
-                values.append((number, value))
-        except ValueError as error:  # noqa: PERF203 - every wrong one is to be named
-            wrong.append(str(error))
-    if wrong:
-        raise ValueError("\n".join(wrong))
-    return (Case(path, value, place=str(number)) for number, value in values)
+                values.append((number, json_files.parse(line, str(path), line=number)))
+        except ValueError as error:  # noqa: PERF203 - reports every error
+            errors.append(str(error))
+    if errors:
+        raise ValueError("\n".join(errors))
+    return (Case(path, value, event_id=str(number)) for number, value in values)
 
 
-def _of_log(path: Path, records: list[Record], region: str, trouble: list[str]) -> Iterator[Case]:
+def _read_log(
+    path: Path, records: list[Record], region: str, problems: list[str]
+) -> Iterator[Case]:
     functions = sorted({record.function for record in records if record.function})
     if len(functions) > 1:
-        trouble.append(
-            f"{path}: holds runs of {len(functions)} functions: {', '.join(functions)}; "
-            f"--only {functions[0]} replays those of one"
+        problems.append(
+            f"{path}: contains runs of {len(functions)} functions: {', '.join(functions)}; "
+            f"use --only {functions[0]} to replay those of one"
         )
     for run in logged_runs.runs(records):
         try:
             event = run.event(region)
-        except ValueError as error:  # noqa: PERF203 - every one is to be named
-            then = run.then.outcome
-            trouble.append(
-                f"{path}: run {printable(run.request_id, 64)} ({then}) cannot be replayed: {error}"
-            )
+        except ValueError as error:  # noqa: PERF203 - reports every error
+            name = f"run {printable(run.request_id, 64)} ({run.summary.outcome})"
+            problems.append(f"{path}: {name} cannot be replayed: {error}")
         else:
-            yield Case(path, event, place=run.request_id, then=run.then)
+            yield Case(path, event, event_id=run.request_id, logged=run.summary)
 
 
 def _names(case: Case) -> tuple[str, ...]:
-    function = case.then.function if case.then else ""
+    function = case.logged.function if case.logged else ""
     return tuple(filter(None, (case.label, case.path.name, case.name, case.request_id, function)))
 
 
-def _is_named(case: Case, text: str) -> bool:
-    is_id = len(text) >= _MIN_ID and case.request_id.startswith(text)
+def _matches(case: Case, pattern: str) -> bool:
+    is_id = len(pattern) >= _MIN_ID_LENGTH and case.request_id.startswith(pattern)
     names = (str(case.number), *_names(case))
-    return is_id or text in names or any(fnmatchcase(name, text) for name in names)
+    return is_id or pattern in names or any(fnmatchcase(name, pattern) for name in names)
 
 
 def _violation_of(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
-    if not any((folder / each).is_file() for each in (name, name.rpartition(":")[0] or name)):
+    if not any((folder / file).is_file() for file in (name, name.rpartition(":")[0] or name)):
         return f"no such event{nearest(name, [file.name for file in _folder(folder)])}"
     if not isinstance(entry, dict) or not entry.keys() <= {"Outcome", "Codes"}:
-        return f"{entry!r} is not allowed; allowed are the members Outcome and Codes"
+        return f"{entry!r} must be an object with Outcome and, optionally, Codes"
     if entry.get("Outcome") not in OUTCOMES:
         near = nearest(entry.get("Outcome"), OUTCOMES)
-        return f"Outcome {entry.get('Outcome')!r} is none of {', '.join(OUTCOMES)}{near}"
+        return f"Outcome {entry.get('Outcome')!r} must be one of {', '.join(OUTCOMES)}{near}"
     codes = entry.get("Codes", [])
-    fine = isinstance(codes, list) and all(isinstance(code, str) for code in codes)
-    return "" if fine else f"Codes is {codes!r}; allowed is a list of texts"
+    is_valid = isinstance(codes, list) and all(isinstance(code, str) for code in codes)
+    return "" if is_valid else f"Codes {codes!r} must be a list of strings"

@@ -1,38 +1,38 @@
-"""What of an image differs, as text: attributes by name, `Tag <key>` for each tag. Pure."""
+"""An image's changes as text: attributes by name, tags as `Tag <key>`. Pure."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scf_local.cells import printable
 from scf_local.replay import entries_of
+from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ABSENT = "(none)"
-"""Stands for what is not there; a value of this very text is quoted."""
+"""Shown for a missing value; a value with this very text is quoted."""
 
-_VALUE_LENGTH = 256  # of a description, the longest there is
+_VALUE_LENGTH = 256  # the longest description
 
 
-class Change(NamedTuple):
-    """A member of an image before and after."""
+class AttributeChange(NamedTuple):
+    """An attribute or a tag before and after."""
 
     name: str
     before: str
     after: str
 
 
-def changes_of(image: dict[str, Any]) -> Iterator[Change]:
-    """The members of `Before` and `After`, those of `Before` first."""
-    before, after = _members(image.get("Before")), _members(image.get("After"))
+def changes_of(image: dict[str, Any]) -> Iterator[AttributeChange]:
+    """The changes between `Before` and `After`, those named in `Before` first."""
+    before, after = _attributes(image.get("Before")), _attributes(image.get("After"))
     for name in {**before, **after}:
-        yield Change(printable(name), _value(before.get(name)), _value(after.get(name)))
+        yield AttributeChange(printable(name), _text(before.get(name)), _text(after.get(name)))
 
 
-def _members(state: object) -> dict[str, object]:
+def _attributes(state: object) -> dict[str, object]:
     attributes = state if isinstance(state, dict) else {}
     return {
         **{name: value for name, value in attributes.items() if name != "Tags"},
@@ -40,11 +40,11 @@ def _members(state: object) -> dict[str, object]:
     }
 
 
-def _value(value: object) -> str:
+def _text(value: object) -> str:
     if value is None:
         return ABSENT
     if not isinstance(value, str):
         return printable(json.dumps(value, ensure_ascii=False), _VALUE_LENGTH)
     text = printable(value, _VALUE_LENGTH)
-    # Blanks at the ends could not be seen, nor an empty text.
+    # Quotes make an empty text and blanks at either end visible.
     return f'"{text}"' if text != text.strip() or text in {"", ABSENT} else text

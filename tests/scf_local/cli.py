@@ -14,16 +14,17 @@ from scf_local import json_files
 from scf_local.console import (
     JsonList,
     Program,
+    deferred_signals,
     emit,
     emit_json,
     example,
-    heeded,
     rich_console,
-    stoppable,
+    termination_handlers,
     usage_errors,
 )
-from scf_local.event_commands import UPLOAD, event
-from scf_local.invocation import Instance
+from scf_local.event_commands import UPLOAD_EXAMPLE, event
+from scf_local.invocation import WarmInstance
+from scf_local.invoke_output import print_invocation
 from scf_local.options import (
     DEFAULT_REGION,
     configured,
@@ -32,47 +33,46 @@ from scf_local.options import (
     real_options,
     seed_option,
     serving,
-    watched,
+    watched_paths,
 )
-from scf_local.shown import show
-from scf_local.watch import repeat
+from scf_local.watch import rerun_on_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What only one command needs, it imports itself: rich alone would be 50 ms of every invocation.
+# Imports for a single command are lazy: rich alone would add 50 ms to every invocation.
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
-_MAX_TROUBLE = 20
-"""Sentences about what cannot be undone or replayed; a program reads the log itself."""
+_MAX_PROBLEMS = 20
+"""Messages to print about what cannot be undone or replayed; the others are counted."""
 
 
-def _opened(path: str, what: str) -> IO[bytes]:
+def _open(path: str, argument: str) -> IO[bytes]:
     if path == "-" and sys.stdin is None:
-        raise ValueError(f"standard input is closed; give the {what}'s file, or pipe it in")
+        raise ValueError(f"standard input is closed; pass the {argument} as a file, or pipe it in")
     return click.open_file(path, "rb")
 
 
-def _delivered(event: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
-    with usage_errors(), _opened(event, "event") as stream:
-        return json_files.parse(stream.read(), f"event {event}")
+def _read_event(path: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
+    with usage_errors(), _open(path, "event") as stream:
+        return json_files.parse(stream.read(), f"event {path}")
 
 
-def _tell(trouble: Sequence[str]) -> None:
-    for sentence in trouble[:_MAX_TROUBLE]:
-        click.echo(f"scf-local: {sentence}", err=True)
-    if len(trouble) > _MAX_TROUBLE:
-        click.echo(f"scf-local: … {len(trouble):,} of them in all", err=True)
+def _print_problems(problems: Sequence[str]) -> None:
+    for problem in problems[:_MAX_PROBLEMS]:
+        click.echo(f"scf-local: {problem}", err=True)
+    if len(problems) > _MAX_PROBLEMS:
+        click.echo(f"scf-local: … {len(problems):,} problems in total", err=True)
 
 
 @click.group(
     cls=Program,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog=example("scf-local replay events/", "scf-local invoke --help"),
 )
 @click.version_option(package_name="image-steward", message="%(prog)s %(version)s")
 def main() -> None:
-    """Run the function offline, as SCF runs it, against an emulated cloud."""
+    """Run an SCF function offline, as SCF does, against an emulated cloud."""
 
 
 main.add_command(event)
@@ -80,19 +80,19 @@ main.add_command(event)
 
 @main.command(
     epilog=example(
-        f"{UPLOAD} | scf-local invoke -",
+        f"{UPLOAD_EXAMPLE} | scf-local invoke -",
         "scf-local invoke event.json --dry-run --env STEWARD_LOG_LEVEL=DEBUG",
         "scf-local invoke event.json --handler src/app.py:main --watch",
         "scf-local invoke event.json --real --dry-run",
     )
 )
 @click.argument("event", type=_FILE, default="-", metavar="[EVENT|-]")
-@click.option("--endpoint", metavar="URL", help="A running `scf-local cloud`, not one of its own.")
+@click.option("--endpoint", metavar="URL", help="Use a running `scf-local cloud`.")
 @seed_option
 @faults_option
 @function_options
 @real_options
-@click.option("--watch", is_flag=True, help="Again with every change of --code or EVENT.")
+@click.option("--watch", is_flag=True, help="Run again when --code or EVENT changes.")
 def invoke(
     event: str,
     *,
@@ -101,29 +101,30 @@ def invoke(
     watch: bool,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
-    """One cold invocation of EVENT, a JSON file or - for stdin.
+    """Invoke the function once, in a cold process.
 
-    A plan (--dry-run, or DryRun in the document) is shown as a table on stderr too.
+    EVENT is a JSON file, or - for stdin. The plan of a dry run (--dry-run, or DryRun in the
+    document) is also shown as a table on stderr.
 
-    Exit status: 0 fine, 1 function error, 2 usage, 3 time limit, 4 memory limit.
+    Exit status: 0 success, 1 function error, 2 usage error, 3 time limit, 4 memory limit.
     """
-    stdin = _delivered(event) if event == "-" else None  # which can be read once
+    stdin = _read_event(event) if event == "-" else None  # can be read only once
 
-    def once() -> int:
-        delivered = _delivered(event) if event != "-" else stdin
+    def invoke_once() -> int:
+        payload = _read_event(event) if event != "-" else stdin
         with (
-            configured(endpoint, seed, **options) as function,
-            Instance(function, lambda data: click.echo(data, nl=False, err=True)) as instance,
+            configured(endpoint, seed, **options) as config,
+            WarmInstance(config, lambda data: click.echo(data, nl=False, err=True)) as instance,
         ):
-            done = instance.invoke(delivered)
-        show(done)
-        return done.exit_status
+            invocation = instance.invoke(payload)
+        print_invocation(invocation)
+        return invocation.exit_status
 
     if watch:
         with usage_errors():
-            places = watched(event, options)
-        repeat(once, *places)
-    sys.exit(once())
+            paths = watched_paths(event, options)
+        rerun_on_change(invoke_once, *paths)
+    sys.exit(invoke_once())
 
 
 @main.command(
@@ -140,27 +141,27 @@ def invoke(
     metavar="PATH...",
     type=click.Path(exists=True, path_type=Path),
 )
-@click.option("--json", "as_json", is_flag=True, help="A JSON list instead of the table.")
-@click.option("--logs", is_flag=True, help="Show what the function logs, on stderr.")
-@click.option("--list", "as_list", is_flag=True, help="Show what would be replayed; run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
+@click.option("--logs", is_flag=True, help="Print the function's logs to stderr.")
+@click.option("--list", "as_list", is_flag=True, help="List the events without replaying them.")
 @click.option(
     "--only",
     multiple=True,
     metavar="GLOB|NUMBER|ID",
-    help="Events by name or number, as --list shows them, request id or function; repeatable.",
+    help="Only these events: name or number as in --list, request id or function; repeatable.",
 )
-@click.option("--cold", is_flag=True, help="A new instance for each event.")
-@click.option("--until-failure", is_flag=True, help="Stop at the first that is not as expected.")
+@click.option("--cold", is_flag=True, help="Start a new instance for each event.")
+@click.option("--until-failure", is_flag=True, help="Stop at the first unexpected outcome.")
 @click.option(
     "--report",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Also write a page for the browser.",
+    help="Also write an HTML report.",
 )
 @seed_option
 @faults_option
 @function_options
-def replay(  # noqa: PLR0913 - the command line's options, by their names
+def replay(  # noqa: PLR0913 - the command line's options, by name
     paths: tuple[Path, ...],
     *,
     as_json: bool,
@@ -173,66 +174,68 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
     seed: Path | None,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
-    """Many events, in one warm instance against one emulated cloud.
+    """Replay events in one warm instance on one emulated cloud.
 
-    PATH is an event's file, JSON Lines (an event a line), a folder (its *.json and *.jsonl by
-    name) or a log: exported by CLS as JSON or CSV, or as text; docs/replay.md has the forms.
-    A folder's expected.json says what must come of its events: {"<file>": {"Outcome":
-    "rejected", "Codes": ["InvalidDocument"]}}, "<file>:<line>" for one of several.
+    PATH is an event file, JSON Lines (one event per line), a folder (its *.json and *.jsonl files,
+    by name) or a log (a JSON or CSV export of CLS, or text); docs/replay.md describes the formats.
 
-    Exit status: 0 if every event ends as expected, and without an error where nothing says how;
-    else 1.
+    The expected outcomes of a folder's events are in its expected.json: {"<file>": {"Outcome":
+    "rejected", "Codes": ["InvalidDocument"]}}, with "<file>:<line>" for one event of several.
+
+    Exit status: 0 if every event ends as expected, or without an error if expected.json does not
+    name it; else 1.
     """
     from rich.console import Console  # noqa: PLC0415 - see the top
     from rich.progress import Progress  # noqa: PLC0415 - see the top
 
     from scf_local.cases import read_cases  # noqa: PLC0415 - see the top
     from scf_local.replay import document_of, line_of, listing_of, table_of  # noqa: PLC0415 - see the top
-    from scf_local.replaying import MAX_ROWS, Tally, replays  # noqa: PLC0415 - see the top
+    from scf_local.replay_runner import MAX_ROWS, ReplayTotals, replay_cases  # noqa: PLC0415 - see the top
     from scf_local.report.recording import reporting  # noqa: PLC0415 - see the top
 
     with usage_errors():
         if as_list and report:
-            raise ValueError("--list runs nothing that --report could show; leave one of them out")
-        found = read_cases(paths, options["region"] or DEFAULT_REGION)
-        cases = found.only(only)
-    _tell(found.trouble)
+            raise ValueError("--list replays nothing to report; remove --list or --report")
+        all_cases = read_cases(paths, options["region"] or DEFAULT_REGION)
+        cases = all_cases.only(only)
+    _print_problems(all_cases.problems)
     if as_list:
-        lines = map(line_of, cases)
-        emit_json(listing_of(cases)) if as_json else emit("\n".join(lines))
+        emit_json(listing_of(cases)) if as_json else emit("\n".join(map(line_of, cases)))
         return
-    tally = Tally(everything=len(cases) <= MAX_ROWS)
+    totals = ReplayTotals(keep_all=len(cases) <= MAX_ROWS)
     stderr = Console(stderr=True)
     with (
-        configured(None, seed, **options) as function,
-        reporting(report, function) as keep,
+        configured(None, seed, **options) as config,
+        reporting(report, config) as record,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
-        JsonList() if as_json else nullcontext() as listed,
-        stoppable() as stops,
+        JsonList() if as_json else nullcontext() as json_list,
+        deferred_signals() as interrupt,
         closing(
-            replays(function, progress.track(cases, description="Replaying"), stops, cold=cold)
-        ) as running,
+            replay_cases(
+                config, progress.track(cases, description="Replaying"), interrupt, cold=cold
+            )
+        ) as replayed_cases,
     ):
-        for each, log in running:
-            tally.add(each)
-            keep(each, log)
-            with stops.at_once():
-                if listed:
-                    listed.add(*document_of([each]))
-                if logs or not each.as_expected:
+        for replayed, log in replayed_cases:
+            totals.add(replayed)
+            record(replayed, log)
+            with interrupt.immediately():
+                if json_list:
+                    json_list.add(document_of(replayed))
+                if logs or not replayed.as_expected:
                     text = log.decode("utf-8", "replace")
-                    click.echo(f"--- {each.case.name}\n{text}", nl=False, err=True)
-            if until_failure and not each.as_expected:
+                    click.echo(f"--- {replayed.case.name}\n{text}", nl=False, err=True)
+            if until_failure and not replayed.as_expected:
                 break
     if not as_json:
         console = rich_console(sys.stdout)
         with console.capture() as captured:
-            if tally.shown:
-                console.print(table_of(tally.shown, console.width))
-        emit(f"{captured.get()}{tally}")
-    if tally.total < len(cases):
-        click.echo(f"scf-local: stopped; events left: {len(cases) - tally.total:,}", err=True)
-    sys.exit(stops.status or int(tally.right < tally.total))
+            if totals.kept:
+                console.print(table_of(totals.kept, console.width))
+        emit(f"{captured.get()}{totals}")
+    if totals.total < len(cases):
+        click.echo(f"scf-local: stopped; events left: {len(cases) - totals.total:,}", err=True)
+    sys.exit(interrupt.exit_status or int(totals.as_expected < totals.total))
 
 
 @main.command(
@@ -242,43 +245,43 @@ def replay(  # noqa: PLR0913 - the command line's options, by their names
     )
 )
 @click.argument("log", type=_FILE, default="-", metavar="[LOG|-]")
-@click.option("--request-id", metavar="ID", help="Of one run.  [default: all runs in LOG]")
-@click.option(
-    "--part", default=1, show_default=True, metavar="N", help="Which 1,000 images, if more."
-)
+@click.option("--request-id", metavar="ID", help="Undo only this run.  [default: all runs in LOG]")
+@click.option("--part", default=1, metavar="N", help="Part to print, of 1,000 images each.")
 def undo(log: str, request_id: str | None, part: int) -> None:
-    """The change request that puts back what was changed, by LOG.
+    """Print a change request that undoes the changes in LOG.
 
-    LOG is what the function logged, a file or - for stdin: as it was printed, or exported by CLS
-    in any form that `replay` reads. Anything else in it is passed over.
+    LOG is the function's log, a file or - for stdin: as printed, or exported by CLS in any format
+    that `replay` reads. Other lines in it are ignored.
 
-    Exit status: 0 fine, 1 if something cannot be put back, 2 usage.
+    Exit status: 0 success, 1 if something cannot be undone, 2 usage error.
     """
-    from scf_local import undo as undoing  # noqa: PLC0415 - see the top
+    from scf_local import undo as log_undo  # noqa: PLC0415 - see the top
 
-    with usage_errors(), _opened(log, "log") as stream:
-        found = undoing.read(stream.read(), request_id, name=log)
-        document = found.part(part)
-    _tell(found.trouble)
-    if found.entries:
+    with usage_errors(), _open(log, "log") as stream:
+        parsed = log_undo.read(stream.read(), request_id, name=log)
+        document = parsed.part(part)
+    _print_problems(parsed.problems)
+    if parsed.entries:
         emit_json(document)
-    which = f"; this is part {part} of {len(found.parts)}" if len(found.parts) > 1 else ""
-    click.echo(f"scf-local: {found}{which}", err=True)
-    sys.exit(1 if found.trouble else 0)
+    which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
+    click.echo(f"scf-local: {parsed}{which}", err=True)
+    sys.exit(1 if parsed.problems else 0)
 
 
 @main.command(epilog=example("scf-local cloud --seed events/seed"))
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free port."
+)
 @seed_option
 @faults_option
 def cloud(port: int, seed: Path | None, faults: Path | None) -> None:
-    """The emulated cloud as a server, until Ctrl-C.
+    """Run the emulated cloud as a server until Ctrl-C.
 
-    Prints the lines to `export` that point the function and the official SDKs at it.
+    Prints `export` lines that point the function and the official SDKs to it.
     """
-    # Blocked before the server's thread starts, which so inherits it: sigwait alone takes them.
-    stops = heeded().keys()
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    # Blocked before the server's thread starts, which inherits this: only sigwait receives them.
+    signals = termination_handlers().keys()
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with serving(seed, faults, port) as variables:
         variables |= {
             "TENCENTCLOUD_SECRET_ID": variables["TENCENTCLOUD_SECRETID"],
@@ -286,4 +289,4 @@ def cloud(port: int, seed: Path | None, faults: Path | None) -> None:
             "TENCENTCLOUD_TOKEN": variables["TENCENTCLOUD_SESSIONTOKEN"],
         }
         emit("\n".join(f"export {name}={value}" for name, value in variables.items()))
-        signal.sigwait(stops)
+        signal.sigwait(signals)

@@ -1,4 +1,4 @@
-"""The rim of the command: its standard streams, its signals, its messages."""
+"""The command's standard streams, signals and error messages."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from typing_extensions import Self
 
-_ENDS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+_TERMINATION_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class Program(click.Group):
     """A command line that ends without a traceback and leaves no process behind."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as click has it
-        """As click's, with signals and streams taken care of."""
-        _fill_closed()
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
+        """Run click's `main` with signals and closed or broken streams handled."""
+        _fill_closed_streams()
         if sys.stdout is None:
             click.echo("scf-local: standard output is closed; redirect it to a file", err=True)
             sys.exit(2)
@@ -37,28 +37,28 @@ class Program(click.Group):
                 return super().main(*args, **kwargs)
             except OSError as error:
                 with suppress(OSError):
-                    told = _told(error) if error.filename else f"cannot write: {_told(error)}"
-                    click.echo(f"scf-local: {told}", err=True)
+                    prefix = "" if error.filename else "cannot write: "
+                    click.echo(f"scf-local: {prefix}{_message(error)}", err=True)
                 sys.exit(1)
 
 
 def example(*lines: str) -> str:
-    """The end of a command's help."""
+    """The examples at the end of a command's help."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def emit(text: str | bytes, *, nl: bool = True) -> None:
     """Write a result to stdout."""
-    if isinstance(text, str):  # a name may hold what the encoding of stdout does not
+    if isinstance(text, str):  # stdout's encoding may lack characters of a name
         text = text.encode(sys.stdout.encoding, "backslashreplace")
     try:
         click.echo(text, nl=nl)
     except BrokenPipeError:
-        raise  # click knows what to do
+        raise  # click handles it
     except OSError as error:
         with suppress(OSError):
-            sys.stdout.close()  # or the interpreter would try once more at its end
-        raise click.ClickException(f"standard output cannot be written: {_told(error)}") from None
+            sys.stdout.close()  # or the interpreter would try to flush it again at exit
+        raise click.ClickException(f"cannot write to standard output: {_message(error)}") from None
 
 
 def emit_json(value: object) -> None:
@@ -67,7 +67,7 @@ def emit_json(value: object) -> None:
 
 
 class JsonList:
-    """A JSON list as `emit_json` writes it, but entry by entry, so that none need be kept."""
+    """Writes a JSON list in the format of `emit_json` entry by entry, keeping none in memory."""
 
     def __init__(self) -> None:
         self._before = b"["
@@ -76,7 +76,7 @@ class JsonList:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:  # what was cut short had better not look whole
+        if kind is None:  # an interrupted list must not look complete
             emit(b"[]" if self._before == b"[" else b"\n]")
 
     def add(self, value: object) -> None:
@@ -85,129 +85,129 @@ class JsonList:
         self._before = b","
 
 
-def heeded() -> dict[signal.Signals, Any]:
-    """The signals that end a command, each with its handler."""
-    handlers = {number: signal.getsignal(number) for number in _ENDS}
-    # Ignored on purpose, as by nohup, it stays ignored.
+def termination_handlers() -> dict[signal.Signals, Any]:
+    """The signals that end a command, with their current handlers."""
+    handlers = {number: signal.getsignal(number) for number in _TERMINATION_SIGNALS}
+    # A signal that was ignored at the start, as by nohup, stays ignored.
     return {number: before for number, before in handlers.items() if before != signal.SIG_IGN}
 
 
-class Stops:
-    """Whether a signal has come, and so whether to stop."""
+class InterruptFlag:
+    """True once a signal has asked the command to stop."""
 
     def __init__(self) -> None:
-        self.status = 0
-        """The exit status that the shell knows such an end by; 0: none has come."""
-        self.may_wait = True
+        self.exit_status = 0
+        """128 + the signal's number, as shells report it; 0: no signal yet."""
+        self.is_deferring = True
 
     def __bool__(self) -> bool:
-        return bool(self.status)
+        return bool(self.exit_status)
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Around what may take forever, as writing may: a signal is not to wait for its end."""
-        self.may_wait = False
+    def immediately(self) -> Iterator[None]:
+        """Do not defer signals around a call that may block forever, such as a write."""
+        self.is_deferring = False
         try:
             yield
         finally:
-            self.may_wait = True
+            self.is_deferring = True
 
 
 @contextmanager
-def stoppable() -> Iterator[Stops]:
-    """Only note a signal: what is under way gets to its end. A second one ends the command.
+def deferred_signals() -> Iterator[InterruptFlag]:
+    """Only record the first signal, so that work in progress can finish.
 
-    So does the first one while something is to end `at_once`.
+    A second signal ends the command, and so does the first one within `immediately`.
     """
-    stops = Stops()
+    interrupt = InterruptFlag()
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        stops.status = 128 + number
-        _handle(before)
-        if not stops.may_wait:
+    def record(number: int, _frame: FrameType | None) -> None:
+        interrupt.exit_status = 128 + number
+        _install(before)
+        if not interrupt.is_deferring:
             signal.raise_signal(number)
 
-    before = heeded()
-    with _handled(note):
-        yield stops
+    before = termination_handlers()
+    with _handled_by(record):
+        yield interrupt
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let `handler` have the signals that are heeded."""
-    before = heeded()
-    _handle(dict.fromkeys(before, handler))
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `handler` handle the signals that end a command."""
+    before = termination_handlers()
+    _install(dict.fromkeys(before, handler))
     try:
         yield
     finally:
-        _handle(before)
+        _install(before)
 
 
-def _handle(handlers: Mapping[signal.Signals, Any]) -> None:
+def _install(handlers: Mapping[signal.Signals, Any]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
 
 def rich_console(stream: TextIO) -> Console:
-    """For text that is captured. A file or a pipe has no width of its own."""
-    from rich.console import Console  # noqa: PLC0415 - 50 ms, and few commands need it
+    """A console for captured text; 140 columns if `stream` is a file or a pipe."""
+    from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and few commands need it
 
     return Console(file=stream, width=None if stream.isatty() else 140)
 
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """What the user gave cannot be used: exit status 2 and what is wrong, no traceback."""
+    """Turn errors in what the user passed into usage errors: exit status 2, no traceback."""
     try:
         yield
     except (ValueError, OSError) as error:
-        told = _told(error) if isinstance(error, OSError) else str(error)
-        raise click.UsageError(told, click.get_current_context()) from None
+        message = _message(error) if isinstance(error, OSError) else str(error)
+        raise click.UsageError(message, click.get_current_context()) from None
 
 
 def _json(value: object) -> bytes:
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    # Half a surrogate pair has no UTF-8; the replacement is the very escape that JSON writes.
+    # A lone surrogate has no UTF-8 form; "backslashreplace" writes its JSON escape.
     return text.encode("utf-8", "backslashreplace")
 
 
-def _told(error: OSError) -> str:
+def _message(error: OSError) -> str:
     if error.strerror is None:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
-def _fill_closed() -> None:
-    """Take the numbers of closed standard streams, lest a pipe gets one."""
+def _fill_closed_streams() -> None:
+    """Occupy the descriptors of closed standard streams, so that no pipe gets one of them."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-            number = os.open(os.devnull, os.O_RDWR)  # POSIX: the lowest that is free
+            number = os.open(os.devnull, os.O_RDWR)  # POSIX: the lowest free descriptor
             if name == "stderr":
                 sys.stderr = os.fdopen(number, "w", encoding="utf-8")
 
 
 @contextmanager
 def _unwinding() -> Iterator[None]:
-    """Let a signal leave through every `with`, so that what was started is ended."""
-    came = False
+    """Let a signal unwind through every `with`, so that all child processes are ended."""
+    interrupted = False
 
-    def end(number: int, _frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
-        _handle(dict.fromkeys(heeded(), signal.SIG_IGN))  # this one is being obeyed
+    def unwind(number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        _install(dict.fromkeys(termination_handlers(), signal.SIG_IGN))  # already ending
         raise SystemExit(128 + number)
 
-    with _handled(end):
+    with _handled_by(unwind):
         try:
             yield
         finally:
-            if came:
-                _forget(sys.stdout)
-                _forget(sys.stderr)
+            if interrupted:
+                _discard_unwritten(sys.stdout)
+                _discard_unwritten(sys.stderr)
 
 
-def _forget(stream: TextIO) -> None:
-    """Let the interpreter write nowhere, at its end, what a signal kept from being written."""
-    # An error: it is closed, or none of the system's.
+def _discard_unwritten(stream: TextIO) -> None:
+    """Redirect the interpreter's flush at exit to nowhere: the stream may block forever."""
+    # Raises if the stream is closed or has no file descriptor.
     with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

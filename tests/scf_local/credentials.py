@@ -1,4 +1,4 @@
-"""Keys of an account: made-up ones, which the emulated cloud accepts, or somebody's own."""
+"""API credentials of an account: the made-up one of the emulated cloud, or a real one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """The keys by which a call is signed; an empty token goes with keys that do not expire."""
+class AccountCredentials:
+    """Credentials that sign API calls; the defaults are those that the emulated cloud accepts.
+
+    Permanent credentials have an empty token.
+    """
 
     secret_id: str = field(default="AKIDLOCALEXAMPLE000000000000000000", repr=False)
     secret_key: str = field(default="LOCALEXAMPLEKEY00000000000000000", repr=False)
     token: str = field(default="LOCALEXAMPLETOKEN", repr=False)
 
-    def variables(self) -> dict[str, str]:
-        """The variables in which SCF hands them to a function (document/product/583/32748)."""
+    def scf_variables(self) -> dict[str, str]:
+        """The variables in which SCF passes them to a function (document/product/583/32748)."""
         return {
             "TENCENTCLOUD_SECRETID": self.secret_id,
             "TENCENTCLOUD_SECRETKEY": self.secret_key,
@@ -23,4 +26,4 @@ class Credentials:
 
     def environment(self, url: str) -> dict[str, str]:
         """The variables that point the function, or an SDK, at an emulated cloud at `url`."""
-        return {"STEWARD_API_ENDPOINT": url, "STEWARD_COS_ENDPOINT": url, **self.variables()}
+        return {"STEWARD_API_ENDPOINT": url, "STEWARD_COS_ENDPOINT": url, **self.scf_variables()}

@@ -1,4 +1,4 @@
-"""The commands `scf-local event`: events as SCF delivers them."""
+"""The commands `scf-local event …`, which print events as SCF delivers them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 from scf_local import events, json_files
 from scf_local.console import emit_json, example, usage_errors
 
-UPLOAD = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
-"""What others go on from, in their examples."""
+UPLOAD_EXAMPLE = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
+"""An event to pipe into other commands."""
 
 
 @click.group(
@@ -23,38 +23,37 @@ def event() -> None:
     """Print an event as SCF delivers it."""
 
 
-@event.command(epilog=example(UPLOAD))
+@event.command(epilog=example(UPLOAD_EXAMPLE))
 @click.option("--bucket", required=True, metavar="B-APPID", help="Full name, <bucket>-<appid>.")
-@click.option("--key", required=True, help="Name of the uploaded object.")
-@click.option("--region", default="ap-guangzhou", show_default=True)
+@click.option("--key", required=True, help="Key of the uploaded object.")
+@click.option("--region", default="ap-guangzhou", help="Region of the bucket.")
 @click.option(
     "--shape",
     type=click.Choice(events.SHAPES),
     default="2021",
-    show_default=True,
-    help="2018 is what the documentation prints, 2021 what is delivered since.",
+    help="Shape of the event: 2018 as documented, 2021 as delivered since then.",
 )
 @click.option(
     "--event-name",
     type=click.Choice(events.COS_EVENT_NAMES),
     metavar="NAME",
     default="cos:ObjectCreated:Put",
-    show_default=True,
+    help="Type of the COS event.",
 )
 def cos(bucket: str, key: str, region: str, shape: str, event_name: str) -> None:
-    """An upload to a COS bucket."""
+    """Print the event of an upload to a COS bucket."""
     with usage_errors():
-        made = events.cos_event(bucket, key, region=region, shape=shape, event_name=event_name)
-    emit_json(made)
+        payload = events.cos_event(bucket, key, region=region, shape=shape, event_name=event_name)
+    emit_json(payload)
 
 
 @event.command(epilog=example("scf-local event timer --message @policy.json"))
-@click.option("--message", default="", metavar="TEXT|@FILE", help="The trigger's argument.")
-@click.option("--name", default="EveryDay", show_default=True, help="The trigger's name.")
+@click.option("--message", default="", metavar="TEXT|@FILE", help="Argument of the trigger.")
+@click.option("--name", default="EveryDay", help="Name of the trigger.")
 def timer(message: str, name: str) -> None:
-    """A timer that fires."""
+    """Print the event of a timer."""
     with usage_errors():
         if message.startswith("@"):
             message = json_files.decode(Path(message[1:]).read_bytes(), message[1:])
-        made = events.timer_event(message, name=name)
-    emit_json(made)
+        payload = events.timer_event(message, name=name)
+    emit_json(payload)

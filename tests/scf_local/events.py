@@ -22,14 +22,14 @@ COS_EVENT_NAMES = (
     *(f"cos:ObjectRemove:{kind}" for kind in ("*", "Delete", "DeleteMarkerCreated")),
     *(f"cos:ObjectRestore:{kind}" for kind in ("Post", "Completed")),
 )  # fmt: skip
-"""document/product/583/9707; `Append` and the literal `*` have been seen elsewhere."""
+"""document/product/583/9707; `Append` and the literal `*` are from other sources."""
 
 _CODES = {region: code for code, region in reversed(regions.SHORT_CODES.items())}
 _TIMER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
 _MAX_MESSAGE_BYTES = 4096
 
 
-def cos_event(  # noqa: PLR0913 - an event has that many parts
+def cos_event(  # noqa: PLR0913 - the parts of an event
     bucket: str,
     key: str,
     *,
@@ -40,27 +40,27 @@ def cos_event(  # noqa: PLR0913 - an event has that many parts
 ) -> dict[str, Any]:
     """The event of an upload of `key` to `bucket` (the full name, `<bucket>-<appid>`).
 
-    `shape` is `2018`, what the documentation prints (document/product/583/9707), or `2021`, what
-    is delivered since then: with `cosRegion`, `s3Region` and `ETag`, and `reqid` always 0.
+    `shape` is `2018`, as documented (document/product/583/9707), or `2021`, as delivered since
+    then: with `cosRegion`, `s3Region` and `ETag`, and `reqid` always 0.
 
     Raises:
-        ValueError: the bucket, region or key is none.
+        ValueError: the bucket, region or key is not valid.
     """
-    from image_steward.settings import BUCKET  # noqa: PLC0415 - 10 ms of commands that make no event
+    from image_steward.settings import BUCKET  # noqa: PLC0415 - takes 10 ms, and other commands make no event
 
     if not BUCKET.fullmatch(bucket):
         raise ValueError(
-            f"bucket {bucket!r} is no full bucket name; give <bucket>-<appid> in lower case, "
-            "such as manifests-1250000000"
+            f"{bucket!r} is not a full bucket name; use <bucket>-<appid> in lower case, such as "
+            "manifests-1250000000"
         )
     if not regions.is_region(region):
-        raise ValueError(f"region {region!r} is none; give its full name, such as ap-guangzhou")
+        raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
     try:
         path = quote(key)
     except UnicodeEncodeError:
-        raise ValueError(f"key {key!r} is not UTF-8, which an object key has to be") from None
+        raise ValueError(f"key {key!r} is not UTF-8") from None
     if not key:
-        raise ValueError("the key is empty; give the name of an object, such as requests/a.json")
+        raise ValueError("the key is empty; use the key of an object, such as requests/a.json")
     name, _, appid = bucket.rpartition("-")
     code = _CODES.get(region, region)
     now = int(clock())
@@ -85,7 +85,7 @@ def cos_event(  # noqa: PLR0913 - an event has that many parts
             "size": 1029,
         },
         "cosBucket": cos_bucket,
-        "cosNotificationId": "unkown",  # their spelling
+        "cosNotificationId": "unkown",  # SCF's spelling
     }
     queue = f"qcs:0:scf:{queue_region}:appid/{appid}:default.image-steward.{qualifier}"
     event = {
@@ -110,17 +110,17 @@ def timer_event(
     """The event of a timer whose argument is `message` (document/product/583/9708).
 
     Raises:
-        ValueError: the name or the message is one that SCF does not take.
+        ValueError: SCF does not accept the name, or the message is too long for it.
     """
     if not _TIMER_NAME.fullmatch(name):
         raise ValueError(
-            f"timer name {name[:80]!r} is none; allowed are a letter, then up to 59 letters, "
-            "digits, _ and -"
+            f"{name[:80]!r} is not a timer name; it must be a letter followed by up to 59 "
+            "letters, digits, _ or -"
         )
     size = len(message.encode("utf-8", "surrogatepass"))
     if size > _MAX_MESSAGE_BYTES:
         raise ValueError(
-            f"the message takes {size} bytes and SCF allows {_MAX_MESSAGE_BYTES}; upload the "
+            f"the message takes {size} bytes; SCF allows {_MAX_MESSAGE_BYTES}. Upload the "
             'document and point to it: {"Document": "cos://<bucket>-<appid>/<key>"}'
         )
     fired = datetime.fromtimestamp(clock() // 60 * 60, timezone.utc)
@@ -133,7 +133,7 @@ def timer_event(
 
 
 def _authorization(now: int) -> str:
-    """The uploader's signature, which real events carry and nobody may log."""
+    """The uploader's signature: real events carry one, and it must not be logged."""
     key_time = f"{now};{now + 3600}"
     return (
         f"q-sign-algorithm=sha1&q-ak=AKIDuploader&q-sign-time={key_time}&q-key-time={key_time}"

@@ -1,4 +1,4 @@
-"""Invocations of a function in a process of its own, watched as SCF watches it."""
+"""Invocations of a function in its own process, with SCF's limits and log lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scf_local.environment import context_of, own_environ, trigger_of
+from scf_local.environment import context_of, function_variables, trigger_of
 from scf_local.json_files import MAX_EVENT_DEPTH, is_deep
 from scf_local.process import Exchange, Process
 
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from scf_local.console import Stops
-    from scf_local.environment import Function
+    from scf_local.console import InterruptFlag
+    from scf_local.environment import FunctionConfig
 
 INIT_TIMEOUT_S = 65.0
-"""How long loading the code may take; SCF's API default (document/product/583/18586)."""
+"""Time limit for loading the code; SCF's API default (document/product/583/18586)."""
 
 MAX_EVENT_BYTES = {"direct": 6 << 20, "cos": 128 << 10, "timer": 128 << 10}
-"""By trigger: those that wait for no answer carry less (document/product/583/11637)."""
+"""By trigger: asynchronous ones carry less (document/product/583/11637)."""
 
 _TICK_S = 0.01
 _TOO_LARGE = 406
 _OK, _UNUSABLE, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 430, 433, 434, 439, 443, 450
 _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED: "exited"}
 _TOO_DEEP = f"The result is nested deeper than {MAX_EVENT_DEPTH} levels"
-_FORGED = "The code wrote to the descriptor that its runtime answers on"
+_FORGED = "The code wrote to the descriptor reserved for its runtime's replies"
 _EXIT_STATUS = {_TIME: 3, _INIT_TIME: 3, _MEMORY: 4}
 _FAILURES = {"rejected", "partial"}
 
 
-class Stopped(Exception):
-    """Whoever wanted the invocation does not want it any more."""
+class Interrupted(Exception):
+    """A signal stopped the invocation."""
 
 
 @dataclass(frozen=True)
-class Invocation:
-    """One invocation: SCF's status code, and `result` for 200, `error` for all others."""
+class InvocationResult:
+    """SCF's status code, with the `result` for 200 and an `error` for all others."""
 
     request_id: str
     status: int
@@ -53,35 +53,35 @@ class Invocation:
 
     @property
     def outcome(self) -> str:
-        """`Outcome` of the result (`returned` without one), or `raised`, `timeout` and the like."""
+        """The result's `Outcome`, else `returned`; `raised`, `timeout` etc. for an error."""
         if self.status != _OK:
             return _OUTCOMES.get(self.status, "raised")
-        found = self.result.get("Outcome") if isinstance(self.result, dict) else None
-        return found if isinstance(found, str) else "returned"
+        outcome = self.result.get("Outcome") if isinstance(self.result, dict) else None
+        return outcome if isinstance(outcome, str) else "returned"
 
     @property
     def exit_status(self) -> int:
-        """0 fine, 1 function error, 3 time limit, 4 memory limit."""
+        """0 success, 1 function error, 3 time limit, 4 memory limit."""
         if self.status != _OK:
             return _EXIT_STATUS.get(self.status, 1)
         return int(self.outcome in _FAILURES)
 
 
 @dataclass
-class Instance:
-    """A warm instance: one process, one event after another.
+class WarmInstance:
+    """A warm instance: one process that handles one event after another.
 
-    It starts with the first event and again after a limit or an exit ended it (SCF recycles
-    instances after 433, 434 and 439: document/product/583/35311). `write` takes the log: the
-    function's output and SCF's own lines, as bytes. As soon as a signal has come to `stops`, an
-    invocation ends with `Stopped`.
+    The process starts with the first event, and again after a limit or an exit has ended it (SCF
+    recycles instances after 433, 434 and 439: document/product/583/35311). `write` receives the
+    log, the function's output and SCF's own lines, as bytes. Once `interrupt` is set, an invocation
+    raises `Interrupted`.
     """
 
-    function: Function
+    config: FunctionConfig
     write: Callable[[bytes], object]
     init_timeout_s: float = INIT_TIMEOUT_S
     clock: Callable[[], float] = time.monotonic
-    stops: Stops | None = None
+    interrupt: InterruptFlag | None = None
     _process: Process | None = field(default=None, init=False)
     _peak_mb: float = field(default=0.0, init=False)
     _in_line: bool = field(default=False, init=False)
@@ -98,100 +98,100 @@ class Instance:
             self._process.end()
             self._process = None
 
-    def invoke(self, event: object) -> Invocation:
-        """Hand `event` (JSON values) to the function; returns when it answered or was ended."""
+    def invoke(self, event: object) -> InvocationResult:
+        """Call the function with `event` (JSON values); returns when it has answered or ended."""
         request_id = str(uuid.uuid4())
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         if len(text.encode("utf-8", "surrogatepass")) > MAX_EVENT_BYTES[trigger_of(event)]:
             reply = {"Status": _TOO_LARGE, "Message": "RequestTooLarge"}
-            done = _invocation(reply, request_id, 0.0, 0.0)
-            self._say_error(done)  # and no more: no instance has been asked
-            return done
-        self._say(f"START RequestId:{request_id}")
-        begun = self.clock()
-        process, reply = self._warm(request_id)
+            result = _result_of(reply, request_id, 0.0, 0.0)
+            self._log_error(result)  # no START, END or Report: no instance runs
+            return result
+        self._log(f"START RequestId:{request_id}")
+        started = self.clock()
+        process, reply = self._warm_process(request_id)
         if process is not None:
             trigger = trigger_of(event)
-            context = context_of(self.function, request_id, trigger)
-            environ = own_environ(self.function, trigger)
+            context = context_of(self.config, request_id, trigger)
+            environ = function_variables(self.config, trigger)
             message = json.dumps({"event": event, "context": context, "environ": environ})
-            begun = self.clock()
-            reply = self._reply(process, self.function.timeout_s, _TIME, message.encode() + b"\n")
-        done = _invocation(reply, request_id, (self.clock() - begun) * 1000, self._peak_mb)
-        self._report(done)
-        return done
+            started = self.clock()
+            reply = self._exchange(process, self.config.timeout_s, _TIME, message.encode() + b"\n")
+        result = _result_of(reply, request_id, (self.clock() - started) * 1000, self._peak_mb)
+        self._log_end(result)
+        return result
 
-    def _warm(self, request_id: str) -> tuple[Process | None, dict[str, Any]]:
-        """The process with the function loaded; or none, and the reply that says why."""
+    def _warm_process(self, request_id: str) -> tuple[Process | None, dict[str, Any]]:
+        """The process with the function loaded, or None and an error reply."""
         if self._process is not None:
             return self._process, {}
-        begun = self.clock()
+        started = self.clock()
         self._peak_mb = 0.0
-        self._process = Process(self.function)
-        reply = self._reply(self._process, self.init_timeout_s, _INIT_TIME)
+        self._process = Process(self.config)
+        reply = self._exchange(self._process, self.init_timeout_s, _INIT_TIME)
         if reply["Status"] != _OK:
             self.close()
             return None, reply
-        self._say(
-            f"Init Report RequestId:{request_id} Coldstart:{(self.clock() - begun) * 1000:.0f}ms "
-            f"Memory:{self.function.memory_mb}MB MemUsage:{self._peak_mb:.6f}MB"
+        self._log(
+            f"Init Report RequestId:{request_id} Coldstart:{(self.clock() - started) * 1000:.0f}ms "
+            f"Memory:{self.config.memory_mb}MB MemUsage:{self._peak_mb:.6f}MB"
         )
         return self._process, reply
 
-    def _reply(
-        self, process: Process, seconds: float, late: int, message: bytes = b""
+    def _exchange(
+        self, process: Process, seconds: float, timeout_status: int, message: bytes = b""
     ) -> dict[str, Any]:
-        """The reply to `message`, or one in its place if a limit or an exit came first."""
+        """The reply to `message`, or an error reply if a limit or an exit came first."""
         deadline = self.clock() + seconds
         with Exchange(process, message) as exchange:
             while not exchange.reply.endswith(b"\n"):
-                if self.stops:
-                    raise Stopped
+                if self.interrupt:
+                    raise Interrupted
                 left = deadline - self.clock()
-                code = process.exit_code()  # asked before reading, so that nothing is lost
-                seen = exchange.step(max(0.0, min(left, _TICK_S)) if code is None else 0)
-                self._write(seen or b"")
-                if self._too_big(process.peak_mb()):
-                    return self._ended(_MEMORY)
-                if code is not None and seen is None:
-                    return self._ended(_EXITED, code)
+                code = process.exit_code()  # before reading, so that no output is lost
+                output = exchange.step(max(0.0, min(left, _TICK_S)) if code is None else 0)
+                self._write(output or b"")
+                if self._exceeds_memory(process.peak_mb()):
+                    return self._end(_MEMORY)
+                if code is not None and output is None:
+                    return self._end(_EXITED, code)
                 if left <= 0:
-                    return self._ended(late)
-            # What was printed before the reply is in the pipe by now.
+                    return self._end(timeout_status)
+            # Output printed before the reply is in the pipe by now.
             self._write(exchange.step(0) or b"")
         reply = _parsed(exchange.reply)
         if reply is None or exchange.unsent:
-            return self._ended(_EXITED, message=_FORGED)
-        return self._ended(_MEMORY) if self._too_big(reply["MemoryMB"]) else reply
+            return self._end(_EXITED, message=_FORGED)
+        return self._end(_MEMORY) if self._exceeds_memory(reply["MemoryMB"]) else reply
 
-    def _too_big(self, peak_mb: float) -> bool:
+    def _exceeds_memory(self, peak_mb: float) -> bool:
         self._peak_mb = max(self._peak_mb, peak_mb)
-        return self._peak_mb > self.function.memory_mb
+        return self._peak_mb > self.config.memory_mb
 
-    def _ended(self, status: int, code: int = 0, message: str = "") -> dict[str, Any]:
+    def _end(self, status: int, code: int = 0, message: str = "") -> dict[str, Any]:
         self.close()
         messages = {
-            _TIME: f"Invoking task timed out after {self.function.timeout_s:g} seconds",
+            _TIME: f"Invoking task timed out after {self.config.timeout_s:g} seconds",
             _INIT_TIME: f"Initialization timed out after {self.init_timeout_s:g} seconds",
-            _MEMORY: f"Task memory exceeded {self.function.memory_mb} MB",
+            _MEMORY: f"Task memory exceeded {self.config.memory_mb} MB",
             _EXITED: f"User process exit when running, code {code}",
         }
         return {"Status": status, "Message": message or messages[status]}
 
-    def _report(self, done: Invocation) -> None:
-        if done.error is not None:
-            self._say_error(done)
-        self._say(f"END RequestId:{done.request_id}")
-        self._say(
-            f"Report RequestId:{done.request_id} Duration:{done.duration_ms:.0f}ms "
-            f"Memory:{self.function.memory_mb}MB MemUsage:{done.memory_mb:.6f}MB"
+    def _log_end(self, result: InvocationResult) -> None:
+        if result.error is not None:
+            self._log_error(result)
+        self._log(f"END RequestId:{result.request_id}")
+        self._log(
+            f"Report RequestId:{result.request_id} Duration:{result.duration_ms:.0f}ms "
+            f"Memory:{self.config.memory_mb}MB MemUsage:{result.memory_mb:.6f}MB"
         )
 
-    def _say_error(self, done: Invocation) -> None:
-        told = json.dumps(done.error, separators=(",", ":"))
-        self._say(f"ERROR RequestId:{done.request_id} Result:{told}")
+    def _log_error(self, result: InvocationResult) -> None:
+        error = json.dumps(result.error, separators=(",", ":"))
+        self._log(f"ERROR RequestId:{result.request_id} Result:{error}")
 
-    def _say(self, line: str) -> None:
+    def _log(self, line: str) -> None:
         self._write((b"\n" if self._in_line else b"") + line.encode() + b"\n")
 
     def _write(self, data: bytes) -> None:
@@ -201,7 +201,7 @@ class Instance:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """The reply in a line, or None if the runtime cannot have written it."""
+    """The reply in a line, or None if it is not one of the runtime's."""
     try:
         reply: dict[str, Any] = json.loads(line)
         if reply["Status"] != _OK:
@@ -218,17 +218,17 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return {**reply, "Status": _UNUSABLE, "Message": _TOO_DEEP} if too_deep else reply
 
 
-def _invocation(
+def _result_of(
     reply: dict[str, Any], request_id: str, duration_ms: float, memory_mb: float
-) -> Invocation:
+) -> InvocationResult:
     status = reply["Status"]
     if status == _OK:
-        return Invocation(request_id, status, duration_ms, memory_mb, result=reply["Result"])
+        return InvocationResult(request_id, status, duration_ms, memory_mb, result=reply["Result"])
     error = {
-        "errorCode": 1 if status == _USER_CODE else -1,  # as seen in SCF's replies
+        "errorCode": 1 if status == _USER_CODE else -1,  # as in SCF's replies
         "errorMessage": reply["Message"],
         "requestId": request_id,
         **({"stackTrace": reply["StackTrace"]} if "StackTrace" in reply else {}),
         "statusCode": status,
     }
-    return Invocation(request_id, status, duration_ms, memory_mb, error=error)
+    return InvocationResult(request_id, status, duration_ms, memory_mb, error=error)

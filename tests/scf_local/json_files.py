@@ -1,4 +1,4 @@
-"""JSON from files: what people write, read strictly, and events, which may be what SCF takes."""
+"""JSON files: hand-written ones, read strictly, and events, which may hold all that SCF accepts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_EVENT_DEPTH = 500
-"""Of events and results, which are passed on and shown alone; Python itself gives up near 1,000."""
+"""Levels of events and results, which are only passed on and shown; Python fails near 1,000."""
 
 
 def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """The value in a file that people write: seeds, faults, expectations.
+    """The value in a hand-written file: a seed, faults, expected outcomes.
 
     Raises:
         ValueError: the file cannot be read or is not strict JSON; begins with its path.
@@ -30,20 +30,20 @@ def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def parse(data: bytes, name: str, *, line: int = 0) -> Any:  # noqa: ANN401 - any JSON value
-    """The event, or line of a log, that `data` holds: UTF-8, with or without a byte order mark.
+    """The value in `data`, an event or a line of a log: UTF-8 with or without a byte order mark.
 
-    `line` is the number of the line that `data` is, of a file of several values.
+    `line` is the line number of `data` in a file of several values.
 
     Raises:
-        ValueError: `<name>:<line>:<column>: what is wrong`, the place as far as it is known.
+        ValueError: `<name>:<line>:<column>: <problem>`, with line and column where known.
     """
     name = f"{name}:{line}" if line else name
     text = decode(data, name)
     try:
-        value = json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=reject_constant)
     except json.JSONDecodeError as error:
-        place = error.colno if line else f"{error.lineno}:{error.colno}"
-        raise ValueError(f"{name}:{place}: not JSON: {error.msg}") from None
+        position = error.colno if line else f"{error.lineno}:{error.colno}"
+        raise ValueError(f"{name}:{position}: not JSON: {error.msg}") from None
     except RecursionError:
         raise ValueError(f"{name}: nested too deep") from None
     except ValueError as error:
@@ -54,22 +54,22 @@ def parse(data: bytes, name: str, *, line: int = 0) -> Any:  # noqa: ANN401 - an
 
 
 def is_deep(value: object, text: str, levels: int) -> bool:
-    """Whether the value of a text has more levels of lists and objects."""
-    if text.count("[") + text.count("{") <= levels:  # far sooner asked than the value
+    """Whether the value of a JSON text has more than `levels` levels of lists and objects."""
+    if text.count("[") + text.count("{") <= levels:  # much faster than walking the value
         return False
     level: list[Any] = [value]
     for _ in range(levels):
         level = [
-            below
-            for each in level
-            for below in (each.values() if isinstance(each, dict) else each)
-            if isinstance(below, (dict, list))
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
         ]
     return bool(level)
 
 
 def decode(data: bytes, name: str) -> str:
-    """The text of a file that people write.
+    """The text of a hand-written file.
 
     Raises:
         ValueError: it is not UTF-8.
@@ -80,6 +80,6 @@ def decode(data: bytes, name: str) -> str:
         raise ValueError(f"{name}: not UTF-8 (byte {error.start})") from None
 
 
-def refuse(name: str) -> NoReturn:
-    """Refuse `NaN` and the like, which Python reads as JSON."""
-    raise ValueError(f"not JSON: {name} is no JSON value")
+def reject_constant(name: str) -> NoReturn:
+    """Reject `NaN` and the like, which Python would read as JSON."""
+    raise ValueError(f"not JSON: {name} is not a JSON value")

@@ -1,4 +1,4 @@
-"""A function called in this process, as SCF would call it: for the tests of anybody's function."""
+"""A function called in this process as SCF would call it, for tests of any function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from scf_local import environment
-from scf_local.environment import Function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,31 +26,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a call came to: the `value` that was returned, or the `error` that was raised."""
+    """The outcome of a call: the returned `value`, or the `error` that was raised."""
 
     request_id: str
     value: Any = None
-    """As JSON hands it on: a tuple has become a list."""
+    """As decoded from JSON: a tuple has become a list."""
     error: BaseException | None = None
     lines: tuple[str, ...] = ()
-    """What was printed, at the first call while the code was loaded too."""
+    """The printed lines; the first call includes those printed while the code was loaded."""
 
 
 @dataclass
 class LocalFunction:
-    """A function; call it with an event, as often as you like, for an `Answer`.
+    """A function; call it with an event, as often as needed, to get an `Answer`.
 
-    It finds SCF's variables, and those alone, and SCF's context. What needs a process of its own
-    is left to `scf-local invoke`: limits, the read-only file system, the working directory. One
+    It sees SCF's variables, and no others, and SCF's context. What needs a separate process is
+    left to `scf-local invoke`: limits, the read-only file system, the working directory. Only one
     call at a time: `os.environ`, `sys.path` and the standard streams are those of this process.
 
     Attributes:
         handler: a callable, or `FILE:FUNCTION`, which is loaded at the first call.
-        cloud: where the function's endpoints and keys lead to; it has to be running.
-        variables: the function's own.
+        cloud: a running emulated cloud, whose endpoints and credentials the function gets.
+        variables: environment variables of the function.
 
     Raises:
-        ValueError: SCF could not run it.
+        ValueError: SCF could not run the function.
     """
 
     handler: Handler | str
@@ -64,26 +63,26 @@ class LocalFunction:
     def __post_init__(self) -> None:
         code, name = Path.cwd(), "index.main_handler"
         if isinstance(self.handler, str):
-            code, name = environment.located(self.handler, None, code)
+            code, name = environment.locate_handler(self.handler, None, code)
         settings = tuple(f"{key}={value}" for key, value in self.variables.items())
-        pointed = self.cloud.environment() if self.cloud else {}
-        self._function = Function(
+        cloud_variables = self.cloud.environment() if self.cloud else {}
+        self._config = environment.FunctionConfig(
             code=code,
             handler=name,
             memory_mb=self.memory_mb,
             timeout_s=self.timeout_s,
             region=self.region,
-            variables={**pointed, **environment.variables_of(settings)},
+            variables=cloud_variables | environment.parse_variables(settings),
         )
 
     def __call__(self, event: object) -> Answer:
-        """Hand `event` (JSON values) to the function."""
+        """Call the function with `event` (JSON values)."""
         request_id, trigger = str(uuid.uuid4()), environment.trigger_of(event)
-        context = environment.context_of(self._function, request_id, trigger)
+        context = environment.context_of(self._config, request_id, trigger)
         printed = io.StringIO()
         value = error = None
-        environ = environment.process_environ(self._function)
-        environ |= environment.own_environ(self._function, trigger)
+        environ = environment.process_environ(self._config)
+        environ |= environment.function_variables(self._config, trigger)
         with (
             patch.dict(os.environ, environ, clear=True),
             patch.object(sys, "path", [environ["PWD"], *sys.path]),
@@ -92,18 +91,18 @@ class LocalFunction:
         ):
             try:
                 if isinstance(self.handler, str):
-                    self.handler = _loaded(self._function)
+                    self.handler = _load(self._config.handler)
                 returned = self.handler(json.loads(json.dumps(event)), context)
                 value = json.loads(json.dumps(returned, allow_nan=False))
-            except (Exception, SystemExit) as raised:  # noqa: BLE001 - whatever the function raises
+            except (Exception, SystemExit) as raised:  # noqa: BLE001 - the function may raise anything
                 error = raised
         return Answer(request_id, value, error, tuple(printed.getvalue().splitlines()))
 
 
-def _loaded(function: Function) -> Handler:
-    """The handler, of a module that is loaded anew: many a function is in an `index.py`."""
-    name, _, attribute = function.handler.rpartition(".")
+def _load(handler: str) -> Handler:
+    """The function `module.function`, from a fresh import: many functions are in an `index.py`."""
+    name, _, attribute = handler.rpartition(".")
     invalidate_caches()
     sys.modules.pop(name, None)
-    found: Handler = getattr(import_module(name), attribute)
-    return found
+    function: Handler = getattr(import_module(name), attribute)
+    return function

@@ -1,4 +1,4 @@
-"""Lines of a function's log as CLS exports them, as the console shows them, as it printed them."""
+"""Reads a function's log: CLS exports, text from the SCF console, or its printed lines."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ PLATFORM = re.compile(
     r" ?RequestId: ?(?P<id>[\w-]+)(?P<rest>.*)",
     re.DOTALL,
 )
-"""SCF's own lines. Blanks differ between runtimes; consoles put the time in front."""
+"""SCF's own lines. Spaces differ between runtimes; consoles put the time in front."""
 
 _RUNNING = 202
-"""The status code of what is logged before a run has ended."""
+"""The status code of lines logged before the end of a run."""
 _WRAPPERS = ("Response", "Results", "results", "Logs", "records")
-"""Lists of records are members of these in what CLS's API and its consumers give."""
+"""Members that hold lists of records in the output of CLS's API and its consumers."""
 _CONTENTS = ("LogJson", "content", "Content", "__CONTENT__", "log")
-"""A record may be the text of one of these members."""
-_COLUMNS = frozenset({"SCF_RequestId", "SCF_Message"})
-"""What a CSV file must have."""
-_LOOKED_AT = 50
-"""Lines in which a record is sought before a file is taken for text."""
-_MAX_WRAPPED = 8
-"""Levels at which a record is sought: half of them are lists."""
+"""Members that may hold a record as text."""
+_REQUIRED_COLUMNS = frozenset({"SCF_RequestId", "SCF_Message"})
+"""Columns that a CSV file must have."""
+_MAX_PROBED_LINES = 50
+"""Lines to search for a record before a file counts as text."""
+_MAX_LEVELS = 8
+"""Levels of a JSON value to search for records; half of them are lists."""
 
 
 @dataclass(frozen=True)
@@ -46,135 +46,135 @@ class Record:
     request_id: str
     message: str
     retry: int | None = None
-    """SCF_RetryNum; None: not told."""
+    """SCF_RetryNum; None: unknown."""
     start: float | None = None
-    """When the run began, in seconds since 1970."""
+    """Start of the run, in seconds since 1970."""
     time: float | None = None
-    """When it was logged, the same."""
+    """Time of logging, in seconds since 1970."""
     status: int | None = None
-    """SCF's status code, of a run that has ended."""
+    """SCF's status code; None before the end of the run."""
     function: str = ""
     line: int = 0
-    """Where it is in its file, if that is one of lines."""
+    """Line number in the file; 0 if it has no lines."""
 
 
 def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Record], list[str]]:
-    """The records of a log in any form, and what is wrong with lines that are no JSON any more.
+    """The records of a log in any format, and messages about lines that should be JSON.
 
-    There are none in what is no log. `errors` is what becomes of bytes that are not UTF-8.
+    A file that is not a log has no records. `errors` says how to decode bytes that are not UTF-8.
 
     Raises:
-        ValueError: it is CSV that lacks a column, or is cut; begins with the file's `name`.
+        ValueError: a CSV file lacks a column or is cut off; begins with the file's `name`.
     """
     try:
-        return of_json(json_files.parse(data, name)), []
+        return from_json(json_files.parse(data, name)), []
     except ValueError:
-        if is_log_of_lines(data):  # which a JSON export is, whatever its name
-            return _of_json_lines(data, name, errors)
+        if is_json_lines_log(data):  # whatever its name
+            return _from_json_lines(data, name, errors)
     text = data.decode("utf-8-sig", errors)
-    records = of_text(text)
+    records = from_text(text)
     is_text = any(record.request_id for record in records)
     if _is_csv(text) or (name.endswith(".csv") and not is_text):
         try:
-            return of_csv(text), []
+            return from_csv(text), []
         except ValueError as error:
             if not is_text:
                 raise ValueError(f"{name}: {error}") from None
     return records if is_text else [], []
 
 
-def is_log_of_lines(data: bytes) -> bool:
-    """Whether one of the first lines is a record, as a value of JSON.
+def is_json_lines_log(data: bytes) -> bool:
+    """Whether one of the first lines is a record in JSON.
 
-    Before it there may be a line that was cut, or another tool's. No proof is what printed logs
-    hold as well: our own lines behind others, and whatever is among SCF's lines.
+    Lines that were cut off, or from other tools, may precede it. Printed logs may hold JSON too: a
+    file with SCF's own lines does not count, nor do Image Steward's lines after the first line.
     """
-    seen = list(islice(filter(bytes.strip, io.BytesIO(data)), _LOOKED_AT))
-    if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in seen):
+    lines = list(islice(filter(bytes.strip, io.BytesIO(data)), _MAX_PROBED_LINES))
+    if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in lines):
         return False
-    for number, line in enumerate(seen):
+    for number, line in enumerate(lines):
         with suppress(ValueError, RecursionError):
             value = json.loads(line)
-            if of_json(value) and not (number and is_own_line(value)):
+            if from_json(value) and not (number and is_steward_line(value)):
                 return True
     return False
 
 
-def of_json(value: object, levels: int = _MAX_WRAPPED) -> list[Record]:
-    """The records that a JSON value holds: itself, its elements, or those it wraps; or none."""
+def from_json(value: object, levels: int = _MAX_LEVELS) -> list[Record]:
+    """The records in a JSON value: the value itself, its elements, or those that it wraps."""
     if isinstance(value, list) and levels:
-        return [record for each in value for record in of_json(each, levels - 1)]
+        return [record for element in value for record in from_json(element, levels - 1)]
     if not isinstance(value, dict) or not levels:
         return []
     if any(name.startswith("SCF_") for name in value):
-        return [_of_fields(value)]
-    if is_own_line(value):
+        return [_from_fields(value)]
+    if is_steward_line(value):
         text = json.dumps(value, ensure_ascii=False)
-        return [Record(value["RequestId"], text, time=moment(value["Time"]))]
+        return [Record(value["RequestId"], text, time=timestamp(value["Time"]))]
     for name in _CONTENTS:
         with suppress(ValueError, TypeError, RecursionError):
-            if found := of_json(json.loads(value.get(name, "")), levels - 1):
-                return found
+            if records := from_json(json.loads(value.get(name, "")), levels - 1):
+                return records
     return [
         record
         for name in _WRAPPERS
         if isinstance(value.get(name), (list, dict))
-        for record in of_json(value[name], levels - 1)
+        for record in from_json(value[name], levels - 1)
     ]
 
 
-def _of_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record], list[str]]:
-    """The records of a value a line. A line that is none is kept as it is, without a request."""
+def _from_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record], list[str]]:
+    """The records of JSON Lines. A line without one is kept as text, without a request id."""
     records: list[Record] = []
-    wrong: list[str] = []
+    problems: list[str] = []
     for number, line in enumerate(data.splitlines(), 1):
-        found: list[Record] = []
+        in_line: list[Record] = []
         try:
             if line.strip():
-                found = of_json(json_files.parse(line, name, line=number))
+                in_line = from_json(json_files.parse(line, name, line=number))
         except ValueError as error:
-            wrong.append(str(error))
-        found = found or [Record("", line.decode("utf-8", errors))]
-        records += [replace(record, line=number) for record in found]
-    return records, wrong
+            problems.append(str(error))
+        in_line = in_line or [Record("", line.decode("utf-8", errors))]
+        records += [replace(record, line=number) for record in in_line]
+    return records, problems
 
 
 def _is_csv(text: str) -> bool:
-    """Whether the first line is a header row with a column that is needed."""
+    """Whether the first line is a header row with a required column."""
     header, _, _ = text.partition("\n")
     try:
-        return not _COLUMNS.isdisjoint(next(csv.reader([header]), ()))
+        return not _REQUIRED_COLUMNS.isdisjoint(next(csv.reader([header]), ()))
     except csv.Error:
         return False
 
 
-def of_csv(text: str) -> list[Record]:
+def from_csv(text: str) -> list[Record]:
     """The records of a CSV file with a header row.
 
     Raises:
-        ValueError: it has no column SCF_RequestId or SCF_Message, or is cut.
+        ValueError: the column SCF_RequestId or SCF_Message is missing, or the file is cut off.
     """
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        missing = _COLUMNS - {*(rows.fieldnames or ())}
-        records = [_of_fields({k: v for k, v in row.items() if k and v}) for row in rows]
+        missing = _REQUIRED_COLUMNS - {*(rows.fieldnames or ())}
+        records = [_from_fields({k: v for k, v in row.items() if k and v}) for row in rows]
     except csv.Error as error:
-        raise ValueError(f"no CSV after line {rows.line_num}: {error}") from None
+        raise ValueError(f"not CSV after line {rows.line_num}: {error}") from None
     if missing:
         raise ValueError(
-            f"no column {' and no column '.join(sorted(missing))} in the header row; export the "
-            "fields SCF_RequestId, SCF_Message, SCF_StartTime, SCF_StatusCode and SCF_RetryNum"
+            f"the header row lacks {' and '.join(sorted(missing))}; export the fields "
+            "SCF_RequestId, SCF_Message, SCF_StartTime, SCF_StatusCode and SCF_RetryNum"
         )
     return records
 
 
-def of_text(text: str) -> list[Record]:
-    """The records of a log as people see it: SCF's lines, and what was printed between them."""
-    return list(_of_lines(text.split("\n")))
+def from_text(text: str) -> list[Record]:
+    """The records of a text log: SCF's lines, and the function's output between them."""
+    return list(_from_lines(text.split("\n")))
 
 
-def is_own_line(value: object) -> bool:
-    """Whether a JSON value is one of Image Steward's own log lines."""
+def is_steward_line(value: object) -> bool:
+    """Whether a JSON value is one of Image Steward's log lines."""
     return (
         isinstance(value, dict)
         and value.get("Level") in LEVELS
@@ -182,55 +182,55 @@ def is_own_line(value: object) -> bool:
     )
 
 
-def own_lines(messages: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Image Steward's own log lines in messages."""
+def steward_lines(messages: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Image Steward's log lines in messages."""
     for message in messages:
-        for line in message.split("\n"):  # no other line end: JSON leaves U+2028 as it is
-            # Sought before parsed: most lines of most functions are none.
+        for line in message.split("\n"):  # not splitlines: JSON may contain U+2028
+            # Searched before it is parsed: most lines are not Image Steward's.
             if '"RequestId"' in line and (brace := line.find("{")) >= 0:
                 with suppress(ValueError, RecursionError):
                     value, _ = json.JSONDecoder().raw_decode(line, brace)
-                    if is_own_line(value):
+                    if is_steward_line(value):
                         yield value
 
 
-def ordered(records: list[Record]) -> list[Record]:
-    """In the order in which they were logged; CLS exports the newest first by default."""
+def in_log_order(records: list[Record]) -> list[Record]:
+    """The records, oldest first; CLS exports the newest first by default."""
     times = [record.time for record in records if record.time is not None]
     if times and times[0] > times[-1]:
-        records = [*reversed(records)]  # so that those of one moment are in their order as well
+        records = [*reversed(records)]  # so that records with equal times are oldest first too
     if len(times) < len(records):
-        return records  # between lines without a time nothing can be sorted
+        return records  # lines without a time cannot be sorted
     return sorted(records, key=lambda record: record.time or 0.0)
 
 
 def by_run(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """The records of each run, `ordered`; those of none under an empty name."""
-    found: dict[str, list[Record]] = {}
+    """The records of each run, by request id and in log order; "" is for lines without one."""
+    runs: dict[str, list[Record]] = {}
     for record in records:
-        found.setdefault(record.request_id, []).append(record)
-    return {name: ordered(each) for name, each in found.items()}
+        runs.setdefault(record.request_id, []).append(record)
+    return {request_id: in_log_order(run) for request_id, run in runs.items()}
 
 
-def moment(value: object) -> float | None:
-    """Seconds since 1970 from a number of s, ms, µs or ns, or from a date and time in UTC."""
+def timestamp(value: object) -> float | None:
+    """Seconds since 1970 from a number in s, ms, µs or ns, or from a date and time (UTC)."""
     text = str(value).strip()
     try:
         number = float(text)
     except ValueError:
         with suppress(ValueError):
-            told = datetime.fromisoformat(text.replace("Z", "+00:00"))
-            return told.replace(tzinfo=told.tzinfo or timezone.utc).timestamp()
+            time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            return time.replace(tzinfo=time.tzinfo or timezone.utc).timestamp()
         return None
     for _ in range(3):
         number = number / 1000 if number > 1e11 else number  # noqa: PLR2004 - the year 5138
-    return number if 0 < number < 1e11 else None  # noqa: PLR2004 - the same; nan is neither
+    return number if 0 < number < 1e11 else None  # noqa: PLR2004 - the same; excludes nan
 
 
-def _of_fields(fields: dict[str, Any]) -> Record:
+def _from_fields(fields: dict[str, Any]) -> Record:
     message = fields.get("SCF_Message")
     if not message:
-        # What was printed as one JSON object has become fields of its own.
+        # CLS has turned the members of a printed JSON object into fields.
         printed = {
             name: _value(value)
             for name, value in fields.items()
@@ -238,20 +238,20 @@ def _of_fields(fields: dict[str, Any]) -> Record:
         }
         message = json.dumps(printed, ensure_ascii=False) if printed else ""
     text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
-    own = None if "SCF_LogTime" in fields else next(own_lines([text]), None)
+    line = None if "SCF_LogTime" in fields else next(steward_lines([text]), None)
     status = _number(fields.get("SCF_StatusCode"))
     return Record(
         str(fields.get("SCF_RequestId", "")),
         text,
         _number(fields.get("SCF_RetryNum")),
-        moment(fields.get("SCF_StartTime")),
-        moment(own["Time"] if own else fields.get("SCF_LogTime")),
+        timestamp(fields.get("SCF_StartTime")),
+        timestamp(line["Time"] if line else fields.get("SCF_LogTime")),
         None if status == _RUNNING or not status else status,
         str(fields.get("SCF_FunctionName", "")),
     )
 
 
-def _of_lines(lines: Iterable[str]) -> Iterator[Record]:
+def _from_lines(lines: Iterable[str]) -> Iterator[Record]:
     request_id = ""
     for number, line in enumerate(lines, 1):
         if platform := PLATFORM.match(line):
@@ -259,14 +259,14 @@ def _of_lines(lines: Iterable[str]) -> Iterator[Record]:
             yield Record(request_id, line, line=number)
             if platform["kind"] == "Report":
                 request_id = ""  # the last line of a run
-        elif own := next(own_lines([line]), None):
-            yield Record(own["RequestId"], line, time=moment(own["Time"]), line=number)
+        elif logged := next(steward_lines([line]), None):
+            yield Record(logged["RequestId"], line, time=timestamp(logged["Time"]), line=number)
         else:
             yield Record(request_id, line, line=number)
 
 
 def _value(value: object) -> Any:  # noqa: ANN401 - any JSON value
-    """A field's value, of which CLS makes a text when it is a list or an object."""
+    """A field's value; CLS converts lists and objects to text."""
     if isinstance(value, str) and value.startswith(("{", "[")):
         with suppress(ValueError, RecursionError):
             return json.loads(value)
@@ -275,4 +275,4 @@ def _value(value: object) -> Any:  # noqa: ANN401 - any JSON value
 
 def _number(value: object) -> int | None:
     text = str(value).strip()
-    return int(text) if text.isdecimal() and len(text) < 10 else None  # noqa: PLR2004 - no code is longer
+    return int(text) if text.isdecimal() and len(text) < 10 else None  # noqa: PLR2004 - longer than any code

@@ -1,4 +1,4 @@
-"""The runs that a log tells of, and the event that each of them got."""
+"""The runs in a log, and the event of each."""
 
 from __future__ import annotations
 
@@ -8,97 +8,97 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from image_steward import regions
-from scf_local import happened, raw_events
+from scf_local import raw_events, run_summary
 from scf_local.events import cos_event, timer_event
-from scf_local.log_records import PLATFORM, by_run, moment, own_lines
+from scf_local.log_records import PLATFORM, by_run, steward_lines, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from scf_local.happened import Happened
     from scf_local.log_records import Record
+    from scf_local.run_summary import RunSummary
 
 _COS = "cos://"
 
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """The records of all attempts at one event, in their order. `attempts` is never empty."""
+    """The records of one event by attempt, in order; there is at least one attempt."""
 
     request_id: str
     attempts: tuple[tuple[Record, ...], ...]
 
     @cached_property
-    def then(self) -> Happened:
+    def summary(self) -> RunSummary:
         """How it ended."""
-        return happened.of_log(self.attempts)
+        return run_summary.from_log(self.attempts)
 
     @cached_property
-    def moment(self) -> float | None:
-        """When it began; None if no record has a time."""
-        times = (moment(line["Time"]) for line in self._own_lines)
-        return self.then.start or next((time for time in times if time), None)
+    def start(self) -> float | None:
+        """Seconds since 1970; None if no record has a time."""
+        times = (timestamp(line["Time"]) for line in self._lines)
+        return self.summary.start or next((time for time in times if time), None)
 
     def event(self, region: str) -> dict[str, Any]:
-        """The event: as it was printed, else rebuilt from what Image Steward logs.
+        """The event as printed, else rebuilt from Image Steward's log lines.
 
-        `region` is where the function runs, and so where the buckets are that it is told of.
+        `region` is the function's, and so that of the buckets whose events it gets.
 
         Raises:
-            ValueError: the log does not hold enough for either; says what is missing.
+            ValueError: the log is not sufficient; says what is missing.
         """
         for attempt in self.attempts:
             text = "\n".join(
                 record.message for record in attempt if not PLATFORM.match(record.message)
             )
-            if found := raw_events.find(text):
-                return found
-        if self._own_lines:
+            if event := raw_events.find(text):
+                return event
+        if self._lines:
             return self._rebuilt(region)
         if any(raw_events.is_cut(r.message) for attempt in self.attempts for r in attempt):
-            raise ValueError("the event it printed is cut (SCF keeps 8 KB of a line)")
-        raise ValueError("it printed no event")
+            raise ValueError("the printed event is cut off (SCF keeps 8 KB of a line)")
+        raise ValueError("no event was printed")
 
     @cached_property
-    def _own_lines(self) -> list[dict[str, Any]]:
-        return list(own_lines(r.message for attempt in self.attempts for r in attempt))
+    def _lines(self) -> list[dict[str, Any]]:
+        return list(steward_lines(r.message for attempt in self.attempts for r in attempt))
 
     def _rebuilt(self, region: str) -> dict[str, Any]:
-        """The event as far as it decides what the function does.
+        """An event that has the same effect as the original.
 
-        A document that pointed to another one is logged by the place of that: an upload of it
-        comes to the same.
+        For a pointer, the log names the document that it pointed to: an upload of that document has
+        the same effect.
         """
-        finished = (line for line in self._own_lines if line["Event"] == "run.finished")
+        finished = (line for line in self._lines if line["Event"] == "run.finished")
         trigger = next((str(line.get("Trigger")) for line in finished), None)
-        sources = list(dict.fromkeys(_source(line) for line in self._own_lines if "Source" in line))
+        sources = list(dict.fromkeys(_source(line) for line in self._lines if "Source" in line))
         objects = [source for source in sources if source.startswith(_COS)]
         if len(objects) < len(sources) or not objects:
-            raise ValueError(_missing(trigger, [s for s in sources if s not in objects]))
-        if trigger in {"timer", "direct"}:  # what they carried was a pointer
+            raise ValueError(_why_not(trigger, [s for s in sources if s not in objects]))
+        if trigger in {"timer", "direct"}:  # its document was a pointer
             if len(objects) > 1:
-                raise ValueError(f"a {trigger} event has one document, the log names {objects}")
+                raise ValueError(f"a {trigger} event has one document, but the log names {objects}")
             pointer = {"Document": objects[0]}
             return timer_event(json.dumps(pointer)) if trigger == "timer" else pointer
         records = []
         for source in objects:
             bucket, _, key = source.removeprefix(_COS).partition("/")
-            event = cos_event(bucket, key, region=region, clock=lambda: self.moment or 0)
+            event = cos_event(bucket, key, region=region, clock=lambda: self.start or 0)
             records += event["Records"]
         return {"Records": records}
 
 
 def runs(records: Iterable[Record]) -> list[LoggedRun]:
-    """The runs of a log, by their start; those without a time stay behind the one before them."""
-    found = [LoggedRun(name, _attempts(each)) for name, each in by_run(records).items() if name]
+    """The runs of a log, by start time; a run without a time stays after its predecessor."""
+    unsorted = [LoggedRun(id_, _attempts(run)) for id_, run in by_run(records).items() if id_]
     keys, last = {}, 0.0
-    for run in found:
-        last = keys[run.request_id] = run.moment or last
-    return sorted(found, key=lambda run: keys[run.request_id])
+    for run in unsorted:
+        last = keys[run.request_id] = run.start or last
+    return sorted(unsorted, key=lambda run: keys[run.request_id])
 
 
 def _attempts(records: Sequence[Record]) -> tuple[tuple[Record, ...], ...]:
-    """The records by attempt. SCF delivers an event again under the same request id."""
+    """The records by attempt. SCF redelivers an event under the same request id."""
     attempts: dict[int, list[Record]] = {}
     count = 0
     for record in records:
@@ -113,27 +113,27 @@ def _attempts(records: Sequence[Record]) -> tuple[tuple[Record, ...], ...]:
 def _source(line: dict[str, Any]) -> str:
     source = str(line["Source"])
     if line["Event"] == "document.rejected":
-        # A policy is refused for one region alone; that stands behind the source then.
-        place, _, region = source.rpartition(" ")
-        return place if place and regions.is_region(region) else source
+        # A policy that was rejected for one region has that region after its source.
+        document, _, region = source.rpartition(" ")
+        return document if document and regions.is_region(region) else source
     return source
 
 
-def _missing(trigger: object, sources: list[str]) -> str:
+def _why_not(trigger: object, sources: list[str]) -> str:
     """Why an event cannot be rebuilt."""
     if trigger == "timer":
         name = sources[0].removeprefix("timer:") if sources else ""
         return (
-            f"the Message of timer {name or '?'} is in no log line; make the event with "
+            f"the Message of timer {name or '?'} is not logged; create the event with "
             "`scf-local event timer --message @FILE`"
         )
     if trigger == "direct":
-        return "the document of a direct call is in no log line; replay the file it came from"
+        return "the document of a direct call is not logged; replay the file it came from"
     if trigger == "cos" and sources:
-        return f"its lines name no object for {sources[0]}"
+        return f"the log names no object for {sources[0]}"
     if trigger == "cos":
         return (
-            "its lines name no object, as nothing was to be changed; with STEWARD_LOG_LEVEL=DEBUG "
-            "the function logs these too"
+            "the log names no object, since nothing had to change; with STEWARD_LOG_LEVEL=DEBUG "
+            "the function logs such objects too"
         )
-    return "what it got was no event, or its lines are not all there"
+    return "its input was not an event, or some of its log lines are missing"

@@ -1,4 +1,4 @@
-"""The options that commands share, and what they open: a function, an emulated cloud."""
+"""Options that several commands share, and the function and emulated cloud that they configure."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import click
 from click.shell_completion import CompletionItem
 
 from image_steward.regions import SHORT_CODES
-from scf_local.account import Account, ask_leave
+from scf_local.account import Account, confirm_writes
 from scf_local.console import usage_errors
-from scf_local.credentials import Credentials
-from scf_local.environment import Function, located, variables_of
+from scf_local.credentials import AccountCredentials
+from scf_local.environment import FunctionConfig, locate_handler, parse_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-# Where scf-local runs from a checkout of this project, its function and seed are the defaults.
+# In a checkout of this project, its function and seed are the defaults.
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _CODE = _CHECKOUT / "handler" if (_CHECKOUT / "handler").is_dir() else Path()
 _SEED = _CHECKOUT / "events" / "seed"
@@ -31,74 +31,73 @@ _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 DEFAULT_REGION = "ap-guangzhou"
 
 
-def _regions(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    return sorted(each for each in set(SHORT_CODES.values()) if each.startswith(begun))
+def _regions(_: click.Context, __: click.Parameter, prefix: str) -> list[str]:
+    return sorted(region for region in set(SHORT_CODES.values()) if region.startswith(prefix))
 
 
-def _files(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
-    return [CompletionItem(begun, type="file")]  # which tells the shell to complete it
+def _files(_: click.Context, __: click.Parameter, prefix: str) -> list[CompletionItem]:
+    return [CompletionItem(prefix, type="file")]  # the shell completes file names
 
 
-def _all_of(*options: _Decorator) -> _Decorator:
-    return lambda command: reduce(lambda made, option: option(made), options, command)
+def _combined(*options: _Decorator) -> _Decorator:
+    return lambda command: reduce(lambda decorated, option: option(decorated), options, command)
 
 
-function_options = _all_of(
+function_options = _combined(
     click.option(
         "--region",
         shell_complete=_regions,
-        help=f"The function's.  [default: {DEFAULT_REGION}]",
+        help=f"Region of the function.  [default: {DEFAULT_REGION}]",
     ),
     click.option(
         "--handler",
         default="index.main_handler",
-        show_default=True,
         metavar="NAME",
         shell_complete=_files,
-        help="module.function, or FILE:function with a *.py of the code folder.",
+        help="module.function, or FILE:function for a *.py in the code folder.",
     ),
     click.option(
         "--code",
         type=_DIRECTORY,
-        help="Folder that is uploaded.  [default: that of FILE, else handler/ of this project's "
-        "checkout, else the one you are in]",
+        help="Code folder, as uploaded to SCF.  [default: the folder of FILE, else handler/ in "
+        "this project's checkout, else the current folder]",
     ),
     click.option(
-        "--memory", metavar="MB", default=128, show_default=True, type=click.IntRange(64, 3072)
+        "--memory", metavar="MB", default=128, type=click.IntRange(64, 3072), help="Memory limit."
     ),
-    click.option("--timeout", metavar="S", default=60.0, show_default=True, type=float),
-    click.option("--dry-run", is_flag=True, help="Plan only: sets STEWARD_DRY_RUN=1."),
-    click.option("--env", multiple=True, metavar="K=V", help="A variable; repeatable."),
+    click.option("--timeout", metavar="S", default=60.0, help="Time limit in seconds."),
+    click.option("--dry-run", is_flag=True, help="Only plan: sets STEWARD_DRY_RUN=1."),
+    click.option("--env", multiple=True, metavar="K=V", help="Environment variable; repeatable."),
 )
-"""The options that say which function runs, where and within which limits."""
+"""Options that configure the function."""
 
-real_options = _all_of(
-    click.option("--yes", is_flag=True, help="With --real: write without asking."),
-    click.option("--profile", metavar="NAME", help="With --real: keys of this profile of tccli."),
+real_options = _combined(
+    click.option("--yes", is_flag=True, help="With --real: do not ask for confirmation."),
+    click.option("--profile", metavar="NAME", help="With --real: use this tccli profile."),
     click.option(
         "--real",
         is_flag=True,
-        help="The real cloud, with keys and region of your own; asks before it may write.",
+        help="Use the real cloud, your credentials and region; asks before a run that may write.",
     ),
 )
-"""The options of a run against the real cloud."""
+"""Options for a run on the real cloud."""
 
 seed_option = click.option(
     "--seed",
     type=_DIRECTORY,
-    help="What the emulated cloud holds.  [default: events/seed/ of this project's checkout, else "
-    "nothing]",
+    help="Initial content of the emulated cloud.  [default: events/seed/ in this project's "
+    "checkout, else empty]",
 )
 faults_option = click.option(
     "--faults",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="How the emulated cloud misbehaves; docs/faults.md describes the file.",
+    help="Faults of the emulated cloud, in the format of docs/faults.md.",
 )
 
 
 @contextmanager
-def configured(  # noqa: PLR0913 - the command line's options, by their names
+def configured(  # noqa: PLR0913 - the command line's options, by name
     endpoint: str | None,
     seed: Path | None,
     *,
@@ -113,17 +112,17 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
     real: bool = False,
     profile: str | None = None,
     yes: bool = False,
-) -> Iterator[Function]:
-    """The function as the options configure it, in front of an emulated cloud, or the real one."""
+) -> Iterator[FunctionConfig]:
+    """The function's configuration, while the cloud that it uses is available."""
     with ExitStack() as stack:
         with usage_errors():
-            variables = variables_of(env) | ({"STEWARD_DRY_RUN": "1"} if dry_run else {})
+            variables = parse_variables(env) | ({"STEWARD_DRY_RUN": "1"} if dry_run else {})
             if (profile is not None or yes) and not real:
-                raise ValueError("--profile and --yes go with --real; add it, or leave them out")
+                raise ValueError("--profile and --yes require --real; add it or remove them")
         if real:
             account = _account(profile, region, endpoint=endpoint, seed=seed, faults=faults)
             region = region or account.region
-            settings = account.credentials.variables()
+            settings = account.credentials.scf_variables()
         elif endpoint is None:
             settings = stack.enter_context(serving(seed, faults))
         else:
@@ -132,8 +131,8 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
             name: settings.pop(name) for name in tuple(settings) if name.startswith("TENCENTCLOUD_")
         }
         with usage_errors():
-            folder, name = located(handler, code, _CODE)
-            function = Function(
+            folder, name = locate_handler(handler, code, _CODE)
+            config = FunctionConfig(
                 code=folder,
                 handler=name,
                 memory_mb=memory,
@@ -143,81 +142,81 @@ def configured(  # noqa: PLR0913 - the command line's options, by their names
                 credentials=credentials,
             )
             if real and not dry_run and not yes:
-                ask_leave(account, function.region)
-        yield function
+                confirm_writes(account, config.region)
+        yield config
 
 
-def watched(event: str, options: Mapping[str, Any]) -> list[Path]:
-    """What a change of asks for another run, by the options of the command.
+def watched_paths(event: str, options: Mapping[str, Any]) -> list[Path]:
+    """The paths whose changes cause another run, by the options of the command.
 
     Raises:
-        ValueError: there shall be no other without leave.
+        ValueError: another run could write to the real cloud without confirmation.
     """
     if options["real"] and not options["dry_run"]:
         raise ValueError(
-            "--watch with --real would write with every change of a file; add --dry-run, or leave "
-            "one of them out"
+            "--watch with --real would write after every change of a file; add --dry-run, or "
+            "remove one of them"
         )
-    folder, _module = located(options["handler"], options["code"], _CODE)
+    folder, _module = locate_handler(options["handler"], options["code"], _CODE)
     return [folder] if event == "-" else [folder, Path(event)]
 
 
-def _account(profile: str | None, region: str | None, **of_the_emulated: object) -> Account:
-    """The user's own account, of which a region is known."""
+def _account(profile: str | None, region: str | None, **emulated_only: object) -> Account:
+    """The user's own account; its region is known, from `region` or from the account."""
     with usage_errors():
-        for name, given in of_the_emulated.items():
-            if given is not None:
+        for name, value in emulated_only.items():
+            if value is not None:
                 raise ValueError(
-                    f"--{name} is for an emulated cloud, --real is none; leave one of them out "
-                    "(--env STEWARD_API_ENDPOINT=URL sets an endpoint of your own)"
+                    f"--{name} is for an emulated cloud and cannot be used with --real; remove one "
+                    "of them (--env STEWARD_API_ENDPOINT=URL sets another endpoint)"
                 )
-        account = Account.own(os.environ, Path.home(), profile)
+        account = Account.find(os.environ, Path.home(), profile)
         if not region and not account.region:
             raise ValueError(
-                "--real needs a region, and none was found, neither in TENCENTCLOUD_REGION nor in "
-                "your profile; add --region"
+                "--real needs a region, and neither TENCENTCLOUD_REGION nor your profile has one; "
+                "add --region"
             )
     return account
 
 
 @contextmanager
 def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[dict[str, str]]:
-    """The variables that lead to an emulated cloud that serves `seed` meanwhile."""
-    from scf_local.cloud.faults import Faults  # noqa: PLC0415 - the package costs 0.3 s, for aiohttp
+    """Run an emulated cloud with `seed`; yields the variables that point to it."""
+    from scf_local.cloud.faults import Faults  # noqa: PLC0415 - takes 0.3 s, because of aiohttp
     from scf_local.cloud.server import EmulatedCloud  # noqa: PLC0415 - the same
     from scf_local.cloud.state import State  # noqa: PLC0415 - the same
 
     with ExitStack() as stack:
         with usage_errors():
-            wrong = Faults.from_file(faults) if faults else Faults()
+            rules = Faults.from_file(faults) if faults else Faults()
             folder = seed or (_SEED if _SEED.is_dir() else None)
             state = State.from_folder(folder) if folder else State()
-            cloud = stack.enter_context(EmulatedCloud(state, port=port, faults=wrong))
+            cloud = stack.enter_context(EmulatedCloud(state, port=port, faults=rules))
         yield cloud.environment()
 
 
 def _served_at(endpoint: str, seed: Path | None, faults: Path | None) -> dict[str, str]:
-    """The variables that lead to the emulated cloud that serves already."""
+    """The variables that point to a running emulated cloud."""
     with usage_errors():
-        for name, given in (("--seed", seed), ("--faults", faults)):
-            if given:
+        for name, value in (("--seed", seed), ("--faults", faults)):
+            if value:
                 raise ValueError(
-                    f"{name} is for a cloud of its own; give it to the `scf-local cloud` that "
-                    "serves at --endpoint"
+                    f"{name} cannot be used with --endpoint; pass it to the `scf-local cloud` that "
+                    "runs there"
                 )
-        return Credentials().environment(_url(endpoint))
+        return AccountCredentials().environment(_checked_url(endpoint))
 
 
-def _url(endpoint: str) -> str:
+def _checked_url(endpoint: str) -> str:
     try:
         parts = urlsplit(endpoint)
         bare = f"{parts.scheme}://{parts.netloc}" == endpoint.rstrip("/")
-        usable = bare and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # brackets, or a port above 65535
-        usable = False
-    if not usable or "@" in endpoint:
+        valid = bare and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # invalid brackets, or a port above 65535
+        valid = False
+    if not valid or "@" in endpoint:
         raise ValueError(
-            f"endpoint {endpoint!r} is none: no path, no query, a port up to 65535; give the one "
-            "that `scf-local cloud` prints, such as http://127.0.0.1:9000"
+            f"{endpoint!r} is not the URL of an emulated cloud; use the one that `scf-local cloud` "
+            "prints, such as http://127.0.0.1:9000 (no path, no query, a port up to 65535)"
         )
     return endpoint.rstrip("/")

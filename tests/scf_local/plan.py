@@ -1,4 +1,4 @@
-"""A planned result for people: what each image is, and what it would be. Pure."""
+"""A dry run's result as a table: each image's planned change and its reason. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from scf_local.cells import cell, printable
 from scf_local.changes import changes_of
 from scf_local.replay import entries_of
+from scf_local.terminal_text import cell, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 MAX_SKIPPED = 20
-"""Skipped images that are listed."""
+"""Skipped images to list; the others are counted."""
 
 _STYLES = {"planned": "", "skipped": "dim"}
 
 
 def renderables_of(result: dict[str, Any]) -> Iterator[RenderableType]:
-    """The table, if any image is to be listed, and the lines under it."""
+    """The table, if there are images to list, and the lines below it."""
     images = entries_of(result, "Images")
     planned = [image for image in images if image.get("Status") == "planned"]
     skipped = [image for image in images if image.get("Status") == "skipped"]
@@ -33,12 +33,12 @@ def renderables_of(result: dict[str, Any]) -> Iterator[RenderableType]:
     if len(skipped) > MAX_SKIPPED:
         yield cell(f"… and {len(skipped) - MAX_SKIPPED:,} more skipped")
     if result.get("Truncated"):
-        yield cell("The result would have been too long: not everything is listed")
+        yield cell("The result was too long: not everything is listed")
     yield cell(_totals(result))
     for kind, style in (("Warning", "yellow"), ("Error", "red")):
         for entry in entries_of(result, f"{kind}s"):
-            where = f"{entry.get('Source', '')} {entry.get('Path', '')}".strip()
-            yield Text(f"{kind}: {printable(_told(entry))} ({printable(where)})", style)
+            source = f"{entry.get('Source', '')} {entry.get('Path', '')}".strip()
+            yield Text(f"{kind}: {printable(_message(entry))} ({printable(source)})", style)
 
 
 def _table(*groups: Iterable[dict[str, Any]]) -> Table:
@@ -53,7 +53,7 @@ def _table(*groups: Iterable[dict[str, Any]]) -> Table:
                 cell(image.get("Region", "")),
                 cell(image.get("ImageId", "")),
                 Text("\n").join([*lines, *_changes(image)]),
-                cell(_told(image) if "Code" in image else image.get("Reason", "")),
+                cell(_message(image) if "Code" in image else image.get("Reason", "")),
                 style=_STYLES.get(str(status), "red"),
             )
         table.add_section()
@@ -61,16 +61,16 @@ def _table(*groups: Iterable[dict[str, Any]]) -> Table:
 
 
 def _changes(image: dict[str, Any]) -> Iterator[Text]:
-    for name, was, will in changes_of(image):
-        yield Text.assemble(name, "  ", (was, "red"), " → ", (will, "green"))
+    for name, before, after in changes_of(image):
+        yield Text.assemble(name, "  ", (before, "red"), " → ", (after, "green"))
 
 
-def _told(entry: dict[str, Any]) -> str:
+def _message(entry: dict[str, Any]) -> str:
     return f"{entry.get('Code', '')}: {entry.get('Message', '')}"
 
 
 def _totals(result: dict[str, Any]) -> str:
-    """How many images came to what, the planned ones first."""
+    """The number of images by status, planned ones first."""
     summary = result.get("Summary")
     counts = {
         name: count

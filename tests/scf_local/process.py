@@ -1,4 +1,4 @@
-"""The operating system process of an instance: its pipes, its memory, its end."""
+"""The operating system process of an instance: its pipes, its memory and how it is ended."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ from scf_local.environment import process_environ
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from scf_local.environment import Function
+    from scf_local.environment import FunctionConfig
 
 
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _RUNNING: set[int] = set()
-_OTHERS: set[int] = set()
+_UNRELATED: set[int] = set()
 """Children that this process had before it ran any function."""
 
 
 class Process:
     """A running `scf_local.runtime`.
 
-    `output` and `replies` are descriptors to read from, `events` is one to write to
-    that does not block; an `Exchange` does all three.
+    `output` and `replies` are descriptors to read from, `events` is a non-blocking one to write
+    to; an `Exchange` uses all three.
     """
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, config: FunctionConfig) -> None:
         if sys.platform == "linux":
-            # What the function leaves behind becomes a child of this process, whichever session it
-            # has made for itself, and so can be found.
+            # Orphans of the function become children of this process, whatever session they are
+            # in, so that they can be found.
             ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
             if not _RUNNING:
-                _OTHERS.update(_orphans())
-        self.replies, theirs = os.pipe()
-        # -u: what a killed function printed is still seen. -X utf8: the locale SCF names may
-        # not exist here. -s: SCF has no user's site-packages.
+                _UNRELATED.update(_orphans())
+        self.replies, child_end = os.pipe()
+        # -u: the output of a killed function is not lost. -X utf8: SCF's locale may not exist
+        # here. -s: SCF has no user site-packages.
         command = [sys.executable, "-u", "-s", "-X", "utf8", runtime.__file__]
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
-                [*command, function.handler, str(theirs)],
+                [*command, config.handler, str(child_end)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                cwd=function.code,
-                env=process_environ(function),
-                pass_fds=(theirs,),
+                cwd=config.code,
+                env=process_environ(config),
+                pass_fds=(child_end,),
                 start_new_session=True,
             )
         except OSError:
             os.close(self.replies)
             raise
         finally:
-            os.close(theirs)
+            os.close(child_end)
         _RUNNING.add(self._popen.pid)
         self._stdin = cast("IO[bytes]", self._popen.stdin)
         self._stdout = cast("IO[bytes]", self._popen.stdout)
@@ -69,15 +69,15 @@ class Process:
         os.set_blocking(self.events, False)
 
     def exit_code(self) -> int | None:
-        """None while it runs; negative is the signal that ended it."""
+        """None while it runs; negative: the number of the signal that ended it."""
         return self._popen.poll()
 
     def peak_mb(self) -> float:
-        """The most memory it has held so far, in MB."""
+        """Its peak memory so far, in MB."""
         return runtime.peak_mb(self._popen.pid)
 
     def end(self) -> None:
-        """Kill it and whatever it started; SCF freezes and drops instances no more gently."""
+        """Kill it and all processes that it started; SCF ends instances just as abruptly."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
@@ -89,33 +89,32 @@ class Process:
 
 
 def _kill_orphans() -> None:
-    seen = _RUNNING | _OTHERS
-    while found := _orphans() - seen:  # what one leaves behind comes next
-        seen |= found
-        for pid in found:
-            # Not permitted: it runs as somebody else by now.
+    spared = _RUNNING | _UNRELATED
+    while pids := _orphans() - spared:  # killing one may orphan others
+        spared |= pids
+        for pid in pids:
+            # Not permitted: it now runs as another user.
             with contextlib.suppress(PermissionError, ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
 
 
 def _orphans() -> set[int]:
-    """The children of this process in another session: it makes none but for a function."""
-    found = set()
+    """Children of this process in another session; only functions start such children."""
+    pids = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended
-            _, parent, _, session, *_ = (
-                path.read_text("utf-8", "replace").rpartition(")")[2].split()
-            )
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = path.read_text("utf-8", "replace").rpartition(")")[2].split()
+            _, parent, _, session, *_ = fields
             if int(parent) == os.getpid() and int(session) != os.getsid(0):
-                found.add(int(path.parent.name))
-    return found
+                pids.add(int(path.parent.name))
+    return pids
 
 
 class Exchange:
-    """A message on its way to a process, what is printed meanwhile, and the reply, a line.
+    """Sends a message to a process while collecting its output and its reply, one line.
 
-    A context manager; with every `step` there is less `unsent` and more `reply`.
+    A context manager; each `step` shortens `unsent` and extends `reply`.
     """
 
     def __init__(self, process: Process, message: bytes) -> None:
@@ -135,14 +134,14 @@ class Exchange:
         self._selector.close()
 
     def step(self, seconds: float) -> bytes | None:
-        """Wait so long for a pipe, and use those that are ready; what was printed, None if none."""
+        """Wait up to `seconds` for a pipe; returns the output, or None if no pipe was ready."""
         printed = b""
         ready = self._selector.select(seconds)
         for key, _ in ready:
             if key.fd == self._process.events:
                 self._send()
                 continue
-            data = os.read(key.fd, 1 << 20)  # as much as a pipe may hold
+            data = os.read(key.fd, 1 << 20)  # the largest pipe buffer
             if not data:
                 self._selector.unregister(key.fd)
             elif key.fd == self._process.output:
@@ -156,7 +155,7 @@ class Exchange:
             self.unsent = self.unsent[os.write(self._process.events, self.unsent) :]
         except BlockingIOError:
             return
-        except BrokenPipeError:  # it has ended, or is about to
+        except BrokenPipeError:  # the process has ended or is ending
             self.unsent = self.unsent[:0]
         if not self.unsent:
             self._selector.unregister(self._process.events)

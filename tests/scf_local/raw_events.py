@@ -1,4 +1,4 @@
-"""Events inside what a function printed. They are parsed, never evaluated."""
+"""Finds the event in a function's output; it is parsed, never evaluated."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from scf_local import json_files
-from scf_local.log_records import is_own_line
+from scf_local.log_records import is_steward_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 256 << 10
-"""Of one event; SCF takes 128 KB of an asynchronous one (document/product/583/11637)."""
+"""Largest event to parse; SCF allows 128 KB for asynchronous ones (document/product/583/11637)."""
 
 _MAX_SCANNED = 4 << 20
-"""Characters looked at for one run, of which SCF keeps 1 MB: no text makes the search quadratic."""
-_COST = 100
-"""Of an object, in characters, however short it is."""
+"""Characters to scan per run, so that no output (SCF keeps 1 MB) makes the search quadratic."""
+_OBJECT_COST = 100
+"""Characters counted as scanned for each object in addition to its length."""
 _MAX_DEPTH = 100
-"""Levels of lists and objects; what reads a literal goes down recursively."""
+"""Levels of lists and objects: the parser of Python literals is recursive."""
 _MAX_NESTED = 4
-"""Levels of a log line's own members in which an event is sought."""
+"""Levels of members of a logged object that are searched for an event."""
 _START = re.compile(r"""\{\s*["']""")
 _TOKEN = re.compile(
     r""""[^"\\]*(?:\\.[^"\\]*)*"?|'[^'\\]*(?:\\.[^'\\]*)*'?|[{}\[\]()]""", re.DOTALL
 )
 _LABEL = re.compile(r"\bevent\b['\"]?[\s:=,>-]*$", re.IGNORECASE)
-"""What stands before an event of any shape: `event: {`, `Received event={`, `"event", {`."""
+"""Text before an event of any shape: `event: {`, `Received event={`, `"event", {`."""
 _TRACE = re.compile(r"""["'](?:Records|TriggerName|clslogs|httpMethod)["']\s*:""")
 
 
 def find(text: str) -> dict[str, Any] | None:
-    """The event in a run's output, as JSON or as Python writes it; None if there is none.
+    """The event in a run's output, printed as JSON or as a Python literal; None if not found.
 
-    That is the first object with the shape of one (`is_event`), or a record of a COS event that
-    was printed alone; else the first that the word "event" stands before, or that is the member
-    `event` of what was printed.
+    It is the first object with the shape of an event (`is_event`), or a record of a COS event that
+    was printed alone; else the first object after the word "event", or in a member `event` of a
+    printed object.
     """
     likely = None
     scanned = 0
@@ -47,8 +47,8 @@ def find(text: str) -> dict[str, Any] | None:
     while match and scanned < _MAX_SCANNED:
         start = match.start()
         end, depth = _extent(text, start)
-        scanned += end - start + _COST
-        # 0: it is open to the end of the text
+        scanned += end - start + _OBJECT_COST
+        # Depth 0: the object does not end.
         value = _parsed(text[start:end]) if 0 < depth <= _MAX_DEPTH else None
         if value is not None:
             labelled = bool(_LABEL.search(text, max(0, start - 40), start))
@@ -61,12 +61,12 @@ def find(text: str) -> dict[str, Any] | None:
 
 
 def is_cut(text: str) -> bool:
-    """Whether a text in which no event was found seems to hold a part of one."""
+    """Whether a text without an event seems to contain a part of one."""
     return bool(_TRACE.search(text))
 
 
 def is_event(value: dict[str, Any]) -> bool:
-    """Whether an object has the shape of an event: COS and other queues, timer, CLS, HTTP."""
+    """Whether an object has the shape of an event of COS, another queue, a timer, CLS or HTTP."""
     records = value.get("Records")
     return (
         (isinstance(records, list) and records != [] and all(map(_is_object, records)))
@@ -77,7 +77,7 @@ def is_event(value: dict[str, Any]) -> bool:
 
 
 def _extent(text: str, start: int) -> tuple[int, int]:
-    """Where an object ends that begins at `start`, and how deep it is; depth 0 if it does not."""
+    """The end and the depth of the object at `start`; depth 0 if it does not end."""
     depth = deepest = 0
     for token in _TOKEN.finditer(text, start):
         if token[0] in {"{", "[", "("}:
@@ -94,19 +94,19 @@ def _parsed(text: str) -> dict[str, Any] | None:
     if len(text) > MAX_BYTES:
         return None
     try:
-        value = json.loads(text, parse_constant=json_files.refuse)
+        value = json.loads(text, parse_constant=json_files.reject_constant)
     except ValueError:
         value = _literal(text)
     return value if isinstance(value, dict) else None
 
 
 def _literal(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """The value of a Python literal, as far as JSON has it; None for everything else."""
+    """The value of a Python literal that JSON can represent; else None."""
     if "'" not in text:
-        return None  # repr of an object with members has one
+        return None  # the repr of a dict with str keys has one
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes that repr would not have written
+            warnings.simplefilter("ignore")  # about invalid escapes
             value = ast.literal_eval(text)
         return json.loads(json.dumps(value, allow_nan=False))  # a tuple has become a list
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
@@ -118,8 +118,8 @@ def _is_object(value: object) -> bool:
 
 
 def _events_in(value: dict[str, Any], *, labelled: bool, levels: int) -> Iterator[dict[str, Any]]:
-    if not value or is_own_line(value):
-        return  # by contract, no event is in one
+    if not value or is_steward_line(value):
+        return  # by contract, Image Steward logs no event
     if is_event(value):
         yield value
     elif _is_object(value.get("cos")) and _is_object(value.get("event")):

@@ -1,4 +1,4 @@
-"""Many events, what is expected of each, and how the answers compare, with then too."""
+"""Events to replay, how they ended, and how that compares with `expected.json` and the log."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from scf_local.cells import cell, printable
 from scf_local.environment import trigger_of
+from scf_local.terminal_text import cell, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from scf_local.happened import Happened
-    from scf_local.invocation import Invocation
+    from scf_local.invocation import InvocationResult
+    from scf_local.run_summary import RunSummary
 
 EXPECTED = "expected.json"
 OUTCOMES = (
@@ -24,85 +24,85 @@ OUTCOMES = (
     "raised", "timeout", "memory", "exited",
 )  # fmt: skip
 _WIDE = 100
-"""Columns from which on a table has room for everything."""
+"""Terminal width from which the table has all columns."""
 _SHORT_ID = 8
 
 
 @dataclass(frozen=True)
 class Case:
-    """One event to replay, and its entry of `expected.json`."""
+    """An event to replay, and its entry in `expected.json`."""
 
     path: Path
     event: Any
     expected: dict[str, Any] | None = None
-    place: str = ""
-    """Which of the events in the file: number of the line or element, or request id."""
-    then: Happened | None = None
-    """How it ended then, if it comes from a log."""
+    event_id: str = ""
+    """Identifies the event in its file: number of the line or element, or request id."""
+    logged: RunSummary | None = None
+    """How it ended by the log, if it is from one."""
     number: int = 0
-    """Among the events to replay, from 1."""
+    """Position among all events to replay, from 1."""
 
     @property
     def name(self) -> str:
-        """The event's whole name."""
-        return f"{self.path}:{self.place}" if self.place else str(self.path)
+        """Path, and the event's id."""
+        return f"{self.path}:{self.event_id}" if self.event_id else str(self.path)
 
     @property
     def label(self) -> str:
-        """The same, short: without folders, and with the beginning of a request id."""
-        place = self.place[:_SHORT_ID] if self.then else self.place
-        return f"{self.path.name}:{place}" if place else self.path.name
+        """The name without folders, and with a shortened request id."""
+        event_id = self.event_id[:_SHORT_ID] if self.logged else self.event_id
+        return f"{self.path.name}:{event_id}" if event_id else self.path.name
 
     @property
     def request_id(self) -> str:
-        """Of the run in the log that it comes from."""
-        return self.then.request_id if self.then else ""
+        """Request id of the logged run, if the event is from a log."""
+        return self.logged.request_id if self.logged else ""
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """A case and what came of it."""
+class ReplayedCase:
+    """A case and its invocation."""
 
     case: Case
-    done: Invocation
-    now: Happened | None = None
-    """How it ended, in the terms of a log; for an event that comes from one."""
+    invocation: InvocationResult
+    actual: RunSummary | None = None
+    """How it ended, to compare with the log; only for an event from a log."""
 
     @property
     def differences(self) -> list[str]:
-        """What ended otherwise than the log says, in words."""
-        then, now = self.case.then, self.now
-        return then.differences(now) if then and now else []
+        """The differences from the log, as text."""
+        logged, actual = self.case.logged, self.actual
+        return logged.differences(actual) if logged and actual else []
 
     @property
     def as_expected(self) -> bool:
-        """Without an expectation: whether `scf-local invoke` would exit with status 0."""
+        """If nothing is expected: whether `scf-local invoke` would exit with status 0."""
         expected = self.case.expected
         if expected is None:
-            return self.done.exit_status == 0
+            return self.invocation.exit_status == 0
         codes = expected.get("Codes")
-        codes_fit = codes is None or set(codes) == codes_of(self.done.result)
-        return expected["Outcome"] == self.done.outcome and codes_fit
+        has_codes = codes is None or set(codes) == codes_of(self.invocation.result)
+        return expected["Outcome"] == self.invocation.outcome and has_codes
 
     @property
     def expected(self) -> str:
-        """What was to come of it, in words."""
+        """The expected outcome, as text."""
         expected = self.case.expected or {"Outcome": "no error"}
         codes = ", ".join(expected.get("Codes", []))
         return f"{expected['Outcome']} with {codes}" if codes else str(expected["Outcome"])
 
     @property
-    def since_then(self) -> list[str]:
-        """What is otherwise than the log says, or that nothing is; empty without a log."""
-        then = self.case.then
-        return (self.differences or [f"same: {then.outcome}"]) if then else []
+    def comparison(self) -> list[str]:
+        """The differences from the log, or that there are none; empty without a log."""
+        logged = self.case.logged
+        return (self.differences or [f"same: {logged.outcome}"]) if logged else []
 
     @property
     def note(self) -> str:
-        """What was raised, or the first error or image with a code; empty if all is well."""
-        if self.done.error is not None:
-            return last_line(self.done.error)
-        result = self.done.result
+        """The error that was raised, or the first error or image with a code; else empty."""
+        if self.invocation.error is not None:
+            return last_line(self.invocation.error)
+        result = self.invocation.result
         for entry in (*entries_of(result, "Errors"), *entries_of(result, "Images")):
             if "Code" in entry:
                 return f"{entry['Code']}: {entry.get('Message', '')}"
@@ -110,103 +110,100 @@ class Replayed:
 
 
 def codes_of(result: object) -> frozenset[str]:
-    """Every `Code` in the `Errors` and `Images` of a result."""
+    """All `Code`s in the `Errors` and `Images` of a result."""
     entries = [*entries_of(result, "Errors"), *entries_of(result, "Images")]
     return frozenset(str(entry["Code"]) for entry in entries if "Code" in entry)
 
 
 def entries_of(value: object, name: str) -> list[dict[str, Any]]:
-    """The objects in a member of a result that should be a list of them; never an error."""
+    """The objects in the list that is a member of a result; empty if it is malformed."""
     entries = value.get(name) if isinstance(value, dict) else None
-    return [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
+    entries = entries if isinstance(entries, list) else []
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
 def last_line(error: dict[str, Any]) -> str:
-    """What was raised, or SCF's message, of SCF's reply to a run that failed."""
+    """The last line of the traceback, or SCF's message, in SCF's reply to a failed run."""
     lines = str(error.get("stackTrace") or error.get("errorMessage", "")).splitlines()
     return lines[-1] if lines else ""
 
 
-def table_of(replayed: Sequence[Replayed], width: int) -> Table:
-    """The replay for people, of whom some have few columns."""
-    names = Counter({(each.case.label, each.case.path) for each in replayed})
+def table_of(replays: Sequence[ReplayedCase], width: int) -> Table:
+    """The replayed events as a table for a terminal of `width` columns."""
+    names = Counter({(replay.case.label, replay.case.path) for replay in replays})
     labels = Counter(label for label, _ in names)
-    wide = width >= _WIDE
-    with_then = any(each.case.then for each in replayed)
-    counts = () if with_then else ("Changed", "Unchanged", "Failed")
+    is_wide = width >= _WIDE
+    has_log = any(replay.case.logged for replay in replays)
+    counts = ("Changed", "Unchanged", "Failed") if is_wide and not has_log else ()
     table = Table()
     table.add_column("Event", overflow="fold")
-    if wide:
+    if is_wide:
         table.add_column("Trigger")
     table.add_column("Outcome", overflow="fold", min_width=max(map(len, OUTCOMES)))
-    for count in counts if wide else ():
+    for count in counts:
         table.add_column(count, justify="right")
     table.add_column("As expected?", overflow="fold", min_width=len("As expected?"))
-    if with_then:
-        table.add_column("Then → now", overflow="fold", min_width=len("Then → now"))
+    if has_log:
+        table.add_column("Logged → actual", overflow="fold", min_width=len("Logged →"))
     table.add_column("First error or note", ratio=1, overflow="fold")
-    for each in replayed:
-        result = each.done.result
+    for replay in replays:
+        result = replay.invocation.result
         summary = result.get("Summary") if isinstance(result, dict) else None
         summary = summary if isinstance(summary, dict) else {}
         table.add_row(
-            cell(each.case.label if labels[each.case.label] == 1 else each.case.name),
-            *([trigger_of(each.case.event)] if wide else []),
-            cell(each.done.outcome),
-            *(cell(summary.get(count, "")) for count in counts if wide),
-            cell("yes" if each.as_expected else f"no: {each.expected}"),
-            *([cell(_short(each.since_then))] if with_then else []),
-            cell(each.note),
-            style="" if each.as_expected else "red",
+            cell(replay.case.label if labels[replay.case.label] == 1 else replay.case.name),
+            *([trigger_of(replay.case.event)] if is_wide else []),
+            cell(replay.invocation.outcome),
+            *(cell(summary.get(count, "")) for count in counts),
+            cell("yes" if replay.as_expected else f"no: {replay.expected}"),
+            *([cell(_shortened(replay.comparison))] if has_log else []),
+            cell(replay.note),
+            style="" if replay.as_expected else "red",
         )
     return table
 
 
-def document_of(replayed: Iterable[Replayed]) -> list[dict[str, Any]]:
-    """The replay for programs."""
-    return [
-        {
-            "Event": each.case.name,
-            "Outcome": each.done.outcome,
-            "Expected": each.case.expected,
-            "AsExpected": each.as_expected,
-            **(_since_then(each) if each.case.then else {}),
-            **({"Error": each.done.error} if each.done.error else {"Result": each.done.result}),
-            "DurationMs": round(each.done.duration_ms, 1),
-        }
-        for each in replayed
-    ]
+def document_of(replayed: ReplayedCase) -> dict[str, Any]:
+    """A replayed event as JSON values."""
+    case, invocation = replayed.case, replayed.invocation
+    comparison = {
+        "Then": case.logged and case.logged.document,
+        "Changed": bool(replayed.differences),
+        "Differences": replayed.differences,
+    }
+    error, result = invocation.error, invocation.result
+    return {
+        "Event": case.name,
+        "Outcome": invocation.outcome,
+        "Expected": case.expected,
+        "AsExpected": replayed.as_expected,
+        **(comparison if case.logged else {}),
+        **({"Error": error} if error else {"Result": result}),
+        "DurationMs": round(invocation.duration_ms, 1),
+    }
 
 
 def listing_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
-    """What would be replayed, for programs."""
+    """The events to replay as JSON values."""
     return [
         {
             "Number": case.number,
             "Event": case.name,
             "Trigger": trigger_of(case.event),
             "Expected": case.expected,
-            **({"Then": case.then.document} if case.then else {}),
+            **({"Then": case.logged.document} if case.logged else {}),
         }
         for case in cases
     ]
 
 
 def line_of(case: Case) -> str:
-    """What would be replayed, for people: number, trigger, name, and how it ended then."""
-    then = case.then
-    told = f"  {then.outcome}  {printable(then.error, 80)}".rstrip() if then else ""
-    return f"{case.number:>5}  {trigger_of(case.event):<6}  {printable(case.label)}{told}"
+    """An event to replay as a line: number, trigger, name, and how it ended by the log."""
+    logged = case.logged
+    end = f"  {logged.outcome}  {printable(logged.error, 80)}".rstrip() if logged else ""
+    return f"{case.number:>5}  {trigger_of(case.event):<6}  {printable(case.label)}{end}"
 
 
-def _since_then(each: Replayed) -> dict[str, Any]:
-    return {
-        "Then": each.case.then and each.case.then.document,
-        "Changed": bool(each.differences),
-        "Differences": each.differences,
-    }
-
-
-def _short(sentences: Sequence[str]) -> str:
-    more = len(sentences) - 1
-    return f"{sentences[0]} (and {more} more)" if more > 0 else "".join(sentences)
+def _shortened(differences: Sequence[str]) -> str:
+    more = len(differences) - 1
+    return f"{differences[0]} (and {more} more)" if more > 0 else "".join(differences)

@@ -1,4 +1,4 @@
-"""Files and folders watched for changes, by looking at them: a few times a second is enough."""
+"""Watches files and folders for changes by polling them several times a second."""
 
 from __future__ import annotations
 
@@ -13,68 +13,66 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _INTERVAL_S = 0.2
-_OWN = 3
-"""Runs in a row that change a file until it is the function, or whoever reads it, that does so."""
+_MAX_STREAK = 3
+"""Runs in a row that change a file before it is ignored: the function itself must change it."""
 
 
 class Watch:
-    """What is below some folders, and some files; remembers how they were last."""
+    """Watches files, and all files in folders; remembers their last state."""
 
-    def __init__(self, *places: Path) -> None:
-        self._places = places
+    def __init__(self, *paths: Path) -> None:
+        self._paths = paths
         self._streaks: dict[str, int] = {}
-        self._own: set[str] = set()
-        self._seen = self._look()
+        self._ignored: set[str] = set()
+        self._last = self._snapshot()
 
     def wait(self) -> set[str]:
-        """Return what has changed since the last time; at once, or when there is a change.
+        """Wait for a change; returns the paths that have changed since the last call.
 
-        Many changes at once, as of a checkout, are one. What changes during every run is told
-        and not watched any longer, or a run would be the cause of the next.
+        Changes in quick succession, as of a checkout, are returned together. A file that changes
+        during every run is reported and ignored from then on, or each run would cause the next.
         """
         changed = self._changed()
         self._streaks = {path: self._streaks.get(path, 0) + 1 for path in changed}
-        for path in [path for path, streak in self._streaks.items() if streak >= _OWN]:
-            click.echo(f"scf-local: {path} changes with every run; not watched from now", err=True)
-            self._own.add(path)
-        changed -= self._own
+        for path in [path for path, streak in self._streaks.items() if streak >= _MAX_STREAK]:
+            click.echo(f"scf-local: {path} changes with every run; no longer watched", err=True)
+            self._ignored.add(path)
+        changed -= self._ignored
         while not changed:
-            time.sleep(_INTERVAL_S)
-            changed = self._changed()
-        while more := self._settling():
+            changed = self._changed_later()
+        while more := self._changed_later():
             changed |= more
         return changed
 
-    def _settling(self) -> set[str]:
+    def _changed_later(self) -> set[str]:
         time.sleep(_INTERVAL_S)
         return self._changed()
 
     def _changed(self) -> set[str]:
-        before, self._seen = self._seen, self._look()
-        return {path for path, _ in before.items() ^ self._seen.items()} - self._own
+        before, self._last = self._last, self._snapshot()
+        return {path for path, _ in before.items() ^ self._last.items()} - self._ignored
 
-    def _look(self) -> dict[str, tuple[int, int, int]]:
-        found = {}
-        for place in self._places:
-            paths = _files(place) if place.is_dir() else [str(place)]
-            for path in paths:
+    def _snapshot(self) -> dict[str, tuple[int, int, int]]:
+        states = {}
+        for path in self._paths:
+            for file in _files(path) if path.is_dir() else [str(path)]:
                 try:
-                    stat = os.stat(path)  # noqa: PTH116 - of thousands, several times a second
-                except OSError:  # gone meanwhile
+                    stat = os.stat(file)  # noqa: PTH116 - called for thousands of files
+                except OSError:  # removed meanwhile
                     continue
-                found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        return found
+                states[file] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        return states
 
 
-def repeat(run: Callable[[], object], *places: Path) -> None:
-    """Run, and again with every change of `places`, for ever.
+def rerun_on_change(run: Callable[[], object], *paths: Path) -> None:
+    """Call `run` now and after every change of `paths`, forever.
 
-    What cannot be used later, while it is edited, is told; at first it ends the command.
+    Usage errors of the first run end the command; later ones, while files are edited, are printed.
     """
-    watch = Watch(*places)
+    watch = Watch(*paths)
     run()
     while True:
-        click.echo("scf-local: watching for changes; Ctrl-C ends it", err=True)
+        click.echo("scf-local: watching for changes; press Ctrl-C to stop", err=True)
         watch.wait()
         try:
             run()
@@ -85,13 +83,13 @@ def repeat(run: Callable[[], object], *places: Path) -> None:
 
 
 def _files(folder: Path) -> list[str]:
-    """All but bytecode, and what editors and version control keep for themselves."""
-    found = []
-    for parent, folders, files in os.walk(folder):
+    """All files but bytecode, hidden files and backups of editors."""
+    files = []
+    for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__" and name[0] != "."]
-        found += [
+        files += [
             f"{parent}/{name}"
-            for name in files
+            for name in names
             if name[0] != "." and not name.endswith((".pyc", "~"))
         ]
-    return found
+    return files

@@ -68,7 +68,7 @@ def test_names_are_unique_and_fit(body: dict[str, Any], region: Region, random: 
     """No call meets a name in use, and all names end up unique, not empty, within 60 characters."""
     steps = accepted(body, region)
     wanted = wanted_names(steps, region.images)
-    region.carry_out(steps, random)
+    region.execute(steps, random)
     assert region.names == wanted
     assert len(set(wanted.values())) == len(wanted)
     assert all(1 <= len(name) <= NAME_LENGTH for name in wanted.values())
@@ -86,7 +86,7 @@ def test_a_cycle_costs_one_call_more(body: dict[str, Any], region: Region) -> No
 @given(BODIES, regions(), RANDOMS)
 def test_stable(body: dict[str, Any], region: Region, random: Random) -> None:
     """A policy that is accepted leaves its own outcome alone."""
-    region.carry_out(accepted(body, region), random)
+    region.execute(accepted(body, region), random)
     assert [step for step in normalised(body, region) if not step.is_empty] == []
 
 
@@ -113,7 +113,7 @@ def test_refused_for_a_reason(body: dict[str, Any], region: Region, random: Rand
 def changes_again(body: dict[str, Any], region: Region, random: Random) -> bool:
     """Whether a second run changes anything, or one after a run that broke off ends otherwise."""
     former = dict(region.images)
-    region.carry_out(unchecked(body, region), random)
+    region.execute(unchecked(body, region), random)
     once = region.images
     if not all(step.is_empty for step in unchecked(body, region)):
         return True
@@ -121,7 +121,7 @@ def changes_again(body: dict[str, Any], region: Region, random: Random) -> bool:
         region.images = dict(former)
         for calls in (most, None):
             steps = unchecked(body, region)
-            region.carry_out(steps, random, calls, policy=policy(body))
+            region.execute(steps, random, calls, policy=policy(body))
         if region.images != once:
             return True
     return False
@@ -135,7 +135,7 @@ def test_crash(body: dict[str, Any], region: Region, random: Random, crashes: li
     steps = accepted(body, region)
     wanted = wanted_names(steps, region.images)
     for most in [*crashes, None]:
-        region.carry_out(normalised(body, region), random, most, policy=policy(body))
+        region.execute(normalised(body, region), random, most, policy=policy(body))
     assert region.names == wanted
     assert not new_temporaries(before, region.names)
 
@@ -145,9 +145,9 @@ def test_half_done(body: dict[str, Any], region: Region, random: Random) -> None
     """An image of which half was done by a run that broke off gets the other half from the next."""
     for one in region.images.values():
         alone, torn = Region([one]), Region([one])
-        alone.carry_out(accepted(body, alone), random)
+        alone.execute(accepted(body, alone), random)
         for most in (1, None):
-            torn.carry_out(normalised(body, torn), random, most, policy=policy(body))
+            torn.execute(normalised(body, torn), random, most, policy=policy(body))
         assert torn.images == alone.images
 
 
@@ -195,7 +195,7 @@ def test_holders_keep_their_names(body: dict[str, Any], region: Region) -> None:
 def test_keep_latest(body: dict[str, Any], region: Region, random: Random) -> None:
     """Of each family the newest N that are selected are not deprecated, all others are."""
     steps = accepted(body, region)
-    region.carry_out(steps, random)
+    region.execute(steps, random)
     families: dict[str, list[Image]] = {}
     for step in steps:
         after = region.images[step.image_id]
@@ -602,9 +602,9 @@ def test_temporary_name_of_a_selection() -> None:
         image("img-b", "build-2", ImageDescription="build-1"),
     ]
     region = Region(images)
-    region.carry_out(normalised(body, region), Random(0), 1)  # noqa: S311 - one is ready
+    region.execute(normalised(body, region), Random(0), 1)  # noqa: S311 - one is ready
     assert region.names["img-a"].startswith(TEMPORARY)
-    region.carry_out(normalised(body, region), Random(0))  # noqa: S311 - any order will do
+    region.execute(normalised(body, region), Random(0))  # noqa: S311 - any order will do
     assert region.names == {"img-a": "build-2", "img-b": "build-1"}
 
 

@@ -18,8 +18,8 @@ from image_steward.planning.diff import step_of
 from image_steward.planning.rename_order import in_order, ordered
 from region import (
     REGION,
-    Refused,
     Region,
+    RejectedCall,
     cycles,
     image,
     new_temporaries,
@@ -55,7 +55,7 @@ def test_no_step_meets_a_name_in_use(
     region = Region(images)
     steps = requested(asked, region)
     wanted = wanted_names(steps, region.images)
-    region.carry_out(steps, random)
+    region.execute(steps, random)
     assert region.names == wanted
 
 
@@ -78,7 +78,7 @@ def test_permutations(places: list[int], random: Random) -> None:
     steps = requested(asked, region)
     moving = sum(i != n for i, n in enumerate(places))
     assert len(writes_of(steps)) == moving + cycles(steps)
-    region.carry_out(steps, random)
+    region.execute(steps, random)
     assert region.names == {f"img-{i}": f"n{n}" for i, n in enumerate(places)}
 
 
@@ -102,10 +102,10 @@ def test_crash_of_a_change_request(
     """Delivered again after crashes at any calls, a change request gets to the same end."""
     images, asked = drawn
     whole, region = Region(images), Region(images)
-    whole.carry_out(requested(asked, whole), random)
+    whole.execute(requested(asked, whole), random)
     for most in crashes:
-        region.carry_out(requested(asked, region), random, most)
-    region.carry_out(requested(asked, region), random)
+        region.execute(requested(asked, region), random, most)
+    region.execute(requested(asked, region), random)
     assert region.images == whole.images
     assert not new_temporaries(Region(images).names, region.names)
 
@@ -117,7 +117,7 @@ def test_a_second_delivery_plans_nothing(
     """What was applied is as wanted: planned again, each step is empty."""
     images, asked = drawn
     region = Region(images)
-    region.carry_out(requested(asked, region), random)
+    region.execute(requested(asked, region), random)
     assert all(step.is_empty for step in requested(asked, region))
 
 
@@ -142,8 +142,8 @@ def test_the_model_can_fail(places: list[int], random: Random) -> None:
     asked = [
         Change(REGION, f"img-{i}", {"ImageName": f"n{n}"}, {}, ()) for i, n in enumerate(places)
     ]
-    with pytest.raises(Refused):
-        region.carry_out([step_of(change, region.images) for change in asked], random)
+    with pytest.raises(RejectedCall):
+        region.execute([step_of(change, region.images) for change in asked], random)
 
 
 def test_chain() -> None:
@@ -176,7 +176,7 @@ def test_temporary_name_in_use() -> None:
     region = named(a="1", b="2", c=f"{TEMPORARY}img-a")
     steps = steps_of(region, a="2", b="1")
     assert steps["a"].temporary == f"{TEMPORARY}img-a-2"
-    region.carry_out(list(steps.values()), Random(0))  # noqa: S311 - any order will do
+    region.execute(list(steps.values()), Random(0))  # noqa: S311 - any order will do
     assert region.names == {"img-a": "2", "img-b": "1", "img-c": f"{TEMPORARY}img-a"}
 
 

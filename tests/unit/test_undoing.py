@@ -42,7 +42,7 @@ def put_back(region: Region, entries: Iterable[dict[str, Any]], random: Random) 
     for batch in undoing.batches(entries, 1 << 20):
         steps = requested(changes(batch), region)
         assert not any(step.error for step in steps)
-        region.carry_out(steps, random)
+        region.execute(steps, random)
 
 
 @given(plans(), RANDOMS, CALLS)
@@ -52,7 +52,7 @@ def test_undo_of_what_was_done(
     """The Undo of a result, finished or not, gives back the exact former state."""
     region, steps = drawn
     former = dict(region.images)
-    outcomes = region.carry_out(steps, random, most)
+    outcomes = region.execute(steps, random, most)
     put_back(region, undoing.entries(outcomes), random)
     assert region.images == former
 
@@ -65,7 +65,7 @@ def test_undo_from_the_journal(
     region, steps = drawn
     former = dict(region.images)
     journal = [entry for step in steps if (entry := undoing.entry(step))]
-    region.carry_out(steps, random, most)
+    region.execute(steps, random, most)
     put_back(region, journal, random)
     assert region.images == former
 
@@ -81,9 +81,9 @@ def test_undo_of_two_documents(
     images, asked = one
     region = Region(images)
     former = dict(region.images)
-    outcomes = region.carry_out(requested(asked, region), random)
+    outcomes = region.execute(requested(asked, region), random)
     again = [change for change in other[1] if change.image_id in region.images]
-    outcomes += region.carry_out(requested(again, region), random, most)
+    outcomes += region.execute(requested(again, region), random, most)
     put_back(region, undoing.entries(outcomes), random)
     assert region.images == former
 
@@ -112,7 +112,7 @@ def test_entries_of_a_finished_run(drawn: tuple[Region, list[Step]], random: Ran
     """A run that did all that it wrote down undoes just that, what was done last first."""
     region, steps = drawn
     journal = [entry for step in steps if (entry := undoing.entry(step))]
-    undo = undoing.entries(region.carry_out(steps, random))
+    undo = undoing.entries(region.execute(steps, random))
     assert [sorted_tags(entry) for entry in undo] == [sorted_tags(e) for e in reversed(journal)]
 
 

@@ -1,7 +1,7 @@
-"""What one writes first: the typed SDKs, jsonschema.validate for each event, a call an image.
+"""A straightforward handler: the typed SDKs, jsonschema.validate for each event, calls per image.
 
-The baseline of `make bench`. It reads the same change requests, and leaves out pacing, retries,
-reading back, undo and all else.
+The baseline of `make bench`. It accepts the same change requests, but has no rate limiter, retries,
+reading back, undo or anything else.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ SCHEMA: dict[str, Any] = {
 
 
 def main_handler(event: Any, context: Any) -> Any:  # noqa: ANN401 - whatever SCF delivers
-    """Rename and tag the images that a change request names, one after the other."""
-    keys = [
+    """Rename and tag the images of a change request, one after another."""
+    credentials = [
         os.environ[f"TENCENTCLOUD_{name}"] for name in ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
     ]
     region = context["tencentcloud_region"]
@@ -58,10 +58,11 @@ def main_handler(event: Any, context: Any) -> Any:  # noqa: ANN401 - whatever SC
         cos = event["Records"][0]["cos"]
         bucket = "{name}-{appid}".format(**cos["cosBucket"])
         key = cos["cosObject"]["key"].split("/", 3)[3]
-        where = urlsplit(os.environ["STEWARD_COS_ENDPOINT"])
+        endpoint = urlsplit(os.environ["STEWARD_COS_ENDPOINT"])
+        secret_id, secret_key, token = credentials
         config = CosConfig(
-            Region=region, SecretId=keys[0], SecretKey=keys[1], Token=keys[2],
-            Scheme=where.scheme, IP=where.hostname, Port=where.port,
+            Region=region, SecretId=secret_id, SecretKey=secret_key, Token=token,
+            Scheme=endpoint.scheme, IP=endpoint.hostname, Port=endpoint.port,
         )  # fmt: skip
         body = CosS3Client(config).get_object(Bucket=bucket, Key=key)["Body"]
         document = json.loads(body.get_raw_stream().read())
@@ -71,16 +72,17 @@ def main_handler(event: Any, context: Any) -> Any:  # noqa: ANN401 - whatever SC
         return {"Outcome": "rejected", "Message": error.message}
     endpoint = urlsplit(os.environ["STEWARD_API_ENDPOINT"])
     http = HttpProfile(protocol=endpoint.scheme, endpoint=endpoint.netloc)
-    client = cvm_client.CvmClient(Credential(*keys), region, ClientProfile(httpProfile=http))
+    profile = ClientProfile(httpProfile=http)
+    client = cvm_client.CvmClient(Credential(*credentials), region, profile)
     for image in document.get("Images", [document]):
-        asked = models.DescribeImagesRequest()
-        asked.ImageIds = [image["ImageId"]]
-        (found,) = client.DescribeImages(asked).ImageSet
-        if found.ImageName != image["ImageName"]:
-            wanted = models.ModifyImageAttributeRequest()
-            wanted.ImageId = image["ImageId"]
-            wanted.ImageName = image["ImageName"]
-            client.ModifyImageAttribute(wanted)
+        describe = models.DescribeImagesRequest()
+        describe.ImageIds = [image["ImageId"]]
+        (current,) = client.DescribeImages(describe).ImageSet
+        if current.ImageName != image["ImageName"]:
+            modify = models.ModifyImageAttributeRequest()
+            modify.ImageId = image["ImageId"]
+            modify.ImageName = image["ImageName"]
+            client.ModifyImageAttribute(modify)
         if "Tags" in image:
             tags = tag_models.TagResourcesRequest()
             tags.ResourceList = [f"qcs::cvm:{region}:uin/:image/{image['ImageId']}"]
@@ -88,5 +90,5 @@ def main_handler(event: Any, context: Any) -> Any:  # noqa: ANN401 - whatever SC
             for tag, pair in zip(tags.Tags, image["Tags"], strict=True):
                 tag.TagKey, tag.TagValue = pair["Key"], pair["Value"]
             profile = ClientProfile(httpProfile=http)
-            tag_client.TagClient(Credential(*keys), region, profile).TagResources(tags)
+            tag_client.TagClient(Credential(*credentials), region, profile).TagResources(tags)
     return {"Outcome": "applied"}

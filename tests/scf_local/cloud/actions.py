@@ -1,4 +1,4 @@
-"""What an API action is: its rate, its parameters, and what it does."""
+"""An emulated API action: its rate limit, its parameters and its implementation."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Params = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Action:
-    """`required` parameters, those of `shape` allowed, `per_second` calls of it."""
+class EmulatedAction:
+    """An action with the parameters that it allows and requires, limited to calls per second."""
 
     run: Callable[[State, str, Params], dict[str, Any]]
     per_second: int
@@ -25,10 +25,10 @@ class Action:
     required: tuple[str, ...] = ()
 
     def __call__(self, state: State, region: str, params: Params) -> dict[str, Any]:
-        """The reply's members, without its RequestId.
+        """Return the reply's members, without the RequestId.
 
         Raises:
-            ApiError: the refusal that the API documents.
+            ErrorReply: an error that the API documents.
         """
         parameters.check(params, self.shape, self.required)
         with state.lock:
@@ -37,7 +37,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Service:
-    """An API product at one version."""
+    """One version of an API product."""
 
     version: str
-    actions: Mapping[str, Action]
+    actions: Mapping[str, EmulatedAction]

@@ -1,7 +1,7 @@
 """COS: GET, HEAD and PUT of objects; the bucket is in the Host header, in any region.
 
-What a header or a parameter asks for is done or refused, never passed over
-(document/product/436/7753, 436/7745, 436/7749; the codes: 436/7730).
+Headers and parameters that COS would act on are emulated or rejected, never ignored
+(document/product/436/7753, 436/7745, 436/7749; error codes: 436/7730).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 REQUEST_ID = "x-cos-request-id"
 ACTIONS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
 MAX_BYTES = 5 << 30
-"""Of an upload in one piece (document/product/436/7749)."""
+"""Size limit of a simple upload, PUT Object (document/product/436/7749)."""
 
 _HOST = re.compile(
     r"(?P<bucket>[a-z0-9-]+-\d+)\.cos(-internal)?\.(?P<region>[a-z0-9-]+)"
@@ -39,11 +39,11 @@ _NAMES = (
     "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
     "Content-Type", "Expires",
 )  # fmt: skip
-_KEPT = {name.lower(): name for name in _NAMES}
-_INSTEAD = {f"response-{name}": name for name in _KEPT}
-_META = "x-cos-meta-"
-_ASKING = ("if-", "pic-operations", "range", "x-ci-", "x-cos-")
-_DONE = {
+_STORED = {name.lower(): name for name in _NAMES}
+_OVERRIDES = {f"response-{name}": name for name in _STORED}
+_METADATA = "x-cos-meta-"
+_FEATURES = ("if-", "pic-operations", "range", "x-ci-", "x-cos-")
+_EMULATED = {
     "GET": frozenset(("if-match", "if-none-match", "range")),
     "HEAD": frozenset(("if-match", "if-none-match")),
     "PUT": frozenset(),
@@ -51,48 +51,48 @@ _DONE = {
 _RANGE = re.compile("bytes=([0-9]{1,18})-([0-9]{0,18})|bytes=-([0-9]{1,18})")
 
 
-def addressed(host: str) -> tuple[str, str] | None:
-    """The bucket and region that a Host header names, or None if it is no bucket's."""
+def bucket_of(host: str) -> tuple[str, str] | None:
+    """Return the bucket and region in a Host header, or None if it is not that of a bucket."""
     match = _HOST.fullmatch(host)
     return match and (match["bucket"], match["region"])
 
 
-def answer(state: State, bucket: str, request: Request, now: float) -> Reply:
-    """The reply to a verified request, without its request id.
+def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
+    """Return the reply to a verified request, without its request id.
 
     Raises:
-        CosError: what COS refuses, MethodNotAllowed and NotImplemented for what is not emulated.
+        CosError: an error of COS; MethodNotAllowed, NotImplemented for what is not emulated.
     """
     key = request.path.removeprefix("/")
     if request.method not in ACTIONS or not key:
-        told = f"{request.method} /{key} is not emulated; GET, HEAD and PUT of an object are."
-        raise CosError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", told)
+        message = f"{request.method} /{key} is not emulated; only GET, HEAD and PUT of an object."
+        raise CosError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
     query = parse_qsl(request.query, keep_blank_values=True)
-    instead = {_INSTEAD[name]: value for name, value in query if name in _INSTEAD}
+    overrides = {_OVERRIDES[name]: value for name, value in query if name in _OVERRIDES}
     _check_emulated(request, (name for name, _ in query))
     with state.lock:
         objects = state.objects.get(bucket)
         if objects is None:
             raise CosError(HTTPStatus.NOT_FOUND, "NoSuchBucket", "The bucket does not exist.")
         if request.method == "PUT":
-            stored = objects[key] = Object(_body(request), _kept(request.headers), now)
+            stored = objects[key] = Object(_body(request), _storable(request.headers), now)
             return Reply(HTTPStatus.OK, {"ETag": _etag(stored)}, b"")
         found = objects.get(key)
     if found is None:
         raise CosError(HTTPStatus.NOT_FOUND, "NoSuchKey", "The key does not exist.")
-    return _read(replace(found, headers={**found.headers, **_kept(instead)}), request.headers)
+    return _read(replace(found, headers={**found.headers, **_storable(overrides)}), request.headers)
 
 
 def _check_emulated(request: Request, parameters: Iterable[str]) -> None:
-    done = _DONE[request.method] | {COS_TOKEN, "x-cos-sdk-retry"}
+    emulated = _EMULATED[request.method] | {COS_TOKEN, "x-cos-sdk-retry"}
     for name, value in request.headers.items():
-        meta = request.method == "PUT" and name.startswith(_META)
+        metadata = request.method == "PUT" and name.startswith(_METADATA)
         standard = (name, value) == ("x-cos-storage-class", "STANDARD")
-        if name.startswith(_ASKING) and name not in done and not meta and not standard:
+        if name.startswith(_FEATURES) and name not in emulated and not metadata and not standard:
             raise _not_emulated(f"The header {name} of a {request.method}")
     for name in parameters:
-        instead = request.method == "GET" and name in _INSTEAD
-        if not name.startswith("q-") and name != COS_TOKEN and not instead:
+        overrides = request.method == "GET" and name in _OVERRIDES
+        if not name.startswith("q-") and name != COS_TOKEN and not overrides:
             raise _not_emulated(f"The parameter {name!r} of a {request.method}")
 
 
@@ -100,17 +100,17 @@ def _not_emulated(what: str) -> CosError:
     return CosError(HTTPStatus.NOT_IMPLEMENTED, "NotImplemented", f"{what} is not emulated.")
 
 
-def _kept(given: Mapping[str, str]) -> dict[str, str]:
-    """Of headers, by lower-case name, those that come back with an object."""
-    kept = {
-        _KEPT.get(name, name): value
+def _storable(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that are stored with an object, of headers by lower-case name."""
+    headers = {
+        _STORED.get(name, name): value
         for name, value in given.items()
-        if name in _KEPT or name.startswith(_META)
+        if name in _STORED or name.startswith(_METADATA)
     }
-    for name, value in kept.items():
-        if not value.isprintable():  # half a surrogate pair, which stands for no UTF-8, too
+    for name, value in headers.items():
+        if not value.isprintable():  # nor is half a surrogate pair, which replaces a non-UTF-8 byte
             raise CosError(HTTPStatus.BAD_REQUEST, "InvalidArgument", f"{name}: {value!r}")
-    return kept
+    return headers
 
 
 def _body(request: Request) -> bytes:
@@ -122,9 +122,9 @@ def _body(request: Request) -> bytes:
     except ValueError:
         digest = b""
     if len(digest) != hashlib.md5().digest_size:
-        raise CosError(HTTPStatus.BAD_REQUEST, "InvalidDigest", f"{given!r} is no Content-MD5.")
+        raise CosError(HTTPStatus.BAD_REQUEST, "InvalidDigest", f"{given!r} is not an MD5 digest.")
     if digest != hashlib.md5(request.body).digest():
-        raise CosError(HTTPStatus.BAD_REQUEST, "BadDigest", "Content-MD5 is not the body's.")
+        raise CosError(HTTPStatus.BAD_REQUEST, "BadDigest", "Content-MD5 does not match the body.")
     return request.body
 
 
@@ -132,12 +132,12 @@ def _etag(stored: Object) -> str:
     return f'"{hashlib.md5(stored.content).hexdigest()}"'
 
 
-def _names(etag: str, asked: str) -> bool:
-    # Unquoted too, as the SDK's own examples have it.
-    return asked == "*" or etag.strip('"') in (each.strip(' "') for each in asked.split(","))
+def _etag_matches(etag: str, header: str) -> bool:
+    # Unquoted, too, as in the SDK's own examples.
+    return header == "*" or etag.strip('"') in (item.strip(' "') for item in header.split(","))
 
 
-def _read(stored: Object, asked: Mapping[str, str]) -> Reply:
+def _read(stored: Object, requested: Mapping[str, str]) -> Reply:
     etag = _etag(stored)
     headers = {
         "ETag": etag,
@@ -146,36 +146,36 @@ def _read(stored: Object, asked: Mapping[str, str]) -> Reply:
         "Content-Type": "application/octet-stream",
         **stored.headers,
     }
-    if not _names(etag, asked.get("if-match", "*")):
+    if not _etag_matches(etag, requested.get("if-match", "*")):
         raise CosError(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed", f"ETag is {etag}.")
-    if _names(etag, asked.get("if-none-match", "")):
+    if _etag_matches(etag, requested.get("if-none-match", "")):
         return Reply(HTTPStatus.NOT_MODIFIED, headers, b"")
-    if "range" not in asked:
+    if "range" not in requested:
         return Reply(HTTPStatus.OK, headers, stored.content)
     size = len(stored.content)
-    first, last = _range(asked["range"], size)
+    first, last = _range(requested["range"], size)
     headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     return Reply(HTTPStatus.PARTIAL_CONTENT, headers, stored.content[first : last + 1])
 
 
-def _range(asked: str, size: int) -> tuple[int, int]:
-    match = _RANGE.fullmatch(asked)
+def _range(header: str, size: int) -> tuple[int, int]:
+    match = _RANGE.fullmatch(header)
     if match is None:
-        raise _not_emulated(f"A Range such as {asked!r}")
+        raise _not_emulated(f"A Range such as {header!r}")
     first, last, length = match.groups()
     begin = max(size - int(length), 0) if length else int(first)
     end = min(int(last or size), size - 1)
     if begin > end:
         status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-        raise CosError(status, "InvalidRange", f"{asked} is not within {size} bytes.")
+        raise CosError(status, "InvalidRange", f"{header} is not within {size} bytes.")
     return begin, end
 
 
-def refusal(error: CosError, resource: str, request_id: str) -> Reply:
-    """An error as COS sends it (document/product/436/7730)."""
+def error_reply(error: CosError, resource: str, request_id: str) -> Reply:
+    """Return an error as COS sends it (document/product/436/7730)."""
     members = {"Code": error.code, "Message": error.message, "Resource": resource}
     members |= {"RequestId": request_id, "TraceId": request_id}
     body = "".join(f"\t<{name}>{escape(text)}</{name}>\n" for name, text in members.items())
     xml = f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n{body}</Error>\n"
-    content = xml.encode("utf-8", "backslashreplace")  # the key may be no UTF-8
+    content = xml.encode("utf-8", "backslashreplace")  # the key may not be UTF-8
     return Reply(error.status, {"Content-Type": "application/xml"}, content)

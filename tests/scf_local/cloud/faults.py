@@ -1,15 +1,15 @@
-"""Faults: which calls the emulated cloud answers wrongly, and how.
+"""Fault injection: which calls get which fault.
 
-A faults file is JSON, `{"Seed": 1, "Rules": [...]}`; for each call the first rule that matches
-decides. A rule's members:
+A faults file is JSON, `{"Seed": 1, "Rules": [...]}`; the first rule that matches a call applies.
+The members of a rule:
 
-- `Action` (needed): `ModifyImageAttribute`, `GetObject`, ..., or `*`.
-- `Fault` (needed): one of `distortions.FAULTS`; docs/faults.md says what each does.
-- `Calls`, `From`: `[1, 3]` are the first and the third call of that action, 2 is every one from the
-  second on; with both, either matches, with neither every call.
-- `Probability`: 0 to 1, default 1. Whether it hits depends on `Seed`, rule, action and call number
-  alone, so that parallel calls cannot change it.
-- `Code`, `Message`, `Status`, `Seconds`, `ContentType`: for the faults that take them.
+- `Action` (required): `ModifyImageAttribute`, `GetObject`, ..., or `*`.
+- `Fault` (required): a name in `fault_types.FAULTS`; docs/faults.md describes each.
+- `Calls`, `From`: `[1, 3]` is the first and the third call of that action, 2 is the second call
+  and all later ones. With both, a call must match one of them; with neither, every call matches.
+- `Probability`: 0 to 1, default 1. The draw depends only on `Seed`, rule, action and call number,
+  so that parallel calls do not change it.
+- `Code`, `Message`, `Status`, `Seconds`, `ContentType`: for the faults that have these parameters.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from image_steward.messages import nearest
 from scf_local import json_files
 from scf_local.cloud import cos, cvm, tags
-from scf_local.cloud.distortions import FAULTS, PARAMETERS
+from scf_local.cloud.fault_types import FAULTS, PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,15 +34,15 @@ ACTIONS = ("*", *cvm.SERVICE.actions, *tags.SERVICE.actions, *cos.ACTIONS.values
 
 
 class FaultsError(ValueError):
-    """Faults that cannot be used; the message says where and why."""
+    """An invalid faults file or rule; the message has the path and the reason."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule; an empty member is one left out, `start` is the file's `From`.
+    """A rule; an empty field means that the member is missing, `start` is the member `From`.
 
     Raises:
-        FaultsError: with the JSON Pointer of the member.
+        FaultsError: has the JSON Pointer of the member.
     """
 
     action: str
@@ -57,48 +57,46 @@ class Rule:
     content_type: str = ""
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if value != one.default:
-                _check(_member(one.name), list(value) if one.name == "calls" else value)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                _check(_member(field.name), list(value) if field.name == "calls" else value)
         if self.seconds < 0 and self.fault != "skew":
-            raise FaultsError(f"/Seconds: {self.seconds}; below 0 only for 'skew'")
-        takes = FAULTS[self.fault].takes
+            raise FaultsError(f"/Seconds: {self.seconds}; only 'skew' allows less than 0")
+        defaults = FAULTS[self.fault].parameters
         for name in PARAMETERS:
             given = getattr(self, name)
-            if given and name not in takes:
-                allowed = ", ".join(map(_member, takes)) or "none"
-                raise FaultsError(
-                    f"/{_member(name)}: not for {self.fault!r}, which takes {allowed}"
-                )
-            if not given and takes.get(name, given) is None:
-                raise FaultsError(f"/{_member(name)}: {self.fault!r} needs it")
-            object.__setattr__(self, name, given or takes.get(name, given))
+            if given and name not in defaults:
+                allowed = ", ".join(map(_member, defaults)) or "no parameters"
+                raise FaultsError(f"/{_member(name)}: {self.fault!r} allows {allowed}")
+            if not given and defaults.get(name, given) is None:
+                raise FaultsError(f"/{_member(name)}: required for {self.fault!r}")
+            object.__setattr__(self, name, given or defaults.get(name, given))
 
     def matches(self, action: str, number: int) -> bool:
-        """Whether it is about call `number` of `action`, its probability aside."""
+        """Whether it matches call `number` of `action`, regardless of its probability."""
         return self.action in {"*", action} and (
             number in self.calls or (number >= self.start if self.start else not self.calls)
         )
 
     @property
-    def before(self) -> bool:
-        """Whether the call is answered without being looked at, so that nothing happens."""
-        return FAULTS[self.fault].before
+    def skips_action(self) -> bool:
+        """Whether the fault replaces the call, so that the action is not performed."""
+        return FAULTS[self.fault].skips_action
 
     @property
     def outcome(self) -> str:
-        """What is recorded of a call answered `before`: the code, where the client sees one."""
+        """The recorded outcome if the action is skipped: the code that is sent, if one is."""
         return self.code or f"fault:{self.fault}"
 
-    def distort(self, reply: Reply) -> Reply:
-        """What goes out instead of the true reply (or of the refusal with `outcome`)."""
-        return FAULTS[self.fault].distort(self, reply)
+    def inject(self, reply: Reply) -> Reply:
+        """Return the altered reply; `reply` is an error with the code `outcome` if skipped."""
+        return FAULTS[self.fault].inject(self, reply)
 
 
 @dataclass(frozen=True)
 class Faults:
-    """Rules, the first that matches a call wins; equal seeds give equal faults."""
+    """Rules, of which the first that matches a call applies; `seed` decides the random draws."""
 
     rules: tuple[Rule, ...] = ()
     seed: int = 0
@@ -108,7 +106,7 @@ class Faults:
         """Read a faults file.
 
         Raises:
-            ValueError: naming the file, the place in it and what is allowed.
+            ValueError: names the file, the path in it and what is allowed.
         """
         given = json_files.read(path)
         try:
@@ -117,11 +115,11 @@ class Faults:
             raise FaultsError(f"{path}: {error}") from None
 
     def rule_for(self, action: str, number: int) -> Rule | None:
-        """The rule for call `number` (from 1) of `action`; a jitter's seconds are drawn."""
-        for at, rule in enumerate(self.rules):
+        """Return the rule for call `number` (from 1) of `action`; for jitter, draw the seconds."""
+        for index, rule in enumerate(self.rules):
             if rule.matches(action, number):
-                # As bytes: a client may send an action that is not UTF-8.
-                seed = f"{self.seed} {at} {action} {number}".encode("utf-8", "backslashreplace")
+                # Bytes, since a client may send an action that is not UTF-8.
+                seed = f"{self.seed} {index} {action} {number}".encode("utf-8", "backslashreplace")
                 draw = random.Random(seed)  # noqa: S311 - no secret
                 if draw.random() < rule.probability:
                     if rule.fault == "jitter":
@@ -139,11 +137,11 @@ def _member(name: str) -> str:
     return _NAMES.get(name) or "".join(part.capitalize() for part in name.split("_"))
 
 
-_FIELDS = {_member(one.name): one.name for one in fields(Rule)}
+_FIELDS = {_member(field.name): field.name for field in fields(Rule)}
 
 
 def _is_number(value: object, low: float, high: float) -> bool:
-    # A NaN is within no limits.
+    # NaN fails both comparisons.
     return isinstance(value, (int, float)) and type(value) is not bool and low <= value <= high
 
 
@@ -175,43 +173,42 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def _check(name: str, value: object) -> None:
     if name in {"Action", "Fault"}:
-        _one_of(value, ACTIONS if name == "Action" else FAULTS, f"/{name}")
+        _check_known(value, ACTIONS if name == "Action" else FAULTS, f"/{name}")
     else:
-        is_allowed, told = _ALLOWED[name]
+        is_allowed, allowed = _ALLOWED[name]
         if not is_allowed(value):
-            raise FaultsError(f"/{name}: {value!r}; allowed is {told}")
+            raise FaultsError(f"/{name}: {value!r}; must be {allowed}")
 
 
-def _one_of(value: object, names: Iterable[str], place: str) -> None:
+def _check_known(value: object, names: Iterable[str], path: str) -> None:
     names = list(names)
     if value not in names:
-        told = f"{value!r}{nearest(value, names)}"
-        raise FaultsError(f"{place}: {told}; allowed are {', '.join(names)}")
+        raise FaultsError(f"{path}: {value!r}{nearest(value, names)}; allowed: {', '.join(names)}")
 
 
 def _faults(given: object) -> Faults:
     if not isinstance(given, dict) or not isinstance(given.get("Rules"), list):
-        raise FaultsError('/: allowed is {"Seed": 0, "Rules": [{"Action": ..., "Fault": ...}]}')
+        raise FaultsError('/: must be {"Seed": 0, "Rules": [{"Action": ..., "Fault": ...}]}')
     for name in given:
-        _one_of(name, ("Seed", "Rules"), f"/{name}")
+        _check_known(name, ("Seed", "Rules"), f"/{name}")
     seed = given.get("Seed", 0)
     if type(seed) is not int:
-        raise FaultsError(f"/Seed: {seed!r}; allowed is a whole number")
-    rules = (_rule(rule, f"/Rules/{at}") for at, rule in enumerate(given["Rules"]))
+        raise FaultsError(f"/Seed: {seed!r}; must be an integer")
+    rules = (_rule(rule, f"/Rules/{index}") for index, rule in enumerate(given["Rules"]))
     return Faults(tuple(rules), seed)
 
 
-def _rule(given: object, place: str) -> Rule:
+def _rule(given: object, path: str) -> Rule:
     if not isinstance(given, dict):
-        raise FaultsError(f"{place}: allowed is a rule, a JSON object")
+        raise FaultsError(f"{path}: must be a rule, a JSON object")
     for name in ("Action", "Fault"):
         if name not in given:
-            raise FaultsError(f"{place}/{name}: missing")
+            raise FaultsError(f"{path}/{name}: required")
     try:
         for name, value in given.items():
-            _one_of(name, _FIELDS, f"/{name}")
-            _check(name, value)  # here too: a Rule takes an empty value for one left out
+            _check_known(name, _FIELDS, f"/{name}")
+            _check(name, value)  # Rule itself does not check empty values
         members = {_FIELDS[name]: value for name, value in given.items()}
         return Rule(**members | {"calls": tuple(given.get("Calls", ()))})
     except FaultsError as error:
-        raise FaultsError(f"{place}{error}") from None
+        raise FaultsError(f"{path}{error}") from None

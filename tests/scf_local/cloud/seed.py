@@ -1,4 +1,4 @@
-"""Seeds: sparse images completed, and every mistake in them named with its place."""
+"""Seeds of the emulated cloud: validates sparse images and fills in the missing members."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-Image = dict[str, Any]
+ImageEntry = dict[str, Any]
+"""An image as DescribeImages returns it."""
 
 
 @dataclass(frozen=True)
 class Object:
-    """An object in a bucket: its content, the headers kept with it, and when it was stored."""
+    """An object in a bucket: its content, the headers stored with it, and its modification time."""
 
     content: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-    modified: float = 1793491200.0  # 2026-11-01T00:00:00Z, as images of which it is not told
+    modified: float = 1793491200.0  # 2026-11-01T00:00:00Z, the default of CreatedTime
 
 
 IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")
-"""Documents show 8 characters, and once 9 (document/api/213/15716)."""
+"""The documents show 8 characters, and 9 once (document/api/213/15716)."""
 MAX_NAME = 60
 """Characters (document/api/213/15713)."""
 
 _STATES = ("CREATING", "NORMAL", "CREATEFAILED", "SYNCING", "IMPORTING", "IMPORTFAILED")
-_TYPES = ("PRIVATE_IMAGE", "SHARED_IMAGE", "PUBLIC_IMAGE")
+_IMAGE_TYPES = ("PRIVATE_IMAGE", "SHARED_IMAGE", "PUBLIC_IMAGE")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)")
-_DEFAULTS: Image = {
-    # document/api/213/15753#Image; CdcCacheStatus is left out, as it may be on the wire
+_DEFAULTS: ImageEntry = {
+    # document/api/213/15753#Image; CdcCacheStatus is left out, which real replies may do, too
     "ImageId": "",
     "OsName": "TencentOS Server 4 for x86_64",
     "ImageType": "PRIVATE_IMAGE",
@@ -58,7 +59,7 @@ _DEFAULTS: Image = {
     "LicenseType": "TencentCloud",
     "ImageFamily": "",
     "ImageDeprecated": False,
-    # sent without being documented
+    # undocumented
     "CreatePercent": 100,
     "isSupportCloudinit": True,
     "IsSupportAutoInstallGPUDriver": False,
@@ -66,26 +67,25 @@ _DEFAULTS: Image = {
     "ImageFormat": "qcow2",
     "_ImageClass": "SystemImage",
 }
-_KINDS = {name: type(value) for name, value in _DEFAULTS.items() if value is not None}
-_KINDS |= {"SyncPercent": int, "CdcCacheStatus": str}
+_TYPES_OF_MEMBERS = {name: type(value) for name, value in _DEFAULTS.items() if value is not None}
+_TYPES_OF_MEMBERS |= {"SyncPercent": int, "CdcCacheStatus": str}
 
 
 class SeedError(ValueError):
-    """A seed that cannot be used; the message says where and why."""
+    """An invalid seed; the message has the path and the reason."""
 
 
 def read_objects(folder: Path) -> dict[str, dict[str, Object]]:
-    """`{"<bucket-appid>": {"<key>": Object}}` from `<folder>/<bucket-appid>/<key...>`.
+    """Read `<folder>/<bucket-appid>/<key...>` as `{"<bucket-appid>": {"<key>": Object}}`.
 
     Raises:
-        SeedError: a folder that is no full bucket name.
+        SeedError: a folder whose name is not a full bucket name.
     """
     buckets = {}
     for bucket in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not BUCKET.fullmatch(bucket.name) or not bucket.is_dir():
             raise SeedError(
-                f"{bucket}: allowed are folders named by a full bucket name, "
-                "such as manifests-1250000000"
+                f"{bucket}: must be a folder with a full bucket name such as manifests-1250000000"
             )
         files = (path for path in sorted(bucket.rglob("*")) if path.is_file())
         buckets[bucket.name] = {
@@ -94,47 +94,47 @@ def read_objects(folder: Path) -> dict[str, dict[str, Object]]:
     return buckets
 
 
-def completed(images: object) -> dict[str, list[Image]]:
-    """Copies of all images with every member the API sends.
+def complete(images: object) -> dict[str, list[ImageEntry]]:
+    """Return copies of all images with every member that the API returns.
 
-    A member that is null in the seed is left out on the wire (a real image may lack
-    `SnapshotSet`); only `SyncPercent` may be null there.
+    A member that is null in the seed is missing in replies (real images may lack `SnapshotSet`);
+    only `SyncPercent` may be null in replies.
 
     Raises:
-        SeedError: with the JSON Pointer of what is wrong.
+        SeedError: has the JSON Pointer of the violation.
     """
     if not isinstance(images, dict):
-        raise SeedError('/: allowed is {"<region>": [Image, ...]}')
+        raise SeedError('/: must be {"<region>": [{"ImageId": ...}, ...]}')
     for region, entries in images.items():
         if not is_region(region):
-            raise SeedError(f"/{region}: no region's name, such as ap-guangzhou")
+            raise SeedError(f"/{region}: must be the name of a region such as ap-guangzhou")
         if not isinstance(entries, list):
-            raise SeedError(f"/{region}: allowed is a list of images")
-    whole = {
-        region: [_completed(entry, f"/{region}/{at}") for at, entry in enumerate(entries)]
+            raise SeedError(f"/{region}: must be a list of images")
+    regions = {
+        region: [_complete(entry, f"/{region}/{index}") for index, entry in enumerate(entries)]
         for region, entries in images.items()
     }
-    for region, entries in whole.items():
+    for region, entries in regions.items():
         _check_unique(region, "ImageId", entries)
         private = [image for image in entries if image["ImageType"] == "PRIVATE_IMAGE"]
-        _check_unique(region, "ImageName", private)  # of a region, as ModifyImageAttribute has it
-    return whole
+        _check_unique(region, "ImageName", private)  # in a region, as ModifyImageAttribute checks
+    return regions
 
 
-def _check_unique(region: str, name: str, images: list[Image]) -> None:
+def _check_unique(region: str, name: str, images: list[ImageEntry]) -> None:
     for value, number in Counter(image[name] for image in images).most_common(1):
         if number > 1:
-            raise SeedError(f"/{region}: {name} {value!r} is there twice")
+            raise SeedError(f"/{region}: {name} {value!r} is used more than once")
 
 
-def _completed(given: object, place: str) -> Image:
+def _complete(given: object, path: str) -> ImageEntry:
     if not isinstance(given, dict):
-        raise SeedError(f"{place}: allowed is an image, a JSON object")
+        raise SeedError(f"{path}: must be an image, a JSON object")
     for name, value in given.items():
-        _check(name, value, f"{place}/{name}")
+        _check(name, value, f"{path}/{name}")
     image_id = given.get("ImageId", "")
     if not IMAGE_ID.fullmatch(image_id):
-        raise SeedError(f"{place}/ImageId: {image_id!r}; allowed is a form such as img-6pb6lrmy")
+        raise SeedError(f"{path}/ImageId: {image_id!r}; must look like img-6pb6lrmy")
     size = given.get("ImageSize", _DEFAULTS["ImageSize"])
     snapshot = {"SnapshotId": f"snap-{image_id[4:]}", "DiskUsage": "SYSTEM_DISK", "DiskSize": size}
     public = given.get("ImageType") == "PUBLIC_IMAGE"
@@ -151,36 +151,36 @@ def _completed(given: object, place: str) -> Image:
     }
 
 
-def _check(name: str, value: object, place: str) -> None:
-    kind = _KINDS.get(name)
+def _check(name: str, value: object, path: str) -> None:
+    kind = _TYPES_OF_MEMBERS.get(name)
     if kind is None:
-        raise SeedError(f"{place}: no member of an image{nearest(name, _KINDS)}")
+        raise SeedError(f"{path}: not a member of an image{nearest(name, _TYPES_OF_MEMBERS)}")
     if value is None and name not in {"ImageId", "ImageName", "ImageType", "ImageState"}:
         return
     if type(value) is not kind:
-        raise SeedError(f"{place}: {value!r}; allowed is a value of type {kind.__name__}")
-    allowed = {"ImageType": _TYPES, "ImageState": _STATES}.get(name)
+        raise SeedError(f"{path}: {value!r}; must be of type {kind.__name__}")
+    allowed = {"ImageType": _IMAGE_TYPES, "ImageState": _STATES}.get(name)
     if allowed and value not in allowed:
-        told = f"{value!r}{nearest(value, allowed)}"
-        raise SeedError(f"{place}: {told}; allowed are {', '.join(allowed)}")
+        hint = nearest(value, allowed)
+        raise SeedError(f"{path}: {value!r}{hint}; allowed: {', '.join(allowed)}")
     if name == "ImageName" and len(str(value)) > MAX_NAME:
-        raise SeedError(f"{place}: {len(str(value))} characters; allowed are {MAX_NAME}")
+        raise SeedError(f"{path}: {len(str(value))} characters; at most {MAX_NAME} are allowed")
     if name == "CreatedTime" and not _TIME.fullmatch(str(value)):
-        raise SeedError(f"{place}: {value!r}; allowed is a form such as 2026-11-01T00:00:00Z")
+        raise SeedError(f"{path}: {value!r}; must look like 2026-11-01T00:00:00Z")
     if name == "Tags" and isinstance(value, list):
-        for at, tag in enumerate(value):
+        for index, tag in enumerate(value):
             pair = [tag.get("Key"), tag.get("Value")] if isinstance(tag, dict) else []
-            if [type(part) for part in pair] != [str, str]:
-                raise SeedError(f'{place}/{at}: allowed is {{"Key": "...", "Value": "..."}}')
+            if [type(text) for text in pair] != [str, str]:
+                raise SeedError(f'{path}/{index}: must be {{"Key": "...", "Value": "..."}}')
 
 
-def tags_of(image: Image) -> dict[str, str]:
-    """An image's tags by key."""
+def tags_of(image: ImageEntry) -> dict[str, str]:
+    """Return an image's tags by key."""
     return {tag["Key"]: tag["Value"] for tag in image["Tags"]}
 
 
-def set_tags(image: Image, tags: dict[str, str]) -> None:
-    """Replace an image's tags; the wire names each member twice."""
+def set_tags(image: ImageEntry, tags: dict[str, str]) -> None:
+    """Replace an image's tags; in replies each tag has its members in both spellings."""
     image["Tags"] = [
         {"Key": key, "Value": value, "tagKey": key, "tagValue": value}
         for key, value in tags.items()

@@ -1,4 +1,4 @@
-"""The emulated cloud as an HTTP server in a thread of its own."""
+"""The emulated cloud as an HTTP server in its own thread."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from scf_local.cloud import cos
-from scf_local.cloud.forms import MAX_GET_BYTES
-from scf_local.cloud.gateway import Gateway
+from scf_local.cloud.api_requests import MAX_GET_BYTES
+from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.wire import Reply, Request
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ _HOST = "127.0.0.1"
 
 
 @dataclass
-class EmulatedCloud(Gateway):
-    """A gateway that answers at `url`, a context manager.
+class EmulatedCloud(Dispatcher):
+    """A context manager that serves the emulated cloud at `url`.
 
     Attributes:
-        port: 0 takes any free one.
-        latency: seconds that every reply waits.
+        port: 0 means any free port.
+        latency: seconds before each reply.
 
     Raises:
-        OSError: the port cannot be had; says which one.
+        OSError: the port is not available; names it.
     """
 
     port: int = 0
@@ -51,8 +51,8 @@ class EmulatedCloud(Gateway):
             self._thread.join()
             raise OSError(
                 error.errno,
-                f"{_HOST}:{self.port} cannot be served ({os.strerror(error.errno or 0)}); "
-                "choose another port, or 0 for any free one",
+                f"cannot listen on {_HOST}:{self.port} ({os.strerror(error.errno or 0)}); "
+                "choose another port, or 0 for any free port",
             ) from None
         self.url = f"http://{_HOST}:{port}"
         return self
@@ -62,7 +62,7 @@ class EmulatedCloud(Gateway):
         self._thread.join()
 
     def environment(self) -> dict[str, str]:
-        """The variables that point the function, or an SDK, at this cloud."""
+        """Return the variables that point the function, or an SDK, at this cloud."""
         return self.credentials.environment(self.url)
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, int]]) -> None:
@@ -71,10 +71,10 @@ class EmulatedCloud(Gateway):
         runner = web.AppRunner(
             app,
             access_log=None,
-            auto_decompress=False,  # what was signed, and is stored, are the bytes as sent
+            auto_decompress=False,  # the bytes as sent are what is signed and stored
             shutdown_timeout=0.1,
             handler_cancellation=True,
-            max_line_size=2 * MAX_GET_BYTES,  # enough to tell a client that it sends too much
+            max_line_size=2 * MAX_GET_BYTES,  # longer requests still get the API's own error
         )
         await runner.setup()
         self._stop = asyncio.Event()
@@ -90,7 +90,7 @@ class EmulatedCloud(Gateway):
         await runner.cleanup()
 
     async def _handle(self, http: web.Request) -> web.StreamResponse:
-        # As sent: what the client has signed must not be normalised on the way.
+        # Not normalised: the client has signed the path as it sent it.
         path, _, query = http.raw_path.partition("?")
         request = Request(
             http.method,
@@ -99,18 +99,18 @@ class EmulatedCloud(Gateway):
             {name.lower(): value for name, value in http.headers.items()},
             await http.read(),
         )
-        return await self._send(http, self.answer(request))
+        return await self._send(http, self.dispatch(request))
 
     async def _send(self, http: web.Request, reply: Reply) -> web.StreamResponse:
         response = web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body)
         if await self._stops_within(self.latency + reply.delay) or reply.cut == "before":
             _close(http)
             return response
-        if http.method == "HEAD" or not (reply.pace or reply.cut):
+        if http.method == "HEAD" or not (reply.byte_interval or reply.cut):
             return response
         streamed = web.StreamResponse(status=reply.status, headers=dict(reply.headers))
         streamed.content_length = len(reply.body)
-        with suppress(ConnectionError):  # the client has gone
+        with suppress(ConnectionError):  # the client has disconnected
             await self._stream(http, streamed, reply)
         return streamed
 
@@ -120,14 +120,14 @@ class EmulatedCloud(Gateway):
             await streamed.write(reply.body[: len(reply.body) // 2])
             _close(http)
             return
-        for at, byte in enumerate(reply.body):
-            if at and await self._stops_within(reply.pace):
+        for index, byte in enumerate(reply.body):
+            if index and await self._stops_within(reply.byte_interval):
                 _close(http)
                 return
             await streamed.write(bytes([byte]))
 
     async def _stops_within(self, seconds: float) -> bool:
-        """Wait; True as soon as the server stops."""
+        """Wait, and return whether the server has stopped meanwhile."""
         if not seconds:
             return False
         try:
@@ -138,6 +138,6 @@ class EmulatedCloud(Gateway):
 
 
 def _close(http: web.Request) -> None:
-    # None: the client has gone first. What was written before is still sent.
+    # Sends what was written before. The transport is None if the client has disconnected.
     if http.transport is not None:
         http.transport.close()

@@ -1,4 +1,4 @@
-"""Verification of signatures: TC3-HMAC-SHA256, the older v1, and COS's q-sign-algorithm=sha1."""
+"""Verifies signatures: TC3-HMAC-SHA256, the older v1, and q-sign-algorithm=sha1 of COS."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
-from scf_local.cloud.wire import ApiError, CosError
+from scf_local.cloud.wire import CosError, ErrorReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from scf_local.cloud.wire import Request
-    from scf_local.credentials import Credentials
+    from scf_local.credentials import AccountCredentials
 
 TOLERANCE_SECONDS = 300
 """document/api/213/30654: "must not differ by more than five minutes"."""
 V1_METHODS = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
-"""Values of SignatureMethod; the first is meant by its absence (document/api/213/15693)."""
-COS_TOKEN = "x-cos-security-token"  # noqa: S105 - the name of a header, or of a parameter
+"""Values of SignatureMethod; the first is the default (document/api/213/15693)."""
+COS_TOKEN = "x-cos-security-token"  # noqa: S105 - the name of a header or parameter
 
-_RAW = ("utf-8", "surrogateescape")  # how the server reads bytes that are no UTF-8
+_RAW = ("utf-8", "surrogateescape")  # how the server decodes bytes that are not UTF-8
 _TC3 = re.compile(
     r"TC3-HMAC-SHA256 Credential=(?P<id>[^/\s,]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<service>[\w:-]+)"
     r"/tc3_request,\s*SignedHeaders=(?P<headers>[a-z0-9;-]+),\s*Signature=(?P<signature>[0-9a-f]+)"
@@ -35,7 +35,7 @@ _TC3 = re.compile(
 # --- TC3-HMAC-SHA256 (document/api/213/30654) ---
 
 
-def tc3_signature(  # noqa: PLR0913 - the six things that are signed
+def tc3_signature(  # noqa: PLR0913 - everything that is signed
     secret_key: str,
     *,
     timestamp: int,
@@ -45,7 +45,7 @@ def tc3_signature(  # noqa: PLR0913 - the six things that are signed
     headers: Iterable[tuple[str, str]],
     payload: bytes,
 ) -> str:
-    """The hexadecimal signature; `headers` are the signed ones, by lower-case name, sorted."""
+    """Return the signature in hex; `headers` are those signed, by lower-case name, sorted."""
     headers = list(headers)
     canonical = "\n".join(
         (
@@ -67,30 +67,30 @@ def tc3_signature(  # noqa: PLR0913 - the six things that are signed
     return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
-def verify_tc3(request: Request, credentials: Credentials, now: float) -> str:
-    """The service that a request was signed for, such as `cvm`.
+def verify_tc3(request: Request, credentials: AccountCredentials, now: float) -> str:
+    """Verify a signature, and return the service that it is for, such as `cvm`.
 
     Raises:
-        ApiError: AuthFailure.*, or MissingParameter for a missing X-TC-Timestamp.
+        ErrorReply: AuthFailure.*, or MissingParameter for a missing X-TC-Timestamp.
     """
     headers = request.headers
     signed = _TC3.fullmatch(headers.get("authorization", "").strip())
     if signed is None:
-        raise ApiError("AuthFailure.InvalidAuthorization", "Authorization is missing or malformed.")
+        raise ErrorReply("AuthFailure.InvalidAuthorization", "Authorization is missing or invalid.")
     timestamp = headers.get("x-tc-timestamp", "")
     if not re.fullmatch(r"[0-9]{1,12}", timestamp):
-        raise ApiError("MissingParameter", "The request header `X-TC-Timestamp` is missing.")
+        raise ErrorReply("MissingParameter", "The request header `X-TC-Timestamp` is missing.")
     names = signed["headers"].split(";")
     if not {"content-type", "host"} <= set(names) or names != sorted(set(names)):
-        raise ApiError(
+        raise ErrorReply(
             "AuthFailure.InvalidAuthorization",
-            f"SignedHeaders is {signed['headers']!r}; allowed is sorted, with content-type, host.",
+            f"SignedHeaders {signed['headers']!r} is not sorted, or lacks content-type or host.",
         )
     _check_clock(int(timestamp), now)
     if signed["id"] != credentials.secret_id:
-        raise ApiError("AuthFailure.SecretIdNotFound", f"No such SecretId: {signed['id']}.")
+        raise ErrorReply("AuthFailure.SecretIdNotFound", f"No such SecretId: {signed['id']}.")
     if signed["date"] != _utc_date(int(timestamp)):
-        raise ApiError(
+        raise ErrorReply(
             "AuthFailure.SignatureFailure",
             f"The scope's date {signed['date']} is not the UTC date of X-TC-Timestamp.",
         )
@@ -110,23 +110,23 @@ def verify_tc3(request: Request, credentials: Credentials, now: float) -> str:
         for variant in _hosts(headers)
     )
     if not _is_one_of(signed["signature"], expected):
-        raise ApiError("AuthFailure.SignatureFailure", "The signature is not the expected one.")
+        raise ErrorReply("AuthFailure.SignatureFailure", "The signature is not the expected one.")
     if headers.get("x-tc-token", "") != credentials.token:
-        raise ApiError("AuthFailure.TokenFailure", "X-TC-Token is missing or wrong.")
+        raise ErrorReply("AuthFailure.TokenFailure", "X-TC-Token is missing or wrong.")
     return signed["service"]
 
 
 def _check_clock(timestamp: int, now: float) -> None:
     if abs(now - timestamp) > TOLERANCE_SECONDS:
-        raise ApiError(
+        raise ErrorReply(
             "AuthFailure.SignatureExpire",
             f"Timestamp and the server's time differ by more than {TOLERANCE_SECONDS} s.",
         )
 
 
 def _tc3_value(name: str, headers: Mapping[str, str]) -> str:
-    # The document lower-cases every value, the Python SDK those it signs not. Only for
-    # X-TC-… headers (which that SDK leaves out) does it make a difference.
+    # The document converts all values to lower case, the Python SDK none. This matters only for
+    # X-TC-… headers, which that SDK does not sign.
     value = headers.get(name, "").strip()
     return value.lower() if name.startswith("x-tc-") else value
 
@@ -136,20 +136,20 @@ def _utc_date(timestamp: int) -> str:
 
 
 def _hosts(headers: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """The headers, with `host` as sent and without its port: SDKs differ in what they sign."""
+    """Yield the headers, with and without the port in `host`: SDKs differ in which they sign."""
     yield headers
     yield {**headers, "host": re.sub(r":\d+$", "", headers.get("host", ""))}
 
 
 def _is_one_of(given: str, expected: Iterable[str]) -> bool:
-    return any(hmac.compare_digest(one.encode(), given.encode(*_RAW)) for one in expected)
+    return any(hmac.compare_digest(text.encode(), given.encode(*_RAW)) for text in expected)
 
 
 # --- v1: HmacSHA1 and HmacSHA256 (document/api/213/15693) ---
 
 
 def v1_signature(secret_key: str, *, method: str, host: str, params: Mapping[str, str]) -> str:
-    """The base64 signature; `params` are all but the Signature itself, not encoded."""
+    """Return the signature in base64; `params` are all but Signature, not URL-encoded."""
     pairs = "&".join(f"{name}={value}" for name, value in sorted(params.items()))
     digest = V1_METHODS[params.get("SignatureMethod", "HmacSHA1")]
     to_sign = f"{method}{host}/?{pairs}".encode(*_RAW)
@@ -157,16 +157,16 @@ def v1_signature(secret_key: str, *, method: str, host: str, params: Mapping[str
 
 
 def verify_v1(
-    request: Request, params: Mapping[str, str], credentials: Credentials, now: float
+    request: Request, params: Mapping[str, str], credentials: AccountCredentials, now: float
 ) -> None:
-    """Check a request whose parameters hold its signature. A Nonce used before is not noticed.
+    """Verify the signature in a request's parameters. A Nonce may be used more than once.
 
     Raises:
-        ApiError: AuthFailure.*, or of a parameter that is missing or wrong.
+        ErrorReply: AuthFailure.*, or the code for a missing or invalid parameter.
     """
     for name in ("SecretId", "Timestamp", "Nonce", "Signature"):
         if not params.get(name):
-            raise ApiError("MissingParameter", f"The request parameter `{name}` is missing.")
+            raise ErrorReply("MissingParameter", f"The request parameter `{name}` is missing.")
     method = params.get("SignatureMethod", "HmacSHA1")
     for name, allowed, value in (
         ("Timestamp", "[0-9]{1,12}", params["Timestamp"]),
@@ -174,10 +174,10 @@ def verify_v1(
         ("SignatureMethod", "|".join(V1_METHODS), method),
     ):
         if not re.fullmatch(allowed, value):
-            raise ApiError("InvalidParameterValue", f"{name} is {value!r}; {allowed} is allowed.")
+            raise ErrorReply("InvalidParameterValue", f"{name} {value!r} does not match {allowed}.")
     _check_clock(int(params["Timestamp"]), now)
     if params["SecretId"] != credentials.secret_id:
-        raise ApiError("AuthFailure.SecretIdNotFound", f"No such SecretId: {params['SecretId']}.")
+        raise ErrorReply("AuthFailure.SecretIdNotFound", f"No such SecretId: {params['SecretId']}.")
     signed = {name: value for name, value in params.items() if name != "Signature"}
     expected = (
         v1_signature(
@@ -189,15 +189,15 @@ def verify_v1(
         for variant in _hosts(request.headers)
     )
     if not _is_one_of(params["Signature"], expected):
-        raise ApiError("AuthFailure.SignatureFailure", "The signature is not the expected one.")
+        raise ErrorReply("AuthFailure.SignatureFailure", "The signature is not the expected one.")
     if params.get("Token", "") != credentials.token:
-        raise ApiError("AuthFailure.TokenFailure", "The parameter `Token` is missing or wrong.")
+        raise ErrorReply("AuthFailure.TokenFailure", "The parameter `Token` is missing or wrong.")
 
 
 # --- COS, q-sign-algorithm=sha1 (document/product/436/7778) ---
 
 
-def cos_signature(  # noqa: PLR0913 - the five things that are signed
+def cos_signature(  # noqa: PLR0913 - as above
     secret_key: str,
     *,
     key_time: str,
@@ -206,7 +206,7 @@ def cos_signature(  # noqa: PLR0913 - the five things that are signed
     params: Iterable[tuple[str, str]],
     headers: Iterable[tuple[str, str]],
 ) -> str:
-    """The hexadecimal signature; `path` not encoded, `params` and `headers` the signed ones."""
+    """Return the signature in hex; `path` not encoded, `params` and `headers` those signed."""
     http = "\n".join((method.lower(), path, _cos_pairs(params), _cos_pairs(headers), ""))
     to_sign = f"sha1\n{key_time}\n{hashlib.sha1(http.encode(*_RAW)).hexdigest()}\n"
     sign_key = hmac.digest(secret_key.encode(), key_time.encode(), "sha1").hex()
@@ -220,8 +220,8 @@ def _cos_pairs(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(encoded))
 
 
-def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
-    """Check a COS request's Authorization, or in its place the parameters of a signed URL.
+def verify_cos(request: Request, credentials: AccountCredentials, now: float) -> None:
+    """Verify the signature in a COS request's Authorization header, or in a presigned URL.
 
     Raises:
         CosError: always with status 403.
@@ -229,13 +229,13 @@ def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
     query = dict(parse_qsl(request.query, keep_blank_values=True))
     given = dict(parse_qsl(request.headers.get("authorization", ""), keep_blank_values=True))
     given = given or {name: value for name, value in query.items() if name.startswith("q-")}
-    needed = {
+    required = {
         *("q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time"),
         *("q-header-list", "q-url-param-list", "q-signature"),
     }
     window = re.fullmatch(r"([0-9]{1,12});([0-9]{1,12})", given.get("q-sign-time", ""))
     if (
-        given.keys() != needed
+        given.keys() != required
         or given["q-sign-algorithm"] != "sha1"
         or given["q-key-time"] != given["q-sign-time"]
         or not re.fullmatch(r"[0-9a-f]{40}", given["q-signature"])
@@ -250,17 +250,16 @@ def verify_cos(request: Request, credentials: Credentials, now: float) -> None:
     if given["q-ak"] != credentials.secret_id:
         raise _forbidden("InvalidAccessKeyId", "The Access Key Id does not exist in our records.")
     params = {name.lower(): value for name, value in query.items()}
-    names = [part for part in given["q-header-list"].split(";") if part]
+    param_names = [name for name in given["q-url-param-list"].split(";") if name]
+    header_names = [name for name in given["q-header-list"].split(";") if name]
     expected = (
         cos_signature(
             credentials.secret_key,
             key_time=given["q-key-time"],
             method=request.method,
             path=request.path,
-            params=[
-                (one, params.get(one, "")) for one in given["q-url-param-list"].split(";") if one
-            ],
-            headers=[(name, variant.get(name, "")) for name in names],
+            params=[(name, params.get(name, "")) for name in param_names],
+            headers=[(name, variant.get(name, "")) for name in header_names],
         )
         for variant in _hosts(request.headers)
     )

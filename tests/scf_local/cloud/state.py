@@ -1,4 +1,4 @@
-"""What the emulated cloud knows: images, objects, and the calls it was asked."""
+"""The state of the emulated cloud: images, objects, and the calls made so far."""
 
 from __future__ import annotations
 
@@ -15,40 +15,39 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from scf_local.cloud.seed import Image, Object
+    from scf_local.cloud.seed import ImageEntry, Object
 
 
 @dataclass
 class State:
-    """Images by region, objects by bucket, calls in order; hold `lock` to touch them.
+    """Images by region, objects by bucket, calls in order; hold `lock` to read or change them.
 
-    `images` may be sparse: members left out get defaults. `calls` holds, for each request,
+    `images` may be sparse: missing members get defaults. `calls` holds, for each request,
     `Time` (epoch seconds), `Action`, `Region` and `Outcome` ("ok" or the error code); COS requests
-    are the actions GetObject, HeadObject and PutObject. The writes are the calls whose action is
-    one of `WRITES` and whose outcome is "ok". A faulted call has a `Fault`, the fault's name, too:
-    its outcome is what happened here, whatever the client was told, and `fault:<name>` if nothing
-    did and the client was sent no code.
+    are the actions GetObject, HeadObject and PutObject. If a fault was injected, `Fault` is its
+    name. Then `Outcome` is what happened in the cloud, whatever reply the client got. If the
+    action was not performed, it is the code that was sent, or `fault:<name>` if none was.
 
     Raises:
-        SeedError: an image that the API could not send.
+        SeedError: an image that the API could not return.
     """
 
-    images: dict[str, list[Image]] = field(default_factory=dict)
+    images: dict[str, list[ImageEntry]] = field(default_factory=dict)
     objects: dict[str, dict[str, Object]] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
 
     def __post_init__(self) -> None:
         self._counts = Counter(call["Action"] for call in self.calls)
-        self.images = seed.completed(self.images)
+        self.images = seed.complete(self.images)
         self.objects = {bucket: dict(objects) for bucket, objects in self.objects.items()}
 
     @classmethod
     def from_folder(cls, folder: Path) -> State:
-        """Read `images.json` and, if there, `objects/<bucket-appid>/<key...>`.
+        """Read `images.json` and, if it exists, `objects/<bucket-appid>/<key...>`.
 
         Raises:
-            ValueError: naming the file and the place in it.
+            ValueError: names the file and the path in it.
         """
         path = folder / "images.json"
         images, objects = json_files.read(path), seed.read_objects(folder / "objects")
@@ -57,16 +56,16 @@ class State:
         except seed.SeedError as error:
             raise seed.SeedError(f"{path}: {error}") from None
 
-    def find(self, region: str, image_id: str) -> Image | None:
-        """The live image itself, or None."""
+    def find(self, region: str, image_id: str) -> ImageEntry | None:
+        """Return the image itself, not a copy, or None."""
         images = self.images.get(region, [])
         return next((image for image in images if image["ImageId"] == image_id), None)
 
-    def image(self, region: str, image_id: str) -> Image:
-        """A copy of an image, for a look from outside.
+    def image(self, region: str, image_id: str) -> ImageEntry:
+        """Return a copy of an image.
 
         Raises:
-            KeyError: no such image.
+            KeyError: the image does not exist.
         """
         with self.lock:
             image = self.find(region, image_id)
@@ -75,19 +74,19 @@ class State:
             return copy.deepcopy(image)
 
     def record(self, call: Mapping[str, Any]) -> int:
-        """Append a call; how many of its action there are now."""
+        """Append a call, and return the number of calls of its action so far."""
         with self.lock:
             self.calls.append(dict(call))
             self._counts[call["Action"]] += 1
             return self._counts[call["Action"]]
 
     def count(self, action: str) -> int:
-        """How many calls of an action are on record."""
+        """Return the number of calls of an action so far."""
         with self.lock:
             return self._counts[action]
 
     def writes(self) -> list[dict[str, Any]]:
-        """The calls that changed something."""
+        """Return the calls that changed something: actions in `WRITES` with the outcome "ok"."""
         with self.lock:
             return [
                 dict(call)
@@ -96,7 +95,7 @@ class State:
             ]
 
     def snapshot(self) -> dict[str, Any]:
-        """The answer of `GET /_state`: `Images`, `Objects` (keys only) and `Calls`."""
+        """Return the reply to `GET /_state`: `Images`, `Objects` (keys only) and `Calls`."""
         with self.lock:
             return {
                 "Images": copy.deepcopy(self.images),

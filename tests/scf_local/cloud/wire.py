@@ -1,4 +1,4 @@
-"""What goes over the wire: requests, replies and refusals, as values."""
+"""HTTP requests, replies and error replies as values."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ class Request:
 class Reply:
     """An HTTP reply, as it will be sent.
 
-    It waits `delay` seconds (infinity: for ever), and `pace` seconds between the body's bytes.
-    `cut` closes the connection before the first byte of all, or halfway through the body.
+    Attributes:
+        delay: seconds before it is sent; infinity means never.
+        byte_interval: seconds between two bytes of the body.
+        cut: closes the connection before the first byte is sent, or halfway through the body.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     delay: float = 0.0
-    pace: float = 0.0
-    cut: Literal["", "before", "within"] = ""
+    byte_interval: float = 0.0
+    cut: Literal["", "before", "halfway"] = ""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a reply answers; `number` counts the calls of this action, from 1.
+    """The call that a reply belongs to; `number` counts the calls of this action, from 1.
 
-    `params` are an API call's parameters, or `Bucket` and `Key` of a COS request.
+    `params` are the parameters of an API call, or `Bucket` and `Key` of a COS request.
     """
 
     action: str
@@ -49,8 +51,8 @@ class Call:
     number: int
 
 
-class ApiError(Exception):
-    """An API refusal: HTTP 200 with `Error` in the envelope (document/product/213/31576)."""
+class ErrorReply(Exception):
+    """An error reply of the API: HTTP 200 with `Error` inside (document/product/213/31576)."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)
@@ -59,7 +61,7 @@ class ApiError(Exception):
 
 
 class CosError(Exception):
-    """A COS refusal: its HTTP status, and an XML body."""
+    """An error reply of COS: an HTTP status and an XML body."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(status, code, message)

@@ -2,10 +2,10 @@
 (() => {
   const form = document.querySelector("form");
   const count = form.querySelector("output");
-  const nothing = document.querySelector(".nothing");
+  const noMatch = document.querySelector(".no-match");
   const rows = [...document.querySelectorAll(".event")];
   const fields = ["q", "outcome", "trigger", "unexpected"].map((name) => form.elements[name]);
-  const texts = new Map(); // filled by the first search: most readers never make one
+  const texts = new Map(); // filled by the first search, which most readers never make
 
   const textOf = (row) => {
     if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
@@ -17,17 +17,17 @@
     const words = q.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
-      const fits =
+      const matches =
         (!outcome.value || row.dataset.outcome === outcome.value) &&
         (!trigger.value || row.dataset.trigger === trigger.value) &&
         (!unexpected.checked || "unexpected" in row.dataset) &&
         words.every((word) => textOf(row).includes(word));
-      if (row.hidden === fits) row.hidden = !fits;
-      shown += fits;
+      if (row.hidden === matches) row.hidden = !matches;
+      shown += matches;
     }
     const [some, all] = [shown, rows.length].map((number) => number.toLocaleString("en"));
     count.textContent = shown === rows.length ? `${all} events` : `${some} of ${all} events`;
-    nothing.hidden = shown > 0;
+    noMatch.hidden = shown > 0;
   }
 
   function toHash() {
@@ -50,10 +50,10 @@
     show();
   }
 
-  let waiting;
+  let timer;
   const changed = () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => { toHash(); show(); }, 80);
+    clearTimeout(timer);
+    timer = setTimeout(() => { toHash(); show(); }, 80);
   };
   form.addEventListener("input", changed);
   form.addEventListener("reset", changed);

@@ -1,4 +1,4 @@
-"""The report as one HTML page that loads nothing and runs nothing but its own script."""
+"""Renders the report as one HTML page that loads nothing and runs only its own script."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from scf_local.environment import Function
-    from scf_local.replay import Replayed
+    from scf_local.environment import FunctionConfig
+    from scf_local.replay import ReplayedCase
 
 _FOLDER = Path(__file__).parent
 _BAR = 100.0
@@ -29,10 +29,10 @@ _BAR = 100.0
 
 @dataclass(frozen=True)
 class Replay:
-    """All that the page is made of; `calls` is None if the cloud that was called does not tell."""
+    """What the page shows; `calls` is None if the cloud that was called does not record them."""
 
-    function: Function
-    replayed: Sequence[Replayed]
+    function: FunctionConfig
+    replayed: Sequence[ReplayedCase]
     logs: Sequence[bytes]
     calls: Sequence[dict[str, Any]] | None
     started: float
@@ -41,7 +41,7 @@ class Replay:
 
 @dataclass(frozen=True)
 class Share:
-    """How many of all have a badge, and their part of a bar."""
+    """The number of items with a badge, and their segment of the bar in percent."""
 
     badge: Badge
     count: int
@@ -50,7 +50,7 @@ class Share:
 
 
 def page_of(replay: Replay) -> Iterator[str]:
-    """The page, piece by piece: thousands of events take no memory twice."""
+    """Render the page in chunks, so that thousands of events are not in memory twice."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -66,8 +66,8 @@ def page_of(replay: Replay) -> Iterator[str]:
     images = Counter(
         {badge(name.lower()): sum(row.summary.get(name, 0) for row in rows) for name in STATUSES}
     )
-    dones = [each.done for each in replay.replayed]
-    slowest = max(range(len(dones)), key=lambda at: dones[at].duration_ms)
+    dones = [replayed.invocation for replayed in replay.replayed]
+    slowest = max(range(len(dones)), key=lambda index: dones[index].duration_ms)
     return environment.get_template("page.html").generate(
         style=style,
         script=script,
@@ -76,7 +76,7 @@ def page_of(replay: Replay) -> Iterator[str]:
         started=datetime.fromtimestamp(replay.started, timezone.utc),
         function=replay.function,
         rows=rows,
-        right=sum(row.as_expected for row in rows),
+        expected=sum(row.as_expected for row in rows),
         outcomes=list(_shares(Counter(row.outcome for row in rows))),
         statuses=list(_shares(images)),
         triggers=sorted({row.trigger for row in rows}),
@@ -88,7 +88,7 @@ def page_of(replay: Replay) -> Iterator[str]:
         failed=sum(call["Outcome"] != "ok" or "Fault" in call for call in calls),
         series=list(series_of(calls, replay.started, replay.started + length)),
         max_series=MAX_SERIES,
-        nothing={ABSENT: "none", '""': "empty"},
+        placeholders={ABSENT: "none", '""': "empty"},
         width=WIDTH,
         height=HEIGHT,
     )
@@ -96,9 +96,9 @@ def page_of(replay: Replay) -> Iterator[str]:
 
 def _shares(counts: Counter[Badge]) -> Iterator[Share]:
     total, start = counts.total() or 1, 0.0
-    for each, count in counts.most_common():
+    for label, count in counts.most_common():
         width = _BAR * count / total
-        yield Share(each, count, round(start, 3), round(width, 3))
+        yield Share(label, count, round(start, 3), round(width, 3))
         start += width
 
 

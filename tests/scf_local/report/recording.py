@@ -1,4 +1,4 @@
-"""What a replay leaves for its report, and the file that the report becomes."""
+"""Records a replay for its report, and writes the report to its file."""
 
 from __future__ import annotations
 
@@ -18,37 +18,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from scf_local.environment import Function
-    from scf_local.replay import Replayed
+    from scf_local.environment import FunctionConfig
+    from scf_local.replay import ReplayedCase
 
 MAX_LOG_BYTES = 256 * 1024
-"""Of one event's log; the page shows less."""
+"""Of one event's log that is kept; the page shows less."""
 
-_SECONDS = 30
+_TIMEOUT_S = 30
 
 
 @contextmanager
-def reporting(path: Path | None, function: Function) -> Iterator[Callable[[Replayed, bytes], None]]:
-    """Take each event with its log, and write their report when the command ends.
+def reporting(
+    path: Path | None, function: FunctionConfig
+) -> Iterator[Callable[[ReplayedCase, bytes], None]]:
+    """Yield a function that records an event and its log; write the report as the command ends.
 
-    Then, not here: the table is printed first, whatever happens to the file. Without a `path`
-    nothing is kept, and without an event no file is written.
+    Only then, so that the table is printed even if the file cannot be written. Without a `path`
+    nothing is recorded, and without an event no file is written.
     """
     if path is None:
         yield lambda _replayed, _log: None
         return
     with usage_errors():
-        path = path.resolve()  # a link stays one
-        _check(path)
-    replayed: list[Replayed] = []
+        path = path.resolve()  # to replace the target of a symbolic link, not the link
+        _check_writable(path)
+    replayed: list[ReplayedCase] = []
     logs: list[bytes] = []
 
-    def keep(each: Replayed, log: bytes) -> None:
-        replayed.append(each)
+    def record(event: ReplayedCase, log: bytes) -> None:
+        replayed.append(event)
         logs.append(log[:MAX_LOG_BYTES])
 
     started = time.time()
-    yield keep
+    yield record
     ended = time.time()
     calls = _calls(function.variables.get("STEWARD_API_ENDPOINT", ""), started)
 
@@ -61,23 +63,23 @@ def reporting(path: Path | None, function: Function) -> Iterator[Callable[[Repla
         click.get_current_context().call_on_close(write)
 
 
-def _check(path: Path) -> None:
-    """Find out before the replay whether the file can be written after it."""
+def _check_writable(path: Path) -> None:
+    """Fail before the replay if the file cannot be written after it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: is no file that could be replaced")
+        raise ValueError(f"{path}: is not a file, so it cannot be replaced")
     tempfile.TemporaryFile(dir=path.parent).close()
 
 
-def _write(path: Path, pieces: Iterable[str]) -> None:
-    """Write a file that is whole or not there."""
+def _write(path: Path, chunks: Iterable[str]) -> None:
+    """Write a file atomically."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        # Half a surrogate pair has no UTF-8; the replacement is the very escape that JSON writes.
+        # Half a surrogate pair is not UTF-8; the replacement is what JSON would write for it.
         with unfinished.open(
             "w", encoding="utf-8", errors="backslashreplace", newline="\n"
         ) as file:
-            file.writelines(pieces)
+            file.writelines(chunks)
         unfinished.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
@@ -86,12 +88,12 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
 
 
 def _calls(endpoint: str, since: float) -> list[dict[str, Any]] | None:
-    """What the emulated cloud was asked since then; None if another one, or none, is there."""
+    """Return the calls to the emulated cloud since then, or None if it is not an emulated cloud."""
     if not endpoint.startswith("http://") or "{" in endpoint:
         return None
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"{endpoint}/_state", timeout=_SECONDS) as reply:
+        with direct.open(f"{endpoint}/_state", timeout=_TIMEOUT_S) as reply:
             calls = json.load(reply)["Calls"]
         return [call for call in calls if call["Time"] >= since]
     except (OSError, ValueError, LookupError, TypeError):

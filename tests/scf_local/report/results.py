@@ -1,4 +1,4 @@
-"""A function's answer, taken apart as far as it is what Image Steward answers. Pure."""
+"""Splits a function's result into the parts of an Image Steward result. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeGuard
 
-_TOLD = {"RequestId", "Trigger", "Outcome", "DryRun"}
-"""What the row says anyway."""
+    Check = Callable[[Any], bool]
+
+_SHOWN_ELSEWHERE = {"RequestId", "Trigger", "Outcome", "DryRun"}
+"""Members that the row of the event shows."""
 _MAX_COUNT = 10**9
-"""Of images in a summary: far more than there are, and still a number that can be drawn."""
+"""Of images in a summary: far more than exist, and small enough to draw a bar."""
 _EMPTY: tuple[object, ...] = ([], {}, {"Images": []})
 
 
 @dataclass
-class Result:
-    """The lists of a result; `rest` holds, under a title, whatever is not as it should be.
+class ResultParts:
+    """The known parts of a result; `rest` has a title and a value for everything else.
 
-    A foreign function may answer with any JSON: nothing of it is lost, and nothing is an error.
+    Other functions may return any JSON: all of it is kept, and nothing raises.
     """
 
     summary: dict[str, int] = field(default_factory=dict)
@@ -32,23 +34,23 @@ class Result:
     rest: list[tuple[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, value: object) -> Result:
-        """Take apart any JSON value."""
+    def of(cls, value: object) -> ResultParts:
+        """Split any JSON value."""
         if not isinstance(value, dict) or not isinstance(value.get("Outcome"), str):
             return cls(rest=[("Result", value)])
-        result = cls()
+        parts = cls()
         for name, member in value.items():
             if name == "Summary" and _is_summary(member):
-                result.summary = {status: member.get(status, 0) for status in STATUSES}
-            elif name in _LISTS and _all(member, _LISTS[name]):
-                setattr(result, name.lower(), member)
-            elif name not in _TOLD and member not in _EMPTY:
-                result.rest.append((name, member))
-        return result
+                parts.summary = {status: member.get(status, 0) for status in STATUSES}
+            elif name in _LISTS and _is_list_of(member, _LISTS[name]):
+                setattr(parts, name.lower(), member)
+            elif name not in _SHOWN_ELSEWHERE and member not in _EMPTY:
+                parts.rest.append((name, member))
+        return parts
 
 
-def _all(value: object, is_one: Callable[[Any], bool]) -> bool:
-    return isinstance(value, list) and all(map(is_one, value))
+def _is_list_of(value: object, is_valid: Check) -> bool:
+    return isinstance(value, list) and all(map(is_valid, value))
 
 
 def _is_summary(value: object) -> bool:
@@ -59,38 +61,38 @@ def _is_summary(value: object) -> bool:
     )
 
 
-def _is_plain(value: object) -> bool:
+def _is_scalar(value: object) -> bool:
     return value is None or isinstance(value, (str, int, float))
 
 
 def _is_tag(value: object) -> bool:
-    return _has(value, _TAG) and value.keys() == _TAG.keys()
+    return _is_object_of(value, _TAG) and value.keys() == _TAG.keys()
 
 
 def _is_state(value: object) -> bool:
     return isinstance(value, dict) and all(
-        _all(member, _is_tag) if name == "Tags" else _is_plain(member)
+        _is_list_of(member, _is_tag) if name == "Tags" else _is_scalar(member)
         for name, member in value.items()
     )
 
 
-def _has(value: object, members: Mapping[str, Callable[[Any], bool]]) -> TypeGuard[dict[str, Any]]:
-    """Whether it is an object with none but such members."""
+def _is_object_of(value: object, shape: Mapping[str, Check]) -> TypeGuard[dict[str, Any]]:
+    """Whether it is an object that has only these members, each of them valid."""
     return isinstance(value, dict) and all(
-        name in members and members[name](member) for name, member in value.items()
+        name in shape and shape[name](member) for name, member in value.items()
     )
 
 
-_TAG = dict.fromkeys(("Key", "Value"), _is_plain)
-_TROUBLE = dict.fromkeys(("Source", "Code", "Path", "Message"), _is_plain)
-_PLAIN = ("Source", "Region", "ImageId", "Status", "Reason", "Code", "Message")
+_TAG = dict.fromkeys(("Key", "Value"), _is_scalar)
+_PROBLEM = dict.fromkeys(("Source", "Code", "Path", "Message"), _is_scalar)
+_SCALARS = ("Source", "Region", "ImageId", "Status", "Reason", "Code", "Message")
 _IMAGE = {
-    **dict.fromkeys(_PLAIN, _is_plain),
+    **dict.fromkeys(_SCALARS, _is_scalar),
     **dict.fromkeys(("Before", "After"), _is_state),
-    "RequestIds": lambda value: _all(value, _is_plain),
+    "RequestIds": lambda value: _is_list_of(value, _is_scalar),
 }
-_LISTS: dict[str, Callable[[Any], bool]] = {
-    "Images": lambda value: _has(value, _IMAGE),
-    "Errors": lambda value: _has(value, _TROUBLE),
-    "Warnings": lambda value: _has(value, _TROUBLE),
+_LISTS: dict[str, Check] = {
+    "Images": lambda value: _is_object_of(value, _IMAGE),
+    "Errors": lambda value: _is_object_of(value, _PROBLEM),
+    "Warnings": lambda value: _is_object_of(value, _PROBLEM),
 }

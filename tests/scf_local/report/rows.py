@@ -1,4 +1,4 @@
-"""An event of a replay, as the report's page shows it. Pure."""
+"""The events of a replay as rows of the report's page. Pure."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scf_local.cells import printable
 from scf_local.changes import ABSENT, changes_of
 from scf_local.environment import trigger_of
-from scf_local.report.results import Result
+from scf_local.report.results import ResultParts
+from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from scf_local.replay import Replayed
+    from scf_local.replay import ReplayedCase
 
 MAX_BLOCK = 64 * 1024
-"""Characters of a log, a stack trace or a JSON value that are shown."""
+"""Characters shown of a log, a stack trace or a JSON value."""
 
 _TONES = {
     "applied": "good", "changed": "good",
@@ -30,18 +30,18 @@ _TONES = {
 _LABEL = 40
 _MESSAGE = 4096
 _SHARED = 3
-"""Characters that two values have in common at an end before only the rest is marked."""
+"""A common start or end of two values is left unmarked only if it has this many characters."""
 
 
 class Badge(NamedTuple):
-    """A word and the kind of news that it is."""
+    """A word, and the tone that decides its colour."""
 
     text: str
     tone: str
 
 
 class Diff(NamedTuple):
-    """A change cut into what both values begin with, what differs, what both end with."""
+    """A change, split into the common start of both values, what differs, and the common end."""
 
     name: str
     head: str
@@ -50,7 +50,7 @@ class Diff(NamedTuple):
     tail: str
 
 
-class Trouble(NamedTuple):
+class Problem(NamedTuple):
     """An entry of `Errors` or `Warnings`."""
 
     source: str
@@ -60,7 +60,7 @@ class Trouble(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Image:
+class ImageRow:
     """An entry of `Images`."""
 
     image_id: str
@@ -73,8 +73,8 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Row:
-    """An event, and all that came of it; `rest` holds the JSON of what has no place of its own."""
+class EventRow:
+    """An event and its result; `rest` has a title and the JSON of everything else in the result."""
 
     number: int
     name: str
@@ -82,16 +82,16 @@ class Row:
     outcome: Badge
     as_expected: bool
     expected: str
-    then: str
-    """How it ended by the log that it comes from, and what is otherwise now."""
+    comparison: str
+    """The outcome in the log that the event is from, and the differences from it."""
     note: str
     duration: str
     memory: str
     request_id: str
     summary: dict[str, int]
-    images: list[Image]
-    errors: list[Trouble]
-    warnings: list[Trouble]
+    images: list[ImageRow]
+    errors: list[Problem]
+    warnings: list[Problem]
     failure: str
     trace: str
     rest: list[tuple[str, str]]
@@ -99,23 +99,23 @@ class Row:
 
 
 def badge(word: object) -> Badge:
-    """An outcome or a status, also one that only a foreign function knows."""
+    """Return the badge of an outcome or a status, also of unknown ones from other functions."""
     text = printable(word, _LABEL)
     return Badge(text or "(empty)", _TONES.get(text, "quiet"))
 
 
-def rows_of(replayed: Iterable[Replayed], logs: Iterable[bytes]) -> Iterator[Row]:
-    """A row for each event; files are named from the folder that they have in common."""
+def rows_of(replayed: Iterable[ReplayedCase], logs: Iterable[bytes]) -> Iterator[EventRow]:
+    """Yield a row for each event; file names are relative to their common folder."""
     replayed = list(replayed)
-    folders = {str(each.case.path.parent) for each in replayed}
-    common = os.path.commonpath([os.path.abspath(folder) for folder in folders]) if folders else ""  # noqa: PTH100 - as commonpath, it only looks at the text
-    for number, (each, log) in enumerate(zip(replayed, logs, strict=True), 1):
-        name = os.path.relpath(each.case.path, common)
-        yield _row(number, f"{name}:{each.case.place}" if each.case.place else name, each, log)
+    folders = {str(event.case.path.parent) for event in replayed}
+    common = os.path.commonpath([os.path.abspath(folder) for folder in folders]) if folders else ""  # noqa: PTH100 - lexical, as commonpath
+    for number, (event, log) in enumerate(zip(replayed, logs, strict=True), 1):
+        case, name = event.case, os.path.relpath(event.case.path, common)
+        yield _row(number, f"{name}:{case.event_id}" if case.event_id else name, event, log)
 
 
 def block(text: str) -> str:
-    """Lines of text, harmless and cut to a length that a page bears."""
+    """Return lines of text without control characters, cut to `MAX_BLOCK` characters."""
     shown = "\n".join(
         printable(line.expandtabs(), MAX_BLOCK) for line in text[:MAX_BLOCK].splitlines()
     )
@@ -123,29 +123,29 @@ def block(text: str) -> str:
 
 
 def duration(milliseconds: float) -> str:
-    """A time for people."""
-    if milliseconds < 10_000:  # noqa: PLR2004 - from ten seconds on, milliseconds tell nobody anything
+    """Format a duration for people."""
+    if milliseconds < 10_000:  # noqa: PLR2004 - nobody needs milliseconds above ten seconds
         return f"{milliseconds:,.0f} ms"
     return f"{milliseconds / 1000:,.1f} s"
 
 
-def _row(number: int, name: str, each: Replayed, log: bytes) -> Row:
-    done = each.done
+def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
+    done = event.invocation
     error = done.error or {}
-    result = Result() if error else Result.of(done.result)
+    result = ResultParts() if error else ResultParts.of(done.result)
     images = [_image(entry) for entry in result.images]
-    errors, warnings = _troubles(result.errors), _troubles(result.warnings)
+    errors, warnings = _problems(result.errors), _problems(result.warnings)
     failure = f"{done.status} {error['errorMessage']}" if error else ""
     trace = str(error.get("stackTrace") or "")
-    return Row(
+    return EventRow(
         number=number,
         name=printable(name),
-        trigger=trigger_of(each.case.event),
+        trigger=trigger_of(event.case.event),
         outcome=badge(done.outcome),
-        as_expected=each.as_expected,
-        expected=each.expected,
-        then=printable("; ".join(each.since_then), _MESSAGE),
-        note=printable(each.note or _counted(result.summary)),
+        as_expected=event.as_expected,
+        expected=event.expected,
+        comparison=printable("; ".join(event.comparison), _MESSAGE),
+        note=printable(event.note or _counts(result.summary)),
         duration=duration(done.duration_ms),
         memory=f"{done.memory_mb:,.0f} MB",
         request_id=done.request_id,
@@ -160,17 +160,17 @@ def _row(number: int, name: str, each: Replayed, log: bytes) -> Row:
     )
 
 
-def _image(entry: dict[str, Any]) -> Image:
+def _image(entry: dict[str, Any]) -> ImageRow:
     why = [f"{entry['Code']}: {entry.get('Message', '')}"] if "Code" in entry else []
     why += [str(entry["Reason"])] if "Reason" in entry else []
-    return Image(
+    return ImageRow(
         image_id=printable(entry.get("ImageId", "")),
         region=printable(entry.get("Region", "")),
         status=badge(entry.get("Status", "")),
         source=printable(entry.get("Source", ""), _MESSAGE),
         why=printable("; ".join(why), _MESSAGE),
         request_ids=printable(" ".join(map(str, entry.get("RequestIds", []))), _MESSAGE),
-        diffs=[_diff(*each) for each in changes_of(entry) if each.before != each.after],
+        diffs=[_diff(*change) for change in changes_of(entry) if change.before != change.after],
     )
 
 
@@ -178,26 +178,26 @@ def _diff(name: str, before: str, after: str) -> Diff:
     if ABSENT in {before, after}:
         return Diff(name, "", before, after, "")
     start = _shared(before, after)
-    was, will = before[start:], after[start:]
-    end = _shared(was[::-1], will[::-1])
-    tail = was[len(was) - end :]
-    return Diff(name, before[:start], was.removesuffix(tail), will.removesuffix(tail), tail)
+    old, new = before[start:], after[start:]
+    end = _shared(old[::-1], new[::-1])
+    tail = old[len(old) - end :]
+    return Diff(name, before[:start], old.removesuffix(tail), new.removesuffix(tail), tail)
 
 
-def _shared(one: str, other: str) -> int:
-    """How many characters both begin with, or 0 if they are too few to be worth a mark."""
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def _shared(old: str, new: str) -> int:
+    """Return the length of the common start, or 0 if it is shorter than `_SHARED`."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
     return same if same >= _SHARED else 0
 
 
-def _troubles(entries: Iterable[dict[str, Any]]) -> list[Trouble]:
-    names = [name.capitalize() for name in Trouble._fields]
+def _problems(entries: Iterable[dict[str, Any]]) -> list[Problem]:
+    names = [name.capitalize() for name in Problem._fields]
     return [
-        Trouble(*(printable(entry.get(name, ""), _MESSAGE) for name in names)) for entry in entries
+        Problem(*(printable(entry.get(name, ""), _MESSAGE) for name in names)) for entry in entries
     ]
 
 
-def _counted(summary: dict[str, int]) -> str:
+def _counts(summary: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {name.lower()}" for name, count in summary.items() if count)
 
 
@@ -205,4 +205,4 @@ def _json(value: object) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, indent=2)
     except RecursionError:
-        return "(nested too deep to be shown)"
+        return "(nested too deeply to be shown)"

@@ -1,4 +1,4 @@
-"""API calls over time against their limit: a line for each action in each region. Pure."""
+"""Charts of API calls over time and their limits, one for each action in each region. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from scf_local.cells import printable
-from scf_local.cloud.gateway import SERVICES
+from scf_local.cloud.dispatcher import SERVICES
+from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,17 +22,17 @@ LIMITS = {
 
 WIDTH, HEIGHT = 360, 36
 MAX_SERIES = 60
-"""Lines that are drawn; this function calls fewer actions in fewer regions."""
+"""Charts that are drawn, more than Image Steward needs."""
 
 _TOP = 4
-"""Room above the highest value."""
+"""Space above the highest value."""
 _CROSS = 5
-"""Width of a cross; failures closer than that share one."""
+"""Width of a cross; failures that are closer together share a cross."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """The calls of an action in a region, counted as the API counts: over the second before."""
+    """The calls of an action in a region, counted over the last second, as the API does."""
 
     action: str
     region: str
@@ -46,12 +46,12 @@ class Series:
 
     @property
     def failed(self) -> int:
-        """How many calls did not do what they were asked."""
+        """The number of calls that failed or got a fault."""
         return sum(count for _, count in self.failures)
 
 
 def series_of(calls: Iterable[dict[str, Any]], start: float, end: float) -> Iterator[Series]:
-    """The series, by action and region, on an axis from `start` to `end` (epoch seconds)."""
+    """Yield the series by action and region, on an axis from `start` to `end` (epoch seconds)."""
     groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for call in calls:
         groups[str(call["Action"]), str(call["Region"])].append(call)
@@ -84,19 +84,19 @@ def _code(call: dict[str, Any]) -> str:
 
 
 def _levels(times: Sequence[float], length: float) -> list[int]:
-    """For each column of the drawing, the most calls that any second ending in it has seen."""
-    # A call counts until a second later, and no more at that very moment, hence the order.
+    """Return for each column of the chart the most calls in any second that ends in it."""
+    # A call counts for less than a second, so at the same time -1 comes before +1.
     steps = sorted([(time, 1) for time in times] + [(time + 1, -1) for time in times])
     levels = [0] * WIDTH
     column = count = 0
     for time, step in steps:
-        at = min(max(0, int(time / length * WIDTH)), WIDTH)
-        for passed in range(column + 1, min(at + 1, WIDTH)):
+        target = min(max(0, int(time / length * WIDTH)), WIDTH)
+        for passed in range(column + 1, min(target + 1, WIDTH)):
             levels[passed] = count
-        column = max(column, at)
+        column = max(column, target)
         count += step
-        if at < WIDTH:
-            levels[at] = max(levels[at], count)
+        if target < WIDTH:
+            levels[target] = max(levels[target], count)
     return levels
 
 
@@ -109,8 +109,8 @@ def _area(levels: Sequence[int], scale: float) -> str:
     return f"{path}H{WIDTH}V{HEIGHT}Z"
 
 
-def _crosses(places: Iterable[float]) -> str:
-    columns = {int(place * WIDTH / _CROSS) for place in places}
+def _crosses(positions: Iterable[float]) -> str:
+    columns = {int(position * WIDTH / _CROSS) for position in positions}
     size = _CROSS - 1
     return "".join(
         f"M{min(column * _CROSS, WIDTH - size)} 1l{size} {size}m0-{size}l-{size} {size}"

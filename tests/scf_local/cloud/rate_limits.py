@@ -1,4 +1,4 @@
-"""Requests per second, as the API counts them."""
+"""Limits of requests per second, counted as the API counts them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class RateLimits:
-    """A sliding window of one second for each key; refused requests do not count."""
+    """A sliding window of one second for each key; throttled requests do not count."""
 
     seconds: float = 1.0
-    _admitted: dict[Hashable, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+    _windows: dict[Hashable, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
-    def admits(self, key: Hashable, limit: int, now: float) -> bool:
-        """Whether one more request of `key` is within `limit` now; if so it is counted."""
-        window = self._admitted[key]
+    def try_acquire(self, key: Hashable, limit: int, now: float) -> bool:
+        """Count a request of `key` and return True, or return False if it would exceed `limit`."""
+        window = self._windows[key]
         while window and window[0] <= now - self.seconds:
             window.popleft()
         if len(window) >= limit:

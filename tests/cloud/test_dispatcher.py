@@ -9,15 +9,15 @@ from urllib.parse import urlencode
 
 import pytest
 
+from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.faults import Faults, Rule
-from scf_local.cloud.gateway import Gateway
 from scf_local.cloud.signatures import tc3_signature, v1_signature
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Request
-from scf_local.credentials import Credentials
+from scf_local.credentials import AccountCredentials
 
 NOW = 1764000000
-KEYS = Credentials()
+KEYS = AccountCredentials()
 
 
 def signed(
@@ -52,30 +52,30 @@ def signed(
     return Request("POST", "/", headers=headers, body=body)
 
 
-def outcome(gateway: Gateway, request: Request) -> str:
+def outcome(dispatcher: Dispatcher, request: Request) -> str:
     """The error code, or "ok"."""
-    response = json.loads(gateway.answer(request).body)["Response"]
+    response = json.loads(dispatcher.dispatch(request).body)["Response"]
     return str(response.get("Error", {"Code": "ok"})["Code"])
 
 
 @pytest.fixture
-def gateway() -> Gateway:
-    """A gateway whose time stands still."""
-    return Gateway(State(), clock=lambda: NOW)
+def dispatcher() -> Dispatcher:
+    """A dispatcher whose time stands still."""
+    return Dispatcher(State(), clock=lambda: NOW)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
-def test_body_that_is_no_json(gateway: Gateway, body: bytes) -> None:
+def test_body_that_is_no_json(dispatcher: Dispatcher, body: bytes) -> None:
     """A signed body that is no JSON is refused like any wrong parameter."""
-    assert outcome(gateway, signed(body)) == "InvalidParameter"
+    assert outcome(dispatcher, signed(body)) == "InvalidParameter"
 
 
 @pytest.mark.parametrize("name", ["action", "version", "timestamp", "region"])
-def test_missing_header(gateway: Gateway, name: str) -> None:
+def test_missing_header(dispatcher: Dispatcher, name: str) -> None:
     """Each common parameter has to be there."""
     request = signed(b"{}")
     headers = {key: value for key, value in request.headers.items() if key != f"x-tc-{name}"}
-    assert outcome(gateway, replace(request, headers=headers)) == "MissingParameter"
+    assert outcome(dispatcher, replace(request, headers=headers)) == "MissingParameter"
 
 
 @pytest.mark.parametrize(
@@ -89,39 +89,39 @@ def test_missing_header(gateway: Gateway, name: str) -> None:
     ],
 )
 def test_where_calls_are_counted(
-    gateway: Gateway, first: tuple[str, str], second: tuple[str, str], shared: object
+    dispatcher: Dispatcher, first: tuple[str, str], second: tuple[str, str], shared: object
 ) -> None:
     """The endpoint that a call arrives at has the limit; locally the region names the endpoint."""
-    assert [outcome(gateway, signed(b"{}", *first)) for _ in range(40)] == ["ok"] * 40
+    assert [outcome(dispatcher, signed(b"{}", *first)) for _ in range(40)] == ["ok"] * 40
     expected = "RequestLimitExceeded" if shared else "ok"
-    assert outcome(gateway, signed(b"{}", *second)) == expected
+    assert outcome(dispatcher, signed(b"{}", *second)) == expected
 
 
-def state_is_served(gateway: Gateway) -> bool:
+def state_is_served(dispatcher: Dispatcher) -> bool:
     """Whether the state can still be asked for."""
-    reply = gateway.answer(Request("GET", "/_state"))
+    reply = dispatcher.dispatch(Request("GET", "/_state"))
     return reply.status == 200 and isinstance(json.loads(reply.body), dict)
 
 
 @pytest.mark.parametrize("body", [rb'{"ImageIds": ["\ud800"]}', rb'{"\udfff": 1}', rb'"\ud800"'])
-def test_half_surrogate_pair_is_refused(gateway: Gateway, body: bytes) -> None:
+def test_half_surrogate_pair_is_refused(dispatcher: Dispatcher, body: bytes) -> None:
     """Text that no UTF-8 can hold does not get in, neither as a value nor as a name."""
-    assert outcome(gateway, signed(body)) == "InvalidParameter"
-    assert state_is_served(gateway)
+    assert outcome(dispatcher, signed(body)) == "InvalidParameter"
+    assert state_is_served(dispatcher)
 
 
 @pytest.mark.parametrize("name", ["action", "version", "region", "timestamp", "token"])
-def test_header_that_is_no_utf8(gateway: Gateway, name: str) -> None:
+def test_header_that_is_no_utf8(dispatcher: Dispatcher, name: str) -> None:
     """A header's byte that is no UTF-8 is refused, and harms neither this reply nor the next."""
-    gateway.faults = Faults((Rule("*", "slow", probability=0.0),))
+    dispatcher.faults = Faults((Rule("*", "slow", probability=0.0),))
     request = signed(b"{}")
     headers = {**request.headers, f"x-tc-{name}": "\udcff"}
-    assert outcome(gateway, replace(request, headers=headers)) != "ok"
-    assert state_is_served(gateway)
+    assert outcome(dispatcher, replace(request, headers=headers)) != "ok"
+    assert state_is_served(dispatcher)
 
 
 @pytest.mark.parametrize("part", ["path", "header", "query", "authorization"])
-def test_cos_request_that_is_no_utf8(gateway: Gateway, part: str) -> None:
+def test_cos_request_that_is_no_utf8(dispatcher: Dispatcher, part: str) -> None:
     """A COS request with such a byte anywhere is refused as COS refuses."""
     authorization = (
         f"q-sign-algorithm=sha1&q-ak={KEYS.secret_id}&q-sign-time={NOW - 9};{NOW + 9}"
@@ -134,9 +134,9 @@ def test_cos_request_that_is_no_utf8(gateway: Gateway, part: str) -> None:
         "x-a": "\udcff" if part == "header" else "",
     }
     path, query = ("/\udcff", "") if part == "path" else ("/k", "a=\udcff")
-    reply = gateway.answer(Request("GET", path, query, headers))
+    reply = dispatcher.dispatch(Request("GET", path, query, headers))
     assert reply.status == 403
-    assert state_is_served(gateway)
+    assert state_is_served(dispatcher)
 
 
 def signed_v1(
@@ -164,14 +164,14 @@ def signed_v1(
 
 @pytest.mark.parametrize("host", ["cvm.tencentcloudapi.com", "127.0.0.1:80", "localhost:80"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_v1(gateway: Gateway, method: str, host: str) -> None:
+def test_v1(dispatcher: Dispatcher, method: str, host: str) -> None:
     """A request signed the older way is known by host or version, counted and recorded as any."""
-    assert outcome(gateway, signed_v1(method, host, Limit="1")) == "ok"
-    assert [outcome(gateway, signed_v1(method, host)) for _ in range(40)] == [
+    assert outcome(dispatcher, signed_v1(method, host, Limit="1")) == "ok"
+    assert [outcome(dispatcher, signed_v1(method, host)) for _ in range(40)] == [
         *(["ok"] * 39),
         "RequestLimitExceeded",
     ]
-    calls = gateway.state.calls
+    calls = dispatcher.state.calls
     assert calls[0] == {"Time": NOW, "Action": "DescribeImages", "Region": "ap-x", "Outcome": "ok"}
 
 
@@ -190,18 +190,18 @@ def test_v1(gateway: Gateway, method: str, host: str) -> None:
         ("127.0.0.1:80", {"Signature_": "1"}, "UnknownParameter"),
     ],
 )
-def test_v1_refusals(gateway: Gateway, host: str, changes: dict[str, Any], code: str) -> None:
+def test_v1_refusals(dispatcher: Dispatcher, host: str, changes: dict[str, Any], code: str) -> None:
     """What is not said, or said wrongly, has the same code as in the newer form."""
-    assert outcome(gateway, signed_v1(host=host, **changes)) == code
+    assert outcome(dispatcher, signed_v1(host=host, **changes)) == code
 
 
-def test_v1_unsigned(gateway: Gateway) -> None:
+def test_v1_unsigned(dispatcher: Dispatcher) -> None:
     """A request that only names an action is one of the API, without a signature."""
-    assert outcome(gateway, Request("GET", "/", "Action=DescribeImages")) == "MissingParameter"
+    assert outcome(dispatcher, Request("GET", "/", "Action=DescribeImages")) == "MissingParameter"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_v1_that_is_no_utf8(gateway: Gateway, method: str) -> None:
+def test_v1_that_is_no_utf8(dispatcher: Dispatcher, method: str) -> None:
     """Bytes that are no UTF-8 break the signature, and harm neither this reply nor the next."""
     request = signed_v1(method)
     broken = (
@@ -209,38 +209,38 @@ def test_v1_that_is_no_utf8(gateway: Gateway, method: str) -> None:
         if method == "GET"
         else replace(request, body=request.body + b"&Action=\xff")
     )
-    assert outcome(gateway, broken) == "AuthFailure.SignatureFailure"
-    assert state_is_served(gateway)
+    assert outcome(dispatcher, broken) == "AuthFailure.SignatureFailure"
+    assert state_is_served(dispatcher)
 
 
-def test_service_of_a_local_address(gateway: Gateway) -> None:
+def test_service_of_a_local_address(dispatcher: Dispatcher) -> None:
     """The Node.js SDK signs for the first label of its endpoint; locally the version decides."""
-    assert outcome(gateway, signed(b"{}", "127.0.0.1:80", service="127")) == "ok"
+    assert outcome(dispatcher, signed(b"{}", "127.0.0.1:80", service="127")) == "ok"
     request = signed(b"{}", service="127")
-    assert outcome(gateway, request) == "NoSuchProduct"
+    assert outcome(dispatcher, request) == "NoSuchProduct"
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("form", ["TC3", "query", "body"])
-def test_other_methods(gateway: Gateway, method: str, form: str) -> None:
+def test_other_methods(dispatcher: Dispatcher, method: str, form: str) -> None:
     """Only GET and POST are requests of the API, whatever signs them."""
     request = signed(b"{}") if form == "TC3" else signed_v1("POST" if form == "body" else "GET")
-    assert outcome(gateway, replace(request, method=method)) == "UnsupportedProtocol"
-    assert [call["Outcome"] for call in gateway.state.calls] == ["UnsupportedProtocol"]
+    assert outcome(dispatcher, replace(request, method=method)) == "UnsupportedProtocol"
+    assert [call["Outcome"] for call in dispatcher.state.calls] == ["UnsupportedProtocol"]
 
 
-def test_multipart_is_named(gateway: Gateway) -> None:
+def test_multipart_is_named(dispatcher: Dispatcher) -> None:
     """A multipart body is refused with the code for bad ones, and told to be JSON."""
     request = signed(b"--a--", kind="multipart/form-data; boundary=a")
-    error = json.loads(gateway.answer(request).body)["Response"]["Error"]
+    error = json.loads(dispatcher.dispatch(request).body)["Response"]["Error"]
     assert error == {
         "Code": "InvalidRequest",
         "Message": "multipart/form-data is not emulated; send JSON.",
     }
 
 
-def test_faults_of_v1(gateway: Gateway) -> None:
+def test_faults_of_v1(dispatcher: Dispatcher) -> None:
     """Faults hit requests signed the older way, too."""
-    gateway.faults = Faults((Rule("*", "skew", calls=(1,)), Rule("*", "expired-token")))
-    outcomes = [outcome(gateway, signed_v1()) for _ in range(2)]
+    dispatcher.faults = Faults((Rule("*", "skew", calls=(1,)), Rule("*", "expired-token")))
+    outcomes = [outcome(dispatcher, signed_v1()) for _ in range(2)]
     assert outcomes == ["AuthFailure.SignatureExpire", "AuthFailure.TokenFailure"]

@@ -1,13 +1,13 @@
-// Reads {url, calls} as JSON, makes each call with the official Node.js SDK, prints what came of it.
+// Reads {url, calls} as JSON, makes each call with the official Node.js SDK, prints the replies.
 const { readFileSync } = require("node:fs");
 const { CommonClient } = require("tencentcloud-sdk-nodejs-common");
 const { cvm } = require("tencentcloud-sdk-nodejs-cvm");
 
-async function ask({ tag, action, params, signMethod, reqMethod, keys }, endpoint) {
+async function call({ tag, action, params, signMethod, reqMethod, credential }, endpoint) {
   const { TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY, TENCENTCLOUD_TOKEN } = process.env;
-  const own = { secretId: TENCENTCLOUD_SECRET_ID, secretKey: TENCENTCLOUD_SECRET_KEY };
+  const exported = { secretId: TENCENTCLOUD_SECRET_ID, secretKey: TENCENTCLOUD_SECRET_KEY };
   const config = {
-    credential: { ...own, token: TENCENTCLOUD_TOKEN, ...keys },
+    credential: { ...exported, token: TENCENTCLOUD_TOKEN, ...credential },
     region: tag ? undefined : "ap-guangzhou",
     profile: { signMethod, httpProfile: { protocol: "http://", endpoint, reqMethod } },
   };
@@ -23,6 +23,6 @@ async function ask({ tag, action, params, signMethod, reqMethod, keys }, endpoin
 (async () => {
   const { url, calls } = JSON.parse(readFileSync(0, "utf8"));
   const replies = [];
-  for (const call of calls) replies.push(await ask(call, new URL(url).host));
+  for (const request of calls) replies.push(await call(request, new URL(url).host));
   console.log(JSON.stringify(replies));
 })();

@@ -1,7 +1,8 @@
-"""What serverless.yml must be for the component `scf` and for SCF, as rules with their sources.
+"""The rules of the component `scf` and of SCF for serverless.yml, each with its source.
 
-No schema of the component is published. CFG is docs/configure.md and serverless.component.yml of
-github.com/serverless-components/tencent-scf; CN and TC are pages of document/product/583.
+The component has no published schema. Sources: CFG is docs/configure.md and
+serverless.component.yml of github.com/serverless-components/tencent-scf; CN and TC are pages of
+document/product/583.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 SUPPORTED = ("Python3.10", "Python3.11", "Python3.12", "Python3.13")
-"""SCF's pages end at 3.10; its examples, github.com/tencentyun/serverless-demo, have all four."""
+"""SCF documents up to 3.10; its examples, github.com/tencentyun/serverless-demo, use all four."""
 
 INPUTS = {
     "name", "src", "type", "handler", "runtime", "region", "role", "memorySize", "timeout",
     "initTimeout", "environment", "events", "description", "namespace", "layers", "vpcConfig",
     "publicAccess", "cls", "tags",
 }  # fmt: skip
-"""Of what CFG lists, that which an event function in Python can use."""
+"""The members in CFG that an event function in Python can use."""
 
 TRIGGERS = {
     "cos": {"qualifier", "bucket", "filter", "events", "enable"},
@@ -46,50 +47,50 @@ DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What must hold, and who says so."""
+class FileRule:
+    """A rule, the document that states it, and a check."""
 
     name: str
     source: str
-    holds: Callable[[File], object]
+    holds: Callable[[ServerlessFile], object]
 
 
 @dataclass(frozen=True)
-class File:
-    """The file's content."""
+class ServerlessFile:
+    """The content of serverless.yml."""
 
     content: Mapping[str, Any]
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """What describes the function."""
+        """The member `inputs`, which describes the function."""
         return dict(self.content["inputs"])
 
     @property
     def variables(self) -> Mapping[str, Any]:
-        """The environment."""
+        """The environment variables."""
         return dict(self.inputs["environment"]["variables"])
 
     def triggers(self, kind: str) -> list[Mapping[str, Any]]:
-        """The parameters of all triggers of a kind."""
+        """Return the parameters of all triggers of a kind."""
         return [event[kind]["parameters"] for event in self.inputs["events"] if kind in event]
 
     def folders(self) -> Iterator[tuple[str, str]]:
-        """Bucket and prefix of each COS trigger."""
+        """Yield bucket and prefix of each COS trigger."""
         for trigger in self.triggers("cos"):
             yield trigger["bucket"].partition(".")[0], trigger["filter"]["prefix"]
 
     def settings(self) -> Settings:
-        """The environment as the function reads it."""
+        """Read the environment variables as the function does."""
         return Settings.from_environ({k: str(v) for k, v in self.variables.items()})
 
 
 def violations(content: Mapping[str, Any]) -> list[str]:
-    """The names of the rules that a file breaks; what a rule cannot make sense of breaks it."""
-    return [rule.name for rule in RULES if not _holds(rule, File(content))]
+    """Return the names of the rules that a file violates, or that fail to read it."""
+    return [rule.name for rule in RULES if not _holds(rule, ServerlessFile(content))]
 
 
-def _holds(rule: Rule, file: File) -> bool:
+def _holds(rule: FileRule, file: ServerlessFile) -> bool:
     try:
         return bool(rule.holds(file))
     except (KeyError, TypeError, AttributeError):
@@ -97,9 +98,9 @@ def _holds(rule: Rule, file: File) -> bool:
 
 
 def is_cron(expression: str) -> bool:
-    """Whether it has seven fields, each of numbers in their range, `,`, `-`, `*` and `/`.
+    """Whether it has seven fields of numbers in the allowed range, `,`, `-`, `*` and `/`.
 
-    `?`, `L`, `W` and `#` are on the Chinese page alone.
+    `?`, `L`, `W` and `#`, which only the Chinese page documents, are not allowed.
     """
     for number, day in enumerate(DAYS):
         expression = expression.replace(day, str(number))
@@ -122,7 +123,7 @@ def _is_field(text: str, limits: tuple[int, int]) -> bool:
     return True
 
 
-def _no_unknown_members(file: File) -> bool:
+def _no_unknown_members(file: ServerlessFile) -> bool:
     return (
         file.content.keys() <= {"component", "name", "app", "stage", "inputs"}
         and file.inputs.keys() <= INPUTS
@@ -149,7 +150,7 @@ def _are_bytes_at_most(text: str, limit: int) -> bool:
     return len(text.encode()) <= limit
 
 
-def _settings_are_ours(file: File) -> bool:
+def _settings_are_valid(file: ServerlessFile) -> bool:
     try:
         file.settings()
     except StewardError:
@@ -157,12 +158,14 @@ def _settings_are_ours(file: File) -> bool:
     return True
 
 
-def _each(kind: str, holds: Callable[[Mapping[str, Any]], object]) -> Callable[[File], bool]:
+def _each(
+    kind: str, holds: Callable[[Mapping[str, Any]], object]
+) -> Callable[[ServerlessFile], bool]:
     return lambda file: all(holds(trigger) for trigger in file.triggers(kind))
 
 
-def _journal_is_apart(file: File) -> bool:
-    if not _settings_are_ours(file) or not (journal := file.settings().journal):
+def _journal_is_apart(file: ServerlessFile) -> bool:
+    if not _settings_are_valid(file) or not (journal := file.settings().journal):
         return True
     return not any(
         bucket == journal[0] and (journal[1].startswith(prefix) or prefix.startswith(journal[1]))
@@ -170,13 +173,13 @@ def _journal_is_apart(file: File) -> bool:
     )
 
 
-def _sources_cover_triggers(file: File) -> bool:
-    if not _settings_are_ours(file):
+def _sources_cover_triggers(file: ServerlessFile) -> bool:
+    if not _settings_are_valid(file):
         return True
     return all(file.settings().allows(bucket, f"{prefix}x") for bucket, prefix in file.folders())
 
 
-def _timers_read_elsewhere(file: File) -> bool:
+def _timers_read_elsewhere(file: ServerlessFile) -> bool:
     pointers = filter(None, map(_pointer, file.triggers("timer")))
     return not any(
         bucket == trigger["bucket"].partition(".")[0]
@@ -188,7 +191,7 @@ def _timers_read_elsewhere(file: File) -> bool:
 
 
 def _pointer(timer: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Bucket and key of the object that a timer points to, if it does."""
+    """Return bucket and key of the object that a timer's document points to, if it is a pointer."""
     try:
         document = registry.read(str(timer["argument"]).encode(), region="ap-guangzhou").request
     except StewardError:
@@ -196,16 +199,16 @@ def _pointer(timer: Mapping[str, Any]) -> tuple[str, str] | None:
     return (document.bucket, document.key) if isinstance(document, CosObject) else None
 
 
-def _do_not_overlap(file: File) -> bool:
-    found = [
+def _do_not_overlap(file: ServerlessFile) -> bool:
+    filters = [
         (t["bucket"], t["filter"]["prefix"], t["filter"]["suffix"]) for t in file.triggers("cos")
     ]
     return not any(
-        bucket == other
-        and (prefix.startswith(start) or start.startswith(prefix))
-        and (suffix.endswith(end) or end.endswith(suffix))
-        for i, (bucket, prefix, suffix) in enumerate(found)
-        for other, start, end in found[:i]
+        bucket == other_bucket
+        and (prefix.startswith(other_prefix) or other_prefix.startswith(prefix))
+        and (suffix.endswith(other_suffix) or other_suffix.endswith(suffix))
+        for i, (bucket, prefix, suffix) in enumerate(filters)
+        for other_bucket, other_prefix, other_suffix in filters[:i]
     )
 
 
@@ -214,71 +217,73 @@ def _matches(pattern: str, text: object) -> bool:
 
 
 RULES = (
-    Rule("component", "CN 44753", lambda f: f.content["component"] == "scf"),
-    Rule("instance name", "CFG", lambda f: _matches(_PART, f.content["name"])),
-    Rule("no unknown members", "CFG", _no_unknown_members),
-    Rule(
+    FileRule("component", "CN 44753", lambda f: f.content["component"] == "scf"),
+    FileRule("instance name", "CFG", lambda f: _matches(_PART, f.content["name"])),
+    FileRule("no unknown members", "CFG", _no_unknown_members),
+    FileRule(
         "function name of 2 to 60 characters",
         "CFG",
         lambda f: _matches(_PART, f.inputs["name"]),
     ),
-    Rule("type", "CFG", lambda f: f.inputs["type"] == "event"),
-    Rule(
+    FileRule("type", "CFG", lambda f: f.inputs["type"] == "event"),
+    FileRule(
         "handler is file.function, 2 to 60 characters each",
         "SDK CreateFunction",
         lambda f: _matches(rf"{_PART}\.{_PART}", f.inputs["handler"]),
     ),
-    Rule("runtime is supported", "pyproject.toml", lambda f: f.inputs["runtime"] in SUPPORTED),
-    Rule("region", "CFG", lambda f: _matches(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*", f.inputs["region"])),
-    Rule("role: without one there are no keys", "CN 32389", lambda f: f.inputs.get("role")),
-    Rule("memory", "CN 11637", lambda f: _is_memory(f.inputs["memorySize"])),
-    Rule("timeout of 1 to 900 s", "CN 11637", lambda f: f.inputs["timeout"] in range(1, 901)),
-    Rule(
+    FileRule("runtime is supported", "pyproject.toml", lambda f: f.inputs["runtime"] in SUPPORTED),
+    FileRule(
+        "region", "CFG", lambda f: _matches(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*", f.inputs["region"])
+    ),
+    FileRule("role is set, for credentials", "CN 32389", lambda f: f.inputs.get("role")),
+    FileRule("memory", "CN 11637", lambda f: _is_memory(f.inputs["memorySize"])),
+    FileRule("timeout of 1 to 900 s", "CN 11637", lambda f: f.inputs["timeout"] in range(1, 901)),
+    FileRule(
         "initTimeout of 3 to 300 s", "CN 11637", lambda f: f.inputs["initTimeout"] in range(3, 301)
     ),
-    Rule(
+    FileRule(
         "names of variables",
         "CN 32748",
         lambda f: all(_matches(r"[a-zA-Z][a-zA-Z0-9_]*", name) for name in f.variables),
     ),
-    Rule(
+    FileRule(
         "no reserved names",
         "CN 32748",
         lambda f: not any(re.match("SCF_|QCLOUD_|TENCENTCLOUD_", name) for name in f.variables),
     ),
-    Rule(
-        "values of variables are texts, none empty",
+    FileRule(
+        "values of variables are non-empty texts",
         "SDK Variable",
         lambda f: all(value and isinstance(value, str) for value in f.variables.values()),
     ),
-    Rule(
+    FileRule(
         "environment of at most 4 KB",
         "CN 32748",
         lambda f: _are_bytes_at_most("".join(f"{k}={v};" for k, v in f.variables.items()), 4096),
     ),
-    Rule("settings are ours", "settings.py", _settings_are_ours),
-    Rule(
+    FileRule("settings are valid", "settings.py", _settings_are_valid),
+    FileRule(
         "timer name of at most 60 characters",
         "CN 9708",
         _each("timer", lambda t: _matches(r"[A-Za-z][A-Za-z0-9_-]{0,59}", t["name"])),
     ),
-    Rule(
+    FileRule(
         "timer names are unique",
         "CN 9708",
         lambda f: len({t["name"] for t in f.triggers("timer")}) == len(f.triggers("timer")),
     ),
-    Rule("cron", "TC 9708", _each("timer", lambda t: is_cron(t["cronExpression"]))),
-    Rule(
+    FileRule("cron", "TC 9708", _each("timer", lambda t: is_cron(t["cronExpression"]))),
+    FileRule(
         "argument is a text of at most 4 KB",
         "CN 9708",
         _each("timer", lambda t: _are_bytes_at_most(t["argument"], 4096)),
     ),
-    Rule(
+    FileRule(
         "bucket's full name and XML domain",
         "CN 39901",
         _each("cos", lambda t: _is_domain(*t["bucket"].partition("."))),
     ),
-    Rule(
+    FileRule(
         "bucket in the function's region",
         "TC 9707",
         lambda f: all(
@@ -286,34 +291,34 @@ RULES = (
             for t in f.triggers("cos")
         ),
     ),
-    Rule("events", "TC 9707", _each("cos", lambda t: t["events"] in CREATED)),
-    Rule(
+    FileRule("events", "TC 9707", _each("cos", lambda t: t["events"] in CREATED)),
+    FileRule(
         "suffix with a dot",
         "CN 39901",
         _each("cos", lambda t: not t["filter"]["suffix"] or t["filter"]["suffix"].startswith(".")),
     ),
-    Rule("rules of a bucket do not overlap", "TC 9707", _do_not_overlap),
-    Rule(
-        "enable is written, since its default is told in three ways",
+    FileRule("rules of a bucket do not overlap", "TC 9707", _do_not_overlap),
+    FileRule(
+        "enable is set, since its default is not clear",
         "CFG",
         lambda f: all(
             isinstance(t.get("enable"), bool) for kind in TRIGGERS for t in f.triggers(kind)
         ),
     ),
-    Rule(
+    FileRule(
         "qualifier",
         "SDK CreateTrigger",
         lambda f: all(t["qualifier"] == "$DEFAULT" for kind in TRIGGERS for t in f.triggers(kind)),
     ),
-    Rule(
-        "ten triggers of a kind at most",
+    FileRule(
+        "at most ten triggers of a kind",
         "CN 11637",
         lambda f: all(len(f.triggers(kind)) <= 10 for kind in TRIGGERS),  # noqa: PLR2004 - the quota
     ),
-    Rule("journal is apart from what triggers", "settings.py", _journal_is_apart),
-    Rule("sources cover what triggers", "settings.py", _sources_cover_triggers),
-    # Else the upload of a policy for the night would carry it out at once.
-    Rule(
-        "what a timer points to is apart from what triggers", "settings.py", _timers_read_elsewhere
+    FileRule("journal does not fire the trigger", "settings.py", _journal_is_apart),
+    FileRule("sources allow what fires the trigger", "settings.py", _sources_cover_triggers),
+    # Otherwise the upload of a nightly policy would apply it at once.
+    FileRule(
+        "documents of timers do not fire the COS trigger", "settings.py", _timers_read_elsewhere
     ),
 )

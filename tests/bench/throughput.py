@@ -1,4 +1,4 @@
-"""Calls and pace: what share of the API's limit is reached, alone, side by side, beside others."""
+"""Measures throughput: the number of calls, and the share of the API's rate limit that is used."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
 
-LIMIT = 10  # of ModifyImageAttribute, per second
+LIMIT = 10  # calls of ModifyImageAttribute per second
 LATENCY = 0.08
 
 
 def seeded(regions: tuple[str, ...], number: int) -> tuple[State, dict[str, Any]]:
-    """A cloud of so many images in each region, and a request to rename them all."""
+    """Return a state with a number of images in each region, and a request to rename them all."""
     names = {region: [f"img-b{i:07}" for i in range(number)] for region in regions}
     state = State(
         {region: [{"ImageId": i, "ImageName": i} for i in ids] for region, ids in names.items()}
@@ -47,7 +47,7 @@ def seeded(regions: tuple[str, ...], number: int) -> tuple[State, dict[str, Any]
 
 
 def run(environ: dict[str, str], event: dict[str, Any]) -> int:
-    """One run of the function in real time; how many images it changed."""
+    """Run the function in real time, and return the number of images that it changed."""
     context = {"time_limit_in_ms": 900_000, "tencentcloud_region": "ap-guangzhou"}
     instance = Instance(Clock(), random.random)
     result = handle(instance, event, context, environ, io.StringIO())
@@ -55,7 +55,7 @@ def run(environ: dict[str, str], event: dict[str, Any]) -> int:
 
 
 def share(state: State, region: str) -> float:
-    """The share of the limit that the writes of a region reached, from the first to the last."""
+    """Return the rate of a region's writes, from the first to the last, as a share of the limit."""
     times: list[float] = [
         call["Time"]
         for call in state.calls
@@ -67,7 +67,7 @@ def share(state: State, region: str) -> float:
 
 
 def throttles(state: State) -> int:
-    """How many calls were refused as too fast."""
+    """Return the number of throttled calls."""
     return sum(call["Outcome"].startswith("RequestLimitExceeded") for call in state.calls)
 
 
@@ -82,7 +82,7 @@ def alone() -> Iterator[tuple[promises.Promise, float]]:
 
 
 def naive_calls(event: dict[str, Any], prefix: str) -> int:
-    """How many calls the naive handler makes for the same request, of images that have names."""
+    """Return the number of calls that the naive handler makes for the same request."""
     ids = [image["ImageId"] for image in event["Images"]]
     state = State({"ap-guangzhou": [{"ImageId": i, "ImageName": f"{prefix}{i}"} for i in ids]})
     images = [{"ImageId": i, "ImageName": f"new-{i}"} for i in ids]
@@ -90,7 +90,7 @@ def naive_calls(event: dict[str, Any], prefix: str) -> int:
     spec = cast("ModuleSpec", importlib.util.spec_from_file_location("naive", path))
     naive = importlib.util.module_from_spec(spec)
     cast("Loader", spec.loader).exec_module(naive)
-    # Without limits: it has no pace, and would be refused.
+    # Without limits, since it has no rate limiter and would be throttled.
     with (
         EmulatedCloud(state, limits=False) as cloud,
         mock.patch.dict(os.environ, cloud.environment()),
@@ -100,50 +100,50 @@ def naive_calls(event: dict[str, Any], prefix: str) -> int:
 
 
 def together(instances: int, number: int) -> tuple[float, float, int]:
-    """Instances that change so many images each, of one region: share, refusals a change, lost."""
+    """Run instances; return share of the limit, throttled calls per change, lost changes."""
     state, event = seeded(("ap-guangzhou",), instances * number)
     parts = [{"Images": event["Images"][i::instances]} for i in range(instances)]
     processes = ProcessPoolExecutor(instances, multiprocessing.get_context("spawn"))
     with EmulatedCloud(state, latency=LATENCY) as cloud, processes:
         changed = sum(processes.map(run, [cloud.environment()] * instances, parts))
-    refused = throttles(state) / (instances * number)
-    return share(state, "ap-guangzhou"), refused, instances * number - changed
+    throttled = throttles(state) / (instances * number)
+    return share(state, "ap-guangzhou"), throttled, instances * number - changed
 
 
 def several() -> Iterator[tuple[promises.Promise, float]]:
-    """As many instances as are deployed, and as many as there are changes a second."""
-    reached, refused, lost = together(INSTANCES, 120)
-    yield promises.TWO, reached
-    yield promises.TWO_THROTTLES, refused
-    reached, refused, also_lost = together(LIMIT, 24)
-    yield promises.TEN, reached
-    yield promises.TEN_THROTTLES, refused
+    """As many instances as are deployed, and as many as changes are allowed per second."""
+    used, throttled, lost = together(INSTANCES, 120)
+    yield promises.TWO, used
+    yield promises.TWO_THROTTLES, throttled
+    used, throttled, also_lost = together(LIMIT, 24)
+    yield promises.TEN, used
+    yield promises.TEN_THROTTLES, throttled
     yield promises.LOST, lost + also_lost
 
 
 def three_regions() -> Iterator[tuple[promises.Promise, float]]:
-    """The same in three regions at once, each at an endpoint of its own."""
+    """120 changes in each of three regions at once, each region with its own endpoint."""
     regions = ("ap-guangzhou", "ap-shanghai", "ap-beijing")
     state, event = seeded(regions, 120)
     with EmulatedCloud(state, latency=LATENCY) as cloud, local_names():
-        here = cloud.url.replace("127.0.0.1", "{region}.localhost")
-        run({**cloud.environment(), "STEWARD_API_ENDPOINT": here}, event)
+        endpoint = cloud.url.replace("127.0.0.1", "{region}.localhost")
+        run({**cloud.environment(), "STEWARD_API_ENDPOINT": endpoint}, event)
     yield promises.THREE_REGIONS, min(share(state, region) for region in regions)
 
 
 def neighbour() -> Iterator[tuple[promises.Promise, float]]:
-    """Beside somebody of the same account who makes five calls a second, whatever happens."""
+    """120 changes while another client of the account constantly makes five calls per second."""
     state, event = seeded(("ap-guangzhou",), 120)
     with EmulatedCloud(state, latency=LATENCY) as cloud:
         stop = threading.Event()
-        rates = cloud._rates  # noqa: SLF001 - the neighbour takes room, not replies
+        rates = cloud._rates  # noqa: SLF001 - the other client only counts against the limit
 
-        def takes() -> None:
+        def use_limit() -> None:
             while not stop.wait(2 / LIMIT):
                 with state.lock:
-                    rates.admits(("ModifyImageAttribute", "ap-guangzhou"), LIMIT, time.time())
+                    rates.try_acquire(("ModifyImageAttribute", "ap-guangzhou"), LIMIT, time.time())
 
-        thread = threading.Thread(target=takes)
+        thread = threading.Thread(target=use_limit)
         thread.start()
         changed = run(cloud.environment(), event)
         stop.set()
@@ -153,7 +153,7 @@ def neighbour() -> Iterator[tuple[promises.Promise, float]]:
 
 
 def calls() -> Iterator[tuple[promises.Promise, float]]:
-    """A thousand images that are as wanted already."""
+    """A thousand images that need no change."""
     state, event = seeded(("ap-guangzhou",), 1000)
     for image in state.images["ap-guangzhou"]:
         image["ImageName"] = f"new-{image['ImageId']}"
@@ -163,15 +163,15 @@ def calls() -> Iterator[tuple[promises.Promise, float]]:
     yield promises.CALLS_SHARE, len(state.calls) / naive_calls(event, "new-")
 
 
-class local_names:  # noqa: N801 - used as a statement
-    """Lets `<region>.localhost` lead here: not every resolver knows RFC 6761."""
+class local_names:  # noqa: N801 - used like a function
+    """Resolves `<region>.localhost` to 127.0.0.1, which not every resolver does (RFC 6761)."""
 
     def __enter__(self) -> None:
         self._real = socket.getaddrinfo
 
         def resolve(host: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
-            here = "127.0.0.1" if str(host).endswith(".localhost") else host
-            return self._real(here, *args, **options)
+            target = "127.0.0.1" if str(host).endswith(".localhost") else host
+            return self._real(target, *args, **options)
 
         socket.getaddrinfo = resolve
 

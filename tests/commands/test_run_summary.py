@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scf_local import happened, log_records, logged_runs
-from scf_local.happened import Happened, of_invocation
-from scf_local.invocation import Invocation
+from scf_local import log_records, logged_runs, run_summary
+from scf_local.invocation import InvocationResult
 from scf_local.log_records import Record
+from scf_local.run_summary import RunSummary, from_invocation
 
 if TYPE_CHECKING:
     from scf_local.logged_runs import LoggedRun
@@ -47,9 +47,9 @@ def error(status: int, trace: str = "") -> str:
     return f"ERROR RequestId:{ID} Result:{json.dumps({**told, 'stackTrace': trace})}"
 
 
-def then(*messages: str, **fields: Any) -> Happened:  # noqa: ANN401 - Record's
+def then(*messages: str, **fields: Any) -> RunSummary:  # noqa: ANN401 - Record's
     """How a run of one attempt ended."""
-    return happened.of_log([[Record(ID, message, **fields) for message in messages]])
+    return run_summary.from_log([[Record(ID, message, **fields) for message in messages]])
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_the_last_attempt_counts() -> None:
     ]
     for each in (records, [Record(r.request_id, r.message) for r in records]):
         (run,) = logged_runs.runs(each)
-        assert (run.then.outcome, run.then.attempts, run.then.error) == ("applied", 2, "")
-        assert run.then.images == {"ap-x/img-a": "changed", "ap-x/img-b": "changed"}
+        assert (run.summary.outcome, run.summary.attempts, run.summary.error) == ("applied", 2, "")
+        assert run.summary.images == {"ap-x/img-a": "changed", "ap-x/img-b": "changed"}
     (run,) = logged_runs.runs(records[len(first) :] + records[: len(first)])
-    assert run.then.outcome == "applied"
+    assert run.summary.outcome == "applied"
 
 
 def test_order_is_that_of_time() -> None:
@@ -153,12 +153,12 @@ def test_runs_without_a_time_keep_their_place() -> None:
 )  # fmt: skip
 def test_moment(text: object, seconds: float | None) -> None:
     """Times are read in every unit and form, in UTC where nothing else is said."""
-    assert log_records.moment(text) == (seconds if seconds is None else pytest.approx(seconds))
+    assert log_records.timestamp(text) == (seconds if seconds is None else pytest.approx(seconds))
 
 
-def now(outcome: str, **fields: Any) -> Happened:  # noqa: ANN401 - Happened's
+def now(outcome: str, **fields: Any) -> RunSummary:  # noqa: ANN401 - RunSummary's
     """How a run ended."""
-    return Happened(outcome, **{"codes": frozenset(), **fields})
+    return RunSummary(outcome, **{"codes": frozenset(), **fields})
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def now(outcome: str, **fields: Any) -> Happened:  # noqa: ANN401 - Happened's
         ),
     ],
 )
-def test_differences(was: Happened, became: Happened, words: list[str]) -> None:
+def test_differences(was: RunSummary, became: RunSummary, words: list[str]) -> None:
     """Outcome, codes and images are compared, as far as the log tells them."""
     assert was.differences(became) == words
 
@@ -204,18 +204,18 @@ def test_document() -> None:
         "Images": {},
         "Error": "it failed",
     }
-    assert Happened("unknown").document["StartTime"] is None
+    assert RunSummary("unknown").document["StartTime"] is None
 
 
 def test_of_invocation() -> None:
     """A run now is told from its result and its log, even where it raised."""
-    raised = Invocation(
+    raised = InvocationResult(
         ID, 430, 1, 1, error={"stackTrace": "Traceback\nBusy: no", "statusCode": 430}
     )
-    found = of_invocation(raised, image("failed", Code="Busy").encode() + b"\n\xff")
+    found = from_invocation(raised, image("failed", Code="Busy").encode() + b"\n\xff")
     assert (found.outcome, found.error, found.codes) == ("raised", "Busy: no", frozenset({"Busy"}))
     assert found.images == {"ap-x/img-a": "failed"}
-    done = of_invocation(Invocation(ID, 200, 1, 1, result=RESULT), b"")
+    done = from_invocation(InvocationResult(ID, 200, 1, 1, result=RESULT), b"")
     assert (done.outcome, done.codes) == ("partial", frozenset({"InvalidDocument", "Busy"}))
 
 
@@ -262,8 +262,8 @@ def test_pointers_are_rebuilt() -> None:
         ([image("changed", Source="direct"), finished("applied", "direct")], "a direct call"),
         ([own("event.ignored", Source="Records/0"), finished("ignored")], "object for Records/0"),
         ([finished("applied")], "STEWARD_LOG_LEVEL=DEBUG"),
-        ([own("event.rejected"), finished("rejected", "unknown")], "was no event"),
-        ([image("changed", Source="cos://Bad/k"), finished("applied")], "no full bucket name"),
+        ([own("event.rejected"), finished("rejected", "unknown")], "was not an event"),
+        ([image("changed", Source="cos://Bad/k"), finished("applied")], "not a full bucket name"),
         (
             [
                 *(image("changed", Source=source) for source in (SOURCE, NIGHTLY)),
@@ -271,8 +271,8 @@ def test_pointers_are_rebuilt() -> None:
             ],
             "one document",
         ),
-        (["printed", error(430)], "it printed no event"),
-        (['{"Records": [{"cos": '], "is cut"),
+        (["printed", error(430)], "no event was printed"),
+        (['{"Records": [{"cos": '], "is cut off"),
     ],
 )
 def test_what_cannot_be_rebuilt(messages: list[str], words: str) -> None:

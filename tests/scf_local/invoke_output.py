@@ -1,0 +1,40 @@
+"""What `scf-local invoke` prints: the result and its plan, or a hint after an error."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from scf_local.console import emit_json, rich_console
+
+if TYPE_CHECKING:
+    from scf_local.invocation import InvocationResult
+
+_HINTS = {
+    406: "Send a smaller event: put the document into COS and its address into the event.",
+    407: "Return a smaller result: SCF passes on at most 6 MB.",
+    430: "The function raised, or returned a value that is not JSON; see the ERROR line.",
+    433: "Raise the time limit with --timeout, or give the function less to do.",
+    434: "Raise the memory limit with --memory, or give the function less to do.",
+    437: "Check --code (the code folder) and --handler (module.function).",
+    439: "The function ended its own process or broke the pipe to it; it must return or raise.",
+    443: "The code could not be loaded; see the traceback in the ERROR line.",
+    450: "Loading the code took too long; move slow work into the handler function.",
+}
+
+
+def print_invocation(invocation: InvocationResult) -> None:
+    """Print the result to stdout; a plan as a table, or a hint after an error, to stderr."""
+    if invocation.error is not None:
+        click.echo(f"scf-local: {_HINTS[invocation.status]}", err=True)
+        return
+    emit_json(invocation.result)
+    if isinstance(invocation.result, dict) and invocation.result.get("DryRun") is True:
+        from scf_local import plan  # noqa: PLC0415 - only plans need rich
+
+        console = rich_console(sys.stderr)
+        with console.capture() as captured:
+            console.print(*plan.renderables_of(invocation.result), sep="\n")
+        click.echo(captured.get(), nl=False, err=True)

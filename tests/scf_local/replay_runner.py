@@ -1,0 +1,81 @@
+"""Replays events one after another and counts how they ended."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scf_local import run_summary
+from scf_local.invocation import Interrupted, WarmInstance
+from scf_local.replay import ReplayedCase
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from scf_local.console import InterruptFlag
+    from scf_local.environment import FunctionConfig
+    from scf_local.replay import Case
+
+MAX_ROWS = 1000
+"""Above it, a replay shows only events that failed or changed, and counts the others."""
+
+
+@dataclass
+class ReplayTotals:
+    """The numbers of a replay, and the events to show.
+
+    Without `keep_all`, only events that failed or changed are kept, up to `MAX_ROWS`, so that
+    memory does not grow with the length of a replay.
+    """
+
+    keep_all: bool = True
+    total: int = 0
+    as_expected: int = 0
+    logged: int = 0
+    """Events from a log."""
+    changed: int = 0
+    kept: list[ReplayedCase] = field(default_factory=list)
+
+    def add(self, replayed: ReplayedCase) -> None:
+        """Count one more event."""
+        self.total += 1
+        self.as_expected += replayed.as_expected
+        self.logged += replayed.case.logged is not None
+        self.changed += bool(replayed.differences)
+        is_news = not replayed.as_expected or bool(replayed.differences)
+        if self.keep_all or (is_news and len(self.kept) < MAX_ROWS):
+            self.kept.append(replayed)
+
+    def __str__(self) -> str:
+        hidden = self.total - len(self.kept)
+        lines = [f"… {hidden:,} more are not shown"] if hidden else []
+        lines.append(f"{self.as_expected} of {self.total} events as expected")
+        if self.logged:
+            lines.append(
+                f"{self.changed} of {self.logged} events ended differently than the log says"
+            )
+        return "\n".join(lines)
+
+
+def replay_cases(
+    config: FunctionConfig,
+    cases: Iterable[Case],
+    interrupt: InterruptFlag | None = None,
+    *,
+    cold: bool = False,
+) -> Generator[tuple[ReplayedCase, bytes]]:
+    """Replay and yield each event with its log, in one instance or, if `cold`, in one for each.
+
+    Ends early, without the event in progress, once `interrupt` is set.
+    """
+    log: list[bytes] = []
+    with suppress(Interrupted), WarmInstance(config, log.append, interrupt=interrupt) as instance:
+        for case in cases:
+            log.clear()
+            invocation = instance.invoke(case.event)
+            if cold:
+                instance.close()
+            text = b"".join(log)
+            actual = run_summary.from_invocation(invocation, text) if case.logged else None
+            yield ReplayedCase(case, invocation, actual), text

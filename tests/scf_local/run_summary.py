@@ -1,0 +1,198 @@
+"""How a run ended: its outcome, error codes and images, from a log or from an invocation."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from image_steward.model import STATUSES
+from scf_local.invocation import InvocationResult
+from scf_local.log_records import PLATFORM, steward_lines
+from scf_local.replay import codes_of, entries_of, last_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from scf_local.log_records import Record
+
+UNKNOWN = "unknown"
+"""The outcome of a run whose log does not show it."""
+
+_OK, _RAISED = 200, 430
+_STATUS_CODE = re.compile(r"""statusCode["']?\s*:\s*(\d{3})\b""")
+_LOGGED_STATUSES = {status.lower() for status in STATUSES} - {"unchanged", "skipped"}
+"""The statuses of images that are logged at level INFO."""
+_WARNED = "document.warned"
+"""The log event of a warning, whose code did not stop the run."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """How a run ended. `images` are known statuses by `<region>/<image id>`."""
+
+    outcome: str
+    codes: frozenset[str] | None = None
+    """None: unknown."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+    """The last line of the traceback, or SCF's error message."""
+    request_id: str = ""
+    function: str = ""
+    start: float | None = None
+    """Seconds since 1970."""
+    attempts: int = 1
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The summary as JSON values."""
+        start = self.start and datetime.fromtimestamp(self.start, timezone.utc)
+        return {
+            "RequestId": self.request_id,
+            "StartTime": start and start.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "Attempts": self.attempts,
+            "Outcome": self.outcome,
+            "Codes": None if self.codes is None else sorted(self.codes),
+            "Images": dict(self.images),
+            "Error": self.error,
+        }
+
+    def differences(self, actual: RunSummary) -> list[str]:
+        """The differences of `actual` from this one, as text; unknown values are not compared."""
+        if self.outcome == UNKNOWN:
+            return []
+        differences = []
+        if self.outcome != actual.outcome and not self._is_success_of(actual):
+            differences.append(f"{self._outcome} → {actual.outcome}")
+        elif self.outcome == "raised" and self._exception != actual._exception:
+            differences.append(f"{self._outcome} → {actual._outcome}")
+        if self.codes is None:
+            return differences
+        if actual.codes is not None and self.codes != actual.codes:
+            differences.append(f"{_joined(self.codes)} → {_joined(actual.codes)}")
+        for image in sorted({*self.images, *actual.images}):
+            before, after = (run.images.get(image, "untouched") for run in (self, actual))
+            if before != after:
+                differences.append(f"{image}: {before} → {after}")
+        return differences
+
+    def _is_success_of(self, actual: RunSummary) -> bool:
+        """Whether both returned, and that is all that is known of this run."""
+        return self.outcome == "returned" and self.codes is None and not actual.error
+
+    @property
+    def _outcome(self) -> str:
+        return f"raised {self._exception}".rstrip() if self.outcome == "raised" else self.outcome
+
+    @property
+    def _exception(self) -> str:
+        """The class of the raised exception."""
+        return self.error.partition(":")[0].rpartition(".")[2][:60]
+
+
+def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
+    """The summary of an event from the records of its attempts: the last attempt counts.
+
+    The status of an image in an attempt holds until a later attempt logs another one.
+    """
+    records = [record for attempt in attempts for record in attempt]
+    last = [record.message for record in attempts[-1]]
+    error, status = _error(last), _status(attempts[-1])
+    result = _payload(last, "Response", "RetMsg:") if status == _OK else None
+    lines = list(steward_lines(last))
+    is_known = result is not None or bool(lines)
+    starts = (record.start or record.time for record in records)
+    return RunSummary(
+        outcome=_outcome(status, result, lines),
+        codes=_codes(result, lines) if is_known else None,
+        images=_images(result, steward_lines(record.message for record in records)),
+        error=error if status != _OK else "",
+        request_id=records[0].request_id,
+        function=next((record.function for record in records if record.function), ""),
+        start=next((start for start in starts if start is not None), None),
+        attempts=len(attempts),
+    )
+
+
+def from_invocation(invocation: InvocationResult, log: bytes) -> RunSummary:
+    """The summary of an invocation and its log."""
+    lines = list(steward_lines([log.decode("utf-8", "replace")]))
+    is_known = invocation.error is None or bool(lines)
+    return RunSummary(
+        outcome=invocation.outcome,
+        codes=_codes(invocation.result, lines) if is_known else None,
+        images=_images(invocation.result, lines),
+        error=last_line(invocation.error) if invocation.error else "",
+    )
+
+
+def _outcome(status: int | None, result: object, lines: list[dict[str, Any]]) -> str:
+    finished = [line for line in lines if line["Event"] == "run.finished"]
+    if result is None and finished:
+        result = finished[-1]
+    if status is None:
+        # Without SCF's lines: the function raises for what needs a redelivery.
+        if not finished:
+            return UNKNOWN
+        status = _RAISED if any(map(_needs_redelivery, lines)) else _OK
+    return InvocationResult("", status, 0, 0, result=result).outcome
+
+
+def _needs_redelivery(line: dict[str, Any]) -> bool:
+    is_transient = line["Event"] == "document.rejected" and line["Level"] == "WARNING"
+    return is_transient or (line["Event"] == "image.pending" and line.get("Code") != "Stopped")
+
+
+def _status(records: Sequence[Record]) -> int | None:
+    matches = ((PLATFORM.match(record.message), record) for record in records)
+    kinds = {match["kind"]: record for match, record in matches if match}
+    if error := kinds.get("ERROR"):
+        codes = _STATUS_CODE.findall(error.message)  # the last one: a traceback may hold others
+        return int(codes[-1]) if codes else error.status or _RAISED
+    if "Report" in kinds and kinds["Report"].status:
+        return kinds["Report"].status
+    statuses = [record.status for record in records if record.status]
+    if statuses:
+        return statuses[-1]
+    return _OK if kinds.keys() & {"Report", "END", "Response"} else None
+
+
+def _payload(messages: Iterable[str], kind: str, label: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The JSON value after `label` in SCF's line of a kind; None if missing or cut off."""
+    for message in messages:
+        match = PLATFORM.match(message)
+        if match and match["kind"] == kind:
+            with suppress(ValueError, RecursionError):
+                return json.loads(match["rest"].partition(label)[2])
+    return None
+
+
+def _error(messages: Iterable[str]) -> str:
+    error = _payload(messages, "ERROR", "Result:")
+    return last_line(error) if isinstance(error, dict) else ""
+
+
+def _codes(result: object, lines: Iterable[dict[str, Any]]) -> frozenset[str]:
+    logged = {str(line["Code"]) for line in lines if "Code" in line and line["Event"] != _WARNED}
+    return codes_of(result) | logged
+
+
+def _images(result: object, lines: Iterable[dict[str, Any]]) -> dict[str, str]:
+    statuses = [
+        (line, line["Event"].removeprefix("image."))
+        for line in lines
+        if line["Event"].startswith("image.")
+    ]
+    statuses += [(entry, str(entry.get("Status"))) for entry in entries_of(result, "Images")]
+    return {
+        f"{entry.get('Region', '')}/{entry['ImageId']}": status
+        for entry, status in statuses
+        if "ImageId" in entry and status in _LOGGED_STATUSES
+    }
+
+
+def _joined(codes: frozenset[str]) -> str:
+    return ", ".join(sorted(codes)) or "no code"
