@@ -84,7 +84,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     are installed, apart from the one that runs this: `make test` has that one.
     """
     if arguments == ["--ends"]:
-        return int(any(_statuses(_ends(environ), environ, "test-quick")))
+        return int(any(list(_statuses(_ends(environ), environ, "test-quick"))))
     if unknown := set(arguments) - set(VERSIONS):
         names = ", ".join(sorted(unknown))
         sys.stderr.write(f"{names} is not supported; allowed: {', '.join(VERSIONS)}\n")
