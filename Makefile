@@ -9,7 +9,7 @@ NPM    := $(shell command -v npm)
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bundle replay test test-all conformance browser payloads bench lint format lock clean
+.PHONY: help install bundle replay test test-quick test-all test-ends conformance browser payloads bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -35,11 +35,22 @@ $(READY): $(RUNS)
 replay: $(RUNS) ## replay events/ against the emulated cloud
 	@$(BIN)/scf-local replay events
 
-test: $(READY) ## run the tests, with coverage
-	$(BIN)/pytest --cov --cov-report=term
+# Not in addopts: to start processes takes longer than a few tests do.
+PARALLEL = -n auto --dist worksteal
+
+test: $(READY) ## run the tests in parallel, with coverage
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report=
+	@$(BIN)/coverage report --include='handler/*' --fail-under=100
+	@echo "tests/scf_local: $$($(BIN)/coverage report --include='tests/scf_local/*' --format=total) % (no gate)"
+
+test-quick: $(READY) ## run the tests in parallel, without coverage
+	$(BIN)/pytest $(PARALLEL)
 
 test-all: ## run the tests on each installed Python, 3.10 to 3.13, or on VERSIONS="3.10 3.13"
 	@$(PYTHON) tests/matrix.py $(VERSIONS)
+
+test-ends: $(READY) ## run the tests on the oldest and the newest installed Python, unless that is .venv's
+	@$(BIN)/python tests/matrix.py --ends
 
 conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## test the emulated cloud with tccli and the Node.js SDK
 	$(if $(NPM),,@echo "npm was not found; skipping the Node.js SDK")
@@ -99,4 +110,4 @@ lock: $(READY) ## upgrade the locked requirements
 	$(if $(NPM),cd requirements/node && npm update --silent --package-lock-only)
 
 clean: ## remove everything that make has created
-	rm -rf .venv .conformance .browser build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .conformance .browser build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

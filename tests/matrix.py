@@ -1,11 +1,10 @@
-"""`make test-all`: runs the tests on every supported Python that is installed."""
+"""`make test-all` and `make test-ends`: run the tests on several of the supported Pythons."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -16,9 +15,10 @@ sys.path.append(str(ROOT / "deploy"))  # `make test-all` runs without .venv
 import pythons  # noqa: E402 - in deploy/
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 _PRINT_VERSION = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
 """Fails without ensurepip, which Debian has in a separate package."""
@@ -41,28 +41,31 @@ class Virtualenv:
         """The file with the output of `run`, relative to the project."""
         return f"build/test-{self.version}.log"
 
-    def run(self, *options: str) -> int:
-        """Install as `make install` does, and run the tests."""
+    def run(self, target: str) -> int:
+        """Run the tests by a target of make."""
         (ROOT / "build").mkdir(exist_ok=True)
         with (ROOT / self.log).open("wb") as log:
-            test = [f"{self.folder}/bin/pytest", *options]
-            return self.install(log) or _status(test, log)
+            return self.make(target, log)
 
-    def install(self, log: IO[bytes]) -> int:
-        """Install as `make install` does."""
-        install = ["make", "install", f"VENV={self.folder}", f"PYTHON={self.python}"]
-        return _status(install, log)
+    def make(self, target: str, output: IO[bytes]) -> int:
+        """Run make for this virtual environment; every target installs what it needs."""
+        return _status(["make", target, f"VENV={self.folder}", f"PYTHON={self.python}"], output)
+
+    def summary(self) -> str:
+        """Return the line with which pytest ended."""
+        lines = (ROOT / self.log).read_text("utf-8", "replace").splitlines()
+        return next((line.strip("= ") for line in reversed(lines) if " passed" in line), "")
 
 
-def _status(command: list[str], log: IO[bytes]) -> int:
+def _status(command: list[str], output: IO[bytes]) -> int:
     # Do not pass on the flags of the make that runs this.
     environ = {name: text for name, text in os.environ.items() if name != "MAKEFLAGS"}
-    done = subprocess.run(  # noqa: S603 - our own make and pytest
+    done = subprocess.run(  # noqa: S603 - our own make
         command,
         cwd=ROOT,
         env=environ,
         stdin=subprocess.DEVNULL,
-        stdout=log,
+        stdout=output,
         stderr=subprocess.STDOUT,
         check=False,
     )
@@ -74,27 +77,41 @@ def find(version: str, environ: Mapping[str, str]) -> str | None:
     return pythons.find(version, _PRINT_VERSION, version, environ)
 
 
-def main(versions: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Print a line for each version; return 1 if the tests fail on one, or none is installed."""
-    if unknown := set(versions) - set(VERSIONS):
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Print a line for each version; return 1 if the tests fail on one, or none is installed.
+
+    `arguments` are versions, none for all of them, or `--ends` for the oldest and the newest that
+    are installed, apart from the one that runs this: `make test` has that one.
+    """
+    if arguments == ["--ends"]:
+        return int(any(list(_statuses(_ends(environ), environ, "test-quick"))))
+    if unknown := set(arguments) - set(VERSIONS):
         names = ", ".join(sorted(unknown))
         sys.stderr.write(f"{names} is not supported; allowed: {', '.join(VERSIONS)}\n")
         return 2
-    statuses: list[int] = []
-    for version in versions or VERSIONS:
+    statuses = list(_statuses(arguments or VERSIONS, environ, "test"))
+    return int(any(statuses) or not statuses)
+
+
+def _ends(environ: Mapping[str, str]) -> list[str]:
+    print_line(f"{HERE}  is the Python of `make test`")
+    installed = [version for version in VERSIONS if version == HERE or find(version, environ)]
+    return sorted({installed[0], installed[-1]} - {HERE}, key=VERSIONS.index)
+
+
+def _statuses(versions: Sequence[str], environ: Mapping[str, str], target: str) -> Iterator[int]:
+    for version in versions:
         python = find(version, environ)
         if python is None:
             how = f"`uv python install {version}` or `pyenv install {version}`"
             print_line(f"{version}  not installed: {how}")
             continue
         virtualenv = Virtualenv(version, python)
-        # It is enough to measure coverage once.
-        options = [] if statuses else ["--cov", "--cov-report=term"]
-        start = time.monotonic()
-        statuses.append(virtualenv.run(*options))
-        outcome = f"failed, see {virtualenv.log}" if statuses[-1] else "passed"
-        print_line(f"{version}  {outcome}, {time.monotonic() - start:.0f} s")
-    return int(any(statuses) or not statuses)
+        status = virtualenv.run(target)
+        failed = f"failed, see {virtualenv.log}; " if status else ""
+        print_line(f"{version}  {failed}{virtualenv.summary()}")
+        yield status
+        target = "test-quick"  # it is enough to measure coverage once
 
 
 def print_line(line: str) -> None:

@@ -138,7 +138,7 @@ def own_python() -> str:
     if version == bundle.HERE:
         return sys.executable
     virtualenv = matrix.Virtualenv(version, bundle.interpreter(version))
-    if virtualenv.install(sys.stderr.buffer):
+    if virtualenv.make("install", sys.stderr.buffer):
         raise ValueError(f"make install failed for {virtualenv.python}; see its output above")
     return str(matrix.ROOT / virtualenv.folder / "bin" / "python")
 

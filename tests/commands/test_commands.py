@@ -186,7 +186,7 @@ def test_misspelt_command_gets_the_right_one() -> None:
     assert "Did you mean 'replay'?" in result.stderr
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "gbk", "ascii", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "utf-8"])
 def test_any_encoding_of_stdout_will_do(tmp_path: Path, seed: Path, encoding: str) -> None:
     """What the encoding of stdout does not hold is written as an escape; the rest stays."""
     (tmp_path / "名 🎉.json").write_text("{}", encoding="utf-8")
@@ -261,8 +261,15 @@ def test_signal_ends_the_function_too(
     assert os.read(reader, 1) == b""
 
 
-@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "json"])
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [
+        ([], signal.SIGHUP),
+        ([], signal.SIGINT),
+        ([], signal.SIGTERM),
+        (["--json"], signal.SIGTERM),
+    ],
+)
 def test_signal_ends_a_replay_with_what_was_done(
     tmp_path: Path, seed: Path, fifo: tuple[str, int], end: signal.Signals, options: list[str]
 ) -> None:
@@ -325,16 +332,15 @@ def main_handler(event, context):
 """
 
 
-@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("command", "events", "blocked"),
+    ("command", "events", "blocked", "end"),
     [
-        ("replay --json", [5_000] * 60, "stdout"),  # less than a buffer at a time
-        ("replay --json", [500_000], "stdout"),
-        ("replay --logs", [5_000] * 60, "stderr"),
-        ("replay --logs", [500_000], "stderr"),
-        ("invoke", [70_000], "stdout"),
-        ("invoke", [70_000], "stderr"),
+        ("replay --json", [5_000] * 60, "stdout", signal.SIGHUP),  # less than a buffer at a time
+        ("replay --json", [500_000], "stdout", signal.SIGINT),
+        ("replay --logs", [5_000] * 60, "stderr", signal.SIGTERM),
+        ("replay --logs", [500_000], "stderr", signal.SIGHUP),
+        ("invoke", [70_000], "stdout", signal.SIGINT),
+        ("invoke", [70_000], "stderr", signal.SIGTERM),
     ],
 )
 def test_signal_ends_what_nobody_reads(  # noqa: PLR0913, PLR0917 - parameters and fixtures
@@ -398,7 +404,7 @@ def test_signal_leaves_nothing_to_be_written_at_the_end(tmp_path: Path, seed: Pa
         ("cloud", ">/dev/full", 1, "cannot write to standard output: No space left"),
         ("event timer", ">/dev/full", 1, "cannot write to standard output: No space left"),
         ("event timer", "2>&-", 0, ""),
-        ("replay events", ">/dev/full", 1, "No space left"),
+        ("replay events/06-direct-dry-run.json", ">/dev/full", 1, "No space left"),
     ],
 )
 def test_unusable_streams(command: str, stream: str, status: int, told: str) -> None:

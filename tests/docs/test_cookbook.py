@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clocks import FakeClock
 from conftest import ROOT, Function
 from scf_local.cloud.seed import tags_of
 from scf_local.cloud.server import EmulatedCloud
@@ -72,7 +71,7 @@ def cloud() -> Iterator[EmulatedCloud]:
 @pytest.fixture
 def function(cloud: EmulatedCloud) -> Function:
     """The function, pointed at that cloud."""
-    return Function(cloud, cloud.environment(), FakeClock())
+    return Function(cloud, cloud.environment())
 
 
 def policy(name: str) -> dict[str, Any]:

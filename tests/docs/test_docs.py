@@ -43,7 +43,9 @@ BLOCKS = [
     for page, text in PAGES.items()
     for block in re.findall(r"```json\n([\s\S]*?)```", text)
 ]
-EXAMPLES = re.findall(r"^ {4}(scf-local .+)$", PAGES["docs/scf-local.md"], re.MULTILINE)
+EXAMPLES = dict.fromkeys(
+    re.findall(r"^ {4}(scf-local .+)$", PAGES["docs/scf-local.md"], re.MULTILINE)
+)
 """Those of every help text."""
 
 LINKS = [

@@ -7,19 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clocks import FakeClock
 from conftest import SEED, Function
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scf_local.cloud.wire import Call, Reply
 
-STEPS = 40
+STEPS = 20
 IDS = [f"img-step{i:04}" for i in range(STEPS)]
 EVENT = {
     "Images": [
@@ -52,19 +54,40 @@ SELECTS = {
 
 PROGRAM = """
 import json, os, random, sys
+import image_steward.cloud.api, image_steward.cloud.objects
 from clocks import FakeClock
 from image_steward.instance import Instance
 from image_steward.invocation import handle
-event = json.loads(sys.stdin.readline())
-print("ready", flush=True)
-sys.stdin.readline()
 context = {"tencentcloud_region": "ap-guangzhou", "time_limit_in_ms": 900_000}
-handle(Instance(FakeClock(), random.random), event, context, os.environ, open(os.devnull, "w"))
+for line in iter(sys.stdin.readline, ""):
+    event, environ = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        sys.stdin.readline()
+        instance = Instance(FakeClock(), random.random)
+        handle(instance, event, context, environ, open(os.devnull, "w"))
+        os._exit(0)
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+"""For each event, forks a process that waits for a line before it runs the function.
+
+A fork, since to import the SDKs takes longer than the run.
 """
 
 
+@pytest.fixture(scope="module")
+def forks() -> Iterator[subprocess.Popen[str]]:
+    """The process that forks."""
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
 @pytest.mark.parametrize("last", range(1, CALLS + 1))
-def test_killed_after_call(last: int) -> None:
+def test_killed_after_call(last: int, forks: subprocess.Popen[str]) -> None:
     """Killed after any of its calls and delivered again: all is as wanted, nothing done twice."""
     state = State.from_folder(SEED)
     model = state.image("ap-guangzhou", "img-6pb6lrmy")
@@ -72,8 +95,8 @@ def test_killed_after_call(last: int) -> None:
         {**model, "ImageId": i, "ImageName": i, "Tags": []} for i in IDS
     ]
     with EmulatedCloud(state, limits=False) as cloud:
-        function = Function(cloud, cloud.environment(), FakeClock())
-        kill_after(last, EVENT, function)
+        function = Function(cloud, cloud.environment())
+        kill_after(last, EVENT, function, forks)
         before = {i: state.image("ap-guangzhou", i) for i in IDS}
         result = function(EVENT)
     assert result["Outcome"] == "applied"
@@ -87,7 +110,7 @@ def test_killed_after_call(last: int) -> None:
     ("kind", "last"),
     [(kind, last) for kind, reads in READS.items() for last in range(1, reads + RENAMES + 1)],
 )
-def test_killed_amid_cycles(kind: str, last: int) -> None:
+def test_killed_amid_cycles(kind: str, last: int, forks: subprocess.Popen[str]) -> None:
     """Killed amid names handed round: the next delivery finishes them, no temporary one is left."""
     event = BY_REQUEST if kind == "request" else BY_POLICY
     state = State(
@@ -99,8 +122,8 @@ def test_killed_amid_cycles(kind: str, last: int) -> None:
         }
     )
     with EmulatedCloud(state, limits=False) as cloud:
-        function = Function(cloud, cloud.environment(), FakeClock())
-        kill_after(last, event, function)
+        function = Function(cloud, cloud.environment())
+        kill_after(last, event, function, forks)
         result = function(event)
         again = function(event)
     assert result["Outcome"] == "applied"
@@ -114,7 +137,7 @@ def test_killed_amid_cycles(kind: str, last: int) -> None:
 
 @pytest.mark.parametrize("last", range(1, 1 + 1 + len(RAW) + 1))
 @pytest.mark.parametrize("select", SELECTS)
-def test_killed_between_name_and_tag(select: str, last: int) -> None:
+def test_killed_between_name_and_tag(select: str, last: int, forks: subprocess.Popen[str]) -> None:
     """Killed with an image half done: the policy still selects it, and does the other half."""
     event = {"Normalise": {"ImageName": "web-{ImageId}", **SELECTS[select]}}
     raw = [{"Key": "state", "Value": "raw"}]
@@ -126,8 +149,8 @@ def test_killed_between_name_and_tag(select: str, last: int) -> None:
         }
     )
     with EmulatedCloud(state, limits=False) as cloud:
-        function = Function(cloud, cloud.environment(), FakeClock())
-        kill_after(last, event, function)
+        function = Function(cloud, cloud.environment())
+        kill_after(last, event, function, forks)
         assert function(event)["Outcome"] == "applied"
     assert function.names() == {i: f"web-{i}" for i in RAW}
     for image in function.images["ap-guangzhou"]:
@@ -135,31 +158,26 @@ def test_killed_between_name_and_tag(select: str, last: int) -> None:
         assert ("infra" in json.dumps(image["Tags"])) == (select == "by name")
 
 
-def kill_after(last: int, event: dict[str, Any], function: Function) -> None:
+def kill_after(
+    last: int, event: dict[str, Any], function: Function, forks: subprocess.Popen[str]
+) -> None:
     """Let a process of its own take an event; it is killed before it sees its last call's reply."""
-    process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-c", PROGRAM],
-        env={**os.environ, **function.environ},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin
-    assert process.stdout
+    assert forks.stdin
+    assert forks.stdout
+    forks.stdin.write(json.dumps([event, function.environ]) + "\n")
+    forks.stdin.flush()
+    pid = int(forks.stdout.readline())
 
     def kill(_call: Call, reply: Reply) -> Reply:
         if len(function.cloud.state.calls) == last:
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # killed by another call's reply
+                os.kill(pid, signal.SIGKILL)
         return reply
 
-    with process.stdin, process.stdout:
-        process.stdin.write(json.dumps(event) + "\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "ready\n"
-        function.cloud.on_reply = kill
-        process.stdin.write("\n")
-        process.stdin.flush()
-        assert process.wait() == -signal.SIGKILL
+    function.cloud.on_reply = kill
+    forks.stdin.write("\n")
+    forks.stdin.flush()
+    assert int(forks.stdout.readline()) == -signal.SIGKILL
     function.cloud.on_reply = lambda _call, reply: reply
 
 

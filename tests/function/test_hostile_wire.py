@@ -73,7 +73,9 @@ APPLIED = ("cut-applied", "truncated", "empty", "html", "html-as-json", "no-resp
            "no-request-id", "utf-16")  # fmt: skip
 NOT_APPLIED = ("cut", "redirect")
 HARMLESS = ("unknown-field", "content-type")
-STATUSES = (429, 500, 502, 503)
+STATUSES = {
+    429: "application/json", 500: "text/html", 502: "application/json", 503: "text/html",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("when", WHEN)
@@ -107,10 +109,9 @@ def test_unclear(state: State, target: str, fault: str, when: str) -> None:
 @pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("content_type", ["text/html", "application/json"])
-def test_status(state: State, status: int, content_type: str, target: str, when: str) -> None:
+def test_status(state: State, status: int, target: str, when: str) -> None:
     """A status other than 200 is no answer; COS being busy or broken is waited out."""
-    rule = Rule(target, "status", status=status, content_type=content_type, **WHEN[when])
+    rule = Rule(target, "status", status=status, content_type=STATUSES[status], **WHEN[when])
     assert run(state, rule) == (RAISES if when == "every" else OK, set())
     assert converges(state)
 
@@ -122,11 +123,11 @@ def test_slow(
     state: State, fault: str, target: str, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that never answers, or a byte at a time, holds no call longer than its time."""
-    monkeypatch.setattr(transport, "REPLY_SECONDS", 0.1)
-    rule = Rule(target, fault, **WHEN[when], seconds=0.02 if fault == "drip" else 0.0)
-    outcome, codes = run(state, rule, clock=Clock(), seconds=6 if when == "every" else 20)
     # A write that drips is applied all the same, and found so.
     is_hopeless = when == "every" and (target != "ModifyImageAttribute" or fault == "silent")
+    monkeypatch.setattr(transport, "REPLY_SECONDS", 0.02 if is_hopeless else 0.1)
+    rule = Rule(target, fault, **WHEN[when], seconds=0.02 if fault == "drip" else 0.0)
+    outcome, codes = run(state, rule, clock=Clock())
     assert (outcome, codes) == (RAISES if is_hopeless else OK, set())
     monkeypatch.undo()
     assert converges(state)
@@ -143,7 +144,7 @@ def test_no_reply_outlives_the_run(state: State, fault: str) -> None:
 
 HEALED = {"first": OK, "later": OK, "every": RAISES}
 FINAL = dict.fromkeys(WHEN, "partial")
-# One for each class of `test_codes`, and those that the function knows by name.
+# One for each class of `test_codes`, and those that the handler names.
 CODES: dict[str, dict[str, str]] = {
     "RequestLimitExceeded": HEALED,
     "InternalError": HEALED,
@@ -154,7 +155,6 @@ CODES: dict[str, dict[str, str]] = {
     "InvalidParameterValue.TooLarge": FINAL,
     "InvalidImageId.Malformed": FINAL,
     "InvalidImageId.NotFound": FINAL,
-    "Surprise.New": FINAL,
 }
 
 
@@ -277,30 +277,30 @@ def renamed(state: State, ids: list[str]) -> int:
     return sum(images[i]["ImageName"] == f"new-{i}" for i in ids)
 
 
-def test_throttle_storm() -> None:
-    """With every third call or so refused nothing is lost, and only refused calls are repeated.
+@pytest.mark.parametrize(("share", "number", "bound"), [(0.3, 200, 1.5), (0.6, 50, 2.7)])
+def test_throttle_storm(share: float, number: int, bound: float) -> None:
+    """However many calls are throttled, no change is lost, and no other call is repeated.
 
-    That makes at most 1.5 calls a change over the twenty seeds together: fewer cannot be, the dice
-    of one seed alone may well ask for more.
+    Fewer calls than 1 / (1 - share) for each change cannot be; one seed alone may need more.
     """
-    made = 0
-    for seed in range(1, 21):
+    calls_of_all_seeds = 0
+    for seed in range(1, 4):
         state = State.from_folder(SEED)
-        ids = crowd(state, 200)
-        clock = FakeClock()
-        rule = Rule("*", "error", code="RequestLimitExceeded", probability=0.3)
+        ids = crowd(state, number)
+        rule = Rule("*", "error", code="RequestLimitExceeded", probability=share)
         with EmulatedCloud(state, limits=False, faults=Faults((rule,), seed)) as cloud:
-            result = Function(cloud, cloud.environment(), clock)(rename_all(ids), seconds=900)
-        assert result["Summary"]["Changed"] == renamed(state, ids) == 200
+            function = Function(cloud, cloud.environment())
+            result = function(rename_all(ids), seconds=900)
+        assert result["Summary"]["Changed"] == renamed(state, ids) == number
         calls = [call for call in state.calls if call["Action"] == "ModifyImageAttribute"]
-        assert len(calls) - sum("Fault" in call for call in calls) == 200
-        made += len(calls)
-    assert made <= 1.5 * 20 * 200
+        assert sum("Fault" not in call for call in calls) == number
+        calls_of_all_seeds += len(calls)
+    assert calls_of_all_seeds <= bound * 3 * number
 
 
 def test_short_time_limit(state: State) -> None:
-    """400 changes under a limit of 10 s: each delivery does what fits, none does a thing twice."""
-    many = crowd(state, 400)
+    """200 changes under a limit of 10 s: each delivery does what fits, none does a thing twice."""
+    many = crowd(state, 200)
     deliveries = 0
     while renamed(state, many) < len(many):
         deliveries += 1
@@ -317,7 +317,7 @@ def test_short_time_limit(state: State) -> None:
         assert summary["Unchanged"] == done
         assert summary["Pending"] == len(many) - renamed(state, many)
     assert len(state.writes()) == len(many)
-    assert deliveries < 10
+    assert deliveries <= 5
 
 
 @pytest.mark.parametrize("action", ["DescribeImages", "ModifyImageAttribute"])

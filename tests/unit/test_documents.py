@@ -154,13 +154,15 @@ def test_refused(document: object, path: str, message: str) -> None:
 def test_limits_are_reached() -> None:
     """Sixty characters of any script, 256 of description, 1,000 images and 50 tags are fine."""
     tags = [{"Key": f"k{i}", "Value": "v" * 255} for i in range(50)]
-    images = [
-        {"ImageId": f"img-{i}", "ImageName": "镜" * 60, "ImageDescription": "é" * 256, "Tags": tags}
+    images: list[dict[str, Any]] = [
+        {"ImageId": f"img-{i}", "ImageName": "镜" * 60, "ImageDescription": "é" * 256}
         for i in range(1000)
     ]
+    images[-1]["Tags"] = tags
     request = read({"Images": images})
     assert isinstance(request, ChangeRequest)
     assert len(request.changes) == 1000
+    assert len(request.changes[-1].tags) == 50
 
 
 def test_search_stops_early() -> None:
