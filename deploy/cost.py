@@ -19,8 +19,9 @@ CALL = 0.002 / 10_000
 CALL_MS, START_MS = 80, 500
 """Assumed durations of a call, and of a cold start."""
 
-UPLOAD_CALLS = 5
-"""To rename one image: read the document, read images twice, write the journal, change."""
+UPLOAD_CALLS = 6
+"""To rename one image: read the document, read images twice, write the journal, change, write the
+result to the journal."""
 
 PAGE, CHANGES_PER_SECOND = 100, 9.5
 """Page size of DescribeImages, and the function's rate of ModifyImageAttribute."""
@@ -41,7 +42,7 @@ class Workload:
 
 def nightly(images: int, changes: int) -> Workload:
     """Return a run of a policy for the images of one region, some of which it changes."""
-    calls = 1 + -(-images // PAGE) + bool(changes)  # the document, the pages, the journal
+    calls = 2 + -(-images // PAGE) + bool(changes)  # document, result; the pages; the journal
     formula = f"{START_MS} + {calls} * {CALL_MS} + {changes} / {CHANGES_PER_SECOND} * 1000"
     duration = START_MS + calls * CALL_MS + changes / CHANGES_PER_SECOND * 1000
     return Workload(f"nightly, {images:,} images, {changes} changes", formula, duration)

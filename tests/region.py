@@ -17,6 +17,7 @@ from image_steward.cloud.actions import (
     MODIFY_IMAGE_ATTRIBUTE,
     TAG_RESOURCES,
 )
+from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.error_codes import error_of
@@ -88,7 +89,7 @@ class Region:
         clock = FakeClock()
         api = FakeApi(self, dice, max_calls)
         retries = Retries(Deadline.after(1e9, clock), dice.random)
-        executor = Executor(api, retries, in_any_order(dice), on_outcome=lambda _: None)
+        executor = Executor(api, retries, in_any_order(dice), lambda _: None, RecentWrites(clock))
         phases = policy.phases if policy else ONE_PHASE
         blocking_statuses = policy.blocking_statuses if policy else ()
         return executor.execute(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from image_steward.clock import Deadline
 from image_steward.cloud.image_api import Call, describe_images, list_images
+from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.errors import ApiError, StewardError
 from image_steward.limits import VALUES_PER_FILTER
 from image_steward.model import Image
@@ -18,6 +19,10 @@ T = TypeVar("T")
 FIRST_POLL_DELAY = 2.0
 LONGEST_POLL_DELAY = 15.0
 """Seconds between two polls of images that are not ready."""
+
+FIRST_EXPECT_DELAY = 1.0
+EXPECT_SECONDS = 5.0
+"""For how long images that are not as expected are read again."""
 
 SECONDS_PER_IMAGE = 2.0
 """Time that polling leaves to change each image."""
@@ -51,17 +56,40 @@ class ImageReader(NamedTuple):
     """Called with the region and each image that is not ready, before each poll."""
     new_names: Callable[[Any, ImagesByRegion], Mapping[str, Sequence[str]]] | None
     """Returns the new names by region, for a request and its images; None: it renames nothing."""
+    recent_writes: RecentWrites
 
     def read_all(self, request: Any) -> CurrentImages:  # noqa: ANN401 - any request with `regions`
         """All private images of the regions of a request."""
-        return self._in_regions(request.regions, lambda r: RegionImages(list_images(self.call, r)))
+        return self._in_regions(request.regions, lambda r: RegionImages(self._list(r)))
 
-    def read_named(self, request: Any, until: Deadline | None = None) -> CurrentImages:  # noqa: ANN401 - any request with `image_ids`
+    def read_named(self, request: Any) -> CurrentImages:  # noqa: ANN401 - a change request
         """The images that a request names, and the holders of their new names.
 
-        With `until`, images that are not ready are polled until that deadline.
+        Images that are not as the request expects are read again for up to 5 s, as reads may lag.
         """
-        images = self._read_until_ready(request.image_ids, until)
+        until = self.deadline.earlier(EXPECT_SECONDS)
+        return self._read(request, FIRST_EXPECT_DELAY, until, request.is_as_expected)
+
+    def read_when_ready(self, request: Any) -> CurrentImages:  # noqa: ANN401 - a manifest
+        """As `read_named`, polling while enough time is left to change the images.
+
+        A dry run does not poll.
+        """
+        remaining = self.deadline.remaining()
+        reserve = SECONDS_PER_IMAGE * sum(map(len, request.image_ids.values()))
+        until = self.deadline.earlier(
+            0 if request.dry_run else remaining - min(remaining / 2, reserve)
+        )
+        return self._read(request, FIRST_POLL_DELAY, until, lambda _, image: not image.is_unready)
+
+    def _read(
+        self,
+        request: Any,  # noqa: ANN401 - any request with `image_ids`
+        delay: float,
+        until: Deadline,
+        is_ready: Callable[[str, Image], bool],
+    ) -> CurrentImages:
+        images = self._read_until_ready(request.image_ids, delay, until, is_ready)
         names = self.new_names(request, images) if self.new_names else {}
 
         def with_holders(region: str) -> RegionImages | StewardError:
@@ -73,28 +101,32 @@ class ImageReader(NamedTuple):
 
         return self._in_regions(request.image_ids, with_holders)
 
-    def read_when_ready(self, request: Any) -> CurrentImages:  # noqa: ANN401 - any request with `image_ids`
-        """As `read_named`, polling while enough time is left to change the images.
-
-        A dry run does not poll.
-        """
-        remaining = self.deadline.remaining()
-        reserve = SECONDS_PER_IMAGE * sum(map(len, request.image_ids.values()))
-        until = self.deadline.earlier(remaining - min(remaining / 2, reserve))
-        return self.read_named(request, None if request.dry_run else until)
-
     def _read_until_ready(
-        self, image_ids: Mapping[str, Sequence[str]], until: Deadline | None
+        self,
+        image_ids: Mapping[str, Sequence[str]],
+        delay: float,
+        until: Deadline,
+        is_ready: Callable[[str, Image], bool],
     ) -> dict[str, dict[str, Image | ApiError] | StewardError]:
         """The images by region and id."""
 
         def read(region: str) -> dict[str, Image | ApiError]:
-            return describe_images(self.call, region, image_ids[region])
+            found = describe_images(self.call, region, image_ids[region])
+            return {
+                image_id: self.recent_writes.apply(region, image)
+                if isinstance(image, Image)
+                else image
+                for image_id, image in found.items()
+            }
 
         images = self._in_regions(image_ids, read)
-        delay = FIRST_POLL_DELAY
-        while until and until.remaining() > delay:
-            unready = [(region, image) for region in images for image in _unready(images[region])]
+        while until.remaining() > delay:
+            unready = [
+                (region, image)
+                for region in images
+                for image in _images(images[region])
+                if not is_ready(region, image)
+            ]
             if not unready:
                 break
             for region, image in unready:
@@ -107,7 +139,11 @@ class ImageReader(NamedTuple):
     def _read_holders(self, names: Sequence[str], region: str) -> list[Image]:
         # DescribeImages filters by a few names only; if there are more, all images are read.
         filtered = names if len(names) <= VALUES_PER_FILTER else ()
-        return list(list_images(self.call, region, filtered).values()) if names else []
+        return list(self._list(region, filtered).values()) if names else []
+
+    def _list(self, region: str, names: Sequence[str] = ()) -> dict[str, Image]:
+        images = list_images(self.call, region, names)
+        return {i: self.recent_writes.apply(region, image) for i, image in images.items()}
 
     def _in_regions(
         self, regions: Collection[str], read: Callable[[str], T]
@@ -117,10 +153,10 @@ class ImageReader(NamedTuple):
         return dict(zip(regions, results, strict=True))
 
 
-def _unready(images: dict[str, Image | ApiError] | StewardError) -> list[Image]:
+def _images(images: dict[str, Image | ApiError] | StewardError) -> list[Image]:
     if isinstance(images, StewardError):
         return []
-    return [image for image in images.values() if isinstance(image, Image) and image.is_unready]
+    return [image for image in images.values() if isinstance(image, Image)]
 
 
 def _result_or_error(read: Callable[[str], T], region: str) -> T | StewardError:

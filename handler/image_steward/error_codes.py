@@ -25,8 +25,9 @@ _CODES: dict[type[errors.ApiError], str] = {
     errors.NameTaken: "InvalidImageName.Duplicate",  # [2]
     errors.AccountError: """
         AuthFailure UnauthorizedOperation IpInBlacklist IpNotInWhitelist""",  # [1]
+    errors.FailedOperation: "FailedOperation",  # [1]
     errors.ApiError: """
-        ActionOffline DryRunOperation FailedOperation InvalidAction InvalidParameter
+        ActionOffline DryRunOperation InvalidAction InvalidParameter
         InvalidParameterValue InvalidRequest LimitExceeded MissingParameter NoSuchProduct
         NoSuchVersion RequestSizeLimitExceeded ResourceInsufficient ResourceNotFound
         ResponseSizeLimitExceeded UnknownParameter UnsupportedOperation UnsupportedProtocol
@@ -45,9 +46,9 @@ _CLASSES = {code: cls for cls, codes in _CODES.items() for code in codes.split()
 def error_of(code: str, message: str, request_id: str = "") -> errors.StewardError:
     """The error for a code. A code missing from the table is looked up by its first part.
 
-    An unknown code is never retried, and its message says so.
+    An unknown code is never retried, but may hide a change; its message says that it is unknown.
     """
     cls = _CLASSES.get(code) or _CLASSES.get(code.partition(".")[0])
     if not cls:
         message += " (unknown error code, so not retried)"
-    return (cls or errors.ApiError)(code, message, request_id)
+    return (cls or errors.FailedOperation)(code, message, request_id)

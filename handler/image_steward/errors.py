@@ -10,24 +10,31 @@
     │   ├── ObjectNotFound         COS has no such object or bucket
     │   ├── AccessDenied           the function's role may not read or write the object
     │   ├── SourceNotAllowed       the object is outside STEWARD_SOURCES
+    │   ├── NotAllowed             a setting forbids what the document asks for
     │   ├── UnstablePolicy         the policy would change its own outcome in the next run
     │   └── TooManyChanges         the plan changes more images than MaxChanges
     ├── ApiError               the cloud returned an error code, kept as `code`
     │   ├── ApiBusy                a transient error code
     │   │   ├── Throttled              the calls exceed the API's rate limit
     │   │   └── ImageBusy              the image is in a transient state
+    │   ├── FailedOperation        a permanent error code, but the change may have been made
     │   ├── NameTaken              another image has the name
     │   └── AccountError           all further calls would fail too, so the run stops
-    │       └── CredentialsError       the credentials or the token are not valid any more
+    │       └── CredentialsError       the cloud rejects the credentials or the token
+    │           └── CredentialsExpired     ... which it accepted earlier in the run
     ├── AmbiguousResponse      no readable response: the call may have worked
+    ├── Changed                the image is not what the document expects
     ├── TimeRanOut             the run's time was over before this could start
     ├── Stopped                not attempted after an AccountError
     ├── TemporaryName          an image has a temporary name: a warning, never raised
+    ├── NotRestorable          Undo has to leave out a value: a warning, never raised
     └── Unfinished             raised by the function so that SCF redelivers the event
 
 `transient` says whether a retry can help. Transient errors make the function raise after all other
 work is done; permanent errors are returned in the result. An image with a transient error is
 `pending`, as is one that was not attempted (`Stopped`); with any other error it is `failed`.
+`may_be_applied` says whether the change may have been made all the same: the image is read back to
+find out.
 """
 
 from __future__ import annotations
@@ -43,6 +50,7 @@ class StewardError(Exception):
 
     code: str
     transient: ClassVar[bool] = False
+    may_be_applied: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.code = cls.__name__
@@ -122,6 +130,10 @@ class SourceNotAllowed(Rejection):
     """The object is outside STEWARD_SOURCES."""
 
 
+class NotAllowed(Rejection):
+    """A setting of the function forbids what the document asks for."""
+
+
 class UnstablePolicy(Rejection):
     """The next run of the policy would change its outcome again, or skip what is half done."""
 
@@ -143,14 +155,25 @@ class ApiBusy(ApiError):
     """The cloud returned a transient error code."""
 
     transient = True
+    may_be_applied = True
 
 
 class Throttled(ApiBusy):
     """The calls exceed the API's rate limit."""
 
+    may_be_applied = False
+
 
 class ImageBusy(ApiBusy):
     """The image is being created, copied or imported."""
+
+    may_be_applied = False
+
+
+class FailedOperation(ApiError):
+    """A permanent error code that does not say whether the change was made."""
+
+    may_be_applied = True
 
 
 class NameTaken(ApiError):
@@ -162,13 +185,24 @@ class AccountError(ApiError):
 
 
 class CredentialsError(AccountError):
-    """The credentials or the token are not valid any more; the environment may hold new ones."""
+    """The cloud rejects the credentials or the token; the environment may hold new ones."""
+
+
+class CredentialsExpired(CredentialsError):
+    """The cloud accepted the credentials earlier in the run; the next delivery has new ones."""
+
+    transient = True
 
 
 class AmbiguousResponse(StewardError):
     """There is no response, or it is neither an error nor a success: the call may have worked."""
 
     transient = True
+    may_be_applied = True
+
+
+class Changed(StewardError):
+    """The image is neither what the document expects nor what it wants: left as it is."""
 
 
 class TimeRanOut(StewardError):
@@ -183,6 +217,10 @@ class Stopped(StewardError):
 
 class TemporaryName(StewardError):
     """An image has a temporary name, or Undo would restore one: a warning, never raised."""
+
+
+class NotRestorable(StewardError):
+    """An image has a value that no document may set, so Undo leaves it out: never raised."""
 
 
 class Unfinished(StewardError):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from image_steward.clock import Clock, Deadline, RunDeadlines
-from image_steward.cloud.credentials import Credentials
+from image_steward.cloud.credentials import Credentials, RunCredentials
 from image_steward.cloud.rate_limit import RateLimiters
+from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.lazy import load
 from image_steward.settings import Settings
 
@@ -27,6 +29,7 @@ class Instance:
     - `runs`: the number of runs so far; the first one is a cold start;
     - `rate_limiters`: the current rate of each action at each endpoint, so that consecutive runs
       do not add up to a burst;
+    - `recent_writes`: what it wrote in the last 30 s, since reads may lag behind;
     - open connections to the cloud, made by the first run that needs one.
 
     (Python also keeps imported modules, and `documents.validation` compiled schemas.) Settings,
@@ -39,6 +42,7 @@ class Instance:
         self.clock = clock
         self.uniform = uniform
         self.rate_limiters = RateLimiters(clock)
+        self.recent_writes = RecentWrites(clock)
         self.runs = 0
         self._connections: Connections | None = None
 
@@ -64,6 +68,7 @@ class Cloud:
     deadlines: RunDeadlines
     _api: Api | None = None
     _objects: Objects | None = None
+    _credentials: RunCredentials | None = None
 
     def api(self) -> Api:
         """The client for CVM and Tag.
@@ -72,16 +77,16 @@ class Cloud:
             InvalidSetting: the environment has no valid credentials.
         """
         if self._api is None:
-            session, limiters = self._session(), self.instance.rate_limiters
+            credentials, limiters = self._run_credentials(), self.instance.rate_limiters
             self._api = load(".cloud.api:Api")(
-                self.settings, session, limiters, self._credentials, self.deadlines.start_by
+                self.settings, self._session(), limiters, credentials, self.deadlines.start_by
             )
         return self._api
 
     def objects(self) -> Objects:
         """The client for COS. Raises as `api`."""
         if self._objects is None:
-            credentials, session = self._credentials(), self._session()
+            credentials, session = self._run_credentials(), self._session()
             self._objects = load(".cloud.objects:Objects")(self.settings, session, credentials)
         return self._objects
 
@@ -93,5 +98,7 @@ class Cloud:
     def _session(self) -> Session:
         return self.instance.session(self.deadlines.end_by)
 
-    def _credentials(self) -> Credentials:
-        return Credentials.from_environ(self.environ)
+    def _run_credentials(self) -> RunCredentials:
+        if self._credentials is None:
+            self._credentials = RunCredentials(partial(Credentials.from_environ, self.environ))
+        return self._credentials

@@ -31,7 +31,7 @@ from image_steward.model import CosObject, Image, Outcome, Plan, Report
 from image_steward.parallel import run_parallel
 from image_steward.planning.rename_order import temporary_name_warnings
 from image_steward.registry import Planner
-from image_steward.reporting import result
+from image_steward.reporting import result, undo
 from image_steward.reporting.journal import Journal
 from image_steward.reporting.log import Log
 from image_steward.settings import Settings
@@ -65,7 +65,7 @@ def handle(
     secrets = (environ.get(f"TENCENTCLOUD_{name}", "") for name in ("SECRETKEY", "SESSIONTOKEN"))
     deadlines = RunDeadlines.of(scf.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, request_id, secrets=tuple(secrets))
-    cloud = None
+    cloud = invocation = None
     dry_run = False
     try:
         settings = Settings.from_environ(environ)
@@ -82,6 +82,9 @@ def handle(
         invocation = Invocation(settings, region, cloud, retries, log)
         reports = [invocation.process(part) for part in parsed.parts]
         run = result.Run(parsed.trigger, reports, dry_run)
+    document = result.document(run, request_id)
+    if invocation and run.outcome != "ignored":
+        invocation.journal.record_result(document)
     log.info(
         "run.finished",
         Trigger=run.trigger,
@@ -98,7 +101,7 @@ def handle(
             f"{len(errors)} of {len(run.outcomes) + len(run.errors)} images and documents are not "
             f"done ({errors[0].code}: {errors[0].message}); a redelivery of the event retries these"
         )
-    return result.document(run, request_id)
+    return document
 
 
 @dataclass
@@ -112,7 +115,8 @@ class Invocation:
     log: Log
 
     def __post_init__(self) -> None:
-        self._journal = Journal(self.settings, self.region, self.log, self._write)
+        delivery = f"{int(self.retries.uniform() * 16**6):06x}"
+        self.journal = Journal(self.settings, self.region, self.log, self._write, delivery)
 
     def process(self, part: Part) -> Report:
         """Take one part of the event through all stages; its errors do not affect the others."""
@@ -122,15 +126,16 @@ class Invocation:
         if isinstance(part, IgnoredPart):
             self.log.info("event.ignored", Source=source, Reason=part.reason)
             return Report(source)
+        listed = self.settings.regions
         try:
             if isinstance(part, RejectedPart):
                 raise part.error
             data = fetch(part, self.settings, self._read)
-            document = registry.read(data, region=self.region)
+            document = registry.read(data, region=self.region, listed=listed)
             if isinstance(document.request, CosObject):  # the document is a pointer
                 source = document.request.source
                 data = fetch_target(document.request, self.settings, self._read)
-                document = registry.read(data, region=self.region)
+                document = registry.read(data, region=self.region, listed=listed)
             if not document.planner:
                 raise InvalidDocument(_NESTED_POINTER)
         except StewardError as error:
@@ -152,7 +157,8 @@ class Invocation:
             api = self.cloud.api()
             new_names = load(planner.new_names) if planner.new_names else None
             call, deadline = self.retries.wrap(api), self.retries.deadline
-            reader = ImageReader(call, run_parallel, deadline, self._log_wait, new_names)
+            recent = self.cloud.instance.recent_writes
+            reader = ImageReader(call, run_parallel, deadline, self._log_wait, new_names, recent)
             images = planner.read_images(reader, request)
             plan = load(planner.plan)(request, images, self.log.clock.time())
             report = self._with_plan(report, plan)
@@ -162,8 +168,9 @@ class Invocation:
                 for outcome in outcomes:
                     on_outcome(outcome)
             else:
-                self._journal.record(report.source, plan)
-                outcomes = Executor(api, self.retries, run_parallel, on_outcome).execute(plan)
+                self.journal.record(report.source, plan)
+                executor = Executor(api, self.retries, run_parallel, on_outcome, recent)
+                outcomes = executor.execute(plan)
         except StewardError as error:
             return self._with_error(report, report.source, error)
         return replace(report, outcomes=tuple(outcomes))
@@ -172,7 +179,8 @@ class Invocation:
         """Log the errors and warnings of a plan, and add them to the report."""
         for region, error in plan.region_errors.items():
             report = self._with_error(report, f"{report.source} {region}", error)
-        warnings = (*plan.warnings, *temporary_name_warnings(plan))
+        omitted = [warning for step in plan.changes for warning in undo.omitted(step)]
+        warnings = (*plan.warnings, *temporary_name_warnings(plan), *omitted)
         for warning in warnings:
             self.log.warning("document.warned", Source=report.source, **warning.log_fields)
         return replace(report, warnings=report.warnings + warnings)

@@ -80,6 +80,41 @@ class Image:
         return changed, {key: value for key, value in tags.items() if self.tags.get(key) != value}
 
 
+class Values(NamedTuple):
+    """Some attributes and tags of an image."""
+
+    attributes: Attributes
+    tags: TagChanges
+    """None: the tag is not bound."""
+
+    @classmethod
+    def of(cls, members: dict[str, Any]) -> Values:
+        """Read the members of a document: attributes, `Tags` and `DeleteTags`."""
+        bound = {tag["Key"]: tag["Value"] for tag in members.get("Tags", ())}
+        return cls(
+            {name: members[name] for name in ATTRIBUTES if name in members},
+            {**bound, **dict.fromkeys(members.get("DeleteTags", ()))},
+        )
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """As `of` reads them."""
+        bound = [
+            {"Key": key, "Value": value} for key, value in self.tags.items() if value is not None
+        ]
+        deleted = [key for key, value in self.tags.items() if value is None]
+        tags = {"Tags": bound, "DeleteTags": deleted}
+        return {**self.attributes, **{name: part for name, part in tags.items() if part}}
+
+    def differences(self, image: Image) -> dict[str, Any]:
+        """The values of an image that differ from these, by attribute and `Tag.<key>`."""
+        current, tags = image.attributes, image.tags
+        return {
+            **{n: current[n] for n, v in self.attributes.items() if current[n] != v},
+            **{f"Tag.{k}": tags.get(k) for k, v in self.tags.items() if tags.get(k) != v},
+        }
+
+
 class Change(NamedTuple):
     """What a document asks for one image."""
 
@@ -88,6 +123,8 @@ class Change(NamedTuple):
     attributes: Attributes
     tags: Tags
     delete_tags: tuple[str, ...]
+    expect: Values = Values({}, {})
+    """What the image must still be."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +133,8 @@ class ChangeRequest:
 
     changes: tuple[Change, ...]
     dry_run: bool
+    region_paths: dict[str, str] = field(default_factory=dict)
+    """The JSON Pointer of the first mention of each region."""
 
     @cached_property
     def by_region(self) -> dict[str, list[Change]]:
@@ -109,6 +148,14 @@ class ChangeRequest:
     def image_ids(self) -> dict[str, list[str]]:
         """The ids of its images, by region."""
         return {r: [change.image_id for change in changes] for r, changes in self.by_region.items()}
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str], Change]:
+        return {(change.region, change.image_id): change for change in self.changes}
+
+    def is_as_expected(self, region: str, image: Image) -> bool:
+        """Whether an image is what its change expects."""
+        return not self._by_key[region, image.image_id].expect.differences(image)
 
 
 @dataclass(frozen=True, slots=True)

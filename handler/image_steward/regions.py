@@ -1,7 +1,7 @@
 """Region names, and the short codes used in COS events.
 
-Names are validated by their format, not against a list, which would go stale. The format is a
-security check too: a region becomes part of the host that receives signed requests.
+The format of a name is a security check too: a region becomes part of the host that receives
+signed requests.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ SHORT_CODES = {
     "jkt": "ap-jakarta", "osa": "ap-osaka", "sao": "sa-saopaulo", "ru": "eu-moscow",
     "tor": "na-toronto", "ca": "na-toronto",
 }  # fmt: skip
+
+KNOWN = frozenset(SHORT_CODES.values())
+"""The names that documents may use; STEWARD_REGIONS adds others."""
 
 
 def is_region(value: object) -> bool:

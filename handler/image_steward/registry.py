@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from image_steward import strict_json
+from image_steward import regions, strict_json
 from image_steward.current_images import CurrentImages, ImageReader
-from image_steward.errors import InvalidDocument
+from image_steward.errors import InvalidDocument, NotAllowed, Violation
 from image_steward.lazy import load
 from image_steward.messages import nearest, short
+
+_MAX_REGIONS = 20
+"""Wrong regions that an error lists."""
 
 
 class Planner(NamedTuple):
@@ -69,12 +72,15 @@ class Document(NamedTuple):
     """None for a pointer, as in `Kind`."""
 
 
-def read(data: bytes, *, region: str) -> Document:
+def read(data: bytes, *, region: str, listed: Collection[str] = ()) -> Document:
     """Read a document of any kind; `region` is used where it names none.
+
+    `listed` are the regions of STEWARD_REGIONS.
 
     Raises:
         InvalidJSON: not strict JSON.
         InvalidDocument: every violation of the schema or another rule, with its path.
+        NotAllowed: images of a region that is not listed, although some are.
     """
     document = strict_json.loads(data)
     if not isinstance(document, dict):
@@ -86,4 +92,28 @@ def read(data: bytes, *, region: str) -> Document:
         given = ", ".join(map(short, members)) or "no members"
         hints = "".join(nearest(name, KINDS) for name in members)
         raise InvalidDocument(f"the document has {given}; one of {required} is required{hints}")
-    return Document(load(kind.read)(document, region), kind.planner)
+    request = load(kind.read)(document, region)
+    is_pointer = kind.planner is None
+    paths: dict[str, str] = {request.region: "/Region"} if is_pointer else request.region_paths
+    _check_regions(paths, {*regions.KNOWN, *listed, region})
+    if listed and not is_pointer:
+        _check_allowed(paths, listed)
+    return Document(request, kind.planner)
+
+
+def _check_regions(paths: Mapping[str, str], known: Collection[str]) -> None:
+    unknown = [region for region in paths if region not in known]
+    if unknown:
+        raise InvalidDocument(
+            *(
+                Violation(paths[name], f"{short(name)} is not a known region{nearest(name, known)}")
+                for name in unknown[:_MAX_REGIONS]
+            )
+        )
+
+
+def _check_allowed(paths: Mapping[str, str], listed: Collection[str]) -> None:
+    forbidden = [region for region in paths if region not in listed]
+    if forbidden:
+        message = f"is not in STEWARD_REGIONS: {', '.join(listed)}"
+        raise NotAllowed(*(Violation(paths[r], f"{r} {message}") for r in forbidden[:_MAX_REGIONS]))

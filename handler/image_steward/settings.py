@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from image_steward import regions
 from image_steward.errors import InvalidSetting
 
 BUCKET = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
@@ -31,6 +32,8 @@ class Settings:
     api_endpoint: str = _PUBLIC_API
     cos_endpoint: str = ""
     log_level: str = "INFO"
+    regions: tuple[str, ...] = ()
+    """Those that documents may touch; empty: all that are known."""
     journal: tuple[str, str] | None = None
     """Bucket and prefix; a prefix that is not empty ends with a slash."""
 
@@ -122,6 +125,13 @@ def _level(text: str) -> str:
     return text
 
 
+def _regions(text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, map(str.strip, text.split(","))))
+    if not names or not all(map(regions.is_region, names)):
+        raise ValueError("must be a comma list of regions, such as ap-guangzhou,ap-shanghai")
+    return names
+
+
 def _journal(text: str) -> tuple[str, str]:
     bucket, _, prefix = text.partition("/")
     prefix = f"{prefix.strip('/')}/".lstrip("/")
@@ -137,5 +147,6 @@ _VARIABLES = {
     "api_endpoint": ("STEWARD_API_ENDPOINT", _api_endpoint),
     "cos_endpoint": ("STEWARD_COS_ENDPOINT", _cos_endpoint),
     "log_level": ("STEWARD_LOG_LEVEL", _level),
+    "regions": ("STEWARD_REGIONS", _regions),
     "journal": ("STEWARD_JOURNAL", _journal),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from typing import Any, NoReturn
 
@@ -12,9 +13,13 @@ from image_steward.errors import InvalidJSON
 MAX_DEPTH = 64
 """Levels of nested arrays and objects."""
 
+MAX_CONTAINERS = 100_000
+"""Arrays and objects: nearly twice what any valid document has, and 25 MB of memory."""
+
 MAX_DIGITS = 400
 """Of an integer; parsing time grows with the square of the digits."""
 
+_STRING = re.compile('"[^"]*"')  # without escapes; a group in it would take 150 bytes a match
 _ADVICE = "save the document as UTF-8"
 
 
@@ -23,7 +28,8 @@ def loads(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
     Raises:
         InvalidJSON: not UTF-8, not JSON, a duplicate member, `NaN` or `Infinity`, a number out
-            of range, an unpaired surrogate, or nested deeper than `MAX_DEPTH`.
+            of range, an unpaired surrogate, nested deeper than `MAX_DEPTH`, or more than
+            `MAX_CONTAINERS`.
     """
     try:
         value = _DECODER.decode(_text(data))
@@ -47,6 +53,10 @@ def _text(data: bytes) -> str:
         raise InvalidJSON(f"the text contains a zero byte, as UTF-16 does; {_ADVICE}")
     if not text.strip():
         raise InvalidJSON("the document is empty")
+    if text.count("[") + text.count("{") > MAX_CONTAINERS:
+        outside = _STRING.sub("", text.replace("\\\\", "").replace('\\"', ""))
+        if outside.count("[") + outside.count("{") > MAX_CONTAINERS:
+            raise InvalidJSON(f"more than {MAX_CONTAINERS:,} arrays and objects")
     return text
 
 

@@ -274,7 +274,7 @@ def test_any_form_of_a_log_will_do(
     """
     first = _exported(
         "r-1", 0,
-        _line("img-a", time=_time(1), ImageName="名 \u2028", ImageDeprecated=False),
+        _line("img-a", time=_time(1), ImageDescription="名 \u2028", ImageDeprecated=False),
         _line("img-b", time=_time(1), Tags=[{"Key": "k", "Value": "1"}]),
         _line("img-c", time=_time(2), ImageName="c"),
     )  # fmt: skip
@@ -293,8 +293,8 @@ def test_any_form_of_a_log_will_do(
     here = {"Region": "ap-guangzhou"}
     assert _images(result) == [
         {**here, "ImageId": "img-d", "DeleteTags": ["d"]},
-        {**here, "ImageId": "img-a", "ImageName": "名 \u2028", "ImageFamily": "web",
-         "ImageDeprecated": False},
+        {**here, "ImageId": "img-a", "ImageName": "second", "ImageDescription": "名 \u2028",
+         "ImageFamily": "web", "ImageDeprecated": False},
         {**here, "ImageId": "img-c", "ImageName": "c"},
         {**here, "ImageId": "img-b", "Tags": [{"Key": "k", "Value": "1"}]},
     ]  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 from clocks import FakeClock
 from conftest import Function, cos_event
 from image_steward.clock import Clock, Deadline
-from image_steward.cloud.credentials import Credentials
+from image_steward.cloud.credentials import Credentials, RunCredentials
 from image_steward.cloud.objects import Objects
 from image_steward.cloud.transport import Connections, Session
 from image_steward.errors import Unfinished
@@ -73,6 +73,7 @@ def test_upload_renames_the_image(function: Function) -> None:
                     "Region": "ap-guangzhou",
                     "ImageId": "img-6pb6lrmy",
                     "ImageName": "web-build-0142",
+                    "Expect": {"ImageName": "sample"},
                 }
             ]
         },
@@ -98,6 +99,7 @@ def test_log_lines(function: Function) -> None:
     assert former["Event"] == "image.before"
     assert former["Undo"] == {
         "Region": "ap-guangzhou", "ImageId": "img-6pb6lrmy", "ImageName": "web-build-0142",
+        "Expect": {"ImageName": "sample"},
     }  # fmt: skip
     assert changed["Event"] == "image.changed"
     assert changed["Before"] == {"ImageName": "web-build-0142"}
@@ -435,7 +437,7 @@ def test_image_whose_making_failed(function: Function) -> None:
         "InvalidImageId.IncorrectState",
         "InvalidImageName.Duplicate",
     ]
-    assert len(function.calls("ModifyImageAttribute")) == 1
+    assert function.writes == 0
 
 
 def body(
@@ -592,6 +594,10 @@ def test_tag_service_asks_to_wait(function: Function) -> None:
     def on_reply(call: Call, answer: Reply) -> Reply:
         if call.action == "TagResources":
             seen.append(call)
+            if len(seen) == 1:  # it has not worked for this image
+                image = function.cloud.state.find("ap-guangzhou", "img-6pb6lrmy")
+                assert image
+                image["Tags"] = []
         return body(reply)(answer) if len(seen) == 1 and call.action == "TagResources" else answer
 
     function.cloud.on_reply = on_reply
@@ -713,8 +719,9 @@ def test_cut_object(function: Function, more: int, error: str) -> None:
 def test_public_cos_host() -> None:
     """Without STEWARD_COS_ENDPOINT the object's bucket and region make the host."""
     session = Session(Connections(), Deadline.after(1, Clock()))
-    objects = Objects(Settings(), session, Credentials("id", "key", None))
-    client = objects._client("ap-shanghai")
+    credentials = Credentials("id", "key", None)
+    objects = Objects(Settings(), session, RunCredentials(lambda: credentials))
+    client = objects._client(credentials, "ap-shanghai")
     assert client._conf.get_host(Bucket="b-1") == "b-1.cos.ap-shanghai.myqcloud.com"
 
 

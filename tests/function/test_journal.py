@@ -46,9 +46,9 @@ def _images(function: Function) -> None:
 
 
 def journal(function: Function, prefix: str = "journal/") -> dict[str, bytes]:
-    """The objects of the journal, by key, in the order of their numbers."""
+    """What the journal has to undo runs, by key, in the order of the numbers."""
     objects = function.cloud.state.objects[BUCKET]
-    keys = [key for key in objects if key.startswith(prefix)]
+    keys = [key for key in objects if key.startswith(prefix) and not key.endswith("-result.json")]
     keys.sort(key=lambda key: int(key.rpartition("-")[2].removesuffix(".json")))
     return {key: objects[key].content for key in keys}
 
@@ -68,12 +68,13 @@ def test_comes_first(function: Function, document: dict[str, Any]) -> None:
     actions = [call["Action"] for call in function.calls()]
     writes = [action for action in actions if action != "DescribeImages"]
     assert writes[0] == "PutObject"
-    assert writes.count("PutObject") == 1
+    assert writes.count("PutObject") == 2  # the result comes last
+    assert writes[-1] == "PutObject"
     assert len(writes) > 1
     ((key, data),) = journal(function).items()
-    assert key == "journal/20261124T120000Z-r-1-1.json"
+    assert key == "journal/20261124T120000Z-r-1-000000-1.json"
     entries = json.loads(data)["Images"]
-    (written,) = [line for line in function.lines if line["Event"] == "journal.written"]
+    written, _ = [line for line in function.lines if line["Event"] == "journal.written"]
     assert written["Journal"] == f"cos://{BUCKET}/{key}"
     assert written["Images"] == len(entries) == result["Summary"]["Changed"]
     assert isinstance(registry.read(data, region="").request, ChangeRequest)
@@ -89,7 +90,8 @@ def test_log_says_the_same(function: Function) -> None:
     (data,) = journal(function).values()
     events = [line["Event"] for line in function.lines]
     assert events == [
-        "journal.written", *["image.before"] * 3, *["image.changed"] * 3, "run.finished",
+        "journal.written", *["image.before"] * 3, *["image.changed"] * 3, "journal.written",
+        "run.finished",
     ]  # fmt: skip
     logged = [line["Undo"] for line in function.lines if line["Event"] == "image.before"]
     assert logged == json.loads(data)["Images"]
@@ -161,7 +163,8 @@ def test_cannot_be_written(  # noqa: PLR0913, PLR0917 - a table
     assert result["Undo"] == {"Images": []}
     assert function.writes == 0
     assert function.images == former
-    assert not any(line["Event"].startswith(("image.", "journal.")) for line in function.lines)
+    events = [line["Event"] for line in function.lines]
+    assert events == ["document.rejected", "journal.failed", "run.finished"]
 
 
 @pytest.mark.parametrize("fault", ["status", "cut", "redirect"])
@@ -171,7 +174,7 @@ def test_cannot_be_written_now(function: Function, fault: str) -> None:
     function.cloud.faults = Faults((Rule("PutObject", fault),))
     with pytest.raises(Unfinished, match="1 of 1 "):
         function(CIRCLE, seconds=400, **JOURNAL)
-    assert len(function.calls("PutObject")) == 8
+    assert len(function.calls("PutObject")) == 16  # half of them for the result
     assert function.writes == 0
     assert function.images == former
     function.cloud.faults = Faults()
@@ -198,8 +201,9 @@ def test_several_parcels(function: Function) -> None:
     assert sum(len(json.loads(data)["Images"]) for data in batches.values()) == 40
     written = [line for line in function.lines if line["Event"] == "journal.written"]
     assert [line["Journal"] for line in written] == [
-        f"cos://{BUCKET}/journal/20261124T120000Z-r-1-{n}.json" for n in range(1, len(written) + 1)
-    ]
+        f"cos://{BUCKET}/journal/20261124T120000Z-r-1-000000-{n}.json"
+        for n in range(1, len(written))
+    ] + [f"cos://{BUCKET}/journal/20261124T120000Z-r-1-000000-{len(written)}-result.json"]
     undo_by_journal(function, **SMALL)
     assert function.images == former
 
@@ -245,7 +249,8 @@ def test_several_documents(function: Function) -> None:
     assert [key.rpartition("-")[2] for key in journal(function)] == ["1.json", "2.json", "3.json"]
     writes = [call["Action"] for call in function.calls() if call["Action"] != "DescribeImages"]
     firsts = [n for n, action in enumerate(writes) if action == "PutObject"]
-    assert {writes[n + 1] for n in firsts} <= {"ModifyImageAttribute", "UnTagResources"}
+    assert writes[-1] == "PutObject"  # the result
+    assert {writes[n + 1] for n in firsts[:-1]} <= {"ModifyImageAttribute", "UnTagResources"}
     undo_by_journal(function)
     assert function.images == former
 
@@ -263,7 +268,7 @@ def test_image_changed_twice(function: Function) -> None:
 
 @pytest.mark.parametrize("how", ["document", "setting", "nothing to do", "conflict"])
 def test_nothing_is_changed(function: Function, how: str) -> None:
-    """What changes nothing writes no journal: a dry run, a second run, a conflict."""
+    """What changes nothing has a result, but nothing to undo: a dry run, a conflict."""
     document: dict[str, Any] = {
         "document": {**TAGGED, "DryRun": True},
         "conflict": {"ImageId": "img-build0000", "ImageName": "build-39"},
@@ -271,7 +276,8 @@ def test_nothing_is_changed(function: Function, how: str) -> None:
     if how == "nothing to do":
         function(TAGGED)
     function(document, STEWARD_DRY_RUN=str(int(how == "setting")), **JOURNAL)
-    assert function.calls("PutObject") == []
+    assert len(function.calls("PutObject")) == 1
+    assert journal(function) == {}
 
 
 @pytest.mark.parametrize(

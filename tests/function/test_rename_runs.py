@@ -279,15 +279,15 @@ def test_chain_behind_a_failure(function: Function) -> None:
 
 @pytest.mark.parametrize("busy", [A, D, C, B], ids=["A", "D", "C", "B"])
 def test_one_of_a_cycle_is_busy(function: Function, busy: str) -> None:
-    """What waits for an image that is not ready is pending; the next delivery finishes it."""
+    """A cycle with an image that is not ready is pending as a whole; no name is touched."""
     hold(function, FOUR)
     function.cloud.state.find("ap-guangzhou", busy)["ImageState"] = "SYNCING"  # type: ignore[index]  # it is there
     with pytest.raises(Unfinished, match=r"InvalidImageId\.IncorrectState"):
         function(request(CIRCLE), seconds=400)
     ends = {line["ImageId"]: line["Event"] for line in function.lines if "ImageId" in line}
-    moved = {i for i, name in function.names().items() if name == CIRCLE[i]}
-    assert ends == {i: "image.changed" if i in moved else "image.pending" for i in FOUR}
-    assert left_over(function) == ([] if busy == A else [A])
+    assert ends == dict.fromkeys(FOUR, "image.pending")
+    assert function.names() == FOUR
+    assert function.writes == 0
     function.cloud.state.find("ap-guangzhou", busy)["ImageState"] = "NORMAL"  # type: ignore[index]  # it is there
     result = function(request(CIRCLE))
     assert result["Outcome"] == "applied"
@@ -369,8 +369,8 @@ def test_refused_after_an_unclear_answer(function: Function) -> None:
     result = function(request({A: FOUR[B], B: "free"}))
     assert statuses(result) == {"a": ("failed", DUPLICATE), "b": ("failed", "InvalidParameter")}
     assert function.names() == FOUR
-    # Read twice for the plan, before the second try, and after it.
-    assert len(function.calls("DescribeImages")) == 4
+    # Read twice for the plan, before the second try, and after it for 5 s, as reads may lag.
+    assert len(function.calls("DescribeImages")) == 8
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import logging
+import re
 import socket
+import socketserver
 import time
-from typing import Any
+from contextlib import suppress
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from clocks import FakeClock
 from conftest import Function, cos_event
-from image_steward.clock import Deadline
+from image_steward.clock import Clock, Deadline
 from image_steward.cloud import transport
 from image_steward.cloud.credentials import Credentials
 from image_steward.errors import Unfinished
+from scf_local.cloud.wire import Reply
+
+if TYPE_CHECKING:
+    from scf_local.cloud.wire import Call
 
 
 def test_no_read_after_the_deadline() -> None:
@@ -26,7 +35,7 @@ def test_no_read_after_the_deadline() -> None:
         far.sendall(b"HTTP/1.1 200 OK\r\n")
         raw = socket.SocketIO(near, "rb")
         with io.BufferedReader(
-            transport._TimedReader(raw, near, Deadline.after(1, clock))
+            transport._BoundedReader(raw, near, Deadline.after(1, clock))
         ) as reply:
             assert reply.readline() == b"HTTP/1.1 200 OK\r\n"
             clock.now += 2
@@ -108,3 +117,85 @@ def test_sdk_loggers_are_silent(name: str) -> None:
 def test_credentials_do_not_show_themselves() -> None:
     """The repr of credentials, as a traceback may show it, holds none of them."""
     assert repr(Credentials("id", "key", "token")) == "Credentials()"
+
+
+def test_b15_name_server_that_hangs(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up that never ends takes no more than the run's time."""
+    over = Event()
+
+    def hang(*_args: Any, **_options: Any) -> list[Any]:  # noqa: ANN401 - as the original
+        over.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    function.clock = clock = Clock()
+    start = clock.monotonic()
+    try:
+        with pytest.raises(Unfinished, match=r"AmbiguousResponse|TimeRanOut"):
+            function({"ImageId": "img-6pb6lrmy", "ImageName": "n"}, seconds=1.5,
+                     STEWARD_API_ENDPOINT="http://somewhere")  # fmt: skip
+        assert clock.monotonic() - start < 1.5
+    finally:
+        over.set()
+
+
+@pytest.mark.parametrize("part", ["headers", "body", "chunks"])
+def test_b15_reply_without_end(function: Function, part: str) -> None:
+    """A reply without end is given up at 16 MB, long before its time is over."""
+    sent: list[int] = []
+
+    class Endless(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            block = {"headers": b"X: " + b"y" * 60_000 + b"\r\n", "body": b" " * 65_536,
+                     "chunks": b"10000\r\n" + b" " * 65_536 + b"\r\n"}[part]  # fmt: skip
+            length = b"" if part == "body" else b"Transfer-Encoding: chunked\r\n"
+            head = b"HTTP/1.1 200 OK\r\n" + length
+            sent.append(0)
+            with suppress(OSError):
+                self.request.sendall(head + (b"" if part == "headers" else b"\r\n"))
+                while sent[-1] < 200 << 20:
+                    self.request.sendall(block)
+                    sent[-1] += len(block)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Endless) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(Unfinished, match="AmbiguousResponse"):
+            function({"ImageId": "img-6pb6lrmy", "ImageName": "n"}, STEWARD_API_ENDPOINT=endpoint)
+        server.shutdown()
+    assert max(sent) < 32 << 20  # with what the sockets hold
+
+
+@pytest.mark.parametrize("size", [5_000_000, 17 << 20])
+def test_b15_reply_that_unpacks_without_end(function: Function, size: int) -> None:
+    """A reply that is gzip has the same limit, unpacked."""
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if call.action != "DescribeImages":
+            return reply
+        body = gzip.compress(b" " * size + reply.body)
+        return Reply(reply.status, {**reply.headers, "Content-Encoding": "gzip"}, body)
+
+    function.cloud.on_reply = on_reply
+    event = {"ImageId": "img-6pb6lrmy", "ImageName": "n"}
+    if size < transport.MAX_REPLY_BYTES:
+        assert function(event)["Outcome"] == "applied"
+    else:
+        with pytest.raises(Unfinished, match="unreadable response"):
+            function(event)
+
+
+@pytest.mark.parametrize("total", ["Infinity", "1e999", "-Infinity", "NaN", '"many"', "1" * 5000])
+def test_b16_total_count(function: Function, total: str) -> None:
+    """A TotalCount that is no number of images is a reply that cannot be read."""
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        body = re.sub(rb'"TotalCount": *\d+', b'"TotalCount": ' + total.encode(), reply.body)
+        return Reply(
+            reply.status, reply.headers, body if call.action == "DescribeImages" else reply.body
+        )
+
+    function.cloud.on_reply = on_reply
+    with pytest.raises(Unfinished, match="AmbiguousResponse"):
+        function({"Normalise": {"ImageDescription": "d"}})

@@ -26,8 +26,10 @@ _OK, _RAISED = 200, 430
 _STATUS_CODE = re.compile(r"""statusCode["']?\s*:\s*(\d{3})\b""")
 _LOGGED_STATUSES = {status.lower() for status in STATUSES} - {"unchanged", "skipped"}
 """The statuses of images that are logged at level INFO."""
-_WARNED = "document.warned"
-"""The log event of a warning, whose code did not stop the run."""
+_UNFINISHED = "unfinished"
+"""The logged outcome of a run that raises."""
+_HARMLESS = {"document.warned", "journal.failed"}
+"""The log events whose codes did not stop the run."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def _outcome(status: int | None, result: object, lines: list[dict[str, Any]]) ->
         # Without SCF's lines: the function raises for what needs a redelivery.
         if not finished:
             return UNKNOWN
-        status = _RAISED if any(map(_needs_redelivery, lines)) else _OK
+        is_unfinished = finished[-1].get("Outcome") == _UNFINISHED
+        status = _RAISED if is_unfinished or any(map(_needs_redelivery, lines)) else _OK
     return InvocationResult("", status, 0, 0, result=result).outcome
 
 
@@ -176,7 +179,9 @@ def _error(messages: Iterable[str]) -> str:
 
 
 def _codes(result: object, lines: Iterable[dict[str, Any]]) -> frozenset[str]:
-    logged = {str(line["Code"]) for line in lines if "Code" in line and line["Event"] != _WARNED}
+    logged = {
+        str(line["Code"]) for line in lines if "Code" in line and line["Event"] not in _HARMLESS
+    }
     return codes_of(result) | logged
 
 

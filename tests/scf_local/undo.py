@@ -146,7 +146,9 @@ def _line(position: str, text: str) -> BeforeLine | None:
 def _violation_of(entry: object) -> str:
     """Why an entry is not allowed in a change request; empty if it is allowed."""
     try:
-        registry.read(json.dumps({"Images": [entry]}).encode(), region="")
+        # The function may know regions that this version does not.
+        listed = [str(entry["Region"])] if isinstance(entry, dict) and "Region" in entry else []
+        registry.read(json.dumps({"Images": [entry]}).encode(), region="", listed=listed)
     except Rejection as error:
         path, message = error.details[0]
         return printable(f"{path.removeprefix('/Images/0')} {message}".strip())

@@ -14,6 +14,7 @@ import pytest
 from clocks import FakeClock
 from image_steward.clock import Deadline
 from image_steward.cloud.actions import DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
+from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.error_codes import error_of
 from image_steward.errors import AmbiguousResponse
@@ -62,7 +63,8 @@ def execute(
 ) -> list[Outcome]:
     """What becomes of steps of one region, on a clock that only waits turn forward."""
     retries = Retries(Deadline.after(1e6, clock or FakeClock()), lambda: 1.0)
-    return Executor(call, retries, together, noted.append).execute(Plan({REGION: steps}))
+    recent = RecentWrites(retries.deadline.clock)
+    return Executor(call, retries, together, noted.append, recent).execute(Plan({REGION: steps}))
 
 
 def step(number: int) -> Step:
@@ -93,7 +95,13 @@ def test_replies_at_the_same_moment_lose_nothing() -> None:
             {"ImageName": f"new-{n}", "Tags": [{"Key": "k", "Value": str(n)}]} for n in numbers
         ]
         assert list(entries(reversed(outcomes))) == [
-            {"Region": REGION, "ImageId": f"img-{n}", "ImageName": f"old-{n}", "DeleteTags": ["k"]}
+            {
+                "Region": REGION,
+                "ImageId": f"img-{n}",
+                "ImageName": f"old-{n}",
+                "DeleteTags": ["k"],
+                "Expect": {"ImageName": f"new-{n}", "Tags": [{"Key": "k", "Value": str(n)}]},
+            }
             for n in numbers
         ]
     pool.shutdown()

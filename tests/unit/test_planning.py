@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from image_steward.errors import ApiBusy, ApiError
 from image_steward.model import Change, Image, Outcome, Step
 from image_steward.planning.diff import step_of
 
+FACTS = {"ImageState": "NORMAL", "ImageType": "PRIVATE_IMAGE"}
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 TAGS = st.dictionaries(KEYS, st.sampled_from(["1", "2"]))
 ATTRIBUTES: dict[str, st.SearchStrategy[str | bool]] = {
@@ -26,7 +28,7 @@ ATTRIBUTES: dict[str, st.SearchStrategy[str | bool]] = {
 @st.composite
 def images(draw: st.DrawFn) -> Image:
     """An image as it is."""
-    return Image("img-1", draw(st.fixed_dictionaries(ATTRIBUTES)), draw(TAGS))
+    return Image("img-1", draw(st.fixed_dictionaries(ATTRIBUTES)), draw(TAGS), FACTS)
 
 
 @st.composite
@@ -41,7 +43,8 @@ def changes(draw: st.DrawFn) -> Change:
 def applied(image: Image, step: Step) -> Image:
     """The image after a step."""
     tags = {k: v for k, v in image.tags.items() if k not in step.delete_tags}
-    return Image(image.image_id, {**image.attributes, **step.attributes}, {**tags, **step.tags})
+    attributes = {**image.attributes, **step.attributes}
+    return replace(image, attributes=attributes, tags={**tags, **step.tags})
 
 
 @given(images(), changes())

@@ -55,6 +55,7 @@ def test_never_fails_otherwise(data: bytes) -> None:
         (b'{"a":' * 100_000, "deeper than 64"),
         (b"[" * 65 + b"]" * 65, "deeper than 64"),
         (b"[" * 65 + b"1" + b"]" * 65, "deeper than 64"),
+        (b"[" + b"{}," * 100_000 + b"{}]", "more than 100,000 arrays and objects"),
         (b"", "empty"),
         (b" \n", "empty"),
         (b'{"a": 1,}', "line 1, column"),
@@ -75,6 +76,7 @@ def test_refuses(data: bytes, message: str) -> None:
         ('["镜像"]'.encode(), ["镜像"]),
         (rb'["\ud83d\ude00"]', ["😀"]),
         (b"[1.5e3]", [1500.0]),
+        (b'["' + b'{\\"[' * 60_000 + b'"]', ['{"[' * 60_000]),
     ],
 )
 def test_accepts(data: bytes, value: object) -> None:

@@ -9,7 +9,8 @@ is not taken for a success.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -23,33 +24,27 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from image_steward import errors
 from image_steward.clock import Deadline
 from image_steward.cloud.actions import Action
-from image_steward.cloud.credentials import Credentials
+from image_steward.cloud.credentials import Credentials, RunCredentials
 from image_steward.cloud.rate_limit import RateLimiters
-from image_steward.cloud.transport import Session
+from image_steward.cloud.transport import MAX_REPLY_BYTES, Session, decoded
 from image_steward.error_codes import error_of
 from image_steward.settings import Settings
 
 
 @dataclass
 class Api:
-    """Rate-limited calls for one run. Thread-safe.
-
-    `read_credentials` is called at the start, and once more if the cloud rejects the credentials.
-    """
+    """Rate-limited calls for one run. Thread-safe."""
 
     settings: Settings
     session: Session
     rate_limiters: RateLimiters
-    read_credentials: Callable[[], Credentials]
+    credentials: RunCredentials
     start_by: Deadline
     calls: int = 0
     throttles: int = 0
     """Throttled calls."""
     _account_error: errors.AccountError | None = None
     _lock: Lock = field(default_factory=Lock, repr=False)
-
-    def __post_init__(self) -> None:
-        self._credentials = self._first_credentials = self.read_credentials()
 
     def __call__(self, action: Action, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Make a call, and return the members of `Response`, which always include `RequestId`.
@@ -65,7 +60,7 @@ class Api:
         self._check_account()
         moment = rate_limiter.wait(self.start_by)
         self._check_account()
-        credentials = self._credentials
+        credentials = self.credentials.current
         with self._lock:
             self.calls += 1
         try:
@@ -75,24 +70,23 @@ class Api:
             with self._lock:
                 self.throttles += 1
             raise
+        except errors.CredentialsError as error:
+            try:
+                self.credentials.reject(credentials, error)
+            except errors.CredentialsError as final:
+                self._account_error = final
+                raise final from None
+            return self(action, region, params)
         except errors.AccountError as error:
-            if isinstance(error, errors.CredentialsError) and self._renewed(credentials):
-                return self(action, region, params)
             self._account_error = error
             raise
         rate_limiter.on_success()
+        self.credentials.accept()
         return response
 
     def _check_account(self) -> None:
         if error := self._account_error:
             raise errors.Stopped(f"not attempted after {error.code}: {error.message}")
-
-    def _renewed(self, rejected: Credentials) -> bool:
-        """Whether there are credentials other than the rejected ones; reads them again, once."""
-        with self._lock:
-            if self._credentials is rejected is self._first_credentials:
-                self._credentials = self.read_credentials()
-            return self._credentials is not rejected
 
     def _client(self, credentials: Credentials, action: Action, region: str) -> CommonClient:
         """A client for one call: creating it costs 5 % of the call, reusing it would add state."""
@@ -106,13 +100,13 @@ class Api:
 
 def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        body = client.call(action, dict(params)).decode("utf-8")
+        body = decoded(client.call(action, dict(params)), MAX_REPLY_BYTES).decode("utf-8")
         response = json.loads(body)["Response"]
         if "Error" not in response:
             return {**response, "RequestId": _request_id(response["RequestId"])}
         code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
         request_id = str(response.get("RequestId", ""))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
         reason = f"{type(error).__name__}: {error}"[:80]
         raise errors.AmbiguousResponse(f"{action}: unreadable response ({reason})") from None
     raise error_of(code, message, request_id)

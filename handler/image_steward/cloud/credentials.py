@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 
-from image_steward.errors import InvalidSetting
+from image_steward.errors import CredentialsError, CredentialsExpired, InvalidSetting
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,36 @@ class Credentials:
     def get_credential_info(self) -> tuple[str, str, str | None]:
         """Called by the API SDK, in place of its own class, which takes 10 ms to import."""
         return self.secret_id, self.secret_key, self.token
+
+
+class RunCredentials:
+    """The credentials of one run, shared by its clients. Thread-safe.
+
+    `read` is called at the start, and once more if the cloud rejects the credentials.
+    """
+
+    def __init__(self, read: Callable[[], Credentials]) -> None:
+        self._read = read
+        self._first = self.current = read()
+        self._accepted = False
+        self._lock = Lock()
+
+    def accept(self) -> None:
+        """Note that the cloud has accepted the credentials."""
+        self._accepted = True
+
+    def reject(self, rejected: Credentials, error: CredentialsError) -> None:
+        """Return if a call may be made again: the credentials have been read again since.
+
+        Raises:
+            CredentialsError: those were rejected too.
+            CredentialsExpired: those were rejected too, but the cloud has accepted some before.
+        """
+        with self._lock:
+            if self.current is rejected is self._first:
+                self.current = self._read()
+            if self.current is not rejected:
+                return
+        if self._accepted:
+            raise CredentialsExpired(error.code, error.message, error.request_id)
+        raise error

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
 from urllib3.exceptions import HTTPError
 
 from image_steward import errors
-from image_steward.cloud.credentials import Credentials
-from image_steward.cloud.transport import Session
+from image_steward.cloud.credentials import Credentials, RunCredentials
+from image_steward.cloud.transport import Session, decoded
 from image_steward.model import CosObject
 from image_steward.settings import Settings
+
+T = TypeVar("T")
+
+_TOKEN_CODES = {"ExpiredToken", "InvalidToken"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Objects:
 
     settings: Settings
     session: Session
-    credentials: Credentials
+    credentials: RunCredentials
 
     def read(self, target: CosObject) -> bytes:
         """Read an object of at most STEWARD_MAX_DOCUMENT_BYTES.
@@ -35,10 +40,12 @@ class Objects:
             ApiError: COS returned another error.
             AmbiguousResponse: no response, or an incomplete one.
         """
-        with _translated_errors(target.source, "GetObject"):
-            client = self._client(target.region)
+
+        def read(client: CosS3Client) -> bytes:
             response = client.get_object(Bucket=target.bucket, Key=target.key)
             return self._read_body(response["Body"], target.source)
+
+        return self._call(target, "GetObject", read)
 
     def write(self, target: CosObject, data: bytes) -> None:
         """Write an object. Idempotent.
@@ -48,12 +55,26 @@ class Objects:
             AccessDenied: the role may not write to it.
             ApiError, AmbiguousResponse: as in `read`.
         """
-        with _translated_errors(target.source, "PutObject"):
-            self._client(target.region).put_object(
+
+        def write(client: CosS3Client) -> None:
+            client.put_object(
                 Bucket=target.bucket, Key=target.key, Body=data, ContentType="application/json"
             )
 
-    def _client(self, region: str) -> CosS3Client:
+        self._call(target, "PutObject", write)
+
+    def _call(self, target: CosObject, action: str, call: Callable[[CosS3Client], T]) -> T:
+        credentials = self.credentials.current
+        try:
+            with _translated_errors(target.source, action):
+                result = call(self._client(credentials, target.region))
+        except errors.CredentialsError as error:
+            self.credentials.reject(credentials, error)
+            return self._call(target, action, call)
+        self.credentials.accept()
+        return result
+
+    def _client(self, credentials: Credentials, region: str) -> CosS3Client:
         endpoint: dict[str, Any] = {}
         if self.settings.cos_endpoint:
             url = urlsplit(self.settings.cos_endpoint)
@@ -62,9 +83,9 @@ class Objects:
             endpoint = {"Scheme": url.scheme, "IP": host, "Port": url.port}
         config = CosConfig(
             Region=region,
-            SecretId=self.credentials.secret_id,
-            SecretKey=self.credentials.secret_key,
-            Token=self.credentials.token,  # CosConfig's CredentialInstance would not send it
+            SecretId=credentials.secret_id,
+            SecretKey=credentials.secret_key,
+            Token=credentials.token,  # CosConfig's CredentialInstance would not send it
             **endpoint,
         )
         return CosS3Client(config, retry=0, session=self.session)
@@ -76,12 +97,18 @@ class Objects:
         try:
             # Only a second, empty read shows that a body is complete.
             while max(len(body), len(data)) <= limit:
-                chunk = stream.read(limit + 1 - len(data), decode_content=True)
+                chunk = stream.read(limit + 1 - len(data), decode_content=False)
                 if not chunk:
-                    return data
+                    break
                 data += chunk
         finally:
             stream.release_conn() if stream.isclosed() else stream.close()
+        try:
+            data = decoded(data, limit)
+        except zlib.error as error:
+            raise errors.InvalidDocument(f"{source} is damaged gzip: {error}") from None
+        if max(len(body), len(data)) <= limit:
+            return data
         size = f"at least {max(len(body), len(data))} bytes"
         raise errors.DocumentTooLarge(f"{source} has {size}; at most {limit} are allowed")
 
@@ -105,6 +132,8 @@ def _error_of(error: CosServiceError, source: str, action: str) -> errors.Stewar
         code, message = str(error.get_error_code()), f"{source}: {error.get_error_msg()}"
     except KeyError:  # the SDK takes any JSON for an error of COS
         code, message = "Unknown", f"{source}: HTTP status {status}"
+    if code in _TOKEN_CODES:
+        return errors.CredentialsError("AccessDenied", f"{message} ({code})")
     if status == HTTPStatus.NOT_FOUND:
         return errors.ObjectNotFound(f"{source} does not exist ({code})")
     if status == HTTPStatus.FORBIDDEN:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from image_steward.clock import Deadline
-from image_steward.errors import AmbiguousResponse, ImageBusy, StewardError, Throttled, TimeRanOut
+from image_steward.errors import (
+    AmbiguousResponse,
+    CredentialsError,
+    ImageBusy,
+    StewardError,
+    Throttled,
+    TimeRanOut,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,6 +26,7 @@ _BACKOFFS: dict[type[StewardError], tuple[int, float, float]] = {
     Throttled: (_UNLIMITED, 0.1, 4.0),
     ImageBusy: (8, 2.0, 30.0),
     TimeRanOut: (1, 0.0, 0.0),
+    CredentialsError: (1, 0.0, 0.0),
     StewardError: (8, 0.25, 8.0),
 }
 """Maximum attempts, `base` and `cap`; the first matching class counts.

@@ -6,7 +6,10 @@ import http.client
 import io
 import logging
 import socket
+import zlib
 from http.cookiejar import DefaultCookiePolicy
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import requests
@@ -20,10 +23,14 @@ CONNECT_SECONDS = 3.0
 """To connect, including the DNS lookup and all addresses of the host."""
 REPLY_SECONDS = 10.0
 """For a whole response. The SDKs' own timeouts, 60 and 30 s, apply to each read."""
+MAX_REPLY_BYTES = 16 << 20
+"""Of a whole response, headers included."""
 MAX_HOSTS = 32
 CONNECTIONS = 8
 """Kept open, per host."""
 
+_SLOW = "connecting took too long"
+_GZIP = b"\x1f\x8b"
 _CLOCK = Clock()  # sockets use real time
 
 
@@ -37,8 +44,19 @@ def silence_loggers() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-class _TimedReader(io.RawIOBase):
-    """Reads one response until a deadline.
+def decoded(data: bytes, limit: int) -> bytes:
+    """Return data, unpacked if it is gzip; no more than one byte above the limit.
+
+    Raises:
+        zlib.error: the gzip data is damaged.
+    """
+    if not data.startswith(_GZIP):
+        return data
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(data, limit + 1)
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads one response until a deadline, and up to `MAX_REPLY_BYTES`.
 
     A socket timeout applies to each read; here every read gets only the remaining time.
     """
@@ -47,6 +65,7 @@ class _TimedReader(io.RawIOBase):
         self._raw = raw
         self._connection = connection
         self._deadline = deadline
+        self._room = MAX_REPLY_BYTES
 
     def readable(self) -> bool:
         return True
@@ -56,7 +75,11 @@ class _TimedReader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the response took too long")
         self._connection.settimeout(left)
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(buffer)
+        self._room -= count or 0
+        if self._room < 0:
+            raise OSError(f"the response is larger than {MAX_REPLY_BYTES} bytes")
+        return count
 
     def close(self) -> None:
         self._raw.close()
@@ -70,7 +93,33 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **options)
         deadline = Deadline.after(sock.gettimeout() or REPLY_SECONDS, _CLOCK)
         # Keep the original file open, and with it the socket.
-        self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock, deadline))
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, deadline))
+
+    def begin(self) -> None:
+        """Keep urllib3 from unpacking the body, which may be any size: see `decoded`."""
+        super().begin()
+        del self.msg["Content-Encoding"]
+
+
+def _resolve(host: str, port: int | None, deadline: Deadline) -> list[Any]:
+    """The addresses of a host, looked up in a thread: `getaddrinfo` has no timeout."""
+    answers: SimpleQueue[list[Any] | Exception] = SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put([address[:2] for *_, address in found])
+        except (OSError, ValueError) as error:
+            answers.put(error)
+
+    Thread(target=look_up, daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(0.0, deadline.remaining()))
+    except Empty:
+        raise TimeoutError(_SLOW) from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 class _HTTP(urllib3.connection.HTTPConnection):
@@ -80,8 +129,7 @@ class _HTTP(urllib3.connection.HTTPConnection):
         """Connect within the timeout; urllib3 would apply it to each address of the host."""
         seconds = float(self.timeout or CONNECT_SECONDS)
         deadline = Deadline.after(seconds, _CLOCK)
-        found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
-        addresses: list[Any] = [address[:2] for *_, address in found]
+        addresses = _resolve(self.host.strip("[]"), self.port, deadline)
         while (left := deadline.remaining()) > 0:
             address = addresses.pop(0)
             try:
@@ -93,7 +141,7 @@ class _HTTP(urllib3.connection.HTTPConnection):
             connection.settimeout(seconds)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection
-        raise TimeoutError("connecting took too long")
+        raise TimeoutError(_SLOW)
 
 
 class _HTTPS(_HTTP, urllib3.connection.HTTPSConnection):
@@ -133,6 +181,7 @@ class Session(requests.Session):
         self._deadline = deadline
         # Without it, requests may use a login from ~/.netrc and overwrite the signature.
         self.auth = lambda request: request
+        self.headers["Accept-Encoding"] = "identity"
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("http://", "https://"):
             self.mount(scheme, connections)

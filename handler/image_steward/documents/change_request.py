@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from image_steward.documents.validation import NO_REGION, validate
+from image_steward.documents.validation import NO_REGION, Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import ATTRIBUTES, Change, ChangeRequest
+from image_steward.model import ATTRIBUTES, Change, ChangeRequest, Values
 
 
 def read(document: dict[str, Any], region: str) -> ChangeRequest:
@@ -26,12 +26,15 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
             attributes={name: image[name] for name in ATTRIBUTES if name in image},
             tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", ())},
             delete_tags=tuple(image.get("DeleteTags", ())),
+            expect=Values.of(image.get("Expect", {})),
         )
         for image in document["Images"]
     )
-    if violations := list(_violations(document["Images"], changes)):
-        raise InvalidDocument(*violations)
-    return ChangeRequest(changes, document.get("DryRun", False))
+    _check_rules(document["Images"], changes)
+    paths: dict[str, str] = {}
+    for i, (image, change) in enumerate(zip(document["Images"], changes, strict=True)):
+        paths.setdefault(change.region, f"/Images/{i}/Region" if "Region" in image else "/Region")
+    return ChangeRequest(changes, document.get("DryRun", False), paths)
 
 
 def read_api_body(document: dict[str, Any], region: str) -> ChangeRequest:
@@ -39,27 +42,30 @@ def read_api_body(document: dict[str, Any], region: str) -> ChangeRequest:
     image = dict(document)
     request = {"DryRun": image.pop("DryRun")} if "DryRun" in image else {}
     try:
-        return read({**request, "Images": [image]}, region)
+        change_request = read({**request, "Images": [image]}, region)
     except InvalidDocument as error:
         inner = (Violation(v.path.removeprefix("/Images/0"), v.message) for v in error.violations)
         raise InvalidDocument(*inner) from None
+    return replace(change_request, region_paths=dict.fromkeys(change_request.by_region, "/Region"))
 
 
-def _violations(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> Iterator[Violation]:
-    """Violations of the rules that a schema cannot express."""
+def _check_rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> None:
+    """Check the rules that a schema cannot express. Raises like `read`."""
+    violations = Violations()
     first: dict[tuple[str, str], int] = {}
     for i, (image, change) in enumerate(zip(images, changes, strict=True)):
         path = f"/Images/{i}"
         if not change.region:
-            yield Violation(path, NO_REGION)
+            violations.add(path, NO_REGION)
         earlier = first.setdefault((change.region, change.image_id), i)
         if earlier != i:
             message = f"{change.image_id} in {change.region} is already at /Images/{earlier}"
-            yield Violation(f"{path}/ImageId", message)
+            violations.add(f"{path}/ImageId", message)
         tags = [tag["Key"] for tag in image.get("Tags", ())]
         for name, keys in (("Tags", tags), ("DeleteTags", change.delete_tags)):
             for key, count in Counter(keys).items():
                 if count > 1:
-                    yield Violation(f"{path}/{name}", f"key {short(key)} appears {count} times")
+                    violations.add(f"{path}/{name}", f"key {short(key)} appears {count} times")
         for key in change.tags.keys() & change.delete_tags:
-            yield Violation(f"{path}/DeleteTags", f"{short(key)} is also in Tags")
+            violations.add(f"{path}/DeleteTags", f"{short(key)} is also in Tags")
+    violations.check()

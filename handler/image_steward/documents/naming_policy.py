@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from image_steward.clock import utc
-from image_steward.documents.validation import NO_REGION, validate
+from image_steward.documents.validation import NO_REGION, Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.limits import TAG_VALUE_LENGTH
 from image_steward.model import Image
@@ -85,6 +85,11 @@ class NamingPolicy:
     max_changes: int
     dry_run: bool = False
 
+    @property
+    def region_paths(self) -> dict[str, str]:
+        """The JSON Pointer of each region."""
+        return {region: f"/Normalise/Regions/{i}" for i, region in enumerate(self.regions)}
+
     @cached_property
     def fields(self) -> frozenset[str]:
         """The names of the fields in all templates."""
@@ -147,21 +152,20 @@ def read(document: dict[str, Any], region: str) -> NamingPolicy:
     texts = {name: body[name] for name in TEXT_ATTRIBUTES if name in body}
     texts |= {f"Tags/{i}/Value": tag["Value"] for i, tag in enumerate(tags)}
     templates: dict[str, Template] = {}
-    violations: list[Violation] = []
+    violations = Violations()
     for path, text in texts.items():
         try:
             templates[path] = Template.parse(text, FIELDS)
         except ValueError as error:  # noqa: PERF203 - report all of them
-            violations.append(Violation(f"/Normalise/{path}", str(error)))
+            violations.add(f"/Normalise/{path}", str(error))
     keys = [tag["Key"] for tag in tags]
     for i, key in enumerate(keys):
         if key in keys[:i]:
-            violations.append(Violation(f"/Normalise/Tags/{i}/Key", f"duplicate key {key}"))
-    if violations:
-        raise InvalidDocument(*violations)
+            violations.add(f"/Normalise/Tags/{i}/Key", f"duplicate key {key}")
+    violations.check()
     by_key = [(key, templates.pop(f"Tags/{i}/Value")) for i, key in enumerate(keys)]
     return NamingPolicy(
-        regions=tuple(dict.fromkeys(body.get("Regions", ()))) or (region,),
+        regions=tuple(dict.fromkeys(body.get("Regions", (region,)))),
         select=select,
         style=Style(style.get("Case", "keep"), style.get("Separator", "-")),
         templates=templates,

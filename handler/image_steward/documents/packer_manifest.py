@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from image_steward import limits
 from image_steward.clock import utc
-from image_steward.documents.validation import validate
+from image_steward.documents.validation import Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import nearest, pointer_step, short
 from image_steward.naming import fields
@@ -39,8 +40,10 @@ _LENGTHS = {
 """Minimum and maximum characters; none are documented for ImageFamily."""
 _TYPO_CUTOFF = 0.8
 """Similarity at which a data key looks like a misspelt settable key."""
-_MAX_HINTS = 10
-"""Violations of one build that come with a suggestion, which takes time to find."""
+_MAX_HINTS, _MAX_KEYS = 20, 100
+"""Typos reported, and data keys of a build that are looked at for one: that takes time."""
+_MAX_VALUES = 4096
+"""Characters of all the values that one template takes from the manifest."""
 _PLACEHOLDER = "2026-01-01T00:00:00Z"
 """Stands in for values that only the image has; valid as a text and as a time."""
 
@@ -84,6 +87,16 @@ class PackerManifest:
         return builds
 
     @property
+    def region_paths(self) -> dict[str, str]:
+        """The JSON Pointer of the first artifact in each region."""
+        pairs = [
+            (r, b.path.replace("custom_data", "artifact_id"))
+            for b in self.builds
+            for r, _ in b.images
+        ]
+        return dict(reversed(pairs))
+
+    @property
     def image_ids(self) -> dict[str, list[str]]:
         """The ids of the images, by region."""
         return {region: list(images) for region, images in self.by_region.items()}
@@ -105,19 +118,19 @@ def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
     }
     if not ours:
         raise InvalidDocument(Violation("/builds", _no_matching_build(document["builds"], run)))
-    violations: list[Violation] = []
+    violations = Violations()
     builds = [_read_build(path, body, violations) for path, body in ours.items()]
-    violations += _duplicate_images(builds)
+    _check_duplicates(builds, violations)
     count, limit = sum(len(build.images) for build in builds), limits.IMAGES_PER_REQUEST
     if count > limit:
         message = f"the last run has {count:,} images; at most {limit:,} are allowed"
-        violations.append(Violation("/builds", message))
-    if violations:
-        raise InvalidDocument(*violations)
+        violations.add("/builds", message)
+    violations.check()
     active = [b for b in builds if b.templates or b.keep_latest or b.deprecated is not None]
     if not active:
-        raise InvalidDocument(*map(_nothing_to_set, builds))
-    return PackerManifest(tuple(active), tuple(typo for b in builds for typo in _typos(b)))
+        raise InvalidDocument(*map(_nothing_to_set, builds[:_MAX_HINTS]))
+    typos = (typo for build in builds for typo in _typos(build))
+    return PackerManifest(tuple(active), tuple(islice(typos, _MAX_HINTS)))
 
 
 def length_error(name: str, text: str) -> str:
@@ -128,33 +141,29 @@ def length_error(name: str, text: str) -> str:
     return f"{short(text)} has {len(text)} characters; {least} to {most} are allowed"
 
 
-def _read_build(path: str, body: dict[str, Any], violations: list[Violation]) -> Build:
+def _read_build(path: str, body: dict[str, Any], violations: Violations) -> Build:
     """Read one build, and add its errors to `violations`."""
-    path, artifacts = f"{path}/custom_data", f"{path}/artifact_id"
+    images = tuple(_artifacts(body["artifact_id"], f"{path}/artifact_id", violations))
+    path = f"{path}/custom_data"
     data: dict[str, str] = body.get("custom_data") or {}
     values = {f"custom_data.{key}": value for key, value in data.items()}
     values["build_time"] = utc(body["build_time"]) if "build_time" in body else ""
     values["packer_run_uuid"] = body["packer_run_uuid"]
-    found: list[Violation] = []
 
     def add(key: str, message: str) -> None:
-        found.append(Violation(f"{path}/{pointer_step(key)}", message))
+        violations.add(f"{path}/{pointer_step(key)}", message)
 
     templates: dict[str, Template] = {}
     tags = [name for name in data if name.startswith("Tag.")]
+    if len(tags) > limits.TAGS_PER_IMAGE:
+        message = f"sets {len(tags)} tags; at most {limits.TAGS_PER_IMAGE} are allowed"
+        violations.add(path, message)
+        tags = []
     for name in (*(name for name in fields.TEXT_ATTRIBUTES if name in data), *tags):
         try:
-            templates[name] = _template(name, data, values, hints=len(found) < _MAX_HINTS)
+            templates[name] = _template(name, data, values, violations)
         except ValueError as error:  # noqa: PERF203 - report all of them
             add(name, str(error))
-    images = []
-    for part in body["artifact_id"].split(","):  # copies (packer-plugin-tencentcloud, artifact.go)
-        region, _, image_id = part.strip().partition(":")
-        if is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id):
-            images.append((region, image_id))
-        else:
-            allowed = "<region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
-            found.append(Violation(artifacts, f"contains {short(part)}; must be {allowed}"))
     deprecated, keep_latest = data.get("ImageDeprecated"), data.get("KeepLatest")
     if deprecated not in {None, "true", "false"}:
         add("ImageDeprecated", f'is {short(str(deprecated))}; must be "true" or "false"')
@@ -163,20 +172,32 @@ def _read_build(path: str, body: dict[str, Any], violations: list[Violation]) ->
     number = re.fullmatch("[1-9][0-9]{0,5}", keep_latest or "")
     if keep_latest is not None and not number:
         add("KeepLatest", f'is {short(keep_latest)}; must be a number from "1" to "999999"')
-    if len(tags) > limits.TAGS_PER_IMAGE:
-        message = f"sets {len(tags)} tags; at most {limits.TAGS_PER_IMAGE} are allowed"
-        found.append(Violation(path, message))
-    violations += found
     is_deprecated = None if deprecated is None else deprecated == "true"
     latest = int(number[0]) if number else 0
-    return Build(path, tuple(images), data, values, templates, is_deprecated, latest)
+    return Build(path, images, data, values, templates, is_deprecated, latest)
 
 
-def _template(name: str, data: dict[str, str], values: dict[str, str], *, hints: bool) -> Template:
+def _artifacts(text: str, path: str, violations: Violations) -> Iterator[tuple[str, str]]:
+    """Yield region and id of the image and its copies (packer-plugin-tencentcloud, artifact.go)."""
+    parts = text.split(",", limits.IMAGES_PER_REQUEST)
+    if len(parts) > limits.IMAGES_PER_REQUEST:
+        violations.add(path, f"has more than {limits.IMAGES_PER_REQUEST:,} images")
+    for part in parts[: limits.IMAGES_PER_REQUEST]:
+        region, _, image_id = part.strip().partition(":")
+        if is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id):
+            yield region, image_id
+        else:
+            allowed = "<region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
+            violations.add(path, f"contains {short(part)}; must be {allowed}")
+
+
+def _template(
+    name: str, data: dict[str, str], values: dict[str, str], violations: Violations
+) -> Template:
     """Parse the template of a key, and render it with placeholders for what only the image has.
 
     Raises:
-        ValueError: what is wrong and, with `hints`, what may have been meant.
+        ValueError: what is wrong, and what may have been meant.
     """
     key = name.removeprefix("Tag.")
     if len(key) > (limit := limits.TAG_KEY_LENGTH) or not key:
@@ -184,32 +205,34 @@ def _template(name: str, data: dict[str, str], values: dict[str, str], *, hints:
     template = Template.parse(data[name], FIELDS)
     own = {f for f in template.fields if f in values or f.startswith("custom_data.")}
     known = {field: values.get(field, "") for field in own}
+    if (size := sum(map(len, known.values()))) > _MAX_VALUES:
+        raise ValueError(f"its fields have {size} characters; at most {_MAX_VALUES} are allowed")
     try:
         text = template.render({**dict.fromkeys(template.fields, _PLACEHOLDER), **known})
     except NoValue as error:
         hint = "; strip_time leaves it out of the manifest" if error.field == "build_time" else ""
         missing = error.field.removeprefix("custom_data.")
-        if hints and missing not in {error.field, *data}:
-            hint = nearest(missing, data)
+        if missing not in {error.field, *data}:
+            hint = violations.nearest(missing, islice(data, _MAX_KEYS))
         raise ValueError(f"{error}{hint}") from None
     if own == template.fields and (message := length_error(name, text)):
         raise ValueError(message)
     return template
 
 
-def _duplicate_images(builds: Sequence[Build]) -> Iterator[Violation]:
+def _check_duplicates(builds: Sequence[Build], violations: Violations) -> None:
     first: dict[tuple[str, str], str] = {}
     for build in builds:
         path = build.path.replace("custom_data", "artifact_id")
         for region, image_id in build.images:
             if earlier := first.get((region, image_id)):
-                yield Violation(path, f"{image_id} in {region} is already at {earlier}")
+                violations.add(path, f"{image_id} in {region} is already at {earlier}")
             first.setdefault((region, image_id), path)
 
 
 def _typos(build: Build) -> Iterator[Violation]:
     """The data keys that look like typos."""
-    for key in build.data:
+    for key in islice(build.data, _MAX_KEYS):
         if key in _SETTABLE or key.startswith("Tag."):
             continue
         hint = nearest(key, _SETTABLE[:-1], _TYPO_CUTOFF)

@@ -11,13 +11,58 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 
 from image_steward.errors import InvalidDocument, Violation
-from image_steward.messages import MAX_QUOTED, nearest, pointer_step, short, shown
+from image_steward.messages import nearest, pointer_step, short, shown
 from image_steward.strict_json import kind_of
 
 NO_REGION = "no Region is given, and the function's own is unknown"
 
 MAX_VIOLATIONS = 1000
 """Further violations are omitted: a megabyte of errors is more than anybody reads."""
+
+_MAX_HINTS = 20
+"""Spelling suggestions of one document: each takes time to find."""
+
+
+class Violations:
+    """The violations found in a document, each once, in order."""
+
+    def __init__(self) -> None:
+        self._found: dict[Violation, None] = {}
+        self._hints = 0
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, path: str, message: str) -> None:
+        """Add a violation.
+
+        Raises:
+            InvalidDocument: there are too many to go on.
+        """
+        violation = Violation(path, message)
+        if len(self._found) == MAX_VIOLATIONS and violation not in self._found:
+            more = Violation("", f"more than {MAX_VIOLATIONS} violations; the rest are omitted")
+            raise InvalidDocument(*self._found, more)
+        self._found[violation] = None
+
+    def extend(self, violations: Iterable[Violation]) -> None:
+        """Add several violations. Raises as `add`."""
+        for violation in violations:
+            self.add(*violation)
+
+    def nearest(self, given: object, known: Iterable[str]) -> str:
+        """As `messages.nearest`; nothing once the document has had many suggestions."""
+        self._hints += 1
+        return nearest(given, known) if self._hints <= _MAX_HINTS else ""
+
+    def check(self) -> None:
+        """Do nothing if no violation was found.
+
+        Raises:
+            InvalidDocument: lists the violations.
+        """
+        if self._found:
+            raise InvalidDocument(*self._found)
 
 
 def validate(kind: str, document: dict[str, Any]) -> None:
@@ -26,14 +71,14 @@ def validate(kind: str, document: dict[str, Any]) -> None:
     Raises:
         InvalidDocument: lists every violation, in the order of the document.
     """
-    found: dict[Violation, None] = {}  # an ordered set
-    for violation in _violations(validator(kind).iter_errors(document)):
-        if len(found) == MAX_VIOLATIONS and violation not in found:
-            more = Violation("", f"more than {MAX_VIOLATIONS} violations; the rest are omitted")
-            raise InvalidDocument(*found, more)
-        found[violation] = None
-    if found:
-        raise InvalidDocument(*found)
+    violations = Violations()
+    for error in validator(kind).iter_errors(document):
+        path = "".join(f"/{pointer_step(str(step))}" for step in error.absolute_path)
+        for step, message in _messages(error, violations):
+            violations.add(path + step, f"{message} ({error.validator})")
+        if error.validator == "maxItems":  # its entries may be more than there is time for
+            break
+    violations.check()
 
 
 @cache
@@ -43,14 +88,9 @@ def validator(kind: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(text))
 
 
-def _violations(errors: Iterable[ValidationError]) -> Iterator[Violation]:
-    for error in errors:
-        path = "".join(f"/{pointer_step(str(step))}" for step in error.absolute_path)
-        for step, message in _messages(error):
-            yield Violation(path + step, f"{message} ({error.validator})")
-
-
-def _messages(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C901 - a table
+def _messages(  # noqa: C901 - a table
+    error: ValidationError, violations: Violations
+) -> Iterator[tuple[str, str]]:
     """Pairs of a JSON Pointer, relative to the error's path, and a message."""
     # Any: jsonschema types these for all possible schemas.
     given: Any = error.instance
@@ -63,8 +103,8 @@ def _messages(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C90
             known = schema["properties"]
             for name in given:
                 if name not in known:
-                    hint = nearest(name, known) or "; allowed are " + ", ".join(known)
-                    step = f"/{pointer_step(name[:MAX_QUOTED])}"
+                    hint = violations.nearest(name, known) or "; allowed are " + ", ".join(known)
+                    step = f"/{pointer_step(name)}"
                     yield step, f"unknown member {short(name)}{hint}"
         case "required":
             yield from (("", f"member {name} is missing") for name in allowed if name not in given)
@@ -81,7 +121,7 @@ def _messages(error: ValidationError) -> Iterator[tuple[str, str]]:  # noqa: C90
         case "minimum" | "maximum":
             yield "", f"is {shown(given)}; must be {bound} {allowed}"
         case "enum":
-            hint = nearest(given, allowed) if isinstance(given, str) else ""
+            hint = violations.nearest(given, allowed) if isinstance(given, str) else ""
             yield "", f"is {shown(given)}; must be one of {', '.join(map(short, allowed))}{hint}"
         case "pattern":
             yield "", f"is {short(given)}; must be {schema['description']}"

@@ -15,6 +15,7 @@ from image_steward.settings import BUCKET
 from image_steward.strict_json import is_text, kind_of
 
 _MAX_HOST = 253
+_MAX_NUMBER = 10**20
 _CREATED = "cos:ObjectCreated:"
 _COS_HOST = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
 
@@ -82,7 +83,7 @@ def _direct(event: dict[str, Any], _region: str) -> list[Part]:
 
 
 def _timer(event: dict[str, Any], _region: str) -> list[Part]:
-    source = f"timer:{str(event.get('TriggerName', ''))[:60]}"
+    source = f"timer:{_text(event.get('TriggerName'))[:60]}"
     text = event.get("Message")
     if not isinstance(text, str):
         error = InvalidEvent(f"Message of the timer event is {kind_of(text)}; must be a string")
@@ -130,9 +131,16 @@ def _member(value: object, name: str, parent: str) -> dict[str, Any]:
     return member
 
 
+def _text(value: object) -> str:
+    """A string, or a number (an appid may be one), as a string; anything else is empty."""
+    if isinstance(value, int) and abs(value) < _MAX_NUMBER:
+        return str(value)
+    return value if isinstance(value, str) else ""
+
+
 def _bucket(bucket: dict[str, Any]) -> tuple[str, str]:
     """The full name of the bucket, and the appid."""
-    name, appid = str(bucket.get("name", "")), str(bucket.get("appid", ""))
+    name, appid = _text(bucket.get("name")), _text(bucket.get("appid"))
     full = name if appid and name.endswith(f"-{appid}") else f"{name}-{appid}"
     if not BUCKET.fullmatch(full):
         raise InvalidEvent(f"cosBucket is {full[:80]!r}; must have a lowercase name and an appid")
@@ -158,7 +166,7 @@ def _region(cos: dict[str, Any], own: str) -> str:
 
 def _url_region(cos_object: dict[str, Any]) -> str | None:
     try:
-        host = urlsplit(str(cos_object.get("url", ""))).hostname or ""
+        host = urlsplit(_text(cos_object.get("url"))).hostname or ""
     except ValueError:
         return None
     match = _COS_HOST.search(host[-_MAX_HOST:])

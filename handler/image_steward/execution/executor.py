@@ -9,6 +9,7 @@ from functools import partial
 from operator import itemgetter
 
 from image_steward.cloud.image_api import Call
+from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.errors import AccountError, NameTaken, StewardError, Stopped
 from image_steward.execution.settling import Execution, Settling
@@ -33,9 +34,11 @@ class Executor:
     retries: Retries
     run_parallel: RunParallel
     on_outcome: Callable[[Outcome], None]
+    recent_writes: RecentWrites
 
     def execute(self, plan: Plan) -> list[Outcome]:
         """Execute a plan; the outcomes are in the order of its steps."""
+        self.recent_writes.expire()
         regions = [partial(self._execute_region, plan, region) for region in plan.steps]
         return [outcome for outcomes in self.run_parallel(regions) for outcome in outcomes]
 
@@ -97,7 +100,7 @@ class Executor:
             return list(stop.value)
 
     def _settle(self, write: Write) -> Execution:
-        return Settling(write, self.call, self.retries).run()
+        return Settling(write, self.call, self.retries, self.recent_writes).run()
 
     def _write_attributes(self, task: Task, excluded: Mapping[str, StewardError]) -> Execution:
         outcomes: list[Outcome] = []

@@ -6,7 +6,9 @@ from collections.abc import Generator
 from typing import TypeAlias
 
 from image_steward.cloud.image_api import Call, change_tags, describe_images, modify_image_attribute
+from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
+from image_steward.current_images import EXPECT_SECONDS
 from image_steward.errors import AmbiguousResponse, ApiError, ImageBusy, StewardError
 from image_steward.execution.writes import Write
 from image_steward.model import Image, Outcome
@@ -18,13 +20,16 @@ Execution: TypeAlias = "Generator[float, None, list[Outcome]]"
 class Settling:
     """The attempts of one write, until all its images are settled: their outcomes are known.
 
-    After an ambiguous response, the images are read back to find out.
+    After an error that may hide a change, the images are read back to find out.
     """
 
-    def __init__(self, write: Write, call: Call, retries: Retries) -> None:
+    def __init__(
+        self, write: Write, call: Call, retries: Retries, recent_writes: RecentWrites
+    ) -> None:
         self._write = write
         self._call = call
         self._retries = retries
+        self._recent_writes = recent_writes
         self._clock = retries.deadline.clock
         self._began = self._clock.monotonic()
         self._attempts = 0
@@ -38,10 +43,12 @@ class Settling:
         """Make the call, and retry while that can help."""
         may_be_applied = False
         while self._unsettled and (error := self._attempt(read_back=may_be_applied)):
-            may_be_applied |= isinstance(error, AmbiguousResponse)
+            errors = (error, *self._image_errors.values())
+            may_be_applied |= any(each.may_be_applied for each in errors)
             resume_at = self._retries.next_attempt(error, self._attempts)
             if resume_at is None:
-                error = self._confirm(error) if may_be_applied else error
+                if may_be_applied:
+                    error = yield from self._confirm(error)
                 for image_id in list(self._unsettled):
                     self._settle(image_id, self._image_errors.get(image_id, error))
             elif resume_at > self._clock.monotonic():
@@ -70,17 +77,23 @@ class Settling:
             if isinstance(image, Image) and self._write.is_applied_to(image):
                 self._settle(image_id)
 
-    def _confirm(self, error: StewardError) -> StewardError:
+    def _confirm(self, error: StewardError) -> Generator[float, None, StewardError]:
         """Read back after the last attempt; return the error of the images still not settled.
 
-        `NameTaken`, for example, may mean that an earlier attempt worked. If reading back fails,
-        the error is transient, and the next delivery finds out.
+        `NameTaken`, for example, may mean that an earlier attempt worked. As reads may lag, they
+        are repeated for up to 5 s. If reading back fails, the error becomes transient, and the
+        next delivery finds out.
         """
+        until = self._retries.deadline.earlier(EXPECT_SECONDS)
         try:
             self._read_back()
+            while self._unsettled and until.remaining() > 1:
+                yield self._clock.monotonic() + 1
+                self._read_back()
         except StewardError as failure:
-            message = f"{error.code}: {error.message}; reading back: {failure.code}"
-            return failure if failure.transient else AmbiguousResponse(message)
+            if not error.transient:
+                message = f"{error.code}: {error.message}; reading back: {failure.code}"
+                return AmbiguousResponse(message)
         return error
 
     def _send(self) -> None:
@@ -93,12 +106,15 @@ class Settling:
         for image_id in ids:
             self._unsettled[image_id] += (request_id,)
             error = self._image_errors.get(image_id)
-            if error is None or not error.transient:
+            if error is None or not (error.transient or error.may_be_applied):
                 self._settle(image_id, error)
-        for image_id in self._unsettled:
-            raise self._image_errors[image_id]
+        if self._unsettled:
+            raise max((self._image_errors[i] for i in self._unsettled), key=lambda e: e.transient)
 
     def _settle(self, image_id: str, error: StewardError | None = None) -> None:
+        write, before = self._write, self._write.steps[image_id].before
+        if before and not error:
+            self._recent_writes.add(write.region, before, write.attributes, write.tags)
         outcome = Outcome(
             self._write.steps[image_id],
             attributes={} if error else self._write.attributes,

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
+from itertools import pairwise
 
 from image_steward.limits import NAME_LENGTH
 
@@ -28,7 +28,11 @@ _PREPENDED = re.compile(
     r"\U00011a84-\U00011a89\U00011d46\U00011f02]"
 )
 _NUMBER = re.compile(r"[1-9][0-9]{0,28}")
-_FLAG_LETTER = re.compile(r"[\U0001f1e6-\U0001f1ff]")
+_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+_MAX_CLUSTER = 32
+
+_MAX_RENDERED = 512
+"""Code points of a rendered text that count: NFKC may make 18 of one."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,11 @@ class Style:
         return re.compile(f"[{_SEPARATORS}{re.escape(self.separator)}]+")
 
     def apply(self, text: str) -> str:
-        """Turn a text into a name of at most 60 characters; it may be empty."""
-        text = unicodedata.normalize("NFKC", text)
+        """Turn a text into a name of at most 60 characters; it may be empty.
+
+        Only the first 512 code points of the text count.
+        """
+        text = unicodedata.normalize("NFKC", text[:_MAX_RENDERED])[:_MAX_RENDERED]
         if self.case != "keep":
             changed = text.lower() if self.case == "lower" else text.upper()
             text = unicodedata.normalize("NFKC", changed)
@@ -71,36 +78,40 @@ class Style:
 
 
 def cut(text: str, length: int) -> str:
-    """Cut a text to at most `length` code points, without splitting a visible character."""
-    if len(text) <= length:
-        return text
-    # A single character may be longer than `length`; then it is split.
-    end = next((i for i in range(length, 0, -1) if not _is_inside(text, i)), length)
-    return text[:end]
+    """Cut a text to at most `length` code points, without splitting a visible character.
 
-
-def _is_inside(text: str, index: int) -> bool:
-    """Whether an index may be inside a character (grapheme cluster, UAX 29).
-
-    Errs on the side of yes: the tables of the full rules would be many times this function.
+    A character of more than `_MAX_CLUSTER` code points is split.
     """
-    left, right = text[index - 1], text[index]
-    if _FLAG_LETTER.match(left) and _FLAG_LETTER.match(right):  # flags are pairs of letters
-        flags = takewhile(_FLAG_LETTER.match, reversed(text[:index]))
-        return len(list(flags)) % 2 == 1
-    return bool(
-        unicodedata.category(right) in _MARKS
-        or _JOINING.match(right)
-        or unicodedata.category(left) == "Cf"
-        or _PREPENDED.match(left)
-        or (_LEADING_JAMO.match(left) and _AFTER_LEADING.match(right))
-        or left + right == "\r\n"
-        or _has_virama(text, index)
-    )
+    ends = text[length - 1 : length + 1]
+    if len(text) <= length or (ends.isascii() and ends != "\r\n"):
+        return text[:length]
+    start = max(0, length - _MAX_CLUSTER)
+    joined = _joined(text[:start], text[start : length + 1])
+    end = next((i for i in range(length - start, 0, -1) if not joined[i]), length - start)
+    return text[: start + end]
 
 
-def _has_virama(text: str, index: int) -> bool:
-    """Whether a virama is among the marks before an index: it joins the next consonant to them."""
-    categories = (*_MARKS, "Cf")
-    marks = takewhile(lambda mark: unicodedata.category(mark) in categories, reversed(text[:index]))
-    return any(unicodedata.combining(mark) == _VIRAMA for mark in marks)
+def _joined(before: str, text: str) -> list[bool]:
+    """For each code point, whether it may be one visible character with the one before it.
+
+    Visible characters are grapheme clusters (UAX 29). Errs on the side of yes: the tables of the
+    full rules would be many times this function.
+    """
+    joined = [False]
+    flags = len(before) - len(before.rstrip(_FLAG_LETTERS))
+    after_virama = False  # marks with a virama join the next consonant to them
+    for left, right in pairwise(text):
+        flags = flags + 1 if left in _FLAG_LETTERS else 0
+        category = unicodedata.category(left)
+        after_virama &= category in _MARKS or category == "Cf"
+        after_virama |= unicodedata.combining(left) == _VIRAMA
+        joined.append(
+            (flags % 2 == 1 and right in _FLAG_LETTERS)  # flags are pairs of letters
+            or after_virama
+            or category == "Cf"
+            or unicodedata.category(right) in _MARKS
+            or left + right == "\r\n"
+            or bool(_JOINING.match(right) or _PREPENDED.match(left))
+            or bool(_LEADING_JAMO.match(left) and _AFTER_LEADING.match(right))
+        )
+    return joined

@@ -12,10 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import itemgetter
 
 from image_steward.messages import nearest, short
+
+MAX_LENGTH, MAX_FIELDS = 1024, 20
+"""Characters and fields of a template: a document may have 50 templates for 1,000 images."""
 
 DIRECTIVES = "YymdHMSjGVu"
 """The strftime directives allowed after `%`: numbers only, the same in every locale."""
@@ -55,12 +58,13 @@ class _Field:
 
     @cached_property
     def format_time(self) -> Callable[[str], str]:
-        """Formats a time; an empty one stays empty. Calls strftime only for calendar directives."""
+        """Formats a time; an empty one stays empty. Uses strftime only for calendar directives."""
         parts = re.findall(r"%(.)|([^%]+)", self.format)
         directives = [letter for letter, _ in parts if letter and letter != "%"]
-        if not _SLICES.keys() >= set(directives):
-            return lambda time: time and datetime.fromisoformat(time[:-1]).strftime(self.format)
         pattern = "".join(text or ("%%" if letter == "%" else "%s") for letter, text in parts)
+        if not _SLICES.keys() >= set(directives):
+            values = itemgetter(*directives)
+            return lambda time: time and pattern % values(_calendar(time))
         slices = itemgetter(*(_SLICES[letter] for letter in directives))
         return lambda time: time and pattern % slices(time)
 
@@ -80,6 +84,8 @@ class Template:
         Raises:
             ValueError: what is wrong, and what is allowed.
         """
+        if len(text) > MAX_LENGTH:
+            raise ValueError(f"has {len(text)} characters; at most {MAX_LENGTH} are allowed")
         pattern = ""
         found: list[_Field] = []
         for token in _TOKEN.finditer(text):
@@ -90,6 +96,8 @@ class Template:
                 )
             if token["field"] is not None:
                 found.append(_field(token["field"], fields))
+                if len(found) > MAX_FIELDS:
+                    raise ValueError(f"has more than {MAX_FIELDS} fields")
                 pattern += "%s"
             else:
                 literal = token["brace"][0] if token["brace"] else token["text"]
@@ -115,6 +123,13 @@ class Template:
         if "" in rendered:
             raise NoValue(self._fields[rendered.index("")].name)
         return self._pattern % tuple(rendered)
+
+
+@lru_cache(maxsize=1000)
+def _calendar(time: str) -> dict[str, str]:
+    """What each directive makes of a time; a document may use them in thousands of fields."""
+    moment = datetime.fromisoformat(time[:-1])
+    return {letter: moment.strftime(f"%{letter}") for letter in DIRECTIVES}
 
 
 def _field(source: str, fields: Fields) -> _Field:

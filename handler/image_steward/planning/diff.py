@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from image_steward.current_images import CurrentImages, Images, ImagesByRegion, RegionImages
-from image_steward.errors import ApiError, StewardError
+from image_steward.errors import ApiError, Changed, StewardError
+from image_steward.messages import short
 from image_steward.model import Attributes, Change, Image, Plan, Step, StepsByRegion, Tags
+from image_steward.naming.temporary import is_temporary
+
+STATE_CODE = "InvalidImageId.IncorrectState"
+"""The API's error code for an image whose state forbids a change (document/api/213/15713)."""
 
 
 def images_of(current: CurrentImages) -> ImagesByRegion:
@@ -39,9 +45,39 @@ def step_of(change: Change, images: Images) -> Step:
     step = empty_step(change.region, change.image_id, images)
     if not step.before:
         return step
-    attributes, tags = step.before.missing(change.attributes, change.tags)
-    deleted = tuple(key for key in change.delete_tags if key in step.before.tags)
-    return replace(step, attributes=attributes, tags=tags, delete_tags=deleted)
+    image = step.before
+    attributes, tags = image.missing(change.attributes, change.tags)
+    deleted = tuple(key for key in change.delete_tags if key in image.tags)
+    step = replace(step, attributes=attributes, tags=tags, delete_tags=deleted)
+    if unexpected := _unexpected(change, image):
+        values = ", ".join(f"{name} is {short(str(v))}" for name, v in unexpected.items())
+        return failed_step(step, Changed(f"not as expected: {values}; nothing is changed"))
+    error = None if step.is_empty else change_error(image)
+    return failed_step(step, error) if error else step
+
+
+def _unexpected(change: Change, image: Image) -> dict[str, Any]:
+    """The values that are neither expected nor wanted nor a temporary name of ours."""
+    wanted: dict[str, Any] = {
+        **by_field(change.attributes, change.tags),
+        **{f"Tag.{key}": None for key in change.delete_tags},
+    }
+    return {
+        name: value
+        for name, value in change.expect.differences(image).items()
+        if not (name in wanted and wanted[name] == value)
+        and not (name == "ImageName" and is_temporary(value))
+    }
+
+
+def change_error(image: Image) -> ApiError | None:
+    """Why the API would reject any change of an image, as far as its type and state say."""
+    if (kind := image.facts["ImageType"]) != "PRIVATE_IMAGE":
+        code = "UnsupportedOperation.SharedImageModifyUnsupported"
+        return ApiError(code, f"{image.image_id} is a {kind}; only private images can be changed")
+    if image.has_failed:
+        return ApiError(STATE_CODE, f"{image.image_id} is permanently {image.state}")
+    return None
 
 
 def failed_step(step: Step, error: StewardError) -> Step:

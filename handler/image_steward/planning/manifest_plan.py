@@ -7,16 +7,14 @@ from itertools import product
 
 from image_steward.current_images import CurrentImages, ImagesByRegion
 from image_steward.documents.packer_manifest import Build, PackerManifest, length_error
-from image_steward.errors import ApiError, ImageBusy, InvalidDocument, Violation
+from image_steward.documents.validation import Violations
+from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import pointer_step, short
 from image_steward.model import Attributes, Change, Image, Plan, Step, StepsByRegion, Tags
 from image_steward.naming.fields import TEXT_ATTRIBUTES, values_of
 from image_steward.naming.templates import NoValue
 from image_steward.planning import diff
 from image_steward.planning.rename_order import order_renames_by_region
-
-_WRONG_STATE = "InvalidImageId.IncorrectState"
-"""The API's code for a change that the state of the image forbids (document/api/213/15713)."""
 
 
 def new_names(manifest: PackerManifest, images: ImagesByRegion) -> dict[str, list[str]]:
@@ -36,8 +34,7 @@ def plan(manifest: PackerManifest, current: CurrentImages, _now: float) -> Plan:
             every KeepLatest of an image without a family.
     """
     steps, violations = _steps(manifest, diff.images_of(current))
-    if violations:
-        raise InvalidDocument(*violations)
+    violations.check()
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
     return Plan(order_renames_by_region(steps, current), warnings=warnings)
 
@@ -76,6 +73,8 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
     SCF may deliver an event twice, a run may be interrupted between attributes and tags, and a
     rename may be postponed.
     """
+    if not any(template.fields & build.templates.keys() for template in build.templates.values()):
+        return []
     wanted = diff.by_field(change.attributes, change.tags)
     without_name = {name: text for name, text in change.attributes.items() if name != "ImageName"}
     unstable: dict[str, Violation] = {}
@@ -100,9 +99,9 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
 
 def _steps(
     manifest: PackerManifest, images: ImagesByRegion
-) -> tuple[StepsByRegion, list[Violation]]:
+) -> tuple[StepsByRegion, Violations]:
     """The steps of all images, and the violations found on the way."""
-    violations: list[Violation] = []
+    violations = Violations()
     steps = {
         region: [
             _step(diff.empty_step(region, image_id, images[region]), build, violations)
@@ -116,27 +115,26 @@ def _steps(
     return steps, violations
 
 
-def _step(step: Step, build: Build, violations: list[Violation]) -> Step:
+def _step(step: Step, build: Build, violations: Violations) -> Step:
     """The step with the changes that a build asks for; adds to the violations."""
     image = step.before
     if not image:
         return step
     name = f"{step.image_id} in {step.region}"
-    if image.has_failed:
-        permanent = ApiError(_WRONG_STATE, f"{name} is permanently {image.state}")
-        return diff.failed_step(step, permanent)
+    if error := diff.change_error(image):
+        return diff.failed_step(step, error)
     try:
         change = change_of(build, step.region, image)
-    except NoValue as error:
-        return replace(step, reasons=(str(error),), is_skipped=True)
-    except InvalidDocument as error:
-        violations += error.violations
-        return diff.failed_step(step, error)
-    violations += unstable_values(build, image, change)
+    except NoValue as missing:
+        return replace(step, reasons=(str(missing),), is_skipped=True)
+    except InvalidDocument as invalid:
+        violations.extend(invalid.violations)
+        return diff.failed_step(step, invalid)
+    violations.extend(unstable_values(build, image, change))
     step = diff.step_of(change, {step.image_id: image})
     if build.keep_latest and not step.family:
         message = f"{name} has no ImageFamily, and the manifest sets none"
-        violations.append(Violation(f"{build.path}/KeepLatest", message))
+        violations.add(f"{build.path}/KeepLatest", message)
     changed = diff.by_field(step.attributes, step.tags)
     rules = (f"{n}: {short(t.text)}" for n, t in build.templates.items() if n in changed)
     return replace(step, reasons=tuple(rules))
@@ -148,12 +146,12 @@ def _postponed(step: Step, unready: str) -> Step:
     `unready` says which image is not ready, and why.
     """
     if why := _why_unready(step):
-        return diff.failed_step(step, step.error or ImageBusy(_WRONG_STATE, why))
+        return diff.failed_step(step, step.error or ImageBusy(diff.STATE_CODE, why))
     if not step.new_name:
         return step
     message = f"not renamed while {unready}: Packer finds the copies of an image by its name"
     others = {name: value for name, value in step.attributes.items() if name != "ImageName"}
-    return replace(step, attributes=others, error=ImageBusy(_WRONG_STATE, message))
+    return replace(step, attributes=others, error=ImageBusy(diff.STATE_CODE, message))
 
 
 def _why_unready(step: Step) -> str:

@@ -27,6 +27,9 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
         TooManyChanges: the plan changes more images than MaxChanges.
     """
     planned = plan_regions(current, lambda region, images: normalise(policy, region, images, now))
+    if not policy.dry_run and any(error.transient for error in planned.region_errors.values()):
+        # MaxChanges is for all regions together, and the next delivery may read those missing.
+        planned = replace(planned, steps={})
     changes = len(planned.changes)
     warnings: list[StewardError] = []
     if policy.may_regroup and changes:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
 from image_steward.current_images import CurrentImages, RegionImages
-from image_steward.errors import NameTaken, StewardError, TemporaryName
+from image_steward.errors import ImageBusy, NameTaken, StewardError, TemporaryName
 from image_steward.model import Image, Plan, Step, StepsByRegion
 from image_steward.naming.temporary import is_temporary, temporary
-from image_steward.planning.diff import failed_step
+from image_steward.planning.diff import STATE_CODE, failed_step
 
 
 def order_renames_by_region(steps: StepsByRegion, current: CurrentImages) -> StepsByRegion:
@@ -38,11 +39,20 @@ def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -
         return list(steps)
     names = {image.image_id: image.name for image in images}
     names |= {step.image_id: step.before.name for step in steps if step.before}
-    holders = {name: image_id for image_id, name in names.items()}
-    conflicts = _conflicts(renames, names, holders)
+    holders: dict[str, list[str]] = defaultdict(list)
+    for image_id, name in names.items():
+        holders[name].append(image_id)
+    conflicts: dict[str, StewardError] = {**_conflicts(renames, names, holders)}
     new_names = {i: step.new_name for i, step in renames.items() if i not in conflicts}
-    waits_for = {i: holders[name] for i, name in new_names.items() if name in holders}
-    openers = _cycle_openers(waits_for)
+    waits_for = {i: holders[name][0] for i, name in new_names.items() if name in holders}
+    cycles = _cycles(waits_for)
+    for cycle in cycles:
+        images_of_cycle = [step.before for i in cycle if (step := renames[i]).before]
+        if unready := next((image for image in images_of_cycle if image.is_unready), None):
+            # Its rename may fail when another image has a temporary name already.
+            message = f"{unready.image_id} of its rename cycle is {unready.state}"
+            conflicts |= dict.fromkeys(cycle, ImageBusy(STATE_CODE, message))
+    openers = {cycle[0] for cycle in cycles}
     taken = {*holders, *new_names.values()}
 
     def with_order(step: Step) -> Step:
@@ -60,7 +70,7 @@ def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -
 
 
 def _conflicts(
-    renames: Mapping[str, Step], names: Mapping[str, str], holders: Mapping[str, str]
+    renames: Mapping[str, Step], names: Mapping[str, str], holders: Mapping[str, Sequence[str]]
 ) -> dict[str, NameTaken]:
     """The images that cannot get their new names, and why."""
     claims: dict[str, str] = {}
@@ -68,9 +78,11 @@ def _conflicts(
     conflicts: dict[str, NameTaken] = {}
     for image_id, step in renames.items():
         other = claims.setdefault(step.new_name, image_id)
-        holder = holders.get(step.new_name)
-        if holder is not None and holder not in renames:
-            conflicts[image_id] = _taken(step, f"{holder} has it")
+        having = holders.get(step.new_name, ())
+        if len(having) > 1:  # whatever becomes of one, the others may keep it
+            conflicts[image_id] = _taken(step, f"{', '.join(having[:5])} have it")
+        elif having and having[0] not in renames:
+            conflicts[image_id] = _taken(step, f"{having[0]} has it")
         elif other != image_id:
             conflicts[image_id] = _taken(step, f"{other} will get it")
     keepers = list(conflicts)
@@ -88,9 +100,9 @@ def _taken(step: Step, why: str) -> NameTaken:
     return NameTaken("InvalidImageName.Duplicate", message)
 
 
-def _cycle_openers(waits_for: Mapping[str, str]) -> set[str]:
-    """One image of each cycle."""
-    openers: set[str] = set()
+def _cycles(waits_for: Mapping[str, str]) -> list[list[str]]:
+    """The cycles, each as image ids of which every one waits for the next."""
+    cycles = []
     start_of: dict[str, str] = {}
     """For each visited image, the start of the walk that visited it first."""
     for start in waits_for:
@@ -99,8 +111,11 @@ def _cycle_openers(waits_for: Mapping[str, str]) -> set[str]:
             start_of[image_id] = start
             image_id = waits_for[image_id]
         if start_of.get(image_id) == start:
-            openers.add(image_id)
-    return openers
+            cycle = [image_id]
+            while (following := waits_for[cycle[-1]]) != image_id:
+                cycle.append(following)
+            cycles.append(cycle)
+    return cycles
 
 
 def temporary_name_warnings(plan: Plan) -> list[TemporaryName]:

@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from image_steward.clock import utc
-from image_steward.errors import InvalidSetting, Rejection
+from image_steward.errors import InvalidSetting, Rejection, StewardError
 from image_steward.model import CosObject, Plan
 from image_steward.reporting import undo
 from image_steward.reporting.log import Log
@@ -26,6 +27,8 @@ class Journal:
     region: str
     log: Log
     write: Callable[[CosObject, bytes], None]
+    delivery: str
+    """Part of the keys: a redelivery has the same request id, perhaps in the same second."""
     _written: int = 0
 
     def record(self, source: str, plan: Plan) -> None:
@@ -37,23 +40,33 @@ class Journal:
         entries = [entry for step in plan.changes if (entry := undo.entry(step))]
         if self.settings.journal and entries:
             for batch in undo.batches(entries, self.settings.max_document_bytes):
-                self._write_object(*self.settings.journal, batch)
+                self._write_object(*self.settings.journal, {"Images": batch})
         for entry in entries:
             for chunk in undo.chunks(entry, CHUNK_BYTES):
                 self.log.always("image.before", Source=source, Undo=chunk)
 
-    def _write_object(self, bucket: str, prefix: str, images: list[undo.Entry]) -> None:
+    def record_result(self, document: dict[str, Any]) -> None:
+        """Record the result of the run; if it cannot be written, a line of the log says so."""
+        if self.settings.journal:
+            try:
+                self._write_object(*self.settings.journal, document, "-result")
+            except StewardError as error:
+                self.log.error("journal.failed", **error.log_fields)
+
+    def _write_object(
+        self, bucket: str, prefix: str, document: dict[str, Any], kind: str = ""
+    ) -> None:
         if not self.region:
             raise InvalidSetting("STEWARD_JOURNAL: the function's own region is unknown")
         time = re.sub("[-:]", "", utc(self.log.clock.time()))
         run = re.sub(r"[^\w-]", "", self.log.request_id)
-        key = f"{prefix}{time}-{run}-{self._written + 1}.json"
+        key = f"{prefix}{time}-{run}-{self.delivery}-{self._written + 1}{kind}.json"
         target = CosObject(bucket, key, self.region)
-        text = json.dumps({"Images": images}, ensure_ascii=False)
+        text = json.dumps(document, ensure_ascii=False)
         try:
             # An unpaired surrogate becomes \ud83d, as in JSON.
             self.write(target, text.encode("utf-8", "backslashreplace"))
         except Rejection as error:
             raise type(error)(f"STEWARD_JOURNAL: {error.message}") from None
         self._written += 1
-        self.log.info("journal.written", Journal=target.source, Images=len(images))
+        self.log.info("journal.written", Journal=target.source, Images=len(document["Images"]))

@@ -10,7 +10,7 @@ from typing import Any
 from image_steward.errors import StewardError
 from image_steward.limits import IMAGES_PER_REQUEST
 from image_steward.model import STATUSES, Outcome, Report
-from image_steward.reporting.undo import Entry, entries
+from image_steward.reporting.undo import Entry, apply_entries, entries
 
 MAX_BYTES = 1 << 20
 """The size limit of a result; SCF's own is 6 MB."""
@@ -50,7 +50,9 @@ class Run:
 
     @property
     def outcome(self) -> str:
-        """The `Outcome` of the result document."""
+        """The `Outcome` of the result document; a run that raises is `unfinished`."""
+        if self.unfinished:
+            return "unfinished"
         if self.errors or self.summary["Failed"]:
             return "partial" if self.outcomes else "rejected"
         if not self._dry_runs:
@@ -79,6 +81,7 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
     errors = budget.fit(entry for pair in run.errors for entry in _errors(*pair))
     warnings = budget.fit(entry for pair in warned for entry in _errors(*pair))
     undo = budget.fit(entries(run.outcomes), IMAGES_PER_REQUEST)
+    apply = _apply(run, budget)
     outcomes = [(report.source, outcome) for report in run.reports for outcome in report.outcomes]
     outcomes.sort(key=lambda pair: pair[1].status == "skipped")  # skipped images are omitted first
     images = budget.fit(_image(*pair) for pair in outcomes if pair[1].status != "unchanged")
@@ -91,6 +94,7 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
         "Images": images,
         "Errors": errors,
         "Undo": {"Images": undo},
+        **({"Apply": {"Images": apply}} if apply else {}),
         **({"Warnings": warnings} if warnings else {}),
         **({"Truncated": True} if budget.is_exceeded else {}),
     }
@@ -114,6 +118,17 @@ class _Budget:
             self.left -= size
             fitting.append(entry)
         return fitting
+
+
+def _apply(run: Run, budget: _Budget) -> list[Entry]:
+    """What does exactly what was planned; none if the plan would be rejected or does not fit."""
+    warnings = [warning for report in run.reports for warning in report.warnings]
+    planned = list(apply_entries(run.outcomes))
+    size = len(json.dumps(planned))
+    is_rejected = any(error.details[0][0] == "/Normalise/MaxChanges" for error in warnings)
+    if is_rejected or len(planned) > IMAGES_PER_REQUEST or size > budget.left:
+        return []
+    return budget.fit(planned)
 
 
 def _errors(source: str, error: StewardError) -> list[Entry]:

@@ -6,19 +6,23 @@ A result's `Undo`, the journal and the log lines `image.before` have the same en
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeAlias
 
+from image_steward.errors import NotRestorable
 from image_steward.limits import IMAGES_PER_REQUEST
-from image_steward.model import ATTRIBUTES, Attributes, Outcome, Step, TagChanges
+from image_steward.model import Image, Outcome, Step, TagChanges, Values
 
 Entry: TypeAlias = "dict[str, Any]"
 """A JSON object; here an image in a change request."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
-    """Undo what was done, with one entry per image.
+    """Undo what was done, with one entry per image; it expects what the run has left.
 
     An image that was changed twice gets back its state before the first change.
     """
@@ -37,22 +41,33 @@ def entry(step: Step) -> Entry:
     return _undo_entry(Outcome.planned_for(step))
 
 
+def apply_entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
+    """Do what was planned in a dry run, with one entry per image; it expects what was read."""
+    for outcome in outcomes:
+        if outcome.status == "planned" and outcome.step.before:
+            planned = Values(outcome.attributes, outcome.tags)
+            yield _entry(outcome.step.image_key, planned, _of_image(outcome.step.before, planned))
+
+
 def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Merge entries, given in the order in which they were written, into one per image.
 
-    The first state of an image counts. The order is that of `entries`.
+    The first state of an image is restored, and the last one expected. The order is that of
+    `entries`.
     """
-    images: dict[tuple[str, str], tuple[Attributes, TagChanges]] = {}
+    images: dict[tuple[str, str], tuple[Values, Values]] = {}
     for entry in entries:
         image_key = (entry["Region"], entry["ImageId"])
-        attributes = {name: entry[name] for name in ATTRIBUTES if name in entry}
-        bound = {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())}
-        tags = {**bound, **dict.fromkeys(entry.get("DeleteTags", ()))}
-        first, first_tags = images.pop(image_key, ({}, {}))
+        values, expected = Values.of(entry), Values.of(entry.get("Expect", {}))
+        first, last = images.pop(image_key, (Values({}, {}), Values({}, {})))
         # Earlier tags keep their position, and their value.
-        images[image_key] = {**attributes, **first}, {**first_tags, **tags, **first_tags}
-    for image_key, (attributes, tags) in reversed(images.items()):
-        yield _entry(image_key, attributes, tags)
+        tags = {**first.tags, **values.tags, **first.tags}
+        images[image_key] = (
+            Values({**values.attributes, **first.attributes}, tags),
+            Values({**last.attributes, **expected.attributes}, {**last.tags, **expected.tags}),
+        )
+    for image_key, (values, expected) in reversed(images.items()):
+        yield _entry(image_key, values, expected)
 
 
 def batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
@@ -90,50 +105,91 @@ def chunks(entry: Entry, size: int) -> Iterator[Entry]:
 
     Tags are deleted before others are bound, since an image can have only 50.
     """
-    head = {name: entry[name] for name in ("Region", "ImageId")}
-    chunk = dict(entry)
-    if len(json.dumps(chunk)) <= size:
-        yield chunk
+    if len(json.dumps(entry)) <= size:
+        yield entry
         return
-    lists = {name: chunk.pop(name) for name in ("DeleteTags", "Tags") if name in chunk}
-    if chunk.keys() > head.keys():
-        yield chunk
-    for name, tags in lists.items():
-        part: list[Any] = []
-        for tag in tags:
-            if part and len(json.dumps([*part, tag])) > size:
-                yield {**head, name: part}
-                part = []
-            part.append(tag)
-        yield {**head, name: part}
+    image_key = (entry["Region"], entry["ImageId"])
+    values, expected = Values.of(entry), Values.of(entry.get("Expect", {}))
+    if values.attributes:
+        yield _entry(image_key, Values(values.attributes, {}), Values(expected.attributes, {}))
+    part: Entry = {}
+    tags: TagChanges = {}
+    for key in sorted(values.tags, key=lambda key: values.tags[key] is not None):
+        longer = {**tags, key: values.tags[key]}
+        expected_tags = {k: v for k, v in expected.tags.items() if k in longer}
+        entry = _entry(image_key, Values({}, longer), Values({}, expected_tags))
+        if tags and len(json.dumps(entry)) > size:
+            yield part
+            longer = {key: values.tags[key]}
+            expected_tags = {k: v for k, v in expected.tags.items() if k == key}
+            entry = _entry(image_key, Values({}, longer), Values({}, expected_tags))
+        part, tags = entry, longer
+    if part:
+        yield part
 
 
 def _undo_entry(outcome: Outcome) -> Entry:
     """Restore an image to its state before a step; empty if nothing differs.
 
-    Empty names and tag values are left out, although an image may have them: the API, and so a
-    change request, would reject them.
+    What a document may not set is left out, although an image may have it.
     """
     before = outcome.step.before
     if not before:
         return {}
-    attributes = {
-        name: before.attributes[name]
-        for name, value in outcome.attributes.items()
-        if before.attributes[name] != value and (name != "ImageName" or before.name)
-    }
-    values = {key: before.tags.get(key) for key in outcome.tags}
-    tags = {key: value for key, value in values.items() if value not in {outcome.tags[key], ""}}
-    return _entry(outcome.step.image_key, attributes, tags) if attributes or tags else {}
+    done = Values(outcome.attributes, outcome.tags)
+    old = _of_image(before, done)
+    values = Values(
+        {
+            name: value
+            for name, value in old.attributes.items()
+            if done.attributes[name] != value and is_settable(name, str(value))
+        },
+        {
+            key: value
+            for key, value in old.tags.items()
+            if done.tags[key] != value and (value is None or is_settable("Tag", value))
+        },
+    )
+    expected = Values(
+        {name: done.attributes[name] for name in values.attributes},
+        {key: done.tags[key] for key in values.tags},
+    )
+    return _entry(outcome.step.image_key, values, expected) if any(values) else {}
 
 
-def _entry(image_key: tuple[str, str], attributes: Attributes, tags: TagChanges) -> Entry:
-    bound = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
-    deleted = [key for key, value in tags.items() if value is None]
-    return {
-        "Region": image_key[0],
-        "ImageId": image_key[1],
-        **attributes,
-        **({"Tags": bound} if bound else {}),
-        **({"DeleteTags": deleted} if deleted else {}),
-    }
+def omitted(step: Step) -> list[NotRestorable]:
+    """A warning for each value that a step changes and Undo has to leave out."""
+    if not step.before:
+        return []
+    old = _of_image(
+        step.before, Values(step.attributes, {**step.tags, **dict.fromkeys(step.delete_tags)})
+    )
+    names = [n for n, value in old.attributes.items() if not is_settable(n, str(value))]
+    names += [
+        f"Tag.{k}"
+        for k, value in old.tags.items()
+        if value is not None and not is_settable("Tag", value)
+    ]
+    image = f"of {step.image_id} in {step.region}"
+    return [
+        NotRestorable(f"{name} {image} has a value that no document may set, so Undo leaves it out")
+        for name in names
+    ]
+
+
+def is_settable(name: str, value: str) -> bool:
+    """Whether a document may set a value of an attribute, or (with the name `Tag`) of a tag."""
+    if name in {"ImageDescription", "ImageDeprecated"}:
+        return True
+    return bool(value or name == "ImageFamily") and not _CONTROL.search(value)
+
+
+def _of_image(image: Image, values: Values) -> Values:
+    """What an image has for the attributes and tags of `values`."""
+    attributes = {name: image.attributes[name] for name in values.attributes}
+    return Values(attributes, {key: image.tags.get(key) for key in values.tags})
+
+
+def _entry(image_key: tuple[str, str], values: Values, expected: Values) -> Entry:
+    entry = {"Region": image_key[0], "ImageId": image_key[1], **values.members}
+    return {**entry, "Expect": expected.members} if any(expected) else entry

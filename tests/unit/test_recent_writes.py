@@ -1,0 +1,80 @@
+"""Recent writes: they count over a read that shows what was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clocks import FakeClock
+from image_steward.cloud.recent_writes import LAG_SECONDS, RecentWrites
+from region import REGION, image
+
+OLD = image("img-a", "old", Tags={"k": "1"})
+NEW = image("img-a", "new", Tags={"k": "2"})
+
+
+def test_late_read() -> None:
+    """A read that shows the former values is taken to be late; another image is not."""
+    recent = RecentWrites(FakeClock())
+    recent.add(REGION, OLD, {"ImageName": "new"}, {"k": "2"})
+    assert recent.apply(REGION, OLD) == NEW
+    assert recent.apply(REGION, NEW) == NEW
+    assert recent.apply("ap-tokyo", OLD) == OLD
+
+
+def test_tag_bound_and_unbound() -> None:
+    """A tag that was unbound is not there, and one that was bound is, though a read is late."""
+    recent = RecentWrites(FakeClock())
+    recent.add(REGION, OLD, {}, {"k": None, "n": "1"})
+    assert recent.apply(REGION, OLD).tags == {"n": "1"}
+
+
+def test_every_older_value_is_late() -> None:
+    """A read may lag behind several writes; a write back to a former value counts as well."""
+    recent = RecentWrites(FakeClock())
+    recent.add(REGION, OLD, {"ImageName": "tmp"}, {})
+    recent.add(REGION, OLD, {"ImageName": "new"}, {})
+    for name in ("old", "tmp", "new"):
+        assert recent.apply(REGION, image("img-a", name)).name == "new"
+    recent.add(REGION, NEW, {"ImageName": "old"}, {})
+    assert recent.apply(REGION, image("img-a", "new")).name == "old"
+    assert recent.apply(REGION, image("img-a", "theirs")).name == "theirs"
+
+
+def test_time_is_over() -> None:
+    """After 30 s a read counts, whatever it shows; what is older is forgotten."""
+    clock = FakeClock()
+    recent = RecentWrites(clock)
+    recent.add(REGION, OLD, {"ImageName": "new"}, {})
+    clock.now += LAG_SECONDS
+    recent.expire()
+    recent.add(REGION, OLD, {}, {"k": "2"})
+    assert recent.apply(REGION, OLD) == NEW
+    clock.now += 0.5
+    recent.expire()
+    assert recent.apply(REGION, OLD) == image("img-a", "old", Tags={"k": "2"})
+    clock.now += LAG_SECONDS
+    recent.expire()
+    assert recent.apply(REGION, OLD) == OLD
+    assert recent._writes == {}
+
+
+class Interrupted(FakeClock):
+    """A clock that lets something else happen when it is first asked for the time."""
+
+    happens: Callable[[], None] | None = None
+
+    def monotonic(self) -> float:
+        """The time."""
+        happens, self.happens = self.happens, None
+        if happens:
+            happens()
+        return super().monotonic()
+
+
+def test_name_and_tags_at_the_same_moment() -> None:
+    """A name and a tag of one image, written side by side, are both known afterwards."""
+    clock = Interrupted()
+    recent = RecentWrites(clock)
+    clock.happens = lambda: recent.add(REGION, OLD, {}, {"k": "2"})
+    recent.add(REGION, OLD, {"ImageName": "new"}, {})
+    assert recent.apply(REGION, OLD) == NEW
