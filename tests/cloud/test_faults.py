@@ -379,7 +379,7 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
     ("given", "told"),
     [
         ("[", "faults.json: not JSON: line 1, column 2"),
-        ('{"Rules": [], "Rules": []}', 'duplicate member "Rules"'),
+        ('{"Rules": [], "Rules": []}', 'member "Rules" appears 2 times in one object'),
         ("[" * 100_000, "faults.json: "),
         ([], r"faults.json: /: must be \{"),
         ({"Rules": {}}, "/: must be"),

@@ -125,7 +125,10 @@ def test_anything_else_is_passed_over(other: bytes) -> None:
         (_line("img-b", Tag=[], ImageName="x"), "img-b: /Tag unknown member"),
         (_line("img-b", ImageName=""), "img-b: /ImageName has 0 characters"),
         (_event({"Undo": {"ImageId": "img-b", "ImageName": "x"}}), "img-b: no Region"),
-        (_line("img-b", ImageName="half").replace(b"half", b"\\udc00"), "img-b: unpaired"),
+        (
+            _line("img-b", ImageName="half").replace(b"half", b"\\udc00"),
+            "img-b: half a surrogate pair",
+        ),
         (_line("img-b\x1b[2J", ImageName="x"), "img-b�[2J: /ImageId is"),
         (b'{"Event":["image.before"]}\n', "contains image.before, but not as the function logs it"),
         (b'["image.before"]\n', "contains image.before"),
