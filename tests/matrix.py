@@ -78,14 +78,14 @@ def main(versions: Sequence[str], environ: Mapping[str, str]) -> int:
     """Print a line for each version; return 1 if the tests fail on one, or none is installed."""
     if unknown := set(versions) - set(VERSIONS):
         names = ", ".join(sorted(unknown))
-        sys.stderr.write(f"{names} is not supported; allowed: {', '.join(VERSIONS)}\n")
+        sys.stderr.write(f"VERSIONS: {names} is not supported; allowed: {', '.join(VERSIONS)}\n")
         return 2
     statuses: list[int] = []
     for version in versions or VERSIONS:
         python = find(version, environ)
         if python is None:
             how = f"`uv python install {version}` or `pyenv install {version}`"
-            print_line(f"{version}  not installed: {how}")
+            print_line(f"{version}  not installed; install it with {how}")
             continue
         virtualenv = Virtualenv(version, python)
         # It is enough to measure coverage once.

@@ -48,7 +48,7 @@ def test_lines(
         ("build/venv-3.13", False),
     ]
     assert capsys.readouterr().out == (
-        "3.10  not installed: `uv python install 3.10` or `pyenv install 3.10`\n"
+        "3.10  not installed; install it with `uv python install 3.10` or `pyenv install 3.10`\n"
         "3.11  passed, 0 s\n"
         "3.12  failed, see build/test-3.12.log, 0 s\n"
         "3.13  passed, 0 s\n"
@@ -60,7 +60,10 @@ def test_lines(
 def test_unknown_version(capsys: pytest.CaptureFixture[str]) -> None:
     """A version that is not supported is refused, with those that are."""
     assert matrix.main(["3.9"], {}) == 2
-    assert capsys.readouterr().err == "3.9 is not supported; allowed: 3.10, 3.11, 3.12, 3.13\n"
+    assert (
+        capsys.readouterr().err
+        == "VERSIONS: 3.9 is not supported; allowed: 3.10, 3.11, 3.12, 3.13\n"
+    )
 
 
 def test_versions_are_those_of_the_project() -> None:
