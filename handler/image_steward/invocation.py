@@ -95,8 +95,8 @@ def handle(
     instance.runs += 1
     if errors := run.unfinished:
         raise Unfinished(
-            f"{len(errors)} of {len(run.outcomes) + len(run.errors)} images and documents are not "
-            f"done ({errors[0].code}: {errors[0].message}); a redelivery of the event retries these"
+            f"pending: {len(errors)} of {len(run.outcomes) + len(run.errors)} images and documents "
+            f"({errors[0].code}: {errors[0].message}); a redelivery of the event retries them"
         )
     return result.document(run, request_id)
 

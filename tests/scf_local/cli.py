@@ -55,7 +55,7 @@ def _open(path: str, argument: str) -> IO[bytes]:
 
 def _read_event(path: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
     with usage_errors(), _open(path, "event") as stream:
-        return json_files.parse(stream.read(), f"event {path}")
+        return json_files.parse(stream.read(), "stdin" if path == "-" else f"event {path}")
 
 
 def _print_problems(problems: Sequence[str]) -> None:

@@ -85,7 +85,7 @@ LONG = "x" * 61
 @pytest.mark.parametrize(
     ("document", "path", "message"),
     [
-        (None, "", "the document is null; an object is required"),
+        (None, "", "the document is null; must be an object"),
         ([IMAGE], "", "the document is an array"),
         ("x", "", "the document is a string"),
         (5, "", "the document is a number"),
@@ -135,7 +135,7 @@ LONG = "x" * 61
         (
             {**IMAGE, "Tags": [{"Key": "k", "Value": "v"}], "DeleteTags": ["k"]},
             "/DeleteTags",
-            '"k" is also in Tags',
+            'key "k" is also in Tags',
         ),
         ({**IMAGE, "DeleteTags": ["k", "k"]}, "/DeleteTags", "appears 2 times"),
         ({"Document": "http://b-1/x"}, "/Document", "must be cos://<bucket-appid>/<key>"),

@@ -207,14 +207,14 @@ def test_holder_outside_the_plan() -> None:
     assert step.is_empty
     assert isinstance(step.error, NameTaken)
     assert step.error.code == "InvalidImageName.Duplicate"
-    assert step.error.message == f"the name '2' is taken in {REGION}: img-b has it"
+    assert step.error.message == f'the name "2" is taken in {REGION}: img-b has it'
 
 
 def test_holder_that_keeps_its_name() -> None:
     """An image of the plan that is to keep its name is a conflict for whoever wants it."""
     error = steps_of(named(a="1", b="2"), a="2", b="2")["a"].error
     assert error
-    assert error.message == f"the name '2' is taken in {REGION}: img-b has it"
+    assert error.message == f'the name "2" is taken in {REGION}: img-b has it'
 
 
 def test_two_that_want_the_same() -> None:
@@ -222,7 +222,7 @@ def test_two_that_want_the_same() -> None:
     steps = steps_of(named(a="1", b="2"), a="3", b="3")
     assert not steps["a"].error
     assert steps["b"].error
-    assert steps["b"].error.message == f"the name '3' is taken in {REGION}: img-a will get it"
+    assert steps["b"].error.message == f'the name "3" is taken in {REGION}: img-a will get it'
 
 
 def test_conflict_spreads() -> None:
@@ -231,7 +231,7 @@ def test_conflict_spreads() -> None:
     assert [bool(step.error) for step in steps.values()] == [True, True, True, False]
     assert steps["a"].error
     assert steps["a"].error.message == (
-        f"the name '2' is taken in {REGION}: img-b has it and must keep it"
+        f'the name "2" is taken in {REGION}: img-b has it and cannot be renamed'
     )
 
 

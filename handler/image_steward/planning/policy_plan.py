@@ -14,8 +14,8 @@ from image_steward.planning.diff import apply_step, by_field, plan_regions
 from image_steward.planning.rename_order import order_renames
 
 _RANKING_CHANGES = (
-    "KeepLatest ranks the images that Select finds, and Select reads what this policy writes: if "
-    "the run is interrupted, the next one ranks only the remaining images and may keep others"
+    "KeepLatest ranks the images that Select matches, and this policy changes what Select looks "
+    "at: if the run is interrupted, the next one ranks fewer images, and may keep the wrong ones"
 )
 
 
@@ -84,10 +84,10 @@ def check_stable(
             state = desired_state_of(policy, region, half, now, current_name=changed.name)
             if state.skip_reason:
                 message = (
-                    f"a run that is interrupted after the {first} of {image.image_id} in {region} "
-                    f"would leave it half done, as the next one would skip it: {state.skip_reason}"
-                    "; of what the policy writes, Select and the templates may read either "
-                    "attributes or tags, not both"
+                    f"if the run is interrupted after it has written the {first} of "
+                    f"{image.image_id} in {region}, the next one skips the image half done "
+                    f"({state.skip_reason}); Select and the templates may read the attributes or "
+                    "the tags that the policy writes, but not both"
                 )
                 raise UnstablePolicy(Violation("/Normalise", message))
             state.image = changed  # the image to compare with
@@ -115,6 +115,6 @@ def _reject_if_unstable(region: str, before: Image, state: DesiredState) -> None
     now, then, later = (short(str(value)) for value in values)
     message = (
         f"{name.replace('Tag.', 'tag ', 1)} of {after.image_id} in {region} is {now}; this run "
-        f"would make it {then} and the next one {later}; a policy must not change its own outcome"
+        f"would make it {then} and the next one {later}; a second run must change nothing"
     )
     raise UnstablePolicy(Violation(f"/Normalise/{member}", message))
