@@ -102,7 +102,7 @@ def _sources(text: str) -> tuple[tuple[str, str], ...]:
 
 def _api_endpoint(text: str) -> str:
     url = text.replace("{service}", "cvm").replace("{region}", "ap-guangzhou")
-    _cos_endpoint(url, f"{_PUBLIC_API}, and with no other fields")
+    _cos_endpoint(url, f"{_PUBLIC_API}; no other fields are allowed")
     return text.rstrip("/")
 
 

@@ -75,7 +75,7 @@ def _int(digits: str) -> int:
 def _float(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise InvalidJSON(f"{digits[:20]} is out of range: numbers reach to about 1.8e308")
+        raise InvalidJSON(f"{digits[:20]} is out of range; the limit is ±1.8e308")
     return number
 
 

@@ -609,7 +609,7 @@ def main_handler(event, context):
         "the file descriptor that is reserved for the runtime's replies"
         in _error(result)["errorMessage"]
     )
-    assert "closed its pipe" in result.stderr
+    assert "used scf-local's own pipe" in result.stderr
 
 
 def test_time_limit_holds_while_the_event_is_sent(tmp_path: Path) -> None:

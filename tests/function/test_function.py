@@ -263,7 +263,7 @@ DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
             "InvalidDocument",
             "1001 entries; at most 1000",
         ),
-        (b" " * (1024 * 1024 + 1), "DocumentTooLarge", "allows 1048576"),
+        (b" " * (1024 * 1024 + 1), "DocumentTooLarge", "STEWARD_MAX_DOCUMENT_BYTES is 1048576"),
         ({"Document": "cos://b-1/x"}, "ObjectNotFound", "does not exist"),
         ({"Document": "file:///etc/passwd"}, "InvalidDocument", "cos://"),
         (

@@ -182,7 +182,7 @@ def test_taken_meanwhile(function: Function) -> None:
     function.cloud.on_reply = take
     result = function(request({A: FOUR[B], B: "new"}))
     assert statuses(result) == {"a": ("failed", DUPLICATE), "b": ("failed", DUPLICATE)}
-    assert f"{B} has the new name and could not be renamed" in result["Images"][0]["Message"]
+    assert f"the new name is taken: {B} could not be renamed" in result["Images"][0]["Message"]
     assert writes(function) == [DUPLICATE]
 
 

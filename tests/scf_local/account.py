@@ -61,7 +61,7 @@ class Account:
         searched.append(f"{path} (no such file)")
         raise ValueError(
             "--real needs credentials of your own, and none were found. Searched: "
-            f"{'; '.join(searched)}. Run `tccli configure`, or set the variables and no --profile"
+            f"{'; '.join(searched)}. Run `tccli configure`, or set the variables, without --profile"
         )
 
 

@@ -69,7 +69,7 @@ class FunctionConfig:
             )
         if not 0 < self.timeout_s <= _MAX_TIMEOUT_S:  # click's FloatRange accepts "nan"
             raise ValueError(
-                f"timeout {self.timeout_s:g} is not above 0 and at most {_MAX_TIMEOUT_S} seconds"
+                f"timeout {self.timeout_s:g} must be above 0 and at most {_MAX_TIMEOUT_S} seconds"
             )
         if not regions.is_region(self.region):
             raise ValueError(

@@ -82,9 +82,8 @@ class Objects:
                 data += chunk
         finally:
             stream.release_conn() if stream.isclosed() else stream.close()
-        size = f"at least {max(len(body), len(data))}"
-        rule = f"STEWARD_MAX_DOCUMENT_BYTES allows {limit}"
-        raise errors.DocumentTooLarge(f"{source} has {size} bytes; {rule}")
+        size = f"at least {max(len(body), len(data))} bytes"
+        raise errors.DocumentTooLarge(f"{source} has {size}; STEWARD_MAX_DOCUMENT_BYTES is {limit}")
 
 
 @contextmanager

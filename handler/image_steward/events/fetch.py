@@ -27,7 +27,8 @@ def fetch(part: CosObject | InlineDocument, settings: Settings, read: Read) -> b
         return _read_first(_variants(part), settings, read)
     size, limit = len(part.data), settings.max_document_bytes
     if size > limit:
-        raise DocumentTooLarge(f"has {size} bytes; STEWARD_MAX_DOCUMENT_BYTES allows {limit}")
+        message = f"the document has {size} bytes; STEWARD_MAX_DOCUMENT_BYTES is {limit}"
+        raise DocumentTooLarge(message)
     return part.data
 
 

@@ -146,5 +146,5 @@ def _conflict_after(error: StewardError | None, image_id: str) -> StewardError |
         return Stopped(f"the run stopped after {error.code}: {error.message}")
     if error.status == "pending":
         return error
-    message = f"{image_id} has the new name and could not be renamed; see its own outcome"
+    message = f"the new name is taken: {image_id} could not be renamed; see its own outcome"
     return NameTaken("InvalidImageName.Duplicate", message)
