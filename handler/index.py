@@ -10,7 +10,7 @@ from typing import Any
 # Imports allocate many objects, but little garbage.
 gc.set_threshold(100_000)
 
-from image_steward.clock import Clock  # noqa: E402 - from here on that counts
+from image_steward.clock import Clock  # noqa: E402 - after the garbage collector is set
 from image_steward.instance import Instance  # noqa: E402
 from image_steward.invocation import handle  # noqa: E402
 

@@ -24,11 +24,11 @@ from image_steward.errors import AmbiguousResponse, TimeRanOut
 from image_steward.execution.executor import Executor
 from image_steward.execution.writes import tasks_of
 from image_steward.limits import NAME_LENGTH
-from image_steward.model import TOGETHER, Change, ChangeRequest, Image, Plan
+from image_steward.model import ONE_PHASE, Change, ChangeRequest, Image, Plan
 from image_steward.naming.temporary import TEMPORARY, temporary
 from image_steward.planning.diff import step_of
 from image_steward.planning.policy_plan import normalise
-from image_steward.planning.rename_order import ordered
+from image_steward.planning.rename_order import order_renames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -88,8 +88,8 @@ class Region:
         clock = FakeClock()
         api = FakeApi(self, dice, max_calls)
         retries = Retries(Deadline.after(1e9, clock), dice.random)
-        executor = Executor(api, retries, in_any_order(dice), note=lambda _: None)
-        phases = policy.phases if policy else TOGETHER
+        executor = Executor(api, retries, in_any_order(dice), on_outcome=lambda _: None)
+        phases = policy.phases if policy else ONE_PHASE
         blocking_statuses = policy.blocking_statuses if policy else ()
         return executor.execute(
             Plan({REGION: list(steps)}, phases=phases, blocking_statuses=blocking_statuses)
@@ -99,11 +99,11 @@ class Region:
 def in_any_order(dice: Random) -> Callable[..., Iterator[Any]]:
     """Return a replacement for parallel work: one task after another, in random order."""
 
-    def side_by_side(tasks: Sequence[Callable[[], T]], _limit: int = 0) -> Iterator[T]:
+    def run_parallel(tasks: Sequence[Callable[[], T]], _limit: int = 0) -> Iterator[T]:
         done = {number: tasks[number]() for number in dice.sample(range(len(tasks)), len(tasks))}
         return (done[number] for number in range(len(tasks)))
 
-    return side_by_side
+    return run_parallel
 
 
 class FakeApi:
@@ -208,7 +208,9 @@ def changes(entries: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
 
 def requested(changes: Sequence[Change], region: Region) -> list[Step]:
     """Return the steps of a change request."""
-    return ordered([step_of(change, region.images) for change in changes], region.images.values())
+    return order_renames(
+        [step_of(change, region.images) for change in changes], region.images.values()
+    )
 
 
 def normalised(body: Mapping[str, Any], region: Region) -> list[Step]:

@@ -1,4 +1,4 @@
-"""Time, as an argument."""
+"""Clocks and deadlines. They are passed as arguments, so that tests control the time."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import time
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-DEFAULT_SECONDS = 60.0
+DEFAULT_LIMIT_SECONDS = 60.0
 RESERVE_SECONDS = 2.5
-MAX_LIMIT_MS = 86_400_000  # a day, the longest SCF ever gives
+MAX_LIMIT_MS = 86_400_000  # a day, SCF's longest time limit
 
 
 def utc(moment: float) -> str:
-    """A time, in seconds since the epoch, as the API writes it; these texts sort by time."""
+    """A time in seconds since the epoch, as the API writes it; such texts sort by time."""
     return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Clock:
-    """The machine's own time; tests hand in a clock that they turn themselves."""
+    """The system clock; tests use one that they set themselves."""
 
     def time(self) -> float:
         """Seconds since the epoch."""
@@ -28,12 +28,12 @@ class Clock:
         return time.monotonic()
 
     def sleep_until(self, moment: float, /) -> None:
-        """Wait for a moment of `monotonic`; not at all if it has passed."""
+        """Sleep until a moment of `monotonic`; return at once if it has passed."""
         time.sleep(max(0.0, moment - time.monotonic()))
 
 
 class Deadline(NamedTuple):
-    """The moment (`at`, monotonic seconds) by which something must have ended."""
+    """The moment (`at`, monotonic seconds) by which something must be finished."""
 
     clock: Clock
     at: float
@@ -44,30 +44,28 @@ class Deadline(NamedTuple):
         return cls(clock, clock.monotonic() + seconds)
 
     def remaining(self) -> float:
-        """Seconds left; zero or less when it has passed."""
+        """Seconds left; zero or less once the deadline has passed."""
         return self.at - self.clock.monotonic()
 
     def earlier(self, seconds: float) -> Deadline:
-        """This deadline, or the one `seconds` from now if that comes before it."""
+        """This deadline or the one `seconds` from now, whichever is earlier."""
         return Deadline(self.clock, min(self.at, self.clock.monotonic() + seconds))
 
 
-class RunTime(NamedTuple):
-    """How long a run may take. What lies behind `end_by` is for the result and the log."""
+class RunDeadlines(NamedTuple):
+    """The deadlines of a run. The time after `end_by` is reserved for the result and the log."""
 
     start_by: Deadline
-    """No call starts after it."""
+    """No API call starts after it."""
     end_by: Deadline
-    """No reply is awaited after it."""
+    """No response is awaited after it."""
 
     @classmethod
-    def of(cls, limit_ms: object, clock: Clock) -> RunTime:
-        """From `time_limit_in_ms` of SCF's context, which a local runner may leave out."""
-        seconds = DEFAULT_SECONDS
+    def of(cls, limit_ms: object, clock: Clock) -> RunDeadlines:
+        """From `time_limit_in_ms` of SCF's context; local runners may leave it out."""
+        seconds = DEFAULT_LIMIT_SECONDS
         if isinstance(limit_ms, (int, float)) and 0 < limit_ms < MAX_LIMIT_MS:
             seconds = limit_ms / 1000
         reserve = min(RESERVE_SECONDS, seconds / 10)
-        return cls(
-            start_by=Deadline.after(seconds - 2 * reserve, clock),
-            end_by=Deadline.after(seconds - reserve, clock),
-        )
+        start_by = Deadline.after(seconds - 2 * reserve, clock)
+        return cls(start_by, Deadline.after(seconds - reserve, clock))

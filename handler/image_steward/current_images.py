@@ -1,133 +1,130 @@
-"""The images as they are now: those that a request names, or all of some regions."""
+"""Reads the current images: those that a request names, or all of some regions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from image_steward.clock import Deadline
 from image_steward.cloud.image_api import Call, describe_images, list_images
 from image_steward.errors import ApiError, StewardError
 from image_steward.limits import VALUES_PER_FILTER
 from image_steward.model import Image
-
-if TYPE_CHECKING:
-    from image_steward.parallel import SideBySide
+from image_steward.parallel import RunParallel
 
 T = TypeVar("T")
 
-FIRST_PAUSE = 2.0
-LONGEST_PAUSE = 15.0
-"""Seconds between two looks at images that are still being made."""
+FIRST_POLL_DELAY = 2.0
+LONGEST_POLL_DELAY = 15.0
+"""Seconds between two polls of images that are not ready."""
 
-APPLYING_SECONDS = 2.0
-"""For each image of a request, kept back from the time that is waited for its images."""
+SECONDS_PER_IMAGE = 2.0
+"""Time that polling leaves to change each image."""
+
+Images: TypeAlias = "Mapping[str, Image | ApiError] | StewardError"
+"""The images of a region by id (`ApiError`: the API rejects the id), or the region's error."""
+
+ImagesByRegion: TypeAlias = "Mapping[str, Images]"
 
 
 class RegionImages(NamedTuple):
-    """What was seen in a region."""
+    """The images of a region, and the holders of new names: the images that have these now."""
 
     images: Mapping[str, Image | ApiError]
-    """By id; an `ApiError` where the API refuses one."""
+    """By id; `ApiError`: the API rejects the id."""
     holders: Sequence[Image] | StewardError = ()
-    """Among others, the images that hold the new names now; or why they were not seen."""
+    """All holders of new names, possibly with other images; or why they are unknown."""
 
-
-SeenImages: TypeAlias = "Mapping[str, Mapping[str, Image | ApiError] | StewardError]"
-"""By region and id; an error where the region, or the image, could not be looked at."""
 
 CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
-"""By region; an error where it could not be looked at: that is not the trouble of the others."""
+"""By region; an error of one region does not affect the others."""
 
 
 class ImageReader(NamedTuple):
-    """How a run looks at images. `call` tries again by itself."""
+    """Reads images for one request; `call` retries by itself."""
 
     call: Call
-    side_by_side: SideBySide
+    run_parallel: RunParallel
     deadline: Deadline
     on_wait: Callable[[str, Image], None]
-    """Is told of each image that is waited for, with its region."""
-    new_names: Callable[[Any, SeenImages], Mapping[str, Sequence[str]]] | None
-    """The names that images are to get, by region: of a request, and what was seen."""
+    """Called with the region and each image that is not ready, before each poll."""
+    new_names: Callable[[Any, ImagesByRegion], Mapping[str, Sequence[str]]] | None
+    """Returns the new names by region, for a request and its images; None: it renames nothing."""
 
-    def by_region(self, regions: Iterable[str], work: Callable[[str], T]) -> dict[str, T]:
-        """What a work finds in each of the regions."""
-        regions = list(regions)
-        found = self.side_by_side([partial(work, region) for region in regions])
-        return dict(zip(regions, found, strict=True))
+    def read_all(self, request: Any) -> CurrentImages:  # noqa: ANN401 - any request with `regions`
+        """All private images of the regions of a request."""
+        return self._in_regions(request.regions, lambda r: RegionImages(list_images(self.call, r)))
+
+    def read_named(self, request: Any, until: Deadline | None = None) -> CurrentImages:  # noqa: ANN401 - any request with `image_ids`
+        """The images that a request names, and the holders of their new names.
+
+        With `until`, images that are not ready are polled until that deadline.
+        """
+        images = self._read_until_ready(request.image_ids, until)
+        names = self.new_names(request, images) if self.new_names else {}
+
+        def with_holders(region: str) -> RegionImages | StewardError:
+            found = images[region]
+            if isinstance(found, StewardError):
+                return found
+            read = partial(self._read_holders, names.get(region, ()))
+            return RegionImages(found, _result_or_error(read, region))
+
+        return self._in_regions(request.image_ids, with_holders)
+
+    def read_when_ready(self, request: Any) -> CurrentImages:  # noqa: ANN401 - any request with `image_ids`
+        """As `read_named`, polling while enough time is left to change the images.
+
+        A dry run does not poll.
+        """
+        remaining = self.deadline.remaining()
+        reserve = SECONDS_PER_IMAGE * sum(map(len, request.image_ids.values()))
+        until = self.deadline.earlier(remaining - min(remaining / 2, reserve))
+        return self.read_named(request, None if request.dry_run else until)
+
+    def _read_until_ready(
+        self, image_ids: Mapping[str, Sequence[str]], until: Deadline | None
+    ) -> dict[str, dict[str, Image | ApiError] | StewardError]:
+        """The images by region and id."""
+
+        def read(region: str) -> dict[str, Image | ApiError]:
+            return describe_images(self.call, region, image_ids[region])
+
+        images = self._in_regions(image_ids, read)
+        delay = FIRST_POLL_DELAY
+        while until and until.remaining() > delay:
+            unready = [(region, image) for region in images for image in _unready(images[region])]
+            if not unready:
+                break
+            for region, image in unready:
+                self.on_wait(region, image)
+            until.clock.sleep_until(until.clock.monotonic() + delay)
+            images |= self._in_regions(dict.fromkeys(region for region, _ in unready), read)
+            delay = min(delay * 1.5, LONGEST_POLL_DELAY)
+        return images
+
+    def _read_holders(self, names: Sequence[str], region: str) -> list[Image]:
+        # DescribeImages filters by a few names only; if there are more, all images are read.
+        filtered = names if len(names) <= VALUES_PER_FILTER else ()
+        return list(list_images(self.call, region, filtered).values()) if names else []
+
+    def _in_regions(
+        self, regions: Collection[str], read: Callable[[str], T]
+    ) -> dict[str, T | StewardError]:
+        """What `read` returns for each region, or the error that it raises."""
+        results = self.run_parallel([partial(_result_or_error, read, region) for region in regions])
+        return dict(zip(regions, results, strict=True))
 
 
-def read_all(request: Any, reader: ImageReader) -> CurrentImages:  # noqa: ANN401 - of any kind that has `regions`
-    """All private images of the regions of a request."""
-    seen = partial(_attempted, lambda region: RegionImages(list_images(reader.call, region)))
-    return reader.by_region(request.regions, seen)
-
-
-def read_named(request: Any, reader: ImageReader, until: Deadline | None = None) -> CurrentImages:  # noqa: ANN401 - that has `image_ids`
-    """The images that a request names, and who else holds the names it wants.
-
-    Images that are still being made are waited for `until` then.
-    """
-    found = _settled(request.image_ids, reader, until)
-    names = reader.new_names(request, found) if reader.new_names else {}
-
-    def seen(region: str) -> RegionImages | StewardError:
-        images = found[region]
-        if isinstance(images, StewardError):
-            return images
-        wanted = names.get(region, ())
-        return RegionImages(images, _attempted(partial(_holders, reader.call, wanted), region))
-
-    return reader.by_region(request.image_ids, seen)
-
-
-def read_when_ready(request: Any, reader: ImageReader) -> CurrentImages:  # noqa: ANN401 - that has `image_ids`
-    """As `read_named`, when the images are there, or else as long as time is left to change them.
-
-    A dry run waits for nothing.
-    """
-    left = reader.deadline.remaining()
-    changing = APPLYING_SECONDS * sum(map(len, request.image_ids.values()))
-    until = reader.deadline.earlier(left - min(left / 2, changing))
-    return read_named(request, reader, None if request.dry_run else until)
-
-
-def _settled(
-    wanted: Mapping[str, Sequence[str]], reader: ImageReader, until: Deadline | None
-) -> dict[str, dict[str, Image | ApiError] | StewardError]:
-    """The images of these ids, by region and id, or why a region cannot be looked at."""
-    seen = partial(_attempted, lambda region: describe_images(reader.call, region, wanted[region]))
-    found = reader.by_region(wanted, seen)
-    pause = FIRST_PAUSE
-    while until and until.remaining() > pause:
-        unready = {region: images for region in found if (images := _unready(found[region]))}
-        if not unready:
-            break
-        for region, images in unready.items():
-            for image in images:
-                reader.on_wait(region, image)
-        until.clock.sleep_until(until.clock.monotonic() + pause)
-        found |= reader.by_region(unready, seen)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
-    return found
-
-
-def _unready(found: dict[str, Image | ApiError] | StewardError) -> list[Image]:
-    if isinstance(found, StewardError):
+def _unready(images: dict[str, Image | ApiError] | StewardError) -> list[Image]:
+    if isinstance(images, StewardError):
         return []
-    return [image for image in found.values() if isinstance(image, Image) and image.is_unready]
+    return [image for image in images.values() if isinstance(image, Image) and image.is_unready]
 
 
-def _holders(call: Call, names: Sequence[str], region: str) -> list[Image]:
-    # A few names can be asked for; they need not be those of images in the request.
-    asked = names if len(names) <= VALUES_PER_FILTER else ()
-    return list(list_images(call, region, asked).values()) if names else []
-
-
-def _attempted(work: Callable[[str], T], region: str) -> T | StewardError:
+def _result_or_error(read: Callable[[str], T], region: str) -> T | StewardError:
     try:
-        return work(region)
+        return read(region)
     except StewardError as error:
         return error

@@ -1,33 +1,33 @@
-"""Everything that can go wrong, as one tree.
+"""All errors of the function, as one tree.
 
     StewardError
-    ├── Rejection              nothing was attempted; returned to the caller, no retry can help
-    │   ├── InvalidSetting         an environment variable of ours is wrong
-    │   ├── InvalidEvent           not an event of a shape we know
-    │   ├── InvalidJSON            a violation of strict JSON
-    │   ├── InvalidDocument        a violation of a schema or of a rule beyond it, every one listed
-    │   ├── DocumentTooLarge
-    │   ├── ObjectNotFound
-    │   ├── AccessDenied           COS refuses to show the object
-    │   ├── SourceNotAllowed       outside STEWARD_SOURCES
-    │   ├── UnstablePolicy         a second run would change something again, or finish nothing
-    │   └── TooManyChanges         more than the policy's MaxChanges
-    ├── ApiError               the cloud answered with an error code, kept as `code`
-    │   ├── ApiBusy                a code that time can heal
-    │   │   ├── Throttled              calls come too fast
-    │   │   └── ImageBusy              the image is in a state that will pass
-    │   ├── NameTaken              another image holds the name
-    │   └── AccountError         a code that all calls of the account would get: stops the run
-    │       └── CredentialsError            ... with the keys as they were read
-    ├── AmbiguousResponse          no reply, or one that is neither an error nor a success
+    ├── Rejection              rejected before anything was changed; a retry cannot help
+    │   ├── InvalidSetting         an environment variable is missing or invalid
+    │   ├── InvalidEvent           not an event of COS, a timer or a direct call
+    │   ├── InvalidJSON            not strict JSON
+    │   ├── InvalidDocument        violates its schema or another rule; lists every violation
+    │   ├── DocumentTooLarge       larger than STEWARD_MAX_DOCUMENT_BYTES
+    │   ├── ObjectNotFound         COS has no such object or bucket
+    │   ├── AccessDenied           the function's role may not read or write the object
+    │   ├── SourceNotAllowed       the object is outside STEWARD_SOURCES
+    │   ├── UnstablePolicy         the policy would change its own outcome in the next run
+    │   └── TooManyChanges         the plan changes more images than MaxChanges
+    ├── ApiError               the cloud returned an error code, kept as `code`
+    │   ├── ApiBusy                a transient error code
+    │   │   ├── Throttled              the calls exceed the API's rate limit
+    │   │   └── ImageBusy              the image is in a transient state
+    │   ├── NameTaken              another image has the name
+    │   └── AccountError           all further calls would fail too, so the run stops
+    │       └── CredentialsError       the credentials or the token are not valid any more
+    ├── AmbiguousResponse      no readable response: the call may have worked
     ├── TimeRanOut             the run's time was over before this could start
-    ├── Stopped                not attempted, since the account was refused
-    ├── TemporaryName          an image has one, or would get it back: a warning, never raised
-    └── Unfinished             what the function raises, so that SCF delivers the event again
+    ├── Stopped                not attempted after an AccountError
+    ├── TemporaryName          an image has a temporary name: a warning, never raised
+    └── Unfinished             raised by the function so that SCF redelivers the event
 
-`transient` says whether time can heal it: transient trouble makes the function raise after
-everything else was done, all other trouble is returned. An image that met it is `pending`, as is
-one that was not attempted (`Stopped`); with any other error it is `failed`.
+`transient` says whether a retry can help. Transient errors make the function raise after all other
+work is done; permanent errors are returned in the result. An image with a transient error is
+`pending`, as is one that was not attempted (`Stopped`); with any other error it is `failed`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 MAX_MESSAGE = 1000
-"""Characters of a message that came from outside."""
+"""Characters kept of a message from the cloud."""
 
 
 class StewardError(Exception):
-    """The root of the tree. `code` is the name of the class, or what the cloud answered."""
+    """Base class; `code` is the name of the class or the error code of the cloud."""
 
     code: str
     transient: ClassVar[bool] = False
@@ -49,54 +49,53 @@ class StewardError(Exception):
 
     @property
     def status(self) -> str:
-        """How an image that met it ends: `failed` if a later run would meet it again."""
+        """The status of an image with this error: `failed` if a later run would meet it too."""
         return "pending" if self.transient or isinstance(self, Stopped) else "failed"
 
     @property
     def message(self) -> str:
-        """What was given, what is allowed."""
+        """What was given and what is allowed."""
         return str(self.args[0])
 
     @property
     def details(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of a JSON Pointer ("" where there is none) and a message; at least one."""
+        """At least one pair of a JSON Pointer ("" if there is none) and a message."""
         return (("", self.message),)
 
     @property
     def log_fields(self) -> dict[str, object]:
-        """What a log line says of it: the first detail, and how many there are."""
+        """The fields of a log line: the first detail, and the number of details."""
         path, message = self.details[0]
         return {"Code": self.code, "Path": path, "Message": message, "Details": len(self.details)}
 
 
 class Violation(NamedTuple):
-    """One violation of a rule: where (`path`, a JSON Pointer into the document) and what."""
+    """A rule that a document violates, and where: `path` is a JSON Pointer into the document."""
 
     path: str
     message: str
 
 
 class Rejection(StewardError):
-    """Nothing was attempted, and no retry can help. `violations` is never empty."""
+    """Something was rejected before any change; `violations` has at least one entry."""
 
     def __init__(self, *violations: Violation | str) -> None:
-        self.violations = tuple(
-            v if isinstance(v, Violation) else Violation("", v) for v in violations
-        )
+        pairs = (v if isinstance(v, Violation) else Violation("", v) for v in violations)
+        self.violations = tuple(pairs)
         super().__init__(self.violations[0].message)
 
     @property
     def details(self) -> tuple[tuple[str, str], ...]:
-        """A pair for each violation."""
+        """Path and message of each violation."""
         return self.violations
 
 
 class InvalidSetting(Rejection):
-    """A setting (environment variable) has a value that it cannot have."""
+    """An environment variable is missing or has an invalid value."""
 
 
 class InvalidEvent(Rejection):
-    """The event has none of the shapes that COS, the timer or a direct call have."""
+    """The event is not one of COS, a timer or a direct call."""
 
 
 class InvalidJSON(Rejection):
@@ -104,7 +103,7 @@ class InvalidJSON(Rejection):
 
 
 class InvalidDocument(Rejection):
-    """The document is JSON, but breaks its schema or a rule beyond it."""
+    """The document violates its schema or another rule."""
 
 
 class DocumentTooLarge(Rejection):
@@ -112,19 +111,19 @@ class DocumentTooLarge(Rejection):
 
 
 class ObjectNotFound(Rejection):
-    """COS has no such object or no such bucket."""
+    """COS has no such object or bucket."""
 
 
 class AccessDenied(Rejection):
-    """COS refuses to show the object to the function's role."""
+    """The function's role may not read or write the object."""
 
 
 class SourceNotAllowed(Rejection):
-    """The object lies outside STEWARD_SOURCES."""
+    """The object is outside STEWARD_SOURCES."""
 
 
 class UnstablePolicy(Rejection):
-    """A second run would change something again, or not find what the first had begun."""
+    """The next run of the policy would change its outcome again, or skip what is half done."""
 
 
 class TooManyChanges(Rejection):
@@ -132,7 +131,7 @@ class TooManyChanges(Rejection):
 
 
 class ApiError(StewardError):
-    """The cloud answered with an error code, which is kept as `code`."""
+    """The cloud returned an error code, which is kept as `code`."""
 
     def __init__(self, code: str, message: str, request_id: str = "") -> None:
         super().__init__(message[:MAX_MESSAGE])
@@ -141,13 +140,13 @@ class ApiError(StewardError):
 
 
 class ApiBusy(ApiError):
-    """An error code that says: not now."""
+    """The cloud returned a transient error code."""
 
     transient = True
 
 
 class Throttled(ApiBusy):
-    """Calls come too fast."""
+    """The calls exceed the API's rate limit."""
 
 
 class ImageBusy(ApiBusy):
@@ -155,19 +154,19 @@ class ImageBusy(ApiBusy):
 
 
 class NameTaken(ApiError):
-    """Another image of the region holds the name."""
+    """Another image of the region has the name."""
 
 
 class AccountError(ApiError):
-    """Every further call of the run would be refused the same way."""
+    """Every further call of the run would return the same error."""
 
 
 class CredentialsError(AccountError):
-    """The keys, or the token, are no longer good; those in the environment may be."""
+    """The credentials or the token are not valid any more; the environment may hold new ones."""
 
 
 class AmbiguousResponse(StewardError):
-    """No reply, or a reply that is neither an error nor a success: the call may have worked."""
+    """There is no response, or it is neither an error nor a success: the call may have worked."""
 
     transient = True
 
@@ -179,14 +178,14 @@ class TimeRanOut(StewardError):
 
 
 class Stopped(StewardError):
-    """Not attempted: the account was refused before, and would be again."""
+    """The call was not attempted, as an `AccountError` had stopped the run."""
 
 
 class TemporaryName(StewardError):
-    """An image has a temporary name and keeps it, or would get it back: a warning, never raised."""
+    """An image has a temporary name, or Undo would restore one: a warning, never raised."""
 
 
 class Unfinished(StewardError):
-    """Raised out of the function: some work is left, and delivering the event again does it."""
+    """The function raises this if a redelivery of the event can finish what is left."""
 
     transient = True

@@ -1,24 +1,24 @@
-"""One event through all stages: the only module that knows them all.
+"""Takes one event through all stages; the only module that imports all of them.
 
-events          event     -> its parts, and of each the bytes of a document
-documents       bytes     -> a typed request               (by the kinds in `registry`)
-current_images  request   -> the images as they are
-planning        both      -> a plan, pure
+events          event     -> its parts and the bytes of their documents
+documents       bytes     -> typed request   (by the kinds in `registry`)
+current_images  request   -> current images
+planning        both      -> plan; pure
 reporting       plan      -> the journal, before any change
 execution       plan      -> outcomes
-reporting       outcomes  -> the result document, log lines
+reporting       outcomes  -> result document, log lines
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TextIO
 
 from image_steward import regions, registry
-from image_steward.clock import RunTime
+from image_steward.clock import RunDeadlines
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import ImageReader
 from image_steward.errors import InvalidDocument, Rejection, StewardError, Unfinished
@@ -28,7 +28,8 @@ from image_steward.execution.executor import Executor
 from image_steward.instance import Cloud, Instance
 from image_steward.lazy import load
 from image_steward.model import CosObject, Image, Outcome, Plan, Report
-from image_steward.planning.rename_order import temporary_names
+from image_steward.parallel import run_parallel
+from image_steward.planning.rename_order import temporary_name_warnings
 from image_steward.registry import Planner
 from image_steward.reporting import result
 from image_steward.reporting.journal import Journal
@@ -37,7 +38,10 @@ from image_steward.settings import Settings
 
 MAX_REQUEST_ID = 64
 
-_TWO_HOPS = "a pointer to a pointer; Document must name the document itself"
+_NESTED_POINTER = "Document names another pointer; it must name the document itself"
+
+_LOG_LEVELS = {"unchanged": "debug", "skipped": "debug", "pending": "warning", "failed": "error"}
+"""By image status; all others are logged as info."""
 
 
 def handle(
@@ -47,36 +51,37 @@ def handle(
     environ: Mapping[str, str],
     stream: TextIO | None = None,
 ) -> dict[str, Any]:
-    """Do what an event asks for, log it to `stream` (stdout), and return the result document.
+    """Do what an event asks for, log it to `stream` (stdout) and return the result document.
 
-    `context` is SCF's dict (document/product/583/11061); every key of it may be absent.
+    `context` is SCF's dict (document/product/583/11061); any of its keys may be missing.
 
     Raises:
-        Unfinished: after everything else was done, something is left that time can heal.
+        Unfinished: after all other work is done, if there were transient errors.
     """
     clock = instance.clock
     start = clock.monotonic()
-    known: dict[str, Any] = context if isinstance(context, dict) else {}
-    request_id = str(known.get("request_id", ""))[:MAX_REQUEST_ID]
+    scf: dict[str, Any] = context if isinstance(context, dict) else {}
+    request_id = str(scf.get("request_id", ""))[:MAX_REQUEST_ID]
     secrets = (environ.get(f"TENCENTCLOUD_{name}", "") for name in ("SECRETKEY", "SESSIONTOKEN"))
-    time = RunTime.of(known.get("time_limit_in_ms"), clock)
+    deadlines = RunDeadlines.of(scf.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, request_id, secrets=tuple(secrets))
     cloud = None
-    is_dry = False
+    dry_run = False
     try:
         settings = Settings.from_environ(environ)
-        log.level, is_dry = settings.log_level, settings.dry_run
-        region = _own_region(known, environ)
+        log.level, dry_run = settings.log_level, settings.dry_run
+        region = scf.get("tencentcloud_region") or environ.get("TENCENTCLOUD_REGION")
+        region = str(region) if regions.is_region(region) else ""
         parsed = parse(event, region=region)
     except Rejection as error:
         log.error("event.rejected", **error.log_fields)
-        run = result.Run("unknown", [Report("event", errors=(("event", error),))], is_dry)
+        run = result.Run("unknown", [Report("event", errors=(("event", error),))], dry_run)
     else:
-        cloud = Cloud(instance, settings, environ, time)
-        retries = Retries(time.start_by, instance.uniform)
+        cloud = Cloud(instance, settings, environ, deadlines)
+        retries = Retries(deadlines.start_by, instance.uniform)
         invocation = Invocation(settings, region, cloud, retries, log)
         reports = [invocation.process(part) for part in parsed.parts]
-        run = result.Run(parsed.trigger, reports, is_dry)
+        run = result.Run(parsed.trigger, reports, dry_run)
     log.info(
         "run.finished",
         Trigger=run.trigger,
@@ -84,130 +89,122 @@ def handle(
         Summary=run.summary,
         Errors=len(run.errors),
         DurationMs=round((clock.monotonic() - start) * 1000),
-        **(cloud.counts() if cloud else {"ApiCalls": 0, "Throttles": 0}),
+        **(cloud.call_counts() if cloud else {"ApiCalls": 0, "Throttles": 0}),
         ColdStart=instance.runs == 0,
     )
     instance.runs += 1
-    if left := run.unfinished:
+    if errors := run.unfinished:
         raise Unfinished(
-            f"{len(left)} of {len(run.outcomes) + len(run.errors)} images and documents are left "
-            f"({left[0].code}: {left[0].message}); delivering the event again does only these"
+            f"pending: {len(errors)} of {len(run.outcomes) + len(run.errors)} images and documents "
+            f"({errors[0].code}: {errors[0].message}); a redelivery of the event retries them"
         )
     return result.document(run, request_id)
 
 
+@dataclass
 class Invocation:
-    """What the parts of one event have in common."""
+    """Processes the parts of one event; `region` is the function's own."""
 
-    def __init__(
-        self, settings: Settings, region: str, cloud: Cloud, retries: Retries, log: Log
-    ) -> None:
-        self._settings = settings
-        self._region = region
-        self._cloud = cloud
-        self._retries = retries
-        self._log = log
-        self._journal = Journal(settings, region, log, self._write)
+    settings: Settings
+    region: str
+    cloud: Cloud
+    retries: Retries
+    log: Log
+
+    def __post_init__(self) -> None:
+        self._journal = Journal(self.settings, self.region, self.log, self._write)
 
     def process(self, part: Part) -> Report:
-        """One part of the event through all stages; trouble with it stays its own."""
+        """Take one part of the event through all stages; its errors do not affect the others."""
         source = part.source
-        if isinstance(part, CosObject) and is_journal(part, self._settings):
-            part = IgnoredPart(source, "it is in the journal")
+        if isinstance(part, CosObject) and is_journal(part, self.settings):
+            part = IgnoredPart(source, "the object is in the journal")
         if isinstance(part, IgnoredPart):
-            self._log.info("event.ignored", Source=source, Reason=part.reason)
+            self.log.info("event.ignored", Source=source, Reason=part.reason)
             return Report(source)
         try:
             if isinstance(part, RejectedPart):
                 raise part.error
-            data = fetch(part, self._settings, self._read)
-            document = registry.read(data, region=self._region)
-            if isinstance(document.request, CosObject):
+            data = fetch(part, self.settings, self._read)
+            document = registry.read(data, region=self.region)
+            if isinstance(document.request, CosObject):  # the document is a pointer
                 source = document.request.source
-                data = fetch_target(document.request, self._settings, self._read)
-                document = registry.read(data, region=self._region)
+                data = fetch_target(document.request, self.settings, self._read)
+                document = registry.read(data, region=self.region)
             if not document.planner:
-                raise InvalidDocument(_TWO_HOPS)
+                raise InvalidDocument(_NESTED_POINTER)
         except StewardError as error:
-            return self._rejected(Report(source), source, error)
-        return self._run(source, document.request, document.planner)
+            return self._with_error(Report(source), source, error)
+        return self._process_request(source, document.request, document.planner)
 
-    def _run(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
-        """Carry out a request, and what comes after it."""
-        request = replace(request, dry_run=self._settings.dry_run or request.dry_run)
-        report = self._execute(Report(source, dry_run=request.dry_run), request, planner)
+    def _process_request(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
+        """Plan and execute a request, and the request that follows from it, if there is one."""
+        request = replace(request, dry_run=self.settings.dry_run or request.dry_run)
+        report = self._plan_and_execute(Report(source, dry_run=request.dry_run), request, planner)
         if planner.next_planner and (later := load(planner.next_request)(request, report.outcomes)):
             start = replace(report, outcomes=())
-            report = report.merged_with(self._execute(start, later, planner.next_planner))
+            report = report.merged_with(self._plan_and_execute(start, later, planner.next_planner))
         return report
 
-    def _execute(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - of any kind
-        """Plan all regions, then change them; a plan that is refused changes nothing."""
+    def _plan_and_execute(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
+        """Plan all regions, then change their images; a rejected plan changes nothing."""
         try:
-            api = self._cloud.api()
-            names = load(planner.new_names) if planner.new_names else None
-            call, deadline = self._retries.wrap(api), self._retries.deadline
-            reader = ImageReader(call, registry.side_by_side, deadline, self._log_wait, names)
-            current = load(planner.read_images)(request, reader)
-            plan = load(planner.plan)(request, current, self._log.clock.time())
-            report = self._announced(report, plan)
+            api = self.cloud.api()
+            new_names = load(planner.new_names) if planner.new_names else None
+            call, deadline = self.retries.wrap(api), self.retries.deadline
+            reader = ImageReader(call, run_parallel, deadline, self._log_wait, new_names)
+            images = planner.read_images(reader, request)
+            plan = load(planner.plan)(request, images, self.log.clock.time())
+            report = self._with_plan(report, plan)
+            on_outcome = partial(self._log_outcome, report.source)
             if request.dry_run:
-                outcomes = [
-                    Outcome.planned_for(step) for each in plan.steps.values() for step in each
-                ]
+                outcomes = [Outcome.planned_for(step) for step in plan.all_steps]
                 for outcome in outcomes:
-                    self._log_outcome(report.source, outcome)
+                    on_outcome(outcome)
             else:
                 self._journal.record(report.source, plan)
-                note = partial(self._log_outcome, report.source)
-                outcomes = Executor(api, self._retries, registry.side_by_side, note).execute(plan)
+                outcomes = Executor(api, self.retries, run_parallel, on_outcome).execute(plan)
         except StewardError as error:
-            return self._rejected(report, report.source, error)
+            return self._with_error(report, report.source, error)
         return replace(report, outcomes=tuple(outcomes))
 
-    def _announced(self, report: Report, plan: Plan) -> Report:
-        """The report with what is to be said of a plan before it is carried out."""
+    def _with_plan(self, report: Report, plan: Plan) -> Report:
+        """Log the errors and warnings of a plan, and add them to the report."""
         for region, error in plan.region_errors.items():
-            report = self._rejected(report, f"{report.source} {region}", error)
-        warnings = (*plan.warnings, *temporary_names(plan))
+            report = self._with_error(report, f"{report.source} {region}", error)
+        warnings = (*plan.warnings, *temporary_name_warnings(plan))
         for warning in warnings:
-            self._log.warning("document.warned", Source=report.source, **warning.log_fields)
+            self.log.warning("document.warned", Source=report.source, **warning.log_fields)
         return replace(report, warnings=report.warnings + warnings)
 
-    def _rejected(self, report: Report, source: str, error: StewardError) -> Report:
-        write = self._log.warning if error.transient else self._log.error
+    def _with_error(self, report: Report, source: str, error: StewardError) -> Report:
+        """Log an error and add it to the report."""
+        write = self.log.warning if error.transient else self.log.error
         write("document.rejected", Source=source, **error.log_fields)
         return replace(report, errors=(*report.errors, (source, error)))
 
-    def _read(self, place: CosObject) -> bytes:
-        return self._retries(partial(self._cloud.objects().read, place))
+    def _read(self, target: CosObject) -> bytes:
+        return self.retries(partial(self.cloud.objects().read, target))
 
-    def _write(self, place: CosObject, data: bytes) -> None:
-        self._retries(partial(self._cloud.objects().write, place, data))
+    def _write(self, target: CosObject, data: bytes) -> None:
+        self.retries(partial(self.cloud.objects().write, target, data))
 
     def _log_wait(self, region: str, image: Image) -> None:
         state = image.state
-        self._log.info("image.awaited", Region=region, ImageId=image.image_id, ImageState=state)
+        self.log.info("image.awaited", Region=region, ImageId=image.image_id, ImageState=state)
 
     def _log_outcome(self, source: str, outcome: Outcome) -> None:
-        """One log line for what became of an image."""
-        error = outcome.error
-        level = {"unchanged": "debug", "skipped": "debug", "pending": "warning", "failed": "error"}
-        getattr(self._log, level.get(outcome.status, "info"))(
+        step, error = outcome.step, outcome.error
+        getattr(self.log, _LOG_LEVELS.get(outcome.status, "info"))(
             f"image.{outcome.status}",
             Source=source,
-            Region=outcome.step.region,
-            ImageId=outcome.step.image_id,
+            Region=step.region,
+            ImageId=step.image_id,
             Before=outcome.before,
             After=outcome.after,
             ApiRequestId=outcome.request_ids,
             Attempts=outcome.attempts,
             DurationMs=round((outcome.ended - outcome.began) * 1000),
-            **({"Reason": "; ".join(outcome.step.reasons)} if outcome.step.reasons else {}),
+            **({"Reason": "; ".join(step.reasons)} if step.reasons else {}),
             **({"Code": error.code, "Message": error.message} if error else {}),
         )
-
-
-def _own_region(context: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    named = context.get("tencentcloud_region") or environ.get("TENCENTCLOUD_REGION")
-    return str(named) if regions.is_region(named) else ""

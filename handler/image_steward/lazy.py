@@ -1,7 +1,4 @@
-"""The one way to import something late: whoever needs it names it as `module:name`.
-
-Imports are most of a cold start, and an event needs few of them.
-"""
+"""Lazy imports: imports are most of a cold start, and an event needs few of them."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 
-def load(name: str) -> Any:  # noqa: ANN401 - whatever bears the name
-    """What `module:name` names; a module of this package begins with a dot."""
+def load(name: str) -> Any:  # noqa: ANN401 - any member of a module
+    """Import `module:member`; a leading dot stands for this package."""
     module, _, member = name.partition(":")
     return getattr(import_module(module, __package__), member)

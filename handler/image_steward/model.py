@@ -1,8 +1,7 @@
-"""The values that pass between the stages, from what is asked for to what was done."""
+"""The values that pass between the stages: requests, images, plans, outcomes, reports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -13,23 +12,26 @@ ATTRIBUTES = ("ImageName", "ImageDescription", "ImageFamily", "ImageDeprecated")
 """What ModifyImageAttribute can change (document/api/213/15713)."""
 
 FACTS = ("OsName", "Platform", "Architecture", "ImageCreator")
-"""What else DescribeImages tells of an image that templates may name."""
+"""Read-only members of an image in DescribeImages, for templates."""
 
 STATE = ("ImageState", "ImageType")
-"""What else it tells that decides whether an image may be changed."""
+"""Read-only members that decide whether an image may be changed."""
 
 STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
-"""How an image may end, as the summary counts them; in lower case, an image's `Status`."""
+"""The members of `Summary`; in lower case, the values of an image's `Status`."""
 
 Attributes: TypeAlias = "dict[str, str | bool]"
-"""By their API names."""
+"""Values by name (`ATTRIBUTES`)."""
+
+Tags: TypeAlias = "dict[str, str]"
+"""Values by key."""
 
 TagChanges: TypeAlias = "dict[str, str | None]"
-"""Values that are bound, by key; None: unbound."""
+"""New values by key; None unbinds the tag."""
 
 
 class CosObject(NamedTuple):
-    """An object that holds a document. `bucket` is the full name, `<bucket>-<appid>`."""
+    """A COS object that holds a document; `bucket` is the full name, `<bucket>-<appid>`."""
 
     bucket: str
     key: str
@@ -37,19 +39,19 @@ class CosObject(NamedTuple):
 
     @property
     def source(self) -> str:
-        """How results and log lines name it."""
+        """Its URL in results and log lines."""
         return f"cos://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What the function needs to know of an image as it is."""
+    """An image, with the members of DescribeImages that the function uses."""
 
     image_id: str
     attributes: Attributes
-    tags: dict[str, str]
+    tags: Tags
     facts: dict[str, str] = field(default_factory=dict)
-    """`FACTS`, `STATE`, and `CreatedTime` as `clock.utc` writes it, empty if it cannot be read."""
+    """`FACTS`, `STATE`, and `CreatedTime` as `clock.utc` writes it (empty if unreadable)."""
 
     @property
     def name(self) -> str:
@@ -63,38 +65,34 @@ class Image:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it will never be NORMAL; other states may pass."""
+        """Whether its state is permanent, but not NORMAL."""
         return self.state.endswith("FAILED")
 
     @property
     def is_unready(self) -> bool:
-        """Whether its state is one that passes; they are not all documented."""
+        """Whether its state is transient; not all such states are documented."""
         return self.state != "NORMAL" and not self.has_failed
 
-    def lacks(
-        self, attributes: Mapping[str, str | bool], tags: Mapping[str, str]
-    ) -> tuple[Attributes, dict[str, str]]:
-        """Those attributes and tags that it does not have."""
-        has, tagged = self.attributes, self.tags
-        return (
-            {name: value for name, value in attributes.items() if has[name] != value},
-            {key: value for key, value in tags.items() if tagged.get(key) != value},
-        )
+    def missing(self, attributes: Attributes, tags: Tags) -> tuple[Attributes, Tags]:
+        """Those of the given attributes and tags that the image does not have yet."""
+        current = self.attributes
+        changed = {name: value for name, value in attributes.items() if current[name] != value}
+        return changed, {key: value for key, value in tags.items() if self.tags.get(key) != value}
 
 
 class Change(NamedTuple):
-    """What one image is to be."""
+    """What a document asks for one image."""
 
     region: str
     image_id: str
     attributes: Attributes
-    tags: dict[str, str]
+    tags: Tags
     delete_tags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ChangeRequest:
-    """Changes of one document; no image of a region stands in it twice."""
+    """The changes of one document, at most one for each image."""
 
     changes: tuple[Change, ...]
     dry_run: bool
@@ -102,41 +100,41 @@ class ChangeRequest:
     @cached_property
     def by_region(self) -> dict[str, list[Change]]:
         """The changes of each region."""
-        found: dict[str, list[Change]] = {}
+        regions: dict[str, list[Change]] = {}
         for change in self.changes:
-            found.setdefault(change.region, []).append(change)
-        return found
+            regions.setdefault(change.region, []).append(change)
+        return regions
 
     @property
     def image_ids(self) -> dict[str, list[str]]:
-        """The images that it names, by region."""
-        return {r: [change.image_id for change in each] for r, each in self.by_region.items()}
+        """The ids of its images, by region."""
+        return {r: [change.image_id for change in changes] for r, changes in self.by_region.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one image lacks. Only what differs is in it; an empty step costs no write."""
+    """The changes that one image still needs; an empty step costs no write."""
 
     region: str
     image_id: str
     attributes: Attributes = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Tags = field(default_factory=dict)
     delete_tags: tuple[str, ...] = ()
     before: Image | None = None
-    """The image as it is."""
+    """The current image; None if it could not be read."""
     error: StewardError | None = None
-    """Why nothing can be done about it."""
+    """Why the image cannot be changed, or not completely."""
     reasons: tuple[str, ...] = ()
-    """Which rules want this, or why the image is skipped."""
+    """The rules behind the changes, or why the image is skipped."""
     is_skipped: bool = False
     waits_for: str = ""
-    """The image that has to leave its name first."""
-    temporary: str = ""
-    """A name for the time until that has happened: the step opens a cycle."""
+    """The id of the image that has the new name and must be renamed first."""
+    temporary_name: str = ""
+    """The name to give until then, if this step opens a rename cycle."""
 
     @property
     def image_key(self) -> tuple[str, str]:
-        """Region and id of the image."""
+        """Region and image id."""
         return self.region, self.image_id
 
     @property
@@ -146,57 +144,63 @@ class Step:
 
     @property
     def new_name(self) -> str:
-        """The name that the image is to get; empty if it keeps its own."""
+        """The new ImageName; empty if the image is not renamed."""
         return str(self.attributes.get("ImageName", ""))
 
     @property
     def family(self) -> str:
-        """The family that the image is to be in."""
-        has = self.before.attributes["ImageFamily"] if self.before else ""
-        return str(self.attributes.get("ImageFamily", has))
+        """The ImageFamily after the step."""
+        current = self.before.attributes["ImageFamily"] if self.before else ""
+        return str(self.attributes.get("ImageFamily", current))
 
 
-TOGETHER = (("attributes", "tags"),)
-"""The phases of a plan that needs no order: one, in which both are written side by side."""
+StepsByRegion: TypeAlias = "dict[str, list[Step]]"
+
+ONE_PHASE = (("attributes", "tags"),)
+"""The phases of a plan that writes attributes and tags in parallel."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, and what is to be said of it beforehand."""
+    """The steps of a request, and the errors and warnings to report before it is executed."""
 
-    steps: dict[str, list[Step]]
-    """By region."""
+    steps: StepsByRegion
     region_errors: dict[str, StewardError] = field(default_factory=dict)
-    """The regions that could not be planned, and why."""
+    """Why regions could not be planned."""
     warnings: tuple[StewardError, ...] = ()
-    phases: tuple[tuple[str, ...], ...] = TOGETHER
-    """What of an image, "attributes" or "tags", is written in which order."""
+    phases: tuple[tuple[str, ...], ...] = ONE_PHASE
+    """Phases follow one another; each writes "attributes", "tags" or both."""
     blocking_statuses: tuple[str, ...] = ()
-    """An image with one of these statuses gets none of the writes of a later phase."""
+    """An image with one of these statuses gets no writes of later phases."""
+
+    @property
+    def all_steps(self) -> list[Step]:
+        """The steps of all regions."""
+        return [step for steps in self.steps.values() for step in steps]
 
     @property
     def changes(self) -> list[Step]:
         """The steps that write something."""
-        return [step for steps in self.steps.values() for step in steps if not step.is_empty]
+        return [step for step in self.all_steps if not step.is_empty]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a step: what was done (or planned), and the error that ended it."""
+    """What a step has changed (in a dry run: would change), and the error that ended it."""
 
     step: Step
     attributes: Attributes = field(default_factory=dict)
-    """Those that differ from what they were before the step."""
+    """Those that differ from the image before the step."""
     tags: TagChanges = field(default_factory=dict)
     request_ids: tuple[str, ...] = ()
     error: StewardError | None = None
     planned: bool = False
     attempts: int = 0
-    """Tries of the calls it took, all of them together."""
+    """Of all calls together."""
     began: float = 0.0
     """Monotonic seconds."""
     ended: float = 0.0
-    """The same; waits between two tries lie between them."""
+    """Monotonic seconds; delays between attempts are included."""
 
     @classmethod
     def planned_for(cls, step: Step) -> Outcome:
@@ -206,7 +210,7 @@ class Outcome:
 
     @property
     def status(self) -> str:
-        """The `Status` of the result document."""
+        """The `Status` in the result document."""
         if self.error:
             return self.error.status
         if self.step.is_empty:
@@ -215,34 +219,34 @@ class Outcome:
 
     @property
     def before(self) -> dict[str, Any]:
-        """The members that differ, as they were."""
+        """The changed members with their old values."""
         if not self.step.before:
             return {}
         image = self.step.before
-        was = {key: image.tags.get(key) for key in self.tags}
-        return _members({name: image.attributes[name] for name in self.attributes}, was)
+        tags: TagChanges = {key: image.tags.get(key) for key in self.tags}
+        return _members({name: image.attributes[name] for name in self.attributes}, tags)
 
     @property
     def after(self) -> dict[str, Any]:
-        """The members that differ, as they are now, or would be."""
+        """The changed members with their new values."""
         return _members(self.attributes, self.tags)
 
     def merged_with(self, later: Outcome) -> Outcome:
-        """The outcome of both, `later` being of the same image as this one left it."""
+        """One outcome for this one and a `later` one of the same image."""
         step, error = self.step, self.error
         if later.step is not step:
-            attributes = {**step.attributes, **later.step.attributes}
-            step = replace(step, attributes=attributes, reasons=step.reasons + later.step.reasons)
-        # What time can heal counts most: it brings the event back. Then the first error counts.
+            wanted = {**step.attributes, **later.step.attributes}
+            step = replace(step, attributes=wanted, reasons=step.reasons + later.step.reasons)
+        # A transient error has precedence, as it causes a redelivery; then the first error.
         if later.error and (not error or (later.error.transient and not error.transient)):
             error = later.error
-        was = step.before.attributes if step.before else {}
-        attributes = {**self.attributes, **later.attributes}
+        before = step.before.attributes if step.before else {}
+        changed = {**self.attributes, **later.attributes}
         return replace(
             self,
             step=step,
             attributes={
-                name: value for name, value in attributes.items() if was.get(name) != value
+                name: value for name, value in changed.items() if before.get(name) != value
             },
             tags={**self.tags, **later.tags},
             request_ids=self.request_ids + later.request_ids,
@@ -255,19 +259,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """What one part of an event came to."""
+    """The report on one part of an event."""
 
     source: str
     outcomes: tuple[Outcome, ...] = ()
     errors: tuple[tuple[str, StewardError], ...] = ()
-    """Source, and why it or one of its regions was refused."""
+    """Pairs of a source and why it, or one of its regions, was rejected."""
     warnings: tuple[StewardError, ...] = ()
-    """What did not stop a document, but would have, or will."""
+    """Problems that did not stop the document."""
     dry_run: bool | None = None
-    """Whether the document was to write nothing; None: there was none, or it was not read."""
+    """Whether it was a dry run; None: there was no document, or it could not be read."""
 
     def merged_with(self, later: Report) -> Report:
-        """The report on both; an image stands once, whatever it took."""
+        """One report for this one and a `later` one, with one outcome for each image."""
         outcomes = {outcome.step.image_key: outcome for outcome in self.outcomes}
         for outcome in later.outcomes:
             earlier = outcomes.get(outcome.step.image_key)
@@ -275,9 +279,7 @@ class Report:
         return replace(later, outcomes=tuple(outcomes.values()))
 
 
-def _members(
-    attributes: Mapping[str, str | bool], tags: Mapping[str, str | None]
-) -> dict[str, Any]:
-    """As documents write them; `Tags` only where a tag differs."""
+def _members(attributes: Attributes, tags: TagChanges) -> dict[str, Any]:
+    """Attributes and tags as a document writes them; `Tags` only if any tag changed."""
     pairs = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
     return {**attributes, **({"Tags": pairs} if tags else {})}

@@ -1,76 +1,72 @@
-"""The kinds of documents, a row each, and whatever else is imported when it is first needed."""
+"""The kinds of documents, a row each, and the lazy imports of their readers and planners."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from image_steward import strict_json
+from image_steward.current_images import CurrentImages, ImageReader
 from image_steward.errors import InvalidDocument
 from image_steward.lazy import load
 from image_steward.messages import nearest, short
 
-T = TypeVar("T")
-
 
 class Planner(NamedTuple):
-    """How a request becomes a plan.
+    """How a request becomes a plan. The strings name functions for `lazy.load`."""
 
-    `read_images(request, ImageReader)` returns the current images, `plan(request, images, now)`
-    the plan.
-    `new_names(request, seen)` gives the names that images are to get, so that whoever holds them
-    now is looked up. `next_request(request, outcomes)` gives a request that `next_planner`
-    plans next, or None.
-    """
-
-    read_images: str
+    read_images: Callable[[ImageReader, Any], CurrentImages]
+    """The method of `ImageReader` that reads the images of a request."""
     plan: str
+    """`plan(request, images, now)` returns the `Plan`."""
     new_names: str = ""
+    """`new_names(request, images)` returns the new names, whose holders are then read too."""
     next_request: str = ""
+    """`next_request(request, outcomes)` returns a request for `next_planner`, or None."""
     next_planner: Planner | None = None
 
 
 class Kind(NamedTuple):
-    """A kind of document: `read(document, region)` makes a request of one.
-
-    Without a planner the request is a `CosObject`: the document lies there.
-    """
+    """A kind of document. The string names a function for `lazy.load`."""
 
     read: str
+    """`read(document, region)` returns the request."""
     planner: Planner | None = None
+    """None for a pointer: its request is the `CosObject` that holds the actual document."""
 
 
-_CHANGES = Planner(
-    ".current_images:read_named",
-    ".planning.change_plan:plan",
-    ".planning.change_plan:new_names",
+_CHANGE_REQUEST = Planner(
+    read_images=ImageReader.read_named,
+    plan=".planning.change_plan:plan",
+    new_names=".planning.change_plan:new_names",
 )
-_POLICY = Planner(".current_images:read_all", ".planning.policy_plan:plan")
-_RETIREMENT = Planner(".current_images:read_all", ".planning.retirement_plan:plan")
-_LABELS = Planner(
-    ".current_images:read_when_ready",
-    ".planning.manifest_plan:plan",
-    ".planning.manifest_plan:new_names",
-    ".planning.retirement_plan:retirement",
-    _RETIREMENT,
+_POLICY = Planner(read_images=ImageReader.read_all, plan=".planning.policy_plan:plan")
+_RETIREMENT = Planner(read_images=ImageReader.read_all, plan=".planning.retirement_plan:plan")
+_MANIFEST = Planner(
+    read_images=ImageReader.read_when_ready,
+    plan=".planning.manifest_plan:plan",
+    new_names=".planning.manifest_plan:new_names",
+    next_request=".planning.retirement_plan:retirement_of",
+    next_planner=_RETIREMENT,
 )
 
 KINDS = {
     "Document": Kind(".documents.pointer:read"),
     "Normalise": Kind(".documents.naming_policy:read", _POLICY),
-    "builds": Kind(".documents.packer_manifest:read", _LABELS),
-    "Images": Kind(".documents.change_request:read", _CHANGES),
-    "ImageId": Kind(".documents.change_request:read_api_body", _CHANGES),
+    "builds": Kind(".documents.packer_manifest:read", _MANIFEST),
+    "Images": Kind(".documents.change_request:read", _CHANGE_REQUEST),
+    "ImageId": Kind(".documents.change_request:read_api_body", _CHANGE_REQUEST),
 }
-"""By the member by which a document is recognised: the first that it has."""
+"""By the member that identifies the kind; of several the first one in this order."""
 
 
 class Document(NamedTuple):
-    """A document that was read."""
+    """The request that a document holds, and its planner."""
 
     request: Any
     planner: Planner | None
+    """None for a pointer, as in `Kind`."""
 
 
 def read(data: bytes, *, region: str) -> Document:
@@ -78,26 +74,16 @@ def read(data: bytes, *, region: str) -> Document:
 
     Raises:
         InvalidJSON: not strict JSON.
-        InvalidDocument: every violation of the schema or of a rule beyond it, with its place.
+        InvalidDocument: every violation of the schema or another rule, with its path.
     """
     document = strict_json.loads(data)
     if not isinstance(document, dict):
         given = strict_json.kind_of(document)
-        raise InvalidDocument(f"the document is {given}; an object is needed")
+        raise InvalidDocument(f"the document is {given}; must be an object")
     kind = next((kind for member, kind in KINDS.items() if member in document), None)
     if not kind:
-        found = list(islice(document, 5))
-        hints = "".join(nearest(name, KINDS) for name in found)
-        there = ", ".join(map(short, found)) or "no member at all"
-        raise InvalidDocument(f"one of {', '.join(KINDS)} is needed, there is {there}{hints}")
+        members, required = list(islice(document, 5)), ", ".join(KINDS)
+        given = ", ".join(map(short, members)) or "no members"
+        hints = "".join(nearest(name, KINDS) for name in members)
+        raise InvalidDocument(f"the document has {given}; one of {required} is required{hints}")
     return Document(load(kind.read)(document, region), kind.planner)
-
-
-def side_by_side(works: Sequence[Callable[[], T]], most: int = 16) -> Iterator[T]:
-    """A `parallel.SideBySide`, for regions too: a document may name a thousand of them.
-
-    A single work, as most events have it, needs no thread.
-    """
-    if len(works) <= 1:
-        return (work() for work in works)
-    return iter(load(".parallel:in_threads")(works, most))

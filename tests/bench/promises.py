@@ -22,7 +22,9 @@ class Promise:
 
 ALONE = Promise("120 changes, 80 ms latency: share of the rate limit", at_least=0.93)
 ALONE_THROTTLES = Promise("120 changes, 80 ms latency: throttled calls", at_most=0)
-THREE_REGIONS = Promise("three regions at once: lowest share of the rate limit", at_least=0.9)
+THREE_REGIONS = Promise(
+    "three regions at once: share of the rate limit, lowest region", at_least=0.9
+)
 NEIGHBOUR = Promise("another client uses half of the rate limit: function's share", at_least=0.4)
 NEIGHBOUR_LOST = Promise("another client uses half of the rate limit: changes lost", at_most=0)
 """With the emulated cloud's sliding window of one second; how the API counts is not published."""
@@ -40,17 +42,19 @@ CALLS_SHARE = Promise("1,000 images that need no change: calls, ratio to naive",
 
 PLANNING_LESS = Promise("planning 10,000 images: CPU seconds", at_most=1)
 PLANNING = Promise("planning 100,000 images: CPU seconds", at_most=5)
-PLANNING_GROWTH = Promise("planning 100,000 images: ratio to 10,000", at_most=12)
+PLANNING_GROWTH = Promise("planning 100,000 images: ratio to 10,000 images", at_most=12)
 """With a policy that uses all features and changes all images; the best of three each."""
 
 INVOKE = Promise("scf-local invoke: seconds of overhead", at_most=0.15)
 """A trivial handler, by the command and by `python -c`; the best of several runs each."""
 
 REPLAY = Promise("replaying 10,000 ignored events: events per second", at_least=300)
-REPLAY_GROWTH = Promise("replaying 10,000 events: MB of growth after 1,000", at_most=2)
+REPLAY_GROWTH = Promise(
+    "replaying 10,000 events: MB of memory growth after the first 1,000", at_most=2
+)
 """Of the harness's process; the function's process has its own limit."""
 
-ZIP = Promise("bundle: MB", at_most=3.5)
+ZIP = Promise("bundle size: MB", at_most=3.5)
 COLD_COS = Promise("cold COS event, process start to result: ratio to naive", at_most=0.38)
 COLD_MS = Promise("cold COS event: ms")
 COLD_REJECTED = Promise("cold event with a rejected document: ratio to naive", at_most=0.22)

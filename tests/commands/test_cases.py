@@ -99,7 +99,7 @@ def test_wrong_lines_are_named_by_number(folder: Path) -> None:
     (folder / "b.jsonl").write_bytes(b'{"a": 1}\n{"a": tru}\n\n\xff\n' + b"[" * 9999 + b"\n")
     result = replay(folder, folder)
     assert result.exit_code == 2
-    assert f"{folder / 'b.jsonl'}:2:7: not JSON: Expecting value" in result.stderr
+    assert f"{folder / 'b.jsonl'}:2:7: not JSON: expecting value" in result.stderr
     assert f"{folder / 'b.jsonl'}:4: not UTF-8" in result.stderr
     assert f"{folder / 'b.jsonl'}:5" in result.stderr
     assert not result.stdout
@@ -122,7 +122,7 @@ def test_expectations_of_lines_that_are_not_there(folder: Path) -> None:
     (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
     result = replay(folder, folder)
     assert result.exit_code == 2
-    assert "expected.json: b.jsonl:2: no such event; did you mean b.jsonl:" in result.stderr
+    assert "expected.json: b.jsonl:2: event not found; did you mean b.jsonl:" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_only_none(folder: Path) -> None:
     """A text that names no event is a mistake, and the nearest name is told."""
     result = replay(folder, folder, "--only", "a.jsonn")
     assert result.exit_code == 2
-    assert "--only 'a.jsonn' matches none of the 7 events" in result.stderr
+    assert "--only 'a.jsonn' matches no event; use a number up to 7" in result.stderr
     assert "did you mean a.json?" in result.stderr
 
 

@@ -135,7 +135,7 @@ def test_own_cloud_is_seeded(seed: Path, tmp_path: Path) -> None:
 def test_help_has_an_example(command: list[str]) -> None:
     """Every command's help shows how it is called."""
     result = CliRunner().invoke(main, [*command, "--help"], prog_name="scf-local")
-    usage, _, example = result.output.partition("Example:\n")
+    usage, _, example = result.output.partition("Examples:\n")
     assert "--help" in usage
     assert f"{' '.join(['scf-local', *command])} " in example
 

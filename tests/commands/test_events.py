@@ -169,7 +169,7 @@ def test_wrong_usage_says_what_is_allowed(arguments: list[str], message: str) ->
 def test_message_file_is_named(tmp_path: Path) -> None:
     """A message's file that is a folder or no text is named."""
     (tmp_path / "binary").write_bytes(b"ab\xff")
-    for path, told in ((tmp_path, "Is a directory"), (tmp_path / "binary", "not UTF-8 (byte 2)")):
+    for path, told in ((tmp_path, "Is a directory"), (tmp_path / "binary", "not UTF-8 at byte 2")):
         result = CliRunner().invoke(main, ["event", "timer", "--message", f"@{path}"])
         assert result.exit_code == 2
         assert f"{path}: {told}" in result.stderr

@@ -253,11 +253,15 @@ def test_a_cut_line_of_a_log_is_named(bench: Bench) -> None:
         (
             "a.log",
             "something\n",
-            "1:1: not JSON: Expecting value; not a log either: no line has a request id",
+            "1:1: not JSON: expecting value; nor is it a log: no line has a request id",
         ),
-        ("a.log", "START RequestId:r-1\nhello\nEND RequestId:r-1\n", "no event was printed"),
+        (
+            "a.log",
+            "START RequestId:r-1\nhello\nEND RequestId:r-1\n",
+            "the function printed no event",
+        ),
         ("a.log", '{"event": "cut', "no line has a request id"),
-        ("a.json", '{"a": 1}\n{"a": 2}\n', "a.json:2:1: not JSON: Extra data"),
+        ("a.json", '{"a": 1}\n{"a": 2}\n', "a.json:2:1: not JSON: extra data"),
         ("a.json", "", "a.json:1:1: not JSON"),
     ],
 )
@@ -309,5 +313,8 @@ def test_a_run_that_cannot_be_replayed_is_told(bench: Bench) -> None:
     records += bench.exported(bench.code("broken", BROKEN), [cos_event("b-1250000000", "k")])
     result = replay("--list", bench.written("export.jsonl", cls_export.as_lines(records)))
     assert result.exit_code == 0
-    assert result.stderr.count("(raised) cannot be replayed: no event was printed") == 2
+    assert (
+        result.stderr.count("(outcome raised) cannot be replayed: the function printed no event")
+        == 2
+    )
     assert len(result.stdout.splitlines()) == 1

@@ -197,7 +197,7 @@ def test_places_are_listed(home: Path) -> None:
     assert result.exit_code == 2
     for place in (
         "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRETKEY", str(home / ".tccli/default.credential"),
-        "run `tccli configure`",
+        "Run `tccli configure`",
     ):  # fmt: skip
         assert place in result.stderr
 

@@ -117,7 +117,7 @@ def test_unexpected_is_shown(folder: Path, entry: object, event: dict[str, Any])
     _events(folder, expected, bad=event, good={"Outcome": "ignored"})
     result = _replay(folder)
     assert result.exit_code == 1
-    assert "no: " in result.stdout
+    assert "no: expected " in result.stdout
     assert "1 of 2 events as expected" in result.stdout
     assert "log line of bad" in result.stderr
     assert "log line of good" not in result.stderr
@@ -186,12 +186,12 @@ def test_single_files_have_their_expectations(folder: Path) -> None:
     ("expected", "message"),
     [
         ([], "must be an object"),
-        ({"aa.json": {"Outcome": "applied"}}, "no such event; did you mean a.json?"),
+        ({"aa.json": {"Outcome": "applied"}}, "event not found; did you mean a.json?"),
         ({"a.json": {"Outcome": "aplied"}}, "did you mean applied?"),
         ({"a.json": {"Outcome": "applied", "Code": []}}, "Outcome and, optionally, Codes"),
         (
             {"a.json": {"Outcome": "applied", "Codes": "X"}},
-            "Codes 'X' must be a list of strings",
+            'Codes is "X"; must be a list of strings',
         ),
         ({"a.json": {"Outcome": "applied", "Codes": [1]}}, "must be a list of strings"),
         ({"a.json": "applied"}, "Outcome and, optionally, Codes"),
@@ -214,7 +214,7 @@ def test_unreadable_events_are_all_named(folder: Path) -> None:
     result = _replay(folder)
     assert result.exit_code == 2
     assert "x.json:1:2: not JSON" in result.stderr
-    assert "y.json:1:7: not JSON: Expecting value" in result.stderr
+    assert "y.json:1:7: not JSON: expecting value" in result.stderr
 
 
 def test_empty_folder_is_wrong_usage(folder: Path) -> None:
@@ -274,7 +274,7 @@ def test_narrow_table_keeps_what_counts() -> None:
     )
     events, outcomes, verdicts, _ = ("".join(cell.strip() for cell in column) for column in columns)
     assert outcomes == "rejected" * 2
-    assert verdicts.count("no: rejectedwithInvalidImageName.Duplicate") == 2
+    assert verdicts.count("no: expectedrejected withInvalidImageName.Duplicate") == 2
     assert all(name in events for name in names)
     assert "Trigger" not in text
     assert "As expected?" in text

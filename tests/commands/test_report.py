@@ -154,7 +154,7 @@ def test_page_tells_everything(samples: tuple[Result, Page]) -> None:
         "/Images/1/ImageName",
         "has 61 characters; at most 60 are allowed (maxLength)",
         "cos://manifests-1250000000/requests/mistakes.json",
-        "InvalidImageName.Duplicate: the name 'sample' is not free",
+        'InvalidImageName.Duplicate: the name "sample" is taken',
         "img-f6g7h8j9",
         "API requests",
         '"Event":"run.finished"',

@@ -119,15 +119,21 @@ def test_anything_else_is_passed_over(other: bytes) -> None:
         (_line(ImageName="x")[:-20] + b"\n", "not JSON, or cut off"),
         (_line(ImageName="x").replace(b"x", b"\xff"), "not JSON, or cut off"),
         (_event({"Undo": "{'ImageId': 'img-b\x1b", "Cut": ["Undo"]}), "begins {'ImageId': 'img-b�"),
-        (_event({}), "None: is null; must be an object"),
-        (_line("img-b"), "img-b: nothing to change"),
-        (_line("img-b", Tags="x"), "img-b: /Tags is a string; must be an array"),
-        (_line("img-b", Tag=[], ImageName="x"), "img-b: /Tag unknown member"),
-        (_line("img-b", ImageName=""), "img-b: /ImageName has 0 characters"),
-        (_event({"Undo": {"ImageId": "img-b", "ImageName": "x"}}), "img-b: no Region"),
-        (_line("img-b", ImageName="half").replace(b"half", b"\\udc00"), "img-b: unpaired"),
-        (_line("img-b\x1b[2J", ImageName="x"), "img-b�[2J: /ImageId is"),
-        (b'{"Event":["image.before"]}\n', "contains image.before, but not as the function logs it"),
+        (_event({}), "Undo (None): is null; must be an object"),
+        (_line("img-b"), "Undo (img-b): nothing to change"),
+        (_line("img-b", Tags="x"), "Undo (img-b): /Tags is a string; must be an array"),
+        (_line("img-b", Tag=[], ImageName="x"), "Undo (img-b): /Tag unknown member"),
+        (_line("img-b", ImageName=""), "Undo (img-b): /ImageName has 0 characters"),
+        (_event({"Undo": {"ImageId": "img-b", "ImageName": "x"}}), "Undo (img-b): no Region"),
+        (
+            _line("img-b", ImageName="half").replace(b"half", b"\\udc00"),
+            "Undo (img-b): half a surrogate pair",
+        ),
+        (_line("img-b\x1b[2J", ImageName="x"), "Undo (img-b�[2J): /ImageId is"),
+        (
+            b'{"Event":["image.before"]}\n',
+            "contains image.before, but not as the function logs it",
+        ),
         (b'["image.before"]\n', "contains image.before"),
         (b'{"Message":"{\\"Event\\":\\"image.before\\"}"}\n', "contains image.before"),
     ],
@@ -197,8 +203,8 @@ def test_log_without_lines_is_wrong_usage(log: bytes) -> None:
     """A log with no line to go by is wrong usage, and what that may mean is said."""
     result = _undo(log)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "no line image.before" in result.stderr
-    assert "nothing was changed, or the log is from something else" in result.stderr
+    assert "the log has no line image.before" in result.stderr
+    assert "nothing was changed, or the log is not from this function" in result.stderr
 
 
 def test_more_images_than_a_document_holds() -> None:
@@ -354,7 +360,9 @@ def test_text_that_names_the_event_does_not_pass_for_unchanged_images() -> None:
     """A log that names the event in no line that can be read is not said to be without changes."""
     result = _undo(START, b"{'Event': 'image.before'}\n", END)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "the log contains image.before, but in no line as the function logs it" in result.stderr
+    assert (
+        "the log contains image.before, but no such line as the function writes it" in result.stderr
+    )
     assert "nothing was changed" not in result.stderr
 
 
@@ -392,7 +400,7 @@ def test_missing_part_is_wrong_usage(part: str) -> None:
     """A part that does not exist is wrong usage, with those that do."""
     result = _undo(_line(ImageName="a"), arguments=("--part", part))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"--part {part} is out of range; use 1 to 1" in result.stderr
+    assert f"--part {part} not found; the last part is 1" in result.stderr
 
 
 def test_log_may_be_a_file(tmp_path: Path) -> None:

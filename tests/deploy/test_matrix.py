@@ -51,7 +51,7 @@ def test_all_versions(runs: list[tuple[str, str]], capsys: pytest.CaptureFixture
     assert matrix.main([], {}) == 1
     assert runs == [("3.11", "test"), ("3.12", "test-quick"), ("3.13", "test-quick")]
     assert capsys.readouterr().out == (
-        "3.10  not installed: `uv python install 3.10` or `pyenv install 3.10`\n"
+        "3.10  not installed; install it with `uv python install 3.10` or `pyenv install 3.10`\n"
         "3.11  7 passed in 0.1s\n"
         "3.12  failed, see build/test-3.12.log; 1 failed, 7 passed in 0.1s\n"
         "3.13  7 passed in 0.1s\n"
@@ -108,7 +108,10 @@ def test_targets_of_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_unknown_version(capsys: pytest.CaptureFixture[str]) -> None:
     """A version that is not supported is refused, with those that are."""
     assert matrix.main(["3.9"], {}) == 2
-    assert capsys.readouterr().err == "3.9 is not supported; allowed: 3.10, 3.11, 3.12, 3.13\n"
+    assert (
+        capsys.readouterr().err
+        == "VERSIONS: 3.9 is not supported; allowed: 3.10, 3.11, 3.12, 3.13\n"
+    )
 
 
 def test_versions_are_those_of_the_project() -> None:

@@ -49,9 +49,9 @@ def test_values_of_the_file() -> None:
     typed = [
         f"| Runtime | {INPUTS['runtime'].replace('Python', 'Python ')} |",
         f"| Handler | `{INPUTS['handler']}` |", f"| Memory | {INPUTS['memorySize']} MB |",
-        f"| Time limit of a run | {INPUTS['timeout']} s |",
-        f"| Time limit of the initialisation | {INPUTS['initTimeout']} s |",
-        f"| Run role | `{INPUTS['role']}` |", f"`{cos['events']}`",
+        f"| Execution timeout | {INPUTS['timeout']} s |",
+        f"| Initialization timeout | {INPUTS['initTimeout']} s |",
+        f"| Execution role | `{INPUTS['role']}` |", f"`{cos['events']}`",
         f"prefix `{cos['filter']['prefix']}`", f"suffix `{cos['filter']['suffix']}`",
         f"`{timer['cronExpression']}`",
     ]  # fmt: skip

@@ -252,7 +252,7 @@ DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [
-        (b'{"ImageId": "img-1", "ImageId": "img-2"}', "InvalidJSON", "duplicate member"),
+        (b'{"ImageId": "img-1", "ImageId": "img-2"}', "InvalidJSON", "appears 2 times"),
         (b'{"ImageId": NaN}', "InvalidJSON", "NaN"),
         ('{"ImageId": "img-1"}'.encode("utf-16"), "InvalidJSON", "UTF-8"),
         (DEEP, "InvalidJSON", "deeper than 64"),
@@ -263,13 +263,13 @@ DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
             "InvalidDocument",
             "1001 entries; at most 1000",
         ),
-        (b" " * (1024 * 1024 + 1), "DocumentTooLarge", "at most 1048576"),
+        (b" " * (1024 * 1024 + 1), "DocumentTooLarge", "allows 1048576"),
         ({"Document": "cos://b-1/x"}, "ObjectNotFound", "does not exist"),
         ({"Document": "file:///etc/passwd"}, "InvalidDocument", "cos://"),
         (
             {"Document": "cos://manifests-1250000000/requests/x.json"},
             "InvalidDocument",
-            "a pointer to a pointer",
+            "Document names another pointer",
         ),
     ],
     ids=["duplicate", "NaN", "UTF-16", "depth", "long name", "unknown member", "1001 images",

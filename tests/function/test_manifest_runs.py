@@ -253,7 +253,7 @@ def test_region_cannot_be_read(function: Function) -> None:
 
     function.cloud.on_reply = on_reply
     event = landed(function, build(LABELS, artifact_id=COPIES))
-    with pytest.raises(Unfinished, match="not renamed while img-copy0001 cannot be seen"):
+    with pytest.raises(Unfinished, match="not renamed while img-copy0001 cannot be read"):
         function(event)
     assert function.names()["img-new00001"] == "packer-web"
     assert function.image("img-new00001")["ImageFamily"] == "web"
@@ -296,7 +296,7 @@ def test_value_that_only_one_has(function: Function) -> None:
     result = function(event)
     statuses = {image["ImageId"]: image["Status"] for image in result["Images"]}
     assert statuses == {"img-new00001": "changed", "img-copy0001": "skipped"}
-    assert result["Images"][-1]["Reason"] == "ImageDescription is empty and has no default"
+    assert result["Images"][-1]["Reason"] == "ImageDescription has no value and no default"
 
 
 def test_dry_run(function: Function) -> None:
@@ -396,7 +396,9 @@ def test_too_many_retire(function: Function, *, dry_run: bool) -> None:
     assert (warning["Code"], warning["Path"]) == (
         "TooManyChanges", "/builds/0/custom_data/KeepLatest",
     )  # fmt: skip
-    assert warning["Message"].startswith("KeepLatest would change 150 images; 100 are changed now")
+    assert warning["Message"].startswith(
+        "KeepLatest would change 150 images; one run changes at most 100"
+    )
     # The new image, the one that comes back, and the oldest.
     assert {image["ImageId"] for image in result["Images"]} == {
         "img-new00001", "img-older149", *(f"img-older{i:03}" for i in range(99)),

@@ -126,7 +126,7 @@ def test_every_trigger(function: Function, way: str) -> None:
         "Tags": [{"Key": "source", "Value": "nightly"}],
     }
     assert skipped["Status"] == "skipped"
-    assert skipped["Reason"] == "ImageFamily is empty and has no default"
+    assert skipped["Reason"] == "ImageFamily has no value and no default"
 
 
 def test_second_run_writes_nothing(function: Function) -> None:
@@ -153,7 +153,7 @@ def test_dry_run(function: Function, how: str) -> None:
     assert planned["Reason"].startswith(
         'ImageName: "{ImageFamily}-{CreatedTime:%Y%m%d}"; Tag.source: "{Tag.pipeline|unknown}"'
     )
-    assert "'web-20261101' is taken" in planned["Reason"]
+    assert '"web-20261101" is taken' in planned["Reason"]
     assert result["Undo"] == {"Images": []}
     assert "Warnings" not in result
     assert function.images == former
@@ -178,7 +178,7 @@ def test_conflict_left_alone(function: Function) -> None:
     assert function.names()["img-web00001"] == "web-20261101"
     assert function.names()["img-web00002"] == "build 18"
     reasons = {image["ImageId"]: image.get("Reason", "") for image in result["Images"]}
-    assert "another image has, or gets, the name" in reasons["img-web00002"]
+    assert "is taken by another image" in reasons["img-web00002"]
 
 
 def test_never_touched(function: Function) -> None:
@@ -210,8 +210,8 @@ def test_never_touched(function: Function) -> None:
     assert not any(image["ImageId"] in written for image in others)
     reasons = [image["Reason"] for image in result["Images"] if image["Status"] == "skipped"]
     assert sorted(reasons) == [
-        "ImageState is CREATING",
-        "ImageState is SYNCING",
+        "ImageState is CREATING, not NORMAL",
+        "ImageState is SYNCING, not NORMAL",
         "it has the tag image-steward = ignore",
     ]
 
@@ -260,7 +260,7 @@ def test_keep_latest_of_what_is_selected_no_more(function: Function, *, dry_run:
     assert result["Summary"]["Planned" if dry_run else "Changed"] == 2
     (warning,) = result["Warnings"]
     assert (warning["Code"], warning["Path"]) == ("UnstablePolicy", "/Normalise/KeepLatest")
-    assert "if the run breaks off" in warning["Message"]
+    assert "if the run is interrupted" in warning["Message"]
     if not dry_run:
         assert "Warnings" not in function(document)
 
@@ -321,7 +321,7 @@ def test_too_many_changes(function: Function) -> None:
     assert result["Outcome"] == "rejected"
     (error,) = result["Errors"]
     assert (error["Code"], error["Path"]) == ("TooManyChanges", "/Normalise/MaxChanges")
-    assert error["Message"] == "101 images would be changed; at most 100 are allowed"
+    assert error["Message"] == "101 images would be changed; MaxChanges allows 100"
     assert function.images == former
     assert function.writes == 0
 
@@ -572,7 +572,7 @@ def test_another_policy_meets_a_temporary_name(function: Function) -> None:
     function.hold(left)
     result = function(policy(ImageName="{ImageName}-x", OnConflict="skip"))
     assert result["Images"][0]["Status"] == "skipped"
-    assert result["Images"][0]["Reason"].endswith("(its name is a temporary one)")
+    assert result["Images"][0]["Reason"].endswith("(the image has a temporary name)")
     assert function.writes == 0
     function(policy(ImageName="{ImageFamily}-1"))
     assert function.names() == {"img-left0001": "f-1"}
@@ -592,13 +592,12 @@ def test_temporary_name_of_an_edited_policy(function: Function) -> None:
     (warning,) = function(edited)["Warnings"]
     assert warning["Code"] == "TemporaryName"
     assert warning["Message"] == (
-        f"{left} in ap-guangzhou has the temporary name '{name}' of another run and keeps it: if "
-        "none is under way, deliver the document of that run again as it was, or give the image a "
-        "name"
+        f'{left} in ap-guangzhou has the temporary name "{name}" from another run, and keeps it: '
+        "if that run has ended, deliver its document again, unchanged, or rename the image"
     )
     assert function.names()[left] == name
     (warning,) = function(SLOT_POLICY)["Warnings"]
-    assert "the Undo of this one would give it back" in warning["Message"]
+    assert "and Undo would restore it" in warning["Message"]
     assert function.names() == SLOTTED
     assert "Warnings" not in function(SLOT_POLICY)
 

@@ -148,7 +148,7 @@ def test_foreign_holder(function: Function) -> None:
     }
     assert result["Outcome"] == "partial"
     assert "img-foreign1 has it" in result["Images"][2]["Message"]
-    assert f"{C} cannot leave it" in result["Images"][3]["Message"]
+    assert f"{C} has it and cannot be renamed" in result["Images"][3]["Message"]
     assert function.names() == FOUR | foreign | {A: FOUR[B], B: FOUR[A]}
     assert writes(function) == ["ok"] * 3
 
@@ -182,7 +182,7 @@ def test_taken_meanwhile(function: Function) -> None:
     function.cloud.on_reply = take
     result = function(request({A: FOUR[B], B: "new"}))
     assert statuses(result) == {"a": ("failed", DUPLICATE), "b": ("failed", DUPLICATE)}
-    assert f"{B} could not leave its name" in result["Images"][0]["Message"]
+    assert f"{B} has the new name and could not be renamed" in result["Images"][0]["Message"]
     assert writes(function) == [DUPLICATE]
 
 
@@ -416,9 +416,8 @@ def test_undo_of_a_later_delivery(function: Function) -> None:
     (warning,) = result["Warnings"]
     assert warning["Code"] == "TemporaryName"
     assert warning["Message"] == (
-        f"{A} in ap-guangzhou has the temporary name '{TEMPORARY}{A}' of an earlier run; the Undo "
-        "of this one would give it back, so to undo both take the journal or the log of the "
-        "earlier one"
+        f'{A} in ap-guangzhou has the temporary name "{TEMPORARY}{A}" from an earlier run, and '
+        "Undo would restore it: to undo both runs, use the journal or the log of the earlier one"
     )
     function(result["Undo"])
     assert function.names()[A] == f"{TEMPORARY}{A}"

@@ -55,7 +55,7 @@ def _open(path: str, argument: str) -> IO[bytes]:
 
 def _read_event(path: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
     with usage_errors(), _open(path, "event") as stream:
-        return json_files.parse(stream.read(), f"event {path}")
+        return json_files.parse(stream.read(), "stdin" if path == "-" else f"event {path}")
 
 
 def _print_problems(problems: Sequence[str]) -> None:
@@ -87,12 +87,12 @@ main.add_command(event)
     )
 )
 @click.argument("event", type=_FILE, default="-", metavar="[EVENT|-]")
-@click.option("--endpoint", metavar="URL", help="Use a running `scf-local cloud`.")
+@click.option("--endpoint", metavar="URL", help="Use the running `scf-local cloud` at URL.")
 @seed_option
 @faults_option
 @function_options
 @real_options
-@click.option("--watch", is_flag=True, help="Run again when --code or EVENT changes.")
+@click.option("--watch", is_flag=True, help="Run again when EVENT or the code folder changes.")
 def invoke(
     event: str,
     *,
@@ -103,8 +103,8 @@ def invoke(
 ) -> None:
     """Invoke the function once, in a cold process.
 
-    EVENT is a JSON file, or - for stdin. The plan of a dry run (--dry-run, or DryRun in the
-    document) is also shown as a table on stderr.
+    EVENT is a JSON file, or - for stdin. A dry run (--dry-run, or DryRun in the document) also
+    prints its plan as a table to stderr.
 
     Exit status: 0 success, 1 function error, 2 usage error, 3 time limit, 4 memory limit.
     """
@@ -142,16 +142,18 @@ def invoke(
     type=click.Path(exists=True, path_type=Path),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
-@click.option("--logs", is_flag=True, help="Print the function's logs to stderr.")
+@click.option(
+    "--logs", is_flag=True, help="Print the logs of all events to stderr, not only of failed ones."
+)
 @click.option("--list", "as_list", is_flag=True, help="List the events without replaying them.")
 @click.option(
     "--only",
     multiple=True,
     metavar="GLOB|NUMBER|ID",
-    help="Only these events: name or number as in --list, request id or function; repeatable.",
+    help="Only these events: name or number in --list, request id or function name; repeatable.",
 )
 @click.option("--cold", is_flag=True, help="Start a new instance for each event.")
-@click.option("--until-failure", is_flag=True, help="Stop at the first unexpected outcome.")
+@click.option("--until-failure", is_flag=True, help="Stop after the first unexpected outcome.")
 @click.option(
     "--report",
     metavar="FILE",
@@ -174,16 +176,16 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     seed: Path | None,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
-    """Replay events in one warm instance on one emulated cloud.
+    """Replay events in one warm instance, against one emulated cloud.
 
-    PATH is an event file, JSON Lines (one event per line), a folder (its *.json and *.jsonl files,
-    by name) or a log (a JSON or CSV export of CLS, or text); docs/replay.md describes the formats.
+    PATH is a *.json file (one event), a *.jsonl file (one event per line), a folder with such
+    files, or a log (CLS export as JSON or CSV, or text). docs/replay.md describes the formats.
 
-    The expected outcomes of a folder's events are in its expected.json: {"<file>": {"Outcome":
-    "rejected", "Codes": ["InvalidDocument"]}}, with "<file>:<line>" for one event of several.
+    The file expected.json in a folder has the expected outcomes of its events: {"<file>":
+    {"Outcome": "rejected", "Codes": ["InvalidDocument"]}}. For a file with several events, the
+    keys are "<file>:<line>". An event without an entry is expected to succeed.
 
-    Exit status: 0 if every event ends as expected, or without an error if expected.json does not
-    name it; else 1.
+    Exit status: 0 if every event ends as expected, 1 if not, 2 usage error.
     """
     from rich.console import Console  # noqa: PLC0415 - see the top
     from rich.progress import Progress  # noqa: PLC0415 - see the top
@@ -246,12 +248,12 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
 )
 @click.argument("log", type=_FILE, default="-", metavar="[LOG|-]")
 @click.option("--request-id", metavar="ID", help="Undo only this run.  [default: all runs in LOG]")
-@click.option("--part", default=1, metavar="N", help="Part to print, of 1,000 images each.")
+@click.option("--part", default=1, metavar="N", help="Print part N; each has up to 1,000 images.")
 def undo(log: str, request_id: str | None, part: int) -> None:
     """Print a change request that undoes the changes in LOG.
 
-    LOG is the function's log, a file or - for stdin: as printed, or exported by CLS in any format
-    that `replay` reads. Other lines in it are ignored.
+    LOG is a file with the function's log, or - for stdin. The log is what a run has printed, or a
+    CLS export in any format that `replay` reads. Lines that undo does not need are ignored.
 
     Exit status: 0 success, 1 if something cannot be undone, 2 usage error.
     """
@@ -277,7 +279,7 @@ def undo(log: str, request_id: str | None, part: int) -> None:
 def cloud(port: int, seed: Path | None, faults: Path | None) -> None:
     """Run the emulated cloud as a server until Ctrl-C.
 
-    Prints `export` lines that point the function and the official SDKs to it.
+    Prints `export` lines with its URL and credentials, for the function and the official SDKs.
     """
     # Blocked before the server's thread starts, which inherits this: only sigwait receives them.
     signals = termination_handlers().keys()

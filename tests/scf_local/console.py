@@ -44,7 +44,7 @@ class Program(click.Group):
 
 def example(*lines: str) -> str:
     """The examples at the end of a command's help."""
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def emit(text: str | bytes, *, nl: bool = True) -> None:

@@ -24,14 +24,14 @@ def event() -> None:
 
 
 @event.command(epilog=example(UPLOAD_EXAMPLE))
-@click.option("--bucket", required=True, metavar="B-APPID", help="Full name, <bucket>-<appid>.")
+@click.option("--bucket", required=True, metavar="NAME-APPID", help="Full name of the bucket.")
 @click.option("--key", required=True, help="Key of the uploaded object.")
 @click.option("--region", default="ap-guangzhou", help="Region of the bucket.")
 @click.option(
     "--shape",
     type=click.Choice(events.SHAPES),
     default="2021",
-    help="Shape of the event: 2018 as documented, 2021 as delivered since then.",
+    help="Format of the event: as documented in 2018, or as delivered since 2021.",
 )
 @click.option(
     "--event-name",
@@ -48,7 +48,7 @@ def cos(bucket: str, key: str, region: str, shape: str, event_name: str) -> None
 
 
 @event.command(epilog=example("scf-local event timer --message @policy.json"))
-@click.option("--message", default="", metavar="TEXT|@FILE", help="Argument of the trigger.")
+@click.option("--message", default="", metavar="TEXT|@FILE", help="The timer's argument (Message).")
 @click.option("--name", default="EveryDay", help="Name of the trigger.")
 def timer(message: str, name: str) -> None:
     """Print the event of a timer."""

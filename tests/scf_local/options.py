@@ -59,14 +59,14 @@ function_options = _combined(
     click.option(
         "--code",
         type=_DIRECTORY,
-        help="Code folder, as uploaded to SCF.  [default: the folder of FILE, else handler/ in "
-        "this project's checkout, else the current folder]",
+        help="Code folder, as uploaded to SCF.  [default: the folder of FILE in --handler, else "
+        "handler/ in this project's checkout, else the current folder]",
     ),
     click.option(
         "--memory", metavar="MB", default=128, type=click.IntRange(64, 3072), help="Memory limit."
     ),
     click.option("--timeout", metavar="S", default=60.0, help="Time limit in seconds."),
-    click.option("--dry-run", is_flag=True, help="Only plan: sets STEWARD_DRY_RUN=1."),
+    click.option("--dry-run", is_flag=True, help="Only plan (sets STEWARD_DRY_RUN=1)."),
     click.option("--env", multiple=True, metavar="K=V", help="Environment variable; repeatable."),
 )
 """Options that configure the function."""
@@ -77,7 +77,8 @@ real_options = _combined(
     click.option(
         "--real",
         is_flag=True,
-        help="Use the real cloud, your credentials and region; asks before a run that may write.",
+        help="Use the real cloud with your credentials and region; asks for confirmation before "
+        "a run that may write.",
     ),
 )
 """Options for a run on the real cloud."""
@@ -92,7 +93,7 @@ faults_option = click.option(
     "--faults",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Faults of the emulated cloud, in the format of docs/faults.md.",
+    help="Faults of the emulated cloud; docs/faults.md describes the format.",
 )
 
 

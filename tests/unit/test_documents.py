@@ -85,17 +85,17 @@ LONG = "x" * 61
 @pytest.mark.parametrize(
     ("document", "path", "message"),
     [
-        (None, "", "the document is null; an object is needed"),
+        (None, "", "the document is null; must be an object"),
         ([IMAGE], "", "the document is an array"),
         ("x", "", "the document is a string"),
         (5, "", "the document is a number"),
         (True, "", "the document is a boolean"),
-        ({}, "", "no member at all"),
+        ({}, "", "no members"),
         ({"images": []}, "", "did you mean Images?"),
         (
             {"Thing": 1, "Doc": 2},
             "",
-            "one of Document, Normalise, builds, Images, ImageId is needed",
+            "one of Document, Normalise, builds, Images, ImageId is required",
         ),
         ({"Images": []}, "/Images", "0 entries; at least 1"),
         ({"Images": {}}, "/Images", "is an object; must be an array"),
@@ -135,7 +135,7 @@ LONG = "x" * 61
         (
             {**IMAGE, "Tags": [{"Key": "k", "Value": "v"}], "DeleteTags": ["k"]},
             "/DeleteTags",
-            '"k" is also in Tags',
+            'key "k" is also in Tags',
         ),
         ({**IMAGE, "DeleteTags": ["k", "k"]}, "/DeleteTags", "appears 2 times"),
         ({"Document": "http://b-1/x"}, "/Document", "must be cos://<bucket-appid>/<key>"),

@@ -19,7 +19,7 @@ from image_steward.error_codes import error_of
 from image_steward.errors import AmbiguousResponse
 from image_steward.execution.executor import WORKERS, Executor
 from image_steward.model import Outcome, Plan, Step
-from image_steward.registry import side_by_side
+from image_steward.parallel import run_parallel
 from image_steward.reporting.undo import entries
 from region import REGION, image
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from image_steward.cloud.actions import Action
     from image_steward.cloud.image_api import Call
-    from image_steward.parallel import SideBySide
+    from image_steward.parallel import RunParallel
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def execute(
     call: Call,
     steps: list[Step],
     noted: list[Outcome],
-    together: SideBySide = side_by_side,
+    together: RunParallel = run_parallel,
     clock: FakeClock | None = None,
 ) -> list[Outcome]:
     """What becomes of steps of one region, on a clock that only waits turn forward."""

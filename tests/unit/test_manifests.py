@@ -15,7 +15,7 @@ from image_steward.documents.packer_manifest import Build, PackerManifest
 from image_steward.errors import ApiError, InvalidDocument
 from image_steward.model import Image
 from image_steward.naming.templates import NoValue
-from image_steward.planning.manifest_plan import change_of, new_names, plan, unstable
+from image_steward.planning.manifest_plan import change_of, new_names, plan, unstable_values
 from packer import OTHER_RUN, RUN, build, manifest
 
 IMAGE = Image(
@@ -141,14 +141,14 @@ ONLY = {"ImageName": "a"}
         ([build({"ImageName": 5})], "/builds/0/custom_data/ImageName", "number; must be a string"),
         ([build([])], "/builds/0/custom_data", "is an array; must be an object or null"),
         ([build(ONLY, builder_type="amazon-ebs")], "/builds",
-         'by tencentcloud-cvm; found 1 by "amazon-ebs" of this run'),
+         'has no build by tencentcloud-cvm; found 1 by "amazon-ebs" in this run'),
         ([build(ONLY, packer_run_uuid=OTHER_RUN)], "/builds",
-         '1 by "tencentcloud-cvm" of another run'),
+         '1 by "tencentcloud-cvm" in another run'),
         ([build(None)], "/builds/0/custom_data", "nothing to set: at least one of ImageName"),
         ([build({"env": "prod"})], "/builds/0/custom_data", 'found "env"'),
         ([build({"ImageNmae": "a"})], "/builds/0/custom_data", "did you mean ImageName?"),
         ([build(ONLY, artifact_id="img-6pb6lrmy")], "/builds/0/artifact_id",
-         'contains "img-6pb6lrmy"; must be <region>:<image id>'),
+         'contains "img-6pb6lrmy"; must be a list of <region>:<image id>'),
         ([build(ONLY, artifact_id="")], "/builds/0/artifact_id", 'contains ""'),
         ([build(ONLY, artifact_id="ap-x:img-1,")], "/builds/0/artifact_id", 'contains ""'),
         ([build(ONLY, artifact_id="ap-x:ami-1")], "/builds/0/artifact_id", "ap-x:ami-1"),
@@ -173,9 +173,9 @@ ONLY = {"ImageName": "a"}
          "the tag key has 128 characters; 1 to 127"),
         ([build({"ImageName": "{custom_data.gti}", "git": "1"})],
          "/builds/0/custom_data/ImageName",
-         "custom_data.gti is empty and has no default; did you mean git?"),
+         "custom_data.gti has no value and no default; did you mean git?"),
         ([build({"ImageName": "{custom_data.zzz}", "git": "1"})],
-         "/builds/0/custom_data/ImageName", "custom_data.zzz is empty and has no default"),
+         "/builds/0/custom_data/ImageName", "custom_data.zzz has no value and no default"),
         ([build({"ImageName": "{custom_data.git sha}", "git_sha": "1"})],
          "/builds/0/custom_data/ImageName", "; did you mean git_sha?"),
         ([build({"ImageName": "{build_time:%Y}"}, build_time=None)],
@@ -200,13 +200,13 @@ def test_stripped_time() -> None:
     del body["build_time"]
     ((path, message),) = refused(body)
     assert path == "/builds/0/custom_data/ImageName"
-    assert "strip_time leaves it out" in message
+    assert "Packer's strip_time removes it" in message
 
 
 def test_key_without_a_value() -> None:
     """A key that is there, though empty, is not asked for again."""
     ((_, message),) = refused(build({"ImageName": "{custom_data.git}", "git": ""}))
-    assert message == "custom_data.git is empty and has no default"
+    assert message == "custom_data.git has no value and no default"
 
 
 def test_many_wrong_keys() -> None:
@@ -254,7 +254,7 @@ def test_slips_are_pointed_out(key: str, hint: str) -> None:
 def test_value_of_the_image_is_missing() -> None:
     """A field that only the image could fill, and does not, is told by its name."""
     (one,) = read(build({"ImageName": "{Tag.none}"})).builds
-    with pytest.raises(NoValue, match=r"Tag\.none is empty"):
+    with pytest.raises(NoValue, match=r"Tag\.none has no value"):
         change_of(one, "ap-guangzhou", IMAGE)
 
 
@@ -300,7 +300,7 @@ def test_value_of_the_image_is_too_long() -> None:
 def test_another_delivery(data: dict[str, str], names: list[str]) -> None:
     """What would be set otherwise by a second delivery is found, whatever the first one did."""
     (one,) = read(build(data)).builds
-    found = unstable(one, IMAGE, change_of(one, "ap-guangzhou", IMAGE))
+    found = unstable_values(one, IMAGE, change_of(one, "ap-guangzhou", IMAGE))
     assert sorted(v.path for v in found) == [f"/builds/0/custom_data/{name}" for name in names]
 
 

@@ -223,7 +223,7 @@ def test_a_policy_that_grows_names() -> None:
     assert path == "/Normalise/ImageName"
     assert message == (
         f'ImageName of img-a in {REGION} is "web"; this run would make it "prod-web" and the next '
-        'one "prod-prod-web"; a policy must leave its own outcome alone'
+        'one "prod-prod-web"; a second run must change nothing'
     )
 
 
@@ -276,9 +276,9 @@ def test_a_policy_that_would_not_find_what_it_has_begun() -> None:
     path, message = refusal(BOTH, one)
     assert path == "/Normalise"
     assert message == (
-        "a run that stops after the attributes of img-a in ap-guangzhou would leave it half "
-        "done, as the next one would skip it: ImageName is not build-*; of what the policy writes, "
-        "Select and the templates may look at attributes or at tags, not at both"
+        "if the run is interrupted after it has written the attributes of img-a in ap-guangzhou, "
+        "the next one skips the image half done (ImageName does not match build-*); Select and the "
+        "templates may read the attributes or the tags that the policy writes, but not both"
     )
 
 
@@ -491,7 +491,7 @@ def test_skip() -> None:
     for step in later:
         assert step.is_skipped
         assert step.is_empty
-        assert step.reasons == ("another image has, or gets, the name 'web'",)
+        assert step.reasons == ('the name "web" is taken by another image',)
 
 
 def test_skip_for_the_holder() -> None:
@@ -541,9 +541,12 @@ def test_untouchable() -> None:
     one = image("img-a", "a", Tags={"image-steward": "ignore"})
     assert skipped(body, one) == "it has the tag image-steward = ignore"
     assert skipped(body, image("img-a", "a", ImageType="SHARED_IMAGE")) == (
-        "ImageType is SHARED_IMAGE"
+        "ImageType is SHARED_IMAGE, not PRIVATE_IMAGE"
     )
-    assert skipped(body, image("img-a", "a", ImageState="SYNCING")) == "ImageState is SYNCING"
+    assert (
+        skipped(body, image("img-a", "a", ImageState="SYNCING"))
+        == "ImageState is SYNCING, not NORMAL"
+    )
 
 
 def test_another_value_does_not_opt_out() -> None:
@@ -555,40 +558,40 @@ def test_another_value_does_not_opt_out() -> None:
 def test_not_selected() -> None:
     """An image that the policy does not select is skipped, with what does not match."""
     body = {"ImageName": "new", "Select": {"ImageName": SELECTED}}
-    assert skipped(body, image("img-a", "a")) == "ImageName is not build-*"
+    assert skipped(body, image("img-a", "a")) == "ImageName does not match build-*"
 
 
 def test_no_value() -> None:
     """A field without value or default skips the image, and the reason names the field."""
     no_family = image("img-a", "a")
-    reason = "ImageFamily is empty and has no default"
+    reason = "ImageFamily has no value and no default"
     assert skipped({"ImageName": "{ImageFamily}"}, no_family) == reason
     assert skipped({"ImageName": "x", "ImageDescription": "{ImageFamily}"}, no_family) == reason
-    assert skipped({"ImageName": "{Tag.k}"}, no_family) == "Tag.k is empty and has no default"
+    assert skipped({"ImageName": "{Tag.k}"}, no_family) == "Tag.k has no value and no default"
     no_time = image("img-a", "a", CreatedTime="")
     assert skipped({"ImageName": "{CreatedTime:%Y}"}, no_time) == (
-        "CreatedTime is empty and has no default"
+        "CreatedTime has no value and no default"
     )
 
 
 def test_empty_name() -> None:
     """A template of which nothing is left as a name skips the image."""
     assert skipped({"ImageName": " - / "}, image("img-a", "a")) == (
-        'ImageName " - / " gives an empty name'
+        'the name from " - / " is empty'
     )
 
 
 def test_blank_tag_value() -> None:
     """A tag value of blanks, which no tag can have, skips the image."""
     body = {"Tags": [{"Key": "k", "Value": "  "}]}
-    assert skipped(body, image("img-a", "a")) == "tag k is empty and has no default"
+    assert skipped(body, image("img-a", "a")) == "the value for tag k is empty"
 
 
 def test_temporary_name() -> None:
     """A temporary name is not read as a name; the reason says what became of it."""
     one = image("img-a", temporary("img-a", 1))
     assert skipped({"ImageName": "{ImageName}"}, one) == (
-        "ImageName is empty and has no default (its name is a temporary one)"
+        "ImageName has no value and no default (the image has a temporary name)"
     )
     assert numbered("{ImageName|new}", one) == ["new"]
     assert numbered("web", one) == ["web"]
@@ -707,7 +710,7 @@ def test_reasons_of_a_planned_image() -> None:
         'ImageDescription: "d"',
         'ImageFamily: "f"',
         'Tag.k: "{OsName}"',
-        "'web' is taken",
+        '"web" is taken',
     )
 
 

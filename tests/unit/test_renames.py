@@ -15,7 +15,7 @@ from image_steward.limits import NAME_LENGTH
 from image_steward.model import Change, Step
 from image_steward.naming.temporary import TEMPORARY
 from image_steward.planning.diff import step_of
-from image_steward.planning.rename_order import in_order, ordered
+from image_steward.planning.rename_order import order_renames, order_renames_by_region
 from region import (
     REGION,
     Region,
@@ -127,7 +127,7 @@ def test_order_of_the_steps_stays(drawn: tuple[list[Image], list[Change]]) -> No
     images, asked = drawn
     seen = {image.image_id: image for image in images}
     planned = [step_of(change, seen) for change in asked]
-    steps = ordered(planned, images)
+    steps = order_renames(planned, images)
     assert [step.image_id for step in steps] == [change.image_id for change in asked]
     for before, after in zip(planned, steps, strict=True):
         if not after.error:
@@ -150,14 +150,14 @@ def test_chain() -> None:
     """Each waits for the one before it, from the free end, and none needs a temporary name."""
     steps = steps_of(named(a="1", b="2", c="3"), a="2", b="3", c="4")
     assert [step.waits_for for step in steps.values()] == ["img-b", "img-c", ""]
-    assert not any(step.temporary for step in steps.values())
+    assert not any(step.temporary_name for step in steps.values())
 
 
 def test_swap() -> None:
     """Two that swap: one of them gets a temporary name that tells whose it is."""
     steps = steps_of(named(a="1", b="2"), a="2", b="1")
     assert [step.waits_for for step in steps.values()] == ["img-b", "img-a"]
-    assert [step.temporary for step in steps.values()] == [f"{TEMPORARY}img-a", ""]
+    assert [step.temporary_name for step in steps.values()] == [f"{TEMPORARY}img-a", ""]
 
 
 def test_cycle_of_a_thousand() -> None:
@@ -168,14 +168,14 @@ def test_cycle_of_a_thousand() -> None:
     ]
     steps = requested(asked, region)
     assert len(writes_of(steps)) == 1001
-    assert sum(bool(step.temporary) for step in steps) == 1
+    assert sum(bool(step.temporary_name) for step in steps) == 1
 
 
 def test_temporary_name_in_use() -> None:
     """A temporary name that somebody holds is not given: the next one is."""
     region = named(a="1", b="2", c=f"{TEMPORARY}img-a")
     steps = steps_of(region, a="2", b="1")
-    assert steps["a"].temporary == f"{TEMPORARY}img-a-2"
+    assert steps["a"].temporary_name == f"{TEMPORARY}img-a-2"
     region.execute(list(steps.values()), Random(0))  # noqa: S311 - any order will do
     assert region.names == {"img-a": "2", "img-b": "1", "img-c": f"{TEMPORARY}img-a"}
 
@@ -183,7 +183,7 @@ def test_temporary_name_in_use() -> None:
 def test_temporary_name_that_is_wanted() -> None:
     """A temporary name that another image is to get is not given either."""
     steps = steps_of(named(a="1", b="2", c="3"), a="2", b="1", c=f"{TEMPORARY}img-a")
-    assert steps["a"].temporary == f"{TEMPORARY}img-a-2"
+    assert steps["a"].temporary_name == f"{TEMPORARY}img-a-2"
 
 
 def test_temporary_name_bears_a_mark_and_a_long_id() -> None:
@@ -195,7 +195,7 @@ def test_temporary_name_bears_a_mark_and_a_long_id() -> None:
         Step(REGION, image_id, {"ImageName": name}, before=image)
         for image_id, name, image in zip(ids, names, images, strict=True)
     ]
-    opened = ordered(steps, images, "mark-")[0].temporary
+    opened = order_renames(steps, images, "mark-")[0].temporary_name
     assert opened.startswith(f"{TEMPORARY}mark-img-0")
     assert len(opened) == NAME_LENGTH
 
@@ -207,14 +207,14 @@ def test_holder_outside_the_plan() -> None:
     assert step.is_empty
     assert isinstance(step.error, NameTaken)
     assert step.error.code == "InvalidImageName.Duplicate"
-    assert step.error.message == f"the name '2' is not free in {REGION}: img-b has it"
+    assert step.error.message == f'the name "2" is taken in {REGION}: img-b has it'
 
 
 def test_holder_that_keeps_its_name() -> None:
     """An image of the plan that is to keep its name is a conflict for whoever wants it."""
     error = steps_of(named(a="1", b="2"), a="2", b="2")["a"].error
     assert error
-    assert error.message == f"the name '2' is not free in {REGION}: img-b has it"
+    assert error.message == f'the name "2" is taken in {REGION}: img-b has it'
 
 
 def test_two_that_want_the_same() -> None:
@@ -222,7 +222,7 @@ def test_two_that_want_the_same() -> None:
     steps = steps_of(named(a="1", b="2"), a="3", b="3")
     assert not steps["a"].error
     assert steps["b"].error
-    assert steps["b"].error.message == f"the name '3' is not free in {REGION}: img-a is to get it"
+    assert steps["b"].error.message == f'the name "3" is taken in {REGION}: img-a will get it'
 
 
 def test_conflict_spreads() -> None:
@@ -231,7 +231,7 @@ def test_conflict_spreads() -> None:
     assert [bool(step.error) for step in steps.values()] == [True, True, True, False]
     assert steps["a"].error
     assert steps["a"].error.message == (
-        f"the name '2' is not free in {REGION}: img-b cannot leave it"
+        f'the name "2" is taken in {REGION}: img-b has it and cannot be renamed'
     )
 
 
@@ -248,7 +248,7 @@ def test_conflict_takes_all_of_an_image() -> None:
 def test_no_renames_no_order() -> None:
     """Steps without renames stay as they are."""
     steps = [Step(REGION, "img-a", {"ImageFamily": "f"}), Step(REGION, "img-b")]
-    assert ordered(steps, []) == steps
+    assert order_renames(steps, []) == steps
 
 
 def test_step_of_a_missing_image_stays() -> None:
@@ -267,7 +267,7 @@ def test_images_that_were_not_listed() -> None:
     """The names of the plan's own images count, if the listing has them or not."""
     region = named(a="1", b="2")
     asked = [Change(REGION, f"img-{i}", {"ImageName": n}, {}, ()) for i, n in ("a2", "b3")]
-    first, second = ordered([step_of(change, region.images) for change in asked], [])
+    first, second = order_renames([step_of(change, region.images) for change in asked], [])
     assert (first.waits_for, second.waits_for) == ("img-b", "")
 
 
@@ -281,6 +281,6 @@ def test_who_holds_names_is_not_known() -> None:
     steps = [step_of(change, region.images) for change in asked]
     unknown = ApiError("InvalidFilter", "no")
     current: CurrentImages = {REGION: RegionImages(region.images, unknown)}
-    renamed, other = in_order({REGION: steps}, current)[REGION]
+    renamed, other = order_renames_by_region({REGION: steps}, current)[REGION]
     assert (renamed.is_empty, renamed.error) == (True, unknown)
     assert other is steps[1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clocks import FakeClock
-from image_steward.clock import Deadline, RunTime
+from image_steward.clock import Deadline, RunDeadlines
 from image_steward.cloud.retries import Retries
 from image_steward.errors import (
     AccountError,
@@ -116,6 +116,6 @@ def test_no_wait_beyond_the_deadline() -> None:
 )
 def test_run_time(limit_ms: object, start_by: float, end_by: float) -> None:
     """A tenth of the limit, at most 2.5 s, is kept for the result, as much for the last call."""
-    time = RunTime.of(limit_ms, FakeClock())
+    time = RunDeadlines.of(limit_ms, FakeClock())
     assert time.start_by.remaining() == start_by
     assert time.end_by.remaining() == end_by

@@ -69,7 +69,7 @@ def test_wrong_value_is_named(name: str, value: str) -> None:
     """A wrong value gives an error that names the variable, the value and what is allowed."""
     with pytest.raises(InvalidSetting) as caught:
         Settings.from_environ({name: value})
-    assert caught.value.message.startswith(f"{name} is {value!r}; ")
+    assert caught.value.message.startswith(f'{name} is "{value[:60]}')
 
 
 def test_login_is_not_shown() -> None:

@@ -40,7 +40,7 @@ def test_never_fails_otherwise(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b'{"a": 1, "b": 2, "a": 3}', 'duplicate member "a"'),
+        (b'{"a": 1, "b": 2, "a": 3}', 'member "a" appears 2 times in one object'),
         (b"[NaN]", "NaN is not a JSON number"),
         (b"[-Infinity]", "-Infinity is not a JSON number"),
         (b"[1e999]", "1e999 is out of range"),
@@ -49,8 +49,8 @@ def test_never_fails_otherwise(data: bytes) -> None:
         ('{"a": 1}'.encode("utf-16-le"), "zero byte"),
         ("[1]".encode("utf-16-be"), "zero byte"),
         (b'["\xe9"]', "not UTF-8 at byte 2"),
-        (rb'["\ud83d"]', "surrogate"),
-        (rb'{"\udc00": 1}', "surrogate"),
+        (rb'["\ud83d"]', "half a surrogate pair in"),
+        (rb'{"\udc00": 1}', "half a surrogate pair in"),
         (b"[" * 100_000 + b"]" * 100_000, "deeper than 64"),
         (b'{"a":' * 100_000, "deeper than 64"),
         (b"[" * 65 + b"]" * 65, "deeper than 64"),

@@ -116,22 +116,22 @@ def test_directives_are_all_of_them() -> None:
 def test_other_directives(directive: str) -> None:
     """Names of months and days, time zones, widths and flags are refused: they would differ."""
     for form in (f"%{directive}", f"%Y%{directive}", f"%%%{directive}Y"):
-        with pytest.raises(ValueError, match="a time format must have at least one of %Y %y %m"):
+        with pytest.raises(ValueError, match="a time format requires at least one of %Y %y %m"):
             Template.parse(f"{{CreatedTime:{form}}}", FIELDS)
 
 
 @pytest.mark.parametrize("form", ["", "%", "%Y%", "%%%", "%Y\0", "\0"])
 def test_formats_that_end_early(form: str) -> None:
     """A format that is empty, or where strftime would stop reading, is refused."""
-    with pytest.raises(ValueError, match="a time format must have at least one of"):
+    with pytest.raises(ValueError, match="a time format requires at least one of"):
         Template.parse(f"{{CreatedTime:{form}}}", FIELDS)
 
 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("{", "unmatched { at character 1; write a field as {Name}, and a literal brace as {{"),
-        ("}", "unmatched } at character 1; write a field as {Name}, and a literal brace as }}"),
+        ("{", "unmatched { at character 1; write a field as {ImageId}, and a literal brace as {{"),
+        ("}", "unmatched } at character 1; write a field as {ImageId}, and a literal brace as }}"),
         ("web-{ImageFamily", "unmatched { at character 5"),
         ("web}", "unmatched } at character 4"),
         ("{ImageFamily}}", "unmatched } at character 14"),
@@ -163,11 +163,11 @@ def test_formats_that_end_early(form: str) -> None:
         ("{ImageName!r}", "did you mean ImageName?"),
         ("{CreatedTime!s:%Y}", "did you mean CreatedTime?"),
         ("{CreatedTime.year}", "did you mean CreatedTime?"),
-        ("{ImageName:>10}", "{ImageName:>10}: only a time has a format: CreatedTime"),
-        ("{ImageName:}", "only a time has a format: CreatedTime"),
-        ("{Region:%Y}", "only a time has a format: CreatedTime"),
-        ("{CreatedTime:>10}", "{CreatedTime:>10}: a time format must have at least one of %Y"),
-        ("{CreatedTime:%%}", "{CreatedTime:%%}: a time format must have at least one"),
+        ("{ImageName:>10}", "{ImageName:>10}: only CreatedTime may have a format"),
+        ("{ImageName:}", "only CreatedTime may have a format"),
+        ("{Region:%Y}", "only CreatedTime may have a format"),
+        ("{CreatedTime:>10}", "{CreatedTime:>10}: a time format requires at least one of %Y"),
+        ("{CreatedTime:%%}", "{CreatedTime:%%}: a time format requires at least one"),
         ("{CreatedTime:%Y}{CreatedTime:%c}", "{CreatedTime:%c}: a time format"),
         ("{ImageName|}", "{ImageName|} has an empty default; give one, or leave out the |"),
         ("{Tag.a|}", "{Tag.a|} has an empty default"),
@@ -228,13 +228,13 @@ def test_default(text: str, rendered: str) -> None:
 def test_no_value(text: str) -> None:
     """A field with neither value nor default gives no text at all, and the reason."""
     field = text.strip("{}").partition(":")[0]
-    with pytest.raises(NoValue, match=f"^{field} is empty and has no default$"):
+    with pytest.raises(NoValue, match=f"^{field} has no value and no default$"):
         render(f"x {{ImageId}} {{ImageName|y}} {text}", **{field: "", "ImageName": ""})
 
 
 def test_first_that_is_missing() -> None:
     """Of several fields without a value the first is named."""
-    with pytest.raises(NoValue, match=r"^Tag\.team is empty"):
+    with pytest.raises(NoValue, match=r"^Tag\.team has no value"):
         render(
             "{ImageFamily|x}{Tag.team}{OsName}", **{"ImageFamily": "", "Tag.team": "", "OsName": ""}
         )
@@ -247,7 +247,7 @@ def test_other_fields() -> None:
     values = {"run": "r", "custom_data.sha": "3f2c1d", "Tag.x": "y"}
     times = {"built": "2024-02-03T04:05:06Z", "copied": "2024-02-04T04:05:06Z"}
     assert template.render(values | times) == "r/3f2c1d/y/2024/04"
-    with pytest.raises(ValueError, match="only a time has a format: built, copied"):
+    with pytest.raises(ValueError, match="only built and copied may have a format"):
         Template.parse("{run:%Y}", fields)
     with pytest.raises(ValueError, match=r"are run, built, custom_data\.<key>, Tag\.<key>"):
         Template.parse("{ImageName}", fields)

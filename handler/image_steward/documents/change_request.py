@@ -62,4 +62,4 @@ def _violations(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> It
                 if count > 1:
                     yield Violation(f"{path}/{name}", f"key {short(key)} appears {count} times")
         for key in change.tags.keys() & change.delete_tags:
-            yield Violation(f"{path}/DeleteTags", f"{short(key)} is also in Tags")
+            yield Violation(f"{path}/DeleteTags", f"key {short(key)} is also in Tags")

@@ -153,8 +153,8 @@ def _read_build(path: str, body: dict[str, Any], violations: list[Violation]) ->
         if is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id):
             images.append((region, image_id))
         else:
-            allowed = "<region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
-            found.append(Violation(artifacts, f"contains {short(part)}; must be {allowed}"))
+            allowed = "must be a list of <region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
+            found.append(Violation(artifacts, f"contains {short(part)}; {allowed}"))
     deprecated, keep_latest = data.get("ImageDeprecated"), data.get("KeepLatest")
     if deprecated not in {None, "true", "false"}:
         add("ImageDeprecated", f'is {short(str(deprecated))}; must be "true" or "false"')
@@ -187,7 +187,7 @@ def _template(name: str, data: dict[str, str], values: dict[str, str], *, hints:
     try:
         text = template.render({**dict.fromkeys(template.fields, _PLACEHOLDER), **known})
     except NoValue as error:
-        hint = "; strip_time leaves it out of the manifest" if error.field == "build_time" else ""
+        hint = "; Packer's strip_time removes it" if error.field == "build_time" else ""
         missing = error.field.removeprefix("custom_data.")
         if hints and missing not in {error.field, *data}:
             hint = nearest(missing, data)
@@ -216,7 +216,7 @@ def _typos(build: Build) -> Iterator[Violation]:
         if re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
             hint = "; did you mean Tag.<key>?"
         if hint:
-            message = f"{short(key)} is data and sets nothing{hint}"
+            message = f"{short(key)} sets nothing: it is data for templates{hint}"
             yield Violation(f"{build.path}/{pointer_step(key)}", message)
 
 
@@ -230,7 +230,7 @@ def _nothing_to_set(build: Build) -> Violation:
 def _no_matching_build(builds: list[dict[str, Any]], run: str) -> str:
     counts = Counter((build["builder_type"], build["packer_run_uuid"] == run) for build in builds)
     found = ", ".join(
-        f"{count} by {short(builder)} of {'this' if is_last else 'another'} run"
+        f"{count} by {short(builder)} in {'this' if is_last else 'another'} run"
         for (builder, is_last), count in counts.most_common(5)
     )
-    return f"no build of the last run, {short(run)}, is by {BUILDER}; found {found}"
+    return f"the last run, {short(run)}, has no build by {BUILDER}; found {found}"

@@ -1,155 +1,150 @@
-"""From a plan to outcomes: what the images of a region need, a few tasks at a time."""
+"""From a plan to outcomes: the writes of each region, a few tasks at a time."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 from image_steward.cloud.image_api import Call
 from image_steward.cloud.retries import Retries
 from image_steward.errors import AccountError, NameTaken, StewardError, Stopped
-from image_steward.execution.settling import Settling, Work
-from image_steward.execution.writes import Chain, Task, Write, tasks_of, way_back_of
-from image_steward.model import Outcome, Plan, Step
-
-if TYPE_CHECKING:
-    from image_steward.parallel import SideBySide
+from image_steward.execution.settling import Execution, Settling
+from image_steward.execution.writes import AttributeTask, Task, Write, rollback_of, tasks_of
+from image_steward.model import Outcome, Plan
+from image_steward.parallel import RunParallel
 
 WORKERS = 4
-"""Tasks at a time in each region: enough that a reply of a third of a second costs no turn."""
+"""Tasks at a time in each region: enough to use the full rate at a response time of 1/3 s."""
 
 
 @dataclass(frozen=True)
 class Executor:
-    """Carries out plans: regions side by side, and in each the phases of the plan, one by one.
+    """Executes plans: regions in parallel, and in each region one phase after the other.
 
-    A phase is tasks, a few of them at a time. Tasks share nothing: each returns what became of its
-    images, and only the executor puts that together. A task that has to wait steps aside for the
-    others. `note` is told of each outcome as soon as all that the image needs is settled.
+    A phase consists of tasks, a few of which run at a time. Tasks share no state: each returns the
+    outcomes of its images, and only the executor merges them. A task that waits for a retry lets
+    others run. `on_outcome` is called once for each image, as soon as its outcome is final.
     """
 
     call: Call
     retries: Retries
-    side_by_side: SideBySide
-    note: Callable[[Outcome], None]
+    run_parallel: RunParallel
+    on_outcome: Callable[[Outcome], None]
 
     def execute(self, plan: Plan) -> list[Outcome]:
-        """Carry out a plan; the outcomes are in the order of its steps."""
-        works = [partial(self._region, plan, *each) for each in plan.steps.items()]
-        return [outcome for outcomes in self.side_by_side(works) for outcome in outcomes]
+        """Execute a plan; the outcomes are in the order of its steps."""
+        regions = [partial(self._execute_region, plan, region) for region in plan.steps]
+        return [outcome for outcomes in self.run_parallel(regions) for outcome in outcomes]
 
-    def _region(self, plan: Plan, region: str, steps: Sequence[Step]) -> list[Outcome]:
+    def _execute_region(self, plan: Plan, region: str) -> list[Outcome]:
+        steps = plan.steps[region]
         outcomes = {step.image_id: Outcome(step, error=step.error) for step in steps}
         phases = [tasks_of(region, steps, phase) for phase in plan.phases]
-        still_open = Counter(i for tasks in phases for task in tasks for i in task.image_ids)
+        tasks_left = Counter(i for tasks in phases for task in tasks for i in task.image_ids)
         for image_id, outcome in outcomes.items():
-            if not still_open[image_id]:
-                self.note(outcome)
+            if not tasks_left[image_id]:
+                self.on_outcome(outcome)
         for number, tasks in enumerate(phases):
-            blocking_statuses = plan.blocking_statuses if number else ()
-            held = {
-                i: o.error for i, o in outcomes.items() if o.error and o.status in blocking_statuses
-            }
-            works = [
-                (self._rename if isinstance(task, Chain) else self._tag)(
-                    task, held, blocking_statuses
-                )
+            blocking = plan.blocking_statuses if number else ()
+            excluded = {i: o.error for i, o in outcomes.items() if o.error and o.status in blocking}
+            executions = [
+                self._write_attributes(task, excluded)
+                if isinstance(task, AttributeTask)
+                else self._write_tags(task, excluded, blocking)
                 for task in tasks
             ]
-            for task, settled in self._rounds(tasks, works):
-                for each in settled:
-                    outcomes[each.step.image_id] = outcomes[each.step.image_id].merged_with(each)
-                still_open.subtract(task.image_ids)
+            for task, settled in self._run_tasks(tasks, executions):
+                for outcome in settled:
+                    image_id = outcome.step.image_id
+                    outcomes[image_id] = outcomes[image_id].merged_with(outcome)
+                tasks_left.subtract(task.image_ids)
                 for image_id in task.image_ids:
-                    if not still_open[image_id]:
-                        self.note(outcomes[image_id])
+                    if not tasks_left[image_id]:
+                        self.on_outcome(outcomes[image_id])
         return list(outcomes.values())
 
-    def _rounds(
-        self, tasks: Sequence[Task], works: Sequence[Work]
+    def _run_tasks(
+        self, tasks: Sequence[Task], executions: Sequence[Execution]
     ) -> Iterator[tuple[Task, list[Outcome]]]:
-        """The tasks, each with what became of it; one that has to wait is in a later round.
+        """Run tasks; yield each of them with its outcomes when it is finished.
 
-        A round is what may go on by now, or else what may go on first: nobody waits for a sleeper.
+        Each round resumes all tasks that are due now, or else the next ones to become due. So no
+        task waits for one with a longer delay.
         """
-        waiting = [(0.0, *each) for each in zip(tasks, works, strict=True)]
+        waiting = [(0.0, *pair) for pair in zip(tasks, executions, strict=True)]
         while waiting:
             waiting.sort(key=itemgetter(0))
             moment = max(waiting[0][0], self.retries.deadline.clock.monotonic())
-            due = [each for each in waiting if each[0] <= moment]
-            later = waiting[len(due) :]
-            ends = self.side_by_side(
-                [partial(self._go_on, moment, each[2]) for each in due], WORKERS
-            )
-            for (_, task, work), end in zip(due, ends, strict=True):
-                if isinstance(end, float):
-                    later.append((end, task, work))
+            due = [entry for entry in waiting if entry[0] <= moment]
+            waiting = waiting[len(due) :]
+            functions = [partial(self._resume, execution, moment) for _, _, execution in due]
+            results = self.run_parallel(functions, WORKERS)
+            for (_, task, execution), result in zip(due, results, strict=True):
+                if isinstance(result, float):
+                    waiting.append((result, task, execution))
                 else:
-                    yield task, end
-            waiting = later
+                    yield task, result
 
-    def _go_on(self, moment: float, work: Work) -> float | list[Outcome]:
-        """Do what a work can do from a moment on: its outcomes, or when to go on with it."""
+    def _resume(self, execution: Execution, moment: float) -> float | list[Outcome]:
+        """Resume at a moment; return the outcomes, or the moment at which to resume again."""
         self.retries.deadline.clock.sleep_until(moment)
         try:
-            return next(work)
-        except StopIteration as end:
-            return list(end.value)
+            return next(execution)
+        except StopIteration as stop:
+            return list(stop.value)
 
-    def _settle(self, write: Write) -> Work:
-        return Settling(write, self.call, self.retries).work()
+    def _settle(self, write: Write) -> Execution:
+        return Settling(write, self.call, self.retries).run()
 
-    def _rename(self, chain: Task, held: dict[str, StewardError], _: tuple[str, ...]) -> Work:
+    def _write_attributes(self, task: Task, excluded: Mapping[str, StewardError]) -> Execution:
         outcomes: list[Outcome] = []
-        is_done: list[bool] = []
-        stays: StewardError | None = None
-        for write in chain.writes:
+        errors: list[StewardError | None] = []
+        conflict: StewardError | None = None  # why the name of the next write is not free
+        for write in task.writes:
             ((image_id, step),) = write.steps.items()
-            blocked = stays
-            error = blocked or held.get(image_id)
-            if blocked:
-                outcomes.append(Outcome(step, error=blocked))
+            error = conflict or excluded.get(image_id)
+            if conflict:
+                outcomes.append(Outcome(step, error=conflict))
             elif not error:
                 (outcome,) = yield from self._settle(write)
                 outcomes.append(outcome)
                 error = outcome.error
-            is_done.append(not error)
-            stays = _still_taken(image_id, error)
-        way_back = way_back_of(chain)
-        # Rather the old name than a temporary one for good, if that is still free.
-        if way_back and blocked and blocked.status == "failed" and is_done[0] and not is_done[1]:
-            outcomes += yield from self._settle(way_back)
+            errors.append(error)
+            if write is not task.writes[-1]:
+                conflict = _conflict_after(error, image_id)
+        rollback = rollback_of(task)
+        # If the first image of a cycle cannot get its new name, it gets its old one back, unless
+        # the second image has got that.
+        if rollback and conflict and conflict.status == "failed" and not errors[0] and errors[1]:
+            outcomes += yield from self._settle(rollback)
         return outcomes
 
-    def _tag(
-        self, task: Task, held: dict[str, StewardError], blocking_statuses: tuple[str, ...]
-    ) -> Work:
+    def _write_tags(
+        self, task: Task, excluded: Iterable[str], blocking: Sequence[str]
+    ) -> Execution:
         outcomes: list[Outcome] = []
-        left_out = set(held)
+        skipped = set(excluded)
         for write in task.writes:
-            steps = {i: step for i, step in write.steps.items() if i not in left_out}
+            steps = {i: step for i, step in write.steps.items() if i not in skipped}
             settled = yield from self._settle(replace(write, steps=steps))
-            left_out |= {
-                o.step.image_id for o in settled if o.error and o.status in blocking_statuses
-            }
+            skipped |= {o.step.image_id for o in settled if o.status in blocking}
             outcomes += settled
         return outcomes
 
 
-def _still_taken(image_id: str, error: StewardError | None) -> StewardError | None:
-    """The error of an image that waits for the name of this one, which met `error`.
+def _conflict_after(error: StewardError | None, image_id: str) -> StewardError | None:
+    """The error of the image that waits for this one, whose rename ended with `error`.
 
-    None if the name is free: the image was renamed, or does not exist any more.
+    None if the name is free: this image was renamed, or does not exist any more.
     """
     if error is None or error.code == "InvalidImageId.NotFound":
         return None
     if isinstance(error, AccountError):
-        return Stopped(f"not attempted after {error.code}: {error.message}")
+        return Stopped(f"the run stopped after {error.code}: {error.message}")
     if error.status == "pending":
         return error
-    message = f"{image_id} could not leave its name; see what became of it"
+    message = f"{image_id} has the new name and could not be renamed; see its own outcome"
     return NameTaken("InvalidImageName.Duplicate", message)

@@ -1,4 +1,4 @@
-"""From the steps of a region to the calls that they need, and which have to follow which. Pure."""
+"""From the steps of a region to the API calls they need, and the order of these calls. Pure."""
 
 from __future__ import annotations
 
@@ -15,111 +15,106 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Write:
-    """One call that changes one image, or binds or unbinds tags of a few."""
+    """One call: it changes attributes of one image, or binds or unbinds tags of several."""
 
     region: str
     steps: Mapping[str, Step]
-    """Of the images that it is for, by id."""
+    """Of its images, by image id."""
     attributes: Attributes = field(default_factory=dict)
     tags: TagChanges = field(default_factory=dict)
-    """All bound, or all (None) unbound."""
+    """Either all have a value or all are None."""
 
     def is_applied_to(self, image: Image) -> bool:
-        """Whether an image has all that is to be written."""
-        return self.attributes.items() <= image.attributes.items() and all(
-            image.tags.get(key) == value for key, value in self.tags.items()
-        )
+        """Whether an image already has all that is to be written."""
+        tags = {key: image.tags.get(key) for key in self.tags}
+        return self.attributes.items() <= image.attributes.items() and tags == self.tags
 
 
 @dataclass(frozen=True)
 class Task:
-    """Writes one after the other."""
+    """Writes made one after the other; tasks are independent of each other."""
 
     writes: list[Write]
 
     @property
     def image_ids(self) -> set[str]:
-        """The images that it is for."""
+        """The ids of its images."""
         return {image_id for write in self.writes for image_id in write.steps}
 
 
-class Chain(Task):
-    """Renames, of one image each: each gets the name that the one before it has left.
+class AttributeTask(Task):
+    """Attributes of one image, or of several images, each of which gets the name of the one before.
 
-    Most have one write. In a cycle the first write gives an image a temporary name, and the last
-    one gives the same image its new name.
+    In a rename cycle the first write gives an image a temporary name, and the last one gives the
+    same image its new name.
     """
 
 
-class TagBatch(Task):
-    """Tag calls for images with equal tag changes, whatever becomes of each call.
+class TagTask(Task):
+    """Tags of images with equal tag changes; a failed write does not stop the next one.
 
-    First those that make room: an image that has all the tags it can hold has to lose some before
-    it gets others.
+    Tags are unbound first, as an image may have the maximum number of tags.
     """
 
 
-def way_back_of(chain: Task) -> Write | None:
-    """The write that takes the temporary name of a cycle back; None if it is none."""
-    first = chain.writes[0]
+def rollback_of(task: Task) -> Write | None:
+    """The write that replaces the temporary name of a cycle with the old one; None: no cycle."""
+    first = task.writes[0]
     (step,) = first.steps.values()
-    if not step.temporary or not step.before:
+    if not step.temporary_name or not step.before:
         return None
     return Write(first.region, first.steps, {"ImageName": step.before.name})
 
 
 def tasks_of(region: str, steps: Sequence[Step], phase: Sequence[str]) -> list[Task]:
-    """The tasks of a phase, of those in which "attributes" and "tags" are written."""
-    return [
-        *(_chains(region, steps) if "attributes" in phase else ()),
-        *(_tag_batches(region, steps) if "tags" in phase else ()),
-    ]
+    """The tasks of a phase, which writes "attributes", "tags" or both."""
+    attribute_tasks = _attribute_tasks(region, steps) if "attributes" in phase else ()
+    tag_tasks = _tag_tasks(region, steps) if "tags" in phase else ()
+    return [*attribute_tasks, *tag_tasks]
 
 
-def _chains(region: str, steps: Iterable[Step]) -> Iterator[Task]:
+def _attribute_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
     by_id = {step.image_id: step for step in steps if step.attributes}
     followers = {step.waits_for: step for step in by_id.values() if step.waits_for}
-    for start in by_id.values():
-        if start.temporary or not start.waits_for:
-            yield Chain(list(_chain(region, start, followers)))
+    for step in by_id.values():
+        if step.temporary_name or not step.waits_for:
+            yield AttributeTask(list(_attribute_writes(region, step, followers)))
 
 
-def _tag_batches(region: str, steps: Iterable[Step]) -> Iterator[Task]:
-    equal: dict[tuple[object, ...], list[Step]] = {}
-    for step in steps:
-        if step.tags or step.delete_tags:
-            key = (frozenset(step.tags.items()), frozenset(step.delete_tags))
-            equal.setdefault(key, []).append(step)
-    for group in equal.values():
-        for batch in _chunks(group, RESOURCES_PER_TAG_CALL):
-            yield TagBatch(_tag_writes(region, batch))
-
-
-def _chain(region: str, start: Step, followers: Mapping[str, Step]) -> Iterator[Write]:
+def _attribute_writes(region: str, start: Step, followers: Mapping[str, Step]) -> Iterator[Write]:
     first = dict(start.attributes)
-    if start.temporary:
-        # Everything else goes first: if it is refused, no name has been touched.
-        first["ImageName"] = start.temporary
+    if start.temporary_name:
+        # Other attributes are written with it: if the API rejects them, no name has changed.
+        first["ImageName"] = start.temporary_name
     yield Write(region, {start.image_id: start}, first)
     step = followers.get(start.image_id)
     while step and step is not start:
         yield Write(region, {step.image_id: step}, dict(step.attributes))
         step = followers.get(step.image_id)
-    if start.temporary:
+    if start.temporary_name:
         yield Write(region, {start.image_id: start}, {"ImageName": start.new_name})
 
 
-def _tag_writes(region: str, batch: Sequence[Step]) -> list[Write]:
+def _tag_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
+    groups: dict[tuple[object, ...], list[Step]] = {}
+    for step in steps:
+        if step.tags or step.delete_tags:
+            changes = (frozenset(step.tags.items()), frozenset(step.delete_tags))
+            groups.setdefault(changes, []).append(step)
+    for group in groups.values():
+        for batch in _batches(group, RESOURCES_PER_TAG_CALL):
+            yield TagTask(list(_tag_writes(region, batch)))
+
+
+def _tag_writes(region: str, batch: Sequence[Step]) -> Iterator[Write]:
     steps = {step.image_id: step for step in batch}
     changes: tuple[TagChanges, ...] = (dict.fromkeys(batch[0].delete_tags), {**batch[0].tags})
-    return [
-        Write(region, steps, tags=dict(tags))
-        for changed in changes
-        for tags in _chunks(changed.items(), TAGS_PER_TAG_CALL)
-    ]
+    for tags in changes:
+        for call in _batches(tags.items(), TAGS_PER_TAG_CALL):
+            yield Write(region, steps, tags=dict(call))
 
 
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from image_steward.current_images import CurrentImages, SeenImages
-from image_steward.model import ChangeRequest, Plan, Step
-from image_steward.planning.diff import images_of, names_of, step_of
-from image_steward.planning.rename_order import in_order
+from image_steward.current_images import CurrentImages, ImagesByRegion
+from image_steward.model import ChangeRequest, Plan, StepsByRegion
+from image_steward.planning.diff import images_of, new_names_of, step_of
+from image_steward.planning.rename_order import order_renames_by_region
 
 
-def new_names(request: ChangeRequest, seen: SeenImages) -> dict[str, list[str]]:
+def new_names(request: ChangeRequest, images: ImagesByRegion) -> dict[str, list[str]]:
     """The names that images are to get, by region."""
-    return names_of(_steps(request, seen))
+    return new_names_of(_steps(request, images))
 
 
 def plan(request: ChangeRequest, current: CurrentImages, _now: float) -> Plan:
-    """The plan; trouble with a region is that of each of its images."""
-    return Plan(in_order(_steps(request, images_of(current)), current))
+    """The plan of a request; an error of a region becomes the error of each image there."""
+    return Plan(order_renames_by_region(_steps(request, images_of(current)), current))
 
 
-def _steps(request: ChangeRequest, seen: SeenImages) -> dict[str, list[Step]]:
+def _steps(request: ChangeRequest, images: ImagesByRegion) -> StepsByRegion:
     return {
-        region: [step_of(change, seen[region]) for change in changes]
+        region: [step_of(change, images[region]) for change in changes]
         for region, changes in request.by_region.items()
     }

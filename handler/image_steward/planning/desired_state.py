@@ -1,180 +1,170 @@
-"""What a policy wants of each image of a region. Pure."""
+"""The desired state of each image of a region, by a naming policy. Pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from image_steward.documents.naming_policy import OPT_OUT, NamingPolicy
 from image_steward.limits import DESCRIPTION_LENGTH, TAG_VALUE_LENGTH
 from image_steward.messages import short
-from image_steward.model import Attributes, Image, Step
+from image_steward.model import Attributes, Image, Step, Tags
 from image_steward.naming.fields import values_of
 from image_steward.naming.style import cut
-from image_steward.naming.templates import NoValue, Template
+from image_steward.naming.templates import NoValue
 from image_steward.naming.temporary import is_temporary
 
 
 @dataclass(slots=True)
 class DesiredState:
-    """What a policy wants of one image, while that is being found out."""
+    """What a policy wants one image to be; filled in gradually."""
 
     image: Image
-    skipped: str = ""
-    """Why nothing is done about it."""
-    base: str = ""
-    """The name that the template gives, before conflicts are looked at."""
+    skip_reason: str = ""
+    """Why the policy does not change the image; empty if it does."""
+    base_name: str = ""
+    """The name from the template, without a number."""
     attributes: Attributes = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Tags = field(default_factory=dict)
     rank: int = 0
-    """In its family, the newest being 1."""
+    """In its family; the newest image has rank 1."""
     values: dict[str, str] = field(default_factory=dict)
-    """Of the fields of the templates; the name is the new one as soon as that is known."""
+    """Of the template fields; `ImageName` is the new name once it is known."""
 
     def step(self, region: str, rules: Mapping[str, str]) -> Step:
-        """The step that grants it; `rules` are in words, by what they are for."""
+        """The step to this state; `rules` has the text of each rule by attribute or `Tag.<key>`."""
         image = self.image
-        if self.skipped:
-            why = (self.skipped,)
+        if self.skip_reason:
+            why = (self.skip_reason,)
             return Step(region, image.image_id, before=image, reasons=why, is_skipped=True)
-        attributes, tags = image.lacks(self.attributes, self.tags)
-        said = [rules[name] for name in attributes] + [rules[f"Tag.{key}"] for key in tags]
-        if "ImageName" in attributes and attributes["ImageName"] != self.base:
-            said.append(f"{self.base!r} is taken")
+        attributes, tags = image.missing(self.attributes, self.tags)
+        reasons = [rules[name] for name in attributes] + [rules[f"Tag.{key}"] for key in tags]
+        if "ImageName" in attributes and attributes["ImageName"] != self.base_name:
+            reasons.append(f"{short(self.base_name)} is taken")
         if "ImageDeprecated" in attributes:
-            said.append(f"number {self.rank} of its family, newest first")
-        return Step(region, image.image_id, attributes, tags, before=image, reasons=tuple(said))
+            reasons.append(f"number {self.rank} of its family, newest first")
+        return Step(region, image.image_id, attributes, tags, before=image, reasons=tuple(reasons))
 
 
 def desired_states_of(
     policy: NamingPolicy, region: str, images: Iterable[Image], now: float
 ) -> list[DesiredState]:
-    """In the order of the images, `now` (seconds since the epoch)."""
-    desired_states = [desired_state_of(policy, region, image, now) for image in images]
-    chosen = oldest_first(desired_states)
+    """The desired states of images, in the same order; `now` is in seconds since the epoch."""
+    states = [desired_state_of(policy, region, image, now) for image in images]
+    selected = oldest_first(states)
     if "ImageName" in policy.templates:
-        taken = {desired.image.name for desired in desired_states if desired.skipped}
+        taken = {state.image.name for state in states if state.skip_reason}
         if policy.number_on_conflict:
-            _numbered(policy, chosen, taken)
+            _number_conflicts(policy, selected, taken)
         else:
-            _first_come(chosen, taken)
+            _skip_conflicts(selected, taken)
     if policy.keep_latest:
-        retire(policy.keep_latest, chosen)
-    return desired_states
+        retire(policy.keep_latest, selected)
+    return states
 
 
 def desired_state_of(
-    policy: NamingPolicy, region: str, image: Image, now: float, held: str = ""
+    policy: NamingPolicy, region: str, image: Image, now: float, current_name: str = ""
 ) -> DesiredState:
-    """What is wanted of an image that nobody contests its name, which is `held` or its own."""
-    desired = DesiredState(image, untouchable(image) or policy.select.mismatch(image, now))
-    if desired.skipped:
-        return desired
-    desired.values = values_of(policy.fields, region, image)
+    """Desired state of an image, ignoring name conflicts; `current_name` overrides its own name."""
+    state = DesiredState(image, reason_to_skip(image) or policy.select.mismatch(image, now))
+    if state.skip_reason:
+        return state
+    state.values = values_of(policy.fields, region, image)
     try:
         if template := policy.templates.get("ImageName"):
-            desired.base = policy.style.apply(template.render(desired.values))
-            if not desired.base:
-                desired.skipped = f"ImageName {short(template.text)} gives an empty name"
-                return desired
-            held = held or image.name
-            name = desired.base
-            if policy.number_on_conflict and policy.style.fits(held, name):
-                name = held
-            desired.attributes["ImageName"] = desired.values["ImageName"] = name
-        _render(desired, policy.templates, policy.tags)
+            base = state.base_name = policy.style.apply(template.render(state.values))
+            if not base:
+                state.skip_reason = f"the name from {short(template.text)} is empty"
+                return state
+            name = current_name or image.name
+            name = name if policy.number_on_conflict and policy.style.fits(name, base) else base
+            state.attributes["ImageName"] = state.values["ImageName"] = name
+        _render(state, policy)
     except NoValue as error:
-        desired.skipped = str(error)
+        state.skip_reason = str(error)
         if is_temporary(image.name):
-            desired.skipped += " (its name is a temporary one)"
-    return desired
+            state.skip_reason += " (the image has a temporary name)"
+    return state
 
 
-def untouchable(image: Image) -> str:
-    """Why no policy is for an image; empty if one may be."""
+def reason_to_skip(image: Image) -> str:
+    """Why policies must not change an image; empty if they may."""
     if image.tags.get(OPT_OUT[0]) == OPT_OUT[1]:
         return "it has the tag {} = {}".format(*OPT_OUT)
     if image.facts["ImageType"] != "PRIVATE_IMAGE":
-        return f"ImageType is {image.facts['ImageType']}"
-    return "" if image.state == "NORMAL" else f"ImageState is {image.state}"
+        return f"ImageType is {image.facts['ImageType']}, not PRIVATE_IMAGE"
+    return "" if image.state == "NORMAL" else f"ImageState is {image.state}, not NORMAL"
 
 
-def oldest_first(desired_states: Iterable[DesiredState]) -> list[DesiredState]:
-    """The desired_states that are not skipped, by the age of their images."""
-    chosen = [desired for desired in desired_states if not desired.skipped]
-    return sorted(
-        chosen, key=lambda desired: (desired.image.facts["CreatedTime"], desired.image.image_id)
-    )
+def oldest_first(states: Iterable[DesiredState]) -> list[DesiredState]:
+    """The states of images that are not skipped, oldest image first."""
+    selected = [state for state in states if not state.skip_reason]
+    return sorted(selected, key=lambda s: (s.image.facts["CreatedTime"], s.image.image_id))
 
 
-def retire(keep: int, chosen: Sequence[DesiredState]) -> None:
-    """Deprecate all but the newest of each family, as it will be; `chosen` is oldest first."""
+def retire(keep: int, states: list[DesiredState]) -> None:
+    """Deprecate all but the newest `keep` images of each family; `states` are oldest first."""
     families: dict[str, int] = defaultdict(int)
-    for desired in reversed(chosen):
-        family = str(desired.attributes.get("ImageFamily", desired.image.attributes["ImageFamily"]))
-        if family and not desired.skipped:
+    for state in reversed(states):
+        family = str(state.attributes.get("ImageFamily", state.image.attributes["ImageFamily"]))
+        if family and not state.skip_reason:
             families[family] += 1
-            desired.rank = families[family]
-            desired.attributes["ImageDeprecated"] = desired.rank > keep
+            state.rank = families[family]
+            state.attributes["ImageDeprecated"] = state.rank > keep
 
 
-def _numbered(policy: NamingPolicy, chosen: Sequence[DesiredState], taken: set[str]) -> None:
-    """Give each its name or a numbered one; whoever holds a fitting one keeps it."""
-    waiting = [
-        desired for desired in chosen if desired.attributes["ImageName"] != desired.image.name
-    ]
-    taken |= {one.image.name for one in chosen if one.attributes["ImageName"] == one.image.name}
-    late = []
-    for desired in waiting:
-        if desired.base in taken:
-            late.append(desired)
+def _number_conflicts(policy: NamingPolicy, states: list[DesiredState], taken: set[str]) -> None:
+    """Add numbers to names that are taken; an image keeps its name if that fits, number and all."""
+    renamed = [state for state in states if state.attributes["ImageName"] != state.image.name]
+    taken |= {s.image.name for s in states if s.attributes["ImageName"] == s.image.name}
+    conflicts = []
+    for state in renamed:
+        if state.base_name in taken:
+            conflicts.append(state)
         else:
-            taken.add(desired.base)
-    named = [
-        {key: template for key, template in each.items() if "ImageName" in template.fields}
-        for each in (policy.templates, policy.tags)
-    ]
-    # Long names that begin alike are cut to the same one, so they count on from each other.
+            taken.add(state.base_name)
+    # Long names may be equal once they are cut to make room for a number; such names share one
+    # series of numbers.
     tried: dict[tuple[str, int], int] = {}
     last: dict[str, int] = {}
-    for desired in late:
-        number = last.get(desired.base, 1) + 1
-        while (name := policy.style.numbered(desired.base, number)) in taken:
+    for state in conflicts:
+        number = last.get(state.base_name, 1) + 1
+        while (name := policy.style.numbered(state.base_name, number)) in taken:
             digits = str(number)
             series = (name.removesuffix(digits), len(digits))
             number = tried[series] = max(number + 1, tried.get(series, 0))
-        last[desired.base] = number
+        last[state.base_name] = number
         taken.add(name)
-        desired.attributes["ImageName"] = desired.values["ImageName"] = name
-        _render(desired, *named)
+        state.attributes["ImageName"] = state.values["ImageName"] = name
+        _render(state, policy)
 
 
-def _first_come(chosen: Sequence[DesiredState], taken: set[str]) -> None:
-    """Give each its name if nobody else has it; the others keep what they have."""
-    given = {desired.base: desired for desired in chosen if desired.base == desired.image.name}
-    left_alone = [w for w in chosen if w.base in taken or given.setdefault(w.base, w) is not w]
-    while left_alone:  # whoever keeps a name may keep it from another
-        desired = left_alone.pop()
-        desired.skipped = f"another image has, or gets, the name {desired.base!r}"
-        taken.add(desired.image.name)
-        loser = given.get(desired.image.name)
-        if loser is not None and not loser.skipped:
-            left_alone.append(loser)
+def _skip_conflicts(states: list[DesiredState], taken: set[str]) -> None:
+    """Skip images whose names are taken; of several that want one name, the oldest gets it."""
+    holders = {state.base_name: state for state in states if state.base_name == state.image.name}
+    skipped = [
+        s for s in states if s.base_name in taken or holders.setdefault(s.base_name, s) is not s
+    ]
+    while skipped:  # a skipped image keeps its name, which another one may want
+        state = skipped.pop()
+        state.skip_reason = f"the name {short(state.base_name)} is taken by another image"
+        holder = holders.get(state.image.name)
+        if holder is not None and not holder.skip_reason:
+            skipped.append(holder)
 
 
-def _render(
-    desired: DesiredState, attributes: Mapping[str, Template], tags: Mapping[str, Template]
-) -> None:
-    """What the templates give that see the new name."""
-    for name, template in attributes.items():
+def _render(state: DesiredState, policy: NamingPolicy) -> None:
+    """Render all templates except that of the name."""
+    for name, template in policy.templates.items():
         if name != "ImageName":
-            text = template.render(desired.values)
-            desired.attributes[name] = (
-                text if name == "ImageFamily" else cut(text, DESCRIPTION_LENGTH)
-            )
-    for key, template in tags.items():
-        value = cut(template.render(desired.values).strip(), TAG_VALUE_LENGTH).rstrip()
+            text = template.render(state.values)
+            if name == "ImageDescription":
+                text = cut(text, DESCRIPTION_LENGTH)
+            state.attributes[name] = text
+    for key, template in policy.tags.items():
+        value = cut(template.render(state.values).strip(), TAG_VALUE_LENGTH).rstrip()
         if not value:
-            raise NoValue(f"tag {key}")
-        desired.tags[key] = value
+            raise NoValue(f"the value for tag {key}", "is empty")
+        state.tags[key] = value

@@ -1,8 +1,7 @@
-"""The plan of a naming policy, and whether the policy leaves its own outcome alone. Pure."""
+"""The plan of a naming policy, and the check that the policy is stable. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from image_steward.current_images import CurrentImages
@@ -11,115 +10,111 @@ from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, V
 from image_steward.messages import short
 from image_steward.model import Image, Plan, Step
 from image_steward.planning.desired_state import DesiredState, desired_state_of, desired_states_of
-from image_steward.planning.diff import after, members, of_regions
-from image_steward.planning.rename_order import ordered
+from image_steward.planning.diff import apply_step, by_field, plan_regions
+from image_steward.planning.rename_order import order_renames
 
-_REGROUPS = (
-    "KeepLatest ranks what Select finds, and Select looks at what this policy writes: if the run "
-    "breaks off, the next one ranks only the images that are left, and may keep others of them"
+_RANKING_CHANGES = (
+    "KeepLatest ranks the images that Select matches, and this policy changes what Select looks "
+    "at: if the run is interrupted, the next one ranks fewer images, and may keep the wrong ones"
 )
 
 
 def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
-    """The plan, `now` (seconds since the epoch); a dry run's may be larger than allowed.
+    """The plan of a policy; `now` is in seconds since the epoch. A dry run may exceed MaxChanges.
 
     Raises:
-        UnstablePolicy, TooManyChanges: as they say.
+        UnstablePolicy: as `normalise`.
+        TooManyChanges: the plan changes more images than MaxChanges.
     """
-    made = of_regions(current, lambda region, images: normalise(policy, region, images, now))
-    changes = len(made.changes)
+    planned = plan_regions(current, lambda region, images: normalise(policy, region, images, now))
+    changes = len(planned.changes)
     warnings: list[StewardError] = []
     if policy.may_regroup and changes:
-        warnings.append(UnstablePolicy(Violation("/Normalise/KeepLatest", _REGROUPS)))
+        warnings.append(UnstablePolicy(Violation("/Normalise/KeepLatest", _RANKING_CHANGES)))
     if changes > policy.max_changes:
-        told = f"{changes} images would be changed; at most {policy.max_changes} are allowed"
-        error = TooManyChanges(Violation("/Normalise/MaxChanges", told))
+        message = f"{changes} images would be changed; MaxChanges allows {policy.max_changes}"
+        error = TooManyChanges(Violation("/Normalise/MaxChanges", message))
         if not policy.dry_run:
             raise error
         warnings.append(error)
-    return replace(
-        made,
-        warnings=tuple(warnings),
-        phases=policy.phases,
-        blocking_statuses=policy.blocking_statuses,
-    )
+    phases, statuses = policy.phases, policy.blocking_statuses
+    return replace(planned, warnings=tuple(warnings), phases=phases, blocking_statuses=statuses)
 
 
-def normalise(
-    policy: NamingPolicy, region: str, images: Collection[Image], now: float
-) -> list[Step]:
-    """A step for each of the private images of a region, `now` (seconds since the epoch).
+def normalise(policy: NamingPolicy, region: str, images: list[Image], now: float) -> list[Step]:
+    """A step for each private image of a region; `now` is in seconds since the epoch.
 
     Raises:
         UnstablePolicy: a second run would change something again.
     """
-    templates = {**policy.templates, **{f"Tag.{key}": each for key, each in policy.tags.items()}}
-    rules = {name: f"{name}: {short(each.text)}" for name, each in templates.items()}
+    templates = {**policy.templates, **{f"Tag.{key}": tag for key, tag in policy.tags.items()}}
+    rules = {name: f"{name}: {short(template.text)}" for name, template in templates.items()}
     rules["ImageDeprecated"] = f"KeepLatest: {policy.keep_latest}"
-    steps = [
-        desired.step(region, rules) for desired in desired_states_of(policy, region, images, now)
-    ]
+    states = desired_states_of(policy, region, images, now)
+    steps = [state.step(region, rules) for state in states]
     check_stable(policy, region, images, steps, now)
-    return ordered(steps, images, policy.select.owner)
+    return order_renames(steps, images, policy.select.owner)
 
 
 def check_stable(
-    policy: NamingPolicy, region: str, images: Collection[Image], steps: Sequence[Step], now: float
+    policy: NamingPolicy, region: str, images: list[Image], steps: list[Step], now: float
 ) -> None:
-    """Hold the policy to its own outcome: each image that is changed, looked at once more.
+    """Check that the policy does not change its own outcome in a second run.
 
-    And as a run leaves it that breaks off between its attributes and its tags. The images that are
-    not changed look the same as before. Only KeepLatest looks at several together: it could change
-    its mind about some when others are not selected any more, so then all are done again.
+    Every changed image is planned again, both after the whole run and after a run that is
+    interrupted between attributes and tags. Only KeepLatest compares images: if some of them are
+    not selected any more, all images of the region are planned again together.
+
+    Raises:
+        UnstablePolicy: it would change something again, or skip an image that is half done.
     """
     if not policy.feedback_paths:
         return
-    loses_some = False
+    deselects = False
     for image, step in zip(images, steps, strict=True):
         if step.is_empty:
             continue
-        once = after(image, step)
-        desired = desired_state_of(policy, region, once, now)
-        loses_some |= bool(desired.skipped)
-        _check(region, image, desired)
+        changed = apply_step(image, step)
+        state = desired_state_of(policy, region, changed, now)
+        deselects |= bool(state.skip_reason)
+        _reject_if_unstable(region, image, state)
         if policy.feedback_paths > 1 and step.attributes and step.tags:
             ((first,), _) = policy.phases
-            half = after(image, Step(region, image.image_id, **{first: getattr(step, first)}))
-            desired = desired_state_of(policy, region, half, now, held=once.name)
-            if desired.skipped:
+            half = apply_step(image, Step(region, image.image_id, **{first: getattr(step, first)}))
+            state = desired_state_of(policy, region, half, now, current_name=changed.name)
+            if state.skip_reason:
                 message = (
-                    f"a run that stops after the {first} of {image.image_id} in {region} would "
-                    f"leave it half done, as the next one would skip it: {desired.skipped}; of "
-                    "what the policy writes, Select and the templates may look at attributes or "
-                    "at tags, not at both"
+                    f"if the run is interrupted after it has written the {first} of "
+                    f"{image.image_id} in {region}, the next one skips the image half done "
+                    f"({state.skip_reason}); Select and the templates may read the attributes or "
+                    "the tags that the policy writes, but not both"
                 )
                 raise UnstablePolicy(Violation("/Normalise", message))
-            desired.image = once
-            _check(region, image, desired)
-    if policy.may_regroup and loses_some:
-        outcome = [after(image, step) for image, step in zip(images, steps, strict=True)]
-        for image, desired in zip(
-            images, desired_states_of(policy, region, outcome, now), strict=True
-        ):
-            _check(region, image, desired)
+            state.image = changed  # the image to compare with
+            _reject_if_unstable(region, image, state)
+    if policy.may_regroup and deselects:
+        outcome = [apply_step(image, step) for image, step in zip(images, steps, strict=True)]
+        states = desired_states_of(policy, region, outcome, now)
+        for image, state in zip(images, states, strict=True):
+            _reject_if_unstable(region, image, state)
 
 
-def _check(region: str, was: Image, desired: DesiredState) -> None:
-    """Refuse a policy that wants something of its own outcome.
+def _reject_if_unstable(region: str, before: Image, state: DesiredState) -> None:
+    """Reject a policy whose next run would change an image again.
 
     Raises:
-        UnstablePolicy: the first thing that a second run would change, as it is, would be and then.
+        UnstablePolicy: the first value that would change: now, after this run and after the next.
     """
-    once = desired.image
-    attributes, tags = once.lacks(desired.attributes, desired.tags)
-    if desired.skipped or not (attributes or tags):
+    after = state.image
+    differences = by_field(*after.missing(state.attributes, state.tags))
+    if state.skip_reason or not differences:
         return
-    name = next(iter([*attributes, *(f"Tag.{key}" for key in tags)]))
-    member = {"ImageDeprecated": "KeepLatest"}.get(name, name) if attributes else "Tags"
-    values = (members(each.attributes, each.tags).get(name, "") for each in (was, once, desired))
+    name = next(iter(differences))
+    member = "Tags" if name.startswith("Tag.") else name.replace("ImageDeprecated", "KeepLatest")
+    values = (by_field(i.attributes, i.tags).get(name, "") for i in (before, after, state))
     now, then, later = (short(str(value)) for value in values)
-    told = (
-        f"{name.replace('Tag.', 'tag ', 1)} of {once.image_id} in {region} is {now}; this run "
-        f"would make it {then} and the next one {later}; a policy must leave its own outcome alone"
+    message = (
+        f"{name.replace('Tag.', 'tag ', 1)} of {after.image_id} in {region} is {now}; this run "
+        f"would make it {then} and the next one {later}; a second run must change nothing"
     )
-    raise UnstablePolicy(Violation(f"/Normalise/{member}", told))
+    raise UnstablePolicy(Violation(f"/Normalise/{member}", message))

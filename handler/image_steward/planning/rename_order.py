@@ -1,122 +1,122 @@
-"""Renames in an order in which none meets a name in use. Pure."""
+"""Orders renames, so that no image gets a name that another one still has. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import chain, count
+from itertools import count
 
 from image_steward.current_images import CurrentImages, RegionImages
 from image_steward.errors import NameTaken, StewardError, TemporaryName
-from image_steward.model import Image, Plan, Step
+from image_steward.model import Image, Plan, Step, StepsByRegion
 from image_steward.naming.temporary import is_temporary, temporary
 from image_steward.planning.diff import failed_step
 
 
-def in_order(steps: Mapping[str, Sequence[Step]], current: CurrentImages) -> dict[str, list[Step]]:
-    """`ordered`, in each region; where it is not known who holds names nothing is renamed."""
-    return {region: _in_order(each, current[region]) for region, each in steps.items()}
+def order_renames_by_region(steps: StepsByRegion, current: CurrentImages) -> StepsByRegion:
+    """`order_renames` for each region; renames fail where the holders of names are unknown."""
+    return {region: _order_or_fail(steps[region], current[region]) for region in steps}
 
 
-def _in_order(steps: Sequence[Step], seen: RegionImages | StewardError) -> list[Step]:
-    holders = seen if isinstance(seen, StewardError) else seen.holders
+def _order_or_fail(steps: list[Step], current: RegionImages | StewardError) -> list[Step]:
+    holders = current if isinstance(current, StewardError) else current.holders
     if not isinstance(holders, StewardError):
-        return ordered(steps, holders)
+        return order_renames(steps, holders)
     return [failed_step(step, holders) if step.new_name else step for step in steps]
 
 
-def ordered(steps: Sequence[Step], images: Iterable[Image], owner: str = "") -> list[Step]:
-    """The steps, their renames such that none meets a name in use.
+def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -> list[Step]:
+    """The steps; each rename waits until the image that has the new name is renamed itself.
 
-    An image waits for the one that holds its name to leave it. Where they wait in a cycle, one
-    of them gets a temporary name, so each cycle costs one call more. A name that nobody is going
-    to leave is a conflict: nothing is done about the image that wants it. `images` are those of
-    the region, of which some may be missing that hold none of the names wanted; `owner` is for
-    temporary names.
+    In each cycle of such renames one image first gets a temporary name, which costs one more call.
+    A step fails if the image that has the new name keeps it, or if an earlier step gets that name.
+    `images` are those of the region; any that have none of the new names may be missing. `owner`
+    is for the temporary names.
     """
-    movers = {step.image_id: step for step in steps if step.new_name}
-    if not movers:
+    renames = {step.image_id: step for step in steps if step.new_name}
+    if not renames:
         return list(steps)
-    known = {image.image_id: image.name for image in images}
-    known |= {step.image_id: step.before.name for step in steps if step.before}
-    holders = dict(zip(known.values(), known, strict=True))
-    conflicts = _conflicts(movers, known, holders)
-    moving = {i: step for i, step in movers.items() if i not in conflicts}
-    waits = {i: holders[step.new_name] for i, step in moving.items() if step.new_name in holders}
-    openers = _openers(waits)
-    taken = holders.keys() | {step.new_name for step in moving.values()}
+    names = {image.image_id: image.name for image in images}
+    names |= {step.image_id: step.before.name for step in steps if step.before}
+    holders = {name: image_id for image_id, name in names.items()}
+    conflicts = _conflicts(renames, names, holders)
+    new_names = {i: step.new_name for i, step in renames.items() if i not in conflicts}
+    waits_for = {i: holders[name] for i, name in new_names.items() if name in holders}
+    openers = _cycle_openers(waits_for)
+    taken = {*holders, *new_names.values()}
 
-    def placed(step: Step) -> Step:
+    def with_order(step: Step) -> Step:
         image_id = step.image_id
         if image_id in conflicts:
             return failed_step(step, conflicts[image_id])
-        if image_id not in waits:
+        if image_id not in waits_for:
             return step
-        temporary = _free_name(image_id, owner, taken) if image_id in openers else ""
-        return replace(step, waits_for=waits[image_id], temporary=temporary)
+        candidates = (temporary(image_id, number, owner) for number in count(1))
+        free = (name for name in candidates if name not in taken)
+        temporary_name = next(free) if image_id in openers else ""
+        return replace(step, waits_for=waits_for[image_id], temporary_name=temporary_name)
 
-    return [placed(step) for step in steps]
-
-
-def _free_name(image_id: str, owner: str, taken: set[str]) -> str:
-    return next(name for n in count(1) if (name := temporary(image_id, n, owner)) not in taken)
+    return [with_order(step) for step in steps]
 
 
 def _conflicts(
-    movers: Mapping[str, Step], known: Mapping[str, str], holders: Mapping[str, str]
+    renames: Mapping[str, Step], names: Mapping[str, str], holders: Mapping[str, str]
 ) -> dict[str, NameTaken]:
-    """The images that cannot get their names, and why; whoever waits for them cannot either."""
-    first: dict[str, str] = {}
-    found: dict[str, NameTaken] = {}
-    for image_id, step in movers.items():
-        other = first.setdefault(step.new_name, image_id)
+    """The images that cannot get their new names, and why."""
+    claims: dict[str, str] = {}
+    """For each new name, the first image that is to get it."""
+    conflicts: dict[str, NameTaken] = {}
+    for image_id, step in renames.items():
+        other = claims.setdefault(step.new_name, image_id)
         holder = holders.get(step.new_name)
-        if holder is not None and holder not in movers:
-            found[image_id] = _taken(step, holder, "has it")
+        if holder is not None and holder not in renames:
+            conflicts[image_id] = _taken(step, f"{holder} has it")
         elif other != image_id:
-            found[image_id] = _taken(step, other, "is to get it")
-    staying = list(found)
-    while staying:
-        holder = staying.pop()
-        waiting = first.get(known[holder])
-        if waiting is not None and waiting not in found:
-            found[waiting] = _taken(movers[waiting], holder, "cannot leave it")
-            staying.append(waiting)
-    return found
+            conflicts[image_id] = _taken(step, f"{other} will get it")
+    keepers = list(conflicts)
+    while keepers:  # an image that keeps its name may have the new name of another image
+        keeper = keepers.pop()
+        claimant = claims.get(names[keeper])
+        if claimant is not None and claimant not in conflicts:
+            conflicts[claimant] = _taken(
+                renames[claimant], f"{keeper} has it and cannot be renamed"
+            )
+            keepers.append(claimant)
+    return conflicts
 
 
-def _taken(step: Step, other: str, why: str) -> NameTaken:
-    message = f"the name {step.new_name!r} is not free in {step.region}: {other} {why}"
+def _taken(step: Step, why: str) -> NameTaken:
+    message = f'the name "{step.new_name}" is taken in {step.region}: {why}'
     return NameTaken("InvalidImageName.Duplicate", message)
 
 
-def _openers(waits: Mapping[str, str]) -> set[str]:
-    """One image of each cycle of waiting ones."""
-    found: set[str] = set()
-    seen: dict[str, str] = {}
-    """From where each was reached."""
-    for start in waits:
+def _cycle_openers(waits_for: Mapping[str, str]) -> set[str]:
+    """One image of each cycle."""
+    openers: set[str] = set()
+    start_of: dict[str, str] = {}
+    """For each visited image, the start of the walk that visited it first."""
+    for start in waits_for:
         image_id = start
-        while image_id in waits and image_id not in seen:
-            seen[image_id] = start
-            image_id = waits[image_id]
-        if seen.get(image_id) == start:
-            found.add(image_id)
-    return found
+        while image_id in waits_for and image_id not in start_of:
+            start_of[image_id] = start
+            image_id = waits_for[image_id]
+        if start_of.get(image_id) == start:
+            openers.add(image_id)
+    return openers
 
 
-def temporary_names(plan: Plan) -> list[TemporaryName]:
-    """What is to be known of each image with a temporary name that an earlier run has left."""
-    found = []
-    for step in chain.from_iterable(plan.steps.values()):
+def temporary_name_warnings(plan: Plan) -> list[TemporaryName]:
+    """A warning for each image that has a temporary name from an earlier run."""
+    warnings = []
+    for step in plan.all_steps:
         if step.before and is_temporary(step.before.name):
-            told = (
-                "an earlier run; the Undo of this one would give it back, so to undo both take the "
-                "journal or the log of the earlier one"
+            advice = (
+                "an earlier run, and Undo would restore it: to undo both runs, use the journal or "
+                "the log of the earlier one"
                 if step.new_name
-                else "another run and keeps it: if none is under way, deliver the document of that "
-                "run again as it was, or give the image a name"
+                else "another run, and keeps it: if that run has ended, deliver its document "
+                "again, unchanged, or rename the image"
             )
-            name = f"{step.image_id} in {step.region} has the temporary name {step.before.name!r}"
-            found.append(TemporaryName(f"{name} of {told}"))
-    return found
+            name = f'{step.image_id} in {step.region} has the temporary name "{step.before.name}"'
+            warnings.append(TemporaryName(f"{name} from {advice}"))
+    return warnings
