@@ -35,8 +35,9 @@ $(READY): $(RUNS)
 replay: $(RUNS) ## replay events/ against the emulated cloud
 	@$(BIN)/scf-local replay events
 
-# Not in addopts: to start processes takes longer than a few tests do.
-PARALLEL = -n auto --dist worksteal
+# Not in addopts, since a few tests take less time than starting processes. By file, so that no
+# fixture of a module is set up twice.
+PARALLEL = -n auto --dist loadfile
 
 test: $(READY) ## run the tests in parallel, with coverage
 	$(BIN)/pytest $(PARALLEL) --cov --cov-report=

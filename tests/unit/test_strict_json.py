@@ -1,4 +1,4 @@
-"""Strict JSON: what two parsers could read differently is refused."""
+"""Strict JSON: what two parsers could read differently is rejected."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_reads_what_json_wrote(value: object) -> None:
-    """Any JSON value comes back as it was written."""
+    """Any JSON value is read as it was written."""
     assert strict_json.loads(json.dumps(value).encode()) == value
 
 
 @given(st.binary(max_size=60))
-def test_never_fails_otherwise(data: bytes) -> None:
-    """Any bytes give a value or InvalidJSON, never another exception."""
+def test_raises_nothing_else(data: bytes) -> None:
+    """Any bytes return a value or raise InvalidJSON."""
     try:
         strict_json.loads(data)
     except InvalidJSON as error:
-        assert error.message  # noqa: PT017 - either way is right
+        assert error.message  # noqa: PT017 - either result is right
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_never_fails_otherwise(data: bytes) -> None:
         (b"{'a': 1}", "line 1, column 2"),
     ],
 )
-def test_refuses(data: bytes, message: str) -> None:
-    """Every violation of strict JSON is refused in words that say what it is."""
+def test_rejects(data: bytes, message: str) -> None:
+    """Each violation of strict JSON is rejected with a message that names it."""
     with pytest.raises(InvalidJSON, match=message):
         strict_json.loads(data)
 
@@ -78,10 +78,10 @@ def test_refuses(data: bytes, message: str) -> None:
     ],
 )
 def test_accepts(data: bytes, value: object) -> None:
-    """A byte order mark, any script and whole surrogate pairs are fine."""
+    """A byte order mark, any script and surrogate pairs are accepted."""
     assert strict_json.loads(data) == value
 
 
 def test_accepts_sixty_four_levels() -> None:
-    """The deepest document allowed has 64 levels."""
+    """A document of 64 levels is accepted."""
     assert strict_json.loads(b"[" * 64 + b"1" + b"]" * 64)
