@@ -155,10 +155,7 @@ def invoke(
 @click.option("--cold", is_flag=True, help="Start a new instance for each event.")
 @click.option("--until-failure", is_flag=True, help="Stop after the first unexpected outcome.")
 @click.option(
-    "--report",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Also write an HTML report.",
+    "--report", metavar="FILE", type=click.Path(path_type=Path), help="Also write an HTML report."
 )
 @seed_option
 @faults_option
