@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TextIO
 
@@ -101,17 +101,14 @@ def handle(
     return result.document(run, request_id)
 
 
-@dataclass
 class Invocation:
     """Processes the parts of one event; `region` is the function's own."""
 
-    settings: Settings
-    region: str
-    cloud: Cloud
-    retries: Retries
-    log: Log
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, settings: Settings, region: str, cloud: Cloud, retries: Retries, log: Log
+    ) -> None:
+        self.settings, self.region, self.log = settings, region, log
+        self.cloud, self.retries = cloud, retries
         self._journal = Journal(self.settings, self.region, self.log, self._write)
 
     def process(self, part: Part) -> Report:

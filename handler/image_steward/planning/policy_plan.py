@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
@@ -38,7 +36,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
             raise error
         warnings.append(error)
     phases, statuses = policy.phases, policy.blocking_statuses
-    return replace(planned, warnings=tuple(warnings), phases=phases, blocking_statuses=statuses)
+    return planned._replace(warnings=tuple(warnings), phases=phases, blocking_statuses=statuses)
 
 
 def normalise(policy: NamingPolicy, region: str, images: list[Image], now: float) -> list[Step]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import MAX_CHANGES
@@ -57,7 +57,7 @@ def plan(request: Retirement, current: CurrentImages, _now: float) -> Plan:
     )
     steps = {r: [s for s in planned.steps[r] if s.image_key not in later] for r in planned.steps}
     warning = TooManyChanges(Violation(request.path, message))
-    return replace(planned, steps=steps, warnings=(warning,))
+    return planned._replace(steps=steps, warnings=(warning,))
 
 
 def _retire(request: Retirement, region: str, images: Collection[Image]) -> list[Step]:
