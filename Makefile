@@ -19,8 +19,8 @@ install: $(READY) ## set up .venv for development, from hash-locked requirements
 # Recreated whenever a lock changes, so that no package stays that is not locked any more.
 $(RUNS): requirements/run.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "Python 3.10 to 3.13 is required, but $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.11 …"; exit 1; }
-	@echo "Setting up $(VENV) with the packages to run it (about 15 s, once)"
+	  { echo "PYTHON=$(PYTHON) is not Python 3.10 to 3.13 ($$($(PYTHON) --version 2>&1 | head -n 1)); pass one, such as PYTHON=python3.11"; exit 1; }
+	@echo "Setting up $(VENV) with the packages that scf-local needs (about 15 s, once)"
 	@$(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "This Python cannot create virtual environments; install its venv package (Debian: python3-venv)"; exit 1; }
 	@$(INSTALL) --require-hashes -r requirements/run.txt
@@ -35,8 +35,9 @@ $(READY): $(RUNS)
 replay: $(RUNS) ## replay events/ against the emulated cloud
 	@$(BIN)/scf-local replay events
 
-# Not in addopts: to start processes takes longer than a few tests do.
-PARALLEL = -n auto --dist worksteal
+# Not in addopts, since a few tests take less time than starting processes. By file, so that no
+# fixture of a module is set up twice.
+PARALLEL = -n auto --dist loadfile
 
 test: $(READY) ## run the tests in parallel, with coverage
 	$(BIN)/pytest $(PARALLEL) --cov --cov-report=

@@ -261,7 +261,7 @@ def main() -> None:
     bundle = assemble(files, python, BUILD / "function.zip")
     listing = bundle.path.with_suffix(".txt")
     listing.write_text(bundle.manifest(), encoding="utf-8")
-    click.echo(f"{bundle} for Python {version}; {listing.name} lists them")
+    click.echo(f"{bundle}, for Python {version}; {listing.name} lists the files")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return int(any(list(_statuses(_ends(environ), environ, "test-quick"))))
     if unknown := set(arguments) - set(VERSIONS):
         names = ", ".join(sorted(unknown))
-        sys.stderr.write(f"{names} is not supported; allowed: {', '.join(VERSIONS)}\n")
+        sys.stderr.write(f"VERSIONS: {names} is not supported; allowed: {', '.join(VERSIONS)}\n")
         return 2
     statuses = list(_statuses(arguments or VERSIONS, environ, "test"))
     return int(any(statuses) or not statuses)
@@ -104,7 +104,7 @@ def _statuses(versions: Sequence[str], environ: Mapping[str, str], target: str) 
         python = find(version, environ)
         if python is None:
             how = f"`uv python install {version}` or `pyenv install {version}`"
-            print_line(f"{version}  not installed: {how}")
+            print_line(f"{version}  not installed; install it with {how}")
             continue
         virtualenv = Virtualenv(version, python)
         status = virtualenv.run(target)

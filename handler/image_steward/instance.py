@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,17 +57,21 @@ class Instance:
         return session
 
 
-@dataclass
 class Cloud:
     """The API clients of one run, each made when it is first needed."""
 
-    instance: Instance
-    settings: Settings
-    environ: Mapping[str, str]
-    deadlines: RunDeadlines
-    _api: Api | None = None
-    _objects: Objects | None = None
-    _credentials: RunCredentials | None = None
+    def __init__(
+        self,
+        instance: Instance,
+        settings: Settings,
+        environ: Mapping[str, str],
+        deadlines: RunDeadlines,
+    ) -> None:
+        self.instance, self.settings = instance, settings
+        self.environ, self.deadlines = environ, deadlines
+        self._api: Api | None = None
+        self._objects: Objects | None = None
+        self._credentials: RunCredentials | None = None
 
     def api(self) -> Api:
         """The client for CVM and Tag.

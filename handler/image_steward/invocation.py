@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TextIO
 
@@ -98,23 +98,20 @@ def handle(
     instance.runs += 1
     if errors := run.unfinished:
         raise Unfinished(
-            f"{len(errors)} of {len(run.outcomes) + len(run.errors)} images and documents are not "
-            f"done ({errors[0].code}: {errors[0].message}); a redelivery of the event retries these"
+            f"pending: {len(errors)} of {len(run.outcomes) + len(run.errors)} images and documents "
+            f"({errors[0].code}: {errors[0].message}); a redelivery of the event retries them"
         )
     return document
 
 
-@dataclass
 class Invocation:
     """Processes the parts of one event; `region` is the function's own."""
 
-    settings: Settings
-    region: str
-    cloud: Cloud
-    retries: Retries
-    log: Log
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, settings: Settings, region: str, cloud: Cloud, retries: Retries, log: Log
+    ) -> None:
+        self.settings, self.region, self.log = settings, region, log
+        self.cloud, self.retries = cloud, retries
         delivery = f"{int(self.retries.uniform() * 16**6):06x}"
         self.journal = Journal(self.settings, self.region, self.log, self._write, delivery)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from image_steward.errors import StewardError
@@ -207,12 +209,11 @@ ONE_PHASE = (("attributes", "tags"),)
 """The phases of a plan that writes attributes and tags in parallel."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The steps of a request, and the errors and warnings to report before it is executed."""
 
     steps: StepsByRegion
-    region_errors: dict[str, StewardError] = field(default_factory=dict)
+    region_errors: Mapping[str, StewardError] = MappingProxyType({})
     """Why regions could not be planned."""
     warnings: tuple[StewardError, ...] = ()
     phases: tuple[tuple[str, ...], ...] = ONE_PHASE

@@ -85,7 +85,7 @@ def read(data: bytes, *, region: str, listed: Collection[str] = ()) -> Document:
     document = strict_json.loads(data)
     if not isinstance(document, dict):
         given = strict_json.kind_of(document)
-        raise InvalidDocument(f"the document is {given}; an object is required")
+        raise InvalidDocument(f"the document is {given}; must be an object")
     kind = next((kind for member, kind in KINDS.items() if member in document), None)
     if not kind:
         members, required = list(islice(document, 5)), ", ".join(KINDS)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from image_steward import regions
 from image_steward.errors import InvalidSetting
+from image_steward.messages import short
 
 BUCKET = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
 """A full bucket name, `<bucket>-<appid>`; it becomes part of a host name."""
@@ -51,8 +52,7 @@ class Settings:
                 try:
                     values[field] = parse(text)
                 except ValueError as error:
-                    shown = _USERINFO.sub("//…@", text)[:80]
-                    violations.append(f"{name} is {shown!r}; {error}")
+                    violations.append(f"{name} is {short(_USERINFO.sub('//…@', text))}; {error}")
         if violations:
             raise InvalidSetting(*violations)
         return cls(**values)  # type: ignore[arg-type]  # the parsers' types are the fields' types
@@ -94,28 +94,29 @@ def _sources(text: str) -> tuple[tuple[str, str], ...]:
         bucket, _, prefix = entry.partition("/")
         if not BUCKET.fullmatch(bucket):
             raise ValueError(
-                f"{bucket[:60]!r} is not a full bucket name; must be a comma-separated list of "
-                "bucket-appid/prefix, such as manifests-1250000000/requests/"
+                "must be a comma-separated list of bucket-appid/prefix, such as "
+                f"manifests-1250000000/requests/; {short(bucket)} is not a full bucket name"
             )
         pairs.append((bucket, prefix.rstrip("/")))
     if not pairs:  # "," is meant as a restriction, so it must not allow every source
-        raise ValueError("must name a source; leave it empty to allow any")
+        raise ValueError("must name at least one source; leave it empty to allow all")
     return tuple(pairs)
 
 
 def _api_endpoint(text: str) -> str:
-    _cos_endpoint(text.replace("{service}", "cvm").replace("{region}", "ap-guangzhou"))
+    url = text.replace("{service}", "cvm").replace("{region}", "ap-guangzhou")
+    _cos_endpoint(url, f"{_PUBLIC_API}; no other fields are allowed")
     return text.rstrip("/")
 
 
-def _cos_endpoint(text: str) -> str:
+def _cos_endpoint(text: str, example: str = "http://127.0.0.1:9000") -> str:
     try:
         is_valid = bool(_ENDPOINT.fullmatch(text) and urlsplit(text).hostname)
         urlsplit(text).port  # noqa: B018 - raises if the port is invalid
     except ValueError:
         is_valid = False
     if not is_valid:
-        raise ValueError(f"must be http(s)://host[:port] without a path, such as {_PUBLIC_API}")
+        raise ValueError(f"must be http(s)://host[:port] without a path, such as {example}")
     return text.rstrip("/")
 
 

@@ -34,12 +34,16 @@ def loads(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
         value = _DECODER.decode(_text(data))
     except json.JSONDecodeError as error:
-        message = error.msg[0].lower() + error.msg[1:]
-        raise InvalidJSON(f"line {error.lineno}, column {error.colno}: {message}") from None
+        raise InvalidJSON(f"line {error.lineno}, column {error.colno}: {reason(error)}") from None
     except RecursionError:
         raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels") from None
     _check(value)
     return value
+
+
+def reason(error: json.JSONDecodeError) -> str:
+    """Why a text is not JSON: Python's message, without the "at" before a position."""
+    return (error.msg[0].lower() + error.msg[1:]).removesuffix(" at").removesuffix(" starting")
 
 
 def _text(data: bytes) -> str:
@@ -63,8 +67,8 @@ def _text(data: bytes) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise InvalidJSON(f"duplicate member {json.dumps(name[:60])} in an object")
+        ((name, count),) = Counter(name for name, _ in pairs).most_common(1)
+        raise InvalidJSON(f"member {json.dumps(name[:60])} appears {count} times in one object")
     return members
 
 
@@ -81,7 +85,7 @@ def _int(digits: str) -> int:
 def _float(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise InvalidJSON(f"{digits[:20]} is out of range")
+        raise InvalidJSON(f"{digits[:20]} is out of range; the limit is ±1.8e308")
     return number
 
 
@@ -104,7 +108,7 @@ def _check(value: Any) -> None:  # noqa: ANN401 - any JSON value
             elif isinstance(item, list):
                 children += item
             elif isinstance(item, str) and not is_text(item):
-                raise InvalidJSON(f"unpaired surrogate in {json.dumps(item[:60])}")
+                raise InvalidJSON(f"half a surrogate pair in {json.dumps(item[:60])}")
         level = children
 
 

@@ -1,4 +1,4 @@
-"""The official Python clients, typed, sync and async, in every form of request that they send."""
+"""The typed official Python clients, sync and async, with every request form they support."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 REGION, IMAGE = "ap-guangzhou", "img-6pb6lrmy"
 RESOURCE = f"qcs::cvm:{REGION}:uin/:image/{IMAGE}"
 NAME = "sample 名 a&b=c+d%20"
-KEYS = AccountCredentials()
+CREDENTIALS = AccountCredentials()
 CLIENTS = {
     (cvm, "sync"): cvm_client.CvmClient,
     (cvm, "async"): cvm_client_async.CvmClient,
@@ -43,17 +43,17 @@ FORMS = [
     *product(("sync", "async"), ("TC3-HMAC-SHA256", "HmacSHA1", "HmacSHA256"), ("POST", "GET"))
 ]
 
-# httpx, which the async clients use, logs each URL at INFO: a GET signed the older way holds the
-# token in it, and conftest.py allows none in a log.
+# httpx, which the async clients use, logs each URL at INFO. The URL of a GET request with the older
+# signature contains the token, and conftest.py fails a test whose log contains a secret.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
-# The SDK warns of the undocumented members that real images have, too.
+# The SDK warns about undocumented members, which real images have as well.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fileds are useless")
 
 
 @dataclass(frozen=True)
 class Client:
-    """A typed client of either service; both ways of running it look alike."""
+    """A typed client of either service; sync and async clients are called the same way."""
 
     url: str
     kind: str
@@ -64,14 +64,14 @@ class Client:
         self,
         models: Any,  # noqa: ANN401 - the SDK's module
         action: str,
-        keys: AccountCredentials = KEYS,
+        credentials: AccountCredentials = CREDENTIALS,
         **params: object,
     ) -> Any:  # noqa: ANN401 - the SDK's answer
         """Call an action."""
         http = HttpProfile("http", self.url.removeprefix("http://"), self.method)
         profile = ClientProfile(self.sign_method, http, language="en-US")
-        region = None if models is tag else REGION  # the Tag API wants none
-        signer = Credential(keys.secret_id, keys.secret_key, keys.token)
+        region = None if models is tag else REGION  # the Tag API has no regions
+        signer = Credential(credentials.secret_id, credentials.secret_key, credentials.token)
         client = CLIENTS[models, self.kind](signer, region, profile)
         request = getattr(models, f"{action}Request")()
         request._deserialize(params)
@@ -87,41 +87,41 @@ class Client:
 
 @pytest.fixture(params=FORMS, ids=" ".join)
 def client(request: pytest.FixtureRequest, cloud: EmulatedCloud) -> Client:
-    """Each client in each form, pointed at the seeded cloud."""
+    """Each client with each request form, connected to the seeded cloud."""
     return Client(cloud.url, *request.param)
 
 
-def mistyped(model: Any) -> Iterator[str]:  # noqa: ANN401 - any model of the SDK
-    """The members of a reply whose types are not those that the SDK documents."""
+def mistyped_members(model: Any) -> Iterator[str]:  # noqa: ANN401 - any model of the SDK
+    """The members of a reply whose types differ from those that the SDK documents."""
     for name, member in vars(type(model)).items():
         if not isinstance(member, property):
             continue
         value = getattr(model, name)
         listed, kind = re.findall(r":rtype: (list of )?(\w+)", str(member.__doc__))[0]
-        for one in value if listed and value is not None else [value]:
-            if hasattr(one, "_deserialize"):
-                yield from mistyped(one)
-            if one is not None and type(one).__name__ != kind:
-                yield f"{name}: {one!r} is no {kind}"
+        for item in value if listed and value is not None else [value]:
+            if hasattr(item, "_deserialize"):
+                yield from mistyped_members(item)
+            if item is not None and type(item).__name__ != kind:
+                yield f"{name}: {item!r} is not a {kind}"
 
 
 def test_images(client: Client, cloud: EmulatedCloud) -> None:
-    """An image is renamed and read, whatever the name holds, and every member has its type."""
+    """Any name can be set and read back, and every member has its documented type."""
     assert client(cvm, "ModifyImageAttribute", ImageId=IMAGE, ImageName=NAME).RequestId
-    chosen = {"Name": "image-name", "Values": [NAME, "other"]}
-    reply = client(cvm, "DescribeImages", Filters=[chosen], Limit=1)
+    name_filter = {"Name": "image-name", "Values": [NAME, "other"]}
+    reply = client(cvm, "DescribeImages", Filters=[name_filter], Limit=1)
     (image,) = reply.ImageSet
     assert (image.ImageId, image.ImageName) == (IMAGE, NAME)
-    assert (reply.TotalCount, list(mistyped(reply))) == (1, [])
+    assert (reply.TotalCount, list(mistyped_members(reply))) == (1, [])
     assert cloud.state.image(REGION, IMAGE)["ImageName"] == NAME
 
 
-def test_truth_values(client: Client, cloud: EmulatedCloud) -> None:
-    """A truth value arrives, except where the SDK itself signs `True` but sends `true`."""
-    told = (client.kind, client.method, client.sign_method[:4])
+def test_booleans(client: Client, cloud: EmulatedCloud) -> None:
+    """Booleans are accepted, except where the SDK itself signs `True` but sends `true`."""
+    form = (client.kind, client.method, client.sign_method[:4])
     with (
         pytest.raises(TencentCloudSDKException, match="SignatureFailure")
-        if told == ("async", "GET", "Hmac")
+        if form == ("async", "GET", "Hmac")
         else nullcontext()
     ):
         client(cvm, "ModifyImageAttribute", ImageId=IMAGE, ImageDeprecated=True)
@@ -129,18 +129,18 @@ def test_truth_values(client: Client, cloud: EmulatedCloud) -> None:
 
 
 def test_tags(client: Client, cloud: EmulatedCloud) -> None:
-    """All four actions on tags work without a region, and every member has its type."""
-    gone = RESOURCE.replace(IMAGE, "img-zzzzzzzz")
+    """All four tag actions work without a region, and every member has its documented type."""
+    missing = RESOURCE.replace(IMAGE, "img-zzzzzzzz")
     pair = {"TagKey": "team", "TagValue": "web @+名"}
-    reply = client(tag, "TagResources", ResourceList=[RESOURCE, gone], Tags=[pair])
+    reply = client(tag, "TagResources", ResourceList=[RESOURCE, missing], Tags=[pair])
     (failed,) = reply.FailedResources
-    assert (failed.Resource, failed.Code) == (gone, "ResourceNotFound")
+    assert (failed.Resource, failed.Code) == (missing, "ResourceNotFound")
     client(tag, "ModifyResourceTags", Resource=RESOURCE, ReplaceTags=[{**pair, "TagKey": "owner"}])
-    asked: dict[str, Any] = {"ServiceType": "cvm", "ResourcePrefix": "image"}
-    asked |= {"ResourceIds": [IMAGE], "ResourceRegion": REGION, "Offset": 1, "Limit": 1}
-    page = client(tag, "DescribeResourceTagsByResourceIds", **asked)
-    assert (page.TotalCount, [one.TagKey for one in page.Tags]) == (2, ["owner"])
-    assert [*mistyped(reply), *mistyped(page)] == []
+    query: dict[str, Any] = {"ServiceType": "cvm", "ResourcePrefix": "image"}
+    query |= {"ResourceIds": [IMAGE], "ResourceRegion": REGION, "Offset": 1, "Limit": 1}
+    page = client(tag, "DescribeResourceTagsByResourceIds", **query)
+    assert (page.TotalCount, [row.TagKey for row in page.Tags]) == (2, ["owner"])
+    assert [*mistyped_members(reply), *mistyped_members(page)] == []
     client(tag, "ModifyResourceTags", Resource=RESOURCE, DeleteTags=[{"TagKey": "owner"}])
     assert tags_of(cloud.state.image(REGION, IMAGE)) == {"team": "web @+名"}
     assert client(tag, "UnTagResources", ResourceList=[RESOURCE], TagKeys=["team"]).RequestId
@@ -157,10 +157,10 @@ def test_tags(client: Client, cloud: EmulatedCloud) -> None:
     ],
     ids=["id", "key", "token", "no token"],
 )
-def test_wrong_keys(client: Client, changes: dict[str, Any], code: str) -> None:
-    """Id, key and token each have to be the right one; the code is the API's, with a RequestId."""
+def test_wrong_credentials(client: Client, changes: dict[str, Any], code: str) -> None:
+    """Id, key and token must each be correct; the error has the API's code and a RequestId."""
     with pytest.raises(TencentCloudSDKException) as raised:
-        client(cvm, "DescribeImages", replace(KEYS, **changes))
+        client(cvm, "DescribeImages", replace(CREDENTIALS, **changes))
     assert raised.value.code == code
     assert raised.value.requestId
 
@@ -168,7 +168,7 @@ def test_wrong_keys(client: Client, changes: dict[str, Any], code: str) -> None:
 @pytest.mark.parametrize("form", FORMS, ids=" ".join)
 @pytest.mark.parametrize("seconds", [-310, 310])
 def test_skewed_clock(form: tuple[str, str, str], seconds: int) -> None:
-    """A clock more than five minutes off, behind or ahead, is refused with the API's code."""
+    """A clock more than five minutes off, behind or ahead, is rejected with the API's code."""
     with (
         EmulatedCloud(State(), clock=lambda: time.time() + seconds) as cloud,
         pytest.raises(TencentCloudSDKException) as raised,
@@ -186,25 +186,25 @@ def test_skewed_clock(form: tuple[str, str, str], seconds: int) -> None:
         ("DescribeInstances", {"Limit": 1}, "InvalidAction"),
     ],
 )
-def test_refusals(client: Client, action: str, params: dict[str, Any], code: str) -> None:
-    """What is wrong with a request has the same code in every form of it."""
+def test_errors(client: Client, action: str, params: dict[str, Any], code: str) -> None:
+    """The same mistake has the same error code in every request form."""
     with pytest.raises(TencentCloudSDKException) as raised:
         client(cvm, action, **params)
     assert raised.value.code == code
 
 
-# `pytest.warns` sends on what it did not wait for, from a module that pyproject.toml's filter of
-# the same warning does not name.
+# `pytest.warns` emits unexpected warnings again, from a module that pyproject.toml's filter for the
+# same warning does not name.
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning")
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_unknown_members_are_warned_of(cloud: EmulatedCloud, kind: str) -> None:
-    """The undocumented members of real images make the typed client warn, as they do there."""
+def test_warning_about_unknown_members(cloud: EmulatedCloud, kind: str) -> None:
+    """The typed client warns about undocumented members, as it does with real images."""
     with pytest.warns(UserWarning, match="fileds are useless"):
         Client(cloud.url, kind, "TC3-HMAC-SHA256", "POST")(cvm, "DescribeImages", Limit=1)
 
 
 def test_large_request(cloud: EmulatedCloud) -> None:
-    """A query may have 32 KB, a form 1 MB and JSON 10 MB (product/1278/46710)."""
+    """A query is limited to 32 KB, a form to 1 MB and JSON to 10 MB (product/1278/46710)."""
     for form, size, code in (
         (("TC3-HMAC-SHA256", "GET"), 31_000, "MissingParameter"),
         (("TC3-HMAC-SHA256", "GET"), 33_000, "RequestSizeLimitExceeded"),

@@ -1,4 +1,4 @@
-"""COS objects of the emulated cloud, asked by the official SDK and by the URLs that it signs."""
+"""COS objects in the emulated cloud, accessed with the official SDK and with URLs that it signs."""
 
 from __future__ import annotations
 
@@ -35,38 +35,42 @@ ETAG = '"9a0364b9e99bb480dd25e1f0284c8555"'
 
 @pytest.fixture
 def client(cloud: EmulatedCloud) -> CosS3Client:
-    """The COS client; `KEY` holds b"content"."""
+    """The COS client; the object `KEY` contains b"content"."""
     cloud.state.objects[BUCKET][KEY] = Object(b"content")
     return client_of(cloud)
 
 
-def refusal(call: Callable[..., Any], **params: Any) -> tuple[int, str]:  # noqa: ANN401 - the SDK's own
-    """The status and the code that a call of the SDK is refused with."""
+def error_of(call: Callable[..., Any], **params: Any) -> tuple[int, str]:  # noqa: ANN401 - the SDK's own
+    """The status and error code of an SDK call that fails."""
     with pytest.raises(CosServiceError) as raised:
         call(Bucket=BUCKET, **{"Key": KEY, **params})
     return raised.value.get_status_code(), raised.value.get_error_code()
 
 
 def outcomes(cloud: EmulatedCloud) -> list[str]:
-    """How the calls are on record."""
-    return [one["Outcome"] for one in cloud.state.snapshot()["Calls"]]
+    """The recorded outcomes of all calls."""
+    return [call["Outcome"] for call in cloud.state.snapshot()["Calls"]]
 
 
-def presigned(method: str = "GET", keys: AccountCredentials = CREDENTIALS, **params: Any) -> str:  # noqa: ANN401 - the SDK's own
-    """What the SDK signs for a browser: path and query."""
-    url = CosS3Client(config(keys)).get_presigned_url(BUCKET, KEY, method, **params)
+def presigned(
+    method: str = "GET",
+    credentials: AccountCredentials = CREDENTIALS,
+    **params: Any,  # noqa: ANN401 - the SDK's own
+) -> str:
+    """The path and query of a URL that the SDK signs."""
+    url = CosS3Client(config(credentials)).get_presigned_url(BUCKET, KEY, method, **params)
     return urlsplit(str(url))._replace(scheme="", netloc="").geturl()
 
 
-def fetched(
+def fetch(
     cloud: EmulatedCloud, url: str, headers: dict[str, str] | None = None, body: bytes | None = None
 ) -> tuple[int, bytes, str]:
-    """Status, body and type. Not by `requests`: its log would hold the signature."""
-    request = urllib.request.Request(  # noqa: S310 - just started
+    """Return status, body and type, without `requests`, whose log would contain the signature."""
+    request = urllib.request.Request(  # noqa: S310 - our own server
         cloud.url + url, body, {"Host": HOST, **(headers or {})}, method="PUT" if body else "GET"
     )
     try:
-        with urllib.request.urlopen(request) as reply:  # noqa: S310 - the same
+        with urllib.request.urlopen(request) as reply:  # noqa: S310 - our own server
             return reply.status, reply.read(), reply.headers["Content-Type"]
     except urllib.error.HTTPError as error:
         with error:
@@ -75,7 +79,7 @@ def fetched(
 
 @pytest.mark.parametrize("key", ["a.json", "请求/a b+c%20d.json", "/lead//double", "x?y&z=1#f"])
 def test_objects(client: CosS3Client, cloud: EmulatedCloud, key: str) -> None:
-    """The COS SDK writes, reads and looks at an object under any key."""
+    """The COS SDK can write, read and query an object under any key."""
     tag = client.put_object(Bucket=BUCKET, Key=key, Body=b"content")["ETag"]
     reply = client.get_object(Bucket=BUCKET, Key=key)
     assert reply["Body"].get_raw_stream().read() == b"content"
@@ -84,15 +88,15 @@ def test_objects(client: CosS3Client, cloud: EmulatedCloud, key: str) -> None:
     head = client.head_object(Bucket=BUCKET, Key=key)
     assert (head["ETag"], head["Content-Length"]) == (tag, "7")
     assert tag == ETAG
-    actions = [one["Action"] for one in cloud.state.snapshot()["Calls"]]
+    actions = [call["Action"] for call in cloud.state.snapshot()["Calls"]]
     assert actions == ["PutObject", "GetObject", "HeadObject"]
 
 
 @pytest.mark.parametrize("read", ["get_object", "head_object"])
-def test_what_is_kept(client: CosS3Client, read: str) -> None:
-    """Type, metadata, the other headers and the time come back as they were given."""
+def test_headers_are_stored(client: CosS3Client, read: str) -> None:
+    """Content type, metadata, other headers and the time are returned as stored."""
     body = gzip.compress(b"content")
-    kept = {
+    stored = {
         "ContentType": "text/plain; charset=utf-8",
         "CacheControl": "no-cache",
         "ContentDisposition": "inline",
@@ -101,33 +105,33 @@ def test_what_is_kept(client: CosS3Client, read: str) -> None:
         "Expires": "Thu, 01 Jan 2026 00:00:00 GMT",
     }
     meta = {"x-cos-meta-team": "web", "x-cos-meta-Build": "17"}
-    given = {**kept, "Metadata": meta, "StorageClass": "STANDARD"}
-    client.put_object(Bucket=BUCKET, Key=KEY, Body=body, **given)
+    params = {**stored, "Metadata": meta, "StorageClass": "STANDARD"}
+    client.put_object(Bucket=BUCKET, Key=KEY, Body=body, **params)
     reply = getattr(client, read)(Bucket=BUCKET, Key=KEY)
-    shown = {name.lower(): value for name, value in reply.items() if name != "Body"}
-    expected = {**{name.replace("Content", "Content-"): kept[name] for name in kept}, **meta}
+    received = {name.lower(): value for name, value in reply.items() if name != "Body"}
+    expected = {**{name.replace("Content", "Content-"): stored[name] for name in stored}, **meta}
     expected["Cache-Control"] = expected.pop("CacheControl")
-    assert shown.items() >= {name.lower(): value for name, value in expected.items()}.items()
-    assert shown["content-length"] == str(len(body))
-    assert abs(parsedate_to_datetime(shown["last-modified"]).timestamp() - time.time()) < 60
+    assert received.items() >= {name.lower(): value for name, value in expected.items()}.items()
+    assert received["content-length"] == str(len(body))
+    assert abs(parsedate_to_datetime(received["last-modified"]).timestamp() - time.time()) < 60
 
 
 def test_large_object(client: CosS3Client, cloud: EmulatedCloud) -> None:
-    """An object may be far larger than a request of the API."""
+    """An object may be far larger than an API request."""
     body = bytes(12 << 20)
     client.put_object(Bucket=BUCKET, Key=KEY, Body=body)
     assert cloud.state.objects[BUCKET][KEY].content == body
 
 
 def test_seeded_object(client: CosS3Client) -> None:
-    """An object of which only the content is known has a type and a time all the same."""
+    """A seeded object, for which only the content is given, still has a type and a time."""
     reply = client.head_object(Bucket=BUCKET, Key=KEY)
     assert reply["Content-Type"] == "application/octet-stream"
     assert reply["Last-Modified"] == "Sun, 01 Nov 2026 00:00:00 GMT"
 
 
 @pytest.mark.parametrize(
-    ("asked", "body", "told"),
+    ("requested", "body", "content_range"),
     [
         ("bytes=0-0", b"c", "bytes 0-0/7"),
         ("bytes=1-3", b"ont", "bytes 1-3/7"),
@@ -137,34 +141,34 @@ def test_seeded_object(client: CosS3Client) -> None:
         ("bytes=-99", b"content", "bytes 0-6/7"),
     ],
 )
-def test_range(client: CosS3Client, asked: str, body: bytes, told: str) -> None:
-    """A range is answered by itself, with its place and the size of all."""
-    reply = client.get_object(Bucket=BUCKET, Key=KEY, Range=asked)
+def test_range(client: CosS3Client, requested: str, body: bytes, content_range: str) -> None:
+    """A range request returns only that range, its position and the total size."""
+    reply = client.get_object(Bucket=BUCKET, Key=KEY, Range=requested)
     assert reply["Body"].get_raw_stream().read() == body
-    assert (reply["Content-Range"], reply["Content-Length"]) == (told, str(len(body)))
+    assert (reply["Content-Range"], reply["Content-Length"]) == (content_range, str(len(body)))
     assert reply["Body"]._rt.status_code == 206
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("requested", "expected"),
     [
-        *((each, (416, "InvalidRange")) for each in ("bytes=7-", "bytes=7-9", "bytes=-0")),
+        *((value, (416, "InvalidRange")) for value in ("bytes=7-", "bytes=7-9", "bytes=-0")),
         *(
-            (each, (501, "NotImplemented"))
-            for each in ("bytes=0-1,3-4", "bytes=-", "bytes=a-b", "lines=0-1")
+            (value, (501, "NotImplemented"))
+            for value in ("bytes=0-1,3-4", "bytes=-", "bytes=a-b", "lines=0-1")
         ),
     ],
 )
-def test_range_refused(
-    client: CosS3Client, cloud: EmulatedCloud, asked: str, expected: tuple[int, str]
+def test_range_errors(
+    client: CosS3Client, cloud: EmulatedCloud, requested: str, expected: tuple[int, str]
 ) -> None:
-    """A range beyond the end is refused as by COS; other forms are not passed over."""
-    assert refusal(client.get_object, Range=asked) == expected
+    """A range beyond the end is an InvalidRange, and an unsupported form is NotImplemented."""
+    assert error_of(client.get_object, Range=requested) == expected
     assert outcomes(cloud) == [expected[1]]
 
 
 def test_digest(client: CosS3Client, cloud: EmulatedCloud) -> None:
-    """Content is stored only if its Content-MD5 is one, and its own."""
+    """Content is stored only if its Content-MD5 is valid and matches."""
     put: dict[str, Any] = {"Key": "new", "Body": b"content"}
     for digest, code in (
         (b64encode(bytes(16)).decode(), "BadDigest"),
@@ -172,7 +176,7 @@ def test_digest(client: CosS3Client, cloud: EmulatedCloud) -> None:
         ("0" * 32, "InvalidDigest"),
         ("?", "InvalidDigest"),
     ):
-        assert refusal(client.put_object, ContentMD5=digest, **put) == (400, code)
+        assert error_of(client.put_object, ContentMD5=digest, **put) == (400, code)
     assert "new" not in cloud.state.objects[BUCKET]
     client.put_object(Bucket=BUCKET, EnableMD5=True, **put)
     assert cloud.state.objects[BUCKET]["new"].content == b"content"
@@ -201,19 +205,19 @@ def test_digest(client: CosS3Client, cloud: EmulatedCloud) -> None:
 def test_not_emulated(
     client: CosS3Client, cloud: EmulatedCloud, call: str, params: dict[str, Any]
 ) -> None:
-    """What COS can do and the emulated cloud cannot is refused as such, and changes nothing."""
-    assert refusal(getattr(client, call), **params) == (501, "NotImplemented")
+    """COS features that are not emulated are rejected with NotImplemented and change nothing."""
+    assert error_of(getattr(client, call), **params) == (501, "NotImplemented")
     assert cloud.state.objects[BUCKET][KEY] == Object(b"content")
 
 
 def test_other_methods(client: CosS3Client) -> None:
     """Only GET, HEAD and PUT of objects are emulated."""
-    assert refusal(client.delete_object) == (405, "MethodNotAllowed")
-    assert refusal(client.head_object, Key="no.json")[0] == 404
+    assert error_of(client.delete_object) == (405, "MethodNotAllowed")
+    assert error_of(client.head_object, Key="no.json")[0] == 404
 
 
 @pytest.mark.parametrize(
-    ("bucket", "keys", "status", "code"),
+    ("bucket", "credentials", "status", "code"),
     [
         (BUCKET, CREDENTIALS, 404, "NoSuchKey"),
         ("other-1250000000", CREDENTIALS, 404, "NoSuchBucket"),
@@ -222,12 +226,12 @@ def test_other_methods(client: CosS3Client) -> None:
         (BUCKET, AccountCredentials(token="other"), 403, "InvalidToken"),
     ],
 )
-def test_refusals(
-    cloud: EmulatedCloud, bucket: str, keys: AccountCredentials, status: int, code: str
+def test_errors(
+    cloud: EmulatedCloud, bucket: str, credentials: AccountCredentials, status: int, code: str
 ) -> None:
-    """The COS SDK understands every refusal."""
+    """The COS SDK can read every error."""
     with pytest.raises(CosServiceError) as raised:
-        client_of(cloud, keys).get_object(Bucket=bucket, Key="no.json")
+        client_of(cloud, credentials).get_object(Bucket=bucket, Key="no.json")
     error = raised.value
     assert (error.get_status_code(), error.get_error_code()) == (status, code)
     assert error.get_request_id()
@@ -250,16 +254,16 @@ def test_refusals(
 def test_conditions(
     client: CosS3Client, cloud: EmulatedCloud, condition: dict[str, str], status: int
 ) -> None:
-    """An ETag that was asked for, or asked against, decides between 200, 304 and 412."""
+    """Conditions on the ETag decide between status 200, 304 and 412."""
     params = {name.replace("-", ""): value for name, value in condition.items()}
     if status == 412:
-        assert refusal(client.get_object, **params) == (412, "PreconditionFailed")
-        assert refusal(client.head_object, **params)[0] == 412
+        assert error_of(client.get_object, **params) == (412, "PreconditionFailed")
+        assert error_of(client.head_object, **params)[0] == 412
     else:
         head = client.head_object(Bucket=BUCKET, Key=KEY, **params)
         assert (head["ETag"], "Content-Length" in head) == (ETAG, status == 200)
-    # Not by the SDK: its `get_object` raises OSError for any 304.
-    assert fetched(cloud, presigned(Params=TOKEN), condition)[0] == status
+    # The SDK cannot be used here: its `get_object` raises OSError for any 304.
+    assert fetch(cloud, presigned(Params=TOKEN), condition)[0] == status
 
 
 # --- Signed URLs ---
@@ -267,13 +271,13 @@ def test_conditions(
 
 @pytest.mark.usefixtures("client")
 def test_presigned_url(cloud: EmulatedCloud) -> None:
-    """A URL alone is enough to read and to write, its token being a parameter or a header."""
+    """A signed URL is enough to read and write, with the token as a parameter or a header."""
     url = presigned(Params=TOKEN)
-    assert fetched(cloud, url) == (200, b"content", "application/octet-stream")
-    assert fetched(cloud, presigned(), TOKEN)[:2] == (200, b"content")
-    assert fetched(cloud, presigned("PUT", Params=TOKEN, SignHost=False), body=b"new")[0] == 200
+    assert fetch(cloud, url) == (200, b"content", "application/octet-stream")
+    assert fetch(cloud, presigned(), TOKEN)[:2] == (200, b"content")
+    assert fetch(cloud, presigned("PUT", Params=TOKEN, SignHost=False), body=b"new")[0] == 200
     typed = presigned(Params={**TOKEN, "response-content-type": "text/x a"})
-    assert fetched(cloud, typed) == (200, b"new", "text/x a")
+    assert fetch(cloud, typed) == (200, b"new", "text/x a")
     assert set(outcomes(cloud)) == {"ok"}
 
 
@@ -285,7 +289,11 @@ def test_presigned_url(cloud: EmulatedCloud) -> None:
         (lambda: presigned(Params={"x-cos-security-token": "other"}), 403, "InvalidToken"),
         (lambda: presigned("PUT", Params=TOKEN), 403, "SignatureDoesNotMatch"),
         (lambda: presigned(Params=TOKEN).replace("x-c", "y-c"), 403, "SignatureDoesNotMatch"),
-        (lambda: presigned(keys=AccountCredentials(secret_key="a")), 403, "SignatureDoesNotMatch"),
+        (
+            lambda: presigned(credentials=AccountCredentials(secret_key="a")),
+            403,
+            "SignatureDoesNotMatch",
+        ),
         (lambda: presigned(Params=TOKEN, Expired=-1), 403, "AccessDenied"),
         (lambda: presigned(Params=TOKEN).replace("q-key-time", "q-key"), 403, "AccessDenied"),
         (lambda: f"/{KEY}", 403, "AccessDenied"),
@@ -297,17 +305,17 @@ def test_presigned_url(cloud: EmulatedCloud) -> None:
         *("malformed", "unsigned", "not emulated", "no header"),
     ],
 )
-def test_presigned_refusals(
+def test_presigned_url_errors(
     cloud: EmulatedCloud, sign: Callable[[], str], status: int, code: str
 ) -> None:
-    """A signed URL is judged like a signed header."""
-    got, body, _ = fetched(cloud, sign())
-    assert (got, outcomes(cloud)) == (status, [code])
+    """A signed URL is checked like a signed header."""
+    received_status, body, _ = fetch(cloud, sign())
+    assert (received_status, outcomes(cloud)) == (status, [code])
     assert f"<Code>{code}</Code>".encode() in body
 
 
-def test_header_that_cannot_come_back() -> None:
-    """Metadata that no reply could carry is refused, not stored."""
+def test_metadata_that_is_not_utf8() -> None:
+    """Metadata that no reply could return is rejected, not stored."""
     now, method, path = 1764000000, "PUT", f"/{KEY}"
     window = f"{now - 9};{now + 9}"
     signature = cos_signature(

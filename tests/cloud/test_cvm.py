@@ -17,7 +17,7 @@ DESCRIBE, MODIFY = SERVICE.actions["DescribeImages"], SERVICE.actions["ModifyIma
 
 @pytest.fixture
 def state() -> State:
-    """One image of each kind, and the name of one of them in another region."""
+    """One image of each kind, and an image with an equal name in another region."""
     return State(
         {
             REGION: [
@@ -49,7 +49,7 @@ def state() -> State:
 
 
 def described(state: State, **params: Any) -> list[str]:  # noqa: ANN401 - any parameter
-    """The last letters of the ids in a reply."""
+    """The last letters of the image ids in a reply."""
     return [image["ImageId"][-1] for image in DESCRIBE(state, REGION, params)["ImageSet"]]
 
 
@@ -88,21 +88,21 @@ def filtered(name: str, *values: str) -> dict[str, Any]:
     ],
 )
 def test_describe(state: State, params: dict[str, Any], letters: str) -> None:
-    """The newest come first, values of a filter are alternatives, filters add up."""
+    """Images are sorted newest first; any value of a filter and all filters must match."""
     assert "".join(described(state, **params)) == letters
 
 
 def test_describe_counts_all(state: State) -> None:
-    """TotalCount counts beyond the page, and a page has 20 images unless told."""
-    many = State({REGION: [{"ImageId": f"img-{at:08}"} for at in range(130)]})
+    """TotalCount includes other pages, and the default page size is 20 images."""
+    many = State({REGION: [{"ImageId": f"img-{number:08}"} for number in range(130)]})
     reply = DESCRIBE(many, REGION, {})
     assert (len(reply["ImageSet"]), reply["TotalCount"]) == (20, 130)
     assert len(DESCRIBE(many, REGION, {"Limit": 100})["ImageSet"]) == 100
     assert DESCRIBE(state, "ap-bangkok", {}) == {"ImageSet": [], "TotalCount": 0}
 
 
-def test_describe_hands_out_copies(state: State) -> None:
-    """Changing a reply does not change the cloud."""
+def test_describe_returns_copies(state: State) -> None:
+    """Changing a reply does not change the emulated cloud."""
     DESCRIBE(state, REGION, {})["ImageSet"][0]["ImageName"] = "changed"
     assert "changed" not in str(DESCRIBE(state, REGION, {}))
 
@@ -128,7 +128,7 @@ def test_describe_hands_out_copies(state: State) -> None:
         ({"ImageIds": ["ami-aaaaaaaa"]}, "InvalidImageId.Malformed"),
         ({"ImageIds": ["img-short"]}, "InvalidImageId.Malformed"),
         (
-            {"ImageIds": [f"img-{at:08}" for at in range(101)]},
+            {"ImageIds": [f"img-{number:08}" for number in range(101)]},
             "InvalidParameterValue.LimitExceeded",
         ),
         (filtered("image-id", "x"), "InvalidImageId.Malformed"),
@@ -140,8 +140,8 @@ def test_describe_hands_out_copies(state: State) -> None:
         (filtered("tag:", "a"), "FailedOperation.IllegalTagKey"),
     ],
 )
-def test_describe_refusals(state: State, params: dict[str, Any], code: str) -> None:
-    """Each bad parameter has its documented code."""
+def test_describe_errors(state: State, params: dict[str, Any], code: str) -> None:
+    """Each invalid parameter has its documented error code."""
     with pytest.raises(ErrorReply) as raised:
         DESCRIBE(state, REGION, params)
     assert raised.value.code == code
@@ -150,8 +150,8 @@ def test_describe_refusals(state: State, params: dict[str, Any], code: str) -> N
 @pytest.mark.parametrize(
     ("action", "code"), [(DESCRIBE, "InvalidRegion.NotFound"), (MODIFY, "UnsupportedRegion")]
 )
-def test_region_form(state: State, action: Any, code: str) -> None:  # noqa: ANN401 - an Action
-    """A region that cannot be one is refused, with the code that the action's list has."""
+def test_invalid_region(state: State, action: Any, code: str) -> None:  # noqa: ANN401 - an Action
+    """An invalid region is rejected with the code that the action documents."""
     with pytest.raises(ErrorReply) as raised:
         action(state, "guangzhou", {"ImageId": "img-aaaaaaaa"} if action is MODIFY else {})
     assert raised.value.code == code
@@ -171,7 +171,7 @@ def test_region_form(state: State, action: Any, code: str) -> None:  # noqa: ANN
     ],
 )
 def test_modify(state: State, changes: dict[str, Any]) -> None:
-    """What is given is set, and nothing else; an image's own name is no duplicate."""
+    """Only the given attributes are set, and an image's own name is not a duplicate."""
     before = state.image(REGION, "img-aaaaaaaa")
     assert MODIFY(state, REGION, {"ImageId": "img-aaaaaaaa", **changes}) == {}
     assert state.image(REGION, "img-aaaaaaaa") == before | changes
@@ -214,8 +214,8 @@ def test_modify(state: State, changes: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_modify_refusals(state: State, params: Any, code: str) -> None:  # noqa: ANN401 - any JSON
-    """Each bad request has its documented code, and changes nothing."""
+def test_modify_errors(state: State, params: Any, code: str) -> None:  # noqa: ANN401 - any JSON
+    """Each invalid request has its documented error code and changes nothing."""
     before = state.snapshot()
     with pytest.raises(ErrorReply) as raised:
         MODIFY(state, REGION, params)
@@ -224,7 +224,7 @@ def test_modify_refusals(state: State, params: Any, code: str) -> None:  # noqa:
 
 
 def test_nearest_parameter(state: State) -> None:
-    """A misspelt parameter is answered with the one that was probably meant."""
+    """The error for a misspelt parameter suggests the nearest valid name."""
     with pytest.raises(ErrorReply, match="`ImageNam` is not a parameter; did you mean ImageName"):
         MODIFY(state, REGION, {"ImageId": "img-aaaaaaaa", "ImageNam": "sample"})
 
@@ -247,23 +247,23 @@ def test_nearest_parameter(state: State) -> None:
     ],
 )
 def test_parameters_of_get(query: str, params: dict[str, Any]) -> None:
-    """A GET request's flat parameters become the nested, typed ones of a POST."""
+    """The flat parameters of a GET request become the nested, typed parameters of a POST."""
     assert from_query(query, DESCRIBE.shape) == params
 
 
-def test_parameters_besides() -> None:
-    """Common parameters, which the older form mixes with the action's own, are left out."""
+def test_excluded_parameters() -> None:
+    """Common parameters, which the older form mixes with the action's own, are excluded."""
     query = "Action=DescribeImages&Limit=1&Nonce=2"
     assert from_query(query, DESCRIBE.shape, exclude={"Action", "Nonce"}) == {"Limit": 1}
 
 
-def test_truth_values_of_get() -> None:
-    """Python's SDK writes True where others write true; anything else stays text."""
+def test_booleans_of_get() -> None:
+    """The Python SDK's `True` and others' `true` are booleans; any other text stays text."""
     for text, value in (("True", True), ("false", False), ("yes", "yes")):
         assert from_query(f"ImageDeprecated={text}", MODIFY.shape) == {"ImageDeprecated": value}
 
 
-def test_get_parameter_twice() -> None:
-    """A parameter that is a value and a structure at once is refused."""
+def test_conflicting_get_parameters() -> None:
+    """A parameter that is both a value and a structure is rejected."""
     with pytest.raises(ErrorReply, match="given more than once"):
         from_query("Filters=a&Filters.0.Name=b", DESCRIBE.shape)

@@ -1,4 +1,4 @@
-"""What the official SDKs cannot be made to send."""
+"""Requests that the official SDKs cannot be made to send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scf_local.cloud.wire import Request
 from scf_local.credentials import AccountCredentials
 
 NOW = 1764000000
-KEYS = AccountCredentials()
+CREDENTIALS = AccountCredentials()
 
 
 def signed(
@@ -28,10 +28,10 @@ def signed(
     service: str = "cvm",
     kind: str = "application/json",
 ) -> Request:
-    """A DescribeImages request at `NOW`."""
+    """A signed DescribeImages request at `NOW`."""
     headers = {"content-type": kind, "host": host}
     signature = tc3_signature(
-        KEYS.secret_key,
+        CREDENTIALS.secret_key,
         timestamp=NOW,
         service=service,
         method="POST",
@@ -41,12 +41,12 @@ def signed(
     )
     headers |= {
         "authorization": "TC3-HMAC-SHA256 "
-        f"Credential={KEYS.secret_id}/2025-11-24/{service}/tc3_request, "
+        f"Credential={CREDENTIALS.secret_id}/2025-11-24/{service}/tc3_request, "
         f"SignedHeaders=content-type;host, Signature={signature}",
         "x-tc-action": "DescribeImages",
         "x-tc-version": "2017-03-12",
         "x-tc-timestamp": str(NOW),
-        "x-tc-token": KEYS.token,
+        "x-tc-token": CREDENTIALS.token,
         "x-tc-region": region,
     }
     return Request("POST", "/", headers=headers, body=body)
@@ -60,19 +60,19 @@ def outcome(dispatcher: Dispatcher, request: Request) -> str:
 
 @pytest.fixture
 def dispatcher() -> Dispatcher:
-    """A dispatcher whose time stands still."""
+    """A dispatcher with a fixed clock."""
     return Dispatcher(State(), clock=lambda: NOW)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
-def test_body_that_is_no_json(dispatcher: Dispatcher, body: bytes) -> None:
-    """A signed body that is no JSON is refused like any wrong parameter."""
+def test_body_that_is_not_json(dispatcher: Dispatcher, body: bytes) -> None:
+    """A signed body that is not JSON is rejected like any invalid parameter."""
     assert outcome(dispatcher, signed(body)) == "InvalidParameter"
 
 
 @pytest.mark.parametrize("name", ["action", "version", "timestamp", "region"])
 def test_missing_header(dispatcher: Dispatcher, name: str) -> None:
-    """Each common parameter has to be there."""
+    """Every common parameter is required."""
     request = signed(b"{}")
     headers = {key: value for key, value in request.headers.items() if key != f"x-tc-{name}"}
     assert outcome(dispatcher, replace(request, headers=headers)) == "MissingParameter"
@@ -88,31 +88,31 @@ def test_missing_header(dispatcher: Dispatcher, name: str) -> None:
         (("127.0.0.1:80", "ap-a"), ("127.0.0.1:80", "ap-a"), True),
     ],
 )
-def test_where_calls_are_counted(
+def test_rate_limit_per_endpoint(
     dispatcher: Dispatcher, first: tuple[str, str], second: tuple[str, str], shared: object
 ) -> None:
-    """The endpoint that a call arrives at has the limit; locally the region names the endpoint."""
+    """Each endpoint has its own rate limit; at a local address, so has each region."""
     assert [outcome(dispatcher, signed(b"{}", *first)) for _ in range(40)] == ["ok"] * 40
     expected = "RequestLimitExceeded" if shared else "ok"
     assert outcome(dispatcher, signed(b"{}", *second)) == expected
 
 
 def state_is_served(dispatcher: Dispatcher) -> bool:
-    """Whether the state can still be asked for."""
+    """Whether the state can still be read."""
     reply = dispatcher.dispatch(Request("GET", "/_state"))
     return reply.status == 200 and isinstance(json.loads(reply.body), dict)
 
 
 @pytest.mark.parametrize("body", [rb'{"ImageIds": ["\ud800"]}', rb'{"\udfff": 1}', rb'"\ud800"'])
-def test_half_surrogate_pair_is_refused(dispatcher: Dispatcher, body: bytes) -> None:
-    """Text that no UTF-8 can hold does not get in, neither as a value nor as a name."""
+def test_half_surrogate_pair_is_rejected(dispatcher: Dispatcher, body: bytes) -> None:
+    """Half a surrogate pair is rejected, in a value as in a name."""
     assert outcome(dispatcher, signed(body)) == "InvalidParameter"
     assert state_is_served(dispatcher)
 
 
 @pytest.mark.parametrize("name", ["action", "version", "region", "timestamp", "token"])
-def test_header_that_is_no_utf8(dispatcher: Dispatcher, name: str) -> None:
-    """A header's byte that is no UTF-8 is refused, and harms neither this reply nor the next."""
+def test_header_that_is_not_utf8(dispatcher: Dispatcher, name: str) -> None:
+    """A header that is not UTF-8 is rejected, without harm to this reply or the next."""
     dispatcher.faults = Faults((Rule("*", "slow", probability=0.0),))
     request = signed(b"{}")
     headers = {**request.headers, f"x-tc-{name}": "\udcff"}
@@ -121,10 +121,10 @@ def test_header_that_is_no_utf8(dispatcher: Dispatcher, name: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["path", "header", "query", "authorization"])
-def test_cos_request_that_is_no_utf8(dispatcher: Dispatcher, part: str) -> None:
-    """A COS request with such a byte anywhere is refused as COS refuses."""
+def test_cos_request_that_is_not_utf8(dispatcher: Dispatcher, part: str) -> None:
+    """A COS request that is not UTF-8 in any part is rejected with status 403."""
     authorization = (
-        f"q-sign-algorithm=sha1&q-ak={KEYS.secret_id}&q-sign-time={NOW - 9};{NOW + 9}"
+        f"q-sign-algorithm=sha1&q-ak={CREDENTIALS.secret_id}&q-sign-time={NOW - 9};{NOW + 9}"
         f"&q-key-time={NOW - 9};{NOW + 9}&q-header-list=host;x-a&q-url-param-list=a"
         f"&q-signature={'0' * 40}"
     )
@@ -142,20 +142,22 @@ def test_cos_request_that_is_no_utf8(dispatcher: Dispatcher, part: str) -> None:
 def signed_v1(
     method: str = "GET",
     host: str = "cvm.tencentcloudapi.com",
-    **changes: Any,  # noqa: ANN401 - None leaves one out
+    **changes: Any,  # noqa: ANN401 - None omits a parameter
 ) -> Request:
-    """A DescribeImages request at `NOW` with its signature among its parameters."""
-    given = {
+    """A DescribeImages request at `NOW` with the older signature, among its parameters."""
+    defaults = {
         "Action": "DescribeImages",
         "Version": "2017-03-12",
         "Region": "ap-x",
-        "SecretId": KEYS.secret_id,
-        "Token": KEYS.token,
+        "SecretId": CREDENTIALS.secret_id,
+        "Token": CREDENTIALS.token,
         "Timestamp": str(NOW),
         "Nonce": "0",
     }
-    params = {name: value for name, value in (given | changes).items() if value is not None}
-    params["Signature"] = v1_signature(KEYS.secret_key, method=method, host=host, params=params)
+    params = {name: value for name, value in (defaults | changes).items() if value is not None}
+    params["Signature"] = v1_signature(
+        CREDENTIALS.secret_key, method=method, host=host, params=params
+    )
     text = urlencode(params)
     if method == "GET":
         return Request(method, "/", text, {"host": host})
@@ -165,7 +167,7 @@ def signed_v1(
 @pytest.mark.parametrize("host", ["cvm.tencentcloudapi.com", "127.0.0.1:80", "localhost:80"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_v1(dispatcher: Dispatcher, method: str, host: str) -> None:
-    """A request signed the older way is known by host or version, counted and recorded as any."""
+    """A request with the older signature is routed by host or version, counted and recorded."""
     assert outcome(dispatcher, signed_v1(method, host, Limit="1")) == "ok"
     assert [outcome(dispatcher, signed_v1(method, host)) for _ in range(40)] == [
         *(["ok"] * 39),
@@ -190,19 +192,19 @@ def test_v1(dispatcher: Dispatcher, method: str, host: str) -> None:
         ("127.0.0.1:80", {"Signature_": "1"}, "UnknownParameter"),
     ],
 )
-def test_v1_refusals(dispatcher: Dispatcher, host: str, changes: dict[str, Any], code: str) -> None:
-    """What is not said, or said wrongly, has the same code as in the newer form."""
+def test_v1_errors(dispatcher: Dispatcher, host: str, changes: dict[str, Any], code: str) -> None:
+    """Missing and invalid parameters have the same codes as in the newer form."""
     assert outcome(dispatcher, signed_v1(host=host, **changes)) == code
 
 
 def test_v1_unsigned(dispatcher: Dispatcher) -> None:
-    """A request that only names an action is one of the API, without a signature."""
+    """A request that only names an action is an API request without a signature."""
     assert outcome(dispatcher, Request("GET", "/", "Action=DescribeImages")) == "MissingParameter"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_v1_that_is_no_utf8(dispatcher: Dispatcher, method: str) -> None:
-    """Bytes that are no UTF-8 break the signature, and harm neither this reply nor the next."""
+def test_v1_that_is_not_utf8(dispatcher: Dispatcher, method: str) -> None:
+    """Bytes that are not UTF-8 break the signature, without harm to this reply or the next."""
     request = signed_v1(method)
     broken = (
         replace(request, query=f"{request.query}&ImageIds.0=\udcff")
@@ -214,7 +216,7 @@ def test_v1_that_is_no_utf8(dispatcher: Dispatcher, method: str) -> None:
 
 
 def test_service_of_a_local_address(dispatcher: Dispatcher) -> None:
-    """The Node.js SDK signs for the first label of its endpoint; locally the version decides."""
+    """The Node.js SDK signs for its endpoint's first label; locally, the version decides."""
     assert outcome(dispatcher, signed(b"{}", "127.0.0.1:80", service="127")) == "ok"
     request = signed(b"{}", service="127")
     assert outcome(dispatcher, request) == "NoSuchProduct"
@@ -223,14 +225,14 @@ def test_service_of_a_local_address(dispatcher: Dispatcher) -> None:
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("form", ["TC3", "query", "body"])
 def test_other_methods(dispatcher: Dispatcher, method: str, form: str) -> None:
-    """Only GET and POST are requests of the API, whatever signs them."""
+    """The API accepts only GET and POST, with any kind of signature."""
     request = signed(b"{}") if form == "TC3" else signed_v1("POST" if form == "body" else "GET")
     assert outcome(dispatcher, replace(request, method=method)) == "UnsupportedProtocol"
     assert [call["Outcome"] for call in dispatcher.state.calls] == ["UnsupportedProtocol"]
 
 
-def test_multipart_is_named(dispatcher: Dispatcher) -> None:
-    """A multipart body is refused with the code for bad ones, and told to be JSON."""
+def test_multipart_is_rejected(dispatcher: Dispatcher) -> None:
+    """A multipart body is rejected with InvalidRequest, and the message suggests JSON."""
     request = signed(b"--a--", kind="multipart/form-data; boundary=a")
     error = json.loads(dispatcher.dispatch(request).body)["Response"]["Error"]
     assert error == {
@@ -239,8 +241,8 @@ def test_multipart_is_named(dispatcher: Dispatcher) -> None:
     }
 
 
-def test_faults_of_v1(dispatcher: Dispatcher) -> None:
-    """Faults hit requests signed the older way, too."""
+def test_faults_with_v1(dispatcher: Dispatcher) -> None:
+    """Faults also apply to requests with the older signature."""
     dispatcher.faults = Faults((Rule("*", "skew", calls=(1,)), Rule("*", "expired-token")))
     outcomes = [outcome(dispatcher, signed_v1()) for _ in range(2)]
     assert outcomes == ["AuthFailure.SignatureExpire", "AuthFailure.TokenFailure"]

@@ -1,4 +1,4 @@
-"""The emulated cloud misbehaves as it is told to: what is on the wire, and what has happened."""
+"""Faults of the emulated cloud: the reply on the wire, and whether the change was applied."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def faulty(*rules: Rule, **settings: Any) -> EmulatedCloud:  # noqa: ANN401 - th
 
 
 def modify(cloud: EmulatedCloud, timeout: float = 10) -> http.client.HTTPConnection:
-    """A connection on which the rename of the image to "sample" was asked for."""
-    host, keys, now = cloud.url.removeprefix("http://"), cloud.credentials, int(time.time())
+    """A connection that has requested to rename the image to "sample"."""
+    host, credentials, now = cloud.url.removeprefix("http://"), cloud.credentials, int(time.time())
     body = json.dumps({"ImageId": IMAGE, "ImageName": "sample"}).encode()
     headers = {"content-type": "application/json", "host": host}
     signature = tc3_signature(
-        keys.secret_key,
+        credentials.secret_key,
         timestamp=now,
         service="cvm",
         method="POST",
@@ -56,13 +56,14 @@ def modify(cloud: EmulatedCloud, timeout: float = 10) -> http.client.HTTPConnect
     )
     date = time.strftime("%Y-%m-%d", time.gmtime(now))
     headers |= {
-        "Authorization": f"TC3-HMAC-SHA256 Credential={keys.secret_id}/{date}/cvm/tc3_request, "
+        "Authorization": "TC3-HMAC-SHA256 "
+        f"Credential={credentials.secret_id}/{date}/cvm/tc3_request, "
         f"SignedHeaders=content-type;host, Signature={signature}",
         "X-TC-Action": MODIFY,
         "X-TC-Version": "2017-03-12",
         "X-TC-Region": REGION,
         "X-TC-Timestamp": str(now),
-        "X-TC-Token": keys.token,
+        "X-TC-Token": credentials.token,
     }
     connection = http.client.HTTPConnection(host, timeout=timeout)
     connection.request("POST", "/", body, headers)
@@ -70,16 +71,16 @@ def modify(cloud: EmulatedCloud, timeout: float = 10) -> http.client.HTTPConnect
 
 
 def put(cloud: EmulatedCloud, method: str = "PUT") -> http.client.HTTPConnection:
-    """A connection on which b"content" was put to the key "new"."""
-    keys, now = cloud.credentials, int(time.time())
+    """A connection that has put b"content" to the key "new"."""
+    credentials, now = cloud.credentials, int(time.time())
     window = f"{now - 60};{now + 60}"
     signature = cos_signature(
-        keys.secret_key, key_time=window, method=method, path="/new", params=(), headers=()
+        credentials.secret_key, key_time=window, method=method, path="/new", params=(), headers=()
     )
     headers = {
         "Host": f"{BUCKET}.cos.{REGION}.myqcloud.com",
-        "x-cos-security-token": keys.token,
-        "Authorization": f"q-sign-algorithm=sha1&q-ak={keys.secret_id}&q-sign-time={window}"
+        "x-cos-security-token": credentials.token,
+        "Authorization": f"q-sign-algorithm=sha1&q-ak={credentials.secret_id}&q-sign-time={window}"
         f"&q-key-time={window}&q-header-list=&q-url-param-list=&q-signature={signature}",
     }
     connection = http.client.HTTPConnection(cloud.url.removeprefix("http://"), timeout=10)
@@ -87,8 +88,8 @@ def put(cloud: EmulatedCloud, method: str = "PUT") -> http.client.HTTPConnection
     return connection
 
 
-def answer(connection: http.client.HTTPConnection) -> tuple[int, HTTPMessage, bytes]:
-    """Status, headers and body."""
+def receive(connection: http.client.HTTPConnection) -> tuple[int, HTTPMessage, bytes]:
+    """Return status, headers and body of the reply."""
     try:
         reply = connection.getresponse()
         return reply.status, reply.headers, reply.read()
@@ -103,32 +104,39 @@ def renamed(cloud: EmulatedCloud) -> bool:
 
 
 def outcome(cloud: EmulatedCloud) -> tuple[str, str]:
-    """How the one call is on record."""
-    (made,) = cloud.state.snapshot()["Calls"]
-    return made["Outcome"], made["Fault"]
+    """The recorded outcome and fault of the only call."""
+    (call,) = cloud.state.snapshot()["Calls"]
+    return call["Outcome"], call["Fault"]
 
 
-def error(body: bytes) -> str:
-    """The code of a well-formed refusal."""
+def error_code(body: bytes) -> str:
+    """The code of a well-formed error reply."""
     response = json.loads(body)["Response"]
     assert response["RequestId"]
     return str(response["Error"]["Code"])
 
 
 def is_success(body: bytes) -> bool:
-    """Whether a body is the true reply."""
+    """Whether a body is the normal success reply."""
     members = set(json.loads(body)["Response"])
     return members == {"RequestId"}
 
 
 JSON, HTML = "application/json", "text/html"
 REPLIES: list[tuple[str, dict[str, Any], str, int, str, Callable[[bytes], object]]] = [
-    # fault, its parameters, recorded outcome, status, Content-Type, what holds of the body
-    ("error", {"code": "A.B"}, "A.B", 200, JSON, lambda b: error(b) == "A.B"),
-    ("error", {"code": "A.B", "status": 500}, "A.B", 500, JSON, lambda b: error(b) == "A.B"),
+    # fault, its parameters, recorded outcome, status, Content-Type, check of the body
+    ("error", {"code": "A.B"}, "A.B", 200, JSON, lambda b: error_code(b) == "A.B"),
+    ("error", {"code": "A.B", "status": 500}, "A.B", 500, JSON, lambda b: error_code(b) == "A.B"),
     ("error", {"code": "A", "message": "why"}, "A", 200, JSON, lambda b: b'"why"' in b),
-    ("error-charset", {"code": "A"}, "A", 200, f"{JSON}; charset=utf-8", lambda b: error(b) == "A"),
-    ("error-html", {"code": "A"}, "A", 200, HTML, lambda b: error(b) == "A"),
+    (
+        "error-charset",
+        {"code": "A"},
+        "A",
+        200,
+        f"{JSON}; charset=utf-8",
+        lambda b: error_code(b) == "A",
+    ),
+    ("error-html", {"code": "A"}, "A", 200, HTML, lambda b: error_code(b) == "A"),
     (
         "error-no-request-id",
         {"code": "A"},
@@ -137,7 +145,7 @@ REPLIES: list[tuple[str, dict[str, Any], str, int, str, Callable[[bytes], object
         JSON,
         lambda b: b'"A"' in b and b"Id" not in b,
     ),
-    ("error-applied", {"code": "A"}, "ok", 200, JSON, lambda b: error(b) == "A"),
+    ("error-applied", {"code": "A"}, "ok", 200, JSON, lambda b: error_code(b) == "A"),
     ("empty", {}, "ok", 200, JSON, lambda b: b == b""),
     ("html", {}, "ok", 200, HTML, lambda b: b.startswith(b"<html>")),
     ("html-as-json", {}, "ok", 200, JSON, lambda b: b.startswith(b"<html>")),
@@ -154,27 +162,36 @@ REPLIES: list[tuple[str, dict[str, Any], str, int, str, Callable[[bytes], object
     ("slow", {"seconds": 0.01}, "ok", 200, JSON, is_success),
     ("jitter", {"seconds": 0.01}, "ok", 200, JSON, is_success),
     ("drip", {"seconds": 0.0001}, "ok", 200, JSON, is_success),
-    ("skew", {}, "AuthFailure.SignatureExpire", 200, JSON, lambda b: "SignatureExpire" in error(b)),
-    ("skew", {"seconds": -400.0}, "AuthFailure.SignatureExpire", 200, JSON, error),
+    (
+        "skew",
+        {},
+        "AuthFailure.SignatureExpire",
+        200,
+        JSON,
+        lambda b: "SignatureExpire" in error_code(b),
+    ),
+    ("skew", {"seconds": -400.0}, "AuthFailure.SignatureExpire", 200, JSON, error_code),
     ("skew", {"seconds": 200.0}, "ok", 200, JSON, is_success),
-    ("expired-token", {}, "AuthFailure.TokenFailure", 200, JSON, error),
+    ("expired-token", {}, "AuthFailure.TokenFailure", 200, JSON, error_code),
 ]
 
 
-@pytest.mark.parametrize(("fault", "given", "recorded", "status", "kind", "holds"), REPLIES)
+@pytest.mark.parametrize(
+    ("fault", "parameters", "recorded", "status", "content_type", "check"), REPLIES
+)
 def test_reply(  # noqa: PLR0913, PLR0917 - the columns of the table
     fault: str,
-    given: dict[str, Any],
+    parameters: dict[str, Any],
     recorded: str,
     status: int,
-    kind: str,
-    holds: Callable[[bytes], object],
+    content_type: str,
+    check: Callable[[bytes], object],
 ) -> None:
-    """Each fault that sends a whole reply sends this one, and applies the change or does not."""
-    with faulty(Rule(MODIFY, fault, **given)) as cloud:
-        got, headers, body = answer(modify(cloud))
-    assert (got, headers.get("Content-Type", "")) == (status, kind)
-    assert holds(body)
+    """Each fault with a whole reply sends this one, and applies the change or does not."""
+    with faulty(Rule(MODIFY, fault, **parameters)) as cloud:
+        received_status, headers, body = receive(modify(cloud))
+    assert (received_status, headers.get("Content-Type", "")) == (status, content_type)
+    assert check(body)
     assert outcome(cloud) == (recorded, fault)
     assert renamed(cloud) == (recorded == "ok") == bool(cloud.state.writes())
 
@@ -184,9 +201,9 @@ def test_reply(  # noqa: PLR0913, PLR0917 - the columns of the table
 def test_cut(
     fault: str, applied: object, send: Callable[[EmulatedCloud], http.client.HTTPConnection]
 ) -> None:
-    """The connection is closed without a byte, before or after the change."""
+    """The connection is closed without a byte, before or after the change is applied."""
     with faulty(Rule("*", fault)) as cloud, pytest.raises(http.client.RemoteDisconnected):
-        answer(send(cloud))
+        receive(send(cloud))
     assert outcome(cloud) == ("ok" if applied else f"fault:{fault}", fault)
     changed = renamed(cloud) or "new" in cloud.state.objects[BUCKET]
     assert changed == applied
@@ -194,39 +211,39 @@ def test_cut(
 
 @pytest.mark.parametrize("send", [modify, put])
 def test_truncated(send: Callable[[EmulatedCloud], http.client.HTTPConnection]) -> None:
-    """Fewer bytes arrive than promised, after the change, even of a reply that has none."""
+    """Fewer bytes arrive than announced, after the change, even if the reply has no body."""
     with (
         faulty(Rule("*", "truncated")) as cloud,
         pytest.raises(http.client.IncompleteRead) as raised,
     ):
-        answer(send(cloud))
+        receive(send(cloud))
     assert raised.value.partial
     assert raised.value.expected
     assert cloud.state.writes()
 
 
 def test_redirect_leads_nowhere() -> None:
-    """Whoever follows the redirect finds no API."""
+    """A client that follows the redirect does not find the API."""
     with faulty(Rule(MODIFY, "redirect")) as cloud:
         connection = modify(cloud)
-        place = connection.getresponse().headers["Location"]
+        location = connection.getresponse().headers["Location"]
         connection.close()
-        connection.request("GET", place)
-        assert answer(connection)[0] == 404
+        connection.request("GET", location)
+        assert receive(connection)[0] == 404
 
 
-def test_slow_is_late() -> None:
-    """A slow reply takes its time, and takes no other caller's."""
+def test_slow() -> None:
+    """A slow reply is delayed without delaying other clients."""
     with faulty(Rule(MODIFY, "slow", calls=(1,), seconds=0.05)) as cloud:
         start = time.monotonic()
         slow = modify(cloud)
-        assert is_success(answer(modify(cloud))[2])
-        assert is_success(answer(slow)[2])
+        assert is_success(receive(modify(cloud))[2])
+        assert is_success(receive(slow)[2])
         assert time.monotonic() - start >= 0.05
 
 
-def test_drip_drips() -> None:
-    """The first byte comes at once, the second much later."""
+def test_drip() -> None:
+    """The first byte arrives at once, the second much later."""
     with faulty(Rule(MODIFY, "drip", seconds=LONG)) as cloud:
         connection = modify(cloud, timeout=0.2)
         reply = connection.getresponse()
@@ -238,28 +255,28 @@ def test_drip_drips() -> None:
 
 
 @pytest.mark.parametrize(("fault", "applied"), [("silent", False), ("slow", True), ("drip", True)])
-def test_stop_ends_every_wait(fault: str, applied: object) -> None:
-    """The server stops at once, whoever waits; meanwhile it answers others."""
-    seen = Event()
+def test_stop_ends_every_delay(fault: str, applied: object) -> None:
+    """The server answers other clients during a delay, and stops at once."""
+    replied = Event()
 
-    def see(_call: Call, reply: Reply) -> Reply:
-        seen.set()
+    def signal_reply(_call: Call, reply: Reply) -> Reply:
+        replied.set()
         return reply
 
     rule = Rule(MODIFY, fault, seconds=0 if fault == "silent" else LONG)
-    with faulty(rule, on_reply=see) as cloud:
+    with faulty(rule, on_reply=signal_reply) as cloud:
         waiting = modify(cloud)
-        assert seen.wait(10)
+        assert replied.wait(10)
         other = http.client.HTTPConnection(cloud.url.removeprefix("http://"), timeout=10)
         other.request("GET", "/_state")
-        assert json.loads(answer(other)[2])["Calls"][0]["Fault"] == fault
+        assert json.loads(receive(other)[2])["Calls"][0]["Fault"] == fault
     with pytest.raises((http.client.RemoteDisconnected, http.client.IncompleteRead)):
-        answer(waiting)
+        receive(waiting)
     assert renamed(cloud) == applied
 
 
 @pytest.mark.parametrize(
-    ("fault", "given", "recorded", "status", "told"),
+    ("fault", "parameters", "recorded", "status", "pattern"),
     [
         ("error", {"code": "A"}, "A", 403, rb"<Code>A</Code>[^$]*<RequestId>.+</RequestId>"),
         ("error", {"code": "A", "status": 503}, "A", 503, rb"<Code>A</Code>"),
@@ -282,13 +299,13 @@ def test_stop_ends_every_wait(fault: str, applied: object) -> None:
     ],
 )
 def test_cos_reply(
-    fault: str, given: dict[str, Any], recorded: str, status: int, told: bytes
+    fault: str, parameters: dict[str, Any], recorded: str, status: int, pattern: bytes
 ) -> None:
-    """COS has the same faults, its refusals being XML with a status."""
-    with faulty(Rule("PutObject", fault, **given)) as cloud:
-        got, headers, body = answer(put(cloud))
-    assert got == status
-    assert re.search(told, body)
+    """COS has the same faults; its errors are XML with an HTTP status."""
+    with faulty(Rule("PutObject", fault, **parameters)) as cloud:
+        received_status, headers, body = receive(put(cloud))
+    assert received_status == status
+    assert re.search(pattern, body)
     assert outcome(cloud) == (recorded, fault)
     assert ("new" in cloud.state.objects[BUCKET]) == (recorded == "ok")
     without = {"no-request-id", "error-no-request-id", "status"}
@@ -298,15 +315,15 @@ def test_cos_reply(
 
 @pytest.mark.parametrize("fault", ["truncated", "drip", "utf-16"])
 def test_head_has_no_body(fault: str) -> None:
-    """A reply to HEAD stays one: a body's fault does not show in it."""
+    """A reply to HEAD has no body, even if a fault changes the body."""
     with faulty(Rule("HeadObject", fault)) as cloud:
         cloud.state.objects[BUCKET]["new"] = Object(b"content")
-        status, headers, body = answer(put(cloud, "HEAD"))
+        status, headers, body = receive(put(cloud, "HEAD"))
     assert (status, headers["Content-Type"], body) == (200, "application/octet-stream", b"")
 
 
 @pytest.mark.parametrize(
-    ("given", "numbers"),
+    ("selection", "numbers"),
     [
         ({}, [1, 2, 3, 4, 5]),
         ({"calls": (1, 3)}, [1, 3]),
@@ -315,23 +332,23 @@ def test_head_has_no_body(fault: str) -> None:
         ({"calls": (2,), "probability": 0}, []),
     ],
 )
-def test_which_calls(given: dict[str, Any], numbers: list[int]) -> None:
-    """Calls, From, both or neither say which calls of the action are meant."""
-    faults = Faults((Rule(MODIFY, "cut", **given),))
+def test_which_calls(selection: dict[str, Any], numbers: list[int]) -> None:
+    """Calls, From, both or neither select the calls of an action."""
+    faults = Faults((Rule(MODIFY, "cut", **selection),))
     assert [number for number in range(1, 6) if faults.rule_for(MODIFY, number)] == numbers
     assert not faults.rule_for("DescribeImages", 1)
 
 
 def test_first_rule_wins() -> None:
-    """The first rule that matches decides, each action's calls being counted by themselves."""
+    """The first matching rule applies, and each action's calls are counted separately."""
     rules = Rule(MODIFY, "error", calls=(2,), code="Second"), Rule("*", "error", code="Any")
     with faulty(*rules) as cloud:
         put(cloud).close()
-        assert [error(answer(modify(cloud))[2]) for _ in range(3)] == ["Any", "Second", "Any"]
+        assert [error_code(receive(modify(cloud))[2]) for _ in range(3)] == ["Any", "Second", "Any"]
 
 
 def test_probability() -> None:
-    """A probability hits as often as it says, the same calls for the same seed."""
+    """A rule applies with its probability, to the same calls for the same seed."""
 
     def hits(seed: int) -> list[bool]:
         faults = Faults((Rule("*", "cut", probability=0.3),), seed)
@@ -341,31 +358,31 @@ def test_probability() -> None:
     assert hits(1) == hits(1) != hits(2)
 
 
-def test_jitter_is_drawn() -> None:
-    """A jitter's seconds are spread up to the given ones, the same for the same seed."""
+def test_jitter() -> None:
+    """Jitter is spread up to the given seconds, and is the same for the same seed."""
     faults = Faults((Rule("*", "jitter", seconds=10),))
-    seconds = [rule.seconds for at in range(100) if (rule := faults.rule_for(MODIFY, at))]
+    seconds = [rule.seconds for number in range(100) if (rule := faults.rule_for(MODIFY, number))]
     assert 0 < min(seconds) < 2
     assert 8 < max(seconds) <= 10
-    again = [rule.seconds for at in range(100) if (rule := faults.rule_for(MODIFY, at))]
+    again = [rule.seconds for number in range(100) if (rule := faults.rule_for(MODIFY, number))]
     assert seconds == again
 
 
 def test_on_reply_sees_the_fault() -> None:
-    """`on_reply` is given the reply as it would go out."""
+    """`on_reply` receives the reply as it would be sent."""
     replies: list[Reply] = []
 
-    def keep(_call: Call, reply: Reply) -> Reply:
+    def record(_call: Call, reply: Reply) -> Reply:
         replies.append(reply)
         return reply
 
-    with faulty(Rule("*", "list"), on_reply=keep) as cloud:
-        answer(modify(cloud))
+    with faulty(Rule("*", "list"), on_reply=record) as cloud:
+        receive(modify(cloud))
     assert [reply.body for reply in replies] == [b"[]"]
 
 
 def test_many_calls_are_counted() -> None:
-    """Numbers go on from the calls that were there, and counting does not slow down."""
+    """Numbers continue from the existing calls, and counting stays fast."""
     state = State(calls=[{"Action": "a", "Outcome": "ok"}])
     numbers = [state.record({"Action": "a", "Outcome": "ok"}) for _ in range(100_000)]
     assert numbers == list(range(2, 100_002))
@@ -376,62 +393,71 @@ RULE = {"Action": MODIFY, "Fault": "error", "Code": "InternalError"}
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("rules", "message"),
     [
         ("[", "faults.json: not JSON: line 1, column 2"),
-        ('{"Rules": [], "Rules": []}', 'duplicate member "Rules"'),
+        ('{"Rules": [], "Rules": []}', 'member "Rules" appears 2 times in one object'),
         ("[" * 100_000, "faults.json: "),
-        ([], r"faults.json: /: must be \{"),
-        ({"Rules": {}}, "/: must be"),
-        ({"Rules": [], "seed": 1}, "/seed: 'seed'; did you mean Seed"),
-        ({"Rules": [], "Seed": 1.5}, "/Seed: 1.5; must be an integer"),
-        ([RULE, 1], "/Rules/1: must be a rule"),
-        ([{"Action": MODIFY}], "/Rules/0/Fault: required"),
-        ([{"Fault": "cut"}], "/Rules/0/Action: required"),
-        ([RULE | {"Action": "Modify"}], r"/Action: 'Modify'; did you mean ModifyImageAttribute"),
-        ([RULE | {"Action": "ModifyImage"}], "/Action: .*mean ModifyImageAttribute.*GetObject"),
-        ([RULE | {"Fault": "eror"}], r"/Rules/0/Fault: 'eror'; did you mean error\?; allowed:"),
+        ([], r"faults.json: must be \{"),
+        ({"Rules": {}}, "faults.json: must be"),
+        ({"Rules": [], "seed": 1}, '/seed: "seed" is not one of Seed, Rules; did you mean Seed'),
+        ({"Rules": [], "Seed": 1.5}, "/Seed: is 1.5; must be an integer"),
+        ([RULE, 1], "/Rules/1: must be an object"),
+        ([{"Action": MODIFY}], "/Rules/0/Fault: is required"),
+        ([{"Fault": "cut"}], "/Rules/0/Action: is required"),
+        (
+            [RULE | {"Action": "Modify"}],
+            '/Action: "Modify" is not one of .*; did you mean ModifyImageAttribute',
+        ),
+        ([RULE | {"Action": "ModifyImage"}], "/Action: .*GetObject.*mean ModifyImageAttribute"),
+        (
+            [RULE | {"Fault": "eror"}],
+            r'/Rules/0/Fault: "eror" is not one of error, .*; did you mean error\?',
+        ),
         ([RULE | {"Fault": ["error"]}], "/Rules/0/Fault: "),
-        ([RULE | {"Call": [1]}], r"/Rules/0/Call: 'Call'; did you mean Calls\?"),
-        ([RULE | {"Calls": 1}], "/Calls: 1; must be a list of call numbers"),
-        ([RULE | {"Calls": [0]}], r"/Calls: \[0\]"),
-        ([RULE | {"Calls": [True]}], r"/Calls: \[True\]"),
-        ([RULE | {"From": 0}], "/From: 0; must be a call number, from 1"),
-        ([RULE | {"Probability": 1.5}], "/Probability: 1.5; must be a number from 0 to 1"),
-        ([RULE | {"Probability": True}], "/Probability: True"),
+        ([RULE | {"Call": [1]}], r'/Rules/0/Call: "Call" is not one of .*; did you mean Calls\?'),
+        ([RULE | {"Calls": 1}], "/Calls: is 1; must be a list of call numbers"),
+        ([RULE | {"Calls": [0]}], r"/Calls: is \[0\]"),
+        ([RULE | {"Calls": [True]}], r"/Calls: is \[true\]"),
+        ([RULE | {"From": 0}], "/From: is 0; must be a call number, from 1"),
+        ([RULE | {"Probability": 1.5}], "/Probability: is 1.5; must be a number from 0 to 1"),
+        ([RULE | {"Probability": True}], "/Probability: is true"),
         ([RULE | {"Probability": float("nan")}], "NaN is not a JSON number"),
-        ([RULE | {"Status": 200}], "/Status: 200; must be 400 to 599"),
-        ([RULE | {"Status": 0}], "/Status: 0"),
-        ([RULE | {"Code": "\n"}], "/Code: .*; must be a text"),
-        ([RULE | {"Code": ""}], "/Rules/0/Code: required for 'error'"),
+        ([RULE | {"Status": 200}], "/Status: is 200; must be a status from 400 to 599"),
+        ([RULE | {"Status": 0}], "/Status: is 0"),
+        ([RULE | {"Code": "\n"}], "/Code: .*; must be a one-line string"),
+        ([RULE | {"Code": ""}], "/Rules/0/Code: is required for fault 'error'"),
         ([RULE | {"Message": "a\nb"}], "/Message: "),
-        ([RULE | {"Seconds": 1}], "/Seconds: 'error' allows Code, Message, Status"),
-        ([{"Action": "*", "Fault": "error"}], "/Rules/0/Code: required for 'error'"),
-        ([{"Action": "*", "Fault": "cut", "Status": 500}], "/Status: 'cut' allows no parameters"),
-        ([{"Action": "*", "Fault": "slow", "Seconds": 0}], "/Seconds: 0; must be a number"),
-        ([{"Action": "*", "Fault": "slow", "Seconds": -1}], "/Seconds: -1; only 'skew' allows"),
-        ([{"Action": "*", "Fault": "slow", "Seconds": 10**300}], "/Seconds: 1000"),
+        ([RULE | {"Seconds": 1}], "/Seconds: fault 'error' allows Code, Message, Status"),
+        ([{"Action": "*", "Fault": "error"}], "/Rules/0/Code: is required for fault 'error'"),
+        (
+            [{"Action": "*", "Fault": "cut", "Status": 500}],
+            "/Status: fault 'cut' allows no parameters",
+        ),
+        ([{"Action": "*", "Fault": "slow", "Seconds": 0}], "/Seconds: is 0; must be a number"),
+        ([{"Action": "*", "Fault": "slow", "Seconds": -1}], "/Seconds: is -1; only 'skew' allows"),
+        ([{"Action": "*", "Fault": "slow", "Seconds": 10**300}], "/Seconds: is 1000"),
         ([{"Action": "*", "Fault": "status", "ContentType": "a\r\nb"}], "/ContentType: "),
     ],
 )
-def test_broken_file(tmp_path: Path, given: Any, told: str) -> None:  # noqa: ANN401 - any JSON
-    """Every mistake is named with the file, its place, and what would be allowed."""
+def test_invalid_file(tmp_path: Path, rules: Any, message: str) -> None:  # noqa: ANN401 - any JSON
+    """Every error names the file, the path in it, and what is allowed."""
     path = tmp_path / "faults.json"
-    whole = {"Rules": given} if isinstance(given, list) and given else given
-    path.write_text(whole if isinstance(whole, str) else json.dumps(whole), "utf-8")
-    with pytest.raises(ValueError, match=told) as raised:
+    content = {"Rules": rules} if isinstance(rules, list) and rules else rules
+    path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+    with pytest.raises(ValueError, match=message) as raised:
         Faults.from_file(path)
     assert str(raised.value).startswith(str(path))
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A file that is not there is named."""
+    """The error for a missing file names it."""
     with pytest.raises(ValueError, match=r"none\.json: .*No such file"):
         Faults.from_file(tmp_path / "none.json")
 
 
 def test_documented_example(tmp_path: Path) -> None:
-    """The example of docs/faults.md is a usable file that uses what it explains."""
+    """The example in docs/faults.md is valid and contains the rules that the page explains."""
     (example,) = re.findall(r"```json\n([\s\S]+?)```", DOCS)
     path = tmp_path / "faults.json"
     path.write_text(example, "utf-8")
@@ -447,14 +473,14 @@ def test_documented_example(tmp_path: Path) -> None:
 
 
 def test_documented_faults() -> None:
-    """The table of docs/faults.md names every fault, what it takes, and whether it applies."""
+    """The table in docs/faults.md lists every fault, its parameters, and whether it applies."""
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.+?) \| .+ \| (.*?) ?\|$", DOCS, re.MULTILINE)
     assert [name for name, _, _ in rows] == list(FAULTS)
-    for name, happens, parameters in rows:
-        takes = {one.lower() for one in re.findall(r"`(\w+)`", parameters)}
-        assert takes == {one.replace("_", "") for one in FAULTS[name].parameters}
-        if name not in {"skew", "expired-token"}:
-            assert happens == ("no" if FAULTS[name].skips_action else "yes")
+    for fault, applied, parameters in rows:
+        documented = {name.lower() for name in re.findall(r"`(\w+)`", parameters)}
+        assert documented == {key.replace("_", "") for key in FAULTS[fault].parameters}
+        if fault not in {"skew", "expired-token"}:
+            assert applied == ("no" if FAULTS[fault].skips_action else "yes")
 
 
 def scf_local(*args: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -465,7 +491,7 @@ def scf_local(*args: str | Path, stdin: str = "") -> subprocess.CompletedProcess
 
 
 def test_invoke_with_faults(tmp_path: Path) -> None:
-    """The function under `--faults` meets them: here it may not read the images."""
+    """The function meets the faults of `--faults`: here, it cannot read the images."""
     path = tmp_path / "faults.json"
     code = "AuthFailure.UnauthorizedOperation"
     rule = {"Action": "DescribeImages", "Fault": "error", "Code": code}
@@ -478,21 +504,22 @@ def test_invoke_with_faults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("invoke", "-"), ("replay", "events"), ("cloud",)])
-def test_broken_faults_are_a_usage_error(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Each command that has a cloud of its own reads the file, and refuses a wrong one."""
+def test_invalid_faults_are_a_usage_error(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Each command with its own emulated cloud reads the file, and rejects an invalid one."""
     path = tmp_path / "faults.json"
     path.write_text('{"Rules": [{"Action": "*", "Fault": "cutt"}]}', "utf-8")
     run = scf_local(*command, "--faults", path, stdin="{}")
     assert run.returncode == 2
-    assert "/Rules/0/Fault: 'cutt'; did you mean cut?" in run.stderr
+    assert '/Rules/0/Fault: "cutt" is not one of error, ' in run.stderr
+    assert "did you mean cut?" in run.stderr
     assert "Traceback" not in run.stderr
 
 
 def test_faults_are_not_for_an_endpoint(tmp_path: Path) -> None:
-    """A cloud that runs already cannot be given faults."""
+    """A running cloud cannot be given faults."""
     path = tmp_path / "faults.json"
     path.write_text('{"Rules": []}', "utf-8")
-    place = ("--endpoint", "http://127.0.0.1:9")
-    run = scf_local("invoke", "-", *place, "--faults", path, stdin="{}")
+    endpoint = ("--endpoint", "http://127.0.0.1:9")
+    run = scf_local("invoke", "-", *endpoint, "--faults", path, stdin="{}")
     assert run.returncode == 2
     assert "--faults cannot be used with --endpoint" in run.stderr

@@ -1,4 +1,4 @@
-"""The emulated cloud over HTTP, asked by the official SDKs."""
+"""The emulated cloud over HTTP, called by the official SDKs."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def cloud() -> Iterator[EmulatedCloud]:
 
 
 def profile(cloud: EmulatedCloud) -> ClientProfile:
-    """What points an API client at the cloud."""
+    """A client profile that points at the cloud."""
     http = HttpProfile(protocol="http", endpoint=cloud.url.removeprefix("http://"))
     return ClientProfile(httpProfile=http, language="en-US")
 
 
-def credential(keys: AccountCredentials) -> Credential:
-    """The SDK's form of the keys."""
-    return Credential(keys.secret_id, keys.secret_key, keys.token)
+def credential(credentials: AccountCredentials) -> Credential:
+    """The SDK's form of the credentials."""
+    return Credential(credentials.secret_id, credentials.secret_key, credentials.token)
 
 
 def call(  # noqa: PLR0913, PLR0917 - what makes up a call
@@ -56,17 +56,17 @@ def call(  # noqa: PLR0913, PLR0917 - what makes up a call
     service: str = "cvm",
     version: str = "2017-03-12",
     region: str | None = REGION,
-    keys: AccountCredentials | None = None,
+    credentials: AccountCredentials | None = None,
 ) -> Any:  # noqa: ANN401 - the SDK's answer
-    """A call through CommonClient."""
-    signer = credential(keys or cloud.credentials)
+    """Call an action with CommonClient."""
+    signer = credential(credentials or cloud.credentials)
     client = CommonClient(service, version, signer, REGION, profile(cloud))
-    client.region = region  # the constructor refuses to go without one
+    client.region = region  # the constructor requires one
     return client.call_json(action, params)["Response"]
 
 
 def code_of(*args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - those of `call`
-    """The code that a call is refused with."""
+    """The error code that a call fails with."""
     with pytest.raises(TencentCloudSDKException) as raised:
         call(*args, **kwargs)
     assert raised.value.requestId
@@ -74,7 +74,7 @@ def code_of(*args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - those of `call`
 
 
 def test_common_client_sees_the_wire(cloud: EmulatedCloud) -> None:
-    """Undocumented members are on the wire, and documented ones may be missing."""
+    """The wire format has undocumented members, and may lack documented ones."""
     images = call(cloud, "DescribeImages", {"ImageIds": ["img-c3d4e5f6", "img-qlzp4oea"]})[
         "ImageSet"
     ]
@@ -94,33 +94,36 @@ def test_common_client_sees_the_wire(cloud: EmulatedCloud) -> None:
         ({"region": None}, "MissingParameter"),
         ({"region": "guangzhou"}, "InvalidRegion.NotFound"),
         ({"params": {"Limit": 1000}}, "InvalidParameterValue.InvalidParameterValueLimit"),
-        ({"keys": AccountCredentials(token="")}, "AuthFailure.TokenFailure"),
-        ({"keys": AccountCredentials(secret_key="other")}, "AuthFailure.SignatureFailure"),
-        ({"keys": AccountCredentials(secret_id="AKIDOTHER")}, "AuthFailure.SecretIdNotFound"),
+        ({"credentials": AccountCredentials(token="")}, "AuthFailure.TokenFailure"),
+        ({"credentials": AccountCredentials(secret_key="other")}, "AuthFailure.SignatureFailure"),
+        (
+            {"credentials": AccountCredentials(secret_id="AKIDOTHER")},
+            "AuthFailure.SecretIdNotFound",
+        ),
     ],
 )
-def test_refusals(cloud: EmulatedCloud, changes: dict[str, Any], code: str) -> None:
-    """The official client raises the documented code, and the call is on record with it."""
+def test_errors(cloud: EmulatedCloud, changes: dict[str, Any], code: str) -> None:
+    """The official client raises the documented code, which is also recorded."""
     arguments = {"action": "DescribeImages", "params": {}} | changes
     assert code_of(cloud, **arguments) == code
-    assert [one["Outcome"] for one in cloud.state.snapshot()["Calls"]] == [code]
+    assert [recorded["Outcome"] for recorded in cloud.state.snapshot()["Calls"]] == [code]
 
 
 def test_region_is_optional_for_tags(cloud: EmulatedCloud) -> None:
-    """The Tag API asks for no region, only for its own parameters."""
+    """The Tag API requires no region, only its own parameters."""
     code = code_of(cloud, "TagResources", {}, service="tag", version="2018-08-13", region=None)
     assert code == "MissingParameter"
 
 
 def test_envelope() -> None:
-    """An answer is HTTP 200 with the exact Content-Type that the SDKs want, refusals too."""
+    """Every reply, errors too, is HTTP 200 with the exact Content-Type that the SDKs expect."""
     replies: list[Reply] = []
 
-    def keep(_call: Call, reply: Reply) -> Reply:
+    def record(_call: Call, reply: Reply) -> Reply:
         replies.append(reply)
         return reply
 
-    with EmulatedCloud(State(), request_id=lambda: "id-1", on_reply=keep) as cloud:
+    with EmulatedCloud(State(), request_id=lambda: "id-1", on_reply=record) as cloud:
         assert call(cloud, "DescribeImages", {}) == {
             "ImageSet": [],
             "TotalCount": 0,
@@ -135,10 +138,10 @@ def test_envelope() -> None:
 
 
 def test_on_reply_replaces() -> None:
-    """What `on_reply` gives is what is sent; it knows the call and counts it."""
+    """The reply that `on_reply` returns is sent; it receives the call and its number."""
     calls: list[Call] = []
 
-    def throttle_second(call_: Call, reply: Reply) -> Reply:
+    def fail_second(call_: Call, reply: Reply) -> Reply:
         calls.append(call_)
         if call_.number == 2:
             error = {"Code": "InternalError", "Message": ""}
@@ -146,7 +149,7 @@ def test_on_reply_replaces() -> None:
             return replace(reply, body=body.encode())
         return reply
 
-    with EmulatedCloud(State.from_folder(SEED), on_reply=throttle_second) as cloud:
+    with EmulatedCloud(State.from_folder(SEED), on_reply=fail_second) as cloud:
         assert call(cloud, "DescribeImages", {"Limit": 1})["ImageSet"]
         assert code_of(cloud, "DescribeImages", {"Limit": 2}) == "InternalError"
         client_of(cloud).head_object(Bucket=BUCKET, Key="requests/rename.json")
@@ -169,7 +172,7 @@ def test_on_reply_replaces() -> None:
     ],
 )
 def test_limits(service: str, version: str, action: str, limit: int) -> None:
-    """So many calls a second pass, for each action and region; a second later it goes on."""
+    """Each action is limited per region and second, and allowed again a second later."""
     passed = 0.0
 
     def outcome(region: str) -> str:
@@ -186,40 +189,40 @@ def test_limits(service: str, version: str, action: str, limit: int) -> None:
         assert outcome(REGION) == "UnknownParameter"
 
 
-def test_limits_off() -> None:
-    """Without limits nothing is throttled."""
+def test_limits_can_be_switched_off() -> None:
+    """Without limits, nothing is throttled."""
     with EmulatedCloud(State(), limits=False) as cloud:
         codes = {code_of(cloud, "ModifyImageAttribute", {}) for _ in range(30)}
     assert codes == {"MissingParameter"}
 
 
 def test_clock() -> None:
-    """The signature's time is checked against the cloud's own clock."""
+    """The signature's time is checked against the emulated cloud's clock."""
     with EmulatedCloud(State(), clock=lambda: 0.0) as cloud:
         assert code_of(cloud, "DescribeImages", {}) == "AuthFailure.SignatureExpire"
 
 
 def test_state_over_http(cloud: EmulatedCloud) -> None:
-    """`GET /_state` answers unsigned, with what `State.snapshot` gives; a write can be counted."""
+    """`GET /_state` needs no signature and returns `State.snapshot`, including writes."""
     call(cloud, "ModifyImageAttribute", {"ImageId": IMAGE, "ImageName": "sample"})
     answer = requests.get(f"{cloud.url}/_state", timeout=5).json()
     assert answer == cloud.state.snapshot()
-    (made,) = answer["Calls"]
-    assert made.keys() == {"Time", "Action", "Region", "Outcome"}
+    (recorded,) = answer["Calls"]
+    assert recorded.keys() == {"Time", "Action", "Region", "Outcome"}
     assert answer["Objects"][BUCKET]
-    assert cloud.state.writes() == [made]
+    assert cloud.state.writes() == [recorded]
 
 
 @pytest.mark.parametrize("path", ["/", "/else", "/_state/"])
 def test_unknown_path(cloud: EmulatedCloud, path: str) -> None:
-    """Anything else is 404, with what would be answered."""
+    """Any other path is 404, and the text names the valid one."""
     answer = requests.get(cloud.url + path, timeout=5)
     assert answer.status_code == 404
     assert "GET /_state" in answer.text
 
 
-def test_latency_delays() -> None:
-    """A reply waits as long as it is told to."""
+def test_latency() -> None:
+    """A reply is delayed by the given latency."""
     with (
         EmulatedCloud(State.from_folder(SEED), latency=60.0) as cloud,
         pytest.raises(requests.ReadTimeout),
@@ -228,7 +231,7 @@ def test_latency_delays() -> None:
 
 
 def test_environment(cloud: EmulatedCloud) -> None:
-    """The variables that point the function at the cloud are those the function reads."""
+    """The variables that point the function at the cloud are those that it reads."""
     assert cloud.environment() == {
         "STEWARD_API_ENDPOINT": cloud.url,
         "STEWARD_COS_ENDPOINT": cloud.url,
@@ -239,10 +242,10 @@ def test_environment(cloud: EmulatedCloud) -> None:
 
 
 def test_port_in_use() -> None:
-    """A port that somebody has is named."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
+    """The error for a port in use names it."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
             EmulatedCloud(State(), port=port).__enter__()

@@ -1,4 +1,4 @@
-"""All signature kinds: published vectors, the SDKs' own signatures, and every refusal."""
+"""All kinds of signatures: published vectors, signatures of the SDKs, and every error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scf_local.cloud.wire import CosError, ErrorReply, Request
 from scf_local.credentials import AccountCredentials
 
 NOW = 1551113065
-KEYS = AccountCredentials("AKIDEXAMPLE", "SecretExample", "TokenExample")
+CREDENTIALS = AccountCredentials("AKIDEXAMPLE", "SecretExample", "TokenExample")
 BODY = b'{"Limit": 1, "Filters": [{"Values": ["\\u672a\\u547d\\u540d"], "Name": "instance-name"}]}'
 SIGNED = {"content-type": "application/json; charset=utf-8", "host": "cvm.tencentcloudapi.com"}
 
@@ -42,7 +42,7 @@ SIGNED = {"content-type": "application/json; charset=utf-8", "host": "cvm.tencen
     ],
 )
 def test_published_tc3_vectors(secret_key: str, headers: dict[str, str], signature: str) -> None:
-    """The published example requests give the published signatures (document/api/213/30654)."""
+    """The published example requests yield the published signatures (document/api/213/30654)."""
     assert signature == tc3_signature(
         secret_key,
         timestamp=NOW,
@@ -55,9 +55,9 @@ def test_published_tc3_vectors(secret_key: str, headers: dict[str, str], signatu
 
 
 def tc3_request(**changes: Any) -> Request:  # noqa: ANN401 - any of the parts below
-    """A request signed by `KEYS`, with some part of what is signed changed."""
-    part: dict[str, Any] = {
-        "key": KEYS.secret_key,
+    """A signed request; `changes` replace parts of it."""
+    parts: dict[str, Any] = {
+        "key": CREDENTIALS.secret_key,
         "method": "POST",
         "query": "",
         "body": BODY,
@@ -66,29 +66,30 @@ def tc3_request(**changes: Any) -> Request:  # noqa: ANN401 - any of the parts b
         "headers": SIGNED,
     } | changes
     signature = tc3_signature(
-        part["key"],
-        timestamp=part["time"],
-        service=part["service"],
-        method=part["method"],
-        query=part["query"],
-        headers=part["headers"].items(),
-        payload=part.get("payload", b"" if part["method"] == "GET" else part["body"]),
+        parts["key"],
+        timestamp=parts["time"],
+        service=parts["service"],
+        method=parts["method"],
+        query=parts["query"],
+        headers=parts["headers"].items(),
+        payload=parts.get("payload", b"" if parts["method"] == "GET" else parts["body"]),
     )
     authorization = (
-        f"TC3-HMAC-SHA256 Credential={KEYS.secret_id}/2019-02-25/{part['service']}/tc3_request, "
-        f"SignedHeaders={';'.join(part['headers'])}, Signature={signature}"
+        "TC3-HMAC-SHA256 "
+        f"Credential={CREDENTIALS.secret_id}/2019-02-25/{parts['service']}/tc3_request, "
+        f"SignedHeaders={';'.join(parts['headers'])}, Signature={signature}"
     )
-    sent = {
-        **part["headers"],
+    headers = {
+        **parts["headers"],
         "authorization": authorization,
-        "x-tc-timestamp": str(part["time"]),
-        "x-tc-token": KEYS.token,
+        "x-tc-timestamp": str(parts["time"]),
+        "x-tc-token": CREDENTIALS.token,
     }
-    return Request(part["method"], "/", part["query"], sent, part["body"])
+    return Request(parts["method"], "/", parts["query"], headers, parts["body"])
 
 
-def sent(request: Request, **headers: str) -> Request:
-    """The request with headers other than those it was signed with."""
+def with_headers(request: Request, **headers: str) -> Request:
+    """The request with headers that differ from those it was signed with."""
     return replace(
         request,
         headers={**request.headers, **{n.replace("_", "-"): v for n, v in headers.items()}},
@@ -100,33 +101,35 @@ def sent(request: Request, **headers: str) -> Request:
     [
         tc3_request(),
         tc3_request(method="GET", query="Limit=2&ImageIds.0=img-6pb6lrmy", body=b""),
-        sent(
+        with_headers(
             tc3_request(headers=SIGNED | {"x-tc-action": "describeimages"}),
             x_tc_action="DescribeImages",
         ),
-        sent(tc3_request(headers=SIGNED | {"host": "127.0.0.1"}), host="127.0.0.1:8080"),
+        with_headers(tc3_request(headers=SIGNED | {"host": "127.0.0.1"}), host="127.0.0.1:8080"),
         tc3_request(headers=SIGNED | {"host": "127.0.0.1:8080"}),
-        sent(tc3_request(payload=b"UNSIGNED-PAYLOAD"), x_tc_content_sha256="UNSIGNED-PAYLOAD"),
+        with_headers(
+            tc3_request(payload=b"UNSIGNED-PAYLOAD"), x_tc_content_sha256="UNSIGNED-PAYLOAD"
+        ),
     ],
     ids=["post", "get", "action signed", "port not signed", "port signed", "payload not signed"],
 )
 def test_tc3_forms(request_: Request) -> None:
     """Every form that an SDK signs is accepted."""
-    assert verify_tc3(request_, KEYS, NOW) == "cvm"
+    assert verify_tc3(request_, CREDENTIALS, NOW) == "cvm"
 
 
-def authorization(old: str, new: str) -> Request:
-    """A request whose Authorization says something else."""
+def changed_authorization(old: str, new: str) -> Request:
+    """A request with a changed Authorization header."""
     request = tc3_request()
-    return sent(request, authorization=request.headers["authorization"].replace(old, new))
+    return with_headers(request, authorization=request.headers["authorization"].replace(old, new))
 
 
 @pytest.mark.parametrize(
     ("request_", "code"),
     [
         (Request("POST", "/"), "AuthFailure.InvalidAuthorization"),
-        (sent(tc3_request(), authorization="SKIP"), "AuthFailure.InvalidAuthorization"),
-        (authorization("TC3-HMAC-SHA256", "TC3"), "AuthFailure.InvalidAuthorization"),
+        (with_headers(tc3_request(), authorization="SKIP"), "AuthFailure.InvalidAuthorization"),
+        (changed_authorization("TC3-HMAC-SHA256", "TC3"), "AuthFailure.InvalidAuthorization"),
         (
             tc3_request(headers={"host": SIGNED["host"]}),
             "AuthFailure.InvalidAuthorization",
@@ -135,33 +138,39 @@ def authorization(old: str, new: str) -> Request:
             tc3_request(headers={"host": SIGNED["host"], "content-type": "a"}),
             "AuthFailure.InvalidAuthorization",
         ),
-        (sent(tc3_request(), x_tc_timestamp="soon"), "MissingParameter"),
-        (sent(tc3_request(), x_tc_timestamp="9" * 5000), "MissingParameter"),
+        (with_headers(tc3_request(), x_tc_timestamp="soon"), "MissingParameter"),
+        (with_headers(tc3_request(), x_tc_timestamp="9" * 5000), "MissingParameter"),
         (tc3_request(time=NOW - 301), "AuthFailure.SignatureExpire"),
         (tc3_request(time=NOW + 301), "AuthFailure.SignatureExpire"),
-        (authorization(KEYS.secret_id, "AKIDOTHER"), "AuthFailure.SecretIdNotFound"),
-        (authorization("2019-02-25", "2019-02-26"), "AuthFailure.SignatureFailure"),
+        (changed_authorization(CREDENTIALS.secret_id, "AKIDOTHER"), "AuthFailure.SecretIdNotFound"),
+        (changed_authorization("2019-02-25", "2019-02-26"), "AuthFailure.SignatureFailure"),
         (tc3_request(key="wrong"), "AuthFailure.SignatureFailure"),
-        (authorization("/cvm/", "/tag/"), "AuthFailure.SignatureFailure"),
+        (changed_authorization("/cvm/", "/tag/"), "AuthFailure.SignatureFailure"),
         (replace(tc3_request(), body=BODY + b" "), "AuthFailure.SignatureFailure"),
         (replace(tc3_request(), query="a=b"), "AuthFailure.SignatureFailure"),
-        (sent(tc3_request(), content_type="application/json"), "AuthFailure.SignatureFailure"),
-        (sent(tc3_request(), host="tag.tencentcloudapi.com"), "AuthFailure.SignatureFailure"),
-        (sent(tc3_request(), x_tc_token="other"), "AuthFailure.TokenFailure"),
-        (sent(tc3_request(), x_tc_token=""), "AuthFailure.TokenFailure"),
+        (
+            with_headers(tc3_request(), content_type="application/json"),
+            "AuthFailure.SignatureFailure",
+        ),
+        (
+            with_headers(tc3_request(), host="tag.tencentcloudapi.com"),
+            "AuthFailure.SignatureFailure",
+        ),
+        (with_headers(tc3_request(), x_tc_token="other"), "AuthFailure.TokenFailure"),
+        (with_headers(tc3_request(), x_tc_token=""), "AuthFailure.TokenFailure"),
     ],
 )
-def test_tc3_refusals(request_: Request, code: str) -> None:
-    """Each kind of bad authentication has its documented code."""
+def test_tc3_errors(request_: Request, code: str) -> None:
+    """Each authentication error has its documented code."""
     with pytest.raises(ErrorReply) as raised:
-        verify_tc3(request_, KEYS, NOW)
+        verify_tc3(request_, CREDENTIALS, NOW)
     assert raised.value.code == code
 
 
-@pytest.mark.parametrize("late", [-300, 300])
-def test_clock_tolerance(late: int) -> None:
-    """A clock that is exactly five minutes off still passes."""
-    assert verify_tc3(tc3_request(time=NOW + late), KEYS, NOW)
+@pytest.mark.parametrize("offset", [-300, 300])
+def test_clock_tolerance(offset: int) -> None:
+    """A clock that is exactly five minutes off is accepted."""
+    assert verify_tc3(tc3_request(time=NOW + offset), CREDENTIALS, NOW)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +178,7 @@ def test_clock_tolerance(late: int) -> None:
     [("EXAMPLE", "EliP9YW3pW28FpsEdkXt/+WcGeI="), ("*******", "zmmjn35mikh6pM3V7sUEuX4wyYM=")],
 )
 def test_published_v1_vectors(hidden: str, signature: str) -> None:
-    """The published example request gives the published signatures (document/api/213/15693)."""
+    """The published example request yields the published signatures (document/api/213/15693)."""
     assert signature == v1_signature(
         f"Gu5t9xGARNpq86cd98joQYCN3{hidden}",
         method="GET",
@@ -192,33 +201,33 @@ V1 = {
     "Action": "DescribeImages",
     "Timestamp": str(NOW),
     "Nonce": "1",
-    "SecretId": KEYS.secret_id,
-    "Token": KEYS.token,
+    "SecretId": CREDENTIALS.secret_id,
+    "Token": CREDENTIALS.token,
     "SignatureMethod": "HmacSHA256",
 }
 V1_REQUEST = Request("POST", "/", headers={"host": "127.0.0.1:8080"})
 
 
 def v1_signed(host: str = "127.0.0.1:8080", **changes: str) -> dict[str, str]:
-    """Parameters signed by `KEYS`."""
+    """Parameters with their signature."""
     params = V1 | changes
-    signature = v1_signature(KEYS.secret_key, method="POST", host=host, params=params)
+    signature = v1_signature(CREDENTIALS.secret_key, method="POST", host=host, params=params)
     return {**params, "Signature": signature}
 
 
-@pytest.mark.parametrize("late", [-300, 0, 300])
+@pytest.mark.parametrize("offset", [-300, 0, 300])
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8080"])
 @pytest.mark.parametrize("method", ["HmacSHA1", "HmacSHA256"])
-def test_v1_forms(method: str, host: str, late: int) -> None:
-    """Both methods are accepted, the port signed or not, five minutes off at most."""
-    verify_v1(V1_REQUEST, v1_signed(host, SignatureMethod=method), KEYS, NOW + late)
+def test_v1_forms(method: str, host: str, offset: int) -> None:
+    """Both methods are accepted, with or without a signed port, up to five minutes off."""
+    verify_v1(V1_REQUEST, v1_signed(host, SignatureMethod=method), CREDENTIALS, NOW + offset)
 
 
 def test_v1_default_method() -> None:
-    """Without a SignatureMethod it is HmacSHA1."""
+    """The default SignatureMethod is HmacSHA1."""
     params = {name: value for name, value in V1.items() if name != "SignatureMethod"}
-    signature = v1_signature(KEYS.secret_key, method="POST", host="127.0.0.1", params=params)
-    verify_v1(V1_REQUEST, {**params, "Signature": signature}, KEYS, NOW)
+    signature = v1_signature(CREDENTIALS.secret_key, method="POST", host="127.0.0.1", params=params)
+    verify_v1(V1_REQUEST, {**params, "Signature": signature}, CREDENTIALS, NOW)
 
 
 @pytest.mark.parametrize(
@@ -244,22 +253,24 @@ def test_v1_default_method() -> None:
         (v1_signed(Token=""), "AuthFailure.TokenFailure"),
     ],
 )
-def test_v1_refusals(params: dict[str, str], code: str) -> None:
-    """Each kind of bad authentication has the same code as in the newer form."""
+def test_v1_errors(params: dict[str, str], code: str) -> None:
+    """Each authentication error has the same code as in the newer form."""
     with pytest.raises(ErrorReply) as raised:
-        verify_v1(V1_REQUEST, params, KEYS, NOW)
+        verify_v1(V1_REQUEST, params, CREDENTIALS, NOW)
     assert raised.value.code == code
 
 
 def test_v1_signature_covers_the_method() -> None:
-    """What was signed to be posted cannot be got."""
+    """Parameters that were signed for POST are rejected in a GET."""
     with pytest.raises(ErrorReply, match="SignatureFailure"):
-        verify_v1(replace(V1_REQUEST, method="GET"), v1_signed(), KEYS, NOW)
+        verify_v1(replace(V1_REQUEST, method="GET"), v1_signed(), CREDENTIALS, NOW)
 
 
 def cos_request(method: str = "GET", key: str = "a/中 文+%.json", **sent_headers: str) -> Request:
-    """A request that the official SDK signed, valid from 60 s before `cos_now` of it."""
-    config = CosConfig(Region="ap-guangzhou", SecretId=KEYS.secret_id, SecretKey=KEYS.secret_key)
+    """A request signed by the official SDK, valid from 60 s before its `cos_now`."""
+    config = CosConfig(
+        Region="ap-guangzhou", SecretId=CREDENTIALS.secret_id, SecretKey=CREDENTIALS.secret_key
+    )
     headers = {"Host": "b-1250000000.cos.ap-guangzhou.myqcloud.com"} | sent_headers
     prepared = requests.Request(
         method,
@@ -277,23 +288,25 @@ def cos_request(method: str = "GET", key: str = "a/中 文+%.json", **sent_heade
 
 
 def cos_now(request: Request) -> int:
-    """The time at which the SDK signed it."""
+    """The time 60 s after the SDK signed the request."""
     return int(request.headers["authorization"].split("q-sign-time=")[1].split(";")[0]) + 60
 
 
-TOKEN = {"x-cos-security-token": KEYS.token}
+TOKEN = {"x-cos-security-token": CREDENTIALS.token}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
 def test_cos_signature_of_the_sdk(method: str) -> None:
-    """What the official SDK signs is accepted, whether the port is in the Host header or not."""
+    """The official SDK's signature is accepted, with or without a port in the Host header."""
     request = cos_request(method, **TOKEN)
-    verify_cos(request, KEYS, cos_now(request))
-    verify_cos(sent(request, host=request.headers["host"] + ":8080"), KEYS, cos_now(request))
+    verify_cos(request, CREDENTIALS, cos_now(request))
+    verify_cos(
+        with_headers(request, host=request.headers["host"] + ":8080"), CREDENTIALS, cos_now(request)
+    )
 
 
 @pytest.mark.parametrize(
-    ("changes", "late", "code"),
+    ("changes", "offset", "code"),
     [
         ({"authorization": ""}, 0, "AccessDenied"),
         ({"authorization": "q-sign-algorithm=sha1"}, 0, "AccessDenied"),
@@ -303,54 +316,54 @@ def test_cos_signature_of_the_sdk(method: str) -> None:
         ({"x_cos_security_token": "other"}, 0, "SignatureDoesNotMatch"),
     ],
 )
-def test_cos_refusals(changes: dict[str, str], late: int, code: str) -> None:
-    """Each kind of bad COS authentication is HTTP 403 with its code."""
+def test_cos_errors(changes: dict[str, str], offset: int, code: str) -> None:
+    """Each COS authentication error is HTTP 403 with its code."""
     request = cos_request(**TOKEN)
     with pytest.raises(CosError) as raised:
-        verify_cos(sent(request, **changes), KEYS, cos_now(request) + late)
+        verify_cos(with_headers(request, **changes), CREDENTIALS, cos_now(request) + offset)
     assert (raised.value.status, raised.value.code) == (403, code)
 
 
 @pytest.mark.parametrize(
-    ("keys", "code"),
+    ("credentials", "code"),
     [
-        (replace(KEYS, secret_id="AKIDOTHER"), "InvalidAccessKeyId"),
-        (replace(KEYS, secret_key="other"), "SignatureDoesNotMatch"),
-        (replace(KEYS, token="other"), "InvalidToken"),
+        (replace(CREDENTIALS, secret_id="AKIDOTHER"), "InvalidAccessKeyId"),
+        (replace(CREDENTIALS, secret_key="other"), "SignatureDoesNotMatch"),
+        (replace(CREDENTIALS, token="other"), "InvalidToken"),
     ],
 )
-def test_cos_refuses_other_keys(keys: AccountCredentials, code: str) -> None:
-    """Id, key and token each have to be the right one."""
+def test_cos_rejects_other_credentials(credentials: AccountCredentials, code: str) -> None:
+    """Id, key and token must each be correct."""
     request = cos_request(**TOKEN)
     with pytest.raises(CosError) as raised:
-        verify_cos(request, keys, cos_now(request))
+        verify_cos(request, credentials, cos_now(request))
     assert raised.value.code == code
 
 
 @pytest.mark.parametrize(
     "changes", [{"path": "/other"}, {"query": "response-content-type=b"}, {"method": "PUT"}]
 )
-def test_cos_signature_covers(changes: dict[str, Any]) -> None:
+def test_cos_signature_covers_the_request(changes: dict[str, Any]) -> None:
     """The signature covers the key, the signed parameters and the method."""
     request = cos_request(**TOKEN)
     changed = replace(request, **changes)
     with pytest.raises(CosError, match="SignatureDoesNotMatch"):
-        verify_cos(changed, KEYS, cos_now(request))
+        verify_cos(changed, CREDENTIALS, cos_now(request))
 
 
 def test_cos_key_time() -> None:
-    """Two different times in one Authorization are refused as malformed."""
+    """Two different times in one Authorization header are rejected as malformed."""
     request = cos_request(**TOKEN)
     text = request.headers["authorization"].replace("q-key-time=1", "q-key-time=2")
     with pytest.raises(CosError, match="malformed"):
-        verify_cos(sent(request, authorization=text), KEYS, cos_now(request))
+        verify_cos(with_headers(request, authorization=text), CREDENTIALS, cos_now(request))
 
 
 @pytest.mark.parametrize("signature", ["é", "0" * 39, "0" * 41, "G" * 40])
 def test_cos_signature_is_hexadecimal(signature: str) -> None:
-    """A signature that is no SHA-1 in hexadecimal is malformed."""
+    """A signature that is not a SHA-1 in hexadecimal is malformed."""
     request = cos_request(**TOKEN)
     text = request.headers["authorization"].partition("q-signature=")[0]
-    changed = sent(request, authorization=f"{text}q-signature={signature}")
+    changed = with_headers(request, authorization=f"{text}q-signature={signature}")
     with pytest.raises(CosError, match="malformed"):
-        verify_cos(changed, KEYS, cos_now(request))
+        verify_cos(changed, CREDENTIALS, cos_now(request))

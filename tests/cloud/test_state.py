@@ -16,7 +16,7 @@ SEED = Path(__file__).parents[2] / "events" / "seed"
 
 
 def test_project_seed() -> None:
-    """The project's own seed is a usable one, with an image of each kind."""
+    """The project's own seed is valid and has an image of each kind."""
     state = State.from_folder(SEED)
     kinds = {(i["ImageType"], i["ImageState"]) for i in state.images["ap-guangzhou"]}
     assert len(kinds) == 4
@@ -26,7 +26,7 @@ def test_project_seed() -> None:
 
 
 def test_sparse_image_is_completed() -> None:
-    """An id is enough; null leaves a member out, except the one that may be null on the wire."""
+    """An id is enough; null omits a member, except the one that may be null on the wire."""
     given = {
         "ImageId": "img-aaaaaaaa",
         "SnapshotSet": None,
@@ -41,59 +41,62 @@ def test_sparse_image_is_completed() -> None:
     assert image["SyncPercent"] is None
     assert image["Tags"] == []
     assert image["isSupportCloudinit"] is False
-    assert given["Tags"] is None, "the seed itself is not touched"
+    assert given["Tags"] is None, "the seed itself is not changed"
 
 
 @pytest.mark.parametrize(
-    ("images", "told"),
+    ("images", "message"),
     [
         ("[", "images.json: not JSON: line 1, column 2: expecting value"),
-        ([], r"images.json: /: must be"),
-        ({"guangzhou": []}, "/guangzhou: must be the name of a region"),
+        ([], r"images.json: must be"),
+        ({"guangzhou": []}, "/guangzhou: must be a region name"),
         ({"ap-guangzhou": {}}, "/ap-guangzhou: must be a list"),
-        ({"ap-guangzhou": [1]}, "/ap-guangzhou/0: must be an image"),
-        ({"ap-guangzhou": [{}]}, "/ap-guangzhou/0/ImageId: ''"),
-        ({"ap-guangzhou": [{"ImageId": "ami-aaaaaaaa"}]}, "/ap-guangzhou/0/ImageId: 'ami"),
+        ({"ap-guangzhou": [1]}, "/ap-guangzhou/0: must be an object"),
+        ({"ap-guangzhou": [{}]}, '/ap-guangzhou/0/ImageId: is ""'),
+        ({"ap-guangzhou": [{"ImageId": "ami-aaaaaaaa"}]}, '/ap-guangzhou/0/ImageId: is "ami'),
         (
             {"ap-guangzhou": [{"ImageNam": "a"}]},
             r"/ap-guangzhou/0/ImageNam: .*; did you mean ImageName\?",
         ),
-        ({"ap-guangzhou": [{"zzz": "a"}]}, "/ap-guangzhou/0/zzz: not a member of an image$"),
-        ({"ap-guangzhou": [{"ImageSize": True}]}, "ImageSize: True; must be .* int"),
-        ({"ap-guangzhou": [{"ImageName": None}]}, "ImageName: None; must be .* str"),
+        ({"ap-guangzhou": [{"zzz": "a"}]}, "/ap-guangzhou/0/zzz: unknown member$"),
+        ({"ap-guangzhou": [{"ImageSize": True}]}, "ImageSize: is true; must be an integer"),
+        ({"ap-guangzhou": [{"ImageName": None}]}, "ImageName: is null; must be a string"),
         ({"ap-guangzhou": [{"ImageType": "PRIVATE"}]}, "ImageType: .* PRIVATE_IMAGE, SHARED"),
         ("[" * 100_000, "images.json: not JSON: nested deeper than 64 levels"),
         ('{"ap-guangzhou": [{"SnapshotSet": ' + "[" * 200 + "]" * 200 + "}]}", "deeper than 64"),
-        ('{"ap-a": [], "ap-a": []}', 'images.json: .* duplicate member "ap-a"'),
+        ('{"ap-a": [], "ap-a": []}', 'images.json: .* member "ap-a" appears 2 times'),
         ("[NaN]", "images.json: not JSON: NaN is not a JSON number"),
-        ({"ap-guangzhou": [{"ImageState": "NORMALE"}]}, "did you mean NORMAL.; allowed: CREAT"),
+        (
+            {"ap-guangzhou": [{"ImageState": "NORMALE"}]},
+            "must be one of CREATING, .*; did you mean NORMAL.",
+        ),
         (
             {"ap-guangzhou": [{"ImageName": "x" * 61}]},
-            "ImageName: 61 characters; at most 60 are allowed",
+            "ImageName: has 61 characters; at most 60 are allowed",
         ),
         (
             {"ap-x": [{"ImageId": f"img-aaaaaaa{n}", "ImageName": "same"} for n in "ab"]},
-            "/ap-x: ImageName 'same' is used more than once",
+            '/ap-x: ImageName "same" appears 2 times',
         ),
-        ({"ap-guangzhou": [{"CreatedTime": "2026"}]}, "CreatedTime: '2026'"),
+        ({"ap-guangzhou": [{"CreatedTime": "2026"}]}, 'CreatedTime: is "2026"'),
         ({"ap-guangzhou": [{"Tags": [{"Key": "a"}]}]}, "/ap-guangzhou/0/Tags/0: must be"),
         ({"ap-guangzhou": [{"Tags": ["a"]}]}, "/ap-guangzhou/0/Tags/0: must be"),
         (
             {"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}] * 2},
-            "'img-aaaaaaaa' is used more than once",
+            '"img-aaaaaaaa" appears 2 times',
         ),
     ],
 )
-def test_broken_seed(tmp_path: Path, images: Any, told: str) -> None:  # noqa: ANN401 - any JSON
-    """A broken seed is refused with the file, the place and what would be allowed."""
+def test_invalid_seed(tmp_path: Path, images: Any, message: str) -> None:  # noqa: ANN401 - any JSON
+    """The error for an invalid seed names the file, the path in it and what is allowed."""
     text = images if isinstance(images, str) else json.dumps(images)
     (tmp_path / "images.json").write_text(text, "utf-8")
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         State.from_folder(tmp_path)
 
 
 def test_seed_folder(tmp_path: Path) -> None:
-    """A missing images.json, and a folder of objects that is no bucket, are named."""
+    """Errors name a missing images.json, and a folder of objects that is not a bucket."""
     with pytest.raises(ValueError, match=r"images\.json"):
         State.from_folder(tmp_path)
     (tmp_path / "images.json").write_text("{}", "utf-8")
@@ -104,7 +107,7 @@ def test_seed_folder(tmp_path: Path) -> None:
 
 
 def test_snapshot_is_a_copy() -> None:
-    """A snapshot does not change when the cloud does, and holds keys instead of contents."""
+    """A snapshot does not change with the cloud, and has object keys instead of contents."""
     state = State(
         {"ap-guangzhou": [{"ImageId": "img-aaaaaaaa"}]},
         {"b-1": {"b": Object(b"1"), "a": Object(b"2")}},
@@ -118,7 +121,7 @@ def test_snapshot_is_a_copy() -> None:
 
 
 def test_unknown_image() -> None:
-    """Asking for an image that is not there says where it was looked for."""
+    """The error for an unknown image names the region."""
     with pytest.raises(KeyError, match="ap-guangzhou has no image img-aaaaaaaa"):
         State().image("ap-guangzhou", "img-aaaaaaaa")
 
@@ -137,7 +140,7 @@ def test_writes() -> None:
 
 
 def test_rate_window_slides() -> None:
-    """In no second are more admitted than allowed; refused requests do not count."""
+    """No second admits more requests than allowed, and rejected requests do not count."""
     limits = RateLimits()
     times = [0.0, 0.25, 0.5, 0.75, 1.0, 1.125, 1.25]
     admitted = [limits.try_acquire("a", 2, time) for time in times]
@@ -146,13 +149,13 @@ def test_rate_window_slides() -> None:
 
 
 def test_seed_with_a_byte_order_mark(tmp_path: Path) -> None:
-    """An editor may have put a byte order mark first."""
+    """A seed may start with a byte order mark."""
     (tmp_path / "images.json").write_text('{"ap-x": []}', "utf-8-sig")
     assert State.from_folder(tmp_path).images == {"ap-x": []}
 
 
-def test_names_of_others_may_be_equal() -> None:
-    """Only private images of one region have to differ in their names."""
+def test_duplicate_names_that_are_allowed() -> None:
+    """Only private images in one region need distinct names."""
     image = {"ImageName": "same", "ImageType": "PUBLIC_IMAGE"}
     State({"ap-x": [image | {"ImageId": f"img-aaaaaaa{n}"} for n in "ab"]})
     private = [{"ImageId": "img-aaaaaaaa", "ImageName": "same"}]

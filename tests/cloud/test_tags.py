@@ -20,8 +20,8 @@ A = "qcs::cvm:ap-guangzhou:uin/:image/img-aaaaaaaa"
 
 @pytest.fixture
 def state() -> State:
-    """An image with one tag, a shared one and a full one."""
-    full = [{"Key": f"key{at}", "Value": "v"} for at in range(50)]
+    """An image with one tag, a shared image, and an image with the maximum number of tags."""
+    full = [{"Key": f"key{number}", "Value": "v"} for number in range(50)]
     return State(
         {
             "ap-guangzhou": [
@@ -34,30 +34,30 @@ def state() -> State:
 
 
 def tags(**pairs: str) -> list[dict[str, str]]:
-    """Tags as the API takes them."""
+    """Tags in the form of the API."""
     return [{"TagKey": key, "TagValue": value} for key, value in pairs.items()]
 
 
-def held(state: State) -> dict[str, str]:
+def current_tags(state: State) -> dict[str, str]:
     """The tags of image a."""
     return tags_of(state.image("ap-guangzhou", "img-aaaaaaaa"))
 
 
 def test_tag_and_untag(state: State) -> None:
-    """Tags are added, overwritten and removed, other tags stay, removing again is no failure."""
+    """Tags are added, overwritten and removed; others stay; a missing tag can be removed."""
     resource = A.replace("uin/", f"uin/{UIN}")
     params = {"ResourceList": [resource], "Tags": tags(team="web", 环境="生产【一】")}
     assert TAG(state, "", params) == {"FailedResources": []}
-    assert held(state) == {"team": "web", "环境": "生产【一】"}
+    assert current_tags(state) == {"team": "web", "环境": "生产【一】"}
     for _ in range(2):
         assert UNTAG(state, "", {"ResourceList": [A], "TagKeys": ["team"]}) == {
             "FailedResources": []
         }
-        assert held(state) == {"环境": "生产【一】"}
+        assert current_tags(state) == {"环境": "生产【一】"}
 
 
 def test_wire_form_of_tags(state: State) -> None:
-    """A bound tag has the documented members and the undocumented ones."""
+    """A tag has the documented members and the undocumented ones."""
     assert state.image("ap-guangzhou", "img-aaaaaaaa")["Tags"] == [
         {"Key": "team", "Value": "infra", "tagKey": "team", "tagValue": "infra"}
     ]
@@ -75,12 +75,12 @@ def test_wire_form_of_tags(state: State) -> None:
     ],
 )
 def test_failed_resources(state: State, resource: str, code: str) -> None:
-    """A resource that fails is reported in an answer that succeeds, and the others are done."""
+    """A failed resource is reported in a successful reply, and the others are tagged."""
     reply = TAG(state, "", {"ResourceList": [resource, A], "Tags": tags(owner="ops")})
     (failure,) = reply["FailedResources"]
     assert failure.keys() == {"Resource", "Code", "Message"}
     assert (failure["Resource"], failure["Code"]) == (resource, code)
-    assert held(state)["owner"] == "ops"
+    assert current_tags(state)["owner"] == "ops"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_failed_resources(state: State, resource: str, code: str) -> None:
         ({"ResourceList": [A.replace("cvm", "cbs")]}, "InvalidParameter.UnsupportedService"),
         ({"Tags": []}, "LimitExceeded.TagNumPerRequest"),
         (
-            {"Tags": tags(**{f"key{at}": "v" for at in range(11)})},
+            {"Tags": tags(**{f"key{number}": "v" for number in range(11)})},
             "LimitExceeded.TagNumPerRequest",
         ),
         ({"Tags": [{"Key": "team", "Value": "a"}]}, "UnknownParameter"),
@@ -112,12 +112,12 @@ def test_failed_resources(state: State, resource: str, code: str) -> None:
         ),
     ],
 )
-def test_tag_refusals(state: State, changes: dict[str, Any], code: str) -> None:
-    """A bad request is refused whole, with its documented code."""
+def test_tag_errors(state: State, changes: dict[str, Any], code: str) -> None:
+    """An invalid request is rejected as a whole, with its documented code."""
     with pytest.raises(ErrorReply) as raised:
         TAG(state, "", {"ResourceList": [A], "Tags": tags(owner="ops")} | changes)
     assert raised.value.code == code
-    assert held(state) == {"team": "infra"}
+    assert current_tags(state) == {"team": "infra"}
 
 
 @pytest.mark.parametrize(
@@ -131,27 +131,27 @@ def test_tag_refusals(state: State, changes: dict[str, Any], code: str) -> None:
         ({"ResourceList": [A], "TagKeys": [""]}, "InvalidParameterValue.TagKeyEmpty"),
     ],
 )
-def test_untag_refusals(state: State, params: dict[str, Any], code: str) -> None:
-    """The same rules hold for unbinding."""
+def test_untag_errors(state: State, params: dict[str, Any], code: str) -> None:
+    """The same rules apply to removing tags."""
     with pytest.raises(ErrorReply) as raised:
         UNTAG(state, "", params)
     assert raised.value.code == code
 
 
 def test_longest_tag(state: State) -> None:
-    """The documented maxima themselves are allowed."""
+    """The documented maximum lengths are allowed."""
     longest = {"键" * 127: "值" * 255}
     TAG(state, "", {"ResourceList": [A] * 10, "Tags": tags(**longest)})
-    assert held(state) == {"team": "infra"} | longest
+    assert current_tags(state) == {"team": "infra"} | longest
 
 
 def keys(*names: str) -> list[dict[str, str]]:
-    """Keys as ModifyResourceTags takes them."""
+    """Keys in the form of ModifyResourceTags."""
     return [{"TagKey": name} for name in names]
 
 
 def test_modify_merges(state: State) -> None:
-    """Tags are added, overwritten and removed in one call, and the others stay."""
+    """One call adds, overwrites and removes tags, and the other tags stay."""
     TAG(state, "", {"ResourceList": [A], "Tags": tags(tmp="1", keep="2")})
     params = {
         "Resource": A,
@@ -159,10 +159,10 @@ def test_modify_merges(state: State) -> None:
         "DeleteTags": keys("tmp"),
     }
     assert MODIFY(state, "", params) == {}
-    assert held(state) == {"team": "web", "keep": "2", "owner": "ops"}
-    for _ in range(2):  # removing again is no failure
+    assert current_tags(state) == {"team": "web", "keep": "2", "owner": "ops"}
+    for _ in range(2):  # removing a missing tag succeeds
         MODIFY(state, "", {"Resource": A, "DeleteTags": keys("owner")})
-    assert held(state) == {"team": "web", "keep": "2"}
+    assert current_tags(state) == {"team": "web", "keep": "2"}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,10 @@ def test_modify_merges(state: State) -> None:
         ({}, "InvalidParameter.Tag"),
         ({"ReplaceTags": []}, "InvalidParameter.Tag"),
         ({"ReplaceTags": tags(a="v"), "DeleteTags": []}, "InvalidParameter.Tag"),
-        ({"ReplaceTags": tags(**{f"k{at}": "v" for at in range(11)})}, "InvalidParameter.Tag"),
+        (
+            {"ReplaceTags": tags(**{f"k{number}": "v" for number in range(11)})},
+            "InvalidParameter.Tag",
+        ),
         ({"DeleteTags": keys(*"abcdefghijk")}, "InvalidParameter.Tag"),
         (
             {"ReplaceTags": tags(a="v"), "DeleteTags": keys("b", "a")},
@@ -200,8 +203,8 @@ def test_modify_merges(state: State) -> None:
         ),
     ],
 )
-def test_modify_refusals(state: State, params: dict[str, Any], code: str) -> None:
-    """A resource that cannot be changed is an error here; nothing is changed."""
+def test_modify_errors(state: State, params: dict[str, Any], code: str) -> None:
+    """An invalid request has its error code and changes nothing."""
     before = state.snapshot()
     with pytest.raises(ErrorReply) as raised:
         MODIFY(state, "", {"Resource": A, **params})
@@ -210,22 +213,22 @@ def test_modify_refusals(state: State, params: dict[str, Any], code: str) -> Non
 
 
 def test_modify_swaps_within_the_limit(state: State) -> None:
-    """A full image takes a new tag if the same call removes one."""
+    """An image with the maximum number of tags accepts a new one if the call removes one."""
     full = A.replace("aaaaaaaa", "cccccccc")
     MODIFY(state, "", {"Resource": full, "ReplaceTags": tags(new="v"), "DeleteTags": keys("key0")})
     assert len(tags_of(state.image("ap-guangzhou", "img-cccccccc"))) == 50
 
 
-def asked(*letters: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any parameter
-    """Parameters that ask for the tags of images."""
+def query(*letters: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any parameter
+    """Parameters that query the tags of images."""
     ids = [f"img-{letter * 8}" for letter in letters]
-    one: dict[str, Any] = {"ServiceType": "cvm", "ResourcePrefix": "image", "ResourceIds": ids}
-    return {**one, "ResourceRegion": "ap-guangzhou", **changes}
+    params: dict[str, Any] = {"ServiceType": "cvm", "ResourcePrefix": "image", "ResourceIds": ids}
+    return {**params, "ResourceRegion": "ap-guangzhou", **changes}
 
 
 def test_describe_rows_are_tags(state: State) -> None:
-    """A page counts tags, not resources; 15 of them unless told, and unknown ids have none."""
-    reply = DESCRIBE(state, "", asked("z", "a", "a", "c"))
+    """A page counts tags, not resources; it has 15 by default, and unknown ids have none."""
+    reply = DESCRIBE(state, "", query("z", "a", "a", "c"))
     assert (reply["TotalCount"], reply["Offset"], reply["Limit"]) == (51, 0, 15)
     assert reply["Tags"][0] == {
         "TagKey": "team",
@@ -237,7 +240,7 @@ def test_describe_rows_are_tags(state: State) -> None:
         "Category": "Custom",
     }
     assert len(reply["Tags"]) == 15
-    last = DESCRIBE(state, "", asked("a", "c", Offset=50, Limit=25))
+    last = DESCRIBE(state, "", query("a", "c", Offset=50, Limit=25))
     assert [row["TagKey"] for row in last["Tags"]] == ["key49"]
 
 
@@ -245,10 +248,10 @@ def test_describe_rows_are_tags(state: State) -> None:
     "changes",
     [{"ResourcePrefix": "instance"}, {"ResourceRegion": "ap-shanghai"}, {"Category": "System"}],
 )
-def test_describe_knows_no_others(state: State, changes: dict[str, str]) -> None:
-    """The tags are those of images of one region, and no system tags."""
-    assert DESCRIBE(state, "", asked("a", **changes))["TotalCount"] == 0
-    assert DESCRIBE(state, "", asked("a", Category="Custom"))["TotalCount"] == 1
+def test_describe_lists_no_other_tags(state: State, changes: dict[str, str]) -> None:
+    """Only custom tags of images in the given region are listed."""
+    assert DESCRIBE(state, "", query("a", **changes))["TotalCount"] == 0
+    assert DESCRIBE(state, "", query("a", Category="Custom"))["TotalCount"] == 1
 
 
 @pytest.mark.parametrize(
@@ -267,16 +270,16 @@ def test_describe_knows_no_others(state: State, changes: dict[str, str]) -> None
         ({"ResourceRegions": ["ap-x"]}, "UnknownParameter"),
     ],
 )
-def test_describe_tags_refusals(state: State, changes: dict[str, Any], code: str) -> None:
-    """Each bad parameter has its code."""
+def test_describe_errors(state: State, changes: dict[str, Any], code: str) -> None:
+    """Each invalid parameter has its error code."""
     with pytest.raises(ErrorReply) as raised:
-        DESCRIBE(state, "", asked("a", **changes))
+        DESCRIBE(state, "", query("a", **changes))
     assert raised.value.code == code
 
 
 @pytest.mark.parametrize("name", ["ServiceType", "ResourcePrefix", "ResourceIds", "ResourceRegion"])
-def test_describe_tags_needs(state: State, name: str) -> None:
-    """All that says which resources are meant is needed."""
-    params = {key: value for key, value in asked("a").items() if key != name}
+def test_describe_requires_all_parameters(state: State, name: str) -> None:
+    """Every parameter that identifies the resources is required."""
+    params = {key: value for key, value in query("a").items() if key != name}
     with pytest.raises(ErrorReply, match="MissingParameter"):
         DESCRIBE(state, "", params)

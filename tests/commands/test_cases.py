@@ -1,4 +1,4 @@
-"""Events from files and folders: JSON Lines, lists, which of them, and one after another."""
+"""Events from files and folders: JSON Lines, lists, selection and order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main_handler(event, context):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of events beside a function and an empty seed."""
+    """A folder of events next to a function and an empty seed."""
     for name, content in {
         "code/index.py": HANDLER,
         "seed/images.json": "{}",
@@ -49,37 +49,37 @@ def folder(tmp_path: Path) -> Path:
 
 
 def replay(folder: Path, *arguments: object) -> Result:
-    """The command, with that function."""
+    """Run the command with that function."""
     options = ["--code", folder.parent / "code", "--seed", folder.parent / "seed"]
     return CliRunner().invoke(main, ["replay", *map(str, [*options, *arguments])])
 
 
 def documents(folder: Path, *arguments: object) -> list[dict[str, Any]]:
-    """What the command says to programs."""
-    found: list[dict[str, Any]] = json.loads(replay(folder, "--json", *arguments).stdout)
-    return found
+    """The entries of the command's JSON output."""
+    entries: list[dict[str, Any]] = json.loads(replay(folder, "--json", *arguments).stdout)
+    return entries
 
 
-def test_order_is_that_of_names_and_lines(folder: Path) -> None:
-    """A folder's files come by name and their events in their order; no folder below is read."""
-    found = documents(folder, folder)
-    assert [each["Event"].removeprefix(f"{folder}/") for each in found] == [
+def test_order_of_events(folder: Path) -> None:
+    """Files are sorted by name, events keep their order, and subfolders are skipped."""
+    entries = documents(folder, folder)
+    assert [entry["Event"].removeprefix(f"{folder}/") for entry in entries] == [
         *("a.json", "b.jsonl:1", "b.jsonl:3", "b.jsonl:4", "c.json:1", "c.json:2", "d.ndjson:1"),
     ]
-    names = [each["Result"]["Event"]["Name"] for each in found if "Result" in each]
+    names = [entry["Result"]["Event"]["Name"] for entry in entries if "Result" in entry]
     assert names == ["a", "b1", "名", "c1", "c2", "d1"]
 
 
 def test_paths_keep_their_order(folder: Path) -> None:
-    """Several paths are replayed as they are given."""
-    found = read_cases([folder / "c.json", folder / "a.json"]).events
-    assert [case.label for case in found] == ["c.json:1", "c.json:2", "a.json"]
-    assert [case.number for case in found] == [1, 2, 3]
+    """Several paths are replayed in the given order."""
+    cases = read_cases([folder / "c.json", folder / "a.json"]).events
+    assert [case.label for case in cases] == ["c.json:1", "c.json:2", "a.json"]
+    assert [case.number for case in cases] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("text", ["[]", "[1, {}]", "7", '"text"', "{}"])
 def test_any_other_json_is_one_event(folder: Path, text: str) -> None:
-    """Only a list of objects is a list of events: all else is an event itself."""
+    """Only a list of objects is a list of events; any other JSON is one event."""
     (folder / "x.json").write_text(text, encoding="utf-8")
     (case,) = read_cases([folder / "x.json"]).events
     assert case.event == json.loads(text)
@@ -87,42 +87,42 @@ def test_any_other_json_is_one_event(folder: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
-def test_deep_events_are_no_log(folder: Path, name: str) -> None:
-    """An event of many levels is one event: looking for a log in it does not give up."""
+def test_deeply_nested_event(folder: Path, name: str) -> None:
+    """A deeply nested event is one event, and the search for a log in it does not fail."""
     text = "[" * 490 + "]" * 490
     (folder / name).write_text(text, encoding="utf-8")
     assert [case.event for case in read_cases([folder / name]).events] == [json.loads(text)]
 
 
-def test_wrong_lines_are_named_by_number(folder: Path) -> None:
-    """Each line that is no JSON is named by its number, and nothing runs."""
+def test_invalid_lines(folder: Path) -> None:
+    """Each line that is not JSON is reported with its number, and nothing runs."""
     (folder / "b.jsonl").write_bytes(b'{"a": 1}\n{"a": tru}\n\n\xff\n' + b"[" * 9999 + b"\n")
     result = replay(folder, folder)
     assert result.exit_code == 2
-    assert f"{folder / 'b.jsonl'}:2:7: not JSON: Expecting value" in result.stderr
+    assert f"{folder / 'b.jsonl'}:2:7: not JSON: expecting value" in result.stderr
     assert f"{folder / 'b.jsonl'}:4: not UTF-8" in result.stderr
     assert f"{folder / 'b.jsonl'}:5" in result.stderr
     assert not result.stdout
 
 
 def test_expectations_of_lines(folder: Path) -> None:
-    """expected.json names one event of a file by its line, or all of them by the file."""
+    """expected.json refers to one event by its line, or to a whole file by its name."""
     expected = {"b.jsonl:3": {"Outcome": "raised"}, "c.json": {"Outcome": "applied"}}
     (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
-    found = documents(folder, folder)
-    assert all(each["AsExpected"] for each in found)
-    assert [each["Expected"] is not None for each in found] == [
+    entries = documents(folder, folder)
+    assert all(entry["AsExpected"] for entry in entries)
+    assert [entry["Expected"] is not None for entry in entries] == [
         *(False, False, True, False, True, True, False),
     ]
 
 
-def test_expectations_of_lines_that_are_not_there(folder: Path) -> None:
-    """An expectation of a line that holds no event is a mistake."""
+def test_expectation_for_a_missing_line(folder: Path) -> None:
+    """An expectation for a line without an event is an error."""
     expected = {"b.jsonl:2": {"Outcome": "raised"}}
     (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
     result = replay(folder, folder)
     assert result.exit_code == 2
-    assert "expected.json: b.jsonl:2: no such event; did you mean b.jsonl:" in result.stderr
+    assert "expected.json: b.jsonl:2: event not found; did you mean b.jsonl:" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -138,20 +138,20 @@ def test_expectations_of_lines_that_are_not_there(folder: Path) -> None:
     ],
 )
 def test_only(folder: Path, only: list[str], labels: list[str]) -> None:
-    """Events are chosen by number, name or glob; their order stays."""
+    """Events can be selected by number, name or glob, and keep their order."""
     assert [case.label for case in read_cases([folder]).only(only)] == labels
 
 
-def test_only_none(folder: Path) -> None:
-    """A text that names no event is a mistake, and the nearest name is told."""
+def test_only_without_a_match(folder: Path) -> None:
+    """A selection that matches no event is an error that suggests the nearest name."""
     result = replay(folder, folder, "--only", "a.jsonn")
     assert result.exit_code == 2
-    assert "--only 'a.jsonn' matches none of the 7 events" in result.stderr
+    assert "--only 'a.jsonn' matches no event; use a number up to 7" in result.stderr
     assert "did you mean a.json?" in result.stderr
 
 
 def test_list_runs_nothing(folder: Path) -> None:
-    """--list shows numbers, triggers and names, for programs too, and starts nothing."""
+    """`--list` shows numbers, triggers and names, also as JSON, and runs nothing."""
     (folder.parent / "code" / "index.py").unlink()
     lines = replay(folder, folder, "--list").stdout.splitlines()
     assert [line.split() for line in lines[:2]] == [
@@ -165,7 +165,7 @@ def test_list_runs_nothing(folder: Path) -> None:
 
 
 def test_until_failure(folder: Path) -> None:
-    """--until-failure ends the replay with the first event that is not as expected."""
+    """`--until-failure` stops after the first event that does not end as expected."""
     result = replay(folder, folder, "--until-failure")
     assert result.exit_code == 1
     assert result.stdout.endswith("2 of 3 events as expected\n")
@@ -176,14 +176,14 @@ def test_until_failure(folder: Path) -> None:
 
 
 def test_cold(folder: Path) -> None:
-    """--cold gives each event an instance of its own; otherwise they share one."""
+    """`--cold` gives each event its own instance; otherwise, events share one."""
     arguments = ("--only", "c.json", folder)
-    assert [each["Result"]["Count"] for each in documents(folder, *arguments)] == [1, 2]
-    assert [each["Result"]["Count"] for each in documents(folder, *arguments, "--cold")] == [1, 1]
+    assert [entry["Result"]["Count"] for entry in documents(folder, *arguments)] == [1, 2]
+    assert [entry["Result"]["Count"] for entry in documents(folder, *arguments, "--cold")] == [1, 1]
 
 
-def test_a_long_replay_shows_what_failed(folder: Path) -> None:
-    """Above so many events the table has the failures alone, and the rest is counted."""
+def test_long_replay_lists_only_failures(folder: Path) -> None:
+    """The table of a long replay lists only the failures, and counts the rest."""
     lines = ["{}"] * MAX_ROWS + ['{"Raise": 1}']
     path = folder / "long.jsonl"
     path.write_text("\n".join(lines), encoding="utf-8")
@@ -196,8 +196,8 @@ def test_a_long_replay_shows_what_failed(folder: Path) -> None:
     assert len(documents(folder, path)) == MAX_ROWS + 1
 
 
-def test_a_long_replay_keeps_little() -> None:
-    """However many events fail, no more are kept than are shown."""
+def test_long_replay_keeps_few_results() -> None:
+    """However many events fail, only those that are shown are kept."""
     tally = ReplayTotals(keep_all=False)
     for number in range(MAX_ROWS + 5):
         done = InvocationResult("r", 430, 1.0, 1.0, error={"errorMessage": "no"})
@@ -224,29 +224,29 @@ OWN = st.fixed_dictionaries(
     optional={"Source": VALUES, "Code": VALUES, "Trigger": VALUES, "Outcome": VALUES},
 )
 TEXTS = (
-    st.lists(VALUES | OWN, max_size=5).map(lambda each: "\n".join(map(json.dumps, each)))
+    st.lists(VALUES | OWN, max_size=5).map(lambda values: "\n".join(map(json.dumps, values)))
     | st.lists(WORDS | st.text(max_size=5), max_size=9).map("\n".join)
-    | st.lists(WORDS, max_size=9).map(lambda each: "SCF_RequestId,SCF_Message\n" + ",".join(each))
+    | st.lists(WORDS, max_size=9).map(lambda row: "SCF_RequestId,SCF_Message\n" + ",".join(row))
 )
 
 
 @given(text=TEXTS, suffix=st.sampled_from([".json", ".jsonl", ".csv", ".log"]))
-def test_no_file_breaks_it(text: str, suffix: str) -> None:
-    """Whatever a file holds, there are events in it, or a sentence says why not."""
+def test_any_file_content(text: str, suffix: str) -> None:
+    """Any file content yields events or an error with a message."""
     with tempfile.TemporaryDirectory() as root:
         path = Path(root, f"x{suffix}")
         path.write_text(text, encoding="utf-8", errors="surrogatepass")
         try:
-            found = read_cases([path])
+            cases = read_cases([path])
         except ValueError as error:
             assert str(error)  # noqa: PT017 - either way is fine
         else:
-            assert found.events
-            assert all(line_of(case) for case in found.events)
-            assert json.dumps(listing_of(found.events))
+            assert cases.events
+            assert all(line_of(case) for case in cases.events)
+            assert json.dumps(listing_of(cases.events))
 
 
-def test_json_is_that_of_one_piece(folder: Path) -> None:
-    """What is written entry by entry is what would be written at once."""
+def test_json_output(folder: Path) -> None:
+    """JSON that is written entry by entry equals the list written at once."""
     text = replay(folder, "--json", folder).stdout
     assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""`scf-local` as a command: the server, help, pipes."""
+"""The `scf-local` command: server, help, completion, signals and streams."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _IMAGES = {"ap-guangzhou": [{"ImageId": "img-6pb6lrmy", "ImageName": "old"}]}
 
 @pytest.fixture
 def seed(tmp_path: Path) -> Path:
-    """A seed of one image."""
+    """A seed with one image."""
     folder = tmp_path / "seed"
     folder.mkdir()
     (folder / "images.json").write_text(json.dumps(_IMAGES), encoding="utf-8")
@@ -64,7 +64,7 @@ def _exports(server: subprocess.Popen[str]) -> dict[str, str]:
 def test_cloud_serves_until_stopped(
     server: subprocess.Popen[str], stop: signal.Signals, tmp_path: Path
 ) -> None:
-    """`cloud` exports what points clients at it, serves its seed, and ends cleanly."""
+    """`cloud` exports variables for clients, serves its seed, and exits cleanly."""
     exports = _exports(server)
     url = exports["STEWARD_API_ENDPOINT"]
     assert exports.keys() == {
@@ -89,7 +89,7 @@ def test_cloud_serves_until_stopped(
 
 
 def test_cloud_outlives_its_terminal_under_nohup(seed: Path) -> None:
-    """A SIGHUP that `cloud` was started to ignore is ignored; SIGTERM ends it as ever."""
+    """`cloud` ignores SIGHUP if it was started so, and still ends on SIGTERM."""
     command = f"trap '' HUP; exec {shlex.join(_COMMAND)} cloud --seed {shlex.quote(str(seed))}"
     with subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         url = _exports(process)["STEWARD_API_ENDPOINT"]
@@ -100,8 +100,8 @@ def test_cloud_outlives_its_terminal_under_nohup(seed: Path) -> None:
         assert process.wait(timeout=10) == 0
 
 
-def test_taken_port_is_wrong_usage(seed: Path) -> None:
-    """A port that is taken ends with status 2 and the way out."""
+def test_port_in_use_is_wrong_usage(seed: Path) -> None:
+    """A port in use ends with status 2, and the error says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run(  # noqa: S603 - our own command
@@ -114,7 +114,7 @@ def test_taken_port_is_wrong_usage(seed: Path) -> None:
 
 
 def test_own_cloud_is_seeded(seed: Path, tmp_path: Path) -> None:
-    """Without --endpoint an invocation has an emulated cloud of its own, from its seed."""
+    """Without `--endpoint`, an invocation has its own emulated cloud with the given seed."""
     code = (
         "import json, os, urllib.request\n"
         "def main_handler(event, context):\n"
@@ -133,7 +133,7 @@ def test_own_cloud_is_seeded(seed: Path, tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_help_has_an_example(command: list[str]) -> None:
-    """Every command's help shows how it is called."""
+    """Every command's help has an example."""
     result = CliRunner().invoke(main, [*command, "--help"], prog_name="scf-local")
     usage, _, example = result.output.partition("Examples:\n")
     assert "--help" in usage
@@ -142,7 +142,7 @@ def test_help_has_an_example(command: list[str]) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_offered(shell: str) -> None:
-    """The line that a shell evaluates defines a completion of scf-local, for all three shells."""
+    """The line that a shell evaluates defines the completion, for each of the three shells."""
     environ = {**os.environ, "_SCF_LOCAL_COMPLETE": f"{shell}_source"}
     done = subprocess.run(_COMMAND, env=environ, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
     assert "_SCF_LOCAL_COMPLETE" in done.stdout
@@ -179,7 +179,7 @@ def test_completion_knows_commands_and_values(words: str, offered: set[str] | st
     assert set(kinds) == {offered} if isinstance(offered, str) else set(values) >= offered
 
 
-def test_misspelt_command_gets_the_right_one() -> None:
+def test_misspelt_command() -> None:
     """A misspelt command ends with status 2 and a suggestion."""
     result = CliRunner().invoke(main, ["reply"])
     assert result.exit_code == 2
@@ -187,8 +187,8 @@ def test_misspelt_command_gets_the_right_one() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "gbk", "utf-8"])
-def test_any_encoding_of_stdout_will_do(tmp_path: Path, seed: Path, encoding: str) -> None:
-    """What the encoding of stdout does not hold is written as an escape; the rest stays."""
+def test_encoding_of_stdout(tmp_path: Path, seed: Path, encoding: str) -> None:
+    """Characters that the encoding of stdout lacks are written as escapes."""
     (tmp_path / "名 🎉.json").write_text("{}", encoding="utf-8")
     (tmp_path / "index.py").write_text("def main_handler(event, context): ...", encoding="utf-8")
     for options in ([], ["--list"]):
@@ -200,7 +200,7 @@ def test_any_encoding_of_stdout_will_do(tmp_path: Path, seed: Path, encoding: st
 
 
 def test_broken_pipe_is_quiet() -> None:
-    """A reader that went away is no traceback."""
+    """A closed pipe causes no output on stderr."""
     message = ["event", "timer", "--message", "x" * 4000]
     with subprocess.Popen(  # noqa: S603 - our own command
         [*_COMMAND, *message], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -213,7 +213,7 @@ def test_broken_pipe_is_quiet() -> None:
 
 @pytest.fixture
 def fifo(tmp_path: Path) -> Iterator[tuple[str, int]]:
-    """A pipe that a function writes to when it is called, and the end to read from."""
+    """The path of a named pipe for a function to write to, and the end to read from."""
     path = tmp_path / "held-by-the-living"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -229,10 +229,10 @@ def main_handler(event, context):
 """
 
 
-def _ended(
-    command: list[str], tmp_path: Path, seed: Path, reader: int, end: signal.Signals
+def _run_and_signal(
+    command: list[str], tmp_path: Path, seed: Path, reader: int, signum: signal.Signals
 ) -> tuple[int, str, str]:
-    """Status, stdout and stderr of a command that gets a signal while its function waits."""
+    """Return status, stdout and stderr of a command that gets a signal while its function waits."""
     (tmp_path / "index.py").write_text(_WAITS, encoding="utf-8")
     command = [*_COMMAND, *command, "--code", str(tmp_path), "--seed", str(seed)]
     with subprocess.Popen(  # noqa: S603 - our own command
@@ -240,29 +240,29 @@ def _ended(
     ) as process:
         assert select.select([reader], [], [], 30)[0]
         assert os.read(reader, 1) == b"x"
-        process.send_signal(end)
+        process.send_signal(signum)
         out, err = process.communicate(timeout=30)
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_the_function_too(
-    tmp_path: Path, seed: Path, fifo: tuple[str, int], end: signal.Signals
+    tmp_path: Path, seed: Path, fifo: tuple[str, int], signum: signal.Signals
 ) -> None:
-    """A signal to the command ends the function's process as well, with the shell's status."""
+    """A signal to the command also ends the function, with the status of a shell."""
     path, reader = fifo
     (tmp_path / "event.json").write_text(json.dumps(path), encoding="utf-8")
     command = ["invoke", str(tmp_path / "event.json")]
-    status, _, err = _ended(command, tmp_path, seed, reader, end)
-    assert status == 128 + end
+    status, _, err = _run_and_signal(command, tmp_path, seed, reader, signum)
+    assert status == 128 + signum
     assert "Traceback" not in err
     ended, _, _ = select.select([reader], [], [], 5)
-    assert ended  # end of file: nobody has it open for writing any more
+    assert ended  # end of file: no process has it open for writing
     assert os.read(reader, 1) == b""
 
 
 @pytest.mark.parametrize(
-    ("options", "end"),
+    ("options", "signum"),
     [
         ([], signal.SIGHUP),
         ([], signal.SIGINT),
@@ -270,39 +270,37 @@ def test_signal_ends_the_function_too(
         (["--json"], signal.SIGTERM),
     ],
 )
-def test_signal_ends_a_replay_with_what_was_done(
-    tmp_path: Path, seed: Path, fifo: tuple[str, int], end: signal.Signals, options: list[str]
+def test_signal_ends_a_replay(
+    tmp_path: Path, seed: Path, fifo: tuple[str, int], signum: signal.Signals, options: list[str]
 ) -> None:
-    """A signal ends the event under way; table, tally and report tell of those before it."""
+    """A signal ends the current event; table, count and report cover those before it."""
     events, report = tmp_path / "events.jsonl", tmp_path / "report.html"
     events.write_text(f"null\n{json.dumps(fifo[0])}\nnull\nnull\n", encoding="utf-8")
     command = ["replay", str(events), "--report", str(report), *options]
-    status, out, err = _ended(command, tmp_path, seed, fifo[1], end)
-    assert (status, err) == (128 + end, "scf-local: stopped; events left: 3\n")
+    status, out, err = _run_and_signal(command, tmp_path, seed, fifo[1], signum)
+    assert (status, err) == (128 + signum, "scf-local: stopped; events left: 3\n")
     if options:
-        assert [each["Event"] for each in json.loads(out)] == [f"{events}:1"]
+        assert [entry["Event"] for entry in json.loads(out)] == [f"{events}:1"]
     else:
         assert out.count("events.jsonl:") == 1
         assert out.endswith("1 of 1 events as expected\n")
     assert "1 of 1 events as expected" in report.read_text(encoding="utf-8")
 
 
-def test_signal_before_the_first_end_leaves_no_report(
-    tmp_path: Path, seed: Path, fifo: tuple[str, int]
-) -> None:
-    """A replay that is ended before anything was done counts nothing, and keeps an old report."""
+def test_signal_during_the_first_event(tmp_path: Path, seed: Path, fifo: tuple[str, int]) -> None:
+    """A replay that ends during its first event counts nothing, and keeps an old report."""
     event, report = tmp_path / "event.json", tmp_path / "report.html"
     event.write_text(json.dumps(fifo[0]), encoding="utf-8")
     report.write_text("old", encoding="utf-8")
     command = ["replay", str(event), "--report", str(report)]
-    status, out, err = _ended(command, tmp_path, seed, fifo[1], signal.SIGINT)
+    status, out, err = _run_and_signal(command, tmp_path, seed, fifo[1], signal.SIGINT)
     assert (status, out) == (130, "0 of 0 events as expected\n")
     assert err == "scf-local: stopped; events left: 1\n"
     assert report.read_text(encoding="utf-8") == "old"
 
 
-def test_second_signal_does_not_wait() -> None:
-    """What only notes a first signal, to get to its end, is ended by a second one."""
+def test_second_signal_interrupts() -> None:
+    """The first signal is only recorded, and a second one interrupts at once."""
     with deferred_signals() as interrupt:
         assert not interrupt
         signal.raise_signal(signal.SIGINT)
@@ -311,8 +309,8 @@ def test_second_signal_does_not_wait() -> None:
             signal.raise_signal(signal.SIGINT)
 
 
-def test_signal_does_not_wait_for_what_may_take_forever() -> None:
-    """A part that is to end at once is ended by the first signal; what follows only notes it."""
+def test_immediate_signals() -> None:
+    """Inside `immediately`, the first signal interrupts; after it, it is only recorded."""
     with deferred_signals() as interrupt, pytest.raises(KeyboardInterrupt), interrupt.immediately():
         signal.raise_signal(signal.SIGINT)
     assert interrupt.exit_status == 130
@@ -324,7 +322,7 @@ def test_signal_does_not_wait_for_what_may_take_forever() -> None:
 
 
 _BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-"""The environment in which Python writes as it does unless told otherwise."""
+"""The environment in which Python buffers its output, as it does by default."""
 _FLOODS = """
 def main_handler(event, context):
     print("x" * event)
@@ -333,7 +331,7 @@ def main_handler(event, context):
 
 
 @pytest.mark.parametrize(
-    ("command", "events", "blocked", "end"),
+    ("command", "events", "blocked", "signum"),
     [
         ("replay --json", [5_000] * 60, "stdout", signal.SIGHUP),  # less than a buffer at a time
         ("replay --json", [500_000], "stdout", signal.SIGINT),
@@ -343,31 +341,38 @@ def main_handler(event, context):
         ("invoke", [70_000], "stderr", signal.SIGTERM),
     ],
 )
-def test_signal_ends_what_nobody_reads(  # noqa: PLR0913, PLR0917 - parameters and fixtures
-    tmp_path: Path, seed: Path, command: str, events: list[int], blocked: str, end: signal.Signals
+def test_signal_ends_blocked_output(  # noqa: PLR0913, PLR0917 - parameters and fixtures
+    tmp_path: Path,
+    seed: Path,
+    command: str,
+    events: list[int],
+    blocked: str,
+    signum: signal.Signals,
 ) -> None:
-    """A command that waits for somebody to read its output ends on the first signal, unread."""
+    """A command that is blocked because its output is not read ends on the first signal."""
     (tmp_path / "index.py").write_text(_FLOODS, encoding="utf-8")
     path = tmp_path / "events.jsonl"
     path.write_text("\n".join(map(str, events)), encoding="utf-8")
     arguments = [*command.split(), str(path), "--code", str(tmp_path), "--seed", str(seed)]
     reader, writer = os.pipe()
-    out, err = (writer if each == blocked else subprocess.DEVNULL for each in ("stdout", "stderr"))
+    out, err = (
+        writer if stream == blocked else subprocess.DEVNULL for stream in ("stdout", "stderr")
+    )
     command_line = [*_COMMAND, *arguments]
     with subprocess.Popen(command_line, env=_BUFFERED, stdout=out, stderr=err) as process:  # noqa: S603 - our own command
         while select.select([], [writer], [], 0)[1] and process.poll() is None:
-            time.sleep(0.01)  # it is not full yet
-        process.send_signal(end)
+            time.sleep(0.01)  # the pipe is not full yet
+        process.send_signal(signum)
         try:
-            assert process.wait(timeout=10) == 128 + end
+            assert process.wait(timeout=10) == 128 + signum
         finally:
             process.kill()
             os.close(reader)
             os.close(writer)
 
 
-def test_signal_leaves_nothing_to_be_written_at_the_end(tmp_path: Path, seed: Path) -> None:
-    """What a signal kept from being written to a full pipe is not written by the interpreter."""
+def test_signal_discards_blocked_output(tmp_path: Path, seed: Path) -> None:
+    """Output that a signal stopped at a full pipe is not written again at exit."""
     (tmp_path / "index.py").write_text(_FLOODS, encoding="utf-8")
     command = [*_COMMAND, "invoke", "--code", str(tmp_path), "--seed", str(seed)]
     reader, writer = os.pipe()
@@ -396,7 +401,7 @@ def test_signal_leaves_nothing_to_be_written_at_the_end(tmp_path: Path, seed: Pa
 
 
 @pytest.mark.parametrize(
-    ("command", "stream", "status", "told"),
+    ("command", "stream", "status", "message"),
     [
         ("invoke", "<&-", 2, "standard input is closed"),
         ("invoke", ">&-", 2, "standard output is closed"),
@@ -407,13 +412,13 @@ def test_signal_leaves_nothing_to_be_written_at_the_end(tmp_path: Path, seed: Pa
         ("replay events/06-direct-dry-run.json", ">/dev/full", 1, "No space left"),
     ],
 )
-def test_unusable_streams(command: str, stream: str, status: int, told: str) -> None:
-    """A standard stream that is closed or full ends with its status and words, no traceback."""
+def test_unusable_streams(command: str, stream: str, status: int, message: str) -> None:
+    """A closed or full standard stream ends with its status and a message, not a traceback."""
     done = subprocess.run(  # noqa: S602 - our own command
         f"{shlex.join(_COMMAND)} {command} {stream}",
         shell=True, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == status
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr

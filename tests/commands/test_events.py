@@ -1,4 +1,4 @@
-"""The event templates of `scf-local event`."""
+"""The events that `scf-local event` creates."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ GOLDEN = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_cos_event_is_as_delivered(shape: str) -> None:
-    """Both shapes of a COS event are, member by member, what SCF delivers."""
+    """Both shapes of a COS event equal, member by member, what SCF delivers."""
     event = cos_event(
         "manifests-1250000000",
         "a/b é.json",
@@ -109,14 +109,14 @@ def test_cos_event_is_as_delivered(shape: str) -> None:
     "key", ["a.json", "/a.json", "1250000000/manifests/a.json", "名 +%2F.json"]
 )
 def test_function_finds_the_object(shape: str, key: str) -> None:
-    """The function reads from either shape the bucket, region and key that went in."""
+    """The function reads the given bucket, region and key from either shape."""
     event = cos_event("manifests-1250000000", key, region="ap-nanjing", shape=shape)
     parsed = parse(event, region="eu-frankfurt")
     assert parsed.parts == [CosObject("manifests-1250000000", key, "ap-nanjing")]
 
 
 def test_timer_event_is_as_delivered() -> None:
-    """A timer event has exactly four members, all texts, and the minute in which it fired."""
+    """A timer event has exactly four members, all strings, and the minute when it fired."""
     assert timer_event('{"a": 1}', name="Nightly", clock=_clock) == {
         "Type": "Timer",
         "TriggerName": "Nightly",
@@ -126,7 +126,7 @@ def test_timer_event_is_as_delivered() -> None:
 
 
 def test_command_prints_utf8(tmp_path: Path) -> None:
-    """`event` prints JSON with text as text, and takes a timer's message from a file."""
+    """`event` prints text without escapes, and reads a timer's message from a file."""
     path = tmp_path / "message.json"
     path.write_text('{"ImageName": "名"}', encoding="utf-8")
     result = CliRunner().invoke(main, ["event", "timer", "--message", f"@{path}"])
@@ -136,8 +136,8 @@ def test_command_prints_utf8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", COS_EVENT_NAMES)
-def test_every_event_name_is_taken(name: str) -> None:
-    """Every kind of COS event can be made."""
+def test_every_event_name_is_accepted(name: str) -> None:
+    """Every kind of COS event can be created."""
     arguments = ["event", "cos", "--bucket", "b-1", "--key", "k", "--event-name", name]
     result = CliRunner().invoke(main, arguments)
     assert json.loads(result.stdout)["Records"][0]["event"]["eventName"] == name
@@ -159,17 +159,20 @@ def test_every_event_name_is_taken(name: str) -> None:
     ],
 )
 def test_wrong_usage_says_what_is_allowed(arguments: list[str], message: str) -> None:
-    """What cannot be used ends with status 2 and a message that names the way out."""
+    """Wrong usage ends with status 2, and the error says what is allowed."""
     result = CliRunner().invoke(main, ["event", *arguments])
     assert result.exit_code == 2
     assert message in result.stderr
     assert not result.stdout
 
 
-def test_message_file_is_named(tmp_path: Path) -> None:
-    """A message's file that is a folder or no text is named."""
+def test_invalid_message_file(tmp_path: Path) -> None:
+    """The error for a message file that is a folder or not text names it."""
     (tmp_path / "binary").write_bytes(b"ab\xff")
-    for path, told in ((tmp_path, "Is a directory"), (tmp_path / "binary", "not UTF-8 (byte 2)")):
+    for path, message in (
+        (tmp_path, "Is a directory"),
+        (tmp_path / "binary", "not UTF-8 at byte 2"),
+    ):
         result = CliRunner().invoke(main, ["event", "timer", "--message", f"@{path}"])
         assert result.exit_code == 2
-        assert f"{path}: {told}" in result.stderr
+        assert f"{path}: {message}" in result.stderr

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HEAD = "def main_handler(event, context):\n    "
-_NOWHERE = ("--endpoint", "http://127.0.0.1:9")  # these handlers call nothing
-_KEYS = AccountCredentials()
+_NOWHERE = ("--endpoint", "http://127.0.0.1:9")  # these handlers call no API
+_CREDENTIALS = AccountCredentials()
 
 
 def _invoke(folder: Path, code: str, *arguments: str, event: bytes | str = "{}") -> Result:
@@ -36,14 +36,14 @@ def _invoke(folder: Path, code: str, *arguments: str, event: bytes | str = "{}")
 
 
 def _error(result: Result) -> dict[str, Any]:
-    found = re.search(r"^ERROR RequestId:\S+ Result:(.*)$", result.stderr, re.MULTILINE)
-    assert found is not None
-    error: dict[str, Any] = json.loads(found[1])
+    match = re.search(r"^ERROR RequestId:\S+ Result:(.*)$", result.stderr, re.MULTILINE)
+    assert match is not None
+    error: dict[str, Any] = json.loads(match[1])
     return error
 
 
-def test_result_and_log_are_apart(tmp_path: Path) -> None:
-    """Only the result is on stdout; what the function prints is on stderr, in SCF's frame."""
+def test_result_and_log_are_separate(tmp_path: Path) -> None:
+    """Only the result is on stdout; the function's output is on stderr, in SCF's frame."""
     code = _HEAD + "print('{\"not\": \"the result\"}', end=''); return {'名': event}"
     result = _invoke(tmp_path, code, event='\ufeff{"a": true}')
     assert result.exit_code == 0
@@ -76,7 +76,7 @@ def test_result_and_log_are_apart(tmp_path: Path) -> None:
     ],
 )
 def test_exit_status_follows_the_outcome(tmp_path: Path, outcome: str, status: int) -> None:
-    """Status 1 stands for the Outcome partial or rejected; no other word of a result counts."""
+    """The exit status is 1 only if the result's Outcome is partial or rejected."""
     result = _invoke(tmp_path, _HEAD + f"return {{'Outcome': {outcome}}}")
     assert result.exit_code == status
     assert "Outcome" in json.loads(result.stdout)
@@ -97,7 +97,7 @@ def test_exit_status_follows_the_outcome(tmp_path: Path, outcome: str, status: i
         ("import no_such_module", 443, "No module named 'no_such_module'", 1),
         ("def main_handler(:", 443, "SyntaxError", 1),
         ("raise SystemExit", 439, "User process exit when running", 1),
-        ("main = 1", 437, "'index' has no function 'main_handler'", 1),
+        ("main = 1", 437, "module 'index' has no function 'main_handler'", 1),
         (_HEAD + "return bytes(1) * (300 << 20) and 1", 434, "Task memory exceeded 128 MB", 4),
         ("big = b'x' * (300 << 20)", 434, "Task memory exceeded 128 MB", 4),
     ],
@@ -105,7 +105,7 @@ def test_exit_status_follows_the_outcome(tmp_path: Path, outcome: str, status: i
 def test_errors_are_as_in_scf(
     tmp_path: Path, code: str, status: int, message: str, exit_status: int
 ) -> None:
-    """Each way to fail has SCF's status code and words, and an exit status other than 0."""
+    """Each error has SCF's status code and message, and an exit status other than 0."""
     result = _invoke(tmp_path, code)
     error = _error(result)
     assert (error["statusCode"], result.exit_code) == (status, exit_status)
@@ -117,7 +117,7 @@ def test_errors_are_as_in_scf(
 
 @pytest.mark.parametrize("levels", [501, 950, 985, 2000])
 def test_deep_results_are_errors(tmp_path: Path, levels: int) -> None:
-    """A result too deep to be shown is the function's error, wherever Python would give up."""
+    """A result that is nested too deeply is an error of the function."""
     code = f"{_HEAD}found = []\n    for _ in range({levels - 1}): found = [found]\n    return found"
     result = _invoke(tmp_path, code)
     assert (_error(result)["statusCode"], result.exit_code) == (430, 1)
@@ -126,7 +126,7 @@ def test_deep_results_are_errors(tmp_path: Path, levels: int) -> None:
 
 
 def test_events_and_results_may_be_deep(tmp_path: Path) -> None:
-    """500 levels pass, which is more than any event or result has."""
+    """500 levels are allowed, more than any event or result has."""
     event = "[" * 500 + "]" * 500
     result = _invoke(tmp_path, f"{_HEAD}return event", event=event)
     assert result.exit_code == 0
@@ -141,8 +141,8 @@ def test_events_and_results_may_be_deep(tmp_path: Path) -> None:
         ('{"Records":["名…"]}', 128 << 10),
     ],
 )
-def test_large_events_are_refused(tmp_path: Path, event: str, limit: int) -> None:
-    """An event that SCF would not deliver is refused as by SCF, and no instance starts for it."""
+def test_large_events_are_rejected(tmp_path: Path, event: str, limit: int) -> None:
+    """An event that is too large for SCF is rejected with 406, and starts no instance."""
     (tmp_path / "index.py").write_text(_HEAD + "return 1", encoding="utf-8")
     room = limit - len(event.encode()) + len("…".encode())
     log: list[bytes] = []
@@ -158,7 +158,7 @@ def test_large_events_are_refused(tmp_path: Path, event: str, limit: int) -> Non
 
 
 def test_stack_trace_is_the_functions_own(tmp_path: Path) -> None:
-    """A trace shows the function's frames and none of the runtime's."""
+    """A stack trace shows the function's frames and none of the runtime's."""
     error = _error(_invoke(tmp_path, _HEAD + "raise RuntimeError('broken')"))
     assert error["errorCode"] == -1
     assert error["stackTrace"].endswith("RuntimeError: broken")
@@ -167,7 +167,7 @@ def test_stack_trace_is_the_functions_own(tmp_path: Path) -> None:
 
 
 def test_time_limit_ends_the_function(tmp_path: Path) -> None:
-    """Past its limit the function is killed, with all it started; what it printed is shown."""
+    """The time limit kills the function and its processes; their output is shown."""
     fifo = tmp_path / "held-by-the-living"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -182,14 +182,14 @@ def test_time_limit_ends_the_function(tmp_path: Path) -> None:
     assert "--timeout" in result.stderr
     assert "started\nERROR" in result.stderr
     ended, _, _ = select.select([reader], [], [], 5)
-    assert ended  # end of file: nobody has it open for writing any more
+    assert ended  # end of file: no process has it open for writing
     assert os.read(reader, 1) == b""
     os.close(reader)
 
 
 @pytest.fixture
 def bystander() -> Iterator[subprocess.Popen[bytes]]:
-    """A child of this process that no function started, though it has a session of its own."""
+    """A child process in its own session that no function started."""
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:  # noqa: S607 - any program
         yield process
         process.kill()
@@ -198,7 +198,8 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
 STARTS = {
     "same session": "subprocess.Popen(['sleep', '77'], stdout=held)",
 }
-if sys.platform == "linux":  # docs/scf-local.md: elsewhere what has left its group is not found
+# Elsewhere, processes that left their group are not found (docs/scf-local.md).
+if sys.platform == "linux":
     STARTS |= {
         "new session": "subprocess.Popen(['sleep', '77'], start_new_session=True, stdout=held)",
         "left by its shell": (
@@ -216,7 +217,7 @@ if sys.platform == "linux":  # docs/scf-local.md: elsewhere what has left its gr
 def test_nothing_outlives_its_instance(
     tmp_path: Path, bystander: subprocess.Popen[bytes], start: str, end: str, status: int
 ) -> None:
-    """Whatever a function started, and however it ended, is gone with its instance; no more is."""
+    """Every process that a function started ends with its instance; others keep running."""
     fifo = tmp_path / "held-by-the-living"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -231,15 +232,15 @@ def test_nothing_outlives_its_instance(
         assert other.invoke(1).result == 1
         assert instance.invoke(str(fifo)).status == status
         instance.close()
-        assert select.select([reader], [], [], 0)[0]  # end of file: nobody has it open any more
+        assert select.select([reader], [], [], 0)[0]  # end of file: no process has it open
         assert os.read(reader, 1) == b""
         os.close(reader)
         assert other.invoke(2).result == 2
     assert bystander.poll() is None
 
 
-def test_slow_start_is_a_time_limit_of_its_own(tmp_path: Path) -> None:
-    """Loading has its own limit, as in SCF: the function's does not run meanwhile."""
+def test_slow_start(tmp_path: Path) -> None:
+    """Loading the code has its own time limit, as in SCF."""
     (tmp_path / "index.py").write_text("import time; time.sleep(60)", encoding="utf-8")
     with WarmInstance(FunctionConfig(tmp_path), lambda _: None, init_timeout_s=0.3) as instance:
         done = instance.invoke({})
@@ -255,9 +256,9 @@ def test_context_is_complete(tmp_path: Path) -> None:
         "STEWARD_API_ENDPOINT": "http://127.0.0.1:9",
         "STEWARD_COS_ENDPOINT": "http://127.0.0.1:9",
         "A": "b=c",
-        "TENCENTCLOUD_SECRETID": _KEYS.secret_id,
-        "TENCENTCLOUD_SECRETKEY": _KEYS.secret_key,
-        "TENCENTCLOUD_SESSIONTOKEN": _KEYS.token,
+        "TENCENTCLOUD_SECRETID": _CREDENTIALS.secret_id,
+        "TENCENTCLOUD_SECRETKEY": _CREDENTIALS.secret_key,
+        "TENCENTCLOUD_SESSIONTOKEN": _CREDENTIALS.token,
         "TRIGGER_SRC": "",
     }
     assert json.loads(context.pop("environment")) == environment
@@ -276,7 +277,7 @@ def test_context_is_complete(tmp_path: Path) -> None:
 
 
 def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The function sees SCF's variables, the shell's paths alone, no stdin, and no harness."""
+    """The function gets SCF's variables and the shell's paths, but no stdin and no harness."""
     monkeypatch.setenv("SHELL_SECRET", "s3cret")
     code = (
         "import importlib.util, os, sys\n" + _HEAD + "return [dict(os.environ), os.getcwd(), "
@@ -301,7 +302,7 @@ def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("handler", ["index.main_handler", "nopkg.mod.main", "pkg.none.main"])
 def test_another_folders_code_is_not_found(tmp_path: Path, handler: str) -> None:
-    """A code folder that lacks the handler's module is named, and borrows none from the project."""
+    """A handler's module must be in the code folder; the project's own is not used."""
     (tmp_path / "pkg").mkdir()
     command = ["invoke", "--code", str(tmp_path), "--handler", handler, *_NOWHERE]
     error = _error(result := CliRunner().invoke(main, command, input="{}"))
@@ -312,7 +313,7 @@ def test_another_folders_code_is_not_found(tmp_path: Path, handler: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("handler", "code", "told"),
+    ("handler", "code", "suggestion"),
     [
         ("app.echo", (), "did you mean app.py:echo, or to add --code . ?"),
         ("pkg.app.echo", (), "did you mean pkg/app.py:echo, or to add --code . ?"),
@@ -322,26 +323,30 @@ def test_another_folders_code_is_not_found(tmp_path: Path, handler: str) -> None
     ],
 )
 def test_handler_of_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handler: str, code: tuple[str, ...], told: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    handler: str,
+    code: tuple[str, ...],
+    suggestion: str,
 ) -> None:
-    """A name that would be looked for elsewhere, though its file is right here, is asked about."""
+    """If the handler's file is in the working directory, the error suggests its name."""
     (tmp_path / "pkg").mkdir()
     for file in ("app.py", "pkg/app.py"):
         (tmp_path / file).write_text("def echo(event, context):\n    return event", "utf-8")
     monkeypatch.chdir(tmp_path)
     command = ["invoke", *_NOWHERE, "--handler"]
     result = CliRunner().invoke(main, [*command, handler, *code], input="{}")
-    assert (result.exit_code, told in result.stderr) == (2, True)
-    for meant in re.findall(r"(\S+:)(\w+)", told):
-        name = meant[0] + meant[1].replace("FUNCTION", "echo")
+    assert (result.exit_code, suggestion in result.stderr) == (2, True)
+    for suggested in re.findall(r"(\S+:)(\w+)", suggestion):
+        name = suggested[0] + suggested[1].replace("FUNCTION", "echo")
         assert CliRunner().invoke(main, [*command, name, *code], input="1").stdout == "1\n"
 
 
-def test_handler_that_is_nowhere() -> None:
-    """Without --code, the folder that a module was looked for in is this project's, and named."""
+def test_missing_handler() -> None:
+    """Without `--code`, the error for a missing module names this project's code folder."""
     command = ["invoke", *_NOWHERE, "--handler", "none.main"]
-    told = _error(CliRunner().invoke(main, command, input="{}"))["errorMessage"]
-    assert told == f"no module 'none' in the code folder {ROOT / 'handler'}"
+    message = _error(CliRunner().invoke(main, command, input="{}"))["errorMessage"]
+    assert message == f"no module 'none' in the code folder {ROOT / 'handler'}"
 
 
 @pytest.mark.parametrize(
@@ -355,29 +360,34 @@ def test_handler_that_is_nowhere() -> None:
     ],
 )
 def test_any_handler_can_be_named(tmp_path: Path, arguments: tuple[str, ...], name: str) -> None:
-    """A handler is named by its module or by its file; a file's folder is the code folder."""
+    """A handler is named by module or by file; a file's folder is the code folder."""
     (tmp_path / "sub").mkdir()
     for file in ("my-app.py", "sub/app.py"):
         code = "import os\ndef run(event, context):\n    return [__name__, os.getcwd()]"
         (tmp_path / file).write_text(code, encoding="utf-8")
-    command = ["invoke", *_NOWHERE, *(each.format(tmp_path) for each in arguments)]
+    command = ["invoke", *_NOWHERE, *(argument.format(tmp_path) for argument in arguments)]
     result = CliRunner().invoke(main, command, input="{}")
     folder = tmp_path / "sub" if name == "app" else tmp_path
     assert json.loads(result.stdout) == [name, str(folder)]
 
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:
-    """The harness shows neither credentials nor the event, not even when the function fails."""
+    """The harness prints neither credentials nor the event, even if the function fails."""
     event = '{"Records": [{"Authorization": "q-signature=0123"}]}'
     result = _invoke(tmp_path, _HEAD + "raise RuntimeError('broken')", event=event)
-    shown = result.stdout + result.stderr
-    for secret in (_KEYS.secret_id, _KEYS.secret_key, _KEYS.token, "q-signature"):
-        assert secret not in shown
+    output = result.stdout + result.stderr
+    for secret in (
+        _CREDENTIALS.secret_id,
+        _CREDENTIALS.secret_key,
+        _CREDENTIALS.token,
+        "q-signature",
+    ):
+        assert secret not in output
         assert secret not in repr(FunctionConfig(tmp_path, credentials={"KEY": secret}))
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "message"),
     [
         ("open('new', 'w')", "Read-only file system: 'new'"),
         ("open('index.py', 'a')", "Read-only file system: 'index.py'"),
@@ -413,18 +423,18 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("os.chmod('none', 0)", "No such file or directory: 'none'"),
     ],
 )
-def test_code_folder_is_read_only(tmp_path: Path, code: str, words: str) -> None:
-    """Who writes beside the code, or anywhere but in /tmp, meets a read-only file system."""
+def test_code_folder_is_read_only(tmp_path: Path, code: str, message: str) -> None:
+    """Writing anywhere but in /tmp fails as on a read-only file system."""
     result = _invoke(tmp_path, f"import os, shutil, socket, tempfile\n{_HEAD}{code}")
     trace = _error(result)["stackTrace"]
-    assert words in trace.splitlines()[-1]
+    assert message in trace.splitlines()[-1]
     assert "runtime.py" not in trace
     assert [path.name for path in tmp_path.iterdir()] == ["index.py"]
     assert "def main_handler" in (tmp_path / "index.py").read_text()
 
 
 def test_temporary_files_can_be_written(tmp_path: Path) -> None:
-    """In /tmp, in pipes and to devices everything can be written; reading is free everywhere."""
+    """Files in /tmp, pipes and devices can be written, and all files can be read."""
     code = """
 import os, pathlib, shutil, socket, tempfile
 def main_handler(event, context):
@@ -460,14 +470,14 @@ def main_handler(event, context):
 @pytest.mark.parametrize(
     ("arguments", "event", "message"),
     [
-        ((), "{'a': True}", "not JSON: Expecting property name"),
+        ((), "{'a': True}", "not JSON: expecting property name"),
         ((), "__import__('os').abort()", "not JSON"),
-        ((), "[NaN]", "NaN is not a JSON value"),
+        ((), "[NaN]", "NaN is not a JSON number"),
         ((), b"\xff", "not UTF-8"),
-        ((), "[" * 100_000, "nested too deep"),
+        ((), "[" * 100_000, "nested deeper than 500 levels"),
         ((), "[" * 700 + "]" * 700, "nested deeper than 500 levels"),
-        (("--env", "A"), "{}", "NAME=value"),
-        (("--env", "1A=b"), "{}", "NAME=value"),
+        (("--env", "A"), "{}", "NAME=VALUE"),
+        (("--env", "1A=b"), "{}", "NAME=VALUE"),
         (("--env", "SCF_X=1"), "{}", "SCF_X is reserved"),
         (("--env", "TENCENTCLOUD_SECRETID=x"), "{}", "TENCENTCLOUD_SECRETID is reserved"),
         (("--env", "PYTHONPATH=x"), "{}", "PYTHONPATH is reserved"),
@@ -485,9 +495,9 @@ def main_handler(event, context):
         (("--seed", "/"), "{}", "--seed cannot be used with --endpoint"),
         (("--region", "Mars"), "{}", "such as ap-guangzhou"),
         (("--handler", "..x"), "{}", "module.function"),
-        (("--handler", "none.py:main"), "{}", "none.py not found"),
+        (("--handler", "none.py:main"), "{}", "no such file: "),
         (("--handler", "../index.py:main"), "{}", "in the code folder"),
-        (("--handler", "index.py:"), "{}", "FILE:FUNCTION"),
+        (("--handler", "index.py:"), "{}", "did you mean index.py:FUNCTION?"),
         (("--handler", "index.txt:main"), "{}", "must be a *.py"),
         (("--env", "PYTHONSTARTUP=x"), "{}", "PYTHONSTARTUP is reserved"),
         (("--env", "LD_PRELOAD=x"), "{}", "LD_PRELOAD is reserved"),
@@ -497,7 +507,7 @@ def main_handler(event, context):
 def test_wrong_usage_says_what_is_allowed(
     tmp_path: Path, arguments: tuple[str, ...], event: bytes | str, message: str
 ) -> None:
-    """Wrong options and events that are no JSON end with status 2, before the function runs."""
+    """Wrong options and events that are not JSON end with status 2; nothing runs."""
     for name in ("code/index.txt", "index.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -509,14 +519,14 @@ def test_wrong_usage_says_what_is_allowed(
 
 
 def test_missing_event_is_wrong_usage(tmp_path: Path) -> None:
-    """An event file that does not exist ends with status 2 and its name."""
+    """A missing event file ends with status 2, and the error names it."""
     result = CliRunner().invoke(main, ["invoke", str(tmp_path / "none.json")])
     assert result.exit_code == 2
     assert "none.json" in result.stderr
 
 
 def test_warm_instance_keeps_its_module(tmp_path: Path) -> None:
-    """A warm instance loads the code once, numbers each run anew, and starts again after death."""
+    """A warm instance loads the code once, numbers each run, and restarts after an exit."""
     code = (
         "count = 0\n" + _HEAD + "global count; count += 1\n"
         "    if event == 'die': raise SystemExit\n"
@@ -532,7 +542,7 @@ def test_warm_instance_keeps_its_module(tmp_path: Path) -> None:
 
 
 def test_log_belongs_to_its_own_invocation(tmp_path: Path) -> None:
-    """All that a run prints, and nothing of the next, is written before it returns."""
+    """All output of a run, and none of the next, is logged before it returns."""
     (tmp_path / "index.py").write_text(_HEAD + "print(event * 9000)", encoding="utf-8")
     log: list[bytes] = []
     with WarmInstance(FunctionConfig(tmp_path), log.append) as instance:
@@ -543,8 +553,8 @@ def test_log_belongs_to_its_own_invocation(tmp_path: Path) -> None:
     assert b"aaa" not in b"".join(log)
 
 
-def test_fork_does_not_answer(tmp_path: Path) -> None:
-    """Of a function that forks and returns twice, the process that was asked answers, once."""
+def test_forked_process_does_not_reply(tmp_path: Path) -> None:
+    """If a function forks and both processes return, only the original one replies."""
     code = _HEAD + "import os\n    if os.fork(): os.wait(); return event\n    return 'fork'"
     (tmp_path / "index.py").write_text(code, encoding="utf-8")
     with WarmInstance(FunctionConfig(tmp_path), lambda _: None) as instance:
@@ -552,7 +562,7 @@ def test_fork_does_not_answer(tmp_path: Path) -> None:
 
 
 def test_large_events_and_results_pass(tmp_path: Path) -> None:
-    """An event and a result far larger than a pipe's buffer pass whole."""
+    """Events and results far larger than a pipe's buffer arrive completely."""
     (tmp_path / "index.py").write_text(_HEAD + "return event", encoding="utf-8")
     event = ["x" * 1000] * 3000
     with WarmInstance(FunctionConfig(tmp_path), lambda _: None) as instance:
@@ -560,7 +570,7 @@ def test_large_events_and_results_pass(tmp_path: Path) -> None:
 
 
 def test_memory_counts_the_functions_process_only(tmp_path: Path) -> None:
-    """What the harness itself holds does not count towards the function's memory."""
+    """The harness's own memory does not count towards the function's."""
     ballast = bytearray(os.urandom(1)) * (256 << 20)
     (tmp_path / "index.py").write_text(_HEAD + "return 1", encoding="utf-8")
     with WarmInstance(FunctionConfig(tmp_path), lambda _: None) as instance:
@@ -571,18 +581,18 @@ def test_memory_counts_the_functions_process_only(tmp_path: Path) -> None:
 
 
 def test_result_without_utf8_is_printed(tmp_path: Path) -> None:
-    """Half a surrogate pair in a result is printed as the escape that JSON has for it."""
+    """Half a surrogate pair in a result is printed as a JSON escape."""
     result = _invoke(tmp_path, _HEAD + r"return '\ud800'")
     assert (result.exit_code, result.stdout) == (0, '"\\ud800"\n')
 
 
-def test_unknown_outcome_is_none() -> None:
-    """A result that is no object has no Outcome of its own and counts as returned."""
+def test_result_without_an_outcome() -> None:
+    """A result that is not an object has no Outcome, and counts as returned."""
     assert InvocationResult("r", 200, 1.0, 1.0, result=["Outcome"]).outcome == "returned"
 
 
 def test_code_folder_with_a_colon_is_wrong_usage(tmp_path: Path) -> None:
-    """A code folder that PYTHONPATH cannot hold is refused before the function runs."""
+    """A code folder that PYTHONPATH cannot contain is rejected before the function runs."""
     folder = tmp_path / "a:b"
     folder.mkdir()
     result = _invoke(folder, "raise SystemExit('it ran')")
@@ -592,7 +602,7 @@ def test_code_folder_with_a_colon_is_wrong_usage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("junk", ["x", "{}", "[]", '{"Status": 200}', '{"Status": 430, "M": 1}'])
 def test_forged_reply_is_an_exit(tmp_path: Path, junk: str) -> None:
-    """Code that writes where its runtime answers is ended with 439 and words, no traceback."""
+    """Code that writes to the runtime's reply pipe ends with 439 and a message."""
     line = junk.encode() + b"\n"
     code = f"""
 import os
@@ -605,12 +615,15 @@ def main_handler(event, context):
 """
     result = _invoke(tmp_path, code)
     assert (_error(result)["statusCode"], result.exit_code) == (439, 1)
-    assert "the descriptor reserved for its runtime's replies" in _error(result)["errorMessage"]
-    assert "broke the pipe" in result.stderr
+    assert (
+        "the file descriptor that is reserved for the runtime's replies"
+        in _error(result)["errorMessage"]
+    )
+    assert "used scf-local's own pipe" in result.stderr
 
 
 def test_time_limit_holds_while_the_event_is_sent(tmp_path: Path) -> None:
-    """A function that takes no more of a large event is ended by the time limit."""
+    """The time limit also ends a function that stops reading a large event."""
     (tmp_path / "index.py").write_text("import os\n" + _HEAD + "return os.getpid()", "utf-8")
     with WarmInstance(FunctionConfig(tmp_path, timeout_s=0.3), lambda _: None) as instance:
         os.kill(instance.invoke({}).result, signal.SIGSTOP)

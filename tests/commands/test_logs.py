@@ -1,4 +1,4 @@
-"""`scf-local replay` of logs: events found in them, and then against now."""
+"""`scf-local replay` of logs: finding events, and comparing the logged outcomes with new ones."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ KEYS = [f"in/ev '{number}' \\ 名.json" for number in range(5)]
 
 @dataclass
 class Bench:
-    """A folder with two versions of a function, and how to run them."""
+    """A folder for versions of a function, and methods to run them."""
 
     root: Path
 
     def code(self, name: str, source: str) -> Path:
-        """A code folder."""
+        """Write a function to a code folder."""
         path = self.root / name / "index.py"
         path.parent.mkdir()
         path.write_text(source, encoding="utf-8")
@@ -51,7 +51,7 @@ class Bench:
     def exported(
         self, code: Path, events: Iterable[object], **variables: str
     ) -> list[cls_export.Fields]:
-        """What CLS exports of runs of the code, a second each, newest first."""
+        """What CLS exports for runs of the code, a second apart, newest first."""
         log: list[bytes] = []
         records: list[cls_export.Fields] = []
         with serving(None, None) as environ:
@@ -65,8 +65,8 @@ class Bench:
                     records += cls_export.fields(b"".join(log), done, start)
         return cls_export.newest_first(records)
 
-    def written(self, name: str, text: str) -> Path:
-        """A file with a text."""
+    def write(self, name: str, text: str) -> Path:
+        """Write a file."""
         path = self.root / name
         path.write_text(text, encoding="utf-8")
         return path
@@ -74,19 +74,19 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    """A place to work in."""
+    """A folder to work in."""
     return Bench(tmp_path)
 
 
 def replay(*arguments: object) -> Result:
-    """The command."""
+    """Run the command."""
     return CliRunner().invoke(main, ["replay", *map(str, arguments)])
 
 
 def documents(*arguments: object) -> list[dict[str, Any]]:
-    """What the command says to programs."""
-    found: list[dict[str, Any]] = json.loads(replay("--json", *arguments).stdout)
-    return found
+    """The entries of the command's JSON output."""
+    entries: list[dict[str, Any]] = json.loads(replay("--json", *arguments).stdout)
+    return entries
 
 
 @pytest.mark.parametrize("source", [BROKEN, PRINTS_REPR], ids=["json", "repr"])
@@ -94,10 +94,10 @@ def documents(*arguments: object) -> list[dict[str, Any]]:
 def test_five_failed_events_become_five_fixed_ones(
     bench: Bench, source: str, name: str, form: Callable[..., str]
 ) -> None:
-    """Of an export with five failed events each is replayed, in order, and the fix shows in all."""
+    """All five failed events of an export are replayed in order, and the fix shows in each."""
     events = [cos_event("b-1250000000", key) for key in KEYS]
     records = bench.exported(bench.code("broken", source), events)
-    export = bench.written(name, form(records))
+    export = bench.write(name, form(records))
     fixed = bench.code("fixed", FIXED)
     if source == BROKEN:
         result = replay(export, "--code", fixed)
@@ -106,19 +106,19 @@ def test_five_failed_events_become_five_fixed_ones(
             "5 of 5 events as expected\n5 of 5 events ended differently than the log says\n"
         )
         assert result.stdout.count("raised KeyError → applied") == 5
-    found = documents(export, "--code", fixed)
+    entries = documents(export, "--code", fixed)
     ids = list(dict.fromkeys(record["SCF_RequestId"] for record in reversed(records)))
-    assert [each["Then"]["RequestId"] for each in found] == ids
-    assert [each["Event"] for each in found] == [f"{export}:{each}" for each in ids]
-    assert all(each["Then"]["Error"] == "KeyError: 'Size'" for each in found)
-    assert all(each["Changed"] and each["Outcome"] == "applied" for each in found)
+    assert [entry["Then"]["RequestId"] for entry in entries] == ids
+    assert [entry["Event"] for entry in entries] == [f"{export}:{request_id}" for request_id in ids]
+    assert all(entry["Then"]["Error"] == "KeyError: 'Size'" for entry in entries)
+    assert all(entry["Changed"] and entry["Outcome"] == "applied" for entry in entries)
 
 
-def test_what_is_not_fixed_shows_too(bench: Bench) -> None:
-    """Where nothing has been mended the same comes of each event, and that is a failure."""
+def test_unfixed_failures(bench: Bench) -> None:
+    """Without a fix, each event ends as before, and the replay fails."""
     broken = bench.code("broken", BROKEN)
     records = bench.exported(broken, [cos_event("b-1250000000", key) for key in KEYS])
-    export = bench.written("export.csv", cls_export.as_csv(records))
+    export = bench.write("export.csv", cls_export.as_csv(records))
     result = replay(export, "--code", broken)
     assert result.exit_code == 1
     assert result.stdout.endswith(
@@ -127,45 +127,45 @@ def test_what_is_not_fixed_shows_too(bench: Bench) -> None:
     assert result.stdout.count("same: raised") == 5
 
 
-def test_events_come_back_as_they_were(bench: Bench) -> None:
-    """The event that is replayed is the one that was printed, byte for byte."""
+def test_events_are_recovered_exactly(bench: Bench) -> None:
+    """The event that is replayed equals the one that was printed."""
     events = [cos_event("b-1250000000", key) for key in KEYS]
     records = bench.exported(bench.code("broken", PRINTS_REPR), events)
     echo = bench.code("echo", "def main_handler(event, context):\n    return event\n")
-    export = bench.written("export.csv", cls_export.as_csv(records))
-    assert [each["Result"] for each in documents(export, "--code", echo)] == events
+    export = bench.write("export.csv", cls_export.as_csv(records))
+    assert [entry["Result"] for entry in documents(export, "--code", echo)] == events
 
 
 @pytest.mark.parametrize("name", ["export.jsonl", "export.csv", "console.log"])
 def test_our_own_log_is_enough_for_uploads(bench: Bench, name: str) -> None:
-    """Image Steward prints no event; its uploads are rebuilt from its lines, and end the same."""
+    """Image Steward prints no event; its uploads are rebuilt from its log and end the same."""
     paths = sorted((ROOT / "events").glob("0*.json"))
     events = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     cos = [event for event in events if "Records" in event]
     records = bench.exported(ROOT / "handler", events, STEWARD_LOG_LEVEL="DEBUG")
-    export = bench.written(name, cls_export.FORMS[name](records))
+    export = bench.write(name, cls_export.FORMS[name](records))
     result = replay("--json", export)
-    assert result.exit_code == 1  # rejections are no success, then as now
-    found = json.loads(result.stdout)
-    assert len(found) == len(cos) + 1
-    assert not any(each["Changed"] for each in found)
-    told = [line for line in result.stderr.splitlines() if "cannot be replayed" in line]
-    assert len(told) == len(events) - len(cos) - 1  # the timer carries a pointer
-    assert all("a direct call" in line for line in told)
-    assert [each["Result"]["Trigger"] for each in found].count("timer") == 1
-    bad, twice, missing = found[-3:]
-    assert [each["Then"]["Codes"] for each in (bad, twice, missing)] == [
+    assert result.exit_code == 1  # rejections are failures, in the log and in the replay
+    entries = json.loads(result.stdout)
+    assert len(entries) == len(cos) + 1
+    assert not any(entry["Changed"] for entry in entries)
+    problems = [line for line in result.stderr.splitlines() if "cannot be replayed" in line]
+    assert len(problems) == len(events) - len(cos) - 1  # the timer's pointer is in the log
+    assert all("a direct call" in line for line in problems)
+    assert [entry["Result"]["Trigger"] for entry in entries].count("timer") == 1
+    bad, twice, missing = entries[-3:]
+    assert [entry["Then"]["Codes"] for entry in (bad, twice, missing)] == [
         ["InvalidDocument"],
         ["InvalidJSON"],
         ["ObjectNotFound"],
     ]
 
 
-def test_our_own_fix_shows(bench: Bench) -> None:
-    """What failed in the cloud for want of a permission shows what it does where that is there."""
+def test_fixed_permission_shows(bench: Bench) -> None:
+    """An event that failed without a permission shows what it does with the permission."""
     events = [cos_event("manifests-1250000000", "requests/rename.json") for _ in range(5)]
     records = bench.exported(ROOT / "handler", events, STEWARD_SOURCES="other-1250000000/x/")
-    export = bench.written("export.jsonl", cls_export.as_lines(records))
+    export = bench.write("export.jsonl", cls_export.as_lines(records))
     result = replay(export)
     assert result.exit_code == 0
     assert "5 of 5 events ended differently than the log says" in result.stdout
@@ -175,11 +175,11 @@ def test_our_own_fix_shows(bench: Bench) -> None:
         "SourceNotAllowed → no code",
         "ap-guangzhou/img-6pb6lrmy: untouched → changed",
     ]
-    assert second["Differences"] == first["Differences"][:2]  # it has its name by then
+    assert second["Differences"] == first["Differences"][:2]  # the image is renamed already
 
 
-def test_a_retried_event_is_one(bench: Bench) -> None:
-    """What SCF delivered three times is replayed once, and its last attempt is what happened."""
+def test_retried_event_is_replayed_once(bench: Bench) -> None:
+    """An event with three attempts is replayed once, and compared with the last one."""
     code = bench.code("broken", BROKEN)
     records = bench.exported(code, [cos_event("b-1250000000", "k")])
     retries = [
@@ -191,47 +191,47 @@ def test_a_retried_event_is_one(bench: Bench) -> None:
         for retry in range(3)
         for record in records
     ]
-    export = bench.written("export.jsonl", cls_export.as_lines(cls_export.newest_first(retries)))
-    (found,) = documents(export, "--code", code)
-    assert (found["Then"]["Attempts"], found["Then"]["Outcome"]) == (3, "raised")
+    export = bench.write("export.jsonl", cls_export.as_lines(cls_export.newest_first(retries)))
+    (entry,) = documents(export, "--code", code)
+    assert (entry["Then"]["Attempts"], entry["Then"]["Outcome"]) == (3, "raised")
 
 
 def test_printed_fields_are_found(bench: Bench) -> None:
-    """CLS may make fields of a printed JSON object; an event that was printed so is found too."""
+    """An event is also found if CLS split the printed JSON object into fields."""
     event = cos_event("b-1250000000", "k")
     record = {"SCF_RequestId": "r-1", "SCF_StartTime": "1764000000000", "__TAG__": "{}"}
     records = [{**record, "Records": json.dumps(event["Records"])}, record]
-    export = bench.written("export.jsonl", cls_export.as_lines(records))
+    export = bench.write("export.jsonl", cls_export.as_lines(records))
     echo = bench.code("echo", "def main_handler(event, context):\n    return event\n")
-    (found,) = documents(export, "--code", echo)
-    assert found["Result"] == event
-    assert (found["Then"]["Outcome"], found["Changed"]) == ("unknown", False)
+    (entry,) = documents(export, "--code", echo)
+    assert entry["Result"] == event
+    assert (entry["Then"]["Outcome"], entry["Changed"]) == ("unknown", False)
 
 
-def test_runs_of_several_functions_are_told(bench: Bench) -> None:
-    """Functions may share a topic: which there are is told, and --only chooses one."""
+def test_runs_of_several_functions(bench: Bench) -> None:
+    """If functions share a topic, their names are listed, and `--only` selects one."""
     code = bench.code("broken", BROKEN)
     records = bench.exported(code, [cos_event("b-1250000000", key) for key in KEYS[:2]])
     first = records[0]["SCF_RequestId"]
     for record in records:
         if record["SCF_RequestId"] == first:
             record["SCF_FunctionName"] = "other"
-    export = bench.written("export.jsonl", cls_export.as_lines(records))
+    export = bench.write("export.jsonl", cls_export.as_lines(records))
     result = replay("--list", export)
     assert (
         "runs of 2 functions: other, steward; use --only other to replay those of one"
         in result.stderr
     )
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["1", "2"]
-    (found,) = documents("--list", "--only", "other", export)
-    assert found["Then"]["RequestId"] == first
+    (entry,) = documents("--list", "--only", "other", export)
+    assert entry["Then"]["RequestId"] == first
 
 
-def test_a_cut_line_of_a_log_is_named(bench: Bench) -> None:
-    """A line of an export that is no JSON is named by its number; the others are replayed."""
+def test_truncated_line_of_an_export(bench: Bench) -> None:
+    """A line that is not JSON is reported with its number, and the others are replayed."""
     records = bench.exported(bench.code("broken", BROKEN), [cos_event("b-1250000000", "k")])
     lines = cls_export.as_lines(records)
-    export = bench.written("export.jsonl", f'{lines}{{"SCF_Message": "cu\n\n')
+    export = bench.write("export.jsonl", f'{lines}{{"SCF_Message": "cu\n\n')
     result = replay("--list", export)
     assert f"{export}:{len(records) + 1}:" in result.stderr
     assert "not JSON" in result.stderr
@@ -239,7 +239,7 @@ def test_a_cut_line_of_a_log_is_named(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "words"),
+    ("name", "text", "message"),
     [
         ("a.csv", "a,b\n1,2\n", "the header row lacks SCF_Message and SCF_RequestId"),
         ("a.csv", "", "the header row lacks SCF_Message"),
@@ -253,61 +253,68 @@ def test_a_cut_line_of_a_log_is_named(bench: Bench) -> None:
         (
             "a.log",
             "something\n",
-            "1:1: not JSON: Expecting value; not a log either: no line has a request id",
+            "1:1: not JSON: expecting value; nor is it a log: no line has a request id",
         ),
-        ("a.log", "START RequestId:r-1\nhello\nEND RequestId:r-1\n", "no event was printed"),
+        (
+            "a.log",
+            "START RequestId:r-1\nhello\nEND RequestId:r-1\n",
+            "the function printed no event",
+        ),
         ("a.log", '{"event": "cut', "no line has a request id"),
-        ("a.json", '{"a": 1}\n{"a": 2}\n', "a.json:2:1: not JSON: Extra data"),
+        ("a.json", '{"a": 1}\n{"a": 2}\n', "a.json:2:1: not JSON: extra data"),
         ("a.json", "", "a.json:1:1: not JSON"),
     ],
 )
-def test_what_is_no_log(bench: Bench, name: str, text: str, words: str) -> None:
-    """A file in which nothing can be found is wrong usage, and what it lacks is said."""
-    result = replay(bench.written(name, text))
+def test_files_without_events(bench: Bench, name: str, text: str, message: str) -> None:
+    """A file without events is wrong usage, and the error says what is missing."""
+    result = replay(bench.write(name, text))
     assert result.exit_code == 2
-    assert words in result.stderr
+    assert message in result.stderr
 
 
-def test_an_export_that_was_cut_at_its_start_is_replayed(bench: Bench) -> None:
-    """What is left of a log of lines is replayed, though the first one is no JSON any more."""
+def test_export_that_was_cut_at_its_start(bench: Bench) -> None:
+    """The rest of an export is replayed, even if its first line is not JSON any more."""
     event = cos_event("b-1250000000", "k")
     records = bench.exported(bench.code("broken", BROKEN), [event, event])
     for name in ("export.jsonl", "export.csv", "download"):
-        result = replay("--list", bench.written(name, cls_export.as_lines(records)[30:]))
+        result = replay("--list", bench.write(name, cls_export.as_lines(records)[30:]))
         assert f"{name}:1:1: not JSON" in result.stderr
         assert result.stdout.count("raised  KeyError: 'Size'") == 2
 
 
-def test_printed_environment_makes_no_export(bench: Bench) -> None:
-    """A function that prints SCF's variables as JSON leaves a log that is still read as text."""
+def test_printed_environment(bench: Bench) -> None:
+    """A log is still read as text if the function prints SCF's variables as JSON."""
     code = BROKEN.replace(
         "def main_handler(event, context):",
         "import os\ndef main_handler(event, context):\n    print(json.dumps(dict(os.environ)))",
     )
     records = bench.exported(bench.code("broken", code), [cos_event("b-1250000000", "k")])
-    result = replay("--list", bench.written("console.log", cls_export.as_text(records)))
+    result = replay("--list", bench.write("console.log", cls_export.as_text(records)))
     assert result.stdout.count("raised  KeyError: 'Size'") == 1
     assert not result.stderr
 
 
-def test_a_csv_of_any_name_is_known_by_its_header(bench: Bench) -> None:
-    """What a download is called does not matter; a message may have commas, quotes and lines."""
+def test_csv_with_any_file_name(bench: Bench) -> None:
+    """CSV is recognised by its header; a message may have commas, quotes and newlines."""
     event = cos_event("b-1250000000", "k")
     message = json.dumps(event, indent=1).replace('"', '""')
     text = f'SCF_RequestId,SCF_Message,SCF_StartTime\nr-1,"{message}",1764000000000\n'
-    result = replay("--list", "--json", bench.written("download", text))
-    (found,) = json.loads(result.stdout)
-    assert found["Trigger"] == "cos"
-    assert found["Then"]["StartTime"] == "2025-11-24T16:00:00.000Z"
+    result = replay("--list", "--json", bench.write("download", text))
+    (entry,) = json.loads(result.stdout)
+    assert entry["Trigger"] == "cos"
+    assert entry["Then"]["StartTime"] == "2025-11-24T16:00:00.000Z"
 
 
-def test_a_run_that_cannot_be_replayed_is_told(bench: Bench) -> None:
-    """Runs of which the log holds no event are named with their ends, each in a line."""
+def test_runs_that_cannot_be_replayed(bench: Bench) -> None:
+    """Each run without an event in the log is reported on a line with its outcome."""
     records = bench.exported(
         bench.code("silent", "def main_handler(event, context):\n    raise ValueError\n"), [1, 2]
     )
     records += bench.exported(bench.code("broken", BROKEN), [cos_event("b-1250000000", "k")])
-    result = replay("--list", bench.written("export.jsonl", cls_export.as_lines(records)))
+    result = replay("--list", bench.write("export.jsonl", cls_export.as_lines(records)))
     assert result.exit_code == 0
-    assert result.stderr.count("(raised) cannot be replayed: no event was printed") == 2
+    assert (
+        result.stderr.count("(outcome raised) cannot be replayed: the function printed no event")
+        == 2
+    )
     assert len(result.stdout.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""The plan as a table, on a made-up result."""
+"""The plan as a table, for a made-up result."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ RESULT = {
 }  # fmt: skip
 
 
-def _shown(result: dict[str, Any], width: int = 140) -> str:
+def _render(result: dict[str, Any], width: int = 140) -> str:
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as captured:
         console.print(*plan.renderables_of(result), sep="\n")
     return captured.get()
 
 
-def _sections(shown: str) -> list[list[list[str]]]:
-    """The sections of the table, the header first: lines of cells."""
+def _sections(text: str) -> list[list[list[str]]]:
+    """The sections of the table as rows of cells, the header first."""
     sections: list[list[list[str]]] = [[]]
-    for line in shown.splitlines():
+    for line in text.splitlines():
         if line[0] in "┡├":
             sections.append([])
         elif line[0] in "┃│":
@@ -70,9 +70,9 @@ def _skipped(count: int) -> dict[str, Any]:
 
 
 def test_plan_lists_changes_and_reasons() -> None:
-    """Planned, then failed, then skipped images; markup and control characters are plain text."""
-    shown = _shown(RESULT, 400)  # wide enough that no cell is folded
-    assert _sections(shown) == [
+    """Planned, failed and skipped images are listed in this order, all as plain text."""
+    text = _render(RESULT, 400)  # wide enough that no cell is folded
+    assert _sections(text) == [
         [["Region", "ImageId", "Change", "Why"]],
         [
             ["ap-guangzhou", "img-planned1", "ImageName  old → new", "rule 2"],
@@ -95,7 +95,7 @@ def test_plan_lists_changes_and_reasons() -> None:
             ["ap-guangzhou", "img-skipped2", "skipped", "[i]not custom"],
         ],
     ]
-    assert shown.partition("┘\n")[2].splitlines() == [
+    assert text.partition("┘\n")[2].splitlines() == [
         "2 planned, 1,200 unchanged, 2 skipped, 1 failed, 1 pending",
         "Warning: RuleUnused: no image is of it (cos://m-1/p.json /Rules/0)",
         "Error: InvalidJSON: line 1�[2J (cos://m-1/[b].json)",
@@ -104,39 +104,39 @@ def test_plan_lists_changes_and_reasons() -> None:
 
 @pytest.mark.parametrize("width", [30, 80, 140])
 def test_table_fits_its_terminal(width: int) -> None:
-    """Every row is equally wide, and no wider than the terminal; folding loses no text."""
-    shown = _shown(RESULT, width)
-    rows = [line for line in shown.splitlines() if line[0] in "│┃├"]
+    """All rows have the same width and fit in the terminal, and folding loses no text."""
+    text = _render(RESULT, width)
+    rows = [line for line in text.splitlines() if line[0] in "│┃├"]
     assert len({cell_len(row) for row in rows}) == 1
     assert cell_len(rows[0]) <= width
-    assert _columns(shown) == _columns(_shown(RESULT, 400))
+    assert _columns(text) == _columns(_render(RESULT, 400))
 
 
-def _columns(shown: str) -> list[str]:
+def _columns(text: str) -> list[str]:
     """The text of each column, without spaces."""
-    lines = [line for section in _sections(shown) for line in section]
+    lines = [line for section in _sections(text) for line in section]
     return ["".join(cells).replace(" ", "") for cells in zip(*lines, strict=True)]
 
 
 @pytest.mark.parametrize(("count", "rows", "more"), [(20, 20, ""), (1022, 20, "… and 1,002 more")])
 def test_many_skipped_are_counted(count: int, rows: int, more: str) -> None:
-    """At most 20 skipped images are listed, and the rest is counted."""
-    shown = _shown(_skipped(count))
-    assert shown.count("img-") == rows
-    assert ("more skipped" in shown) == bool(more)
-    assert more in shown
+    """At most 20 skipped images are listed, and the rest are counted."""
+    text = _render(_skipped(count))
+    assert text.count("img-") == rows
+    assert ("more skipped" in text) == bool(more)
+    assert more in text
 
 
-def test_nothing_to_list_is_no_table() -> None:
-    """Where nothing would change, the totals stand alone."""
-    assert _shown({"Images": [], "Summary": {"Planned": 0, "Unchanged": 3}}) == "3 unchanged\n"
-    assert _shown({"Images": [], "Summary": {"Planned": 0}}) == "no images\n"
+def test_no_table_without_changes() -> None:
+    """If nothing would change, only the totals are shown."""
+    assert _render({"Images": [], "Summary": {"Planned": 0, "Unchanged": 3}}) == "3 unchanged\n"
+    assert _render({"Images": [], "Summary": {"Planned": 0}}) == "no images\n"
 
 
-def test_shortened_result_says_so() -> None:
-    """A result that was cut is not taken for the whole plan."""
-    assert "not everything is listed" in _shown({"Truncated": True})
-    assert "not everything is listed" not in _shown({})
+def test_truncated_result() -> None:
+    """The plan of a truncated result says that it is not complete."""
+    assert "not everything is listed" in _render({"Truncated": True})
+    assert "not everything is listed" not in _render({})
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_shortened_result_says_so() -> None:
         {"Images": [1, {}, {"Before": 1, "After": {"Tags": [2, {}]}}], "Summary": {"Planned": "x"}},
     ],
 )
-def test_other_functions_may_answer_anything(result: dict[str, Any]) -> None:
-    """A result of another shape is shown as far as it goes, without a traceback."""
-    assert _shown(result).endswith("no images\n")
+def test_results_of_other_functions(result: dict[str, Any]) -> None:
+    """A result of another shape is shown as far as possible, without a traceback."""
+    assert _render(result).endswith("no images\n")
 
 
 @pytest.mark.parametrize(("dry_run", "is_shown"), [("True", True), ("1", False), ("False", False)])
 def test_invoke_shows_a_plan_on_stderr(tmp_path: Path, dry_run: str, is_shown: bool) -> None:  # noqa: FBT001 - a parameter
-    """`invoke` shows the plan of a dry run on stderr; the JSON stays alone on stdout."""
+    """`invoke` shows the plan of a dry run on stderr, and only the JSON on stdout."""
     images = [{**HERE, "ImageId": "img-planned1", "Status": "planned"}]
     code = f"def main_handler(event, context): return {{'DryRun': {dry_run}, 'Images': {images}}}"
     (tmp_path / "index.py").write_text(code, encoding="utf-8")

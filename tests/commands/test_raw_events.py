@@ -1,4 +1,4 @@
-"""Events inside what a function printed."""
+"""Finding events in the output of a function."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ NOISE = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
         (str({**TIMER, "More": (1, 2)}), {**TIMER, "More": [1, 2]}),
     ],
 )
-def test_an_event_is_found(text: str, event: dict[str, Any]) -> None:
-    """Events are found as JSON and as Python writes them, by shape or by the word before them."""
+def test_find_event(text: str, event: dict[str, Any]) -> None:
+    """Events are found as JSON or Python literals, by their shape or by the word before them."""
     assert raw_events.find(text) == event
 
 
@@ -84,38 +84,40 @@ def test_an_event_is_found(text: str, event: dict[str, Any]) -> None:
         "{'Records': [" + "{'a': [" * 60 + "]}" * 60 + "]}",
     ],
 )
-def test_what_is_no_event(text: str) -> None:
-    """Anything else is none: other objects, our own lines, what JSON cannot say, too much of it."""
+def test_text_without_an_event(text: str) -> None:
+    """Other objects, our own lines, values that are not JSON and large texts are not events."""
     assert raw_events.find(text) is None
 
 
 def test_nothing_is_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
-    """Code where a value should be is no value, and does not run."""
+    """Code in place of a value is not a value, and does not run."""
     assert raw_events.find("{'Records': [{'a': print('run')}]}") is None
     assert raw_events.find("event: {'a': [print('run') for _ in '1']}") is None
     assert not capsys.readouterr().out
 
 
 @given(event=st.dictionaries(st.text(), JSON, min_size=1), before=NOISE, after=NOISE)
-def test_any_event_comes_back(event: dict[str, Any], before: str, after: str) -> None:
-    """Whatever an event holds, and whatever is printed around it, it comes back as it was."""
+def test_any_event_is_recovered(event: dict[str, Any], before: str, after: str) -> None:
+    """Any event is recovered unchanged, whatever is printed around it."""
     event = {**event, "Type": "Timer", "TriggerName": "t"}
     event.pop("Records", None)
-    lines = "\n".join(each.replace("{", "") for each in (before, after))
+    lines = "\n".join(noise.replace("{", "") for noise in (before, after))
     for text in (json.dumps(event), json.dumps(event, ensure_ascii=False, indent=1), repr(event)):
         assert raw_events.find(f"{lines}\n{text}\n{lines}") == event
 
 
-@pytest.mark.parametrize("piece", ["{", '{"a":', "{'", '{"\\"', "{'a': [", "{event: {'a'} ", "}{"])
-def test_no_text_takes_long(piece: str) -> None:
-    """A megabyte, as much as SCF keeps of a run, takes seconds at most, whatever is in it."""
-    start = time.process_time()  # others may be busy on this machine
-    raw_events.find(piece * ((1 << 20) // len(piece)))
+@pytest.mark.parametrize(
+    "fragment", ["{", '{"a":', "{'", '{"\\"', "{'a': [", "{event: {'a'} ", "}{"]
+)
+def test_no_text_takes_long(fragment: str) -> None:
+    """Any megabyte of text, as much as SCF keeps of a run, takes seconds at most."""
+    start = time.process_time()  # wall-clock time would depend on other processes
+    raw_events.find(fragment * ((1 << 20) // len(fragment)))
     assert time.process_time() - start < 10
 
 
-def test_a_cut_event_is_seen() -> None:
-    """What is left of an event that the platform cut is told from a run that printed none."""
+def test_truncated_event() -> None:
+    """The rest of an event that the platform cut is recognised as such."""
     assert raw_events.is_cut(json.dumps(COS)[:200])
     assert raw_events.is_cut(str(TIMER)[:60])
     assert not raw_events.is_cut("no Records here")

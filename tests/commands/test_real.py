@@ -1,6 +1,6 @@
-"""`scf-local invoke --real`: the user's own keys, the public endpoints, leave to write.
+"""`scf-local invoke --real`: the user's credentials, public endpoints, and permission to write.
 
-The real cloud is an emulated one here, to which `--env` leads; its keys are the user's own.
+An emulated cloud, set with `--env`, stands in for the real one, and accepts these credentials.
 """
 
 from __future__ import annotations
@@ -25,16 +25,20 @@ if TYPE_CHECKING:
     from conftest import Function
     from scf_local.cloud.server import EmulatedCloud
 
-KEYS = AccountCredentials()
+CREDENTIALS = AccountCredentials()
 EVENT = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 SHOW = "import os\ndef main_handler(event, context): return dict(os.environ)"
-CREDENTIAL = {"secretId": KEYS.secret_id, "secretKey": KEYS.secret_key, "token": KEYS.token}
+STORED_CREDENTIALS = {
+    "secretId": CREDENTIALS.secret_id,
+    "secretKey": CREDENTIALS.secret_key,
+    "token": CREDENTIALS.token,
+}
 CONFIGURE = {"_sys_param": {"region": "ap-guangzhou", "output": "json"}}
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without any keys, and no keys in the environment."""
+    """A home folder without credentials, and none in the environment."""
     for name in os.environ:
         if name.startswith(("TENCENTCLOUD_", "TCCLI_")):
             monkeypatch.delenv(name)
@@ -44,30 +48,30 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def profile(home: Path, name: str = "default", **changes: Any) -> None:  # noqa: ANN401 - JSON
-    """What `tccli configure` writes."""
-    for kind, content in (("credential", CREDENTIAL | changes), ("configure", CONFIGURE)):
+def write_profile(home: Path, name: str = "default", **changes: Any) -> None:  # noqa: ANN401 - JSON
+    """Write the files that `tccli configure` writes."""
+    for kind, content in (("credential", STORED_CREDENTIALS | changes), ("configure", CONFIGURE)):
         (home / ".tccli" / f"{name}.{kind}").write_text(json.dumps(content), encoding="utf-8")
 
 
 def invoke(*arguments: str, event: object = EVENT) -> Result:
-    """`scf-local invoke --real`, with the event on stdin; no key may be shown."""
+    """Run `scf-local invoke --real` with the event on stdin; no secret may be printed."""
     result = CliRunner().invoke(main, ["invoke", "--real", *arguments], input=json.dumps(event))
-    shown = result.stdout + result.stderr
-    assert not any(key in shown for key in (KEYS.secret_key, KEYS.token))
+    output = result.stdout + result.stderr
+    assert not any(key in output for key in (CREDENTIALS.secret_key, CREDENTIALS.token))
     return result
 
 
-def leading_to(cloud: EmulatedCloud) -> tuple[str, ...]:
-    """The options that lead to the cloud which stands for the real one."""
+def endpoint_options(cloud: EmulatedCloud) -> tuple[str, ...]:
+    """The options that point the function at the cloud that stands in for the real one."""
     names = ("STEWARD_API_ENDPOINT", "STEWARD_COS_ENDPOINT")
     return tuple(word for name in names for word in ("--env", f"{name}={cloud.url}"))
 
 
-def test_dry_run_needs_no_leave(function: Function, home: Path) -> None:
-    """A dry run with the keys of a tccli profile reads, plans and changes nothing, unasked."""
-    profile(home)
-    result = invoke("--dry-run", *leading_to(function.cloud))
+def test_dry_run_needs_no_confirmation(function: Function, home: Path) -> None:
+    """A dry run with a tccli profile reads, plans and changes nothing, without a question."""
+    write_profile(home)
+    result = invoke("--dry-run", *endpoint_options(function.cloud))
     assert result.exit_code == 0
     assert json.loads(result.stdout)["Outcome"] == "planned"
     assert function.calls("DescribeImages")
@@ -76,23 +80,23 @@ def test_dry_run_needs_no_leave(function: Function, home: Path) -> None:
 
 @pytest.mark.parametrize("names", [0, 1])
 def test_yes_writes(function: Function, monkeypatch: pytest.MonkeyPatch, names: int) -> None:
-    """With --yes and keys of the environment, by the SDKs' names or SCF's, the change is made."""
+    """With `--yes` and credentials in the SDKs' or SCF's variables, the change is made."""
     variables = (
         ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN"),
         ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"),
     )[names]
-    for name, key in zip(variables, CREDENTIAL.values(), strict=True):
+    for name, key in zip(variables, STORED_CREDENTIALS.values(), strict=True):
         monkeypatch.setenv(name, key)
     monkeypatch.setenv("TENCENTCLOUD_REGION", "ap-guangzhou")
-    result = invoke("--yes", *leading_to(function.cloud))
+    result = invoke("--yes", *endpoint_options(function.cloud))
     assert json.loads(result.stdout)["Outcome"] == "applied"
     assert function.image("img-6pb6lrmy")["ImageName"] == "sample"
 
 
-def test_pipe_is_refused(function: Function, home: Path) -> None:
-    """Where nobody can be asked, a run that may write is refused, with both ways on."""
-    profile(home)
-    result = invoke(*leading_to(function.cloud))
+def test_pipe_is_rejected(function: Function, home: Path) -> None:
+    """Without a terminal, a run that may write is rejected, and the error names both options."""
+    write_profile(home)
+    result = invoke(*endpoint_options(function.cloud))
     assert result.exit_code == 2
     assert "--dry-run" in result.stderr
     assert "--yes" in result.stderr
@@ -100,39 +104,44 @@ def test_pipe_is_refused(function: Function, home: Path) -> None:
 
 
 @pytest.mark.parametrize(("answer", "status"), [("yes", 0), ("y", 2), ("", 2)])
-def test_leave_is_typed(
+def test_confirmation_is_typed(
     function: Function, home: Path, tmp_path: Path, answer: str, status: int
 ) -> None:
-    """At a terminal, `yes` in full lets the function write; any other answer ends with status 2."""
-    profile(home)
+    """At a terminal, only `yes` lets the function write; other answers end with status 2."""
+    write_profile(home)
     (tmp_path / "event.json").write_text(json.dumps(EVENT), encoding="utf-8")
     command = "from scf_local.cli import main; main()"
-    arguments = ["invoke", str(tmp_path / "event.json"), "--real", *leading_to(function.cloud)]
-    ours, theirs = pty.openpty()
+    arguments = [
+        "invoke",
+        str(tmp_path / "event.json"),
+        "--real",
+        *endpoint_options(function.cloud),
+    ]
+    parent_end, child_end = pty.openpty()
     with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-c", command, *arguments],
-        stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
+        stdin=child_end, stderr=child_end, stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
-        asked = b""
-        while b"Type yes to continue: " not in asked:
-            asked += os.read(ours, 1024)
+        prompt = b""
+        while b"Type yes to continue: " not in prompt:
+            prompt += os.read(parent_end, 1024)
         assert not function.calls()
-        os.write(ours, answer.encode() + b"\n")
+        os.write(parent_end, answer.encode() + b"\n")
         out, _ = process.communicate(timeout=30)
-    os.close(theirs)
-    os.close(ours)
+    os.close(child_end)
+    os.close(parent_end)
     assert process.returncode == status
-    assert b"default.credential" in asked
-    assert b"ap-guangzhou" in asked
+    assert b"default.credential" in prompt
+    assert b"ap-guangzhou" in prompt
     assert (function.image("img-6pb6lrmy")["ImageName"] == "sample") is (status == 0)
     assert bool(out) is (status == 0)
 
 
-def test_public_endpoints_are_meant(
+def test_public_endpoints_are_used(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without --env no endpoint is set, though the shell has one: the public ones are used."""
-    profile(home, token="")
+    """Without `--env`, the public endpoints are used, even if the shell sets others."""
+    write_profile(home, token="")
     monkeypatch.setenv("STEWARD_API_ENDPOINT", "http://127.0.0.1:9")
     (tmp_path / "index.py").write_text(
         SHOW.replace("dict(os.environ)", "sorted(os.environ)"), encoding="utf-8"
@@ -153,16 +162,16 @@ def test_public_endpoints_are_meant(
         ((), {"TCCLI_PROFILE": "other"}, "ap-guangzhou"),
     ],
 )
-def test_account_is_tcclis(
+def test_account_is_that_of_tccli(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
     environ: dict[str, str],
     region: str,
 ) -> None:
-    """Profile and region are those that tccli would take: --profile, variables, TCCLI_PROFILE."""
-    profile(tmp_path / "home", secretId="AKIDdefault")
-    profile(tmp_path / "home", "other", secretId="AKIDother")
+    """Profile and region are those of tccli: from `--profile`, variables or TCCLI_PROFILE."""
+    write_profile(tmp_path / "home", secretId="AKIDdefault")
+    write_profile(tmp_path / "home", "other", secretId="AKIDother")
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     code = SHOW.replace("dict(os.environ)", "[context['tencentcloud_region'], os.environ[K]]")
@@ -182,24 +191,24 @@ def test_account_is_tcclis(
         ({"expiresAt": int(time.time()) - 1}, "have expired; any `tccli` call renews them"),
     ],
 )
-def test_unusable_profile_is_refused(home: Path, changes: dict[str, Any], message: str) -> None:
-    """A profile without keys of its own, or with old ones, ends with its file and the next step."""
-    profile(home, **changes)
+def test_unusable_profile_is_rejected(home: Path, changes: dict[str, Any], message: str) -> None:
+    """The error for a profile without valid credentials names its file and the next step."""
+    write_profile(home, **changes)
     result = invoke("--yes")
     assert result.exit_code == 2
     assert str(home / ".tccli" / "default.credential") in result.stderr
     assert message in result.stderr
 
 
-def test_places_are_listed(home: Path) -> None:
-    """Without any keys the error lists the places looked at, and how to get some there."""
+def test_sources_of_credentials_are_listed(home: Path) -> None:
+    """Without credentials, the error lists where they were looked for and how to set them."""
     result = invoke("--yes")
     assert result.exit_code == 2
-    for place in (
+    for source in (
         "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRETKEY", str(home / ".tccli/default.credential"),
-        "run `tccli configure`",
+        "Run `tccli configure`",
     ):  # fmt: skip
-        assert place in result.stderr
+        assert source in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -222,8 +231,8 @@ def test_wrong_usage_says_what_is_allowed(
     environ: dict[str, str],
     message: str,
 ) -> None:
-    """What does not go with --real ends with status 2, before any call."""
-    profile(home)
+    """Options that are not allowed with `--real` end with status 2, before any call."""
+    write_profile(home)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     result = invoke("--yes", *arguments)
@@ -231,9 +240,9 @@ def test_wrong_usage_says_what_is_allowed(
     assert message in result.stderr
 
 
-def test_region_is_needed(home: Path) -> None:
-    """No region is assumed where a mistake would change images: one must be configured."""
-    profile(home)
+def test_region_is_required(home: Path) -> None:
+    """With `--real`, no region is assumed: one must be configured."""
+    write_profile(home)
     for content in ("{}", '{"_sys_param": []}', '{"_sys_param": {"region": ""}}'):
         (home / ".tccli" / "default.configure").write_text(content, encoding="utf-8")
         result = invoke("--yes")
@@ -243,8 +252,8 @@ def test_region_is_needed(home: Path) -> None:
     assert "default.configure: not a JSON object" in invoke("--yes").stderr
 
 
-def test_leave_without_real_is_wrong_usage() -> None:
-    """--yes and --profile without --real are a mistake, not a run on the emulated cloud."""
+def test_yes_without_real_is_wrong_usage() -> None:
+    """`--yes` and `--profile` without `--real` are wrong usage."""
     for arguments in (["--yes"], ["--profile", "x"]):
         result = CliRunner().invoke(main, ["invoke", *arguments], input="{}")
         assert result.exit_code == 2

@@ -37,7 +37,7 @@ REJECTED = {"Outcome": "rejected", "Errors": [{"Code": "InvalidDocument", "Messa
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of events beside a function and a seed."""
+    """A folder of events next to a function and a seed."""
     for name, content in {
         "code/index.py": HANDLER,
         "seed/images.json": "{}",
@@ -60,12 +60,12 @@ def _events(folder: Path, expected: object = None, **events: dict[str, Any]) -> 
 def _replay(folder: Path, *arguments: str) -> Result:
     root = folder.parent
     options = ["--code", str(root / "code"), "--seed", str(root / "seed"), *arguments]
-    paths = [] if any(each.endswith(".json") for each in arguments) else [str(folder)]
+    paths = [] if any(argument.endswith(".json") for argument in arguments) else [str(folder)]
     return CliRunner().invoke(main, ["replay", *options, *paths])
 
 
 def test_all_as_expected(folder: Path) -> None:
-    """Expected refusals are successes: status 0, one row each, by name, and no logs."""
+    """Expected failures count as successes: status 0, a row for each event, and no logs."""
     expected = {
         "b.json": {"Outcome": "rejected", "Codes": ["InvalidDocument"]},
         "c.json": {"Outcome": "raised"},
@@ -86,7 +86,7 @@ def test_all_as_expected(folder: Path) -> None:
 
 
 def test_wide_text_keeps_the_table(folder: Path) -> None:
-    """Wide characters, markup and control characters in any cell leave every row equally wide."""
+    """With wide characters, markup and control characters, all rows have the same width."""
     _events(
         folder, {"名字[b].json": {"Outcome": "raised"}}, **{"名字[b]": {"Raise": True}}, b=REJECTED
     )
@@ -112,19 +112,19 @@ def test_wide_text_keeps_the_table(folder: Path) -> None:
     ],
 )
 def test_unexpected_is_shown(folder: Path, entry: object, event: dict[str, Any]) -> None:
-    """What is not as expected gives status 1, says so, and shows that event's log alone."""
+    """An unexpected outcome ends with status 1, is marked, and shows its own log only."""
     expected = {} if entry is None else {"bad.json": entry}
     _events(folder, expected, bad=event, good={"Outcome": "ignored"})
     result = _replay(folder)
     assert result.exit_code == 1
-    assert "no: " in result.stdout
+    assert "no: expected " in result.stdout
     assert "1 of 2 events as expected" in result.stdout
     assert "log line of bad" in result.stderr
     assert "log line of good" not in result.stderr
 
 
 def test_codes_come_from_errors_and_images(folder: Path) -> None:
-    """Codes are compared as a set over the errors and the images of the result."""
+    """The codes of the errors and the images are compared as a set."""
     event = {
         "Outcome": "partial",
         "Errors": [{"Code": "A"}, {"Code": "A"}],
@@ -134,8 +134,8 @@ def test_codes_come_from_errors_and_images(folder: Path) -> None:
     assert _replay(folder).exit_code == 0
 
 
-def test_json_is_for_programs(folder: Path) -> None:
-    """`--json` gives a list with result or error, and one warm instance counts through it."""
+def test_json_output(folder: Path) -> None:
+    """`--json` prints a list with a result or an error for each event."""
     expected = {"b.json": {"Outcome": "raised"}, "c.json": {"Outcome": "exited"}}
     _events(
         folder,
@@ -155,20 +155,20 @@ def test_json_is_for_programs(folder: Path) -> None:
     assert b["Error"]["statusCode"] == 430
     assert (c["Outcome"], c["Error"]["statusCode"]) == ("exited", 439)
     assert (a["Result"]["Count"], d["Result"]["Count"]) == (1, 1)  # a new instance after c
-    assert all(each["DurationMs"] >= 0 for each in (a, b, c, d))
+    assert all(entry["DurationMs"] >= 0 for entry in (a, b, c, d))
 
 
 def test_instance_is_warm(folder: Path) -> None:
-    """Events follow one another in one process."""
+    """Events run one after another in one warm process."""
     _events(folder, a={"Outcome": "applied"}, b={"Outcome": "applied"})
-    assert [each["Result"]["Count"] for each in json.loads(_replay(folder, "--json").stdout)] == [
+    assert [entry["Result"]["Count"] for entry in json.loads(_replay(folder, "--json").stdout)] == [
         1,
         2,
     ]
 
 
 def test_logs_on_request(folder: Path) -> None:
-    """`--logs` shows every log on stderr, under the name of its event."""
+    """`--logs` prints every log on stderr, under the name of its event."""
     _events(folder, a={"Outcome": "applied"})
     result = _replay(folder, "--logs")
     assert f"--- {folder / 'a.json'}\nSTART " in result.stderr
@@ -176,7 +176,7 @@ def test_logs_on_request(folder: Path) -> None:
 
 
 def test_single_files_have_their_expectations(folder: Path) -> None:
-    """A file given by name is judged by the expected.json beside it."""
+    """A single file is compared with the expected.json next to it."""
     _events(folder, {"a.json": {"Outcome": "raised"}}, a={"Raise": True}, b={"Raise": True})
     assert _replay(folder, str(folder / "a.json")).exit_code == 0
     assert _replay(folder, str(folder / "b.json")).exit_code == 1
@@ -186,18 +186,18 @@ def test_single_files_have_their_expectations(folder: Path) -> None:
     ("expected", "message"),
     [
         ([], "must be an object"),
-        ({"aa.json": {"Outcome": "applied"}}, "no such event; did you mean a.json?"),
+        ({"aa.json": {"Outcome": "applied"}}, "event not found; did you mean a.json?"),
         ({"a.json": {"Outcome": "aplied"}}, "did you mean applied?"),
         ({"a.json": {"Outcome": "applied", "Code": []}}, "Outcome and, optionally, Codes"),
         (
             {"a.json": {"Outcome": "applied", "Codes": "X"}},
-            "Codes 'X' must be a list of strings",
+            'Codes is "X"; must be a list of strings',
         ),
         ({"a.json": {"Outcome": "applied", "Codes": [1]}}, "must be a list of strings"),
         ({"a.json": "applied"}, "Outcome and, optionally, Codes"),
     ],
 )
-def test_wrong_expectations_are_named(folder: Path, expected: object, message: str) -> None:
+def test_invalid_expectations(folder: Path, expected: object, message: str) -> None:
     """A mistake in expected.json ends with status 2 before anything runs."""
     _events(folder, expected, a={"Outcome": "applied"})
     _events(folder, b={"Outcome": "applied"})
@@ -208,24 +208,24 @@ def test_wrong_expectations_are_named(folder: Path, expected: object, message: s
 
 
 def test_unreadable_events_are_all_named(folder: Path) -> None:
-    """Every event that is no JSON is named, with its place, and none is run."""
+    """Every event that is not JSON is reported with its position, and none runs."""
     (folder / "x.json").write_text("{", encoding="utf-8")
     (folder / "y.json").write_text('{"a": tru}', encoding="utf-8")
     result = _replay(folder)
     assert result.exit_code == 2
     assert "x.json:1:2: not JSON" in result.stderr
-    assert "y.json:1:7: not JSON: Expecting value" in result.stderr
+    assert "y.json:1:7: not JSON: expecting value" in result.stderr
 
 
 def test_empty_folder_is_wrong_usage(folder: Path) -> None:
-    """A folder without events is no success."""
+    """A folder without events is wrong usage."""
     result = _replay(folder)
     assert result.exit_code == 2
     assert "no events found" in result.stderr
 
 
-def test_wrong_seed_is_wrong_usage(folder: Path) -> None:
-    """A seed that cannot be used ends with status 2 and its name, and no traceback."""
+def test_invalid_seed_is_wrong_usage(folder: Path) -> None:
+    """An invalid seed ends with status 2 and its name, and without a traceback."""
     (folder.parent / "seed" / "images.json").write_text("{", encoding="utf-8")
     _events(folder, a={"Outcome": "applied"})
     result = _replay(folder)
@@ -233,8 +233,8 @@ def test_wrong_seed_is_wrong_usage(folder: Path) -> None:
     assert "images.json" in result.stderr
 
 
-def test_what_is_no_event(folder: Path) -> None:
-    """The file of what is expected is no event, and is refused with words."""
+def test_expectations_are_not_an_event(folder: Path) -> None:
+    """The file expected.json is rejected as an event, with a message."""
     path = folder / "expected.json"
     path.write_text("{}", encoding="utf-8")
     result = CliRunner().invoke(main, ["replay", str(path)])
@@ -243,22 +243,22 @@ def test_what_is_no_event(folder: Path) -> None:
 
 
 def test_expectations_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many events a folder has, its expected.json is read once."""
+    """The expected.json of a folder is read once, however many events there are."""
     _events(folder, {}, **{f"e{number}": {} for number in range(9)})
-    read: list[Path] = []
-    true = json_files.read
+    paths: list[Path] = []
+    original = json_files.read
 
-    def counted(path: Path) -> Any:  # noqa: ANN401 - any JSON value
-        read.append(path)
-        return true(path)
+    def read_and_record(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+        paths.append(path)
+        return original(path)
 
-    monkeypatch.setattr(json_files, "read", counted)
+    monkeypatch.setattr(json_files, "read", read_and_record)
     assert len(read_cases([folder]).events) == 9
-    assert read == [folder / "expected.json"]
+    assert paths == [folder / "expected.json"]
 
 
-def test_narrow_table_keeps_what_counts() -> None:
-    """At 60 columns outcomes and verdicts are whole, and equal file names have their folders."""
+def test_narrow_table() -> None:
+    """At 60 columns, outcomes and verdicts are complete, and equal file names show folders."""
     codes = {"Outcome": "rejected", "Codes": ["InvalidImageName.Duplicate"]}
     result = {"Outcome": "rejected", "Errors": [{"Code": "InvalidDocument", "Message": "m" * 300}]}
     done = InvocationResult("r", 200, 1.0, 1.0, result=result)
@@ -274,7 +274,7 @@ def test_narrow_table_keeps_what_counts() -> None:
     )
     events, outcomes, verdicts, _ = ("".join(cell.strip() for cell in column) for column in columns)
     assert outcomes == "rejected" * 2
-    assert verdicts.count("no: rejectedwithInvalidImageName.Duplicate") == 2
+    assert verdicts.count("no: expectedrejected withInvalidImageName.Duplicate") == 2
     assert all(name in events for name in names)
     assert "Trigger" not in text
     assert "As expected?" in text

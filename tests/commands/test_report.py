@@ -1,4 +1,4 @@
-"""`scf-local replay --report`: the page's content, that nothing in it runs or loads, its file."""
+"""`scf-local replay --report`: the page's content, that it runs and loads nothing, and its file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def main_handler(event, context):
 
 
 class Page(HTMLParser):
-    """What a browser would find: elements with their attributes, and the text of all."""
+    """What a browser would see: elements with their attributes, and all text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -64,18 +64,18 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep an element."""
+        """Record an element."""
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
 
     def handle_data(self, data: str) -> None:
-        """Keep its text, apart if it is a program."""
+        """Record text, separately for scripts and styles."""
         if self.cdata_elem:
             self.contents[self.cdata_elem] = self.contents.get(self.cdata_elem, "") + data
         else:
             self.text += data
 
     def all(self, tag: str) -> list[dict[str, str]]:
-        """The attributes of each element of a kind."""
+        """The attributes of each element with this tag."""
         return [attributes for name, attributes in self.elements if name == tag]
 
 
@@ -105,13 +105,13 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Page]:
     """The sample events, replayed with a report."""
     path = tmp_path_factory.mktemp("report") / "new" / "report.html"
     run = CliRunner().invoke(main, ["replay", str(ROOT / "events"), "--report", str(path)])
-    assert [each.name for each in path.parent.iterdir()] == ["report.html"]  # nothing unfinished
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]  # nothing temporary
     return run, Page(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A foreign function and an empty cloud, beside a folder for events."""
+    """A foreign function and an empty cloud, next to a folder for events."""
     for name, content in {"code/index.py": HANDLER, "seed/images.json": "{}"}.items():
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(content, encoding="utf-8")
@@ -129,22 +129,22 @@ def _replay(folder: Path, report: Path, *options: str, **events: object) -> Resu
 
 
 def test_table_stays(samples: tuple[Result, Page]) -> None:
-    """With a report, the table and the exit status are as without it."""
+    """With a report, the table and the exit status are the same as without."""
     run, _ = samples
     assert run.exit_code == 0
     assert run.stdout.endswith(f"{len(EXPECTED)} of {len(EXPECTED)} events as expected\n")
     assert "11-name-taken.json" in run.stdout
 
 
-def test_page_tells_everything(samples: tuple[Result, Page]) -> None:
-    """Each event is there with its outcome, its images before and after, and its errors' places."""
+def test_page_is_complete(samples: tuple[Result, Page]) -> None:
+    """The page shows each event with its outcome, its images before and after, and its errors."""
     _, page = samples
-    events = [each for each in page.all("li") if each.get("class") == "event"]
-    outcomes = [each["Outcome"] for _, each in sorted(EXPECTED.items())]
-    assert [each["data-outcome"] for each in events] == outcomes
-    assert not any("data-unexpected" in each for each in events)
+    events = [item for item in page.all("li") if item.get("class") == "event"]
+    outcomes = [entry["Outcome"] for _, entry in sorted(EXPECTED.items())]
+    assert [event["data-outcome"] for event in events] == outcomes
+    assert not any("data-unexpected" in event for event in events)
     assert all(name in page.text for name in EXPECTED)
-    for told in (
+    for text in (
         f"{len(EXPECTED)} of {len(EXPECTED)} events as expected",
         "handler/",
         "index.main_handler",
@@ -154,18 +154,18 @@ def test_page_tells_everything(samples: tuple[Result, Page]) -> None:
         "/Images/1/ImageName",
         "has 61 characters; at most 60 are allowed (maxLength)",
         "cos://manifests-1250000000/requests/mistakes.json",
-        "InvalidImageName.Duplicate: the name 'sample' is taken",
+        'InvalidImageName.Duplicate: the name "sample" is taken',
         "img-f6g7h8j9",
         "API requests",
         '"Event":"run.finished"',
         "START RequestId:",
     ):
-        assert told in page.text.replace("\n", "")
+        assert text in page.text.replace("\n", "")
     assert str(ROOT) not in page.text
 
 
-def test_calls_stand_against_their_limits(samples: tuple[Result, Page]) -> None:
-    """Each action and region has a line, with the emulated cloud's own limit of it."""
+def test_calls_and_their_limits(samples: tuple[Result, Page]) -> None:
+    """Each action and region has a row with the emulated cloud's rate limit."""
     _, page = samples
     table = page.text[page.text.index("Busiest") : page.text.index("Search")].replace("\n", "")
     for action, region in (
@@ -174,18 +174,18 @@ def test_calls_stand_against_their_limits(samples: tuple[Result, Page]) -> None:
         ("TagResources", "ap-guangzhou"),
     ):
         services = (service.actions.get(action) for service in SERVICES.values())
-        (limit,) = (found.per_second for found in services if found)
+        (limit,) = (definition.per_second for definition in services if definition)
         numbers = re.search(rf"{action}{region}(\d+)", table)
         assert numbers
         assert str(limit) in numbers[1]
     assert "NoSuchKey \N{MULTIPLICATION SIGN} 2" in table
-    assert len([each for each in page.all("svg") if each.get("class") == "line"]) >= 8
+    assert len([svg for svg in page.all("svg") if svg.get("class") == "line"]) >= 8
 
 
 def test_nothing_is_loaded(samples: tuple[Result, Page]) -> None:
-    """The page refers to nothing outside itself, and its policy would refuse it."""
+    """The page refers to nothing outside itself, and its policy would block it."""
     _, page = samples
-    (policy,) = (each["content"] for each in page.all("meta") if each.get("http-equiv") is not None)
+    (policy,) = (meta["content"] for meta in page.all("meta") if meta.get("http-equiv") is not None)
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy
     for _, attributes in page.elements:
@@ -196,9 +196,9 @@ def test_nothing_is_loaded(samples: tuple[Result, Page]) -> None:
 
 
 def test_policy_has_the_hashes(samples: tuple[Result, Page]) -> None:
-    """The one script and the one style are those whose hashes the policy allows."""
+    """The policy allows the only script and the only style by their hashes."""
     _, page = samples
-    (policy,) = (each["content"] for each in page.all("meta") if each.get("http-equiv") is not None)
+    (policy,) = (meta["content"] for meta in page.all("meta") if meta.get("http-equiv") is not None)
     assert page.contents.keys() == {"script", "style"}
     for name, content in page.contents.items():
         assert len(page.all(name)) == 1
@@ -207,7 +207,7 @@ def test_policy_has_the_hashes(samples: tuple[Result, Page]) -> None:
 
 
 def test_hostile_text_stays_text(folder: Path) -> None:
-    """Markup, control characters and half pairs in any place of a result end up as text."""
+    """Markup, control characters and half surrogate pairs in a result end up as text."""
     report = folder / "report.html"
     image = dict.fromkeys(("Source", "Region", "ImageId", "Status", "Code", "Message"), HOSTILE)
     state = {HOSTILE: HOSTILE, "Tags": [{"Key": HOSTILE, "Value": HOSTILE}]}
@@ -223,7 +223,7 @@ def test_hostile_text_stays_text(folder: Path) -> None:
     run = _replay(
         folder, report, a={"Result": result}, b={"Raise": HOSTILE}, c={"Result": [HOSTILE]}
     )
-    assert run.exit_code == 1  # b
+    assert run.exit_code == 1  # event b raised
     page = Page(report.read_text(encoding="utf-8"))
     assert not page.all("img")
     assert len(page.all("script")) == 1
@@ -234,7 +234,7 @@ def test_hostile_text_stays_text(folder: Path) -> None:
     assert "\u202e" not in page.text
 
 
-def test_series_are_hostile_too() -> None:
+def test_hostile_calls_stay_text() -> None:
     """Names of actions, regions and outcomes in the calls end up as text."""
     call = {"Time": 1001.0, "Action": HOSTILE, "Region": HOSTILE, "Outcome": HOSTILE}
     page = _page(_replayed(), calls=[call])
@@ -263,7 +263,7 @@ def test_series_are_hostile_too() -> None:
     ],
 )
 def test_foreign_results_are_shown_as_json(result: Any) -> None:  # noqa: ANN401 - any JSON value
-    """What is not of the form that this function answers in is shown whole, as JSON."""
+    """A member whose form differs from this function's is shown completely, as JSON."""
     row = _row(result)
     ((title, text),) = row.rest
     member = result if title == "Result" else result[title]
@@ -273,7 +273,7 @@ def test_foreign_results_are_shown_as_json(result: Any) -> None:  # noqa: ANN401
 
 
 def test_own_results_have_no_rest() -> None:
-    """What has a place of its own is not repeated as JSON, nor is what is empty."""
+    """Members that are shown elsewhere, and empty ones, are not repeated as JSON."""
     result = {
         "RequestId": "r", "Trigger": "cos", "Outcome": "applied", "DryRun": False,
         "Summary": {"Changed": 1}, "Images": [{"ImageId": "i"}], "Errors": [],
@@ -286,7 +286,7 @@ def test_own_results_have_no_rest() -> None:
 
 
 def test_deep_results_do_not_break_the_page() -> None:
-    """A result nested deeper than Python writes JSON is said to be so."""
+    """A result that is nested too deeply is replaced by a note."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -294,7 +294,7 @@ def test_deep_results_do_not_break_the_page() -> None:
 
 
 def test_raised_shows_its_trace(folder: Path) -> None:
-    """What a function raises is there with its trace; a note says it in a line; so does an exit."""
+    """A raised error has its trace and a one-line note, and an exit has a note."""
     report = folder / "report.html"
     expected = {"a": {"Outcome": "raised"}}
     (folder / "events" / "expected.json").write_text(
@@ -315,34 +315,34 @@ def test_raised_shows_its_trace(folder: Path) -> None:
     assert "No API was called." in text
 
 
-def test_unknown_calls_are_said_to_be_so(folder: Path) -> None:
-    """A function pointed at another cloud than the emulated one leaves the calls unknown."""
+def test_unknown_calls(folder: Path) -> None:
+    """If a function uses another cloud, the page says that its calls are unknown."""
     for url in ("https://{service}.{region}.example.com", "http://127.0.0.1:1"):
         report = folder / "report.html"
         _replay(folder, report, "--env", f"STEWARD_API_ENDPOINT={url}", a={"Result": 1})
         assert "a cloud that does not record its calls" in report.read_text("utf-8")
 
 
-@pytest.mark.parametrize("place", ["events", "code/index.py/report.html", "/dev/null"])
-def test_unwritable_report_is_found_first(folder: Path, place: str) -> None:
-    """A report that cannot be written is wrong usage, known before the first event is run."""
-    run = _replay(folder, folder / place, "--logs", a={"Result": 1})
+@pytest.mark.parametrize("report", ["events", "code/index.py/report.html", "/dev/null"])
+def test_unwritable_report(folder: Path, report: str) -> None:
+    """A report that cannot be written is wrong usage, detected before the first event runs."""
+    run = _replay(folder, folder / report, "--logs", a={"Result": 1})
     assert run.exit_code == 2
-    assert str(folder / place) in run.stderr or "code/index.py" in run.stderr
+    assert str(folder / report) in run.stderr or "code/index.py" in run.stderr
     assert "log line" not in run.stderr
     assert Path("/dev/null").is_char_device()
 
 
 def test_list_has_no_report(folder: Path) -> None:
-    """What runs nothing has nothing to report: both options together are wrong usage."""
+    """`--list` runs nothing, so `--report` with it is wrong usage."""
     run = _replay(folder, folder / "report.html", "--list", a={"Result": 1})
     assert (run.exit_code, run.stdout) == (2, "")
     assert "--list replays nothing to report" in run.stderr
     assert not (folder / "report.html").exists()
 
 
-def test_late_trouble_leaves_the_table(folder: Path) -> None:
-    """If the file cannot be written in the end, the table is printed all the same, and status 1."""
+def test_late_error_keeps_the_table(folder: Path) -> None:
+    """If the report cannot be written at the end, the table is still printed, with status 1."""
     report = folder / "out" / "report.html"
     run = _replay(folder, report, a={"Remove": str(folder / "out"), "Result": 1})
     assert run.exit_code == 1
@@ -350,8 +350,8 @@ def test_late_trouble_leaves_the_table(folder: Path) -> None:
     assert run.stderr == f"scf-local: {report}: No such file or directory\n"
 
 
-def test_report_is_replaced_whole(folder: Path) -> None:
-    """An older report is there until the new one is complete; a link to it stays a link."""
+def test_report_is_replaced_at_once(folder: Path) -> None:
+    """An older report stays until the new one is complete, and a link to it stays a link."""
     old, link = folder / "old.html", folder / "link.html"
     old.write_text("old")
     link.symlink_to(old)
@@ -374,30 +374,30 @@ def _umask() -> int:
     return mask
 
 
-def test_only_a_report_pays_for_its_library() -> None:
+def test_jinja2_is_a_lazy_import() -> None:
     """The command starts without Jinja2."""
     program = "import sys, scf_local.cli; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0  # noqa: S603 - our own
 
 
 def _series(*calls: tuple[float, str], action: str = "DescribeImages", length: float = 3) -> Series:
-    told = [
+    records = [
         {"Time": 1000 + time, "Action": action, "Region": "ap-guangzhou", "Outcome": outcome}
         for time, outcome in calls
     ]
-    (series,) = series_of(told, 1000, 1000 + length)
+    (series,) = series_of(records, 1000, 1000 + length)
     return series
 
 
 def test_seconds_are_counted_as_the_api_counts() -> None:
-    """A call counts for one second and no more at its end, whatever second of the clock it is."""
+    """A call counts for exactly one second, which need not start with a second of the clock."""
     assert _series((0.9, "ok"), (1.1, "ok"), (1.85, "ok")).busiest == 3
     assert _series((0.5, "ok"), (1.5, "ok")).busiest == 1
     assert _series(*((number / 40, "ok") for number in range(120))).busiest == 40
 
 
 def test_short_peaks_survive_long_replays() -> None:
-    """The busiest second of hours is still to be seen in a drawing of a few hundred columns."""
+    """The busiest second of several hours is visible in a few hundred columns."""
     calls = [(float(second), "ok") for second in range(0, 36_000, 50)] + [(5000.5, "ok")] * 39
     series = _series(*calls, length=36_000)
     assert series.busiest == 40
@@ -405,37 +405,37 @@ def test_short_peaks_survive_long_replays() -> None:
 
 
 def test_failures_are_marked_and_counted() -> None:
-    """Refused calls have crosses and their codes, the most frequent first."""
+    """Failed calls have crosses and their codes, the most frequent first."""
     series = _series((0, "ok"), (1, "A"), (1.001, "B"), (2.99, "B"))
     assert series.failures == [("B", 2), ("A", 1)]
     assert series.failed == 3
-    assert series.crosses.count("M") == 2  # those of one place share one
+    assert series.crosses.count("M") == 2  # failures at one position share a cross
     starts = [int(x) for x in re.findall(r"M(\d+) ", series.crosses)]
     assert all(0 <= x <= WIDTH - 4 for x in starts)
 
 
 def test_faulted_calls_are_failures() -> None:
-    """A call that was carried out, but of which the client was told otherwise, says its fault."""
+    """A call that was applied, but whose reply had a fault, is shown with the fault."""
     call = {"Time": 1.0, "Action": "A", "Region": "", "Outcome": "ok", "Fault": "cut-after"}
     (series,) = series_of([call], 0, 2)
     assert series.failures == [("ok (cut-after)", 1)]
     assert (series.region, series.limit) == ("—", None)
 
 
-def test_lines_are_bounded() -> None:
-    """A function that calls actions without end gets so many lines, and is told so."""
+def test_number_of_lines_is_limited() -> None:
+    """The number of lines is limited, and the page says so."""
     calls = [
         {"Time": 1001.0, "Action": f"A{number}", "Region": "", "Outcome": "ok"}
         for number in range(MAX_SERIES + 9)
     ]
     page = _page(_replayed(), calls=calls)
-    assert len([each for each in page.all("svg") if each.get("class") == "line"]) == MAX_SERIES
+    assert len([svg for svg in page.all("svg") if svg.get("class") == "line"]) == MAX_SERIES
     assert f"Only the first {MAX_SERIES} are shown." in page.text
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_diffs_put_together_are_the_values(before: str, after: str) -> None:
-    """What is marked and what is not make up both values again."""
+def test_diffs_add_up_to_the_values(before: str, after: str) -> None:
+    """The marked and the unmarked parts together are the two values."""
     image = {"Before": {"ImageName": before}, "After": {"ImageName": after}}
     diffs = _row({"Outcome": "applied", "Images": [image]}).images[0].diffs
     changes = [change for change in changes_of(image) if change.before != change.after]
@@ -446,7 +446,7 @@ def test_diffs_put_together_are_the_values(before: str, after: str) -> None:
 
 
 def test_diffs_mark_what_differs() -> None:
-    """Only the part that differs is marked, unless too little is the same; equal tags are left."""
+    """Only the differing part is marked, unless most differs; equal tags are left out."""
     tags = [{"Key": "a", "Value": "1"}]
     image = {
         "Before": {"ImageName": "web-build-0142", "ImageFamily": "ab", "Tags": tags},
@@ -458,49 +458,52 @@ def test_diffs_mark_what_differs() -> None:
 
 
 def test_long_texts_are_cut() -> None:
-    """A log without end is cut where a page would suffer, and says so."""
+    """A very long log is cut, and says so."""
     text = block("line\n" * MAX_BLOCK)
     assert len(text) < MAX_BLOCK + 100
     assert text.endswith(f"… cut here, of {5 * MAX_BLOCK:,} characters")
     assert block("a\tb\x1b[31m\r\nc") == "a       b\ufffd[31m\nc"
 
 
-def test_files_are_named_from_where_they_differ() -> None:
-    """Events of one folder have their file names, those of several the folders that differ."""
-    one = [_replayed(name=f"/x/events/{name}.json") for name in "ab"]
-    assert [row.name for row in rows_of(one, [b""] * 2)] == ["a.json", "b.json"]
-    two = [_replayed(name=f"/x/{name}/events/a.json") for name in "ab"]
-    assert [row.name for row in rows_of(two, [b""] * 2)] == ["a/events/a.json", "b/events/a.json"]
+def test_names_of_events() -> None:
+    """Events in one folder show file names; in several, the folders that differ."""
+    in_one_folder = [_replayed(name=f"/x/events/{name}.json") for name in "ab"]
+    assert [row.name for row in rows_of(in_one_folder, [b""] * 2)] == ["a.json", "b.json"]
+    in_two_folders = [_replayed(name=f"/x/{name}/events/a.json") for name in "ab"]
+    assert [row.name for row in rows_of(in_two_folders, [b""] * 2)] == [
+        "a/events/a.json",
+        "b/events/a.json",
+    ]
 
 
-def test_what_the_log_says_stands_beside_it() -> None:
-    """An event from a log shows how it ended then, and what is otherwise now."""
+def test_comparison_with_the_log() -> None:
+    """An event from a log shows its logged outcome and what differs from it."""
     applied = _replayed({"Outcome": "applied"})
-    then = RunSummary("raised", request_id="r-7")
-    case = replace(applied.case, event_id="r-7", logged=then)
-    once, again = (RunSummary("applied", codes=frozenset()), then)
-    shown = [_page(replace(applied, case=case, actual=now)).text for now in (once, again)]
-    assert "a.json:r-7" in shown[0]
-    assert "Compared with the log: raised → applied" in shown[0]
-    assert "Compared with the log: same: raised" in shown[1]
+    logged = RunSummary("raised", request_id="r-7")
+    case = replace(applied.case, event_id="r-7", logged=logged)
+    different, same = (RunSummary("applied", codes=frozenset()), logged)
+    texts = [_page(replace(applied, case=case, actual=actual)).text for actual in (different, same)]
+    assert "a.json:r-7" in texts[0]
+    assert "Compared with the log: raised → applied" in texts[0]
+    assert "Compared with the log: same: raised" in texts[1]
 
 
-def test_durations_are_for_people() -> None:
-    """Milliseconds up to ten seconds, seconds from there on."""
+def test_durations_are_readable() -> None:
+    """Durations are in milliseconds up to ten seconds, and in seconds above."""
     assert [duration(ms) for ms in (0.4, 9876.5, 12_345)] == ["0 ms", "9,876 ms", "12.3 s"]
 
 
-def test_page_is_for_everyone(samples: tuple[Result, Page]) -> None:
-    """Headings descend, table headers have scopes, inputs have labels, the count is announced."""
+def test_page_is_accessible(samples: tuple[Result, Page]) -> None:
+    """Headings descend, table headers have scopes, fields have labels, the count is announced."""
     _, page = samples
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
-    assert all("scope" in each for each in page.all("th"))
-    assert len(page.all("output")) == 1  # of the role status, which is polite
+    assert all("scope" in header for header in page.all("th"))
+    assert len(page.all("output")) == 1  # it has the role status, which is announced politely
     assert page.all("html") == [{"lang": "en"}]
-    names = {each["name"] for each in (*page.all("input"), *page.all("select"))}
+    names = {field["name"] for field in (*page.all("input"), *page.all("select"))}
     assert names == {"q", "outcome", "trigger", "unexpected"}
     assert len(page.all("label")) == len(names)
 
@@ -519,7 +522,7 @@ def _luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_have_contrast(scheme: str) -> None:
-    """Each text colour reaches AA, 4.5 to 1, on every ground that it stands on."""
+    """Each text colour has the contrast of AA, 4.5 to 1, on every background it is used on."""
     css = (FOLDER / "page.css").read_text(encoding="utf-8")
     light, dark = css.split("prefers-color-scheme: dark", 1)
     colours = _colours(light) if scheme == "light" else _colours(dark)
@@ -529,5 +532,5 @@ def test_colours_have_contrast(scheme: str) -> None:
     pairs += [(name, ground) for name in ("text", "muted", *tones) for ground in ("page", "soft")]
     pairs += [("accent", "page")]
     for text, ground in pairs:
-        bright, dim = sorted((_luminance(colours[each]) for each in (text, ground)), reverse=True)
+        bright, dim = sorted((_luminance(colours[name]) for name in (text, ground)), reverse=True)
         assert (bright + 0.05) / (dim + 0.05) >= 4.5, (text, ground)

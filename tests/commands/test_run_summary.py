@@ -1,4 +1,4 @@
-"""How runs ended, by their logs."""
+"""Outcomes of runs, read from their logs."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ RESULT = {
 }
 
 
-def own(event: str, level: str = "INFO", **fields: Any) -> str:  # noqa: ANN401 - any JSON value
-    """A line of Image Steward's."""
+def steward_line(event: str, level: str = "INFO", **fields: Any) -> str:  # noqa: ANN401 - any JSON value
+    """A log line of Image Steward."""
     head = {"Time": "2026-11-25T00:00:01.500Z", "Level": level, "Event": event, "RequestId": ID}
     return json.dumps({**head, **fields})
 
 
 def finished(outcome: str, trigger: str = "cos") -> str:
-    """Its last line."""
-    return own("run.finished", Trigger=trigger, Outcome=outcome, Summary=SUMMARY)
+    """Image Steward's last line."""
+    return steward_line("run.finished", Trigger=trigger, Outcome=outcome, Summary=SUMMARY)
 
 
 def image(status: str, image_id: str = "img-a", **fields: str) -> str:
-    """Its line about an image."""
-    return own(f"image.{status}", Region="ap-x", ImageId=image_id, **fields)
+    """Image Steward's line about an image."""
+    return steward_line(f"image.{status}", Region="ap-x", ImageId=image_id, **fields)
 
 
 def error(status: int, trace: str = "") -> str:
-    """SCF's line about a run that failed."""
-    told = {"errorCode": -1, "errorMessage": "it failed", "statusCode": status}
-    return f"ERROR RequestId:{ID} Result:{json.dumps({**told, 'stackTrace': trace})}"
+    """SCF's line about a failed run."""
+    fields = {"errorCode": -1, "errorMessage": "it failed", "statusCode": status}
+    return f"ERROR RequestId:{ID} Result:{json.dumps({**fields, 'stackTrace': trace})}"
 
 
-def then(*messages: str, **fields: Any) -> RunSummary:  # noqa: ANN401 - Record's
-    """How a run of one attempt ended."""
+def from_messages(*messages: str, **fields: Any) -> RunSummary:  # noqa: ANN401 - Record's
+    """The summary of a run with one attempt that logged these messages."""
     return run_summary.from_log([[Record(ID, message, **fields) for message in messages]])
 
 
@@ -74,54 +74,61 @@ def then(*messages: str, **fields: Any) -> RunSummary:  # noqa: ANN401 - Record'
         ([f"ERROR RequestId:{ID} Result:cut"], "raised"),
         ([f"ERROR RequestId:{ID} Result:{{'statusCode': 433"], "timeout"),
         ([finished("rejected")], "rejected"),
-        ([own("document.rejected", "WARNING"), finished("rejected")], "raised"),
-        ([own("document.rejected", "ERROR"), finished("rejected")], "rejected"),
+        ([steward_line("document.rejected", "WARNING"), finished("rejected")], "raised"),
+        ([steward_line("document.rejected", "ERROR"), finished("rejected")], "rejected"),
         ([image("pending", Code="Throttled"), finished("applied")], "raised"),
         ([image("pending", Code="Stopped"), finished("partial")], "partial"),
     ],
 )
 def test_outcome(messages: list[str], outcome: str) -> None:
-    """The outcome is SCF's where its lines tell one, then the function's, else not known."""
-    assert then(*messages or [""]).outcome == outcome
+    """The outcome is SCF's if its lines have one, else the function's, else unknown."""
+    assert from_messages(*messages or [""]).outcome == outcome
 
 
 @pytest.mark.parametrize(
     ("status", "outcome"), [(200, "returned"), (433, "timeout"), (434, "memory"), (None, "unknown")]
 )
 def test_outcome_of_fields(status: int | None, outcome: str) -> None:
-    """Without SCF's lines, the status code that stands beside each line tells it."""
-    assert then("printed", status=status).outcome == outcome
+    """Without SCF's lines, the outcome comes from the status code next to each line."""
+    assert from_messages("printed", status=status).outcome == outcome
 
 
 def test_codes_and_images() -> None:
-    """Codes and images come from the function's lines and from what it returned."""
+    """Codes and images come from the function's log lines and from its result."""
     response = f"Response RequestId:{ID} RetMsg:{json.dumps(RESULT)}"
-    found = then(image("changed"), own("event.rejected", Code="InvalidEvent"), response)
-    assert found.codes == frozenset({"InvalidEvent", "InvalidDocument", "Busy"})
-    assert found.images == {"ap-x/img-a": "changed", "ap-x/img-b": "failed"}
-    assert then("printed", error(430)).codes is None
-    more = (image("before"), image("awaited"), image("skipped"), own("document.warned", Code="W"))
-    assert (then(*more).codes, then(*more).images) == (frozenset(), {})
+    summary = from_messages(
+        image("changed"), steward_line("event.rejected", Code="InvalidEvent"), response
+    )
+    assert summary.codes == frozenset({"InvalidEvent", "InvalidDocument", "Busy"})
+    assert summary.images == {"ap-x/img-a": "changed", "ap-x/img-b": "failed"}
+    assert from_messages("printed", error(430)).codes is None
+    more = (
+        image("before"),
+        image("awaited"),
+        image("skipped"),
+        steward_line("document.warned", Code="W"),
+    )
+    assert (from_messages(*more).codes, from_messages(*more).images) == (frozenset(), {})
 
 
 def test_the_last_attempt_counts() -> None:
-    """A retried event ends as its last attempt; images that an earlier one changed stay changed."""
+    """A retried event ends as its last attempt, and keeps images that earlier ones changed."""
     first = [f"START RequestId:{ID}", image("changed"), image("pending", "img-b"), error(430)]
     second = [f"START RequestId:{ID}", image("changed", "img-b"), finished("applied")]
     records = [
         *(Record(ID, message, retry=0) for message in first),
         *(Record(ID, message, retry=1) for message in second),
     ]
-    for each in (records, [Record(r.request_id, r.message) for r in records]):
-        (run,) = logged_runs.runs(each)
+    for log in (records, [Record(r.request_id, r.message) for r in records]):
+        (run,) = logged_runs.runs(log)
         assert (run.summary.outcome, run.summary.attempts, run.summary.error) == ("applied", 2, "")
         assert run.summary.images == {"ap-x/img-a": "changed", "ap-x/img-b": "changed"}
     (run,) = logged_runs.runs(records[len(first) :] + records[: len(first)])
     assert run.summary.outcome == "applied"
 
 
-def test_order_is_that_of_time() -> None:
-    """Runs are in the order of their start, and lines in that of their time, newest first too."""
+def test_runs_are_sorted_by_time() -> None:
+    """Runs are sorted by start and lines by time, even if the newest come first."""
     records = [
         Record(name, f"{name}{number}", start=start, time=start + number // 2)
         for name, start in (("late", 9.0), ("early", 3.0))
@@ -132,8 +139,8 @@ def test_order_is_that_of_time() -> None:
     assert [r.message for r in late.attempts[0]] == [f"late{number}" for number in range(4)]
 
 
-def test_runs_without_a_time_keep_their_place() -> None:
-    """A run of which no time is known stays behind the one before it."""
+def test_runs_without_a_time_keep_their_position() -> None:
+    """A run without a known time stays behind the one before it."""
     records = [Record("b", "x", start=5.0), Record("c", "x"), Record("a", "x", start=1.0)]
     assert [run.request_id for run in logged_runs.runs(records)] == ["a", "b", "c"]
 
@@ -151,51 +158,63 @@ def test_runs_without_a_time_keep_their_place() -> None:
         ("", None), ("nan", None), ("-1", None), ("inf", None), (None, None), ("soon", None),
     ],
 )  # fmt: skip
-def test_moment(text: object, seconds: float | None) -> None:
-    """Times are read in every unit and form, in UTC where nothing else is said."""
+def test_timestamp(text: object, seconds: float | None) -> None:
+    """Timestamps are read in every unit and form, in UTC by default."""
     assert log_records.timestamp(text) == (seconds if seconds is None else pytest.approx(seconds))
 
 
-def now(outcome: str, **fields: Any) -> RunSummary:  # noqa: ANN401 - RunSummary's
-    """How a run ended."""
+def summary_with(outcome: str, **fields: Any) -> RunSummary:  # noqa: ANN401 - RunSummary's
+    """The summary of a run with this outcome."""
     return RunSummary(outcome, **{"codes": frozenset(), **fields})
 
 
 @pytest.mark.parametrize(
-    ("was", "became", "words"),
+    ("logged", "actual", "expected"),
     [
-        (now("applied"), now("applied"), []),
-        (now("unknown", codes=None), now("raised"), []),
-        (now("returned", codes=None), now("applied", images={"i": "changed"}), []),
-        (now("returned", codes=None), now("raised", error="KeyError: 1"), ["returned → raised"]),
-        (now("returned"), now("applied"), ["returned → applied"]),
-        (now("timeout", codes=None), now("applied"), ["timeout → applied"]),
-        (now("raised", error="KeyError: 1"), now("raised", error="KeyError: 2"), []),
+        (summary_with("applied"), summary_with("applied"), []),
+        (summary_with("unknown", codes=None), summary_with("raised"), []),
         (
-            now("raised", error="a.b.Busy: 1"),
-            now("raised", error="KeyError: 2"),
+            summary_with("returned", codes=None),
+            summary_with("applied", images={"i": "changed"}),
+            [],
+        ),
+        (
+            summary_with("returned", codes=None),
+            summary_with("raised", error="KeyError: 1"),
+            ["returned → raised"],
+        ),
+        (summary_with("returned"), summary_with("applied"), ["returned → applied"]),
+        (summary_with("timeout", codes=None), summary_with("applied"), ["timeout → applied"]),
+        (
+            summary_with("raised", error="KeyError: 1"),
+            summary_with("raised", error="KeyError: 2"),
+            [],
+        ),
+        (
+            summary_with("raised", error="a.b.Busy: 1"),
+            summary_with("raised", error="KeyError: 2"),
             ["raised Busy → raised KeyError"],
         ),
         (
-            now("rejected", codes=frozenset({"B", "A"})),
-            now("applied"),
+            summary_with("rejected", codes=frozenset({"B", "A"})),
+            summary_with("applied"),
             ["rejected → applied", "A, B → no code"],
         ),
         (
-            now("partial", images={"r/a": "failed", "r/b": "changed"}),
-            now("partial", images={"r/a": "changed", "r/c": "pending"}),
+            summary_with("partial", images={"r/a": "failed", "r/b": "changed"}),
+            summary_with("partial", images={"r/a": "changed", "r/c": "pending"}),
             ["r/a: failed → changed", "r/b: changed → untouched", "r/c: untouched → pending"],
         ),
     ],
 )
-def test_differences(was: RunSummary, became: RunSummary, words: list[str]) -> None:
-    """Outcome, codes and images are compared, as far as the log tells them."""
-    assert was.differences(became) == words
+def test_differences(logged: RunSummary, actual: RunSummary, expected: list[str]) -> None:
+    """Outcome, codes and images are compared, as far as the log has them."""
+    assert logged.differences(actual) == expected
 
 
 def test_document() -> None:
-    """Programs get what is known, and null for what is not."""
-    assert then(error(433), start=1653523171.317).document == {
+    """The document has what is known, and null for what is not."""
+    assert from_messages(error(433), start=1653523171.317).document == {
         "RequestId": ID,
         "StartTime": "2022-05-25T23:59:31.317Z",
         "Attempts": 1,
@@ -207,14 +226,18 @@ def test_document() -> None:
     assert RunSummary("unknown").document["StartTime"] is None
 
 
-def test_of_invocation() -> None:
-    """A run now is told from its result and its log, even where it raised."""
+def test_from_invocation() -> None:
+    """The summary of an invocation comes from its result and its log, even if it raised."""
     raised = InvocationResult(
         ID, 430, 1, 1, error={"stackTrace": "Traceback\nBusy: no", "statusCode": 430}
     )
-    found = from_invocation(raised, image("failed", Code="Busy").encode() + b"\n\xff")
-    assert (found.outcome, found.error, found.codes) == ("raised", "Busy: no", frozenset({"Busy"}))
-    assert found.images == {"ap-x/img-a": "failed"}
+    summary = from_invocation(raised, image("failed", Code="Busy").encode() + b"\n\xff")
+    assert (summary.outcome, summary.error, summary.codes) == (
+        "raised",
+        "Busy: no",
+        frozenset({"Busy"}),
+    )
+    assert summary.images == {"ap-x/img-a": "failed"}
     done = from_invocation(InvocationResult(ID, 200, 1, 1, result=RESULT), b"")
     assert (done.outcome, done.codes) == ("partial", frozenset({"InvalidDocument", "Busy"}))
 
@@ -224,16 +247,16 @@ NIGHTLY = "cos://manifests-1250000000/requests/nightly.json"
 
 
 def run_of(*messages: str) -> LoggedRun:
-    """A run that logged these."""
+    """A run that logged these messages."""
     (run,) = logged_runs.runs([Record(ID, message) for message in messages])
     return run
 
 
 def test_uploads_are_rebuilt() -> None:
-    """An upload is rebuilt with bucket, key, region and time, one record for each object."""
+    """An upload is rebuilt with bucket, key, region and time, one record per object."""
     run = run_of(
         image("changed", Source=SOURCE),
-        own("document.rejected", "ERROR", Source=f"{NIGHTLY} ap-shanghai", Code="X"),
+        steward_line("document.rejected", "ERROR", Source=f"{NIGHTLY} ap-shanghai", Code="X"),
         image("changed", Source=NIGHTLY),
         finished("partial"),
     )
@@ -242,12 +265,12 @@ def test_uploads_are_rebuilt() -> None:
     assert second["cos"]["cosObject"]["key"] == "/1250000000/manifests/requests/nightly.json"
     assert first["cos"]["cosBucket"]["cosRegion"] == "ap-beijing"
     assert first["event"]["eventTime"] == 1795564801
-    # It ran out of time: no line tells the trigger.
+    # The run timed out, so no line names the trigger.
     assert run_of(image("changed", Source=SOURCE)).event("ap-beijing")["Records"]
 
 
 def test_pointers_are_rebuilt() -> None:
-    """A timer or a direct call that pointed to an object does so again."""
+    """The event of a timer or direct call that pointed to an object is rebuilt."""
     line = image("changed", Source=NIGHTLY)
     timer = run_of(line, finished("applied", "timer")).event("ap-beijing")
     assert (timer["Type"], json.loads(timer["Message"])) == ("Timer", {"Document": NIGHTLY})
@@ -255,14 +278,17 @@ def test_pointers_are_rebuilt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("messages", "words"),
+    ("messages", "reason"),
     [
         ([image("changed", Source="timer:nightly"), finished("applied", "timer")], "timer nightly"),
         ([finished("applied", "timer")], "the Message of timer ?"),
         ([image("changed", Source="direct"), finished("applied", "direct")], "a direct call"),
-        ([own("event.ignored", Source="Records/0"), finished("ignored")], "object for Records/0"),
+        (
+            [steward_line("event.ignored", Source="Records/0"), finished("ignored")],
+            "object for Records/0",
+        ),
         ([finished("applied")], "STEWARD_LOG_LEVEL=DEBUG"),
-        ([own("event.rejected"), finished("rejected", "unknown")], "was not an event"),
+        ([steward_line("event.rejected"), finished("rejected", "unknown")], "was not an event"),
         ([image("changed", Source="cos://Bad/k"), finished("applied")], "not a full bucket name"),
         (
             [
@@ -271,11 +297,11 @@ def test_pointers_are_rebuilt() -> None:
             ],
             "one document",
         ),
-        (["printed", error(430)], "no event was printed"),
+        (["printed", error(430)], "the function printed no event"),
         (['{"Records": [{"cos": '], "is cut off"),
     ],
 )
-def test_what_cannot_be_rebuilt(messages: list[str], words: str) -> None:
-    """Where the log does not hold enough, the reason is told, with what helps."""
-    with pytest.raises(ValueError, match=re.escape(words)):
+def test_events_that_cannot_be_rebuilt(messages: list[str], reason: str) -> None:
+    """If the log does not have enough, the error says why, and what helps."""
+    with pytest.raises(ValueError, match=re.escape(reason)):
         run_of(*messages).event("ap-guangzhou")

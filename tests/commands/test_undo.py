@@ -1,4 +1,4 @@
-"""`scf-local undo`: from made-up logs to the document that undoes what they tell."""
+"""`scf-local undo`: from made-up logs to the document that undoes the logged changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ END = b"END RequestId:r-1\nReport RequestId:r-1 Duration:5ms Memory:128MB MemUsa
 
 
 def _line(image_id: str = "img-a", run: str = "r-1", time: str = "", **members: object) -> bytes:
-    """A line as the function logs it; `time` sorts after those without."""
+    """A line as the function logs it; one with a `time` sorts after those without."""
     entry = {"Region": "ap-guangzhou", "ImageId": image_id, **members}
     return _event({"Time": f"2026-01-01T00:00:00{time}", "RequestId": run, "Undo": entry})
 
@@ -39,7 +39,7 @@ def _undo(*lines: bytes, arguments: tuple[str, ...] = ()) -> Result:
 
 
 def _images(result: Result) -> list[dict[str, Any]]:
-    """The entries of the printed document, which the function accepts."""
+    """The entries of the printed document, which must be valid for the function."""
     request = registry.read(result.stdout.encode(), region="").request
     assert isinstance(request, ChangeRequest)
     document = json.loads(result.stdout)
@@ -50,7 +50,7 @@ def _images(result: Result) -> list[dict[str, Any]]:
 
 
 def test_lines_become_a_document() -> None:
-    """Lines of an image are put together, members in their order; changed last it comes first."""
+    """The lines of an image are merged in order; the image that was changed last comes first."""
     result = _undo(
         START,
         _line(Tags=[{"Key": "team", "Value": "名"}], ImageDeprecated=False, ImageName="old"),
@@ -73,7 +73,7 @@ def test_lines_become_a_document() -> None:
 
 
 def test_oldest_state_counts() -> None:
-    """Of two runs the older one says what each attribute and tag was, whichever is shown first."""
+    """For each attribute and tag, the older run's state counts, in any order of lines."""
     older = _line(ImageName="first", Tags=[{"Key": "t", "Value": "1"}], DeleteTags=["new"])
     newer = _line(
         run="r-2", time="Z", ImageName="second", ImageFamily="web", DeleteTags=["t"],
@@ -87,8 +87,8 @@ def test_oldest_state_counts() -> None:
         assert _images(_undo(*log)) == [expected]
 
 
-def test_regions_are_apart() -> None:
-    """The same id in two regions is two images."""
+def test_regions_are_separate() -> None:
+    """The same id in two regions means two images."""
     elsewhere = _event({"Undo": {"Region": "ap-beijing", "ImageId": "img-a", "ImageName": "b"}})
     assert len(_images(_undo(_line(ImageName="a"), elsewhere))) == 2
 
@@ -105,8 +105,8 @@ def test_regions_are_apart() -> None:
         b'{"a":' + b"9" * 5000 + b"}\n",
     ],
 )
-def test_anything_else_is_passed_over(other: bytes) -> None:
-    """Other lines, broken or not, cost nothing; text around the JSON does no harm."""
+def test_other_lines_are_ignored(other: bytes) -> None:
+    """Other lines, even broken ones, and text around the JSON are ignored."""
     ours = b"2026-01-01 \xff INFO " + _line(ImageName="a").replace(b"\n", b" (tail\r\n")
     result = _undo(other, ours, other)
     assert (result.exit_code, result.stderr) == (0, "scf-local: 1 image of 1 run: r-1\n")
@@ -114,51 +114,57 @@ def test_anything_else_is_passed_over(other: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         (_line(ImageName="x")[:-20] + b"\n", "not JSON, or cut off"),
         (_line(ImageName="x").replace(b"x", b"\xff"), "not JSON, or cut off"),
         (_event({"Undo": "{'ImageId': 'img-b\x1b", "Cut": ["Undo"]}), "begins {'ImageId': 'img-b�"),
-        (_event({}), "None: is null; must be an object"),
-        (_line("img-b"), "img-b: nothing to change"),
-        (_line("img-b", Tags="x"), "img-b: /Tags is a string; must be an array"),
-        (_line("img-b", Tag=[], ImageName="x"), "img-b: /Tag unknown member"),
-        (_line("img-b", ImageName=""), "img-b: /ImageName has 0 characters"),
-        (_event({"Undo": {"ImageId": "img-b", "ImageName": "x"}}), "img-b: no Region"),
-        (_line("img-b", ImageName="half").replace(b"half", b"\\udc00"), "img-b: unpaired"),
-        (_line("img-b\x1b[2J", ImageName="x"), "img-b�[2J: /ImageId is"),
-        (b'{"Event":["image.before"]}\n', "contains image.before, but not as the function logs it"),
+        (_event({}), "Undo (None): is null; must be an object"),
+        (_line("img-b"), "Undo (img-b): nothing to change"),
+        (_line("img-b", Tags="x"), "Undo (img-b): /Tags is a string; must be an array"),
+        (_line("img-b", Tag=[], ImageName="x"), "Undo (img-b): /Tag unknown member"),
+        (_line("img-b", ImageName=""), "Undo (img-b): /ImageName has 0 characters"),
+        (_event({"Undo": {"ImageId": "img-b", "ImageName": "x"}}), "Undo (img-b): no Region"),
+        (
+            _line("img-b", ImageName="half").replace(b"half", b"\\udc00"),
+            "Undo (img-b): half a surrogate pair",
+        ),
+        (_line("img-b\x1b[2J", ImageName="x"), "Undo (img-b�[2J): /ImageId is"),
+        (
+            b'{"Event":["image.before"]}\n',
+            "contains image.before, but not as the function logs it",
+        ),
         (b'["image.before"]\n', "contains image.before"),
         (b'{"Message":"{\\"Event\\":\\"image.before\\"}"}\n', "contains image.before"),
     ],
 )
-def test_unusable_line_is_told(line: bytes, told: str) -> None:
-    """A line that cannot be used is told with its number and image, gives status 1, no more."""
+def test_unusable_line_is_reported(line: bytes, message: str) -> None:
+    """An unusable line is reported with its number and image, and leads to status 1."""
     result = _undo(START, line, _line(ImageName="a"))
     assert result.exit_code == 1
     assert result.stderr.startswith("scf-local: line 2 cannot be used: ")
-    assert told in result.stderr
+    assert message in result.stderr
     assert [entry["ImageId"] for entry in _images(result)] == ["img-a"]
     assert "\x1b" not in result.stderr
 
 
-def test_many_troubles_are_counted() -> None:
-    """After 20 sentences only their number is told."""
+def test_many_problems_are_counted() -> None:
+    """After 20 problems, only their total number is reported."""
     result = _undo(_line(ImageName="a"), *[_line("img-b")] * 1021)
     assert result.stderr.count("cannot be used") == 20
     assert "… 1,021 problems in total" in result.stderr
     assert result.exit_code == 1
 
 
-def test_nothing_usable_is_no_document() -> None:
-    """Where no line can be used nothing is printed: a change request cannot be empty."""
+def test_no_document_without_usable_lines() -> None:
+    """Without a usable line, nothing is printed: a change request cannot be empty."""
     result = _undo(_line("img-b"))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.endswith("scf-local: 0 images of 0 runs\n")
 
 
-def test_sum_of_lines_may_be_too_much() -> None:
-    """An image that cannot stand in a change request is left out, and the rest stays good."""
+def test_image_that_cannot_be_undone() -> None:
+    """An image whose merged lines exceed a limit is left out, and the others are kept."""
     keys = [f"k{n}" for n in range(100)]
     lines = [_line("img-b", DeleteTags=part) for part in (keys[:50], keys[50:])]
     result = _undo(_line(ImageName="a"), *lines)
@@ -168,23 +174,23 @@ def test_sum_of_lines_may_be_too_much() -> None:
 
 
 def test_one_run_of_many() -> None:
-    """`--request-id` takes the lines of one run, and tells of those that may be of it."""
+    """`--request-id` selects a run, and reports unusable lines that may belong to it."""
     log = [
         _line(ImageName="a"), _line(run="r-2", ImageName="b"), _line("img-c", run="r-2"),
         _line()[:-9] + b"\n",
     ]  # fmt: skip
-    one = _undo(*log, arguments=("--request-id", "r-1"))
-    assert [entry["ImageName"] for entry in _images(one)] == ["a"]
-    assert one.stderr.count("cannot be used") == 1
-    assert "line 4 " in one.stderr
-    two = _undo(*log, arguments=("--request-id", "r-2"))
-    assert [entry["ImageName"] for entry in _images(two)] == ["b"]
-    assert two.stderr.count("cannot be used") == 2
-    assert two.stderr.endswith("scf-local: 1 image of 1 run: r-2\n")
+    first = _undo(*log, arguments=("--request-id", "r-1"))
+    assert [entry["ImageName"] for entry in _images(first)] == ["a"]
+    assert first.stderr.count("cannot be used") == 1
+    assert "line 4 " in first.stderr
+    second = _undo(*log, arguments=("--request-id", "r-2"))
+    assert [entry["ImageName"] for entry in _images(second)] == ["b"]
+    assert second.stderr.count("cannot be used") == 2
+    assert second.stderr.endswith("scf-local: 1 image of 1 run: r-2\n")
 
 
-def test_unknown_run_gets_the_known_ones() -> None:
-    """A request id that no line has is wrong usage: the ids there are, and the nearest."""
+def test_unknown_run() -> None:
+    """An unknown request id is wrong usage; the error lists the known and the nearest ones."""
     lines = [_line(run=f"{n:02}-abcdef", ImageName="a") for n in range(12)]
     result = _undo(*lines, arguments=("--request-id", "11-abcdee"))
     assert (result.exit_code, result.stdout) == (2, "")
@@ -194,21 +200,21 @@ def test_unknown_run_gets_the_known_ones() -> None:
 
 @pytest.mark.parametrize("log", [b"", START + END, _event({"Event": "image.changed"})])
 def test_log_without_lines_is_wrong_usage(log: bytes) -> None:
-    """A log with no line to go by is wrong usage, and what that may mean is said."""
+    """A log without any such line is wrong usage, and the error says what that may mean."""
     result = _undo(log)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "no line image.before" in result.stderr
-    assert "nothing was changed, or the log is from something else" in result.stderr
+    assert "the log has no line image.before" in result.stderr
+    assert "nothing was changed, or the log is not from this function" in result.stderr
 
 
 def test_more_images_than_a_document_holds() -> None:
-    """1,000 images make one document; 1,001 make two, and each part says which it is."""
+    """1,000 images are one document and 1,001 are two, and each part has its number."""
     log = [_line(f"img-{n}", ImageName="a") for n in range(1001)]
     full = _undo(*log[:1000])
     assert len(_images(full)) == 1000
     assert "part" not in full.stderr
     parts = [_undo(*log, arguments=("--part", str(n))) for n in (1, 2)]
-    ids = [each["ImageId"] for part in parts for each in json.loads(part.stdout)["Images"]]
+    ids = [entry["ImageId"] for part in parts for entry in json.loads(part.stdout)["Images"]]
     assert ids == [f"img-{n}" for n in reversed(range(1001))]
     assert parts[0].stderr == "scf-local: 1,001 images of 1 run: r-1; this is part 1 of 2\n"
     assert parts[1].stderr.endswith("part 2 of 2\n")
@@ -227,7 +233,7 @@ def _exported(run: str, start: int, *lines: bytes, retry: int = 0) -> list[cls_e
 
 
 def _indexed(records: list[cls_export.Fields]) -> str:
-    """The export of a topic that makes fields of what was printed as JSON."""
+    """The export of a topic that splits printed JSON into fields."""
     return cls_export.as_lines(
         {**record, "SCF_Message": "", **_texts(record["SCF_Message"])} for record in records
     )
@@ -236,18 +242,18 @@ def _indexed(records: list[cls_export.Fields]) -> str:
 def _texts(message: str) -> dict[str, str]:
     if not message.startswith("{"):
         return {"SCF_Message": message}
-    found = json.loads(message).items()
-    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in found}
+    members = json.loads(message).items()
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in members}
 
 
 def _few(records: list[cls_export.Fields]) -> str:
-    """CSV with the two fields that are needed."""
+    """CSV with only the two required fields."""
     names = ("SCF_RequestId", "SCF_Message")
     return cls_export.as_csv({name: record[name] for name in names} for record in records)
 
 
 def _bare(records: list[cls_export.Fields]) -> str:
-    """The function's own lines alone."""
+    """Only the function's own lines."""
     messages = [record["SCF_Message"] for record in records]
     return "".join(f"{message}\n" for message in messages if message.startswith("{"))
 
@@ -261,16 +267,15 @@ def _bare(records: list[cls_export.Fields]) -> str:
     ],
     ids=[*cls_export.FORMS, "download", "indexed.jsonl", "few.csv", "bare.log"],
 )  # fmt: skip
-def test_any_form_of_a_log_will_do(
+def test_any_form_of_a_log(
     tmp_path: Path,
     name: str,
     form: Callable[..., str],
     newest_first: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """Of each form that `replay` reads, in either order, the state before the first change counts.
+    """For each form of a log, in either order, the state before the first change counts.
 
-    One run was delivered twice and another fell in between; what was logged in the same moment
-    keeps its order.
+    One run was delivered twice, with another in between; lines of one moment keep their order.
     """
     first = _exported(
         "r-1", 0,
@@ -298,19 +303,19 @@ def test_any_form_of_a_log_will_do(
         {**here, "ImageId": "img-c", "ImageName": "c"},
         {**here, "ImageId": "img-b", "Tags": [{"Key": "k", "Value": "1"}]},
     ]  # fmt: skip
-    one = _undo(arguments=(str(log), "--request-id", "r-2"))
-    assert [entry["ImageName"] for entry in _images(one)] == ["second"]
+    single = _undo(arguments=(str(log), "--request-id", "r-2"))
+    assert [entry["ImageName"] for entry in _images(single)] == ["second"]
 
 
 def test_sample_export_can_be_undone() -> None:
-    """The export that docs/replay.md replays holds the undo of the run that changed something."""
+    """The export that docs/replay.md replays has the undo of the run that changed images."""
     result = _undo(arguments=(str(ROOT / "events" / "logs" / "export.jsonl"),))
     assert (result.exit_code, len(_images(result))) == (0, 3)
     assert result.stderr.startswith("scf-local: 3 images of 1 run: 4a700e30-")
 
 
-def test_cut_line_of_an_export_is_told(tmp_path: Path) -> None:
-    """A line of an export that was cut within an image's state is told; other cut lines are not."""
+def test_truncated_line_of_an_export(tmp_path: Path) -> None:
+    """A line that was cut within an image's state is reported; other cut lines are not."""
     (ours,) = cls_export.as_lines(_exported("r-1", 0, _line(ImageName="a"))[1:2]).splitlines()
     log = tmp_path / "export.jsonl"
     log.write_text(f"{ours}\n{ours[:-200]}\n\n{{'SCF_Mess\n", "utf-8")
@@ -329,7 +334,7 @@ def test_cut_line_of_an_export_is_told(tmp_path: Path) -> None:
 def test_first_line_of_an_export_may_be_anything(
     tmp_path: Path, form: Callable[..., str], first: str, name: str
 ) -> None:
-    """An export is one although its first line is cut or something else, whatever its name."""
+    """An export is recognised whatever its name, even if its first line is something else."""
     text = form(_exported("r-1", 0, _line(ImageName="a")))
     log = tmp_path / name
     log.write_text(text[30:] if first == "_cut" else first + text, "utf-8")
@@ -338,8 +343,8 @@ def test_first_line_of_an_export_may_be_anything(
     assert _images(result)[0]["ImageName"] == "a"
 
 
-def test_wrapped_lines_do_not_pass_for_unchanged_images() -> None:
-    """Where lines stand in JSON of a form that is not known, that is told, each with its number."""
+def test_wrapped_lines_are_reported() -> None:
+    """Lines inside JSON of an unknown form are reported, each with its number."""
     (line,) = cls_export.as_lines(_exported("r-1", 0, _line(ImageName="a"))[1:2]).splitlines()
     result = _undo(*[f"{json.dumps({'wrapped': line})}\n".encode()] * 2)
     assert (result.exit_code, result.stdout) == (1, "")
@@ -350,11 +355,13 @@ def test_wrapped_lines_do_not_pass_for_unchanged_images() -> None:
     )
 
 
-def test_text_that_names_the_event_does_not_pass_for_unchanged_images() -> None:
-    """A log that names the event in no line that can be read is not said to be without changes."""
+def test_unreadable_lines_are_reported() -> None:
+    """A log that names the event only in unreadable lines is not reported as without changes."""
     result = _undo(START, b"{'Event': 'image.before'}\n", END)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "the log contains image.before, but in no line as the function logs it" in result.stderr
+    assert (
+        "the log contains image.before, but no such line as the function writes it" in result.stderr
+    )
     assert "nothing was changed" not in result.stderr
 
 
@@ -369,8 +376,8 @@ def test_text_that_names_the_event_does_not_pass_for_unchanged_images() -> None:
     ],
     ids=["csv", "csv-start", "comma", "long", "header"],
 )
-def test_plain_log_is_no_csv(tmp_path: Path, name: str, first: bytes) -> None:
-    """A log as it was printed is read as one, whatever it is called and however it begins."""
+def test_plain_log_is_not_csv(tmp_path: Path, name: str, first: bytes) -> None:
+    """A printed log is read as text, whatever its name and its first line."""
     log = tmp_path / name
     log.write_bytes(first + _line(ImageName="a, b"))
     result = _undo(arguments=(str(log),))
@@ -379,7 +386,7 @@ def test_plain_log_is_no_csv(tmp_path: Path, name: str, first: bytes) -> None:
 
 
 def test_csv_without_its_fields_is_wrong_usage(tmp_path: Path) -> None:
-    """CSV without the fields that are needed is wrong usage, and says what to export."""
+    """CSV without the required fields is wrong usage, and the error names them."""
     log = tmp_path / "export.csv"
     log.write_text("SCF_Message,x\na,b\n", "utf-8")
     result = _undo(arguments=(str(log),))
@@ -389,14 +396,14 @@ def test_csv_without_its_fields_is_wrong_usage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["0", "2", "-1"])
 def test_missing_part_is_wrong_usage(part: str) -> None:
-    """A part that does not exist is wrong usage, with those that do."""
+    """A part that does not exist is wrong usage, and the error gives the last one."""
     result = _undo(_line(ImageName="a"), arguments=("--part", part))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"--part {part} is out of range; use 1 to 1" in result.stderr
+    assert f"--part {part} not found; the last part is 1" in result.stderr
 
 
 def test_log_may_be_a_file(tmp_path: Path) -> None:
-    """LOG is a file's path, or standard input."""
+    """The log is a file or standard input."""
     log = tmp_path / "run.log"
     log.write_bytes(_line(ImageName="a"))
     assert (

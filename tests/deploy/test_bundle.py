@@ -1,4 +1,4 @@
-"""The bundle: what is in it, that it is always the same, and that it runs alone."""
+"""The bundle: its content, that it is reproducible, and that it runs on its own."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ stdout.write(json.dumps([outcomes, foreign, sorted(sys.modules)]))
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
-    """The bundle for this Python, of the packages of the project's own environment."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
+    """The bundle for this Python, with the packages of the project's own environment."""
     target = tmp_path_factory.mktemp("bundle") / "function.zip"
     return bundle.assemble(bundle.own_packages(), sys.executable, target)
 
 
-def test_same_input_same_bytes(made: bundle.Bundle, tmp_path: Path) -> None:
-    """Built again, elsewhere and later, the zip is the same to the byte."""
+def test_bundle_is_reproducible(built: bundle.Bundle, tmp_path: Path) -> None:
+    """A later build in another folder is identical to the byte."""
     again = bundle.assemble(bundle.own_packages(), sys.executable, tmp_path / "again.zip")
-    assert again.path.read_bytes() == made.path.read_bytes()
+    assert again.path.read_bytes() == built.path.read_bytes()
 
 
-def test_what_is_in_it(made: bundle.Bundle) -> None:
-    """The entry point is at the root, the package beside it, and nothing that never runs."""
-    names = set(made.sizes)
+def test_content(built: bundle.Bundle) -> None:
+    """The entry point is at the root, next to the package, and nothing unused is included."""
+    names = set(built.sizes)
     assert {
         "index.py",
         "image_steward/invocation.py",
@@ -62,19 +62,19 @@ def test_what_is_in_it(made: bundle.Bundle) -> None:
     unwanted = [pattern for pattern in bundle.NEVER_IMPORTED if not pattern.endswith(".pyc")]
     assert not [name for name in names for pattern in unwanted if fnmatch(name, pattern)]
     assert not [name for name in names if "pycryptodome" in name]
-    about = [name for name in names if ".dist-info/" in name]
-    assert about
-    assert all(bundle.LICENCES.fullmatch(name) for name in about)
-    with zipfile.ZipFile(made.path) as archive:
+    metadata = [name for name in names if ".dist-info/" in name]
+    assert metadata
+    assert all(bundle.LICENCES.fullmatch(name) for name in metadata)
+    with zipfile.ZipFile(built.path) as archive:
         assert set(archive.namelist()) == names
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
-def test_every_module_is_compiled(made: bundle.Bundle) -> None:
-    """Each module has its bytecode, which Python takes without a look at the source."""
+def test_every_module_is_compiled(built: bundle.Bundle) -> None:
+    """Each module has bytecode that Python uses without checking the source."""
     tag = sys.implementation.cache_tag
-    with zipfile.ZipFile(made.path) as archive:
-        for name in made.sizes:
+    with zipfile.ZipFile(built.path) as archive:
+        for name in built.sizes:
             if name.endswith(".py"):
                 folder, _, stem = name.removesuffix(".py").rpartition("/")
                 cached = f"{folder}/__pycache__/{stem}.{tag}.pyc".removeprefix("/")
@@ -82,22 +82,22 @@ def test_every_module_is_compiled(made: bundle.Bundle) -> None:
                 assert archive.read(cached)[4:8] == b"\x01\0\0\0"
 
 
-def test_traces_name_the_code_folder(made: bundle.Bundle) -> None:
-    """Bytecode names its source where SCF has it, not where it was built."""
+def test_traces_name_the_code_folder(built: bundle.Bundle) -> None:
+    """Bytecode names the source path in SCF, not the path where it was built."""
     tag = sys.implementation.cache_tag
-    with zipfile.ZipFile(made.path) as archive:
+    with zipfile.ZipFile(built.path) as archive:
         data = archive.read(f"image_steward/__pycache__/invocation.{tag}.pyc")
     assert b"/var/user/image_steward/invocation.py" in data
-    assert str(made.path.parent).encode() not in data
+    assert str(built.path.parent).encode() not in data
 
 
-def test_manifest_adds_up(made: bundle.Bundle) -> None:
-    """The list beside the zip names every file and package with its bytes."""
-    text = made.manifest()
-    assert f"{made.sizes['index.py']:>10,}  index.py" in text
-    own = sum(size for name, size in made.sizes.items() if name.startswith("image_steward/"))
+def test_manifest_adds_up(built: bundle.Bundle) -> None:
+    """The list next to the zip names every file and package with its size in bytes."""
+    text = built.manifest()
+    assert f"{built.sizes['index.py']:>10,}  index.py" in text
+    own = sum(size for name, size in built.sizes.items() if name.startswith("image_steward/"))
     assert f"{own:>10,}  image_steward\n" in text
-    assert "MB unpacked" in str(made)
+    assert "MB unpacked" in str(built)
 
 
 IMAGE = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
@@ -119,12 +119,12 @@ EVENTS: list[tuple[Any, str]] = [
 ]  # fmt: skip
 
 
-def test_it_runs_alone(made: bundle.Bundle, tmp_path: Path) -> None:
-    """Unpacked, with nothing but the standard library beside it, it does every kind of work.
+def test_runs_on_its_own(built: bundle.Bundle, tmp_path: Path) -> None:
+    """The unpacked bundle handles every kind of event with only the standard library.
 
-    That the encryption of the COS SDK is not needed is shown so, not assumed.
+    This also shows that the encryption of the COS SDK is not needed.
     """
-    with zipfile.ZipFile(made.path) as archive:
+    with zipfile.ZipFile(built.path) as archive:
         archive.extractall(tmp_path)
     state = State.from_folder(ROOT / "events/seed")
     for key, document in OBJECTS.items():
@@ -147,8 +147,8 @@ def test_it_runs_alone(made: bundle.Bundle, tmp_path: Path) -> None:
     assert "Traceback" not in run.stderr
 
 
-def test_wheels_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What pip cannot fetch ends the build, with a sentence in place of a trace."""
+def test_wheels_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """If pip cannot fetch a wheel, the build fails with a message instead of a traceback."""
     for name, value in {"CONFIG_FILE": os.devnull, "NO_INDEX": "1", "FIND_LINKS": ""}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     with pytest.raises(ValueError, match=r"could not fetch the wheels.*package index"):
@@ -157,60 +157,60 @@ def test_wheels_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 @pytest.mark.parametrize("version", bundle.VERSIONS)
 def test_each_runtime_gets_its_packages(version: str) -> None:
-    """Whichever Python asks, the lock gives each package once, in the release for the runtime."""
-    asked = list(bundle.requirements(version))
-    names = {name for name, _ in asked}
-    assert len(asked) == len(names)
+    """The lock has each package once, in the release for the runtime, for any Python."""
+    entries = list(bundle.requirements(version))
+    names = {name for name, _ in entries}
+    assert len(entries) == len(names)
     assert {"requests", "rpds-py", *bundle.WITHOUT_WHEEL} <= names
     assert ("typing-extensions" in names) == (version != "3.13")
-    assert all(entry.startswith(f"{name}==") for name, entry in asked)
-    assert not any(";" in entry or "--hash=sha256:" not in entry for _, entry in asked)
+    assert all(entry.startswith(f"{name}==") for name, entry in entries)
+    assert not any(";" in entry or "--hash=sha256:" not in entry for _, entry in entries)
 
 
 def test_own_packages_are_those_of_the_runtime() -> None:
-    """What the environment has for another package's sake is not in the bundle that is measured."""
-    tops = {path.partition("/")[0].partition(".")[0] for path, _ in bundle.own_packages()}
-    assert {"requests", "rpds", "crcmod"} <= tops
-    assert ("typing_extensions" in tops) == (bundle.HERE != "3.13")
+    """Packages that only other packages of the environment need are not in the bundle."""
+    top_level = {path.partition("/")[0].partition(".")[0] for path, _ in bundle.own_packages()}
+    assert {"requests", "rpds", "crcmod"} <= top_level
+    assert ("typing_extensions" in top_level) == (bundle.HERE != "3.13")
 
 
 @pytest.mark.parametrize(("given", "version"), [("3.12", "3.12"), ("Python3.11", "3.11")])
 def test_runtime_can_be_named(monkeypatch: pytest.MonkeyPatch, given: str, version: str) -> None:
-    """RUNTIME beats serverless.yml, written either way."""
+    """RUNTIME, in either spelling, overrides serverless.yml."""
     monkeypatch.setenv("RUNTIME", given)
     assert bundle.runtime() == version
 
 
 def test_runtime_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without RUNTIME, the runtime that serverless.yml deploys to counts."""
+    """Without RUNTIME, the runtime in serverless.yml is used."""
     monkeypatch.delenv("RUNTIME", raising=False)
     assert bundle.runtime() == "3.13"
 
 
 def test_figures_are_of_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The figures of docs/bench.md were measured on the Python that is deployed to."""
+    """The figures in docs/bench.md were measured on the runtime in serverless.yml."""
     monkeypatch.delenv("RUNTIME", raising=False)
     page = (ROOT / "docs/bench.md").read_text(encoding="utf-8")
     assert f", CPython {bundle.runtime()}." in page
 
 
 def test_unknown_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A runtime that is none is refused, with those that are."""
+    """An unsupported runtime is rejected, and the error lists the supported ones."""
     monkeypatch.setenv("RUNTIME", "Nodejs18.15")
     with pytest.raises(ValueError, match=r"'Nodejs18.15' is not supported; allowed: 3\.10, 3\.11"):
         bundle.runtime()
 
 
-def fake(path: Path, text: str) -> None:
-    """A Python 3.9 that prints this, whatever it is asked."""
+def write_fake_python(path: Path, text: str) -> None:
+    """Write a fake Python 3.9 that prints this text, whatever its arguments."""
     path.parent.mkdir(parents=True)
     path.write_text(f"#!/bin/sh\necho '{text}'\n", encoding="utf-8")
     path.chmod(0o755)
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that PATH names, on a machine without any Python beside this one."""
+def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on PATH, on a machine without any other Python."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.delenv("PYENV_ROOT", raising=False)
@@ -221,22 +221,22 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "kind", ["pypy39  final", "cpython-310  final", "cpython-39  candidate", "cpython-39 t final"]
 )
-def test_interpreter_of_another_kind(nowhere: Path, tmp_path: Path, kind: str) -> None:
-    """PyPy, another version, a release candidate and a build without the GIL are passed over."""
-    fake(nowhere / "python3.9", kind)
+def test_interpreter_of_another_kind(bin_folder: Path, tmp_path: Path, kind: str) -> None:
+    """PyPy, other versions, release candidates and builds without the GIL are skipped."""
+    write_fake_python(bin_folder / "python3.9", kind)
     with pytest.raises(ValueError, match=r"CPython 3\.9 is required"):
         bundle.interpreter("3.9")
     right = tmp_path / ".pyenv/versions/3.9.1/bin/python"
-    fake(right, "cpython-39  final")
+    write_fake_python(right, "cpython-39  final")
     assert bundle.interpreter("3.9") == str(right)
 
 
-@pytest.mark.usefixtures("nowhere")
+@pytest.mark.usefixtures("bin_folder")
 def test_missing_interpreter() -> None:
-    """For a Python that is not installed there are the commands to type, one of which works now."""
-    with pytest.raises(ValueError, match=r"CPython 3\.9 is required") as caught:
+    """The error for a missing Python lists commands that help; the last works right away."""
+    with pytest.raises(ValueError, match=r"CPython 3\.9 is required") as raised:
         bundle.interpreter("3.9")
-    commands = [line.strip() for line in str(caught.value).splitlines() if line[0] == " "]
+    commands = [line.strip() for line in str(raised.value).splitlines() if line[0] == " "]
     assert commands == [
         "uv python install 3.9", "pyenv install 3.9", f"make bundle RUNTIME={bundle.HERE}",
     ]  # fmt: skip

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_python_that_makes_environments(tmp_path: Path) -> None:
-    """A Python without venv, as Debian has it, is passed over, as is one of another version."""
+def test_unusable_pythons_are_skipped(tmp_path: Path) -> None:
+    """A Python without venv, as on Debian, is skipped, and so is one of another version."""
     for name, text in {
         "a": "echo 'No module named ensurepip' >&2; exit 1", "b": "echo 3.8", "c": "echo 3.9",
     }.items():  # fmt: skip
@@ -30,7 +30,7 @@ def test_python_that_makes_environments(tmp_path: Path) -> None:
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """The versions and targets that are run: 3.10 is not installed, 3.12 fails, as 3.10 would."""
+    """The versions and targets that are run: 3.10 is not installed; 3.10 and 3.12 would fail."""
     runs = []
 
     def make(virtualenv: matrix.Virtualenv, target: str, output: IO[bytes]) -> int:
@@ -51,7 +51,7 @@ def test_all_versions(runs: list[tuple[str, str]], capsys: pytest.CaptureFixture
     assert matrix.main([], {}) == 1
     assert runs == [("3.11", "test"), ("3.12", "test-quick"), ("3.13", "test-quick")]
     assert capsys.readouterr().out == (
-        "3.10  not installed: `uv python install 3.10` or `pyenv install 3.10`\n"
+        "3.10  not installed; install it with `uv python install 3.10` or `pyenv install 3.10`\n"
         "3.11  7 passed in 0.1s\n"
         "3.12  failed, see build/test-3.12.log; 1 failed, 7 passed in 0.1s\n"
         "3.13  7 passed in 0.1s\n"
@@ -80,7 +80,7 @@ def test_ends(  # noqa: PLR0913, PLR0917 - parameters and fixtures
     ends: list[str],
     status: int,
 ) -> None:
-    """The oldest and the newest version are run, unless `make test` has done so; none is fine."""
+    """The oldest and newest versions are run, except the one of `make test`; none is fine."""
     monkeypatch.setattr(
         matrix, "find", lambda version, _: version if version in installed else None
     )
@@ -92,7 +92,7 @@ def test_ends(  # noqa: PLR0913, PLR0917 - parameters and fixtures
 
 
 def test_targets_of_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A target is made for its own folder and Python, without the flags of another make."""
+    """A target uses its own folder and Python, without the flags of an outer make."""
     (tmp_path / "Makefile").write_text(
         "t:\n\t@echo $(VENV) $(PYTHON) $(findstring k,$(firstword -$(MAKEFLAGS))); exit 3\n",
         encoding="utf-8",
@@ -106,13 +106,16 @@ def test_targets_of_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_unknown_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """A version that is not supported is refused, with those that are."""
+    """An unsupported version is rejected, and the error lists the supported ones."""
     assert matrix.main(["3.9"], {}) == 2
-    assert capsys.readouterr().err == "3.9 is not supported; allowed: 3.10, 3.11, 3.12, 3.13\n"
+    assert (
+        capsys.readouterr().err
+        == "VERSIONS: 3.9 is not supported; allowed: 3.10, 3.11, 3.12, 3.13\n"
+    )
 
 
 def test_versions_are_those_of_the_project() -> None:
-    """The matrix runs from the first to the last Python that pyproject.toml allows."""
+    """The first and last versions are those that pyproject.toml allows."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert re.findall(r'requires-python = ">=(.+),<3.(\d+)"', text) == [
         (matrix.VERSIONS[0], str(int(matrix.VERSIONS[-1].removeprefix("3.")) + 1))

@@ -1,4 +1,4 @@
-"""What the project is installed with: dependencies are stated once, and locked once."""
+"""The project's dependencies are stated once, and locked once."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ REQUIREMENTS = ROOT / "requirements"
 
 
 def named(name: str) -> set[str]:
-    """The packages that a file `*.in` names."""
+    """The packages that a file `*.in` lists."""
     return set(re.findall(r"^[a-z][\w-]+", (REQUIREMENTS / f"{name}.in").read_text(), re.MULTILINE))
 
 
 def locked(name: str) -> dict[str, list[str]]:
-    """The files to which a file `*.txt` locks each version of a package."""
+    """The hashes of each package version in a file `*.txt`."""
     text = (REQUIREMENTS / f"{name}.txt").read_text()
     return {
         entry.split()[0]: re.findall(r"sha256:\w+", entry) for entry in re.split(r"\n(?=\S)", text)
@@ -35,23 +35,23 @@ def locked(name: str) -> dict[str, list[str]]:
 
 
 def test_dependencies_are_those_of_the_requirements() -> None:
-    """What `pip install .` brings and builds with is what requirements/*.in name for running."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (build,) = re.findall(r"^requires = \[(.+)\]", text, re.MULTILINE)
-    needed = {Requirement(each).name for each in requires("image-steward") or ()}
+    """The dependencies to build and run are those that requirements/*.in list."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (build,) = re.findall(r"^requires = \[(.+)\]", project, re.MULTILINE)
+    needed = {Requirement(text).name for text in requires("image-steward") or ()}
     assert needed | set(re.findall(r"[\w-]+", build)) == named("function") | named("run")
 
 
 def test_dependencies_allow_what_is_locked() -> None:
-    """The lower bound of each dependency is no higher than the version that is tested."""
+    """Each dependency's range of versions includes the locked version."""
     versions = dict(entry.split("==") for entry in locked("run"))
-    for each in map(Requirement, requires("image-steward") or ()):
-        assert each.specifier
-        assert each.specifier.contains(versions[each.name])
+    for requirement in map(Requirement, requires("image-steward") or ()):
+        assert requirement.specifier
+        assert requirement.specifier.contains(versions[requirement.name])
 
 
 def test_what_is_shipped_is_what_is_tested() -> None:
-    """Each package of the bundle and of `make replay` is locked to the same files for the tests."""
+    """The bundle and `make replay` use the same locked files as the tests."""
     tested = locked("dev").items()
     for name in ("function", "run"):
         assert all(locked(name).values())
@@ -70,7 +70,7 @@ def main(event, context):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the project's wheel holds, and its command in `bin`."""
+    """A folder with the project's installed wheel, and its command in `bin`."""
     wheels = tmp_path_factory.mktemp("wheels")
     folder = tmp_path_factory.mktemp("installed")
     options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check", "--no-compile"]
@@ -84,19 +84,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_holds_two_packages(installed: Path) -> None:
-    """Nothing but the function's package and the harness's comes into somebody's environment."""
+    """The wheel installs only the function's package and the harness."""
     names = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
     assert names == {"image_steward", "scf_local", "bin"}
 
 
-def test_wheel_runs_a_foreign_function(installed: Path, tmp_path: Path) -> None:
-    """From any folder, the command runs anybody's function on an emulated cloud that is empty."""
+def test_wheel_runs_any_function(installed: Path, tmp_path: Path) -> None:
+    """The command runs any function from any folder, on an empty emulated cloud."""
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
     (tmp_path / "event.json").write_text('{"name": "you"}', encoding="utf-8")
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - our own command
-            [installed / "bin" / "scf-local", *words],
+            [installed / "bin" / "scf-local", *arguments],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(installed)},
             capture_output=True,

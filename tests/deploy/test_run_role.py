@@ -1,4 +1,4 @@
-"""The run role: deploy/policy.json and deploy/trust.json allow what the code needs, and no more."""
+"""The run role: deploy/policy.json and deploy/trust.json allow exactly what the code needs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ FILE = ServerlessFile(yaml.safe_load((ROOT / "serverless.yml").read_text(encodin
 
 
 def statements() -> dict[str, list[str]]:
-    """The resources of each action that the run policy allows."""
+    """The resources of each action in the run policy."""
     policy = json.loads((ROOT / "deploy/policy.json").read_text(encoding="utf-8"))
     assert policy["version"] == "2.0"
-    assert {each["effect"] for each in policy["statement"]} == {"allow"}
-    assert {key for each in policy["statement"] for key in each} == {"effect", "action", "resource"}
+    assert {statement["effect"] for statement in policy["statement"]} == {"allow"}
+    assert {key for statement in policy["statement"] for key in statement} == {
+        "effect",
+        "action",
+        "resource",
+    }
     pairs = [(action, s["resource"]) for s in policy["statement"] for action in s["action"]]
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 
 
-def called() -> set[str]:
-    """What the code calls: the API's actions, and methods of the COS client."""
+def permissions_needed() -> set[str]:
+    """The permissions that the code needs: for API actions and COS methods."""
     calls = {action.permission for action in ACTIONS}
     for path in (ROOT / "handler").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
@@ -36,18 +40,18 @@ def called() -> set[str]:
 
 
 def test_policy_names_the_actions_that_the_code_calls() -> None:
-    """The run policy allows exactly what the code calls, none of it by a star."""
-    assert statements().keys() == called()
-    assert called() == {
+    """The run policy allows exactly the actions that the code calls, without a wildcard."""
+    assert statements().keys() == permissions_needed()
+    assert permissions_needed() == {
         "name/cvm:DescribeImages", "name/cvm:ModifyImageAttribute", "name/tag:TagResources",
         "name/tag:UnTagResources", "name/cos:GetObject", "name/cos:PutObject",
     }  # fmt: skip
 
 
 def test_policy_names_the_narrowest_resources() -> None:
-    """Images alone may be changed, of COS the sources read and the journal written.
+    """Only images can be changed, only sources be read, and only the journal be written.
 
-    Operations that know no resources (tags, and listing images) need the star
+    Actions without resource-level permissions (tags, and listing images) require the wildcard
     (document/product/213/10314, 598/67492).
     """
     allowed = statements()
@@ -63,7 +67,7 @@ def test_policy_names_the_narrowest_resources() -> None:
 
 
 def test_trust_policy() -> None:
-    """SCF alone may take the run role."""
+    """Only SCF may assume the run role."""
     trust = json.loads((ROOT / "deploy/trust.json").read_text(encoding="utf-8"))
     assert trust == {
         "version": "2.0",

@@ -1,4 +1,4 @@
-"""serverless.yml obeys the component and the platform, and each rule can be seen to fail."""
+"""serverless.yml follows the rules of the component and the platform, and every rule can fail."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
      f"{BUCKET}/requests-x/"),
     ("sources allow what fires the trigger", (*COS, "filter", "prefix"), "uploads/"),
 ]  # fmt: skip
-"""Which rule a member of another value breaks."""
+"""The rule that each changed member breaks: rule, path and new value, where None removes it."""
 
 
 def mutated(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
-    """The file with a member changed or added, or taken away by None."""
+    """The file with one member changed or added, or removed if the value is None."""
     content: dict[str, Any] = copy.deepcopy(CONTENT)
-    *way, last = path
-    parent: Any = reduce(operator.getitem, way, content)  # type: ignore[arg-type]  # dicts and lists
+    *parents, last = path
+    parent: Any = reduce(operator.getitem, parents, content)  # type: ignore[arg-type]  # dicts and lists
     if value is None:
         del parent[last]
     elif isinstance(parent, list) and last == len(parent):
@@ -112,27 +112,27 @@ def test_file() -> None:
 
 @pytest.mark.parametrize(("rule", "path", "value"), MUTATIONS)
 def test_mutation(rule: str, path: tuple[str | int, ...], value: object) -> None:
-    """Each mistake is found by its rule, whatever else may not fit any more."""
-    found = violations(mutated(path, value))
-    assert found[0] == rule
-    assert len(found) <= 1 + (rule in {"region", "bucket's full name and XML domain"})
+    """Each mistake is reported by its rule first, and at most by one related rule."""
+    broken = violations(mutated(path, value))
+    assert broken[0] == rule
+    assert len(broken) <= 1 + (rule in {"region", "bucket's full name and XML domain"})
 
 
 def test_every_rule_can_fail() -> None:
-    """Each rule has a source and a mutation that breaks it."""
+    """Each rule has a source, and a mutation that breaks it."""
     assert {rule for rule, _, _ in MUTATIONS} == {rule.name for rule in RULES}
     assert all(rule.source for rule in RULES)
 
 
 def test_rules_of_a_bucket() -> None:
-    """A second COS trigger is fine where prefix or suffix keeps it apart from the first."""
+    """A second COS trigger is valid if prefix or suffix separate it from the first."""
     first = FILE.triggers("cos")[0]
     apart = {**first, "filter": {**first["filter"], "suffix": ".yml"}}
     inside = {**first, "filter": {"prefix": f"{first['filter']['prefix']}a/", "suffix": ""}}
     path = ("inputs", "events", 2)
     assert violations(mutated(path, {"cos": {"parameters": apart}})) == []
-    found = violations(mutated(path, {"cos": {"parameters": inside}}))
-    assert found == ["rules of a bucket do not overlap"]
+    broken = violations(mutated(path, {"cos": {"parameters": inside}}))
+    assert broken == ["rules of a bucket do not overlap"]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_rules_of_a_bucket() -> None:
      "0 0 10,14,16 * * * *", "59 59 23 31 12 6 2099", "0 0-30/5 8-22 * * * 2026-2030"],
 )  # fmt: skip
 def test_cron(expression: str) -> None:
-    """Expressions in the style of the documentation are taken."""
+    """Expressions in the style of the documentation are accepted."""
     assert is_cron(expression)
 
 
@@ -152,26 +152,26 @@ def test_cron(expression: str) -> None:
      "*/0 * * * * * *", "*/ * * * * * *", "1,,2 * * * * * *", "? * * * * * *", "* * * L * * *",
      "a * * * * * *", "*  * * * * * *", "-1 * * * * * *"],
 )  # fmt: skip
-def test_wrong_cron(expression: str) -> None:
-    """A wrong number of fields, a value out of its range and other signs are found."""
+def test_invalid_cron(expression: str) -> None:
+    """A wrong number of fields, values out of range and unknown characters are rejected."""
     assert not is_cron(expression)
 
 
 def test_variables_are_documented() -> None:
-    """The environment names only settings that docs/settings.md describes."""
+    """The environment only has settings that docs/settings.md describes."""
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in page for name in FILE.variables)
 
 
-def test_timer_leads_to_a_document() -> None:
-    """What the timer sends is a document, from an allowed source where it is a pointer."""
+def test_timer_points_to_a_document() -> None:
+    """The timer's argument is a valid document that points to an allowed source."""
     (timer,) = FILE.triggers("timer")
     pointer = registry.read(timer["argument"].encode(), region=FILE.inputs["region"]).request
     assert isinstance(pointer, CosObject)
     assert FILE.settings().allows(pointer.bucket, pointer.key)
 
 
-def test_triggers_are_on() -> None:
-    """Both triggers are switched on, and the journal is kept."""
+def test_triggers_are_enabled() -> None:
+    """Both triggers are enabled, and the journal is set."""
     assert [t["enable"] for kind in ("cos", "timer") for t in FILE.triggers(kind)] == [True, True]
     assert FILE.settings().journal

@@ -1,4 +1,4 @@
-"""deploy/main.tf makes the API calls that serverless.yml makes."""
+"""deploy/main.tf makes the same API calls as serverless.yml."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ CALLS = payloads.payloads(INPUTS, b"")
 
 
 def members(text: str) -> dict[str, Any]:
-    """All `name = value` of a text in which the value is a string, a number or a truth."""
-    found = re.findall(r'(?<!\w)(\w+) += (".*?"|\d+|true|false)(?=[\s,)])', text)
-    return {name: json.loads(value) for name, value in found}
+    """All `name = value` of a text whose value is a string, a number or a boolean."""
+    pairs = re.findall(r'(?<!\w)(\w+) += (".*?"|\d+|true|false)(?=[\s,)])', text)
+    return {name: json.loads(value) for name, value in pairs}
 
 
 LOCALS = members(re.findall(r"^locals \{\n(.*?)^\}", TEXT, re.DOTALL | re.MULTILINE)[0])
 
 
 def resource(kind: str, name: str) -> dict[str, Any]:
-    """The members of a resource and of the blocks in it, locals filled in."""
+    """The members of a resource and of its blocks, with locals filled in."""
     pattern = rf'^resource "tencentcloud_{kind}" "{name}" \{{\n(.*?)^\}}'
     (body,) = re.findall(pattern, TEXT, re.DOTALL | re.MULTILINE)
     return members(re.sub(r"\$\{local\.(\w+)\}", lambda match: LOCALS[match[1]], body))
@@ -34,7 +34,7 @@ def resource(kind: str, name: str) -> dict[str, Any]:
 
 def test_function() -> None:
     """The function has the same name, code settings, limits and environment."""
-    function, wanted = resource("scf_function", "steward"), CALLS["CreateFunction"]
+    function, expected = resource("scf_function", "steward"), CALLS["CreateFunction"]
     names = {
         "name": "FunctionName",
         "func_type": "Type",
@@ -43,7 +43,7 @@ def test_function() -> None:
         "mem_size": "MemorySize",
         "timeout": "Timeout",
     }
-    assert {names[n]: function[n] for n in names} == {n: wanted[n] for n in names.values()}
+    assert {names[n]: function[n] for n in names} == {n: expected[n] for n in names.values()}
     environment = {name: value for name, value in function.items() if name.isupper()}
     assert environment == INPUTS["environment"]["variables"]
     assert function["enable_public_net"]
@@ -51,30 +51,30 @@ def test_function() -> None:
 
 
 def test_cos_trigger() -> None:
-    """The COS trigger has the same bucket, event, prefix, suffix and switch."""
-    trigger, wanted = resource("scf_trigger", "cos"), CALLS["CreateTrigger.1-cos"]
+    """The COS trigger has the same bucket, event, prefix, suffix and status."""
+    trigger, expected = resource("scf_trigger", "cos"), CALLS["CreateTrigger.1-cos"]
     described = {
         "event": trigger["event"],
         "filter": {"Prefix": trigger["Prefix"], "Suffix": trigger["Suffix"]},
     }
-    assert described == json.loads(wanted["TriggerDesc"])
-    assert trigger["trigger_name"] == wanted["TriggerName"]
-    assert_common(trigger, wanted)
+    assert described == json.loads(expected["TriggerDesc"])
+    assert trigger["trigger_name"] == expected["TriggerName"]
+    assert_common(trigger, expected)
 
 
 def test_timer() -> None:
-    """The timer has the same name, cron, argument and switch."""
-    trigger, wanted = resource("scf_trigger", "timer"), CALLS["CreateTrigger.2-timer"]
-    assert trigger["trigger_name"] == wanted["TriggerName"]
-    assert trigger["trigger_desc"] == wanted["TriggerDesc"]
-    assert {"Document": trigger["Document"]} == json.loads(wanted["CustomArgument"])
-    assert_common(trigger, wanted)
+    """The timer has the same name, cron expression, argument and status."""
+    trigger, expected = resource("scf_trigger", "timer"), CALLS["CreateTrigger.2-timer"]
+    assert trigger["trigger_name"] == expected["TriggerName"]
+    assert trigger["trigger_desc"] == expected["TriggerDesc"]
+    assert {"Document": trigger["Document"]} == json.loads(expected["CustomArgument"])
+    assert_common(trigger, expected)
 
 
-def assert_common(trigger: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """What every trigger has is the same."""
+def assert_common(trigger: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The members that every trigger has are equal."""
     names = {"type": "Type", "qualifier": "Qualifier", "enable": "Enable"}
-    assert {names[n]: trigger[n] for n in names} == {n: wanted[n] for n in names.values()}
+    assert {names[n]: trigger[n] for n in names} == {n: expected[n] for n in names.values()}
 
 
 def test_retries_and_instances() -> None:
@@ -88,7 +88,7 @@ def test_retries_and_instances() -> None:
 
 
 def test_run_role() -> None:
-    """The role has the name that serverless.yml gives, and is made of the same two files."""
+    """The role has the name in serverless.yml, and is created from the same two files."""
     assert resource("cam_role", "run")["name"] == INPUTS["role"]
     assert "role              = tencentcloud_cam_role.run.name" in TEXT
     documents = re.findall(r'document = file\("\$\{path\.module\}/(.+)"\)', TEXT)

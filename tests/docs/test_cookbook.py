@@ -1,4 +1,4 @@
-"""The policies of docs/policies.md do what the page promises, and can be undone."""
+"""The policies of docs/policies.md do what the page says, and can be undone."""
 
 from __future__ import annotations
 
@@ -56,32 +56,32 @@ PROMISED: dict[str, dict[str, dict[str, Any]]] = {
         "img-l2work29": {"ImageDeprecated": True},
     },
 }
-"""What becomes of the images that change, by policy; all others stay as they are."""
+"""The images that change, by policy; all others stay the same."""
 
 POLICIES = pytest.mark.parametrize("name", PROMISED)
 
 
 @pytest.fixture
 def cloud() -> Iterator[EmulatedCloud]:
-    """The cloud with the images that the page shows, without limits per second."""
+    """The cloud with the images of the page, without rate limits."""
     with EmulatedCloud(State.from_folder(FOLDER), limits=False) as cloud:
         yield cloud
 
 
 @pytest.fixture
 def function(cloud: EmulatedCloud) -> Function:
-    """The function, pointed at that cloud."""
+    """The function on that cloud."""
     return Function(cloud, cloud.environment())
 
 
 def policy(name: str) -> dict[str, Any]:
-    """A policy of the page, as an event."""
+    """Return a policy of the page, as an event."""
     document: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return document
 
 
 def state(function: Function) -> dict[str, dict[str, Any]]:
-    """All that a policy can change of the images of all regions, by image id."""
+    """Return all that a policy can change in the images of all regions, by image id."""
     attributes = ("ImageName", "ImageDescription", "ImageFamily", "ImageDeprecated")
     return {
         image["ImageId"]: {name: image[name] for name in attributes}
@@ -92,7 +92,7 @@ def state(function: Function) -> dict[str, dict[str, Any]]:
 
 
 def plan(name: str) -> dict[str, str]:
-    """What the page's plan says of each image that would change, its table's lines joined."""
+    """Return what the page's plan says about each image, with the lines of the table joined."""
     _, _, after = PAGE.partition(f"$ scf-local invoke docs/policies/{name}.json --dry-run ")
     planned, _, _ = after.partition("├")
     found: dict[str, str] = {}
@@ -104,21 +104,21 @@ def plan(name: str) -> dict[str, str]:
 
 
 def shown(value: object) -> str:
-    """A value as a plan shows it."""
+    """Return a value as a plan shows it."""
     if isinstance(value, bool):
         return str(value).lower()
     return "(none)" if value is None else str(value) or '""'
 
 
-def test_every_policy_is_here() -> None:
-    """Each policy of the folder has its promises."""
+def test_every_policy_is_tested() -> None:
+    """Each policy in the folder is tested here."""
     names = {path.stem for path in FOLDER.glob("*.json")} - {"images"}
     assert names == PROMISED.keys()
 
 
 @POLICIES
-def test_it_does_what_is_promised(function: Function, name: str) -> None:
-    """Those images change that are promised to, in that way, and no others in any."""
+def test_policy_does_what_the_page_says(function: Function, name: str) -> None:
+    """Exactly the promised images change, in the promised way."""
     former = state(function)
     result = function(policy(name))
     assert result["Outcome"] == "applied"
@@ -129,8 +129,8 @@ def test_it_does_what_is_promised(function: Function, name: str) -> None:
 
 
 @POLICIES
-def test_the_page_shows_it(function: Function, name: str) -> None:
-    """The plan on the page has each change, from what the image is to what it becomes."""
+def test_page_shows_the_plan(function: Function, name: str) -> None:
+    """The plan on the page has each change, with old and new values."""
     former = state(function)
     assert plan(name) == {
         image_id: " ".join(
@@ -143,7 +143,7 @@ def test_the_page_shows_it(function: Function, name: str) -> None:
 
 @POLICIES
 def test_a_second_run_only_reads(function: Function, name: str) -> None:
-    """Applied again, a policy finds everything in order."""
+    """The second run of a policy changes nothing."""
     function(policy(name))
     writes = function.writes
     again = function(policy(name))
@@ -152,8 +152,8 @@ def test_a_second_run_only_reads(function: Function, name: str) -> None:
 
 
 @POLICIES
-def test_it_can_be_undone(function: Function, name: str) -> None:
-    """Uploading the result's Undo gives back the former state, all of it."""
+def test_policy_can_be_undone(function: Function, name: str) -> None:
+    """Uploading the Undo of the result restores the former state."""
     former = state(function)
     result = function(policy(name))
     undone = function(function.uploaded(result["Undo"]))
@@ -161,8 +161,8 @@ def test_it_can_be_undone(function: Function, name: str) -> None:
     assert state(function) == former
 
 
-def test_a_cycle_costs_one_call_more(function: Function) -> None:
-    """The two erp images that swap their names take three calls, the two workers two."""
+def test_cycle_in_the_cookbook(function: Function) -> None:
+    """The two erp images that swap names take three calls, the two workers two."""
     function(policy("family-version"))
     assert len(function.calls("ModifyImageAttribute")) == 3 + 2
     assert function.image("img-e5erp200")["ImageName"] == "erp-2.0.0"

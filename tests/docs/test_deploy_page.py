@@ -1,4 +1,4 @@
-"""docs/deploy.md: its commands are ones that exist, its figures have their formula."""
+"""docs/deploy.md: its commands exist, and its figures follow from the formula."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMANDS = re.findall(r"^tccli scf (\w+) (.*)", PAGE, re.MULTILINE)
 
 @pytest.mark.parametrize(("action", "options"), COMMANDS)
 def test_tccli(action: str, options: str) -> None:
-    """Each call of `tccli scf` exists, with parameters that it knows, or the file made for it."""
+    """Each call of `tccli scf` exists, with known parameters, or with the file made for it."""
     request = getattr(models, f"{action}Request")()
     for option in re.findall(r"--([A-Z]\w+)", options):
         assert hasattr(request, option)
@@ -41,26 +41,26 @@ def test_every_payload_is_used() -> None:
     assert named == payloads.payloads(INPUTS, b"").keys()
 
 
-def test_values_of_the_file() -> None:
-    """The console values on the page equal those of serverless.yml."""
+def test_values_of_the_console() -> None:
+    """The console values on the page equal those in serverless.yml."""
     (cos,) = (event["cos"]["parameters"] for event in INPUTS["events"] if "cos" in event)
     (timer,) = (event["timer"]["parameters"] for event in INPUTS["events"] if "timer" in event)
     console = PAGE[PAGE.index("### b. Console") : PAGE.index("### c. tccli")]
     typed = [
         f"| Runtime | {INPUTS['runtime'].replace('Python', 'Python ')} |",
         f"| Handler | `{INPUTS['handler']}` |", f"| Memory | {INPUTS['memorySize']} MB |",
-        f"| Time limit of a run | {INPUTS['timeout']} s |",
-        f"| Time limit of the initialisation | {INPUTS['initTimeout']} s |",
-        f"| Run role | `{INPUTS['role']}` |", f"`{cos['events']}`",
+        f"| Execution timeout | {INPUTS['timeout']} s |",
+        f"| Initialization timeout | {INPUTS['initTimeout']} s |",
+        f"| Execution role | `{INPUTS['role']}` |", f"`{cos['events']}`",
         f"prefix `{cos['filter']['prefix']}`", f"suffix `{cos['filter']['suffix']}`",
         f"`{timer['cronExpression']}`",
     ]  # fmt: skip
-    told = " ".join(console.split())
-    assert [text for text in typed if text not in told] == []
+    shown = " ".join(console.split())
+    assert [text for text in typed if text not in shown] == []
 
 
 def test_region_without_the_runtime(tmp_path: Path) -> None:
-    """The page's command changes the runtime in both files, and breaks no rule."""
+    """The page's command changes the runtime in both files, and both stay valid."""
     (command,) = re.findall(r"^sed -i.bak s/Python.*", PAGE, re.MULTILINE)
     (tmp_path / "deploy").mkdir()
     for name in ("serverless.yml", "deploy/main.tf"):
@@ -74,7 +74,7 @@ def test_region_without_the_runtime(tmp_path: Path) -> None:
 
 
 def test_formula() -> None:
-    """The page shows the formula that the table is made by; 128 MB for 500 ms is known."""
+    """The page shows the formula of the table, which gives the known cost of 128 MB for 500 ms."""
     (formula,) = re.findall(r"A run costs `(.+?)` USD", PAGE)
     for memory_mb, milliseconds in ((128, 500.0), (3072, 1.0)):
         text = formula.replace("MB", str(memory_mb)).replace("ms", str(milliseconds))
@@ -85,19 +85,19 @@ def test_formula() -> None:
 
 @pytest.mark.parametrize("workload", cost.WORKLOADS)
 def test_durations(workload: cost.Workload) -> None:
-    """Each duration of the table is what the formula beside it comes to."""
+    """Each duration in the table equals the formula beside it."""
     assert eval(workload.formula) == pytest.approx(workload.milliseconds)  # noqa: S307 - our formula
 
 
 def test_table_of_another_memory() -> None:
-    """Twice the memory costs twice the GB-seconds, and the calls as before."""
+    """Twice the memory costs twice the GB-seconds, and as much for the calls."""
     assert cost.gb_seconds(256, 500) == 2 * cost.gb_seconds(128, 500)
     assert cost.usd(256, 0) == cost.usd(128, 0) == cost.CALL
     assert "0.1200" in cost.table(256)
 
 
-def test_calls_that_are_paid_for(function: Function) -> None:
-    """An upload that names one image makes as many calls as its cost is computed by."""
+def test_number_of_calls(function: Function) -> None:
+    """An upload that names one image makes as many calls as its cost assumes."""
     event = function.uploaded({"ImageId": "img-6pb6lrmy", "ImageName": "sample"})
     result = function(event, STEWARD_JOURNAL="manifests-1250000000/journal/")
     assert result["Outcome"] == "applied"

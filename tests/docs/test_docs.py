@@ -1,4 +1,4 @@
-"""The documents keep their word: commands are run, outputs compared, names looked up."""
+"""The pages are correct: commands are run, outputs compared, names looked up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SESSIONS = [
     for page, text in PAGES.items()
     for command, output in re.findall(r"```console\n\$ (.+)\n([\s\S]*?)```", text)
 ]
-"""`UPDATE_GOLDEN=1 pytest tests/test_docs.py` writes the outputs anew, those without … in them."""
+"""`UPDATE_GOLDEN=1 pytest tests/docs/test_docs.py` renews the outputs that have no … in them."""
 
 BLOCKS = [
     (page, block)
@@ -46,7 +46,7 @@ BLOCKS = [
 EXAMPLES = dict.fromkeys(
     re.findall(r"^ {4}(scf-local .+)$", PAGES["docs/scf-local.md"], re.MULTILINE)
 )
-"""Those of every help text."""
+"""The examples in the help texts."""
 
 LINKS = [
     (page, target)
@@ -56,8 +56,8 @@ LINKS = [
 
 
 @pytest.mark.parametrize(("page", "command", "output"), SESSIONS, ids=[c for _, c, _ in SESSIONS])
-def test_commands_print_what_is_shown(page: str, command: str, output: str) -> None:
-    """Each command of a page prints what the page shows; … stands for anything."""
+def test_output_of_commands(page: str, command: str, output: str) -> None:
+    """Each command on a page prints the output on the page; … matches anything."""
     run = subprocess.run(  # noqa: S602 - the pages' own commands, pipes among them
         command.replace("make replay", "scf-local replay events"),
         shell=True,
@@ -65,7 +65,7 @@ def test_commands_print_what_is_shown(page: str, command: str, output: str) -> N
         env={
             **os.environ,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "COLUMNS": "80",  # of a help text
+            "COLUMNS": "80",  # for the help texts
         },
         capture_output=True,
         text=True,
@@ -82,18 +82,18 @@ def test_commands_print_what_is_shown(page: str, command: str, output: str) -> N
 
 @pytest.mark.parametrize(("page", "block"), BLOCKS, ids=range(len(BLOCKS)))
 def test_documents_are_valid(tmp_path: Path, page: str, block: str) -> None:
-    """Each document of a page is one the function accepts, or the emulated cloud as its faults."""
+    """The function accepts each document on a page, or the emulated cloud accepts it as faults."""
     if page == "docs/faults.md":
         path = tmp_path / "faults.json"
         path.write_text(block, encoding="utf-8")
         assert Faults.from_file(path).rules
     else:
-        registry.read(block.encode(), region="ap-guangzhou")  # raises if it is refused
+        registry.read(block.encode(), region="ap-guangzhou")  # raises if it is rejected
 
 
 @pytest.mark.parametrize(("page", "target"), LINKS, ids=[f"{p} {t}" for p, t in LINKS])
-def test_links_lead_somewhere(page: str, target: str) -> None:
-    """Each relative link leads to a file that exists, and to a heading in it."""
+def test_links(page: str, target: str) -> None:
+    """Each relative link leads to an existing file, and to a heading in it."""
     file, _, anchor = target.partition("#")
     path = (ROOT / page).parent / file if file else ROOT / page
     assert path.exists()
@@ -103,7 +103,7 @@ def test_links_lead_somewhere(page: str, target: str) -> None:
 
 
 def test_every_command_has_its_help() -> None:
-    """The page about scf-local shows the help of every command there is, groups included."""
+    """The page on scf-local has the help of every command and group."""
 
     def names(command: click.Command, name: str) -> set[str]:
         below = command.commands if isinstance(command, click.Group) else {}
@@ -115,7 +115,7 @@ def test_every_command_has_its_help() -> None:
 
 @pytest.fixture(scope="module")
 def files_of_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sample events, and what examples call files and runs of the reader's."""
+    """A folder with the sample events, and with the files that the examples name."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "src").mkdir()
     (folder / "src" / "app.py").write_text("def main(event, context): return event\n")
@@ -134,9 +134,9 @@ def files_of_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("example", [each for each in EXAMPLES if "--real" not in each])
 def test_examples_of_help_work(files_of_examples: Path, example: str) -> None:
-    """Each example of a help text ends well as it is printed; those of the real cloud apart."""
+    """Each example in a help text runs as printed, except those for the real cloud."""
     endless = {"--watch": "watching for changes", "scf-local cloud": "export TENCENTCLOUD_TOKEN"}
-    ready = next((told for part, told in endless.items() if part in example), None)
+    ready = next((line for part, line in endless.items() if part in example), None)
     with subprocess.Popen(  # noqa: S602 - our own commands, pipes among them
         f"exec {example}" if ready else example,
         shell=True,
@@ -151,12 +151,12 @@ def test_examples_of_help_work(files_of_examples: Path, example: str) -> None:
         if ready:
             assert any(ready in line for line in process.stdout)
             process.send_signal(signal.SIGINT)
-        told, _ = process.communicate(timeout=60)
-    assert process.returncode in ({0, 128 + signal.SIGINT} if ready else {0}), told
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode in ({0, 128 + signal.SIGINT} if ready else {0}), output
 
 
 def test_cookbook_shows_the_files() -> None:
-    """Each policy of the cookbook is the file of which the plan is shown below it, and all are."""
+    """Each policy in the cookbook is the file whose plan follows, and none is missing."""
     shown = re.findall(
         r"```json\n([\s\S]*?)```\n\n```console\n\$ scf-local invoke docs/policies/(\S+) --dry",
         COOKBOOK,
@@ -168,8 +168,8 @@ def test_cookbook_shows_the_files() -> None:
     assert COOKBOOK.count("```json") == len(shown)
 
 
-def test_cookbook_knows_every_member() -> None:
-    """The cookbook's table has the members that the schema has, with their allowed values."""
+def test_cookbook_has_every_member() -> None:
+    """The cookbook's table has the members of the schema, with their allowed values."""
     path = ROOT / "handler/image_steward/documents/schemas/naming-policy.json"
     members = json.loads(path.read_text(encoding="utf-8"))["properties"]["Normalise"]["properties"]
     inner = {
@@ -189,8 +189,8 @@ def test_cookbook_knows_every_member() -> None:
         assert all(f"`{value}`" in row for value in schema["enum"])
 
 
-def test_cookbook_knows_every_field() -> None:
-    """The cookbook lists the fields and the time directives that templates have, and no others."""
+def test_cookbook_has_every_field() -> None:
+    """The cookbook has exactly the fields and time directives of templates."""
     table = COOKBOOK[COOKBOOK.index("| In a template") : COOKBOOK.index("### Names")]
     named = set(re.findall(r"\{([A-Z]\w+)", table))
     assert named == {
@@ -202,7 +202,7 @@ def test_cookbook_knows_every_field() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    """The table of settings names those that exist, and no others."""
+    """The table of settings has exactly the settings that exist."""
     source = (ROOT / "handler/image_steward/settings.py").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(STEWARD_\w+)`", PAGES["docs/settings.md"], re.MULTILINE)) == set(
         re.findall(r'"(STEWARD_\w+)", _', source)
@@ -210,21 +210,21 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_every_rejection_is_documented() -> None:
-    """The page on results names every code that rejects an event or a document."""
+    """The page on results has every code of a rejection."""
     codes = {cls.code for cls in errors.Rejection.__subclasses__()}
     (listed,) = re.findall(r"Rejection codes: ([\s\S]+?)\.\n", PAGES["docs/results.md"])
     assert set(re.findall(r"`(\w+)`", listed)) == codes
 
 
 def test_readme_is_short() -> None:
-    """The README has at most 150 lines, and the table of contents links to every page of docs/."""
+    """The README has at most 150 lines, and the table of contents links to every page in docs/."""
     assert len(PAGES["README.md"].splitlines()) <= 150
     contents = {target for page, target in LINKS if page == "docs/README.md"}
     assert contents >= {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
 
-def test_changelog_knows_the_version() -> None:
-    """The version of pyproject.toml has its section in the change log."""
+def test_changelog_has_the_version() -> None:
+    """The version in pyproject.toml has a section in the changelog."""
     (version,) = re.findall(
         r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""The Packer example: what the template asks for is what the sample manifest holds and does."""
+"""The Packer example: the template, the sample manifest and its event agree."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ EVENT = json.loads((ROOT / "events/16-packer-manifest.json").read_text(encoding=
 
 
 def custom_data() -> dict[str, str]:
-    """What the template gives the post-processor, its one variable filled in."""
+    """Return what the template passes to the post-processor, with its variable filled in."""
     (block,) = re.findall(r"custom_data = \{\n(.*?)\n {6}\}", TEMPLATE, re.DOTALL)
     pairs = re.findall(r'^ +"?([\w.]+)"? += "(.*)"$', block, re.MULTILINE)
     return {**dict(pairs), "git": "3f2c1d"}
 
 
 def test_template_and_manifest_agree() -> None:
-    """The sample manifest is what the template would have written."""
+    """The sample manifest is what the template would write."""
     build = MANIFEST["builds"][-1]
     assert build["custom_data"] == custom_data()
     assert build["packer_run_uuid"] == MANIFEST["last_run_uuid"]
@@ -34,14 +34,14 @@ def test_template_and_manifest_agree() -> None:
 
 
 def test_page_shows_the_template() -> None:
-    """The page quotes the template as it is."""
+    """The page quotes the template literally."""
     page = (ROOT / "docs/packer.md").read_text(encoding="utf-8")
     (quoted,) = re.findall(r"```hcl\n(.*?)```", page, re.DOTALL)
     assert quoted in TEMPLATE
 
 
 def test_upload_reaches_the_function() -> None:
-    """Where the template uploads to is where the trigger looks, and an allowed source."""
+    """The template uploads to a path that the trigger watches and the sources allow."""
     inputs = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
     (cos,) = (event["cos"]["parameters"] for event in inputs["events"] if "cos" in event)
     assert f"requests/packer-web-${{local.stamp}}{cos['filter']['suffix']}" in TEMPLATE

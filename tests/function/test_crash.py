@@ -1,4 +1,4 @@
-"""A process that dies after any of its calls: the next delivery does what is left."""
+"""A process is killed after any of its calls, and the next delivery finishes its work."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SELECTS = {
         "Tags": [{"Key": "state", "Value": "named"}],
     },
 }
-"""Policies that do not select any more what they have renamed, or tagged."""
+"""Policies that no longer select images that they have renamed, or tagged."""
 
 PROGRAM = """
 import json, os, random, sys
@@ -72,7 +72,7 @@ for line in iter(sys.stdin.readline, ""):
 """
 """For each event, forks a process that waits for a line before it runs the function.
 
-A fork, since to import the SDKs takes longer than the run.
+It forks, since importing the SDKs takes longer than the run.
 """
 
 
@@ -88,7 +88,7 @@ def forks() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("last", range(1, CALLS + 1))
 def test_killed_after_call(last: int, forks: subprocess.Popen[str]) -> None:
-    """Killed after any of its calls and delivered again: all is as wanted, nothing done twice."""
+    """After a kill at any call, the next delivery does the rest, and repeats nothing."""
     state = State.from_folder(SEED)
     model = state.image("ap-guangzhou", "img-6pb6lrmy")
     state.images["ap-guangzhou"] += [
@@ -100,8 +100,8 @@ def test_killed_after_call(last: int, forks: subprocess.Popen[str]) -> None:
         before = {i: state.image("ap-guangzhou", i) for i in IDS}
         result = function(EVENT)
     assert result["Outcome"] == "applied"
-    assert all(holds(state.image("ap-guangzhou", i), i) for i in IDS)
-    # Calls that were under way when the process died may still have been carried out since.
+    assert all(is_done(state.image("ap-guangzhou", i), i) for i in IDS)
+    # Calls in progress when the process died may still have been applied since.
     for image in result["Images"]:
         assert image["After"].items() <= missing(before[image["ImageId"]], image["ImageId"]).items()
 
@@ -110,8 +110,8 @@ def test_killed_after_call(last: int, forks: subprocess.Popen[str]) -> None:
     ("kind", "last"),
     [(kind, last) for kind, reads in READS.items() for last in range(1, reads + RENAMES + 1)],
 )
-def test_killed_amid_cycles(kind: str, last: int, forks: subprocess.Popen[str]) -> None:
-    """Killed amid names handed round: the next delivery finishes them, no temporary one is left."""
+def test_killed_in_cycles(kind: str, last: int, forks: subprocess.Popen[str]) -> None:
+    """After a kill during rename cycles, the next delivery finishes them all."""
     event = BY_REQUEST if kind == "request" else BY_POLICY
     state = State(
         {
@@ -130,7 +130,7 @@ def test_killed_amid_cycles(kind: str, last: int, forks: subprocess.Popen[str]) 
     assert again["Summary"]["Unchanged"] == len(SLOTS)
     assert function.names() == WANTED
     outcomes = [call["Outcome"] for call in function.calls("ModifyImageAttribute")]
-    # Of the calls under way when the process died, those that were done late were done twice.
+    # Calls in progress when the process died may have been applied late, so twice.
     assert RENAMES <= len(outcomes) <= RENAMES + 3
     assert set(outcomes) == {"ok"}
 
@@ -138,7 +138,7 @@ def test_killed_amid_cycles(kind: str, last: int, forks: subprocess.Popen[str]) 
 @pytest.mark.parametrize("last", range(1, 1 + 1 + len(RAW) + 1))
 @pytest.mark.parametrize("select", SELECTS)
 def test_killed_between_name_and_tag(select: str, last: int, forks: subprocess.Popen[str]) -> None:
-    """Killed with an image half done: the policy still selects it, and does the other half."""
+    """After a kill with an image half done, the policy still selects it, and does the rest."""
     event = {"Normalise": {"ImageName": "web-{ImageId}", **SELECTS[select]}}
     raw = [{"Key": "state", "Value": "raw"}]
     state = State(
@@ -161,7 +161,7 @@ def test_killed_between_name_and_tag(select: str, last: int, forks: subprocess.P
 def kill_after(
     last: int, event: dict[str, Any], function: Function, forks: subprocess.Popen[str]
 ) -> None:
-    """Let a process of its own take an event; it is killed before it sees its last call's reply."""
+    """Let a new process run an event, and kill it before it gets the response to its last call."""
     assert forks.stdin
     assert forks.stdout
     forks.stdin.write(json.dumps([event, function.environ]) + "\n")
@@ -181,13 +181,13 @@ def kill_after(
     function.cloud.on_reply = lambda _call, reply: reply
 
 
-def holds(image: dict[str, Any], image_id: str) -> bool:
-    """Whether an image is as wanted."""
+def is_done(image: dict[str, Any], image_id: str) -> bool:
+    """Return whether an image is in the desired state."""
     return not missing(image, image_id)
 
 
 def missing(image: dict[str, Any], image_id: str) -> dict[str, Any]:
-    """What an image lacks, as a result's `After` shows it."""
+    """Return what an image lacks, in the form of `After` in a result."""
     tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
     name = {} if image["ImageName"] == f"new-{image_id}" else {"ImageName": f"new-{image_id}"}
     return {**name, **({} if tags == {"k": "v"} else {"Tags": [{"Key": "k", "Value": "v"}]})}

@@ -1,4 +1,4 @@
-"""What SCF sees: the entry point, and what importing it costs."""
+"""The entry point that SCF calls, and the cost of importing it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_main_handler(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("context", [None, {}, [], {"request_id": None, "time_limit_in_ms": "x"}])
 def test_any_context(context: object) -> None:
-    """Local runners give a poor context, or none."""
+    """An incomplete context, as of local runners, is accepted."""
     assert index.main_handler(None, context)["Outcome"] == "rejected"
 
 
-def test_refused_document_loads_no_sdk() -> None:
-    """The SDKs, most of a cold start, are not loaded for a document that is refused."""
+def test_rejected_document_loads_no_sdk() -> None:
+    """A rejected document does not load the SDKs, which are most of a cold start."""
     program = (
         "import index, sys; index.main_handler({'ImageId': 'img-1'}, {}); "
         f"sys.exit(', '.join(set({SDKS!r}) & set(sys.modules)) or 0)"
@@ -44,8 +44,8 @@ def test_refused_document_loads_no_sdk() -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
-def test_little_garbage_is_looked_for_in_a_cold_start() -> None:
-    """Loading all that a document needs goes by with a few garbage collections, not with scores."""
+def test_few_garbage_collections_in_a_cold_start() -> None:
+    """Importing all that a document needs takes few garbage collections."""
     program = (
         "import gc; count = lambda: sum(each['collections'] for each in gc.get_stats()); "
         "import os, typing; before = count(); "
@@ -59,18 +59,18 @@ def test_little_garbage_is_looked_for_in_a_cold_start() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(HANDLER.rglob("*.py")), ids=lambda p: p.name)
-def test_late_imports_have_one_way(path: Path) -> None:
-    """No import stands inside a function: what is imported late is named for `lazy.load`."""
+def test_no_imports_inside_functions(path: Path) -> None:
+    """No import is inside a function: lazy imports are named for `lazy.load`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     inner = [each for function in functions for each in ast.walk(function)]
     assert not [node for node in inner if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
-def test_late_names_lead_somewhere() -> None:
-    """Each `module:name` that is imported late is there.
+def test_lazy_names_exist() -> None:
+    """Each `module:name` that is imported lazily exists.
 
-    Modules of ours are named where all stages may be known: import rules do not see late ones.
+    Only modules that may know all stages name our own, since import rules do not see lazy imports.
     """
     found = {
         path.stem: re.findall(r'"(\.?[a-z_.]+:[a-zA-Z_]+)"', path.read_text(encoding="utf-8"))

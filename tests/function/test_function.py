@@ -1,4 +1,4 @@
-"""The whole function in process, over the official SDKs and real HTTP, on the emulated cloud."""
+"""The whole function in one process, with the official SDKs and HTTP, on the emulated cloud."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ RENAME = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 
 
 def codes(result: dict[str, Any]) -> set[str]:
-    """The codes of a result, of its errors and of its images."""
+    """Return the codes in a result, of its errors and its images."""
     return {e["Code"] for e in [*result["Errors"], *result["Images"]] if "Code" in e}
 
 
 def replace_reply(
     cloud: EmulatedCloud, action: str, change: Callable[[Reply], Reply], first: int = 99
 ) -> None:
-    """Let the cloud answer the first calls of an action otherwise."""
+    """Change the emulated cloud's replies to the first calls of an action."""
     cloud.on_reply = lambda call, reply: (
         change(reply) if call.action == action and call.number <= first else reply
     )
 
 
 def test_upload_renames_the_image(function: Function) -> None:
-    """The main job: an uploaded change request renames an image, and the result says so."""
+    """An uploaded change request renames an image, and the result says so."""
     result = function(function.uploaded(RENAME))
     assert function.image("img-6pb6lrmy")["ImageName"] == "sample"
     (image,) = result["Images"]
@@ -81,7 +81,7 @@ def test_upload_renames_the_image(function: Function) -> None:
 
 
 def test_second_delivery_writes_nothing(function: Function) -> None:
-    """What is already as wanted costs one read and no write."""
+    """A second delivery takes one read and no write."""
     event = function.uploaded(RENAME)
     function(event)
     before = function.writes
@@ -93,7 +93,7 @@ def test_second_delivery_writes_nothing(function: Function) -> None:
 
 
 def test_log_lines(function: Function) -> None:
-    """A change is one line with what anybody needs to follow it up, and the run is another."""
+    """A change is one log line with all that is needed to trace it, and the run is another."""
     function(function.uploaded(RENAME))
     former, changed, finished = function.lines
     assert former["Event"] == "image.before"
@@ -109,7 +109,7 @@ def test_log_lines(function: Function) -> None:
     assert changed["DurationMs"] >= 0
     assert finished["Event"] == "run.finished"
     assert finished["Outcome"] == "applied"
-    assert finished["ApiCalls"] == 3  # the image, who has the name, the change
+    assert finished["ApiCalls"] == 3  # the image, holders of the name, the change
     assert finished["Throttles"] == 0
     assert finished["Summary"]["Changed"] == 1
 
@@ -124,8 +124,8 @@ FULL = {
 }
 
 
-def test_everything_at_once_and_undone(function: Function) -> None:
-    """All attributes go in one call, tags in another; uploading the undo restores every bit."""
+def test_all_attributes_and_their_undo(function: Function) -> None:
+    """All attributes are set by one call, tags by another, and the undo restores everything."""
     former = function.image("img-qlzp4oea")
     result = function({"Images": [FULL]})
     assert len(function.calls("ModifyImageAttribute")) == 1
@@ -138,8 +138,8 @@ def test_everything_at_once_and_undone(function: Function) -> None:
     assert function.image("img-qlzp4oea") == former
 
 
-def test_tags_deleted_and_undone(function: Function) -> None:
-    """Deleted tags come back by the undo, with their values."""
+def test_undo_of_deleted_tags(function: Function) -> None:
+    """Deleted tags are restored by the undo, with their values."""
     former = function.image("img-qlzp4oea")
     result = function({"ImageId": "img-qlzp4oea", "DeleteTags": ["team", "never-there"]})
     assert function.image("img-qlzp4oea")["Tags"] == []
@@ -150,7 +150,7 @@ def test_tags_deleted_and_undone(function: Function) -> None:
 
 
 def test_tag_calls_are_batched(function: Function) -> None:
-    """Equal tag changes share calls of at most nine images and ten tags."""
+    """Equal tag changes are batched, at most nine images and ten tags in a call."""
     model = function.image("img-6pb6lrmy")
     ids = [f"img-batch{i:03}" for i in range(20)]
     with function.cloud.state.lock:
@@ -165,7 +165,7 @@ def test_tag_calls_are_batched(function: Function) -> None:
 
 
 def test_reads_hundred_images_a_call(function: Function) -> None:
-    """250 images are read in three calls; those that do not exist fail without a write."""
+    """250 images are read by three calls; those that do not exist fail without a write."""
     ids = [f"img-gone{i:04}" for i in range(250)]
     result = function({"Images": [{"ImageId": i, "ImageName": "x"} for i in ids]})
     assert len(function.calls("DescribeImages")) == 3
@@ -177,7 +177,7 @@ def test_reads_hundred_images_a_call(function: Function) -> None:
 
 
 def test_regions(function: Function) -> None:
-    """Images of several regions, Finance too, are changed each in its own."""
+    """Images in several regions, Finance too, are changed in their own regions."""
     result = function(
         {
             "Region": "ap-shanghai",
@@ -194,7 +194,7 @@ def test_regions(function: Function) -> None:
 
 @pytest.mark.parametrize("how", ["document", "setting"])
 def test_dry_run(function: Function, how: str) -> None:
-    """A dry run shows what would change and writes nothing."""
+    """A dry run reports the changes and writes nothing."""
     event = {**RENAME, "DryRun": True} if how == "document" else RENAME
     result = function(event, STEWARD_DRY_RUN="1" if how == "setting" else "0")
     assert result["Outcome"] == "planned"
@@ -207,7 +207,7 @@ def test_dry_run(function: Function, how: str) -> None:
 
 
 def test_timer(function: Function) -> None:
-    """A timer's Message is a document as good as any, a pointer too."""
+    """The Message of a timer is a document, or a pointer to one."""
     function.put("requests/x.json", RENAME)
     message = json.dumps({"Document": "cos://manifests-1250000000/requests/x.json"})
     result = function({"Type": "Timer", "TriggerName": "t", "Time": "", "Message": message})
@@ -226,13 +226,13 @@ def test_timer(function: Function) -> None:
     ],
 )
 def test_object_names(function: Function, stored: str, sent: str) -> None:
-    """Keys are used as they come; only if there is no such object they are decoded once."""
+    """Object keys are used unchanged, and decoded once only if there is no such object."""
     function.put(stored, RENAME)
     assert function(cos_event(sent))["Outcome"] == "applied"
 
 
 def test_several_records(function: Function) -> None:
-    """One bad record does not stop the others, and the outcome is partial."""
+    """A bad record does not affect the others, and the outcome is partial."""
     good = function.uploaded(RENAME)["Records"]
     event = {"Records": [5, *good, *cos_event("requests/gone.json")["Records"]]}
     result = function(event)
@@ -242,7 +242,7 @@ def test_several_records(function: Function) -> None:
 
 
 def test_removal_is_ignored(function: Function) -> None:
-    """Nothing is fetched for an object that is gone."""
+    """For a removed object, nothing is fetched."""
     result = function(cos_event("requests/x.json", event_name="cos:ObjectRemove:Delete"))
     assert result["Outcome"] == "ignored"
     assert function.calls() == []
@@ -254,7 +254,7 @@ DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [
-        (b'{"ImageId": "img-1", "ImageId": "img-2"}', "InvalidJSON", "duplicate member"),
+        (b'{"ImageId": "img-1", "ImageId": "img-2"}', "InvalidJSON", "appears 2 times"),
         (b'{"ImageId": NaN}', "InvalidJSON", "NaN"),
         ('{"ImageId": "img-1"}'.encode("utf-16"), "InvalidJSON", "UTF-8"),
         (DEEP, "InvalidJSON", "deeper than 64"),
@@ -265,7 +265,7 @@ DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
             "InvalidDocument",
             "1001 entries; at most 1000",
         ),
-        (b" " * (1024 * 1024 + 1), "DocumentTooLarge", "at most 1048576"),
+        (b" " * (1024 * 1024 + 1), "DocumentTooLarge", "STEWARD_MAX_DOCUMENT_BYTES is 1048576"),
         ({"Document": "cos://b-1/x"}, "ObjectNotFound", "does not exist"),
         ({"Document": "file:///etc/passwd"}, "InvalidDocument", "cos://"),
         (
@@ -278,7 +278,7 @@ DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
          "1 MiB + 1", "missing object", "scheme", "two hops"],
 )  # fmt: skip
 def test_bad_document(function: Function, content: object, code: str, message: str) -> None:
-    """A bad document is rejected with its own code and message, and nothing is written."""
+    """A bad document is rejected with its code and message, and nothing is written."""
     result = function(function.uploaded(content))
     assert result["Outcome"] == "rejected"
     (error,) = result["Errors"]
@@ -291,7 +291,7 @@ def test_bad_document(function: Function, content: object, code: str, message: s
 
 @pytest.mark.parametrize("event", [None, [], {"Records": 5}, {"Records": []}, "x"])
 def test_bad_event(function: Function, event: object) -> None:
-    """What is no event is rejected as such, without any call."""
+    """Anything but an event is rejected, without any call."""
     result = function(event)
     assert result["Outcome"] == "rejected"
     assert [e["Code"] for e in result["Errors"]] == ["InvalidEvent"]
@@ -299,7 +299,7 @@ def test_bad_event(function: Function, event: object) -> None:
 
 
 def test_bad_setting(function: Function) -> None:
-    """A wrong setting is named before anything else happens."""
+    """A wrong setting is rejected by name, before anything else happens."""
     result = function(RENAME, STEWARD_DRY_RUN="maybe")
     assert result["Outcome"] == "rejected"
     assert result["Errors"][0]["Code"] == "InvalidSetting"
@@ -308,7 +308,7 @@ def test_bad_setting(function: Function) -> None:
 
 
 def test_no_role(function: Function) -> None:
-    """Without keys the function says that it needs a run role."""
+    """Without credentials, the message says that a run role is required."""
     result = function(RENAME, TENCENTCLOUD_SECRETKEY="")
     assert codes(result) == {"InvalidSetting"}
     assert "run role" in result["Errors"][0]["Message"]
@@ -319,10 +319,10 @@ def test_no_role(function: Function) -> None:
     ["requests-x/a.json", "requests/../secret/a.json", "other.json", "requests/%2e%2e/a.json"],
 )
 def test_forbidden_source(function: Function, key: str) -> None:
-    """An object outside STEWARD_SOURCES is not even fetched."""
+    """An object outside STEWARD_SOURCES is not fetched."""
     event = function.uploaded(RENAME, key)
     result = function(event, STEWARD_SOURCES="manifests-1250000000/requests/")
-    if key == "requests/%2e%2e/a.json":  # such an object, named so, is inside and harmless
+    if key == "requests/%2e%2e/a.json":  # a literal name, so it is inside
         assert result["Outcome"] == "applied"
         return
     assert codes(result) == {"SourceNotAllowed"}
@@ -330,7 +330,7 @@ def test_forbidden_source(function: Function, key: str) -> None:
 
 
 def test_decoded_key_is_checked_too(function: Function) -> None:
-    """A key that would leave the allowed prefix once decoded is not followed there."""
+    """A key whose decoded form is outside the allowed prefix is not decoded."""
     function.put("secret/a.json", RENAME)
     event = cos_event("requests/%2e%2e/secret/a.json")
     result = function(event, STEWARD_SOURCES="manifests-1250000000/requests/")
@@ -339,38 +339,38 @@ def test_decoded_key_is_checked_too(function: Function) -> None:
 
 
 def test_document_too_large_inline(function: Function) -> None:
-    """The limit holds for documents that the event carries itself, and can be set."""
+    """The size limit applies to documents inside the event, and can be set."""
     result = function(RENAME, STEWARD_MAX_DOCUMENT_BYTES="10")
     assert codes(result) == {"DocumentTooLarge"}
 
 
 def test_wrong_token(function: Function) -> None:
-    """A wrong session token is told as COS's refusal, or the API's, each time."""
+    """A wrong session token is an error of COS or of the API, without a write."""
     function.put("requests/x.json", RENAME)
     result = function(cos_event("requests/x.json"), TENCENTCLOUD_SESSIONTOKEN="wrong")
     assert codes(result) == {"AccessDenied"}
     result = function(RENAME, TENCENTCLOUD_SESSIONTOKEN="wrong")
     assert codes(result) == {"AuthFailure.TokenFailure"}
     assert function.writes == 0
-    assert len(function.calls("DescribeImages")) == 2  # once more with the keys read anew
+    assert len(function.calls("DescribeImages")) == 2  # once more with the credentials read again
 
 
 @pytest.mark.parametrize("name", ["SECRETID", "SECRETKEY", "SESSIONTOKEN"])
-def test_broken_key(function: Function, name: str) -> None:
-    """A key with a line break is refused before HTTP would repeat it in an error."""
+def test_credentials_with_a_line_break(function: Function, name: str) -> None:
+    """Credentials with a line break are rejected before HTTP would repeat them in an error."""
     result = function(RENAME, **{f"TENCENTCLOUD_{name}": "abc\nOF-A-KEY"})  # type: ignore[arg-type]  # all are environment variables
     assert codes(result) == {"InvalidSetting"}
     assert "OF-A-KEY" not in json.dumps([result, function.lines])
 
 
 def test_no_token(function: Function) -> None:
-    """Without a token in the environment none is sent: keys of a person have none."""
+    """Without a token in the environment, none is sent: permanent credentials have none."""
     result = function(RENAME, TENCENTCLOUD_SESSIONTOKEN="")
     assert codes(result) == {"AuthFailure.TokenFailure"}
 
 
 def test_taken_name(function: Function) -> None:
-    """The API's refusal is an image's failure; the others are changed all the same."""
+    """A name that is taken fails one image; the others are changed."""
     result = function(
         {"Images": [{**RENAME, "ImageName": "golden-2026-11"},
                     {"ImageId": "img-qlzp4oea", "ImageName": "free"}]}
@@ -384,7 +384,7 @@ def test_taken_name(function: Function) -> None:
 
 
 def test_some_tags_fail(function: Function) -> None:
-    """A tag call that fails for one image of a batch fails that image alone."""
+    """A tag call that fails for one image of a batch fails only that image."""
     tags = [{"Key": "a", "Value": "b"}]
     ids = ("img-6pb6lrmy", "img-qlzp4oea")
     failed = {
@@ -409,7 +409,7 @@ def test_tags_fail_after_the_name(function: Function) -> None:
 
 
 def test_busy_image_raises(function: Function) -> None:
-    """An image that is still being created is pending: the function raises after the rest."""
+    """An image that is being created is pending: the function raises after all other work."""
     event = {"Images": [{"ImageId": "img-c3d4e5f6", "ImageName": "x"},
                         {"ImageId": "img-qlzp4oea", "ImageName": "y"}]}  # fmt: skip
     with pytest.raises(Unfinished, match=r"1 of 2 .*InvalidImageId\.IncorrectState"):
@@ -423,8 +423,8 @@ def test_busy_image_raises(function: Function) -> None:
     assert finished["Summary"]["Pending"] == 1
 
 
-def test_image_whose_making_failed(function: Function) -> None:
-    """What the state of an image forbids for good is failed at once: nothing would heal it."""
+def test_image_whose_creation_failed(function: Function) -> None:
+    """An image whose creation failed is not retried."""
     function.hold(
         {"ImageId": "img-c3d4e5f6", "ImageName": "x", "ImageState": "CREATEFAILED"},
         {"ImageId": "img-qlzp4oea", "ImageName": "y"},
@@ -443,13 +443,13 @@ def test_image_whose_making_failed(function: Function) -> None:
 def body(
     text: bytes, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Callable[[Reply], Reply]:
-    """Another reply altogether."""
+    """Return a function that replaces the whole reply."""
     return lambda _: Reply(status, {"Content-Type": "application/json", **(headers or {})}, text)
 
 
 @pytest.mark.parametrize("action", ["DescribeImages", "ModifyImageAttribute"])
-def test_error_is_an_error_whatever_its_type(function: Function, action: str) -> None:
-    """An error reply is reported as the error it is, under an unknown Content-Type, too."""
+def test_error_with_unknown_content_type(function: Function, action: str) -> None:
+    """An error is reported as such, even with an unknown Content-Type."""
     error = {"Error": {"Code": "InvalidParameter", "Message": "m"}, "RequestId": "q"}
     content = json.dumps({"Response": error}).encode()
     replace_reply(function.cloud, action, body(content, headers={"Content-Type": "x/y"}))
@@ -470,8 +470,10 @@ def test_error_is_an_error_whatever_its_type(function: Function, action: str) ->
     ],
     ids=["Response list", "bare Error", "null RequestId", "deep", "503", "redirect"],
 )  # fmt: skip
-def test_unclear_reply_is_looked_into(function: Function, change: Callable[[Reply], Reply]) -> None:
-    """A reply that is neither an error nor a success is never believed: the image is read."""
+def test_unreadable_response_is_read_back(
+    function: Function, change: Callable[[Reply], Reply]
+) -> None:
+    """After a response that is neither success nor error, the image is read back."""
     replace_reply(function.cloud, "ModifyImageAttribute", change)
     result = function(RENAME)
     assert result["Summary"]["Changed"] == 1
@@ -486,8 +488,8 @@ def test_unclear_reply_is_looked_into(function: Function, change: Callable[[Repl
     [b"null", b"5", b"[5]", b"[{}]", b'[{"ImageId": 5}]', b'[{"ImageId": "img-1", "Tags": [{}]}]',
      b'[{"ImageId": "img-1", "Tags": [null]}]', b'[{"ImageId": "img-1", "ImageName": 5}]'],
 )  # fmt: skip
-def test_images_of_another_shape(function: Function, images: bytes) -> None:
-    """Images that are not what the API documents are no answer, and nothing is written."""
+def test_malformed_images(function: Function, images: bytes) -> None:
+    """Images that differ from the API's documentation are no response, and nothing is written."""
     reply = b'{"Response": {"RequestId": "q", "ImageSet": ' + images + b"}}"
     replace_reply(function.cloud, "DescribeImages", body(reply))
     with pytest.raises(Unfinished, match="malformed response"):
@@ -500,8 +502,8 @@ def test_images_of_another_shape(function: Function, images: bytes) -> None:
     [{}, 5, {"Resource": "x/img-6pb6lrmy", "Code": 5},
      {"Resource": "x/IMG", "Code": "C", "Message": "m"}],
 )  # fmt: skip
-def test_failed_resources_of_another_shape(function: Function, failed: object) -> None:
-    """What a tag call did is read back when its reply cannot be understood."""
+def test_malformed_failed_resources(function: Function, failed: object) -> None:
+    """After a tag call whose response is malformed, the images are read back."""
     reply = json.dumps({"Response": {"RequestId": "q", "FailedResources": [failed]}}).encode()
     replace_reply(function.cloud, "TagResources", body(reply))
     result = function({"ImageId": "img-6pb6lrmy", "Tags": [{"Key": "a", "Value": "b"}]})
@@ -513,8 +515,8 @@ def test_failed_resources_of_another_shape(function: Function, failed: object) -
     ("code", "end"),
     [("InternalError", "InternalError"), ("UnauthorizedOperation", "AmbiguousResponse")],
 )
-def test_nobody_can_tell(function: Function, code: str, end: str) -> None:
-    """A write that may have worked is pending, never failed, as long as it cannot be read back."""
+def test_unknown_outcome_is_pending(function: Function, code: str, end: str) -> None:
+    """A write that may have worked is pending as long as it cannot be read back."""
 
     def on_reply(call: Call, reply: Reply) -> Reply:
         if call.action == "ModifyImageAttribute":
@@ -532,7 +534,7 @@ def test_nobody_can_tell(function: Function, code: str, end: str) -> None:
 
 
 def test_undo_of_two_changes(function: Function) -> None:
-    """An image changed twice in one event is undone at once, to what it was first."""
+    """An image changed twice in one event is restored to its first state at once."""
     former = {i: function.image(i) for i in ("img-6pb6lrmy", "img-qlzp4oea")}
     first = [{"ImageId": "img-6pb6lrmy", "ImageName": "one"},
              {"ImageId": "img-qlzp4oea", "ImageName": "kept"}]  # fmt: skip
@@ -549,7 +551,7 @@ def test_undo_of_two_changes(function: Function) -> None:
 
 
 def test_undo_in_reverse(function: Function) -> None:
-    """A name handed from one image to the next is handed back in the other order."""
+    """A name passed from one image to the next is passed back in reverse order."""
     former = {i: function.image(i) for i in ("img-6pb6lrmy", "img-qlzp4oea")}
     function.uploaded({"ImageId": "img-6pb6lrmy", "ImageName": "free"}, "requests/1.json")
     function.uploaded({"ImageId": "img-qlzp4oea", "ImageName": "web-build-0142"}, "requests/2.json")
@@ -562,8 +564,8 @@ def test_undo_in_reverse(function: Function) -> None:
     assert {i: function.image(i) for i in former} == former
 
 
-def test_waits_count(function: Function) -> None:
-    """DurationMs holds the waits between tries too."""
+def test_delays_count(function: Function) -> None:
+    """DurationMs includes the delays between attempts."""
     function.clock = clock = FakeClock()
     error = b'{"Response": {"Error": {"Code": "RequestLimitExceeded", "Message": "m"}}}'
     replace_reply(function.cloud, "ModifyImageAttribute", body(error), first=3)
@@ -573,7 +575,7 @@ def test_waits_count(function: Function) -> None:
 
 
 def test_throttled_once(function: Function) -> None:
-    """A call refused as too fast is made again, and counted."""
+    """A throttled call is retried, and counted."""
     error = b'{"Response": {"Error": {"Code": "RequestLimitExceeded", "Message": "m"}}}'
     replace_reply(function.cloud, "DescribeImages", body(error), first=1)
     assert function(RENAME)["Outcome"] == "applied"
@@ -581,8 +583,8 @@ def test_throttled_once(function: Function) -> None:
     assert function.lines[-1]["ApiCalls"] == 4
 
 
-def test_tag_service_asks_to_wait(function: Function) -> None:
-    """A tag that is being processed is tried again for the images it failed on, and only those."""
+def test_tag_that_is_being_processed(function: Function) -> None:
+    """A tag that is being processed is retried, only for the images on which it failed."""
     failed = {
         "Resource": "qcs::cvm:ap-guangzhou:uin/100000000001:image/img-6pb6lrmy",
         "Code": "FailedOperation.ResourceTagProcessing",
@@ -609,8 +611,8 @@ def test_tag_service_asks_to_wait(function: Function) -> None:
     assert [len(call.params["ResourceList"]) for call in seen] == [2, 1]
 
 
-def test_nobody_answers(function: Function) -> None:
-    """A cloud that is not there is no error of the document: the function raises."""
+def test_no_connection(function: Function) -> None:
+    """If the cloud cannot be reached, the function raises."""
     nowhere = "http://127.0.0.1:9"
     with pytest.raises(Unfinished, match="AmbiguousResponse"):
         function(RENAME, STEWARD_API_ENDPOINT=nowhere)
@@ -627,23 +629,23 @@ def test_nobody_answers(function: Function) -> None:
               b"<RequestId>q</RequestId></Error>", status=400), "InvalidX"),
     ],
 )  # fmt: skip
-def test_cos_refuses(function: Function, change: Callable[[Reply], Reply], code: str) -> None:
-    """A refusal of COS that we know nothing of is final and keeps its code."""
+def test_unknown_cos_error(function: Function, change: Callable[[Reply], Reply], code: str) -> None:
+    """An unknown error of COS is permanent and keeps its code."""
     event = function.uploaded(RENAME)
     replace_reply(function.cloud, "GetObject", change)
     assert codes(function(event)) == {code}
 
 
 def test_cos_error_in_json(function: Function) -> None:
-    """The COS SDK takes any JSON for an error of COS, and stumbles when it is none."""
+    """An error of COS in JSON, which the SDK cannot read, has the code of its status."""
     event = function.uploaded(RENAME)
     replace_reply(function.cloud, "GetObject", body(b'{"x": 1}', status=400))
     assert codes(function(event)) == {"HTTP400"}
 
 
 @pytest.mark.parametrize("status", [204, 206, 304])
-def test_half_an_object(function: Function, status: int) -> None:
-    """A part of an object, or none, is not taken for the document."""
+def test_no_whole_object(function: Function, status: int) -> None:
+    """A status that means a part of an object, or none, is not taken for a document."""
     event = function.uploaded(RENAME)
     replace_reply(function.cloud, "GetObject", body(b"", status=status))
     with pytest.raises(Unfinished, match=f"HTTP status {status}"):
@@ -651,7 +653,7 @@ def test_half_an_object(function: Function, status: int) -> None:
 
 
 def test_cos_is_busy(function: Function) -> None:
-    """COS being busy is waited out, without a body that says so, too."""
+    """COS being busy is retried, also if the response has no body."""
     event = function.uploaded(RENAME)
     replace_reply(function.cloud, "GetObject", body(b"", status=429), first=2)
     assert function(event)["Outcome"] == "applied"
@@ -659,7 +661,7 @@ def test_cos_is_busy(function: Function) -> None:
 
 
 def test_cos_redirects(function: Function) -> None:
-    """A redirect is not followed: the signed request would go to another host."""
+    """A redirect is not followed, because the signed request would go to another host."""
     event = function.uploaded(RENAME)
     redirect = body(b"{}", status=302, headers={"Location": f"{function.cloud.url}/x"})
     replace_reply(function.cloud, "GetObject", redirect)
@@ -668,7 +670,7 @@ def test_cos_redirects(function: Function) -> None:
 
 
 def test_time_is_over(function: Function) -> None:
-    """With no time left nothing is started, and everything is left for the next delivery."""
+    """If there is no time left, nothing is started, and the next delivery does it."""
     with pytest.raises(Unfinished, match=r"1 of 1"):
         function(RENAME, seconds=1e-9)
     assert function.writes == 0
@@ -684,8 +686,8 @@ def test_malformed_id_alone(function: Function) -> None:
     assert failed["img-gone0001"] == "InvalidImageId.NotFound"
 
 
-def test_packed_object(function: Function) -> None:
-    """The limit holds for what a compressed object unpacks to."""
+def test_compressed_object(function: Function) -> None:
+    """The size limit applies to the decompressed object."""
     event = function.uploaded(RENAME)
     packed = gzip.compress(b" " * (64 << 20))
     change = body(packed, headers={"Content-Encoding": "gzip"})
@@ -695,9 +697,9 @@ def test_packed_object(function: Function) -> None:
 
 @pytest.mark.parametrize(("more", "error"), [(9, "IncompleteRead"), (10**26, "OverflowError")])
 def test_cut_object(function: Function, more: int, error: str) -> None:
-    """An object whose transfer breaks off is not taken for a whole one, though it is JSON.
+    """An object whose transfer breaks off is not read, even if it is valid JSON.
 
-    Nor does a size that is none end the run in any other way.
+    Neither is one with an invalid size.
     """
     text = json.dumps(RENAME).encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(text) + more}\r\n\r\n".encode()
@@ -717,7 +719,7 @@ def test_cut_object(function: Function, more: int, error: str) -> None:
 
 
 def test_public_cos_host() -> None:
-    """Without STEWARD_COS_ENDPOINT the object's bucket and region make the host."""
+    """Without STEWARD_COS_ENDPOINT, the host is made of the bucket and the region."""
     session = Session(Connections(), Deadline.after(1, Clock()))
     credentials = Credentials("id", "key", None)
     objects = Objects(Settings(), session, RunCredentials(lambda: credentials))
@@ -726,7 +728,7 @@ def test_public_cos_host() -> None:
 
 
 def test_result_is_cut(function: Function) -> None:
-    """A result of many megabytes is cut below one, and says so; the summary stays true."""
+    """A result of many megabytes is cut below 1 MiB, and says so; the summary stays correct."""
     ids = [f"img-gone{i:04}" for i in range(1000)]
     images = [{"ImageId": i, "ImageName": "x"} for i in ids]
     keys = [f"requests/{i}-{'x' * 700}.json" for i in range(2)]

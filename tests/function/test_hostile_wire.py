@@ -1,4 +1,4 @@
-"""Never a false success, never a false failure, never a lost change, whatever the wire does.
+"""Whatever fails between function and cloud: no false success or failure, no lost change.
 
 Every test uploads two documents in one event, each renaming an image, so that a fault may hit the
 first call of an action, a later one, or every one.
@@ -46,7 +46,7 @@ EVENT = {"Records": [r for i in WISHES for r in cos_event(f"requests/{i}.json")[
 def run(
     state: State, *rules: Rule, clock: Clock | None = None, seconds: float = 20
 ) -> tuple[str, set[str]]:
-    """One delivery of the event: how it ended, and the codes of what failed."""
+    """Deliver the event once; return how it ended, and the codes of what failed."""
     clock = clock or FakeClock()
     with EmulatedCloud(state, limits=False, faults=Faults(rules)) as cloud:
         function = Function(cloud, cloud.environment(), clock)
@@ -59,16 +59,16 @@ def run(
 
 
 def names(state: State) -> dict[str, str]:
-    """The names that the two images have in the cloud."""
+    """Return the names of the two images in the cloud."""
     return {i: state.image("ap-guangzhou", i)["ImageName"] for i in WISHES}
 
 
 def converges(state: State) -> bool:
-    """Whether a delivery on a good day leaves everything as wanted."""
+    """Return whether a delivery without faults reaches the desired state."""
     return run(state) == (OK, set()) and names(state) == WISHES
 
 
-# Faults after which nothing tells whether the call worked; the first ones let it work.
+# Faults that hide whether the call was applied; with the first ones, it is.
 APPLIED = ("cut-applied", "truncated", "empty", "html", "html-as-json", "no-response", "list",
            "no-request-id", "utf-16")  # fmt: skip
 NOT_APPLIED = ("cut", "redirect")
@@ -82,7 +82,7 @@ STATUSES = {
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("fault", HARMLESS)
 def test_harmless(state: State, fault: str, target: str, when: str) -> None:
-    """A reply that is unusual, but whole, is taken for what it is."""
+    """An unusual, but complete response is accepted."""
     assert run(state, Rule(target, fault, **WHEN[when])) == (OK, set())
     assert names(state) == WISHES
     assert len(state.writes()) == 2
@@ -93,12 +93,12 @@ def test_harmless(state: State, fault: str, target: str, when: str) -> None:
     ("target", "fault"),
     [
         *((target, fault) for target in TARGETS[1:] for fault in [*APPLIED, *NOT_APPLIED]),
-        # Of objects any bytes may be true; only what the transfer itself shows is a fault.
+        # Any bytes may be an object; only faults of the transfer can be seen.
         *(("GetObject", fault) for fault in ("cut-applied", "truncated", *NOT_APPLIED)),
     ],
 )
-def test_unclear(state: State, target: str, fault: str, when: str) -> None:
-    """Without a clear answer reads are repeated, and writes settled by reading the image back."""
+def test_unreadable_response(state: State, target: str, fault: str, when: str) -> None:
+    """Without a readable response, reads are repeated, and writes are read back."""
     outcome, codes = run(state, Rule(target, fault, **WHEN[when]))
     is_hopeless = when == "every" and (target != "ModifyImageAttribute" or fault in NOT_APPLIED)
     assert (outcome, codes) == (RAISES if is_hopeless else OK, set())
@@ -110,7 +110,7 @@ def test_unclear(state: State, target: str, fault: str, when: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("status", STATUSES)
 def test_status(state: State, status: int, target: str, when: str) -> None:
-    """A status other than 200 is no answer; COS being busy or broken is waited out."""
+    """A response with a status other than 200 is retried."""
     rule = Rule(target, "status", status=status, content_type=STATUSES[status], **WHEN[when])
     assert run(state, rule) == (RAISES if when == "every" else OK, set())
     assert converges(state)
@@ -122,8 +122,8 @@ def test_status(state: State, status: int, target: str, when: str) -> None:
 def test_slow(
     state: State, fault: str, target: str, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that never answers, or a byte at a time, holds no call longer than its time."""
-    # A write that drips is applied all the same, and found so.
+    """A server that never responds, or a byte at a time, delays a call only up to its timeout."""
+    # A write with a dripping response is applied, and confirmed by reading it back.
     is_hopeless = when == "every" and (target != "ModifyImageAttribute" or fault == "silent")
     monkeypatch.setattr(transport, "REPLY_SECONDS", 0.02 if is_hopeless else 0.1)
     rule = Rule(target, fault, **WHEN[when], seconds=0.02 if fault == "drip" else 0.0)
@@ -134,8 +134,8 @@ def test_slow(
 
 
 @pytest.mark.parametrize("fault", ["silent", "drip"])
-def test_no_reply_outlives_the_run(state: State, fault: str) -> None:
-    """However slowly replies come, the run ends before its limit."""
+def test_no_response_outlives_the_run(state: State, fault: str) -> None:
+    """However slow the responses are, the run ends before its limit."""
     clock = Clock()
     start = clock.monotonic()
     assert run(state, Rule("*", fault), clock=clock, seconds=1.5) == (RAISES, set())
@@ -162,7 +162,7 @@ CODES: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("target", TARGETS[1:])
 @pytest.mark.parametrize("code", CODES)
 def test_error_code(state: State, code: str, target: str, when: str) -> None:
-    """An error code, whenever it comes, leads to the end that its kind has."""
+    """Whenever an error code comes, the run ends as its kind requires."""
     outcome, codes = run(state, Rule(target, "error", code=code, **WHEN[when]))
     assert outcome == CODES[code][when]
     if outcome == "partial":
@@ -175,14 +175,14 @@ def test_error_code(state: State, code: str, target: str, when: str) -> None:
 @pytest.mark.parametrize("target", TARGETS[1:])
 @pytest.mark.parametrize("fault", ["error-charset", "error-html", "error-no-request-id"])
 def test_error_in_disguise(state: State, fault: str, target: str, when: str) -> None:
-    """An error is an error under any Content-Type, and without a RequestId."""
+    """An error is an error with any Content-Type, and without a RequestId."""
     rule = Rule(target, fault, code="InvalidParameter", **WHEN[when])
     assert run(state, rule) == ("partial", {"InvalidParameter"})
 
 
 @pytest.mark.parametrize("when", ["first", "later"])
 def test_error_although_applied(state: State, when: str) -> None:
-    """A write that worked although the reply says InternalError is made again, to no harm."""
+    """A write that was applied in spite of an InternalError is retried without harm."""
     rule = Rule("ModifyImageAttribute", "error-applied", code="InternalError", **WHEN[when])
     assert run(state, rule) == (OK, set())
     assert names(state) == WISHES
@@ -197,7 +197,7 @@ def test_error_although_applied(state: State, when: str) -> None:
         ("expired-token", {}, "every", RAISES),
     ],
 )
-def test_refused_keys(
+def test_rejected_credentials(
     state: State, fault: str, options: dict[str, Any], when: str, end: str
 ) -> None:
     """Keys that are refused are read anew, once; refused again, they end the run."""
@@ -219,14 +219,14 @@ def test_refused_keys(
     ],
 )
 def test_cos_error(state: State, status: int, code: str, end: tuple[str, set[str]]) -> None:
-    """COS errors by their status: what is refused is final, what is busy is waited out."""
+    """Errors of COS count by their status: busy is retried, everything else is permanent."""
     rule = Rule("GetObject", "error", code=code, status=status)
     assert run(state, rule) == end
     assert state.writes() == []
 
 
-def test_taken_by_our_own_try(state: State) -> None:
-    """Duplicate after a try of ours that no reply came to is success if the image has the name."""
+def test_name_taken_by_our_own_attempt(state: State) -> None:
+    """Duplicate after a lost response is success if the image has the name."""
     before = state.image("ap-guangzhou", "img-6pb6lrmy")["ImageName"]
     rules = (
         Rule("ModifyImageAttribute", "cut-applied", calls=(1,)),
@@ -235,22 +235,22 @@ def test_taken_by_our_own_try(state: State) -> None:
     with EmulatedCloud(state, limits=False, faults=Faults(rules)) as cloud:
         function = Function(cloud, cloud.environment())
 
-        def late(call: Any, reply: Any) -> Any:  # noqa: ANN401 - what the seam hands on
-            # Reading just after the write may still show the image as it was.
+        def stale(call: Any, reply: Any) -> Any:  # noqa: ANN401 - as passed to on_reply
+            # Reading right after the write may still return the old name.
             if call.action == "DescribeImages" and call.number == 3:
                 body = reply.body.replace(b'"sample"', f'"{before}"'.encode())
                 return type(reply)(reply.status, reply.headers, body)
             return reply
 
-        cloud.on_reply = late
+        cloud.on_reply = stale
         result = function({"ImageId": "img-6pb6lrmy", "ImageName": "sample"})
     assert result["Outcome"] == OK
     assert result["Summary"]["Changed"] == 1
     assert [call["Action"] for call in state.calls].count("ModifyImageAttribute") == 2
 
 
-def test_taken_by_another(state: State) -> None:
-    """Duplicate after an unclear try is a failure if another image has the name."""
+def test_name_taken_by_another(state: State) -> None:
+    """Duplicate after a lost response is a failure if another image has the name."""
     rule = Rule("ModifyImageAttribute", "cut", calls=(1,))
     with EmulatedCloud(state, limits=False, faults=Faults((rule,))) as cloud:
         function = Function(cloud, cloud.environment())
@@ -258,8 +258,8 @@ def test_taken_by_another(state: State) -> None:
     assert result["Images"][0]["Code"] == "InvalidImageName.Duplicate"
 
 
-def crowd(state: State, number: int) -> list[str]:
-    """Add so many images, and return their ids."""
+def add_images(state: State, number: int) -> list[str]:
+    """Add images, and return their ids."""
     model = state.image("ap-guangzhou", "img-6pb6lrmy")
     ids = [f"img-many{i:04}" for i in range(number)]
     state.images["ap-guangzhou"] += [{**model, "ImageId": i, "ImageName": i} for i in ids]
@@ -267,12 +267,12 @@ def crowd(state: State, number: int) -> list[str]:
 
 
 def rename_all(ids: list[str]) -> dict[str, Any]:
-    """A change request that gives each image a new name."""
+    """Return a change request that gives each image a new name."""
     return {"Images": [{"ImageId": i, "ImageName": f"new-{i}"} for i in ids]}
 
 
-def renamed(state: State, ids: list[str]) -> int:
-    """How many have their new name."""
+def count_renamed(state: State, ids: list[str]) -> int:
+    """Return how many images have their new name."""
     images = {image["ImageId"]: image for image in state.snapshot()["Images"]["ap-guangzhou"]}
     return sum(images[i]["ImageName"] == f"new-{i}" for i in ids)
 
@@ -281,17 +281,17 @@ def renamed(state: State, ids: list[str]) -> int:
 def test_throttle_storm(share: float, number: int, bound: float) -> None:
     """However many calls are throttled, no change is lost, and no other call is repeated.
 
-    Fewer calls than 1 / (1 - share) for each change cannot be; one seed alone may need more.
+    At least 1 / (1 - share) calls are needed for each change; one seed alone may need more.
     """
     calls_of_all_seeds = 0
     for seed in range(1, 4):
         state = State.from_folder(SEED)
-        ids = crowd(state, number)
+        ids = add_images(state, number)
         rule = Rule("*", "error", code="RequestLimitExceeded", probability=share)
         with EmulatedCloud(state, limits=False, faults=Faults((rule,), seed)) as cloud:
             function = Function(cloud, cloud.environment())
             result = function(rename_all(ids), seconds=900)
-        assert result["Summary"]["Changed"] == renamed(state, ids) == number
+        assert result["Summary"]["Changed"] == count_renamed(state, ids) == number
         calls = [call for call in state.calls if call["Action"] == "ModifyImageAttribute"]
         assert sum("Fault" not in call for call in calls) == number
         calls_of_all_seeds += len(calls)
@@ -299,13 +299,13 @@ def test_throttle_storm(share: float, number: int, bound: float) -> None:
 
 
 def test_short_time_limit(state: State) -> None:
-    """200 changes under a limit of 10 s: each delivery does what fits, none does a thing twice."""
-    many = crowd(state, 200)
+    """With 200 changes and a limit of 10 s, each delivery does what fits, and repeats nothing."""
+    many = add_images(state, 200)
     deliveries = 0
-    while renamed(state, many) < len(many):
+    while count_renamed(state, many) < len(many):
         deliveries += 1
-        done = renamed(state, many)
-        clock = FakeClock(time.time())  # the SDK signs by the real one
+        done = count_renamed(state, many)
+        clock = FakeClock(time.time())  # the SDK signs with the real time
         with EmulatedCloud(state, clock=clock.time) as cloud:
             function = Function(cloud, cloud.environment(), clock)
             start = clock.now
@@ -313,19 +313,19 @@ def test_short_time_limit(state: State) -> None:
                 function(rename_all(many), seconds=10)
         assert clock.now - start < 10
         summary = function.lines[-1]["Summary"]
-        assert summary["Changed"] == renamed(state, many) - done > 0
+        assert summary["Changed"] == count_renamed(state, many) - done > 0
         assert summary["Unchanged"] == done
-        assert summary["Pending"] == len(many) - renamed(state, many)
+        assert summary["Pending"] == len(many) - count_renamed(state, many)
     assert len(state.writes()) == len(many)
     assert deliveries <= 5
 
 
 @pytest.mark.parametrize("action", ["DescribeImages", "ModifyImageAttribute"])
-def test_account_is_refused(state: State, action: str) -> None:
-    """A refusal of the account ends the run within the calls under way; the rest is pending."""
+def test_account_error(state: State, action: str) -> None:
+    """An error of the account stops the run after the calls in progress; the rest is pending."""
     rule = Rule(action, "error", code="UnauthorizedOperation")
     with EmulatedCloud(state, limits=False, faults=Faults((rule,))) as cloud:
-        result = Function(cloud, cloud.environment())(rename_all(crowd(state, 50)))
+        result = Function(cloud, cloud.environment())(rename_all(add_images(state, 50)))
     assert len(state.calls) <= 8
     assert result["Outcome"] == "partial"
     assert result["Summary"]["Failed"] + result["Summary"]["Pending"] == 50

@@ -1,4 +1,4 @@
-"""The journal: how everything was before, kept before the first change, or nothing is changed."""
+"""The journal: the former state is written before the first change, or nothing is changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clocks import FakeClock
 from conftest import cos_event
 from image_steward import registry
 from image_steward.errors import Unfinished
@@ -20,20 +19,13 @@ if TYPE_CHECKING:
 BUCKET = "manifests-1250000000"
 JOURNAL: dict[str, Any] = {"STEWARD_JOURNAL": f"{BUCKET}/journal/"}
 TAGGED: dict[str, Any] = {"Normalise": {"Tags": [{"Key": "owner", "Value": "infra"}]}}
-CIRCLE: dict[str, Any] = {
+CYCLE: dict[str, Any] = {
     "Images": [
         {"ImageId": "img-build0000", "ImageName": "build-1", "ImageDescription": "d"},
         {"ImageId": "img-build0001", "ImageName": "build-2", "DeleteTags": ["team"]},
         {"ImageId": "img-build0002", "ImageName": "build-0", "ImageFamily": "f"},
     ]
 }
-
-
-@pytest.fixture(autouse=True)
-def clock(function: Function) -> FakeClock:
-    """Waits cost nothing here."""
-    function.clock = fake = FakeClock()
-    return fake
 
 
 @pytest.fixture(autouse=True)
@@ -54,13 +46,13 @@ def journal(function: Function, prefix: str = "journal/") -> dict[str, bytes]:
 
 
 def undo_by_journal(function: Function, **settings: Any) -> None:  # noqa: ANN401 - as Function's
-    """What docs/policies.md says: that of the highest number first."""
+    """Upload the journal's objects as docs/policies.md says: the highest number first."""
     for data in reversed(journal(function).values()):
         assert function(function.uploaded(data), **settings)["Outcome"] == "applied"
 
 
-@pytest.mark.parametrize("document", [TAGGED, CIRCLE], ids=["policy", "change request"])
-def test_comes_first(function: Function, document: dict[str, Any]) -> None:
+@pytest.mark.parametrize("document", [TAGGED, CYCLE], ids=["policy", "change request"])
+def test_journal_comes_first(function: Function, document: dict[str, Any]) -> None:
     """The journal is written before anything is changed, and undoes all of it."""
     former = function.images
     result = function(document, **JOURNAL)
@@ -84,9 +76,9 @@ def test_comes_first(function: Function, document: dict[str, Any]) -> None:
     assert function.images == former
 
 
-def test_log_says_the_same(function: Function) -> None:
-    """What each image was like is logged too, all of it before the first change."""
-    function(CIRCLE, **JOURNAL)
+def test_log_has_the_same(function: Function) -> None:
+    """The former state of each image is also logged, before the first change."""
+    function(CYCLE, **JOURNAL)
     (data,) = journal(function).values()
     events = [line["Event"] for line in function.lines]
     assert events == [
@@ -98,21 +90,21 @@ def test_log_says_the_same(function: Function) -> None:
 
 
 def test_pointer_to_the_journal(function: Function) -> None:
-    """A pointer to a journal object is asked for on purpose, and undoes the run."""
+    """A pointer to a journal object is an explicit request, and undoes the run."""
     former = function.images
-    function(CIRCLE, **JOURNAL)
+    function(CYCLE, **JOURNAL)
     (key,) = journal(function)
     function({"Document": f"cos://{BUCKET}/{key}"}, **JOURNAL)
     assert function.images == former
 
 
-def test_run_that_broke_off(function: Function) -> None:
-    """The journal undoes a run that broke off in the middle of a cycle."""
+def test_interrupted_run(function: Function) -> None:
+    """The journal undoes a run that was interrupted in the middle of a rename cycle."""
     former = function.images
     rule = Rule("ModifyImageAttribute", "error", start=3, code="InternalError")
     function.cloud.faults = Faults((rule,))
     with pytest.raises(Unfinished):
-        function(CIRCLE, **JOURNAL)
+        function(CYCLE, **JOURNAL)
     function.cloud.faults = Faults()
     assert function.images != former
     (data,) = journal(function).values()
@@ -121,7 +113,7 @@ def test_run_that_broke_off(function: Function) -> None:
 
 
 def test_not_set(function: Function) -> None:
-    """Without STEWARD_JOURNAL nothing is stored."""
+    """Without STEWARD_JOURNAL, nothing is stored."""
     assert function(TAGGED)["Outcome"] == "applied"
     assert function.calls("PutObject") == []
 
@@ -141,10 +133,10 @@ DENIED = Rule("PutObject", "error", code="AccessDenied", status=403)
             "journal/",
         ),
     ],
-    ids=["no bucket", "denied", "refused"],
+    ids=["no bucket", "denied", "too large"],
 )
-@pytest.mark.parametrize("document", [TAGGED, CIRCLE], ids=["policy", "change request"])
-def test_cannot_be_written(  # noqa: PLR0913, PLR0917 - a table
+@pytest.mark.parametrize("document", [TAGGED, CYCLE], ids=["policy", "change request"])
+def test_permanent_error(  # noqa: PLR0913, PLR0917 - a table
     function: Function,
     journal_at: str,
     rules: tuple[Rule, ...],
@@ -152,7 +144,7 @@ def test_cannot_be_written(  # noqa: PLR0913, PLR0917 - a table
     message: str,
     document: dict[str, Any],
 ) -> None:
-    """No journal, no change: where it can never be written, the document is rejected."""
+    """If the journal cannot be written, the document is rejected, and nothing is changed."""
     former = function.images
     function.cloud.faults = Faults(rules)
     result = function(document, STEWARD_JOURNAL=journal_at)
@@ -168,31 +160,31 @@ def test_cannot_be_written(  # noqa: PLR0913, PLR0917 - a table
 
 
 @pytest.mark.parametrize("fault", ["status", "cut", "redirect"])
-def test_cannot_be_written_now(function: Function, fault: str) -> None:
-    """No journal, no change: where time can heal it, the function raises and does it later."""
+def test_transient_error(function: Function, fault: str) -> None:
+    """If the journal cannot be written now, the function raises, and a later delivery does it."""
     former = function.images
     function.cloud.faults = Faults((Rule("PutObject", fault),))
     with pytest.raises(Unfinished, match="1 of 1 "):
-        function(CIRCLE, seconds=400, **JOURNAL)
+        function(CYCLE, seconds=400, **JOURNAL)
     assert len(function.calls("PutObject")) == 16  # half of them for the result
     assert function.writes == 0
     assert function.images == former
     function.cloud.faults = Faults()
-    assert function(CIRCLE, **JOURNAL)["Summary"]["Changed"] == 3
+    assert function(CYCLE, **JOURNAL)["Summary"]["Changed"] == 3
 
 
 def test_busy_once(function: Function) -> None:
-    """COS being busy for a moment is waited out."""
+    """A write to COS that is busy once is retried."""
     function.cloud.faults = Faults((Rule("PutObject", "status", calls=(1, 2)),))
-    assert function(CIRCLE, **JOURNAL)["Outcome"] == "applied"
+    assert function(CYCLE, **JOURNAL)["Outcome"] == "applied"
     assert len(journal(function)) == 1
 
 
 SMALL = {**JOURNAL, "STEWARD_MAX_DOCUMENT_BYTES": "1000"}
 
 
-def test_several_parcels(function: Function) -> None:
-    """A journal that would be too large to be read again is stored in several objects."""
+def test_several_objects(function: Function) -> None:
+    """A journal too large for a document is stored as several objects."""
     former = function.images
     assert function(TAGGED, **SMALL)["Summary"]["Changed"] == 40
     batches = journal(function)
@@ -209,7 +201,7 @@ def test_several_parcels(function: Function) -> None:
 
 
 def test_image_too_large_for_one_object(function: Function) -> None:
-    """What one image was like is kept in several objects where one would be too large to read."""
+    """The former state of one image is split among objects if it is too large for a document."""
     small = {**JOURNAL, "STEWARD_MAX_DOCUMENT_BYTES": "8192"}
     tags = [{"Key": f"k{i:02}", "Value": "v" * 255} for i in range(50)]
     image = {"ImageId": "img-large001", "ImageDescription": "d" * 256, "Tags": tags}
@@ -229,8 +221,8 @@ def test_image_too_large_for_one_object(function: Function) -> None:
     assert [{**function.image("img-large001"), "Tags": tags_of}] == former["ap-guangzhou"]
 
 
-def test_last_parcel_cannot_be_written(function: Function) -> None:
-    """Half a journal is none."""
+def test_last_object_cannot_be_written(function: Function) -> None:
+    """If only a part of the journal can be written, nothing is changed."""
     former = function.images
     rule = Rule("PutObject", "error", start=3, code="AccessDenied", status=403)
     function.cloud.faults = Faults((rule,))
@@ -242,7 +234,7 @@ def test_last_parcel_cannot_be_written(function: Function) -> None:
 def test_several_documents(function: Function) -> None:
     """Each document of an event has its own journal, written before its own changes."""
     former = function.images
-    for number, image in enumerate(CIRCLE["Images"]):
+    for number, image in enumerate(CYCLE["Images"]):
         function.put(f"requests/{number}.json", {**image, "ImageName": f"new-{number}"})
     records = [r for n in range(3) for r in cos_event(f"requests/{n}.json")["Records"]]
     function({"Records": records}, **JOURNAL)
@@ -256,7 +248,7 @@ def test_several_documents(function: Function) -> None:
 
 
 def test_image_changed_twice(function: Function) -> None:
-    """Of two documents that change the same image, the journal undoes the later one first."""
+    """If two documents change the same image, the journal undoes the later one first."""
     former = function.images
     for name in ("b", "c"):
         function.put(f"requests/{name}.json", {"ImageId": "img-build0000", "ImageName": name})
@@ -287,15 +279,15 @@ def test_nothing_is_changed(function: Function, how: str) -> None:
         ("journal", "journal/x.json"),
         ("", "requests/x.json"),
         ("前像/", "前像/x.json"),
-        # How COS spells keys in events is documented nowhere.
+        # How COS encodes keys in events is not documented.
         ("前像/", "%E5%89%8D%E5%83%8F/x.json"),
         ("journal/", "journal%2Fx.json"),
     ],
 )
-def test_its_own_upload_is_ignored(function: Function, prefix: str, key: str) -> None:
-    """An upload below the journal's prefix is no document: applied, it would undo the run."""
+def test_own_upload_is_ignored(function: Function, prefix: str, key: str) -> None:
+    """An upload below the journal's prefix is ignored, since executing it would undo the run."""
     for name in (key, "journal/x.json", "前像/x.json"):
-        function.put(name, CIRCLE)
+        function.put(name, CYCLE)
     result = function(cos_event(key), STEWARD_JOURNAL=f"{BUCKET}/{prefix}")
     assert result["Outcome"] == "ignored"
     assert function.calls() == []
@@ -305,16 +297,16 @@ def test_its_own_upload_is_ignored(function: Function, prefix: str, key: str) ->
     "setting", [f"{BUCKET}/journal/", "other-1250000000/requests/", f"{BUCKET}/requests/x.json/"]
 )
 def test_upload_elsewhere_is_not_ignored(function: Function, setting: str) -> None:
-    """Whole segments of the journal's own bucket count."""
-    function.put("journal-x/x.json", CIRCLE)
-    function.put("requests/x.json", CIRCLE)
+    """Only whole segments in the journal's own bucket are below its prefix."""
+    function.put("journal-x/x.json", CYCLE)
+    function.put("requests/x.json", CYCLE)
     function.cloud.state.objects.setdefault("other-1250000000", {})
     for key in ("journal-x/x.json", "requests/x.json"):
         assert function(cos_event(key), STEWARD_JOURNAL=setting)["Outcome"] == "applied"
 
 
-def test_region_not_known(function: Function) -> None:
-    """Without a region of its own the function cannot write the journal, and says so."""
+def test_unknown_region_of_the_function(function: Function) -> None:
+    """Without a region of the function, the journal cannot be written, and the message says so."""
     document = {"ImageId": "img-build0000", "Region": "ap-guangzhou", "ImageName": "new"}
     result = function(document, region="", **JOURNAL)
     assert result["Outcome"] == "rejected"
@@ -324,8 +316,8 @@ def test_region_not_known(function: Function) -> None:
     assert function.writes == 0
 
 
-def test_half_a_surrogate_pair(function: Function) -> None:
-    """Even a text that UTF-8 cannot hold is kept, as the escape that JSON has for it."""
+def test_lone_surrogate_in_the_journal(function: Function) -> None:
+    """Text that has no UTF-8 form is stored as its JSON escape."""
     function.cloud.state.images["ap-guangzhou"][0]["ImageDescription"] = "half \udc00"
     result = function({"ImageId": "img-build0000", "ImageDescription": "whole"}, **JOURNAL)
     assert result["Outcome"] == "applied"

@@ -1,4 +1,4 @@
-"""What a cold event loads with the settings that are shipped: docs/bench.md says it in a table."""
+"""The libraries that a cold event loads with the settings in serverless.yml."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ stdout.write(json.dumps([result["Outcome"], loaded]))
 """
 
 
-def told() -> dict[str, list[str]]:
-    """The table of the page: which libraries an event loads."""
+def libraries_by_event() -> dict[str, list[str]]:
+    """Return the page's table: the libraries that each event loads."""
     page = (ROOT / "docs/bench.md").read_text(encoding="utf-8")
     (table,) = re.findall(r"^\| Event \|.*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
@@ -68,7 +68,7 @@ def told() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("kind", EVENTS)
 def test_what_is_loaded(cloud: EmulatedCloud, kind: str) -> None:
-    """Each kind of event loads what the page says, in a new process, and nothing more."""
+    """Each kind of event loads exactly the libraries in the table, in a new process."""
     documents: dict[str, Any] = {
         "requests/bad.json": IMAGE, "requests/kept.json": KEPT, "policies/nightly.json": KEPT,
     }  # fmt: skip
@@ -86,9 +86,9 @@ def test_what_is_loaded(cloud: EmulatedCloud, kind: str) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == [outcome, told()[kind]]
+    assert json.loads(run.stdout) == [outcome, libraries_by_event()[kind]]
 
 
-def test_the_page_knows_every_kind() -> None:
-    """The table has the events that are tried here, and no others."""
-    assert list(told()) == list(EVENTS)
+def test_table_has_every_kind() -> None:
+    """The table has exactly the events of this test."""
+    assert list(libraries_by_event()) == list(EVENTS)

@@ -1,4 +1,4 @@
-"""Packer manifests from upload to labelled images, on the emulated cloud."""
+"""Packer manifests, from the upload to labelled images, on the emulated cloud."""
 
 from __future__ import annotations
 
@@ -32,13 +32,6 @@ NAME = "web-20251124-3f2c1d"
 
 
 @pytest.fixture(autouse=True)
-def clock(function: Function) -> FakeClock:
-    """Waits cost nothing here."""
-    function.clock = fake = FakeClock()
-    return fake
-
-
-@pytest.fixture(autouse=True)
 def _images(function: Function) -> None:
     older = [
         {"ImageId": f"img-older00{i}", "ImageName": f"web-{i}", "ImageFamily": "web",
@@ -50,14 +43,14 @@ def _images(function: Function) -> None:
     function.hold({"ImageId": "img-copy0001", **built}, region="ap-shanghai")
 
 
-def landed(function: Function, *builds: object) -> dict[str, Any]:
-    """The event of a manifest of some builds that was uploaded."""
+def uploaded(function: Function, *builds: object) -> dict[str, Any]:
+    """Upload a manifest of some builds, and return the event."""
     function.put(KEY, manifest(*builds))
     return cos_event(KEY)
 
 
 def change(function: Function, image_id: str, region: str, **members: object) -> None:
-    """Let an image of the cloud be otherwise."""
+    """Change an image of the cloud."""
     with function.cloud.state.lock:
         for image in function.cloud.state.images[region]:
             if image["ImageId"] == image_id:
@@ -65,13 +58,13 @@ def change(function: Function, image_id: str, region: str, **members: object) ->
 
 
 def set_state(function: Function, image_id: str, region: str, state: str) -> None:
-    """Let an image be in another state."""
+    """Set the state of an image."""
     change(function, image_id, region, ImageState=state)
 
 
 def test_one_build(function: Function) -> None:
     """The image of a build is named, described and tagged; a second delivery writes nothing."""
-    event = landed(function, build(LABELS, artifact_id="ap-guangzhou:img-new00001"))
+    event = uploaded(function, build(LABELS, artifact_id="ap-guangzhou:img-new00001"))
     result = function(event)
     assert result["Outcome"] == "applied"
     assert result["Trigger"] == "cos"
@@ -86,9 +79,9 @@ def test_one_build(function: Function) -> None:
 
 
 def test_copies_and_others(function: Function) -> None:
-    """Copies are labelled in their regions; other builders and earlier runs are passed over."""
+    """Copies are labelled in their regions; other builders and earlier runs are skipped."""
     function.hold({"ImageId": "img-two00001", "ImageName": "packer-2"}, region="ap-beijing")
-    event = landed(
+    event = uploaded(
         function,
         build({"ImageName": "stale"}, packer_run_uuid=OTHER_RUN,
               artifact_id="ap-guangzhou:img-older001"),
@@ -105,7 +98,7 @@ def test_copies_and_others(function: Function) -> None:
 
 @pytest.mark.parametrize("how", ["direct", "timer", "pointer"])
 def test_any_trigger(function: Function, how: str) -> None:
-    """A manifest may come by any trigger, as every document may."""
+    """A manifest may arrive by any trigger, like every document."""
     body = manifest(build(LABELS, artifact_id=COPIES))
     function.put(KEY, body)
     events: dict[str, dict[str, Any]] = {
@@ -134,17 +127,17 @@ def test_any_trigger(function: Function, how: str) -> None:
          "62 characters, by what the image holds", "no family", "grows"],
 )  # fmt: skip
 def test_rejected(function: Function, builds: list[object], path: str) -> None:
-    """A manifest that cannot be carried out as it says is rejected, and nothing is written."""
-    result = function(landed(function, *builds))
+    """A manifest that cannot be executed is rejected, and nothing is written."""
+    result = function(uploaded(function, *builds))
     assert result["Outcome"] == "rejected"
     assert {error["Code"] for error in result["Errors"]} == {"InvalidDocument"}
     assert result["Errors"][0]["Path"] == path
     assert function.writes == 0
 
 
-def test_slip_is_a_warning(function: Function) -> None:
-    """A misspelt attribute is pointed out in the result and the log; the rest is done."""
-    event = landed(function, build({**LABELS, "ImageFamliy": "web"}, artifact_id=COPIES))
+def test_similar_key_is_a_warning_of_the_result(function: Function) -> None:
+    """A misspelt attribute is a warning in result and log; the rest is done."""
+    event = uploaded(function, build({**LABELS, "ImageFamliy": "web"}, artifact_id=COPIES))
     result = function(event)
     assert result["Outcome"] == "applied"
     (warning,) = result["Warnings"]
@@ -154,10 +147,10 @@ def test_slip_is_a_warning(function: Function) -> None:
     assert line["Level"] == "WARNING"
 
 
-def test_copy_has_vanished(function: Function) -> None:
-    """A copy that is gone fails by the API's own code; the others are done, names too."""
+def test_missing_copy(function: Function) -> None:
+    """A copy that does not exist fails with the API's own code; the others are done."""
     copies = "ap-guangzhou:img-new00001,ap-shanghai:img-gone0001"
-    result = function(landed(function, build(LABELS, artifact_id=copies)))
+    result = function(uploaded(function, build(LABELS, artifact_id=copies)))
     assert result["Outcome"] == "partial"
     assert {i["ImageId"]: i.get("Code") for i in result["Images"]} == {
         "img-new00001": None,
@@ -166,10 +159,10 @@ def test_copy_has_vanished(function: Function) -> None:
     assert function.names()["img-new00001"] == NAME
 
 
-def test_copy_has_failed(function: Function) -> None:
-    """A copy that will never be is not waited for, and keeps nothing from the others."""
+def test_failed_copy(function: Function) -> None:
+    """A copy that has failed is not waited for, and the others are done."""
     set_state(function, "img-copy0001", "ap-shanghai", "CREATEFAILED")
-    result = function(landed(function, build(LABELS, artifact_id=COPIES)))
+    result = function(uploaded(function, build(LABELS, artifact_id=COPIES)))
     (failed,) = (image for image in result["Images"] if image["Status"] == "failed")
     assert failed["ImageId"] == "img-copy0001"
     assert failed["Code"] == "InvalidImageId.IncorrectState"
@@ -179,42 +172,42 @@ def test_copy_has_failed(function: Function) -> None:
 
 @dataclass(eq=False)
 class Copying(FakeClock):
-    """Lets a copy become NORMAL after so many seconds."""
+    """Lets a copy become NORMAL after some seconds."""
 
     function: Function | None = None
     seconds: float = 0.0
 
     def sleep_until(self, moment: float, /) -> None:
-        """Turn the clock forward, and end the copying when its time has come."""
+        """Advance the clock, and finish the copy when its time has come."""
         super().sleep_until(moment)
         if self.function and sum(self.sleeps) >= self.seconds:
             set_state(self.function, "img-copy0001", "ap-shanghai", "NORMAL")
 
 
 @pytest.mark.parametrize("state", ["SYNCING", "CREATING", "IMPORTING", "BRANDNEW"])
-def test_copy_is_waited_for(function: Function, state: str) -> None:
-    """A copy that becomes NORMAL after three seconds is waited for; nothing is renamed before."""
+def test_pending_copy(function: Function, state: str) -> None:
+    """A copy that becomes NORMAL in time is waited for, and nothing is renamed before."""
     set_state(function, "img-copy0001", "ap-shanghai", state)
     function.clock = Copying(function=function, seconds=3)
-    event = landed(function, build(LABELS, artifact_id=COPIES))
+    event = uploaded(function, build(LABELS, artifact_id=COPIES))
     result = function(event, seconds=60)
     assert result["Outcome"] == "applied"
     assert function.names()["img-new00001"] == function.names("ap-shanghai")["img-copy0001"] == NAME
     awaited = [line for line in function.lines if line["Event"] == "image.awaited"]
     assert {line["ImageId"] for line in awaited} == {"img-copy0001"}
     assert {line["ImageState"] for line in awaited} == {state}
-    # Only the region of the copy is looked at again.
+    # Only the region of the copy is polled.
     reads = [c["Region"] for c in function.calls("DescribeImages")]
     assert reads.count("ap-shanghai") > reads.count("ap-guangzhou")
 
 
-def test_copy_that_never_comes(function: Function) -> None:
-    """It is pending, and so are all names; what needs no name is done, and nothing waits for ever.
+def test_copy_that_stays_pending(function: Function) -> None:
+    """A copy that stays pending leaves all renames pending; everything else is done.
 
-    The next delivery, when the copy is there, does what is left.
+    The next delivery, when the copy is ready, does the rest.
     """
     set_state(function, "img-copy0001", "ap-shanghai", "SYNCING")
-    event = landed(function, build(LABELS, artifact_id=COPIES))
+    event = uploaded(function, build(LABELS, artifact_id=COPIES))
     with pytest.raises(Unfinished, match="2 of 2"):
         function(event, seconds=60)
     pending = {line["ImageId"]: line for line in function.lines if line["Event"] == "image.pending"}
@@ -229,10 +222,10 @@ def test_copy_that_never_comes(function: Function) -> None:
     assert function.names()["img-new00001"] == function.names("ap-shanghai")["img-copy0001"] == NAME
 
 
-def test_only_names_wait(function: Function) -> None:
-    """An image of the manifest that is not to be renamed does not wait for another's copy."""
+def test_only_renames_wait(function: Function) -> None:
+    """An image that is not to be renamed does not wait for another's copy."""
     set_state(function, "img-copy0001", "ap-shanghai", "SYNCING")
-    event = landed(
+    event = uploaded(
         function,
         build({"Tag.a": "b"}, artifact_id="ap-guangzhou:img-new00001"),
         build({"Tag.a": "b"}, artifact_id="ap-shanghai:img-copy0001"),
@@ -242,8 +235,8 @@ def test_only_names_wait(function: Function) -> None:
     assert function.image("img-new00001")["Tags"]
 
 
-def test_region_cannot_be_read(function: Function) -> None:
-    """Where a region with a copy cannot be looked at for now, nothing is renamed either."""
+def test_transient_error_in_a_region(function: Function) -> None:
+    """If a region with a copy cannot be read now, nothing is renamed."""
 
     def on_reply(call: Call, reply: Reply) -> Reply:
         error = {"Error": {"Code": "InternalError", "Message": "m"}, "RequestId": "q"}
@@ -252,35 +245,35 @@ def test_region_cannot_be_read(function: Function) -> None:
         return Reply(reply.status, reply.headers, body) if is_there else reply
 
     function.cloud.on_reply = on_reply
-    event = landed(function, build(LABELS, artifact_id=COPIES))
+    event = uploaded(function, build(LABELS, artifact_id=COPIES))
     with pytest.raises(Unfinished, match="not renamed while img-copy0001 cannot be read"):
         function(event)
     assert function.names()["img-new00001"] == "packer-web"
     assert function.image("img-new00001")["ImageFamily"] == "web"
 
 
-def test_region_is_refused(function: Function) -> None:
-    """Where a region can never be looked at, its images fail and the others are done."""
+def test_permanent_error_in_a_region(function: Function) -> None:
+    """If a region cannot be read, its images fail, and the others are done."""
     rule = Rule("DescribeImages", "error", code="UnsupportedRegion", calls=(2,))
     function.cloud.faults = Faults((rule,))
-    result = function(landed(function, build({"ImageName": "n"}, artifact_id=COPIES)))
+    result = function(uploaded(function, build({"ImageName": "n"}, artifact_id=COPIES)))
     assert result["Outcome"] == "partial"
     assert result["Summary"]["Failed"] == result["Summary"]["Changed"] == 1
 
 
-def test_names_cannot_be_read(function: Function) -> None:
-    """Where nobody can say who has the name, the image is pending and nothing is written."""
+def test_holders_cannot_be_read(function: Function) -> None:
+    """If the holders of a name cannot be read now, the image is pending, and nothing is written."""
     rule = Rule("DescribeImages", "error", code="InternalError", start=2)
     function.cloud.faults = Faults((rule,))
-    event = landed(function, build(LABELS, artifact_id="ap-guangzhou:img-new00001"))
+    event = uploaded(function, build(LABELS, artifact_id="ap-guangzhou:img-new00001"))
     with pytest.raises(Unfinished, match="InternalError"):
         function(event)
     assert function.writes == 0
 
 
 def test_name_is_taken(function: Function) -> None:
-    """A name that another image has is a conflict, found before any call."""
-    event = landed(function, build({"ImageName": "web-1"}, artifact_id=COPIES))
+    """A name held by another image is a conflict, found before any write."""
+    event = uploaded(function, build({"ImageName": "web-1"}, artifact_id=COPIES))
     result = function(event)
     assert result["Outcome"] == "partial"
     assert {i["ImageId"]: i.get("Code") for i in result["Images"]} == {
@@ -289,21 +282,21 @@ def test_name_is_taken(function: Function) -> None:
     }
 
 
-def test_value_that_only_one_has(function: Function) -> None:
-    """An image that lacks what a template needs is skipped, with the reason."""
+def test_image_without_the_value(function: Function) -> None:
+    """An image without the value of a template is skipped, with the reason."""
     change(function, "img-new00001", "ap-guangzhou", ImageDescription="d")
-    event = landed(function, build({"ImageName": "{ImageDescription}"}, artifact_id=COPIES))
+    event = uploaded(function, build({"ImageName": "{ImageDescription}"}, artifact_id=COPIES))
     result = function(event)
     statuses = {image["ImageId"]: image["Status"] for image in result["Images"]}
     assert statuses == {"img-new00001": "changed", "img-copy0001": "skipped"}
-    assert result["Images"][-1]["Reason"] == "ImageDescription is empty and has no default"
+    assert result["Images"][-1]["Reason"] == "ImageDescription has no value and no default"
 
 
-def test_dry_run(function: Function) -> None:
-    """A dry run waits for no copy, shows the whole plan, retirement too, and writes nothing."""
+def test_dry_run_of_a_manifest(function: Function) -> None:
+    """A dry run waits for no copy, shows the whole plan with retirement, and writes nothing."""
     set_state(function, "img-copy0001", "ap-shanghai", "SYNCING")
     data = {**LABELS, "KeepLatest": "2"}
-    event = landed(function, build(data, artifact_id=COPIES))
+    event = uploaded(function, build(data, artifact_id=COPIES))
     result = function(event, STEWARD_DRY_RUN="1")
     assert result["Outcome"] == "planned"
     assert {image["ImageId"] for image in result["Images"]} == {
@@ -313,10 +306,10 @@ def test_dry_run(function: Function) -> None:
 
 
 def test_keep_latest(function: Function) -> None:
-    """The new image is labelled, then all but the newest of its family retire, by region."""
+    """The new image is labelled, then all but the newest of its family are retired, by region."""
     former = function.images
     data = {**LABELS, "KeepLatest": "2"}
-    result = function(landed(function, build(data, artifact_id=COPIES)))
+    result = function(uploaded(function, build(data, artifact_id=COPIES)))
     assert result["Outcome"] == "applied"
     assert result["Summary"]["Changed"] == 5
     assert result["Summary"]["Unchanged"] == 1
@@ -331,15 +324,13 @@ def test_keep_latest(function: Function) -> None:
 
 @pytest.mark.parametrize("data", [{"ImageFamily": "web"}, {"Tag.team": "infra"}])
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_labelled_and_used_again(
-    function: Function, data: dict[str, str], *, dry_run: bool
-) -> None:
-    """An image that is labelled, and marked anew by KeepLatest, is one image of the result."""
+def test_labelled_and_unmarked(function: Function, data: dict[str, str], *, dry_run: bool) -> None:
+    """An image that is labelled, and unmarked by KeepLatest, is one image in the result."""
     built = {"ImageId": "img-new00001", "ImageName": "n", "ImageFamily": "web"}
     function.hold({**built, "ImageDeprecated": True})
     former = function.images
     made = build({**data, "KeepLatest": "1"}, artifact_id="ap-guangzhou:img-new00001")
-    result = function(landed(function, made), STEWARD_DRY_RUN=str(int(dry_run)))
+    result = function(uploaded(function, made), STEWARD_DRY_RUN=str(int(dry_run)))
     status = "planned" if dry_run else "changed"
     assert sum(result["Summary"].values()) == result["Summary"][status.capitalize()] == 1
     (image,) = result["Images"]
@@ -353,8 +344,8 @@ def test_labelled_and_used_again(
         assert function.images == former
 
 
-def test_used_again_after_all(function: Function) -> None:
-    """What one build sets, and KeepLatest of another sets back, is not undone."""
+def test_change_that_keep_latest_reverts(function: Function) -> None:
+    """What one build sets, and KeepLatest of another reverts, is not in the undo."""
     images = [
         {"ImageId": f"img-new0000{i}", "ImageName": f"n{i}", "ImageFamily": "web"} for i in (1, 2)
     ]
@@ -363,24 +354,24 @@ def test_used_again_after_all(function: Function) -> None:
         build({"ImageDeprecated": "true"}, artifact_id="ap-guangzhou:img-new00001"),
         build({"KeepLatest": "2", "ImageFamily": "web"}, artifact_id="ap-guangzhou:img-new00002"),
     ]
-    result = function(landed(function, *builds))
+    result = function(uploaded(function, *builds))
     assert result["Summary"]["Changed"] == 1
     (image,) = result["Images"]
     assert (image["Before"], image["After"], len(image["RequestIds"])) == ({}, {}, 2)
     assert result["Undo"] == {"Images": []}
 
 
-def test_nobody_retires_before_the_new_one_is_there(function: Function) -> None:
-    """As long as the new image is not labelled, its family is left as it is."""
+def test_no_retirement_before_the_new_image(function: Function) -> None:
+    """As long as the new image is not labelled, its family is not changed."""
     data = {**LABELS, "ImageName": "web-1", "KeepLatest": "1"}
-    event = landed(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
+    event = uploaded(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
     assert function(event)["Outcome"] == "partial"
     assert not any(image["ImageDeprecated"] for image in function.images["ap-guangzhou"])
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_too_many_retire(function: Function, *, dry_run: bool) -> None:
-    """Of more than a hundred that would retire the oldest do, the others at the next delivery."""
+def test_too_many_to_retire(function: Function, *, dry_run: bool) -> None:
+    """Of more than a hundred images to retire, the oldest are, the others in the next delivery."""
     days = [f"2026-{month:02}-{day:02}T00:00:00Z" for month in range(1, 11) for day in range(1, 21)]
     older = [
         {"ImageId": f"img-older{i:03}", "ImageName": f"o{i}", "ImageFamily": "web",
@@ -389,15 +380,17 @@ def test_too_many_retire(function: Function, *, dry_run: bool) -> None:
     ]  # fmt: skip
     function.hold({"ImageId": "img-new00001", "ImageName": "packer-web"}, *reversed(older))
     data = {**LABELS, "KeepLatest": "2"}
-    event = landed(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
+    event = uploaded(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
     result = function(event, STEWARD_DRY_RUN=str(int(dry_run)))
     assert result["Outcome"] == "planned" if dry_run else "applied"
     (warning,) = result["Warnings"]
     assert (warning["Code"], warning["Path"]) == (
         "TooManyChanges", "/builds/0/custom_data/KeepLatest",
     )  # fmt: skip
-    assert warning["Message"].startswith("KeepLatest would change 150 images; 100 are changed now")
-    # The new image, the one that comes back, and the oldest.
+    assert warning["Message"].startswith(
+        "KeepLatest would change 150 images; one run changes at most 100"
+    )
+    # The new image, the one to unmark, and the oldest.
     assert {image["ImageId"] for image in result["Images"]} == {
         "img-new00001", "img-older149", *(f"img-older{i:03}" for i in range(99)),
     }  # fmt: skip
@@ -409,9 +402,9 @@ def test_too_many_retire(function: Function, *, dry_run: bool) -> None:
 
 
 def test_family_cannot_be_read(function: Function) -> None:
-    """Where the family cannot be listed after labelling, the rest waits for the next delivery."""
+    """If the family cannot be listed after labelling, the next delivery does the rest."""
     data = {"Tag.a": "b", "ImageFamily": "web", "KeepLatest": "1"}
-    event = landed(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
+    event = uploaded(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
     rule = Rule("DescribeImages", "error", code="InternalError", start=2)
     function.cloud.faults = Faults((rule,))
     with pytest.raises(Unfinished, match="InternalError"):

@@ -1,4 +1,4 @@
-"""Names handed on from image to image: in an order that works, and back when it does not."""
+"""Rename cycles and chains on the emulated cloud, and what happens when they fail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clocks import FakeClock
 from image_steward.errors import Unfinished
 from image_steward.naming.temporary import TEMPORARY
 from scf_local.cloud.faults import Faults, Rule
@@ -19,19 +18,12 @@ if TYPE_CHECKING:
     from scf_local.cloud.wire import Call, Reply
 
 DUPLICATE = "InvalidImageName.Duplicate"
-REFUSED = {"ImageFamily": "a family that the API refuses"}
+INVALID = {"ImageFamily": "a family that the API rejects"}
 REFUSAL = "InvalidParameterValue.InvalidImageFamily"
 
 
-@pytest.fixture(autouse=True)
-def clock(function: Function) -> FakeClock:
-    """Waits cost nothing here."""
-    function.clock = fake = FakeClock()
-    return fake
-
-
 def request(wanted: Mapping[str, str], **more: dict[str, Any]) -> dict[str, Any]:
-    """A change request of new names by id; `more` of single images by their ids' last letter."""
+    """Return a change request with new names by id; `more` by the last letter of an id."""
     return {
         "Images": [
             {"ImageId": i, "ImageName": name, **more.get(i[-1], {})} for i, name in wanted.items()
@@ -40,19 +32,19 @@ def request(wanted: Mapping[str, str], **more: dict[str, Any]) -> dict[str, Any]
 
 
 def hold(function: Function, names: Mapping[str, str], region: str = "ap-guangzhou") -> None:
-    """Let a region hold images of these names."""
+    """Replace the images of a region, given their names by id."""
     images = [{"ImageId": i, "ImageName": name} for i, name in names.items()]
     function.hold(*images, region=region)
 
 
 def shifted(ids: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
-    """A cycle: each is to get the name of the next one."""
+    """Return a cycle in which each image gets the name of the next one."""
     ids = list(ids)
     return dict(zip(ids, [names[i] for i in [*ids[1:], ids[0]]], strict=True))
 
 
 def cycles(names: Mapping[str, str], wanted: Mapping[str, str]) -> int:
-    """How many cycles a permutation of names has, those of one image left out."""
+    """Count the cycles of a permutation of names, without those of one image."""
     holders = {name: i for i, name in names.items()}
     left, found = {i for i in wanted if names[i] != wanted[i]}, 0
     while left:
@@ -65,12 +57,12 @@ def cycles(names: Mapping[str, str], wanted: Mapping[str, str]) -> int:
 
 
 def writes(function: Function) -> list[str]:
-    """The outcomes of the calls that rename."""
+    """Return the outcomes of the calls that rename."""
     return [call["Outcome"] for call in function.calls("ModifyImageAttribute")]
 
 
-def left_over(function: Function) -> list[str]:
-    """The images that have a temporary name."""
+def with_temporary_names(function: Function) -> list[str]:
+    """Return the images that have a temporary name."""
     return [i for i, name in function.names().items() if name.startswith(TEMPORARY)]
 
 
@@ -79,7 +71,7 @@ TWELVE = {f"img-twelve{i:02}": f"name-{i}" for i in range(12)}
 
 @pytest.mark.parametrize("seed", range(8))
 def test_permutation(function: Function, seed: int) -> None:
-    """Any permutation of twelve names costs a call for each rename and one for each cycle."""
+    """Any permutation of twelve names takes a call for each rename and one for each cycle."""
     hold(function, TWELVE)
     shuffled = random.Random(seed).sample(list(TWELVE.values()), 12)  # noqa: S311 - no secret
     wanted = dict(zip(TWELVE, shuffled, strict=True))
@@ -94,7 +86,7 @@ def test_permutation(function: Function, seed: int) -> None:
 
 @pytest.mark.parametrize("size", [2, 5, 6, 12])
 def test_one_cycle(function: Function, size: int) -> None:
-    """A cycle of any size, also of as few names as one filter asks for, costs one call more."""
+    """A cycle of any size takes one more call, even if its names just fill a filter."""
     hold(function, TWELVE)
     ids = list(TWELVE)[:size]
     wanted = TWELVE | shifted(ids, TWELVE)
@@ -106,7 +98,7 @@ def test_one_cycle(function: Function, size: int) -> None:
 
 @pytest.mark.parametrize("order", ["first to last", "last to first", "mixed"])
 def test_chain_of_hundred(function: Function, order: str) -> None:
-    """A chain of a hundred is renamed from its free end, in whatever order it is asked for."""
+    """A chain of a hundred is renamed from its free end, whatever the order of the request."""
     names = {f"img-chain{i:04}": f"link-{i}" for i in range(100)}
     hold(function, names)
     wanted = {i: f"link-{n + 1}" for n, i in enumerate(names)}
@@ -123,19 +115,19 @@ def test_chain_of_hundred(function: Function, order: str) -> None:
 
 FOUR = {f"img-circle0{i}": f"name-{i}" for i in "abcd"}
 A, B, C, D = FOUR
-CIRCLE = shifted(FOUR, FOUR)
-"""The first one, A, opens it; then D gets A's name, C gets D's, B gets C's and A gets B's."""
+CYCLE = shifted(FOUR, FOUR)
+"""A is first and opens it; then D gets A's name, C gets D's, B gets C's and A gets B's."""
 
 
 def statuses(result: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Status and code of each image, by the last letter of its id."""
+    """Return status and code of each image, by the last letter of its id."""
     return {
         image["ImageId"][-1]: (image["Status"], image.get("Code", "")) for image in result["Images"]
     }
 
 
 def test_foreign_holder(function: Function) -> None:
-    """A name that an image outside the plan holds is a conflict, and no call is made for it."""
+    """A name held by an image outside the plan is a conflict, without a call."""
     foreign = {"img-foreign1": "theirs", "img-foreign2": "theirs, too"}
     hold(function, FOUR | foreign)
     wanted = {A: FOUR[B], B: FOUR[A], C: "theirs", D: FOUR[C]}
@@ -148,13 +140,13 @@ def test_foreign_holder(function: Function) -> None:
     }
     assert result["Outcome"] == "partial"
     assert "img-foreign1 has it" in result["Images"][2]["Message"]
-    assert f"{C} has it and must keep it" in result["Images"][3]["Message"]
+    assert f"{C} has it and cannot be renamed" in result["Images"][3]["Message"]
     assert function.names() == FOUR | foreign | {A: FOUR[B], B: FOUR[A]}
     assert writes(function) == ["ok"] * 3
 
 
 def test_foreign_holder_among_many(function: Function) -> None:
-    """With more names than one filter takes, whoever holds one of them is found all the same."""
+    """With more names than a filter takes, the holder of one of them is found."""
     hold(function, TWELVE | {"img-foreign1": "theirs"})
     wanted = shifted(TWELVE, TWELVE) | {"img-twelve11": "theirs"}
     result = function(request(wanted))
@@ -163,7 +155,7 @@ def test_foreign_holder_among_many(function: Function) -> None:
 
 
 def test_two_want_one_name(function: Function) -> None:
-    """Of two images that are to get one name, the first gets it and the other is a conflict."""
+    """Of two images with the same new name, the first gets it; the other is a conflict."""
     hold(function, FOUR)
     result = function(request({A: "new", B: "new"}))
     assert statuses(result) == {"a": ("changed", ""), "b": ("failed", DUPLICATE)}
@@ -171,7 +163,7 @@ def test_two_want_one_name(function: Function) -> None:
 
 
 def test_taken_meanwhile(function: Function) -> None:
-    """A name that somebody takes between reading and writing fails that image by the API's code."""
+    """A name taken between reading and writing fails one image, with the API's code."""
     hold(function, FOUR)
 
     def take(call: Call, reply: Reply) -> Reply:
@@ -182,19 +174,19 @@ def test_taken_meanwhile(function: Function) -> None:
     function.cloud.on_reply = take
     result = function(request({A: FOUR[B], B: "new"}))
     assert statuses(result) == {"a": ("failed", DUPLICATE), "b": ("failed", DUPLICATE)}
-    assert f"{B} could not be renamed" in result["Images"][0]["Message"]
+    assert f"the new name is taken: {B} could not be renamed" in result["Images"][0]["Message"]
     assert writes(function) == [DUPLICATE]
 
 
 @pytest.mark.parametrize(
     ("wanted", "named"),
-    [({A: FOUR[B], B: "free"}, {A: FOUR[B]}), (CIRCLE, {A: FOUR[B], C: FOUR[D], D: FOUR[A]})],
+    [({A: FOUR[B], B: "free"}, {A: FOUR[B]}), (CYCLE, {A: FOUR[B], C: FOUR[D], D: FOUR[A]})],
     ids=["in a chain", "in a cycle"],
 )
 def test_holder_is_deleted_meanwhile(
     function: Function, wanted: dict[str, str], named: dict[str, str]
 ) -> None:
-    """A name whose image is deleted between reading and writing is free for who waits."""
+    """A name whose holder is deleted between reading and writing is free."""
     hold(function, FOUR)
 
     def delete(call: Call, reply: Reply) -> Reply:
@@ -212,7 +204,7 @@ def test_holder_is_deleted_meanwhile(
 
 
 def test_temporary_name_taken(function: Function) -> None:
-    """Even the temporary name may be in use: then it is another one."""
+    """If the temporary name is in use, another one is taken."""
     foreign = {"img-foreign1": f"{TEMPORARY}img-twelve00"}
     hold(function, TWELVE | foreign)
     wanted = shifted(TWELVE, TWELVE)
@@ -221,14 +213,14 @@ def test_temporary_name_taken(function: Function) -> None:
     assert writes(function) == ["ok"] * 13
 
 
-def test_regions_do_not_meet(function: Function) -> None:
-    """Equal names in two regions are two names; cycles of both are opened each in its own."""
+def test_cycles_in_two_regions(function: Function) -> None:
+    """Equal names in two regions do not conflict, and each region opens its own cycle."""
     wanted: list[dict[str, Any]] = []
     for region in ("ap-guangzhou", "ap-shanghai"):
         hold(function, FOUR, region)
-        wanted += [{**image, "Region": region} for image in request(CIRCLE)["Images"]]
+        wanted += [{**image, "Region": region} for image in request(CYCLE)["Images"]]
     function({"Images": wanted})
-    assert function.names() == function.names("ap-shanghai") == CIRCLE
+    assert function.names() == function.names("ap-shanghai") == CYCLE
     assert writes(function) == ["ok"] * 10
 
 
@@ -236,9 +228,9 @@ def test_regions_do_not_meet(function: Function) -> None:
     ("bad", "names", "made"),
     [
         (A, FOUR, 1),
-        # The temporary name is given back: nobody has taken A's own yet.
+        # The temporary name is given back, since A's old name is still free.
         (D, FOUR, 3),
-        # D has A's name by then, and what A was to get is not free.
+        # D already has A's name, and A's new name is not free.
         (C, FOUR | {A: f"{TEMPORARY}{A}", D: FOUR[A]}, 3),
         (B, FOUR | {A: f"{TEMPORARY}{A}", D: FOUR[A], C: FOUR[D]}, 4),
     ],
@@ -247,10 +239,10 @@ def test_regions_do_not_meet(function: Function) -> None:
 def test_one_of_a_cycle_fails(
     function: Function, bad: str, names: dict[str, str], made: int
 ) -> None:
-    """What waits for an image that fails for good fails too, and goes back if it still can."""
+    """If an image fails, those that depend on it fail, too, and the first goes back if it can."""
     hold(function, FOUR)
     former = function.images
-    result = function(request(CIRCLE, **{bad[-1]: REFUSED}))
+    result = function(request(CYCLE, **{bad[-1]: INVALID}))
     assert function.names() == names
     assert len(writes(function)) == made
     assert writes(function).count(REFUSAL) == 1
@@ -258,20 +250,20 @@ def test_one_of_a_cycle_fails(
     found = statuses(result)
     assert found.pop(bad[-1]) == ("failed", REFUSAL)
     for image_id in set(FOUR) - {bad}:
-        has_moved = names[image_id] == CIRCLE[image_id]
+        has_moved = names[image_id] == CYCLE[image_id]
         expected = ("changed", "") if has_moved else ("failed", DUPLICATE)
         assert found[image_id[-1]] == expected
-    # What is told of the one with the temporary name is how it is, and it can be undone.
-    told = result["Images"][0]["After"].get("ImageName")
-    assert told == (names[A] if names[A] != FOUR[A] else None)
+    # The result shows the temporary name, and how to undo it.
+    name = result["Images"][0]["After"].get("ImageName")
+    assert name == (names[A] if names[A] != FOUR[A] else None)
     function(result["Undo"])
     assert function.images == former
 
 
 def test_chain_behind_a_failure(function: Function) -> None:
-    """In a chain nobody follows an image that fails for good, and what was before it is done."""
+    """In a chain, images after one that fails are not renamed, and those before it are."""
     hold(function, FOUR)
-    result = function(request({A: FOUR[B], B: FOUR[C], C: FOUR[D], D: "free"}, b=REFUSED))
+    result = function(request({A: FOUR[B], B: FOUR[C], C: FOUR[D], D: "free"}, b=INVALID))
     assert function.names() == {A: FOUR[A], B: FOUR[B], C: FOUR[D], D: "free"}
     assert statuses(result)["a"] == ("failed", DUPLICATE)
     assert writes(function) == ["ok", "ok", REFUSAL]
@@ -283,15 +275,15 @@ def test_one_of_a_cycle_is_busy(function: Function, busy: str) -> None:
     hold(function, FOUR)
     function.cloud.state.find("ap-guangzhou", busy)["ImageState"] = "SYNCING"  # type: ignore[index]  # it is there
     with pytest.raises(Unfinished, match=r"InvalidImageId\.IncorrectState"):
-        function(request(CIRCLE), seconds=400)
+        function(request(CYCLE), seconds=400)
     ends = {line["ImageId"]: line["Event"] for line in function.lines if "ImageId" in line}
     assert ends == dict.fromkeys(FOUR, "image.pending")
     assert function.names() == FOUR
     assert function.writes == 0
     function.cloud.state.find("ap-guangzhou", busy)["ImageState"] = "NORMAL"  # type: ignore[index]  # it is there
-    result = function(request(CIRCLE))
+    result = function(request(CYCLE))
     assert result["Outcome"] == "applied"
-    assert function.names() == CIRCLE
+    assert function.names() == CYCLE
     assert writes(function).count("ok") == 5
     assert DUPLICATE not in writes(function)
 
@@ -300,8 +292,8 @@ RESERVED = {"Tags": [{"Key": "qcs:reserved", "Value": "v"}]}
 FREE = {"Tags": [{"Key": "free", "Value": "v"}]}
 
 
-def test_failure_hides_nothing_pending(function: Function) -> None:
-    """An image of which one thing failed for good is pending as long as another can be done."""
+def test_failed_and_pending_is_pending(function: Function) -> None:
+    """An image with a permanent and a transient error is pending."""
     hold(function, FOUR)
     state = function.cloud.state
     state.find("ap-guangzhou", A)["ImageState"] = "SYNCING"  # type: ignore[index]  # it is there
@@ -314,25 +306,25 @@ def test_failure_hides_nothing_pending(function: Function) -> None:
 
 
 @pytest.mark.parametrize("busy", [A, D], ids=["A", "D"])
-def test_goes_back_whatever_else_is_pending(function: Function, busy: str) -> None:
-    """A temporary name is given back although tags, of whichever image, are to be tried again."""
+def test_goes_back_although_tags_are_pending(function: Function, busy: str) -> None:
+    """A temporary name is given back, even if tags of any image are pending."""
     hold(function, FOUR)
     code = "FailedOperation.ResourceTagProcessing"
     function.cloud.faults = Faults((Rule("TagResources", "error", code=code),))
-    more: dict[str, dict[str, Any]] = {"d": dict(REFUSED)}
+    more: dict[str, dict[str, Any]] = {"d": dict(INVALID)}
     more.setdefault(busy[-1], {}).update(FREE)
     with pytest.raises(Unfinished, match=code):
-        function(request(CIRCLE, **more))
+        function(request(CYCLE, **more))
     assert function.names() == FOUR
     assert writes(function) == ["ok", REFUSAL, "ok"]
     function.cloud.faults = Faults()
-    assert function(request(CIRCLE, **more))["Outcome"] == "partial"
+    assert function(request(CYCLE, **more))["Outcome"] == "partial"
     assert function.names() == FOUR
     assert function.image(busy)["Tags"] != []
 
 
-def test_time_runs_out(function: Function) -> None:
-    """Deliveries that end in the middle of a permutation go on where the last one ended."""
+def test_permutation_in_several_deliveries(function: Function) -> None:
+    """Deliveries that run out of time in a permutation continue where the last one ended."""
     hold(function, TWELVE)
     wanted = shifted(list(TWELVE)[:5], TWELVE) | shifted(list(TWELVE)[5:], TWELVE)
     raised, result = function.until_done(request(wanted), seconds=0.6)
@@ -344,8 +336,8 @@ def test_time_runs_out(function: Function) -> None:
 
 @pytest.mark.parametrize("fault", ["cut-applied", "cut", "html", "error-applied"])
 @pytest.mark.parametrize("seed", range(3))
-def test_unclear_answers(function: Function, fault: str, seed: int) -> None:
-    """Renames that may or may not have happened are looked at, and no name is ever met in use."""
+def test_lost_responses(function: Function, fault: str, seed: int) -> None:
+    """Renames with lost responses are read back, and no call sets a name in use."""
     code = "InternalError" if fault == "error-applied" else ""
     rule = Rule("ModifyImageAttribute", fault, probability=0.4, code=code)
     hold(function, TWELVE)
@@ -358,8 +350,8 @@ def test_unclear_answers(function: Function, fault: str, seed: int) -> None:
     assert DUPLICATE not in writes(function)
 
 
-def test_refused_after_an_unclear_answer(function: Function) -> None:
-    """A refusal after a try that may have worked is believed once reading shows that it has not."""
+def test_error_after_a_lost_response(function: Function) -> None:
+    """An error after a lost response counts once reading back shows the old name."""
     hold(function, FOUR)
     rules = (
         Rule("ModifyImageAttribute", "cut", calls=(1,)),
@@ -374,10 +366,10 @@ def test_refused_after_an_unclear_answer(function: Function) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted", [{A: FOUR[B], B: "free"}, CIRCLE], ids=["in a chain", "in a cycle"]
+    "wanted", [{A: FOUR[B], B: "free"}, CYCLE], ids=["in a chain", "in a cycle"]
 )
-def test_done_after_all(function: Function, wanted: dict[str, str]) -> None:
-    """A write that only the last look shows to be done makes room, whatever its last try said."""
+def test_last_read_confirms(function: Function, wanted: dict[str, str]) -> None:
+    """A write that only the last read confirms frees the name, whatever its last error was."""
     hold(function, FOUR)
     rules = (
         Rule("ModifyImageAttribute", "cut", calls=(1,)),
@@ -388,45 +380,44 @@ def test_done_after_all(function: Function, wanted: dict[str, str]) -> None:
     assert function.names() == FOUR | wanted
 
 
-def test_refused_account(function: Function) -> None:
-    """When the account is refused in the middle of a cycle, what is left is not attempted."""
+def test_account_error_in_a_cycle(function: Function) -> None:
+    """An error of the account in a rename cycle stops the rest."""
     hold(function, FOUR)
     code = "UnauthorizedOperation"
     rule = Rule("ModifyImageAttribute", "error", start=2, code=code)
     function.cloud.faults = Faults((rule,))
-    result = function(request(CIRCLE))
+    result = function(request(CYCLE))
     assert writes(function) == ["ok", code]
     pending = ("pending", "Stopped")
     assert statuses(result) == {"a": pending, "b": pending, "c": pending, "d": ("failed", code)}
     function.cloud.faults = Faults()
-    assert function(request(CIRCLE))["Outcome"] == "applied"
-    assert function.names() == CIRCLE
+    assert function(request(CYCLE))["Outcome"] == "applied"
+    assert function.names() == CYCLE
 
 
 def test_undo_of_a_later_delivery(function: Function) -> None:
-    """The delivery that finishes a cycle warns that its Undo goes back to its middle only."""
+    """A delivery that finishes a cycle warns that its Undo only leads back to the middle."""
     hold(function, FOUR)
     rule = Rule("ModifyImageAttribute", "error", start=2, code="InternalError")
     function.cloud.faults = Faults((rule,))
     with pytest.raises(Unfinished):
-        function(request(CIRCLE))
+        function(request(CYCLE))
     function.cloud.faults = Faults()
-    result = function(request(CIRCLE))
-    assert function.names() == CIRCLE
+    result = function(request(CYCLE))
+    assert function.names() == CYCLE
     (warning,) = result["Warnings"]
     assert warning["Code"] == "TemporaryName"
     assert warning["Message"] == (
-        f"{A} in ap-guangzhou has the temporary name '{TEMPORARY}{A}' from an earlier run. The "
-        "Undo of this run would restore it: to undo both runs, use the journal or the log of the "
-        "earlier one"
+        f'{A} in ap-guangzhou has the temporary name "{TEMPORARY}{A}" from an earlier run, and '
+        "Undo would restore it: to undo both runs, use the journal or the log of the earlier one"
     )
     function(result["Undo"])
     assert function.names()[A] == f"{TEMPORARY}{A}"
 
 
 @pytest.mark.parametrize("size", [2, 5, 12])
-def test_undo_of_a_cycle(function: Function, size: int) -> None:
-    """Undoing a cycle is a cycle too, and restores every name."""
+def test_undo_of_a_cycle_of_any_size(function: Function, size: int) -> None:
+    """Undoing a cycle is a cycle, too, and restores every name."""
     hold(function, TWELVE)
     former = function.images
     result = function(request(shifted(list(TWELVE)[:size], TWELVE)))

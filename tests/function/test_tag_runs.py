@@ -1,4 +1,4 @@
-"""Tags bound and unbound: in an order that finds room for them."""
+"""Tags bound and unbound in an order in which they fit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clocks import FakeClock
 from image_steward.errors import Unfinished
 from scf_local.cloud.faults import Faults, Rule
 
@@ -16,31 +15,24 @@ if TYPE_CHECKING:
 FULL = "img-full0001"
 
 
-@pytest.fixture(autouse=True)
-def clock(function: Function) -> FakeClock:
-    """Waits cost nothing here."""
-    function.clock = fake = FakeClock()
-    return fake
-
-
 def tags(letter: str, number: int) -> list[dict[str, str]]:
-    """So many tags, `a0` and on."""
+    """Return some tags, `a0` and so on."""
     return [{"Key": f"{letter}{i}", "Value": "v"} for i in range(number)]
 
 
 def keys(letter: str, number: int) -> list[str]:
-    """The keys of so many tags."""
+    """Return the keys of some tags."""
     return [tag["Key"] for tag in tags(letter, number)]
 
 
 def hold_full(function: Function) -> None:
-    """Let the region hold one image, of as many tags as an image can have."""
+    """Replace the region's images by one with as many tags as an image can have."""
     function.hold({"ImageId": FULL, "ImageName": "full", "Tags": tags("a", 50)})
 
 
 @pytest.mark.parametrize("number", [1, 25, 50])
 def test_full_image_changes_its_tags(function: Function, number: int) -> None:
-    """An image with 50 tags gets others in the place of those that it loses, and back again."""
+    """An image with 50 tags gets others in place of those it loses, and back again."""
     hold_full(function)
     former = function.images
     wanted = {"ImageId": FULL, "Tags": tags("b", number), "DeleteTags": keys("a", number)}
@@ -54,7 +46,7 @@ def test_full_image_changes_its_tags(function: Function, number: int) -> None:
 
 
 def test_unbinding_fails_for_a_while(function: Function) -> None:
-    """Where tags cannot be unbound now, the image is pending, and the next delivery does all."""
+    """If tags cannot be unbound now, the image is pending, and the next delivery does all."""
     hold_full(function)
     rule = Rule("UnTagResources", "error", code="FailedOperation.ResourceTagProcessing")
     function.cloud.faults = Faults((rule,))
@@ -65,8 +57,8 @@ def test_unbinding_fails_for_a_while(function: Function) -> None:
     assert function(wanted)["Outcome"] == "applied"
 
 
-def test_unbinding_fails_for_good(function: Function) -> None:
-    """Tags that cannot be unbound keep no others from being bound, if there is room."""
+def test_unbinding_fails(function: Function) -> None:
+    """If tags cannot be unbound, others are still bound, if they fit."""
     function.hold({"ImageId": FULL, "ImageName": "full", "Tags": tags("a", 1)})
     rule = Rule("UnTagResources", "error", code="InvalidParameter.ReservedTagKey")
     function.cloud.faults = Faults((rule,))

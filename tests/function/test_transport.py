@@ -1,4 +1,4 @@
-"""The HTTP below both SDKs: time-outs, proxies, and no word in the log."""
+"""The HTTP below both SDKs: timeouts, proxies, silent loggers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def test_no_read_after_the_deadline() -> None:
-    """When time is over not one more byte is waited for."""
+    """After the deadline, no more bytes are read."""
     clock = FakeClock()
     near, far = socket.socketpair()
     with near, far:
@@ -44,14 +44,14 @@ def test_no_read_after_the_deadline() -> None:
 
 
 def test_no_request_after_the_deadline(function: Function) -> None:
-    """When time is over no request is sent, and another delivery is asked for."""
+    """After the deadline, no request is sent, and the function raises."""
     with pytest.raises(Unfinished, match="time is over"):
         function(cos_event("requests/rename.json"), seconds=1e-9)
     assert function.calls() == []
 
 
-def test_nothing_is_sent_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking a host up may take longer than any time-out; then nothing is sent to it."""
+def test_slow_dns_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the DNS lookup takes longer than the timeout, nothing is sent."""
     look_up = socket.getaddrinfo
 
     def slow(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
@@ -69,7 +69,7 @@ def test_nothing_is_sent_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_dead_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a host with several addresses the first that answers is used, within the time in all."""
+    """Of several addresses, the first that answers is used, within one timeout for all."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         found = [(2, 1, 6, "", ("127.0.0.1", each)) for each in (1, 2, port)]
@@ -92,15 +92,15 @@ def test_a_dead_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch
 
 
 def test_all_addresses_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host of which no address answers is given up within the time in all."""
+    """A host without an address that answers fails within one timeout for all."""
     found = [(2, 1, 6, "", ("127.0.0.1", each)) for each in (1, 2, 3)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
     with pytest.raises(ConnectionRefusedError):
         transport._HTTP("somewhere", 1, timeout=0.5)._new_conn()
 
 
-def test_proxies_are_timed_too() -> None:
-    """Connections through a proxy read their replies the same way."""
+def test_proxies_have_timeouts() -> None:
+    """Connections through a proxy read responses with the same timeouts."""
     manager = transport.Connections().proxy_manager_for("http://127.0.0.1:9")
     assert (
         manager.pool_classes_by_scheme["http"].ConnectionCls.response_class is transport._Response
@@ -109,13 +109,13 @@ def test_proxies_are_timed_too() -> None:
 
 @pytest.mark.parametrize("name", ["tencentcloud_sdk_common", "qcloud_cos.cos_client", "urllib3"])
 def test_sdk_loggers_are_silent(name: str) -> None:
-    """Even with the root logger at DEBUG the SDKs' loggers say nothing at all."""
+    """Even with the root logger at DEBUG, the SDKs' loggers write nothing."""
     assert logging.getLogger().getEffectiveLevel() == logging.DEBUG  # by pytest's log_level
     assert not logging.getLogger(name).isEnabledFor(logging.CRITICAL)
 
 
-def test_credentials_do_not_show_themselves() -> None:
-    """The repr of credentials, as a traceback may show it, holds none of them."""
+def test_repr_of_credentials() -> None:
+    """The repr of credentials, as in a traceback, has no secret."""
     assert repr(Credentials("id", "key", "token")) == "Credentials()"
 
 

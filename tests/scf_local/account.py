@@ -60,8 +60,8 @@ class Account:
             return cls(_from_profile(path), str(path), region or _region_of(home, profile))
         searched.append(f"{path} (no such file)")
         raise ValueError(
-            f"--real needs credentials of your own, and none were found. Searched: "
-            f"{'; '.join(searched)}. Set the variables, or run `tccli configure`"
+            "--real needs credentials of your own, and none were found. Searched: "
+            f"{'; '.join(searched)}. Run `tccli configure`, or set the variables, without --profile"
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from image_steward.messages import nearest
+from image_steward.messages import nearest, shown
 from scf_local import json_files, log_records, logged_runs
 from scf_local.replay import EXPECTED, OUTCOMES, Case
 from scf_local.terminal_text import printable
@@ -49,9 +49,9 @@ class Cases:
     def _no_match(self, pattern: str) -> str:
         names = [name for case in self.events for name in _names(case)]
         return (
-            f"--only {pattern[:80]!r} matches none of the {len(self.events):,} events; use a "
-            f"number from 1 to {len(self.events)}, a name as --list shows it (wildcards: * and ?), "
-            f"a request id or the name of a function{nearest(pattern, names)}"
+            f"--only {pattern[:80]!r} matches no event; use a number up to {len(self.events)}, a "
+            "name as --list shows it (wildcards: * and ?), a request id or the name of a function"
+            f"{nearest(pattern, names)}"
         )
 
 
@@ -86,7 +86,7 @@ def read_cases(paths: Iterable[Path], region: str = "ap-guangzhou") -> Cases:
 
 _NO_EVENTS = (
     "no events found; an event is a *.json file directly in a folder, a line of a *.jsonl file, or "
-    "a run in a log, which must be given by its file name"
+    "a run in a log; logs in a folder are not read, so pass the path of the log itself"
 )
 
 
@@ -119,8 +119,8 @@ def _add(cases: Cases, new: Iterable[Case], expected: dict[str, dict[str, Any]])
     for name in expected if path else ():
         file, colon, event_id = name.rpartition(":")
         if colon and path and file == path.name and event_id not in event_ids:
-            near = nearest(name, [f"{file}:{known}" for known in event_ids])
-            raise ValueError(f"{path.parent / EXPECTED}: {name}: no such event{near}")
+            near = nearest(name, [f"{file}:{known}".rstrip(":") for known in event_ids])
+            raise ValueError(f"{path.parent / EXPECTED}: {name}: event not found{near}")
 
 
 def _folder(folder: Path) -> list[Path]:
@@ -143,7 +143,7 @@ def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
     except ValueError as error:
         if path.suffix == ".json":
             raise
-        raise ValueError(f"{error}; not a log either: no line has a request id") from None
+        raise ValueError(f"{error}; nor is it a log: no line has a request id") from None
     if isinstance(value, list) and value and all(isinstance(event, dict) for event in value):
         return (Case(path, event, event_id=str(i)) for i, event in enumerate(value, 1))
     return iter([Case(path, value)])
@@ -177,7 +177,7 @@ def _read_log(
         try:
             event = run.event(region)
         except ValueError as error:  # noqa: PERF203 - reports every error
-            name = f"run {printable(run.request_id, 64)} ({run.summary.outcome})"
+            name = f"run {printable(run.request_id, 64)} (outcome {run.summary.outcome})"
             problems.append(f"{path}: {name} cannot be replayed: {error}")
         else:
             yield Case(path, event, event_id=run.request_id, logged=run.summary)
@@ -196,12 +196,12 @@ def _matches(case: Case, pattern: str) -> bool:
 
 def _violation_of(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
     if not any((folder / file).is_file() for file in (name, name.rpartition(":")[0] or name)):
-        return f"no such event{nearest(name, [file.name for file in _folder(folder)])}"
+        return f"event not found{nearest(name, [file.name for file in _folder(folder)])}"
     if not isinstance(entry, dict) or not entry.keys() <= {"Outcome", "Codes"}:
-        return f"{entry!r} must be an object with Outcome and, optionally, Codes"
+        return f"is {shown(entry)}; must be an object with Outcome and, optionally, Codes"
     if entry.get("Outcome") not in OUTCOMES:
         near = nearest(entry.get("Outcome"), OUTCOMES)
-        return f"Outcome {entry.get('Outcome')!r} must be one of {', '.join(OUTCOMES)}{near}"
+        return f"Outcome {shown(entry.get('Outcome'))} is not one of {', '.join(OUTCOMES)}{near}"
     codes = entry.get("Codes", [])
     is_valid = isinstance(codes, list) and all(isinstance(code, str) for code in codes)
-    return "" if is_valid else f"Codes {codes!r} must be a list of strings"
+    return "" if is_valid else f"Codes is {shown(codes)}; must be a list of strings"

@@ -55,7 +55,7 @@ def _open(path: str, argument: str) -> IO[bytes]:
 
 def _read_event(path: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
     with usage_errors(), _open(path, "event") as stream:
-        return json_files.parse(stream.read(), f"event {path}")
+        return json_files.parse(stream.read(), "stdin" if path == "-" else f"event {path}")
 
 
 def _print_problems(problems: Sequence[str]) -> None:
@@ -153,12 +153,9 @@ def invoke(
     help="Only these events: name or number in --list, request id or function name; repeatable.",
 )
 @click.option("--cold", is_flag=True, help="Start a new instance for each event.")
-@click.option("--until-failure", is_flag=True, help="Stop at the first unexpected outcome.")
+@click.option("--until-failure", is_flag=True, help="Stop after the first unexpected outcome.")
 @click.option(
-    "--report",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Also write an HTML report.",
+    "--report", metavar="FILE", type=click.Path(path_type=Path), help="Also write an HTML report."
 )
 @seed_option
 @faults_option
@@ -182,8 +179,8 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     files, or a log (CLS export as JSON or CSV, or text). docs/replay.md describes the formats.
 
     The file expected.json in a folder has the expected outcomes of its events: {"<file>":
-    {"Outcome": "rejected", "Codes": ["InvalidDocument"]}}. "<file>:<line>" is one of several
-    events in a file. An event without an entry is expected to succeed.
+    {"Outcome": "rejected", "Codes": ["InvalidDocument"]}}. For a file with several events, the
+    keys are "<file>:<line>". An event without an entry is expected to succeed.
 
     Exit status: 0 if every event ends as expected, 1 if not, 2 usage error.
     """
@@ -248,12 +245,12 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
 )
 @click.argument("log", type=_FILE, default="-", metavar="[LOG|-]")
 @click.option("--request-id", metavar="ID", help="Undo only this run.  [default: all runs in LOG]")
-@click.option("--part", default=1, metavar="N", help="Print part N, of 1,000 images each.")
+@click.option("--part", default=1, metavar="N", help="Print part N; each has up to 1,000 images.")
 def undo(log: str, request_id: str | None, part: int) -> None:
     """Print a change request that undoes the changes in LOG.
 
-    LOG is the function's log, in a file or - for stdin: its output, or a CLS export in any format
-    that `replay` reads. Lines that undo does not need are ignored.
+    LOG is a file with the function's log, or - for stdin. The log is what a run has printed, or a
+    CLS export in any format that `replay` reads. Lines that undo does not need are ignored.
 
     Exit status: 0 success, 1 if something cannot be undone, 2 usage error.
     """

@@ -59,17 +59,17 @@ class FunctionConfig:
         for root in WRITABLE:
             if Path(root).resolve().is_relative_to(self.code.resolve()):
                 raise ValueError(
-                    f"code folder {str(self.code)!r} must be read-only, but {root} must be "
-                    "writable, as in SCF; put the code into a folder of its own"
+                    f"code folder {str(self.code)!r} contains {root}, which SCF makes writable, "
+                    "while code is read-only; put the code into a folder of its own"
                 )
         if "." not in self.handler or not all(self.handler.split(".")):
             raise ValueError(
-                f"handler {self.handler!r} must be module.function, such as index.main_handler, "
+                f"handler {self.handler!r}: must be module.function, such as index.main_handler, "
                 "or FILE:FUNCTION, such as src/app.py:main"
             )
         if not 0 < self.timeout_s <= _MAX_TIMEOUT_S:  # click's FloatRange accepts "nan"
             raise ValueError(
-                f"timeout {self.timeout_s} must be above 0 and at most {_MAX_TIMEOUT_S} seconds"
+                f"timeout {self.timeout_s:g} must be above 0 and at most {_MAX_TIMEOUT_S} seconds"
             )
         if not regions.is_region(self.region):
             raise ValueError(
@@ -86,6 +86,9 @@ def locate_handler(handler: str, code: Path | None, default: Path) -> tuple[Path
         ValueError: the file does not exist or is outside the folder, or the module is in the
             working directory instead.
     """
+    file = handler.rstrip(":")
+    if file.endswith(".py"):
+        raise ValueError(f"handler {handler!r} names no function; did you mean {file}:FUNCTION?")
     file, colon, function = handler.rpartition(":")
     if not colon:
         folder = (code or default).resolve()
@@ -94,7 +97,7 @@ def locate_handler(handler: str, code: Path | None, default: Path) -> tuple[Path
     path = (code / file if code else Path(file)).resolve()
     folder = (code or path.parent).resolve()
     if not path.is_file():
-        raise ValueError(f"handler {handler!r}: file {path} not found")
+        raise ValueError(f"handler {handler!r}: no such file: {path}")
     if path.suffix != ".py" or "." in path.stem or not path.is_relative_to(folder):
         raise ValueError(
             f"handler {handler!r}: the file must be a *.py in the code folder {folder}, with no "
@@ -106,10 +109,6 @@ def locate_handler(handler: str, code: Path | None, default: Path) -> tuple[Path
 
 def _check_location(handler: str, folder: Path, *, is_given: bool) -> None:
     """Suggest the right form for a handler whose file is in the working directory."""
-    if handler.endswith(".py"):
-        raise ValueError(
-            f"handler {handler!r} names a file but no function; did you mean {handler}:FUNCTION?"
-        )
     module, _, function = handler.rpartition(".")
     file = f"{module.replace('.', '/')}.py"
     if not is_given and Path(file).is_file() and not (folder / file).exists():
@@ -198,13 +197,13 @@ def parse_variables(settings: tuple[str, ...]) -> dict[str, str]:
         name, equals, value = setting.partition("=")
         if not equals or not _VARIABLE.fullmatch(name):
             raise ValueError(
-                f"{name[:60]!r} must be NAME=value, such as STEWARD_LOG_LEVEL=DEBUG; a name is a "
-                "letter followed by letters, digits or _"
+                f"{name[:60]!r} is not a variable; use NAME=VALUE, such as "
+                "STEWARD_LOG_LEVEL=DEBUG, where NAME is a letter followed by letters, digits or _"
             )
         if name.startswith(_RESERVED) or name in _SET_BY_SCF:
             raise ValueError(
-                f"{name} is reserved: SCF sets it itself. Remove it, or use a name that does not "
-                f"begin with {', '.join(_RESERVED)}"
+                f"{name} is reserved: SCF sets it itself. Remove it, or use another name; it must "
+                f"not begin with {' or '.join(_RESERVED)}"
             )
         if name.startswith(_INTERPRETER_PREFIXES):
             raise ValueError(f"{name} is reserved: it would change the Python interpreter")

@@ -31,7 +31,7 @@ def event() -> None:
     "--shape",
     type=click.Choice(events.SHAPES),
     default="2021",
-    help="Shape of the event: 2018 (documented) or 2021 (delivered since then).",
+    help="Format of the event: as documented in 2018, or as delivered since 2021.",
 )
 @click.option(
     "--event-name",

@@ -31,7 +31,7 @@ _TOO_LARGE = 406
 _OK, _UNUSABLE, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 430, 433, 434, 439, 443, 450
 _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED: "exited"}
 _TOO_DEEP = f"The result is nested deeper than {MAX_EVENT_DEPTH} levels"
-_FORGED = "The code wrote to the descriptor reserved for its runtime's replies"
+_FORGED = "The code wrote to the file descriptor that is reserved for the runtime's replies"
 _EXIT_STATUS = {_TIME: 3, _INIT_TIME: 3, _MEMORY: 4}
 _FAILURES = {"rejected", "partial"}
 

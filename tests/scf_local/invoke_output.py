@@ -19,7 +19,7 @@ _HINTS = {
     433: "Raise the time limit with --timeout, or give the function less to do.",
     434: "Raise the memory limit with --memory, or give the function less to do.",
     437: "Check --code (the code folder) and --handler (module.function).",
-    439: "The function ended its own process or broke the pipe to it; it must return or raise.",
+    439: "The function ended its process, or used scf-local's own pipe; it must return or raise.",
     443: "The code could not be loaded; see the traceback in the ERROR line.",
     450: "Loading the code took too long; move slow work into the handler function.",
 }

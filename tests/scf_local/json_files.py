@@ -43,9 +43,10 @@ def parse(data: bytes, name: str, *, line: int = 0) -> Any:  # noqa: ANN401 - an
         value = json.loads(text, parse_constant=reject_constant)
     except json.JSONDecodeError as error:
         position = error.colno if line else f"{error.lineno}:{error.colno}"
-        raise ValueError(f"{name}:{position}: not JSON: {error.msg}") from None
+        problem = strict_json.reason(error) if text.strip() else "it is empty"
+        raise ValueError(f"{name}:{position}: not JSON: {problem}") from None
     except RecursionError:
-        raise ValueError(f"{name}: nested too deep") from None
+        raise ValueError(f"{name}: nested deeper than {MAX_EVENT_DEPTH} levels") from None
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if is_deep(value, text, MAX_EVENT_DEPTH):
@@ -77,9 +78,9 @@ def decode(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{name}: not UTF-8 (byte {error.start})") from None
+        raise ValueError(f"{name}: not UTF-8 at byte {error.start}") from None
 
 
 def reject_constant(name: str) -> NoReturn:
     """Reject `NaN` and the like, which Python would read as JSON."""
-    raise ValueError(f"not JSON: {name} is not a JSON value")
+    raise ValueError(f"not JSON: {name} is not a JSON number")

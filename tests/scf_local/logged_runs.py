@@ -57,7 +57,7 @@ class LoggedRun:
             return self._rebuilt(region)
         if any(raw_events.is_cut(r.message) for attempt in self.attempts for r in attempt):
             raise ValueError("the printed event is cut off (SCF keeps 8 KB of a line)")
-        raise ValueError("no event was printed")
+        raise ValueError("the function printed no event")
 
     @cached_property
     def _lines(self) -> list[dict[str, Any]]:
@@ -133,7 +133,7 @@ def _why_not(trigger: object, sources: list[str]) -> str:
         return f"the log names no object for {sources[0]}"
     if trigger == "cos":
         return (
-            "the log names no object, since nothing had to change; with STEWARD_LOG_LEVEL=DEBUG "
-            "the function logs such objects too"
+            "the log names no object, because nothing had to change; with "
+            "STEWARD_LOG_LEVEL=DEBUG, the function logs the object even then"
         )
-    return "its input was not an event, or some of its log lines are missing"
+    return "the input of the run was not an event, or some of its log lines are missing"

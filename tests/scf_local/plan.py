@@ -38,7 +38,7 @@ def renderables_of(result: dict[str, Any]) -> Iterator[RenderableType]:
     for kind, style in (("Warning", "yellow"), ("Error", "red")):
         for entry in entries_of(result, f"{kind}s"):
             source = f"{entry.get('Source', '')} {entry.get('Path', '')}".strip()
-            yield Text(f"{kind}: {printable(_message(entry))} ({printable(source)})", style)
+            yield Text(f"{kind}: {printable(_message(entry), 600)} ({printable(source)})", style)
 
 
 def _table(*groups: Iterable[dict[str, Any]]) -> Table:

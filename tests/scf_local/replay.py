@@ -87,9 +87,9 @@ class ReplayedCase:
     @property
     def expected(self) -> str:
         """The expected outcome, as text."""
-        expected = self.case.expected or {"Outcome": "no error"}
-        codes = ", ".join(expected.get("Codes", []))
-        return f"{expected['Outcome']} with {codes}" if codes else str(expected["Outcome"])
+        entry = self.case.expected or {"Outcome": "no error"}
+        codes = ", ".join(entry.get("Codes", [])) or "no code"
+        return f"{entry['Outcome']} with {codes}" if "Codes" in entry else str(entry["Outcome"])
 
     @property
     def comparison(self) -> list[str]:
@@ -155,7 +155,7 @@ def table_of(replays: Sequence[ReplayedCase], width: int) -> Table:
             *([trigger_of(replay.case.event)] if is_wide else []),
             cell(replay.invocation.outcome),
             *(cell(summary.get(count, "")) for count in counts),
-            cell("yes" if replay.as_expected else f"no: {replay.expected}"),
+            cell("yes" if replay.as_expected else f"no: expected {replay.expected}"),
             *([cell(_shortened(replay.comparison))] if has_log else []),
             cell(replay.note),
             style="" if replay.as_expected else "red",

@@ -154,7 +154,7 @@ def load(handler: str) -> tuple[Handler | None, dict[str, Any]]:
             return None, {"Status": 437, "Message": message}
         return None, {"Status": 443, "Message": _trace(error)}
     if not callable(function):
-        return None, {"Status": 437, "Message": f"{module_name!r} has no function {name!r}"}
+        return None, {"Status": 437, "Message": f"module {module_name!r} has no function {name!r}"}
     return function, {"Status": 200}
 
 

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 EVENT = "image.before"
 _MAX_LISTED = 10
 _NO_LINES = (
-    f"no line {EVENT} in the log; the function logs one before it changes an image, at any log "
-    "level: either nothing was changed, or the log is from something else"
+    f"the log has no line {EVENT}, which the function writes before it changes an image, at any "
+    "log level: either nothing was changed, or the log is not from this function"
 )
 _NO_READABLE_LINES = (
-    f"the log contains {EVENT}, but in no line as the function logs it; use the log as printed, or "
-    "as exported by CLS"
+    f"the log contains {EVENT}, but no such line as the function writes it; use the log as it was "
+    "printed, or as CLS exports it"
 )
 
 
@@ -73,7 +73,7 @@ class Undo:
             ValueError: it does not exist.
         """
         if not 1 <= number <= len(self.parts):
-            raise ValueError(f"--part {number} is out of range; use 1 to {len(self.parts)}")
+            raise ValueError(f"--part {number} not found; the last part is {len(self.parts)}")
         return {"Images": self.parts[number - 1]}
 
 
@@ -135,10 +135,10 @@ def _line(position: str, text: str) -> BeforeLine | None:
         return BeforeLine(position, problem=f"contains {EVENT}, but not as the function logs it")
     undo = fields.get("Undo")
     if "Cut" in fields:
-        problem = f"the function's logger had to cut it; it begins {printable(undo, 60)}"
+        problem = f"the function's logger has cut Undo, which begins {printable(undo, 60)}"
     else:
         violation = _violation_of(undo)
-        problem = f"{_image_name(undo)}: {violation}" if violation else ""
+        problem = f"Undo ({_image_name(undo)}): {violation}" if violation else ""
     request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
     return BeforeLine(position, undo, request_id, time, problem)
 
@@ -153,7 +153,7 @@ def _violation_of(entry: object) -> str:
         path, message = error.details[0]
         return printable(f"{path.removeprefix('/Images/0')} {message}".strip())
     except RecursionError:
-        return "nested too deep"
+        return "nested too deeply"
     return ""
 
 

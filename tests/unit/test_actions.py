@@ -1,4 +1,4 @@
-"""API actions: a row each, as the SDK and the emulated cloud know them."""
+"""API actions: each row agrees with the SDK, the emulated cloud and the run role."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ EMULATED = {"cvm": emulated_cvm.SERVICE, "tag": emulated_tag.SERVICE}
 
 
 def test_every_action_is_listed() -> None:
-    """What the tests below hold for `ACTIONS` they hold for every row."""
+    """`ACTIONS`, which the tests below go through, has every action of the module."""
     assert set(ACTIONS) == {each for each in vars(actions).values() if isinstance(each, Action)}
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
-def test_parameters_are_the_api_s(action: Action) -> None:
-    """What the function may send are parameters of the action, by the SDK's own models."""
+def test_parameters_are_those_of_the_api(action: Action) -> None:
+    """Every parameter of an action exists in the SDK's model of its request."""
     request = getattr(MODELS[action.service], f"{action.name}Request")()
     assert set(action.parameters.split()) <= {name.lstrip("_") for name in vars(request)}
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
 def test_emulated_cloud_agrees(action: Action) -> None:
-    """The emulated cloud has each action at the same version, with the same limit."""
+    """The emulated cloud has each action, with the same version and limit."""
     service = EMULATED[action.service]
     assert service.version == action.version
     assert service.actions[action.name].per_second == action.limit
@@ -37,6 +37,6 @@ def test_emulated_cloud_agrees(action: Action) -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
-def test_permission_is_that_of_the_action(action: Action) -> None:
-    """The run role's permission bears the names of service and action."""
+def test_permission_names_the_action(action: Action) -> None:
+    """The run role's permission is named after the service and the action."""
     assert action.permission == f"name/{action.service}:{action.name}"

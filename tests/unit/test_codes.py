@@ -1,4 +1,4 @@
-"""Error codes: which of them time can heal."""
+"""Error codes: the kind of error that each becomes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ CLASSES = {code: cls for cls, codes in CODES.items() for code in codes.split()}
 
 
 def test_known_codes() -> None:
-    """Each documented code becomes an error of the class that says what comes next."""
+    """Each documented code becomes an error of its class, with its code and message."""
     errors = {code: error_of(code, "m", "r-1") for code in CLASSES}
     assert {code: type(error) for code, error in errors.items()} == CLASSES
     assert [error.code for error in errors.values()] == list(CLASSES)
@@ -87,7 +87,7 @@ def test_known_codes() -> None:
     ],
 )
 def test_code_by_its_first_part(code: str, cls: type[StewardError]) -> None:
-    """A code that is not in the table counts as its first part, if that is there."""
+    """A code missing from the table is looked up by its first part."""
     error = error_of(code, "m")
     assert type(error) is cls
     assert "unknown" not in error.message
@@ -105,8 +105,8 @@ def test_unknown_code_says_so(code: str) -> None:
     assert error.message.startswith("m (unknown error code")
 
 
-def test_tree_is_drawn() -> None:
-    """The tree at the top of errors.py names every class there is."""
+def test_tree_is_complete() -> None:
+    """The tree at the top of errors.py names every error class."""
     import image_steward.errors as module  # noqa: PLC0415 - its docstring is what is tested
 
     classes = [c.__name__ for c in vars(module).values() if isinstance(c, type)]

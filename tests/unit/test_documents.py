@@ -1,4 +1,4 @@
-"""Documents: every violation is listed with its place, and what is allowed there."""
+"""Documents: every violation is listed with its path and what is allowed there."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ IMAGE = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
 
 
 def read(document: object, region: str = OWN) -> Any:  # noqa: ANN401 - of any kind
-    """Read a document given as a value."""
+    """Read a document from a Python value."""
     return registry.read(json.dumps(document).encode(), region=region).request
 
 
 def violations(document: object, region: str = OWN) -> list[tuple[str, str]]:
-    """The path and message of each violation of a document that is refused."""
+    """Return the path and message of each violation of a document that is rejected."""
     with pytest.raises(InvalidDocument) as caught:
         read(document, region)
     return list(caught.value.details)
 
 
 def test_change_request() -> None:
-    """Region of the image beats Region of the document beats the function's own."""
+    """An image's Region overrides the document's, which overrides the function's own."""
     request = read(
         {
             "Region": "ap-shanghai",
@@ -67,7 +67,7 @@ def test_change_request() -> None:
 
 
 def test_api_body() -> None:
-    """The body of the API call itself is a change request of one image."""
+    """The body of the API call is a change request for one image."""
     change = Change(OWN, "img-6pb6lrmy", {"ImageName": "sample"}, {}, ())
     paths = {OWN: "/Region"}
     assert read(IMAGE) == ChangeRequest((change,), dry_run=False, region_paths=paths)
@@ -89,7 +89,7 @@ LONG = "x" * 61
 @pytest.mark.parametrize(
     ("document", "path", "message"),
     [
-        (None, "", "the document is null; an object is required"),
+        (None, "", "the document is null; must be an object"),
         ([IMAGE], "", "the document is an array"),
         ("x", "", "the document is a string"),
         (5, "", "the document is a number"),
@@ -139,7 +139,7 @@ LONG = "x" * 61
         (
             {**IMAGE, "Tags": [{"Key": "k", "Value": "v"}], "DeleteTags": ["k"]},
             "/DeleteTags",
-            '"k" is also in Tags',
+            'key "k" is also in Tags',
         ),
         ({**IMAGE, "DeleteTags": ["k", "k"]}, "/DeleteTags", "appears 2 times"),
         ({"Document": "http://b-1/x"}, "/Document", "must be cos://<bucket-appid>/<key>"),
@@ -148,15 +148,15 @@ LONG = "x" * 61
         ({"Document": "cos://b-1/x", "ImageId": "img-1"}, "/ImageId", "unknown member"),
     ],
 )
-def test_refused(document: object, path: str, message: str) -> None:
-    """A violation is reported once, at its place, with what is given and what is allowed."""
+def test_rejected(document: object, path: str, message: str) -> None:
+    """Each violation is reported once, with its path, what was given and what is allowed."""
     ((found_path, found_message),) = violations(document)
     assert found_path == path
     assert message in found_message
 
 
-def test_limits_are_reached() -> None:
-    """Sixty characters of any script, 256 of description, 1,000 images and 50 tags are fine."""
+def test_largest_values() -> None:
+    """Values at the limits are accepted: 60 characters, 256 characters, 1,000 images, 50 tags."""
     tags = [{"Key": f"k{i}", "Value": "v" * 255} for i in range(50)]
     images: list[dict[str, Any]] = [
         {"ImageId": f"img-{i}", "ImageName": "镜" * 60, "ImageDescription": "é" * 256}
@@ -175,8 +175,8 @@ def test_search_stops_early() -> None:
     assert len(violations({"ImageId": "img-1", "DeleteTags": [{}] * 9000})) == 1
 
 
-def test_every_breach_is_listed() -> None:
-    """Breaches in one document are all reported, none twice."""
+def test_every_violation_is_listed() -> None:
+    """All violations of a document are reported, each once."""
     document = {"Images": [{"ImageName": LONG, "x": 1}, {"ImageId": 5, "Tags": [{}]}], "y": 2}
     assert sorted(path for path, _ in violations(document)) == [
         "/Images/0", "/Images/0/ImageName", "/Images/0/x", "/Images/1/ImageId",
@@ -192,7 +192,7 @@ def test_too_many_breaches_are_cut() -> None:
 
 
 def test_thousand_and_one_images() -> None:
-    """One image too many refuses the document."""
+    """A document with 1,001 images is rejected."""
     images = [{**IMAGE, "ImageId": f"img-{i}"} for i in range(1001)]
     assert violations({"Images": images}) == [
         ("/Images", "has 1001 entries; at most 1000 are allowed (maxItems)")
@@ -200,14 +200,14 @@ def test_thousand_and_one_images() -> None:
 
 
 @pytest.mark.parametrize("document", [IMAGE, {"Images": [IMAGE]}, {"Document": "cos://b-1/x"}])
-def test_region_is_known_or_asked_for(document: dict[str, Any]) -> None:
-    """Where neither document nor function says the region, the document is refused."""
+def test_region_is_required(document: dict[str, Any]) -> None:
+    """A document is rejected if neither it nor the function has a region."""
     ((_, message),) = violations(document, region="")
     assert "Region" in message
 
 
 def test_same_image_in_two_regions() -> None:
-    """Ids are unique in a region only: the same id in another region is another image."""
+    """The same id in two regions is two images."""
     read({"Images": [IMAGE, {**IMAGE, "Region": "ap-tokyo"}]})
 
 
@@ -215,8 +215,8 @@ SCHEMAS = sorted((Path(validation.__file__).parent / "schemas").glob("*.json"))
 
 
 @pytest.mark.parametrize("kind", [path.stem for path in SCHEMAS])
-def test_schemas_are_schemas(kind: str) -> None:
-    """The published schemas are valid draft 2020-12, and say in words what a pattern means."""
+def test_schemas_are_valid(kind: str) -> None:
+    """The schemas are valid draft 2020-12, and each pattern has a description."""
     schema: Any = validation.validator(kind).schema
     Draft202012Validator.check_schema(schema)
     assert validation.validator(kind) is validation.validator(kind)

@@ -1,4 +1,4 @@
-"""The executor by itself: tasks share nothing, and whoever has to wait steps aside."""
+"""The executor: tasks share nothing, and a task that must wait does not block the others."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ T = TypeVar("T")
 
 IMAGES = 2_000
 AT_ONCE = WORKERS // 2
-"""Images of one plan: each has a call for its name and one for its tags."""
+"""The images of one plan: each needs one call for its name and one for its tags."""
 
 
 @pytest.fixture
 def hasty_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Threads take turns as often as they can, and always while outcomes are merged."""
+    """Switch threads as often as possible, and always while outcomes are merged."""
     merged_with = Outcome.merged_with
 
     def merge_slowly(outcome: Outcome, other: Outcome) -> Outcome:
@@ -61,31 +61,32 @@ def execute(
     together: RunParallel = run_parallel,
     clock: FakeClock | None = None,
 ) -> list[Outcome]:
-    """What becomes of steps of one region, on a clock that only waits turn forward."""
+    """Return the outcomes of steps of one region; only waiting advances the clock."""
     retries = Retries(Deadline.after(1e6, clock or FakeClock()), lambda: 1.0)
     recent = RecentWrites(retries.deadline.clock)
     return Executor(call, retries, together, noted.append, recent).execute(Plan({REGION: steps}))
 
 
 def step(number: int) -> Step:
-    """A new name and a tag of its own for an image."""
+    """Return a step that gives an image a new name and a tag of its own."""
     image_id = f"img-{number}"
     before = image(image_id, f"old-{number}")
     return Step(REGION, image_id, {"ImageName": f"new-{number}"}, {"k": str(number)}, before=before)
 
 
 @pytest.mark.usefixtures("hasty_threads")
-def test_replies_at_the_same_moment_lose_nothing() -> None:
-    """Of 2,000 images whose name and tags are answered at once, `After` and `Undo` are whole."""
+def test_simultaneous_responses_lose_nothing() -> None:
+    """`After` and `Undo` are complete for 2,000 images whose calls return at the same moment."""
     released = Barrier(WORKERS)
-    pool = ThreadPoolExecutor(WORKERS)  # one for all plans: making threads takes most of the time
+    # One for all plans, since starting threads would take most of the time.
+    pool = ThreadPoolExecutor(WORKERS)
 
     def call(_action: Action, _region: str, _params: Mapping[str, Any]) -> dict[str, Any]:
         released.wait(timeout=60)
         return {"RequestId": "r"}
 
-    def in_pool(works: Sequence[Callable[[], T]], most: int = WORKERS) -> Iterator[T]:
-        assert most == WORKERS or len(works) == 1
+    def in_pool(works: Sequence[Callable[[], T]], limit: int = WORKERS) -> Iterator[T]:
+        assert limit == WORKERS or len(works) == 1
         return pool.map(lambda work: work(), works) if len(works) > 1 else iter([works[0]()])
 
     for first in range(0, IMAGES, AT_ONCE):
@@ -107,27 +108,27 @@ def test_replies_at_the_same_moment_lose_nothing() -> None:
     pool.shutdown()
 
 
-def test_who_waits_steps_aside() -> None:
-    """An image that is busy for a while keeps none of the others waiting, and is done last."""
-    tries: list[str] = []
+def test_busy_image_is_done_last() -> None:
+    """An image that is busy for a while delays no other image, and is done last."""
+    attempts: list[str] = []
 
     def call(action: Action, _region: str, params: Mapping[str, Any]) -> dict[str, Any]:
         if action is MODIFY_IMAGE_ATTRIBUTE:
-            tries.append(params["ImageId"])
-            if params["ImageId"] == "img-0" and tries.count("img-0") < 3:
+            attempts.append(params["ImageId"])
+            if params["ImageId"] == "img-0" and attempts.count("img-0") < 3:
                 raise error_of("InvalidImageId.IncorrectState", "busy")
         return {"RequestId": "r"}
 
     noted: list[Outcome] = []
     outcomes = execute(call, [step(number) for number in range(6)], noted)
     assert [outcome.status for outcome in outcomes] == ["changed"] * 6
-    assert tries[-2:] == ["img-0", "img-0"]
+    assert attempts[-2:] == ["img-0", "img-0"]
     assert noted[-1].step.image_id == "img-0"
     assert noted[-1].attempts == 4
 
 
 def test_each_outcome_is_noted_once() -> None:
-    """What needs no call is noted at once, all else when its last call is settled."""
+    """A step without calls is noted at once, any other step after its last call."""
     unchanged = Step(REGION, "img-9", before=image("img-9", "n"))
 
     def call(action: Action, _region: str, _params: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,19 +141,19 @@ def test_each_outcome_is_noted_once() -> None:
     assert [outcome.status for outcome in noted] == ["unchanged", "changed", "changed"]
 
 
-def test_nobody_waits_for_a_sleeper() -> None:
-    """What may go on soon does not wait for an image that is busy for long."""
+def test_long_wait_delays_no_other() -> None:
+    """An image that can be retried soon does not wait for one that is busy for long."""
     clock = FakeClock()
     start = clock.now
     done: dict[str, float] = {}
-    tries: Counter[str] = Counter()
+    attempts: Counter[str] = Counter()
 
     def call(action: Action, _region: str, params: Mapping[str, Any]) -> dict[str, Any]:
         image_id = params["ImageId"] if action is MODIFY_IMAGE_ATTRIBUTE else "tags"
-        tries[image_id] += 1
+        attempts[image_id] += 1
         if image_id == "img-0":
             raise error_of("InvalidImageId.IncorrectState", "busy")
-        if image_id == "img-1" and tries[image_id] <= 6:
+        if image_id == "img-1" and attempts[image_id] <= 6:
             raise error_of("RequestLimitExceeded", "too fast")
         done[image_id] = clock.now - start
         return {"RequestId": "r"}
@@ -162,8 +163,8 @@ def test_nobody_waits_for_a_sleeper() -> None:
     assert clock.now - start > 60
 
 
-def test_a_reading_back_shows_what_nobody_asked_for() -> None:
-    """An image that was not asked for settles nothing, whatever it holds."""
+def test_read_back_returns_another_image() -> None:
+    """Reading back an image is not confirmed by a response with another image."""
     replies = 0
 
     def call(action: Action, _region: str, _params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Limits: each number once, as the API's pages have it, and the schemas hold documents to it."""
+"""Limits: the numbers are the API's, and the schemas have the same ones."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ RULES = {
         "/properties/Normalise/properties/Tags/items/properties/Key/maxLength": "TAG_KEY_LENGTH",
     },
 }
-"""Where a schema has one of the limits, by JSON Pointer."""
+"""Where each schema repeats a limit, by JSON Pointer."""
 
 
 def test_limits_are_those_of_the_api() -> None:
-    """The numbers are those of document/api/213/15713, 213/15715 and product/651/13354."""
+    """The limits are those of document/api/213/15713, 213/15715 and product/651/13354."""
     assert {name: value for name, value in vars(limits).items() if name.isupper()} == {
         "NAME_LENGTH": 60,
         "DESCRIPTION_LENGTH": 256,
@@ -49,7 +49,7 @@ def test_limits_are_those_of_the_api() -> None:
 @pytest.mark.parametrize(
     ("schema", "pointer"), [(schema, pointer) for schema, each in RULES.items() for pointer in each]
 )
-def test_schemas_hold_documents_to_the_limits(schema: str, pointer: str) -> None:
+def test_schemas_have_the_limits(schema: str, pointer: str) -> None:
     """A schema has the same number as `limits`."""
     value: Any = json.loads((SCHEMAS / f"{schema}.json").read_text(encoding="utf-8"))
     for step in pointer.split("/")[1:]:

@@ -13,20 +13,20 @@ from image_steward.settings import LEVELS
 
 
 def line_of(log: Log) -> str:
-    """The only line that was written."""
+    """Return the only line that was written."""
     assert isinstance(log.stream, io.StringIO)
     (line,) = log.stream.getvalue().splitlines()
     return line
 
 
-def make(level: str = "INFO") -> Log:
-    """A log into memory."""
+def log_of_level(level: str = "INFO") -> Log:
+    """Return a log that writes to memory."""
     return Log(io.StringIO(), FakeClock(), "r-1", level, secrets=("", "s3cret-key"))
 
 
 def test_line() -> None:
-    """A line holds time, level, event and request id first, then its own fields, readable."""
-    log = make()
+    """A line starts with time, level, event and request id, then its own fields, unescaped."""
+    log = log_of_level()
     log.info("image.changed", ImageId="img-1", After={"ImageName": "镜像"})
     assert line_of(log) == (
         '{"Time":"2026-11-24T12:00:00.250Z","Level":"INFO","Event":"image.changed",'
@@ -44,8 +44,8 @@ def test_line() -> None:
     ],
 )
 def test_level(level: str, written: list[str]) -> None:
-    """Lines below the level are not written."""
-    log = make(level)
+    """Lines below the log level are not written."""
+    log = log_of_level(level)
     for write in (log.debug, log.info, log.warning, log.error):
         write("x")
     assert isinstance(log.stream, io.StringIO)
@@ -54,22 +54,22 @@ def test_level(level: str, written: list[str]) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_kept(level: str) -> None:
-    """A line that is to be kept is written whatever the level."""
-    log = make(level)
+    """A line with `keep` is written at any level."""
+    log = log_of_level(level)
     log.always("image.before")
     assert json.loads(line_of(log))["Level"] == "INFO"
 
 
 def test_short_secret() -> None:
-    """A secret of a few characters is none, and must not blank out half of the log."""
+    """A secret of a few characters is not masked, since it would mask half of the log."""
     log = Log(io.StringIO(), FakeClock(), secrets=("e",))
     log.info("event")
     assert "event" in line_of(log)
 
 
 def test_long_line() -> None:
-    """A line too long for SCF keeps its short fields whole, and says which were cut."""
-    log = make()
+    """A line too long for SCF keeps its short fields whole, and names those that were cut."""
+    log = log_of_level()
     log.info("x", ImageId="img-1", Before={"a": "镜" * 9000}, After="b" * 9000)
     line = line_of(log)
     assert len(line.encode()) < MAX_LINE_BYTES
@@ -78,16 +78,16 @@ def test_long_line() -> None:
     assert fields["Cut"] == ["Before", "After"]
 
 
-def test_half_a_surrogate_pair() -> None:
-    """Text that UTF-8 cannot hold is still a JSON line."""
-    log = make()
+def test_lone_surrogate() -> None:
+    """Text that has no UTF-8 form is still written as a JSON line."""
+    log = log_of_level()
     log.info("x", Key="a\ud83d")
     assert json.loads(line_of(log))["Key"] == "a\ud83d"
 
 
 def test_secrets() -> None:
-    """A secret that finds its way into a field is blanked out, and the log's own repr has none."""
-    log = make()
+    """A secret in a field is masked, and the log's repr has none."""
+    log = log_of_level()
     log.error("x", Message="key s3cret-key is wrong", Deep=[{"s3cret-key": 1}])
     assert "s3cret-key" not in line_of(log)
     assert "s3cret-key" not in repr(log)

@@ -1,4 +1,4 @@
-"""Packer manifests as documents: read leniently where Packer varies, strictly where it matters."""
+"""Packer manifests: lenient where Packer varies, strict where the function depends on it."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ IMAGE = Image(
 
 
 def read(*builds: object) -> PackerManifest:
-    """The manifest of some builds, read."""
+    """Read the manifest of some builds."""
     request = registry.read(json.dumps(manifest(*builds)).encode(), region="").request
     assert isinstance(request, PackerManifest)
     return request
 
 
-def wanted(custom_data: dict[str, str], image: Image = IMAGE, **members: object) -> Any:  # noqa: ANN401 - attributes and tags
-    """What one build wants of an image: attributes and tags together."""
+def desired_values(custom_data: dict[str, str], image: Image = IMAGE, **members: object) -> Any:  # noqa: ANN401 - attributes and tags
+    """Return the attributes and tags that one build sets on an image."""
     (one,) = read(build(custom_data, **members)).builds
     change = change_of(one, "ap-guangzhou", image)
     return {**change.attributes, **{f"Tag.{key}": value for key, value in change.tags.items()}}
 
 
-def refused(*builds: object) -> list[tuple[str, str]]:
-    """The violations that a manifest of some builds has."""
+def violations(*builds: object) -> list[tuple[str, str]]:
+    """Return the violations in a manifest of some builds."""
     with pytest.raises(InvalidDocument) as caught:
         read(*builds)
     return list(caught.value.details)
 
 
 def test_everything_that_can_be_set() -> None:
-    """Each of the API's names sets its attribute, Tag.<key> a tag, and other keys nothing."""
+    """Each attribute name sets that attribute, Tag.<key> a tag, and other keys nothing."""
     data = {
         "ImageName": "web-1", "ImageDescription": "", "ImageFamily": "web",
         "ImageDeprecated": "true", "Tag.team": "infra", "Tag.a.b:c": "d", "git": "3f2c1d",
     }  # fmt: skip
-    assert wanted(data) == {
+    assert desired_values(data) == {
         "ImageName": "web-1", "ImageDescription": "", "ImageFamily": "web",
         "ImageDeprecated": True, "Tag.team": "infra", "Tag.a.b:c": "d",
     }  # fmt: skip
@@ -82,24 +82,28 @@ def test_everything_that_can_be_set() -> None:
     ],
 )
 def test_templates(template: str, text: str) -> None:
-    """Values are templates of the image's fields and of the manifest's own."""
+    """Values are templates with the fields of the image and of the manifest."""
     data = {"ImageDescription": template, "git": "3f2c1d"}
-    assert wanted(data)["ImageDescription"] == text
+    assert desired_values(data)["ImageDescription"] == text
 
 
-def test_the_others_see_the_new_name() -> None:
+def test_templates_see_the_new_name() -> None:
     """ImageName is rendered first, and the other templates see the new name."""
     data = {"Tag.name": "{ImageName}", "ImageDescription": "{ImageName}", "ImageName": "new"}
-    assert wanted(data) == {"ImageName": "new", "ImageDescription": "new", "Tag.name": "new"}
+    assert desired_values(data) == {
+        "ImageName": "new",
+        "ImageDescription": "new",
+        "Tag.name": "new",
+    }
 
 
-def test_data_is_no_template() -> None:
-    """What stands in other keys is taken as it is, braces too."""
-    assert wanted({"Tag.t": "{custom_data.x}", "x": "{ImageName"})["Tag.t"] == "{ImageName"
+def test_other_keys_are_not_templates() -> None:
+    """The values of other keys are used unchanged, including braces."""
+    assert desired_values({"Tag.t": "{custom_data.x}", "x": "{ImageName"})["Tag.t"] == "{ImageName"
 
 
 def test_three_builds_and_copies() -> None:
-    """Every build of the last run counts, each with all of its images."""
+    """Every build of the last run is used, with each of its images."""
     copies = "ap-guangzhou:img-a1, ap-hongkong:img-b2"
     found = read(
         build({"ImageName": "a"}, artifact_id=copies),
@@ -113,8 +117,8 @@ def test_three_builds_and_copies() -> None:
     ]
 
 
-def test_other_builders_and_earlier_runs_are_passed_over() -> None:
-    """Builds of other builders and of earlier runs may hold anything that Packer writes."""
+def test_other_builders_and_earlier_runs_are_skipped() -> None:
+    """Builds of other builders and of earlier runs are skipped, whatever Packer wrote there."""
     found = read(
         build({"ImageName": "x" * 99}, packer_run_uuid=OTHER_RUN, artifact_id="garbage"),
         build({"ImageName": "{"}, builder_type="amazon-ebs", artifact_id="us-east-1:ami-1"),
@@ -124,8 +128,8 @@ def test_other_builders_and_earlier_runs_are_passed_over() -> None:
     assert [one.path for one in found.builds] == ["/builds/2/custom_data"]
 
 
-def test_what_packer_leaves_out() -> None:
-    """No build_time (strip_time), files of any kind, members that nobody knows: all fine."""
+def test_optional_members() -> None:
+    """A missing build_time (strip_time), any files and unknown members are accepted."""
     body = build({"ImageName": "a-{build_time:%Y|0}"}, files=[{"name": "f", "size": 1}], new=1)
     del body["build_time"], body["name"]
     (one,) = read(body).builds
@@ -147,14 +151,14 @@ ONLY = {"ImageName": "a"}
         ([build({"ImageName": 5})], "/builds/0/custom_data/ImageName", "number; must be a string"),
         ([build([])], "/builds/0/custom_data", "is an array; must be an object or null"),
         ([build(ONLY, builder_type="amazon-ebs")], "/builds",
-         'by tencentcloud-cvm; found 1 by "amazon-ebs" of this run'),
+         'has no build by tencentcloud-cvm; found 1 by "amazon-ebs" in this run'),
         ([build(ONLY, packer_run_uuid=OTHER_RUN)], "/builds",
-         '1 by "tencentcloud-cvm" of another run'),
+         '1 by "tencentcloud-cvm" in another run'),
         ([build(None)], "/builds/0/custom_data", "nothing to set: at least one of ImageName"),
         ([build({"env": "prod"})], "/builds/0/custom_data", 'found "env"'),
         ([build({"ImageNmae": "a"})], "/builds/0/custom_data", "did you mean ImageName?"),
         ([build(ONLY, artifact_id="img-6pb6lrmy")], "/builds/0/artifact_id",
-         'contains "img-6pb6lrmy"; must be <region>:<image id>'),
+         'contains "img-6pb6lrmy"; must be a list of <region>:<image id>'),
         ([build(ONLY, artifact_id="")], "/builds/0/artifact_id", 'contains ""'),
         ([build(ONLY, artifact_id="ap-x:img-1,")], "/builds/0/artifact_id", 'contains ""'),
         ([build(ONLY, artifact_id="ap-x:ami-1")], "/builds/0/artifact_id", "ap-x:ami-1"),
@@ -181,9 +185,9 @@ ONLY = {"ImageName": "a"}
          "the tag key has 128 characters; 1 to 127"),
         ([build({"ImageName": "{custom_data.gti}", "git": "1"})],
          "/builds/0/custom_data/ImageName",
-         "custom_data.gti is empty and has no default; did you mean git?"),
+         "custom_data.gti has no value and no default; did you mean git?"),
         ([build({"ImageName": "{custom_data.zzz}", "git": "1"})],
-         "/builds/0/custom_data/ImageName", "custom_data.zzz is empty and has no default"),
+         "/builds/0/custom_data/ImageName", "custom_data.zzz has no value and no default"),
         ([build({"ImageName": "{custom_data.git sha}", "git_sha": "1"})],
          "/builds/0/custom_data/ImageName", "; did you mean git_sha?"),
         ([build({"ImageName": "{build_time:%Y}"}, build_time=None)],
@@ -196,29 +200,29 @@ ONLY = {"ImageName": "a"}
          "/builds/0/custom_data/ImageDeprecated", "cannot be combined with KeepLatest"),
     ],
 )  # fmt: skip
-def test_refused(builds: list[object], path: str, message: str) -> None:
-    """What cannot be used is refused with its place, what is given and what is allowed."""
-    found = refused(*builds)
-    assert any(where == path and message in told for where, told in found), found
+def test_rejected(builds: list[object], path: str, message: str) -> None:
+    """A violation is reported with its path, what was given and what is allowed."""
+    found = violations(*builds)
+    assert any(path == p and message in m for p, m in found), found
 
 
 def test_stripped_time() -> None:
-    """A template that needs a build_time which strip_time left out is refused, and told why."""
+    """A template that needs a build_time removed by strip_time is rejected, with that reason."""
     body = build({"ImageName": "a-{build_time:%Y}"})
     del body["build_time"]
-    ((path, message),) = refused(body)
+    ((path, message),) = violations(body)
     assert path == "/builds/0/custom_data/ImageName"
-    assert "strip_time leaves it out" in message
+    assert "Packer's strip_time removes it" in message
 
 
 def test_key_without_a_value() -> None:
-    """A key that is there, though empty, is not asked for again."""
-    ((_, message),) = refused(build({"ImageName": "{custom_data.git}", "git": ""}))
-    assert message == "custom_data.git is empty and has no default"
+    """A key with an empty value is not reported as missing."""
+    ((_, message),) = violations(build({"ImageName": "{custom_data.git}", "git": ""}))
+    assert message == "custom_data.git has no value and no default"
 
 
 def test_many_wrong_keys() -> None:
-    """Looking for what was meant takes no time that grows with the square of a manifest."""
+    """The search for similar keys takes no quadratic time."""
     data = {f"Tag.{i}": "{custom_data.ket}" for i in range(3000)}
     found = refused(build({**data, "key": "v"}))
     assert found == [("/builds/0/custom_data", "sets 3000 tags; at most 50 are allowed")]
@@ -228,8 +232,8 @@ def test_many_wrong_keys() -> None:
 
 
 def test_every_violation_is_listed() -> None:
-    """All that is wrong in all builds is told at once."""
-    found = refused(
+    """The violations of all builds are reported together."""
+    found = violations(
         build({"ImageName": "x" * 61, "ImageDeprecated": "no"}, artifact_id="x"),
         build({"Tag.a": "{b}"}, artifact_id="ap-x:img-1"),
     )
@@ -252,24 +256,24 @@ def test_every_violation_is_listed() -> None:
         ("env", ""),
     ],
 )
-def test_slips_are_pointed_out(key: str, hint: str) -> None:
-    """A key that is close to one that would set something is a warning; it stays data."""
+def test_similar_key_is_a_warning(key: str, hint: str) -> None:
+    """A key similar to a known one is a warning, and stays data."""
     found = read(build({**ONLY, key: "x"}))
-    told = [f"{warning.path} {warning.message}" for warning in found.warnings]
-    assert [f"did you mean {hint}?" in sentence for sentence in told] == [True] * bool(hint)
-    assert all(f"/builds/0/custom_data/{key} " in sentence for sentence in told)
+    warnings = [f"{warning.path} {warning.message}" for warning in found.warnings]
+    assert [f"did you mean {hint}?" in text for text in warnings] == [True] * bool(hint)
+    assert all(f"/builds/0/custom_data/{key} " in text for text in warnings)
     assert found.builds[0].templates.keys() == {"ImageName"}
 
 
 def test_value_of_the_image_is_missing() -> None:
-    """A field that only the image could fill, and does not, is told by its name."""
+    """A field that the image lacks is reported by its name."""
     (one,) = read(build({"ImageName": "{Tag.none}"})).builds
-    with pytest.raises(NoValue, match=r"Tag\.none is empty"):
+    with pytest.raises(NoValue, match=r"Tag\.none has no value"):
         change_of(one, "ap-guangzhou", IMAGE)
 
 
-def test_values_that_no_template_names() -> None:
-    """For each of its images only what its templates name is taken of a manifest's many values."""
+def test_unused_values_are_not_read() -> None:
+    """For each image, only the values that its templates name are read."""
     (one,) = read(build({"ImageName": "{custom_data.git}-{custom_data.no|0}", "git": "a"})).builds
 
     class Many(UserDict[str, str]):
@@ -286,7 +290,7 @@ def test_values_that_no_template_names() -> None:
 
 
 def test_value_of_the_image_is_too_long() -> None:
-    """A name that comes out too long by what the image holds is refused too."""
+    """A name that is too long because of the image's values is rejected, too."""
     (one,) = read(build({"ImageName": "x" * 50 + "{ImageId}"})).builds
     with pytest.raises(InvalidDocument, match="has 62 characters"):
         change_of(one, "ap-guangzhou", IMAGE)
@@ -307,23 +311,23 @@ def test_value_of_the_image_is_too_long() -> None:
         ({"ImageName": "n", "ImageDescription": "{ImageName}", "Tag.b": "{ImageName}"}, []),
     ],
 )
-def test_another_delivery(data: dict[str, str], names: list[str]) -> None:
-    """What would be set otherwise by a second delivery is found, whatever the first one did."""
+def test_unstable_manifest(data: dict[str, str], names: list[str]) -> None:
+    """Values that a second delivery would set differently are found."""
     (one,) = read(build(data)).builds
     found = unstable_values(one, IMAGE, change_of(one, "ap-guangzhou", IMAGE))
     assert sorted(v.path for v in found) == [f"/builds/0/custom_data/{name}" for name in names]
 
 
 def test_keep_latest_alone() -> None:
-    """KeepLatest alone is something to set, though it changes nothing of the image itself."""
+    """KeepLatest is enough for a build, although it sets nothing on the image itself."""
     (one,) = read(build({"KeepLatest": "3"})).builds
     assert one.keep_latest == 3
     assert isinstance(one, Build)
-    assert wanted({"KeepLatest": "3"}) == {}
+    assert desired_values({"KeepLatest": "3"}) == {}
 
 
-def test_names_that_nobody_gets_are_not_looked_up() -> None:
-    """While a copy is being made nothing is renamed, so nobody asks who holds the names."""
+def test_unused_names_are_not_looked_up() -> None:
+    """No holders are looked up while a copy is pending, since nothing is renamed."""
     both = "ap-guangzhou:img-6pb6lrmy,ap-hongkong:img-qlzp4oea"
     request = read(build({"ImageName": "new"}, artifact_id=both))
     copy = replace(IMAGE, image_id="img-qlzp4oea")
@@ -339,7 +343,7 @@ def test_names_that_nobody_gets_are_not_looked_up() -> None:
 
 
 def test_unknown_holders_stop_renames_only() -> None:
-    """A region in which nothing is renamed needs nobody to know who holds names."""
+    """Unknown holders of names do not affect a region without renames."""
     request = read(build({"Tag.team": "web"}))
     images = {IMAGE.image_id: IMAGE}
     current: CurrentImages = {"ap-guangzhou": RegionImages(images, ApiError("InvalidFilter", "no"))}

@@ -1,4 +1,4 @@
-"""Names: put right once and for all, cut between characters, numbered so that all differ."""
+"""Names: normalised once, cut between characters, and numbered so that all differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEPARATORS = ("-", "_", ".", " ")
 CASES = ("keep", "lower", "upper")
 STYLES = st.builds(Style, st.sampled_from(CASES), st.sampled_from(SEPARATORS))
 
-# What goes wrong lies among these, and random text hardly ever meets two of them in a row.
+# Errors lie among these; random text rarely has two of them in a row.
 AWKWARD = [
     *" -_./\\|\t\r\n\0\x1f\x7f\x85\xa0\xad",
     "\u200b", "\u200c", "\u200d", "\u202e", "\u2028", "\u3000", "\ufeff",
@@ -57,7 +57,7 @@ CHARACTERS = {
     "half-width katakana": "ｶﾞ",
     "carriage return and line feed": "\r\n",
 }
-"""Each is one character to its readers, though many code points."""
+"""Each is one visible character of several code points."""
 
 
 @given(STYLES, TEXTS)
@@ -66,7 +66,7 @@ CHARACTERS = {
 @example(Style(), "ﷺ" * 4)
 @example(Style(), "q" + "\u0301" * 100)
 def test_style(style: Style, text: str) -> None:
-    """Any text becomes at most 60 code points of NFKC, with single separators, none outside."""
+    """Any text becomes at most 60 code points of NFKC, with single separators inside only."""
     name = style.apply(text)
     assert len(name) <= NAME_LENGTH
     assert unicodedata.is_normalized("NFKC", name)
@@ -86,14 +86,14 @@ def test_style(style: Style, text: str) -> None:
 @example(Style(), "x" * 59 + " y")
 @example(Style(), "x" * 59 + CHINA)
 def test_style_is_idempotent(style: Style, text: str) -> None:
-    """A name that was put right is left alone, whatever it was made of."""
+    """A normalised name stays the same."""
     name = style.apply(text)
     assert style.apply(name) == name
 
 
 @given(st.sampled_from(SEPARATORS), TEXTS)
 def test_case(separator: str, text: str) -> None:
-    """Lower and upper leave nothing in the other case."""
+    """Lower and upper case leave no letter in the other case."""
     lower = Style("lower", separator).apply(text)
     upper = Style("upper", separator).apply(text)
     assert lower == lower.lower()
@@ -101,7 +101,7 @@ def test_case(separator: str, text: str) -> None:
 
 
 def test_every_letter() -> None:
-    """No letter at all flips, grows or leaves NFKC when its name is put right again."""
+    """A normalised name stays the same in case, length and NFKC, whatever letter it has."""
     changing = [
         each
         for each in map(chr, range(sys.maxunicode + 1))
@@ -141,7 +141,7 @@ def test_every_letter() -> None:
     ],
 )
 def test_case_folding(text: str, lower: str, upper: str) -> None:
-    """Letters whose other case is odd or longer become it, and stay it."""
+    """Letters with an unusual other case are converted once, and then stay."""
     for style, name in [(Style("lower"), lower), (Style("upper"), upper)]:
         assert style.apply(text) == name
         assert style.apply(name) == name
@@ -154,12 +154,12 @@ def test_case_folding(text: str, lower: str, upper: str) -> None:
         *" _-/\\|\t\n\v\f\r\0\x1b\x7f\x85\xa0",
         "\u1680", "\u2003", "\u2028", "\u202f", "\u3000",
         "\u200b", "\u200e", "\u202e", "\u2060", "\u2066", "\ufeff",
-        "\uff0f", "\uff3f", "\uff0d", "\uff3c", "\uff5c",  # NFKC makes these the plain ones
+        "\uff0f", "\uff3f", "\uff0d", "\uff3c", "\uff5c",  # NFKC turns these into plain letters
         " - ", "\r\n\r\n", "__--//\\\\||",
     ],
 )  # fmt: skip
 def test_one_separator(gap: str, separator: str) -> None:
-    """White space, control characters and what people put between words are one separator."""
+    """White space, control characters and punctuation become a single separator."""
     style = Style("keep", separator)
     assert style.apply(f"web{gap}prod") == f"web{separator}prod"
     assert style.apply(f"{gap}web{gap}{gap}prod{gap}") == f"web{separator}prod"
@@ -184,12 +184,12 @@ def test_one_separator(gap: str, separator: str) -> None:
     ],
 )
 def test_what_is_kept(style: Style, text: str, name: str | None) -> None:
-    """Dots, brackets, CJK text, joined emoji and other signs come through."""
+    """Dots, brackets, CJK text, joined emoji and other symbols are kept."""
     assert style.apply(text) == (text.replace(" ", "-") if name is None else name)
 
 
 def test_sixty_are_kept() -> None:
-    """A name of 60 is whole; of 61 the last goes, with the separator that it would leave."""
+    """A name of 60 is kept; of 61, the last character and a separator before it are cut."""
     assert Style().apply("镜" * 60) == "镜" * 60
     assert Style().apply("镜" * 61) == "镜" * 60
     assert Style().apply("x" * 59 + "-yz") == "x" * 59
@@ -197,7 +197,7 @@ def test_sixty_are_kept() -> None:
 
 @pytest.mark.parametrize("character", CHARACTERS.values(), ids=CHARACTERS)
 def test_characters_are_whole(character: str) -> None:
-    """A cut that would go through a character goes before it; one behind it keeps it."""
+    """A cut never splits a character: it is either kept whole or removed."""
     text = f"x{character}yz"
     for length in range(1, 1 + len(character)):
         assert cut(text, length) == "x"
@@ -210,7 +210,7 @@ def test_characters_are_whole(character: str) -> None:
     ids=["flag of England", "letter and non-joiner", "number sign and number"],
 )
 def test_format_characters(character: str) -> None:
-    """What is spelled with format characters is never cut into."""
+    """A cut never splits a sequence with format characters."""
     for length in range(1, 1 + len(character)):
         assert cut(f"x{character}y", length) == "x"
 
@@ -222,7 +222,7 @@ def test_format_characters(character: str) -> None:
 @example([CHINA, JAPAN, CHINA], 5)
 @example([CHINA, JAPAN, CHINA], 3)
 def test_cut_is_between_characters(characters: list[str], length: int) -> None:
-    """A cut keeps as many whole characters as fit, not one fewer."""
+    """A cut keeps as many whole characters as fit."""
     assume(len(characters[0]) <= length)
     whole = ""
     for character in characters:
@@ -234,7 +234,7 @@ def test_cut_is_between_characters(characters: list[str], length: int) -> None:
 
 @given(TEXTS, st.integers(0, 130))
 def test_cut_is_a_beginning(text: str, length: int) -> None:
-    """A cut is the beginning of the text, and all of it if that is short enough."""
+    """A cut is the beginning of the text, or all of it if it fits."""
     start = cut(text, length)
     assert text.startswith(start)
     assert len(start) <= length
@@ -243,7 +243,7 @@ def test_cut_is_a_beginning(text: str, length: int) -> None:
 
 
 def test_endless_character() -> None:
-    """A character longer than a name is cut all the same, for there is no better place."""
+    """A single character longer than a name is cut anyway."""
     text = "q" + "\u0301" * 100
     assert cut(text, 60) == text[:60]
 
@@ -264,15 +264,15 @@ def test_endless_character() -> None:
     ],
 )
 def test_numbered(name: str, number: int, numbered: str) -> None:
-    """The name gives way to the number: between two characters, and no separator is doubled."""
+    """A name is cut for its number: between two characters, with one separator."""
     assert Style().numbered(name, number) == numbered
 
 
 @given(STYLES, TEXTS, st.integers(2, 10**6), st.integers(2, 10**6))
 @example(Style(), "x" * 60, 9, 10)
 @example(Style(), "x" * 57 + FAMILY, 2, 99)
-def test_numbers_tell_apart(style: Style, text: str, one: int, other: int) -> None:
-    """Numbered names are proper names, and no two numbers of a name give the same."""
+def test_numbered_names_differ(style: Style, text: str, one: int, other: int) -> None:
+    """Numbered names are normalised, and differ for each number."""
     base = style.apply(text)
     assume(base)
     names = {style.numbered(base, number) for number in (one, other)}
@@ -283,16 +283,16 @@ def test_numbers_tell_apart(style: Style, text: str, one: int, other: int) -> No
         assert name.rpartition(style.separator)[0]
 
 
-def test_number_that_is_there_already() -> None:
-    """A long name that ends in a number is its own numbered form: the one case of a clash."""
+def test_name_that_is_its_own_numbered_form() -> None:
+    """A long name that ends in a number may equal its own numbered form."""
     name = "x" * 58 + "-2"
     assert Style().numbered(name, 2) == name
     assert Style().numbered(name, 3) == "x" * 58 + "-3"
 
 
 @given(STYLES, TEXTS, st.integers(1, 10**6))
-def test_fits_its_numbers(style: Style, text: str, number: int) -> None:
-    """Every numbered form of a name is known for one."""
+def test_numbered_forms_are_recognised(style: Style, text: str, number: int) -> None:
+    """Every numbered form of a name is recognised."""
     base = style.apply(text)
     assert style.fits(style.numbered(base, number), base)
 
@@ -309,8 +309,8 @@ def test_fits_its_numbers(style: Style, text: str, number: int) -> None:
 @example(Style(), "x" * 60, 3, "-1")
 @example(Style(), "x" * 60, 3, "-0")
 @example(Style(), "x" * 60, 3, "-²")
-def test_fits_nothing_else(style: Style, text: str, length: int, ending: str) -> None:
-    """What no number makes of a name does not fit it, however alike it looks."""
+def test_other_names_are_not_recognised(style: Style, text: str, length: int, ending: str) -> None:
+    """A name that no number produces is not recognised as a numbered form."""
     wanted = style.apply(text[:length])
     name = wanted[: NAME_LENGTH - len(ending)] + ending
     numbered = {style.numbered(wanted, number) for number in range(1, 1000)}
@@ -322,7 +322,7 @@ def test_fits_nothing_else(style: Style, text: str, length: int, ending: str) ->
     ["", "web-", "web-0", "web-1", "web-02", "web-+2", "web- 2", "web-2 ", "web-\uff12", "web-²",
      "web--2", "web_2", "web2", "web-2-2", "WEB-2", "web-1_0", f"web-{'9' * 5000}"],
 )  # fmt: skip
-def test_other_endings_do_not_fit(name: str) -> None:
+def test_other_endings_are_not_numbers(name: str) -> None:
     """Only a separator and a plain number above 1 make a numbered form."""
     assert not Style().fits(name, "web")
     assert Style().fits("web-2", "web")
@@ -335,7 +335,7 @@ def test_other_endings_do_not_fit(name: str) -> None:
 )
 @example(f"img-{'0' * 60}", "0a1b2c3d-", [1, 2, 1000])
 def test_temporary(image_id: str, mark: str, attempts: list[int]) -> None:
-    """Temporary names are names, carry their mark, and differ with every attempt."""
+    """Temporary names are valid names, contain their mark, and differ for every attempt."""
     names = {temporary(image_id, attempt, mark) for attempt in attempts}
     assert len(names) == len(attempts)
     for name in names:
@@ -343,7 +343,7 @@ def test_temporary(image_id: str, mark: str, attempts: list[int]) -> None:
         assert name.startswith(f"{TEMPORARY}{mark}img-")
 
 
-def test_temporary_names_tell_images_apart() -> None:
-    """The id of an image, as long as they are, stands whole in its temporary name."""
+def test_temporary_name_contains_the_id() -> None:
+    """A temporary name contains the whole image id, even a long one."""
     assert temporary("img-6pb6lrmy", 1) == "image-steward-tmp-img-6pb6lrmy"
     assert temporary("img-6pb6lrmy", 2, "0a1b2c3d-") == "image-steward-tmp-0a1b2c3d-img-6pb6lrmy-2"

@@ -1,4 +1,4 @@
-"""Policies over images: what is wanted, what is skipped and why, and that it comes to an end."""
+"""Policies applied to images: desired state, conflicts, reasons, and stability."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ GROWING = st.builds(
     BODIES,
     st.sampled_from(["a-{ImageName}", "{ImageName|b}c", "{Tag.a|web}{ImageName|x}"]),
 )
-"""Policies, many of which would make names longer on every run."""
+"""Policies, many of which would make names longer in every run."""
 
 RETIRING = st.builds(lambda body, number: {**body, "KeepLatest": number}, BODIES, st.integers(1, 2))
 
 
 def accepted(body: dict[str, Any], region: Region) -> list[Step]:
-    """The steps of a policy; an example that is refused as unstable is none."""
+    """Return the steps of a policy, and discard examples that are rejected as unstable."""
     try:
         return normalised(body, region)
     except UnstablePolicy:
@@ -58,14 +58,14 @@ def accepted(body: dict[str, Any], region: Region) -> list[Step]:
 
 
 def unchecked(body: dict[str, Any], region: Region) -> list[Step]:
-    """The steps of a policy that nobody asks whether it is stable."""
+    """Return the steps of a policy, even of an unstable one."""
     with patch.object(policy_plan, "check_stable"):
         return normalised(body, region)
 
 
 @given(BODIES, regions(), RANDOMS)
 def test_names_are_unique_and_fit(body: dict[str, Any], region: Region, random: Random) -> None:
-    """No call meets a name in use, and all names end up unique, not empty, within 60 characters."""
+    """No call sets a name in use, and all names end up unique, with 1 to 60 characters."""
     steps = accepted(body, region)
     wanted = wanted_names(steps, region.images)
     region.execute(steps, random)
@@ -76,8 +76,8 @@ def test_names_are_unique_and_fit(body: dict[str, Any], region: Region, random: 
 
 
 @given(BODIES, regions())
-def test_a_cycle_costs_one_call_more(body: dict[str, Any], region: Region) -> None:
-    """A policy needs a call for each changed image, and one more for each cycle of renames."""
+def test_a_cycle_takes_one_more_call(body: dict[str, Any], region: Region) -> None:
+    """A policy takes a call for each changed image, and one more for each rename cycle."""
     steps = accepted(body, region)
     calls = [call for call in writes_of(steps) if call.attributes]
     assert len(calls) == sum(bool(step.attributes) for step in steps) + cycles(steps)
@@ -85,41 +85,40 @@ def test_a_cycle_costs_one_call_more(body: dict[str, Any], region: Region) -> No
 
 @given(BODIES, regions(), RANDOMS)
 def test_stable(body: dict[str, Any], region: Region, random: Random) -> None:
-    """A policy that is accepted leaves its own outcome alone."""
+    """An accepted policy does not change its own outcome."""
     region.execute(accepted(body, region), random)
     assert [step for step in normalised(body, region) if not step.is_empty] == []
 
 
 @given(GROWING | BODIES, regions(), RANDOMS)
-def test_refused_for_a_reason(body: dict[str, Any], region: Region, random: Random) -> None:
-    """A policy that is refused would change something again: a second run shows it.
+def test_rejected_for_a_reason(body: dict[str, Any], region: Region, random: Random) -> None:
+    """A rejected policy would change its own outcome, or would do so after an interruption.
 
-    Or a second run after one that broke off, which then ends otherwise. Where conflicts are
-    skipped it may be that one of them stands in the way of the second change, so then the image is
-    looked at without the others.
+    With OnConflict skip, another image may block the second change, so that the image named in the
+    message is also tried alone.
     """
     try:
         normalised(body, region)
     except UnstablePolicy as error:
-        refusal = error.message
+        violation = error.message
     else:
         return
     regions = [region]
     if body["OnConflict"] == "skip":
-        regions.append(Region(i for i in region.images.values() if f" {i.image_id} " in refusal))
+        regions.append(Region(i for i in region.images.values() if f" {i.image_id} " in violation))
     assert any(changes_again(body, each, random) for each in regions)
 
 
 def changes_again(body: dict[str, Any], region: Region, random: Random) -> bool:
-    """Whether a second run changes anything, or one after a run that broke off ends otherwise."""
+    """Return whether a second run changes anything, or an interrupted one ends differently."""
     former = dict(region.images)
     region.execute(unchecked(body, region), random)
     once = region.images
     if not all(step.is_empty for step in unchecked(body, region)):
         return True
-    for most in range(3 * len(former)):
+    for max_calls in range(3 * len(former)):
         region.images = dict(former)
-        for calls in (most, None):
+        for calls in (max_calls, None):
             steps = unchecked(body, region)
             region.execute(steps, random, calls, policy=policy(body))
         if region.images != once:
@@ -129,31 +128,31 @@ def changes_again(body: dict[str, Any], region: Region, random: Random) -> bool:
 
 @given(BODIES, regions(), RANDOMS, st.lists(st.integers(0, 20), max_size=3))
 def test_crash(body: dict[str, Any], region: Region, random: Random, crashes: list[int]) -> None:
-    """Run again after crashes at any calls, a policy gives the names that it was to give."""
+    """After crashes at any calls, another run gives all images the desired names."""
     assume("ImageName" not in policy(body).templates["ImageName"].fields)
     before = region.names
     steps = accepted(body, region)
     wanted = wanted_names(steps, region.images)
-    for most in [*crashes, None]:
-        region.execute(normalised(body, region), random, most, policy=policy(body))
+    for max_calls in [*crashes, None]:
+        region.execute(normalised(body, region), random, max_calls, policy=policy(body))
     assert region.names == wanted
     assert not new_temporaries(before, region.names)
 
 
 @given(BODIES, regions(), RANDOMS)
 def test_half_done(body: dict[str, Any], region: Region, random: Random) -> None:
-    """An image of which half was done by a run that broke off gets the other half from the next."""
+    """An image that an interrupted run left half done is finished by the next run."""
     for one in region.images.values():
         alone, torn = Region([one]), Region([one])
         alone.execute(accepted(body, alone), random)
-        for most in (1, None):
-            torn.execute(normalised(body, torn), random, most, policy=policy(body))
+        for max_calls in (1, None):
+            torn.execute(normalised(body, torn), random, max_calls, policy=policy(body))
         assert torn.images == alone.images
 
 
 @given(BODIES, regions())
 def test_untouchable_images(body: dict[str, Any], region: Region) -> None:
-    """Nothing is ever done about an image that opts out, or is of another type or state."""
+    """Images that opt out, or have another type or state, are skipped."""
     for step in accepted(body, region):
         assert step.before
         facts, tags = step.before.facts, step.before.tags
@@ -168,7 +167,7 @@ def test_untouchable_images(body: dict[str, Any], region: Region) -> None:
 
 @given(BODIES, regions())
 def test_only_what_differs(body: dict[str, Any], region: Region) -> None:
-    """There is a step for each image, in their order, of what differs only, all explained."""
+    """Each image has a step, in order, with differences only, each with a reason."""
     steps = accepted(body, region)
     assert [step.image_id for step in steps] == list(region.images)
     for step in steps:
@@ -193,7 +192,7 @@ def test_holders_keep_their_names(body: dict[str, Any], region: Region) -> None:
 
 @given(RETIRING, regions(), RANDOMS)
 def test_keep_latest(body: dict[str, Any], region: Region, random: Random) -> None:
-    """Of each family the newest N that are selected are not deprecated, all others are."""
+    """The newest N selected images of each family are not deprecated, all others are."""
     steps = accepted(body, region)
     region.execute(steps, random)
     families: dict[str, list[Image]] = {}
@@ -204,49 +203,49 @@ def test_keep_latest(body: dict[str, Any], region: Region, random: Random) -> No
     for family in families.values():
         family.sort(key=lambda image: (image.facts["CreatedTime"], image.image_id), reverse=True)
         marks = [image.attributes["ImageDeprecated"] for image in family]
-        assert marks == [place >= body["KeepLatest"] for place in range(len(marks))]
+        assert marks == [rank >= body["KeepLatest"] for rank in range(len(marks))]
 
 
-# ---- refused policies
+# ---- rejected policies
 
 
-def refusal(body: dict[str, Any], *images: Image) -> tuple[str, str]:
-    """Where and why a policy is refused."""
+def violation(body: dict[str, Any], *images: Image) -> tuple[str, str]:
+    """Return the path and the message with which a policy is rejected."""
     with pytest.raises(UnstablePolicy) as caught:
         normalised(body, Region(images))
     return caught.value.details[0]
 
 
 def test_a_policy_that_grows_names() -> None:
-    """A prefix before the own name is refused, with the image and both names in the message."""
-    path, message = refusal({"ImageName": "prod-{ImageName}"}, image("img-a", "web"))
+    """A prefix to the own name is rejected, naming the image and both names."""
+    path, message = violation({"ImageName": "prod-{ImageName}"}, image("img-a", "web"))
     assert path == "/Normalise/ImageName"
     assert message == (
         f'ImageName of img-a in {REGION} is "web"; this run would make it "prod-web" and the next '
-        'one "prod-prod-web"; a policy must not change its own outcome'
+        'one "prod-prod-web"; a second run must change nothing'
     )
 
 
 def test_a_policy_that_grows_tags() -> None:
-    """A tag that is made longer by every run is refused, and the message names the tag."""
+    """A tag that grows in every run is rejected, naming the tag."""
     body = {"Tags": [{"Key": "a", "Value": "{Tag.a|0}1"}]}
-    path, message = refusal(body, image("img-a", "web"))
+    path, message = violation(body, image("img-a", "web"))
     assert path == "/Normalise/Tags"
     assert 'tag a of img-a in ap-guangzhou is ""; this run would make it "01"' in message
     assert '"011"' in message
 
 
 def test_a_policy_that_swaps() -> None:
-    """Two values that change places on every run are refused."""
+    """Two values that swap in every run are rejected."""
     body = {"ImageDescription": "{ImageFamily}", "ImageFamily": "{ImageDescription}"}
     swapped = image("img-a", "web", ImageDescription="d", ImageFamily="f")
-    path, message = refusal(body, image("img-b", "db"), swapped)
+    path, message = violation(body, image("img-b", "db"), swapped)
     assert path == "/Normalise/ImageDescription"
     assert 'is "d"; this run would make it "f" and the next one "d"' in message
 
 
 def test_a_policy_that_retires_one_after_the_other() -> None:
-    """KeepLatest among images that a run takes out of the selection is refused."""
+    """KeepLatest of images that the run itself removes from the selection is rejected."""
     body = {
         "Select": {"ImageFamily": "web*", "Tags": [{"Key": "fresh"}]},
         "Tags": [{"Key": "image-steward", "Value": "{Tag.then|keep}"}],
@@ -257,7 +256,7 @@ def test_a_policy_that_retires_one_after_the_other() -> None:
         "img-b", "b", ImageFamily="web", CreatedTime="2026-11-21T00:00:00Z",
         Tags={"fresh": "1", "then": "ignore"},
     )  # fmt: skip
-    path, message = refusal(body, older, newer)
+    path, message = violation(body, older, newer)
     assert path == "/Normalise/KeepLatest"
     assert message.startswith("ImageDeprecated of img-a in ap-guangzhou is")
 
@@ -267,24 +266,24 @@ BOTH = {
     "ImageName": "{ImageFamily}",
     "Tags": [{"Key": "stage", "Value": "done"}],
 }
-"""A policy that selects by a name and by a tag, and writes both."""
+"""A policy that selects by a name and by a tag, and changes both."""
 
 
-def test_a_policy_that_would_not_find_what_it_has_begun() -> None:
-    """A policy whose first half ends the selection is refused: the second would never be done."""
+def test_a_policy_that_deselects_half_done_images() -> None:
+    """A policy whose first half ends the selection is rejected, as the second is never done."""
     one = image("img-a", "build-1", ImageFamily="web", Tags={"stage": "new"})
-    path, message = refusal(BOTH, one)
+    path, message = violation(BOTH, one)
     assert path == "/Normalise"
     assert message == (
-        "a run that is interrupted after the attributes of img-a in ap-guangzhou would leave it "
-        "half done, as the next one would skip it: ImageName is not build-*; of what the policy "
-        "writes, Select and the templates may read either attributes or tags, not both"
+        "if the run is interrupted after it has written the attributes of img-a in ap-guangzhou, "
+        "the next one skips the image half done (ImageName does not match build-*); Select and the "
+        "templates may read the attributes or the tags that the policy writes, but not both"
     )
 
 
 @pytest.mark.parametrize("name", ["build-1", "build-web"])
-def test_a_policy_that_finds_again_what_it_has_begun(name: str) -> None:
-    """Selecting by both is fine as long as half an image is selected, or is all that is wanted."""
+def test_a_policy_that_still_selects_half_done_images(name: str) -> None:
+    """Selecting by both is accepted if half-done images stay selected, or need one half only."""
     body = BOTH | {"ImageName": "build-{ImageFamily}"}
     one = image("img-a", name, ImageFamily="web", Tags={"stage": "new"})
     (step,) = normalised(body, Region([one]))
@@ -294,7 +293,7 @@ def test_a_policy_that_finds_again_what_it_has_begun(name: str) -> None:
 
 
 def test_a_policy_of_every_member() -> None:
-    """Selecting by everything, and writing all but a tag that is selected by, is accepted."""
+    """A policy with every member is accepted; it writes no tag that it selects by."""
     body = {
         "Select": {
             "ImageName": SELECTED,
@@ -321,7 +320,7 @@ def test_a_policy_of_every_member() -> None:
 
 
 def test_a_policy_that_empties_its_own_selection() -> None:
-    """A policy whose images it takes out of its own selection is stable, KeepLatest or not."""
+    """A policy that removes its images from its selection is stable, also with KeepLatest."""
     body = {"Select": {"ImageName": SELECTED}, "ImageName": "web-{ImageId}", "KeepLatest": 1}
     region = Region(image(f"img-{i}", f"build-{i}", ImageFamily="web") for i in "ab")
     steps = normalised(body, region)
@@ -330,7 +329,7 @@ def test_a_policy_that_empties_its_own_selection() -> None:
 
 
 def test_a_second_run_that_skips_a_numbered_name() -> None:
-    """An image that a second run could not describe any more is no reason to break off."""
+    """An image that a second run would skip does not make a policy unstable."""
     body = {
         "ImageName": "web",
         "ImageDescription": "   ",
@@ -344,8 +343,8 @@ def test_a_second_run_that_skips_a_numbered_name() -> None:
     assert [step.tags for step in steps] == [{"a": "x", "b": "web"}, {"a": "x", "b": "web-2"}]
 
 
-def test_names_without_anything_to_read_are_not_checked() -> None:
-    """Names that only come from what the policy does not write are accepted."""
+def test_names_from_other_fields_are_stable() -> None:
+    """Names made only of fields that the policy does not write are accepted."""
     (step,) = normalised({"ImageName": "prod-{OsName}"}, Region([image("img-a", "web")]))
     assert step.new_name == "prod-TencentOS"
 
@@ -354,14 +353,14 @@ def test_names_without_anything_to_read_are_not_checked() -> None:
 
 
 def numbered(template: str, *images: Image, **body: object) -> list[str]:
-    """The names that images have after a policy."""
+    """Return the names of images after a policy."""
     region = Region(images)
     steps = normalised({"ImageName": template, **body}, region)
     return list(wanted_names(steps, region.images).values())
 
 
 def test_numbers_in_order_of_age_and_id() -> None:
-    """Older images get the smaller numbers; of the same age, those with the smaller id."""
+    """Older images get lower numbers; images of the same age are ordered by id."""
     older, newer = "2026-11-19T00:00:00Z", "2026-11-21T00:00:00Z"
     images = [
         image("img-d", "1", CreatedTime=newer),
@@ -372,8 +371,8 @@ def test_numbers_in_order_of_age_and_id() -> None:
     assert numbered("web", *images) == ["web-4", "web-3", "web", "web-2"]
 
 
-def test_a_new_image_does_not_push_others() -> None:
-    """Whoever holds a numbered name keeps it, even if an older image comes, or one is missing."""
+def test_a_new_image_renumbers_no_other() -> None:
+    """Images keep their numbered names, even if an older image is added or a number is free."""
     images = [
         image("img-a", "new"),
         image("img-b", "web-3", CreatedTime="2026-11-21T00:00:00Z"),
@@ -384,7 +383,7 @@ def test_a_new_image_does_not_push_others() -> None:
 
 
 def test_own_names_before_numbers() -> None:
-    """A name that an image wants for itself is not given to another one as a numbered form."""
+    """A name that is the desired name of one image is not another's numbered form."""
     images = [
         image("img-a", "1", ImageFamily="web"),
         image("img-b", "2", ImageFamily="web"),
@@ -393,8 +392,8 @@ def test_own_names_before_numbers() -> None:
     assert numbered("{ImageFamily}", *images) == ["web", "web-3", "web-2"]
 
 
-def test_numbers_find_room_in_sixty_characters() -> None:
-    """A name of 60 characters gives way to its number, however long that is."""
+def test_name_is_cut_for_its_number() -> None:
+    """A name of 60 characters is cut for its number, however long the number is."""
     names = numbered(LONG, *(image(f"img-{i:02}", f"{i}") for i in range(11)))
     assert names[0] == LONG
     assert names[1] == f"{LONG[:58]}-2"
@@ -402,14 +401,14 @@ def test_numbers_find_room_in_sixty_characters() -> None:
     assert all(len(name) == NAME_LENGTH for name in names)
 
 
-def test_numbers_after_a_whole_character() -> None:
-    """A name gives way to its number between two characters that people see."""
+def test_name_is_cut_between_characters() -> None:
+    """A name is cut for its number between two visible characters."""
     names = numbered(CONJUNCTS, image("img-a", "1"), image("img-b", "2"))
     assert names == [CONJUNCTS, f"{CONJUNCTS[:56]}-2"]
 
 
 def test_names_that_are_cut_to_the_same_one() -> None:
-    """Long names that differ only where they are cut count on from each other."""
+    """Long names that are cut to the same text share their numbers."""
     images = [
         image(f"img-{i:02}", f"{i}", ImageFamily=f"{LONG[:58]}{'ab'[i % 2]}b") for i in range(24)
     ]
@@ -423,16 +422,16 @@ def test_names_that_are_cut_to_the_same_one() -> None:
 
 
 def test_numbers_are_found_in_linear_time() -> None:
-    """A thousand names that are cut to the same one do not try all the numbers each."""
+    """A thousand names that are cut to the same text do not try all numbers each."""
     images = [image(f"img-{i}", f"{i}", ImageFamily=f"{LONG[:56]}{i // 2:04}") for i in range(2000)]
-    with patch.object(Style, "numbered", autospec=True, side_effect=Style.numbered) as tries:
+    with patch.object(Style, "numbered", autospec=True, side_effect=Style.numbered) as calls:
         names = numbered("{ImageFamily}", *images)
     assert len(set(names)) == 2000
-    assert tries.call_count < 20 * len(images)
+    assert calls.call_count < 20 * len(images)
 
 
 def test_a_free_number_below_those_of_another_name() -> None:
-    """How far the numbers of one name have come says nothing about those of a shorter one."""
+    """A shorter name uses free numbers below those that a longer one has reached."""
     images = [
         *(image(f"img-a{i}", f"a{i}", ImageFamily="web-10") for i in range(4)),
         *(image(f"img-b{i:02}", f"b{i}", ImageFamily="web") for i in range(11)),
@@ -445,7 +444,7 @@ def test_a_free_number_below_those_of_another_name() -> None:
 
 
 def test_a_free_number_of_fewer_digits() -> None:
-    """A name that is cut further for two digits says nothing about the numbers of one digit."""
+    """A name that is cut for one digit uses free numbers below those that need two digits."""
     images = [
         *(image(f"img-a{i:02}", f"a{i}", ImageFamily=f"{LONG[:58]}yy") for i in range(11)),
         *(image(f"img-b{i}", f"b{i}", ImageFamily=LONG[:57]) for i in range(3)),
@@ -456,7 +455,7 @@ def test_a_free_number_of_fewer_digits() -> None:
 
 
 def test_names_of_skipped_images_are_taken() -> None:
-    """A name that an image holds of which nothing is done is given to no other."""
+    """The name of a skipped image is not given to another one."""
     images = [
         image("img-a", "web", Tags={"image-steward": "ignore"}),
         image("img-b", "web-2", ImageType="SHARED_IMAGE"),
@@ -468,7 +467,7 @@ def test_names_of_skipped_images_are_taken() -> None:
 
 
 def test_other_templates_see_the_number() -> None:
-    """Description and tags are rendered with the name that the image really gets."""
+    """Description and tags are rendered with the final name."""
     body = {
         "ImageName": "web",
         "ImageDescription": "{ImageName}.",
@@ -480,28 +479,28 @@ def test_other_templates_see_the_number() -> None:
     assert [step.tags["name"] for step in steps] == ["web-2", "web", "web-3"]
 
 
-# ---- conflicts that are skipped
+# ---- OnConflict skip
 
 
 def test_skip() -> None:
-    """The first image gets the name; the later ones keep theirs, with the reason."""
+    """The first image gets the name; the others keep theirs, with the reason."""
     region = Region(image(f"img-{i}", i) for i in "abc")
     first, *later = normalised({"ImageName": "web", "OnConflict": "skip"}, region)
     assert first.new_name == "web"
     for step in later:
         assert step.is_skipped
         assert step.is_empty
-        assert step.reasons == ("another image has, or gets, the name 'web'",)
+        assert step.reasons == ('the name "web" is taken by another image',)
 
 
 def test_skip_for_the_holder() -> None:
-    """Whoever has the name already keeps it, before older images."""
+    """An image that already holds the name keeps it, before older images."""
     images = [image("img-a", "1"), image("img-b", "web", CreatedTime="2026-11-22T00:00:00Z")]
     assert numbered("web", *images, OnConflict="skip") == ["1", "web"]
 
 
 def test_skip_spreads() -> None:
-    """An image that keeps its name keeps it from another one, and so on."""
+    """An image that keeps its name blocks the one that wants it, and so on."""
     images = [
         image("img-a", "1", ImageFamily="9"),
         image("img-b", "2", ImageFamily="1"),
@@ -512,8 +511,8 @@ def test_skip_spreads() -> None:
     assert numbered("{ImageFamily}", *images, OnConflict="skip") == ["1", "2", "3", "9", "6"]
 
 
-def test_skip_that_comes_back_on_the_winner() -> None:
-    """The first of two loses the name too when the other one cannot leave it."""
+def test_skip_reaches_the_first_image() -> None:
+    """The first of two images loses the name, too, if its holder cannot leave it."""
     images = [
         image("img-a", "1", ImageFamily="2"),
         image("img-b", "2", ImageFamily="3"),
@@ -526,8 +525,8 @@ def test_skip_that_comes_back_on_the_winner() -> None:
 # ---- skipped images and their reasons
 
 
-def skipped(body: dict[str, Any], one: Image) -> str:
-    """Why an image is skipped."""
+def reason_of(body: dict[str, Any], one: Image) -> str:
+    """Return why an image is skipped."""
     (step,) = normalised(body, Region([one]))
     assert step.is_skipped
     assert step.is_empty
@@ -536,14 +535,17 @@ def skipped(body: dict[str, Any], one: Image) -> str:
 
 
 def test_untouchable() -> None:
-    """Opting out, another type, another state: each is told."""
+    """Opting out, another type and another state each have a reason."""
     body = {"ImageName": "new"}
     one = image("img-a", "a", Tags={"image-steward": "ignore"})
-    assert skipped(body, one) == "it has the tag image-steward = ignore"
-    assert skipped(body, image("img-a", "a", ImageType="SHARED_IMAGE")) == (
-        "ImageType is SHARED_IMAGE"
+    assert reason_of(body, one) == "it has the tag image-steward = ignore"
+    assert reason_of(body, image("img-a", "a", ImageType="SHARED_IMAGE")) == (
+        "ImageType is SHARED_IMAGE, not PRIVATE_IMAGE"
     )
-    assert skipped(body, image("img-a", "a", ImageState="SYNCING")) == "ImageState is SYNCING"
+    assert (
+        reason_of(body, image("img-a", "a", ImageState="SYNCING"))
+        == "ImageState is SYNCING, not NORMAL"
+    )
 
 
 def test_another_value_does_not_opt_out() -> None:
@@ -553,66 +555,66 @@ def test_another_value_does_not_opt_out() -> None:
 
 
 def test_not_selected() -> None:
-    """An image that the policy does not select is skipped, with what does not match."""
+    """An image that is not selected is skipped, and the reason names what does not match."""
     body = {"ImageName": "new", "Select": {"ImageName": SELECTED}}
-    assert skipped(body, image("img-a", "a")) == "ImageName is not build-*"
+    assert reason_of(body, image("img-a", "a")) == "ImageName does not match build-*"
 
 
 def test_no_value() -> None:
-    """A field without value or default skips the image, and the reason names the field."""
+    """An image without the value of a field is skipped, and the reason names the field."""
     no_family = image("img-a", "a")
-    reason = "ImageFamily is empty and has no default"
-    assert skipped({"ImageName": "{ImageFamily}"}, no_family) == reason
-    assert skipped({"ImageName": "x", "ImageDescription": "{ImageFamily}"}, no_family) == reason
-    assert skipped({"ImageName": "{Tag.k}"}, no_family) == "Tag.k is empty and has no default"
+    reason = "ImageFamily has no value and no default"
+    assert reason_of({"ImageName": "{ImageFamily}"}, no_family) == reason
+    assert reason_of({"ImageName": "x", "ImageDescription": "{ImageFamily}"}, no_family) == reason
+    assert reason_of({"ImageName": "{Tag.k}"}, no_family) == "Tag.k has no value and no default"
     no_time = image("img-a", "a", CreatedTime="")
-    assert skipped({"ImageName": "{CreatedTime:%Y}"}, no_time) == (
-        "CreatedTime is empty and has no default"
+    assert reason_of({"ImageName": "{CreatedTime:%Y}"}, no_time) == (
+        "CreatedTime has no value and no default"
     )
 
 
 def test_empty_name() -> None:
-    """A template of which nothing is left as a name skips the image."""
-    assert skipped({"ImageName": " - / "}, image("img-a", "a")) == (
-        'ImageName " - / " renders an empty name'
+    """An image whose name would be empty is skipped."""
+    assert reason_of({"ImageName": " - / "}, image("img-a", "a")) == (
+        'the name from " - / " is empty'
     )
 
 
 def test_blank_tag_value() -> None:
-    """A tag value of blanks, which no tag can have, skips the image."""
+    """An image whose tag value would be blank is skipped."""
     body = {"Tags": [{"Key": "k", "Value": "  "}]}
-    assert skipped(body, image("img-a", "a")) == "tag k is empty and has no default"
+    assert reason_of(body, image("img-a", "a")) == "the value for tag k is empty"
 
 
 def test_temporary_name() -> None:
-    """A temporary name is not read as a name; the reason says what became of it."""
+    """A temporary name is not used as a field's value, and the reason says so."""
     one = image("img-a", temporary("img-a", 1))
-    assert skipped({"ImageName": "{ImageName}"}, one) == (
-        "ImageName is empty and has no default (its name is temporary)"
+    assert reason_of({"ImageName": "{ImageName}"}, one) == (
+        "ImageName has no value and no default (the image has a temporary name)"
     )
     assert numbered("{ImageName|new}", one) == ["new"]
     assert numbered("web", one) == ["web"]
 
 
 def test_temporary_name_of_a_selection() -> None:
-    """An image that was left with the temporary name of a policy is selected by it still."""
+    """An image with the temporary name of a policy is still selected by it."""
     body = {"ImageName": "{ImageDescription}", "Select": {"ImageName": SELECTED}}
     images = [
         image("img-a", "build-1", ImageDescription="build-2"),
         image("img-b", "build-2", ImageDescription="build-1"),
     ]
     region = Region(images)
-    region.execute(normalised(body, region), Random(0), 1)  # noqa: S311 - one is ready
+    region.execute(normalised(body, region), Random(0), 1)  # noqa: S311 - only one call is possible
     assert region.names["img-a"].startswith(TEMPORARY)
     region.execute(normalised(body, region), Random(0))  # noqa: S311 - any order will do
     assert region.names == {"img-a": "build-2", "img-b": "build-1"}
 
 
-# ---- the other attributes
+# ---- other attributes
 
 
 def test_description_is_cut() -> None:
-    """A description is cut to 256 characters, between two that people see."""
+    """A description is cut to 256 characters, between two visible ones."""
     texts = ("d" * 300, f"{'d' * 254}{CONJUNCTS}")
     wanted = [
         normalised({"ImageDescription": text}, Region([image("img-a", "a")]))[0].attributes
@@ -622,7 +624,7 @@ def test_description_is_cut() -> None:
 
 
 def test_tag_value_is_cut() -> None:
-    """A tag value has no blanks around it, and is cut to 255 characters."""
+    """A tag value is stripped, and cut to 255 characters."""
     values = {"v" * 300: "v" * 255, "  v ": "v", f"{'v' * 254} v": "v" * 254, f"{' ' * 255}v": "v"}
     for given_value, wanted in values.items():
         body = {"Tags": [{"Key": "k", "Value": given_value}]}
@@ -630,10 +632,10 @@ def test_tag_value_is_cut() -> None:
         assert step.tags == {"k": wanted}
 
 
-def test_a_tag_that_would_be_blank_with_a_number_only() -> None:
-    """Blanks before a name never push all of it out of a tag value."""
+def test_blanks_do_not_displace_the_value() -> None:
+    """Blanks before a name do not displace it from a tag value."""
     body = {
-        "ImageName": "\xad",  # a soft hyphen holds on to what follows it
+        "ImageName": "\xad",  # a soft hyphen is not separated from what follows it
         "Tags": [{"Key": "k", "Value": f"{' ' * 254}{{ImageName}}"}],
     }
     steps = normalised(body, Region([image("img-a", "1"), image("img-b", "2")]))
@@ -641,14 +643,14 @@ def test_a_tag_that_would_be_blank_with_a_number_only() -> None:
 
 
 def test_family_and_region() -> None:
-    """Region and the facts of an image may stand in a template."""
+    """Region and the facts of an image are fields."""
     body = {"ImageFamily": "{Region}-{OsName}-{Architecture}"}
     (step,) = normalised(body, Region([image("img-a", "a")]))
     assert step.attributes == {"ImageFamily": "ap-guangzhou-TencentOS-x86_64"}
 
 
 def test_keep_latest_marks_and_unmarks() -> None:
-    """All but the newest are marked, the newest are un-marked, and images of no family stay."""
+    """All but the newest are marked, the newest are unmarked, images without family are kept."""
     images = [
         image("img-a", "1", ImageFamily="web", CreatedTime="2026-11-19T00:00:00Z"),
         image("img-b", "2", ImageFamily="web", ImageDeprecated=True),
@@ -666,7 +668,7 @@ def test_keep_latest_marks_and_unmarks() -> None:
 
 
 def test_keep_latest_of_the_new_family() -> None:
-    """An image counts in the family that the policy gives it."""
+    """An image counts in the family that the policy sets."""
     body = {"ImageFamily": "{Tag.team}", "KeepLatest": 1}
     images = [
         image("img-a", "1", ImageFamily="web", Tags={"team": "infra"}),
@@ -678,7 +680,7 @@ def test_keep_latest_of_the_new_family() -> None:
 
 
 def test_keep_latest_leaves_out_skipped_images() -> None:
-    """An image that is skipped takes no place of its family, and is not marked."""
+    """A skipped image does not count in its family, and is not marked."""
     body = {"KeepLatest": 1, "ImageName": "web", "OnConflict": "skip"}
     images = [
         image("img-a", "web", ImageFamily="f"),
@@ -692,7 +694,7 @@ def test_keep_latest_leaves_out_skipped_images() -> None:
 
 
 def test_reasons_of_a_planned_image() -> None:
-    """Each rule that wants something is told, and that a name was taken."""
+    """Each rule that changes something is a reason, and so is a name that is taken."""
     body = {
         "ImageName": "web",
         "ImageDescription": "d",
@@ -707,12 +709,12 @@ def test_reasons_of_a_planned_image() -> None:
         'ImageDescription: "d"',
         'ImageFamily: "f"',
         'Tag.k: "{OsName}"',
-        "'web' is taken",
+        '"web" is taken',
     )
 
 
-def test_no_reasons_where_nothing_is_done() -> None:
-    """An image that is as wanted has an empty step without reasons, and is not skipped."""
+def test_unchanged_image_has_no_reasons() -> None:
+    """An image in its desired state has an empty step without reasons, and is not skipped."""
     (step,) = normalised({"ImageName": "web"}, Region([image("img-a", "web")]))
     assert step.is_empty
     assert not step.is_skipped
@@ -720,5 +722,5 @@ def test_no_reasons_where_nothing_is_done() -> None:
 
 
 def test_no_images() -> None:
-    """A region without images needs no steps."""
+    """A region without images has no steps."""
     assert normalised({"ImageName": "prod-{ImageName}"}, Region([])) == []

@@ -1,4 +1,4 @@
-"""Planning: only what differs is a step, and what was done can be undone."""
+"""Planning: a step has only what differs, and can be undone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def images(draw: st.DrawFn) -> Image:
 
 @st.composite
 def changes(draw: st.DrawFn) -> Change:
-    """A change of that image; what it may lack, it lacks now and then."""
+    """A change of that image; some of its members are missing."""
     tags = draw(TAGS)
     deleted = draw(st.lists(KEYS, unique=True))
     attributes = draw(st.fixed_dictionaries({}, optional=ATTRIBUTES))
@@ -41,15 +41,15 @@ def changes(draw: st.DrawFn) -> Change:
 
 
 def applied(image: Image, step: Step) -> Image:
-    """The image after a step."""
+    """Return the image after a step."""
     tags = {k: v for k, v in image.tags.items() if k not in step.delete_tags}
     attributes = {**image.attributes, **step.attributes}
     return replace(image, attributes=attributes, tags={**tags, **step.tags})
 
 
 @given(images(), changes())
-def test_plan_reaches_what_is_wanted(image: Image, change: Change) -> None:
-    """After the step the image is as wanted, and a second plan of the same change is empty."""
+def test_plan_reaches_the_desired_state(image: Image, change: Change) -> None:
+    """After the step, the image is as desired, and planning the same change again is empty."""
     step = step_of(change, {"img-1": image})
     after = applied(image, step)
     assert change.attributes.items() <= after.attributes.items()
@@ -60,8 +60,8 @@ def test_plan_reaches_what_is_wanted(image: Image, change: Change) -> None:
 
 
 @given(images(), changes())
-def test_nothing_but_what_differs(image: Image, change: Change) -> None:
-    """A step holds no value that the image has already."""
+def test_only_differences(image: Image, change: Change) -> None:
+    """A step has no value that the image already has."""
     step = step_of(change, {"img-1": image})
     assert not step.attributes.items() & image.attributes.items()
     assert not step.tags.items() & image.tags.items()
@@ -69,8 +69,8 @@ def test_nothing_but_what_differs(image: Image, change: Change) -> None:
 
 
 @given(images(), changes())
-def test_before_and_after_mirror_each_other(image: Image, change: Change) -> None:
-    """Before and After of a planned image hold the same members, each as it was and would be."""
+def test_before_and_after_have_the_same_members(image: Image, change: Change) -> None:
+    """Before and After of a planned image have the same members, with old and new values."""
     step = step_of(change, {"img-1": image})
     outcome = Outcome.planned_for(step)
     before, after = outcome.before, outcome.after
@@ -81,7 +81,7 @@ def test_before_and_after_mirror_each_other(image: Image, change: Change) -> Non
 
 
 def test_missing_image() -> None:
-    """An image that does not exist fails before any call, by the API's own code."""
+    """An image that does not exist fails before any call, with the API's own code."""
     change = Change("r", "img-9", {"ImageName": "x"}, {}, ())
     step = step_of(change, {})
     outcome = Outcome(step, error=step.error)
@@ -92,7 +92,7 @@ def test_missing_image() -> None:
 
 
 def test_status() -> None:
-    """The status says whether it was done, may be done later, or never."""
+    """The status tells whether a change is done, can be retried, or failed."""
     image = Image("img-1", {}, {})
     step = Step("r", "img-1", {"ImageName": "x"}, before=image)
     statuses: list[Any] = [
@@ -106,7 +106,7 @@ def test_status() -> None:
 
 
 def test_image_from_api() -> None:
-    """Members that the reply leaves out, or sends as null, are empty."""
+    """Members that are missing or null in the response are empty."""
     image = image_of({"ImageId": "img-1", "ImageDescription": None, "Tags": None})
     assert image.tags == {}
     assert image.attributes == {
@@ -131,6 +131,6 @@ def test_image_from_api() -> None:
     ],
 )
 def test_created_time(given: str | None, read: str) -> None:
-    """A time is read in any zone, UTC where it names none; what is no time is empty."""
+    """A time is read in any zone, UTC by default; anything else is empty."""
     image = image_of({"ImageId": "img-1", "CreatedTime": given})
     assert image.facts["CreatedTime"] == read

@@ -1,4 +1,4 @@
-"""Trying again: only what time can heal, within tries and time, with full jitter."""
+"""Retries: transient errors only, with limits on attempts and time, with full jitter."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ BUSY = ApiBusy("InternalError", "busy")
 
 
 def retries(clock: FakeClock, seconds: float = 100.0) -> Retries:
-    """Retries that always wait as long as jitter may make them."""
+    """Return retries with the longest possible delays."""
     return Retries(Deadline.after(seconds, clock), lambda: 1.0)
 
 
-def attempts(*errors: StewardError) -> Callable[[], str]:
-    """A function that fails with these errors and then succeeds."""
+def failing(*errors: StewardError) -> Callable[[], str]:
+    """Return a function that raises these errors, and then succeeds."""
     results = iter([*errors, None])
 
     def attempt() -> str:
@@ -46,30 +46,30 @@ def attempts(*errors: StewardError) -> Callable[[], str]:
 
 
 def test_recovers() -> None:
-    """Trouble that heals is waited out, each wait up to twice as long as the one before."""
+    """A transient error is retried, each delay at most twice as long as the one before."""
     clock = FakeClock()
-    assert retries(clock)(attempts(*[BUSY] * 6)) == "done"
+    assert retries(clock)(failing(*[BUSY] * 6)) == "done"
     assert clock.sleeps == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
 
 
 def test_stale_connection() -> None:
-    """After a first try without an answer the second follows at once, later ones do not."""
+    """After a first attempt without a response, the second follows at once, later ones do not."""
     clock = FakeClock()
-    retries(clock)(attempts(AmbiguousResponse("cut"), AmbiguousResponse("cut")))
+    retries(clock)(failing(AmbiguousResponse("cut"), AmbiguousResponse("cut")))
     assert clock.sleeps == [1.0]
 
 
 def test_jitter() -> None:
-    """The wait is a share of its bound, so that many instances do not come back together."""
+    """The delay is a random share of its limit, so that instances do not retry in step."""
     clock = FakeClock()
-    Retries(Deadline.after(9, clock), lambda: 0.25)(attempts(BUSY))
+    Retries(Deadline.after(9, clock), lambda: 0.25)(failing(BUSY))
     assert clock.sleeps == [0.125]
 
 
-@pytest.mark.parametrize(("error", "tries"), [(BUSY, 8), (AmbiguousResponse("cut"), 8)])
-def test_gives_up(error: StewardError, tries: int) -> None:
-    """After the last try its error comes out."""
-    attempt = attempts(*[error] * tries)
+@pytest.mark.parametrize(("error", "attempts"), [(BUSY, 8), (AmbiguousResponse("cut"), 8)])
+def test_gives_up(error: StewardError, attempts: int) -> None:
+    """After the last attempt, its error is raised."""
+    attempt = failing(*[error] * attempts)
     with pytest.raises(StewardError) as caught:
         retries(FakeClock())(attempt)
     assert caught.value is error
@@ -77,9 +77,9 @@ def test_gives_up(error: StewardError, tries: int) -> None:
 
 
 def test_throttled_as_long_as_there_is_time() -> None:
-    """Calls that come too fast are never given up while there is time."""
+    """Throttled calls are retried as long as there is time."""
     throttled = Throttled("RequestLimitExceeded", "slow down")
-    assert retries(FakeClock(), seconds=1e6)(attempts(*[throttled] * 1000)) == "done"
+    assert retries(FakeClock(), seconds=1e6)(failing(*[throttled] * 1000)) == "done"
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_throttled_as_long_as_there_is_time() -> None:
     [ApiError("InvalidParameter", "no"), NameTaken("InvalidImageName.Duplicate", "taken"),
      TimeRanOut("over"), AccountError("UnauthorizedOperation", "no"), Stopped("no")],
 )  # fmt: skip
-def test_final_errors_are_final(error: StewardError) -> None:
-    """What time cannot heal, and time having run out, is not tried again."""
+def test_permanent_errors(error: StewardError) -> None:
+    """Permanent errors, and running out of time, are not retried."""
     clock = FakeClock()
     with pytest.raises(type(error)):
-        retries(clock)(attempts(error))
+        retries(clock)(failing(error))
     assert clock.sleeps == []
 
 
-def test_no_wait_beyond_the_deadline() -> None:
-    """A wait that would outlast the run is not begun."""
+def test_no_delay_beyond_the_deadline() -> None:
+    """A delay that would pass the deadline does not start."""
     clock = FakeClock()
     with pytest.raises(ApiBusy):
-        retries(clock, seconds=1.5)(attempts(BUSY, BUSY))
+        retries(clock, seconds=1.5)(failing(BUSY, BUSY))
     assert clock.sleeps == [0.5]
 
 
@@ -115,7 +115,7 @@ def test_no_wait_beyond_the_deadline() -> None:
     ],
 )
 def test_run_time(limit_ms: object, start_by: float, end_by: float) -> None:
-    """A tenth of the limit, at most 2.5 s, is kept for the result, as much for the last call."""
+    """A tenth of the limit, at most 2.5 s, is reserved for the last call, and for the result."""
     time = RunDeadlines.of(limit_ms, FakeClock())
     assert time.start_by.remaining() == start_by
     assert time.end_by.remaining() == end_by

@@ -1,4 +1,4 @@
-"""Templates: fields in braces, a default, a time's format, and nothing else within reach."""
+"""Templates: fields in braces, defaults, time formats, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
 def render(text: str, **values: str) -> str:
-    """What a template gives for the image above, some values being others."""
+    """Render a template for the image above, with some values replaced."""
     return Template.parse(text, FIELDS).render(VALUES | values)
 
 
@@ -63,12 +63,12 @@ def render(text: str, **values: str) -> str:
     ],
 )
 def test_render(text: str, rendered: str) -> None:
-    """Fields give their values, double braces a brace; all other text stays as it is."""
+    """Fields are replaced by their values, double braces by a brace; other text is unchanged."""
     assert render(text) == rendered
 
 
 def test_every_field() -> None:
-    """All fields at once, each in its place, and known by name."""
+    """All fields are rendered, each at its position, and known by name."""
     names = [*FIELDS.names, "Tag.team"]
     template = Template.parse(" / ".join(f"{{{name}}}" for name in names), FIELDS)
     assert template.render(VALUES) == " / ".join(VALUES[name] for name in names)
@@ -76,7 +76,7 @@ def test_every_field() -> None:
 
 
 def test_fields() -> None:
-    """The fields of a template are known, each once, whatever default or format it has."""
+    """The fields of a template are listed once each, whatever their defaults and formats."""
     text = "{ImageFamily|x}{ImageFamily}{CreatedTime:%Y|y}{Tag.a:b}{{ImageName}}"
     assert Template.parse(text, FIELDS).fields == {"ImageFamily", "CreatedTime", "Tag.a:b"}
 
@@ -89,7 +89,7 @@ def test_fields() -> None:
     ],
 )  # fmt: skip
 def test_directives(directive: str, written: str) -> None:
-    """A time is written in numbers: of the day, of the year, of the week (its own year)."""
+    """A directive renders a time as numbers: of the day, the year, or the week and its year."""
     assert render(f"{{CreatedTime:%{directive}}}", CreatedTime="2027-01-02T04:05:06Z") == written
 
 
@@ -99,14 +99,14 @@ PARTS = st.sampled_from([*(f"%{letter}" for letter in DIRECTIVES), "%%", "-", "s
 @given(st.integers(0, 253_000_000_000), st.lists(PARTS, min_size=1))
 @example(1_798_862_706, ["%%", "s", "%y", "%Y"])
 def test_any_format(moment: int, parts: list[str]) -> None:
-    """Whatever a format asks for, a time is written as strftime writes it."""
+    """Any format renders a time as strftime does."""
     form = "".join(["%d", *parts])
     written = datetime.fromtimestamp(moment, timezone.utc).strftime(form)
     assert render(f"{{CreatedTime:{form}}}", CreatedTime=utc(moment)) == written
 
 
-def test_directives_are_all_of_them() -> None:
-    """The table above leaves out no directive."""
+def test_every_directive_is_tested() -> None:
+    """The table above has every directive."""
     assert sorted(DIRECTIVES) == sorted("YymdHMSjGVu")
 
 
@@ -114,24 +114,24 @@ def test_directives_are_all_of_them() -> None:
     "directive", sorted({*string.ascii_letters, *"-_^#+0159:é镜 \n"} - set(DIRECTIVES))
 )
 def test_other_directives(directive: str) -> None:
-    """Names of months and days, time zones, widths and flags are refused: they would differ."""
+    """Names of months and days, time zones, widths and flags are rejected, since they vary."""
     for form in (f"%{directive}", f"%Y%{directive}", f"%%%{directive}Y"):
-        with pytest.raises(ValueError, match="a time format must have at least one of %Y %y %m"):
+        with pytest.raises(ValueError, match="a time format requires at least one of %Y %y %m"):
             Template.parse(f"{{CreatedTime:{form}}}", FIELDS)
 
 
 @pytest.mark.parametrize("form", ["", "%", "%Y%", "%%%", "%Y\0", "\0"])
 def test_formats_that_end_early(form: str) -> None:
-    """A format that is empty, or where strftime would stop reading, is refused."""
-    with pytest.raises(ValueError, match="a time format must have at least one of"):
+    """An empty format, or one at which strftime would stop early, is rejected."""
+    with pytest.raises(ValueError, match="a time format requires at least one of"):
         Template.parse(f"{{CreatedTime:{form}}}", FIELDS)
 
 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("{", "unmatched { at character 1; write a field as {Name}, and a literal brace as {{"),
-        ("}", "unmatched } at character 1; write a field as {Name}, and a literal brace as }}"),
+        ("{", "unmatched { at character 1; write a field as {ImageId}, and a literal brace as {{"),
+        ("}", "unmatched } at character 1; write a field as {ImageId}, and a literal brace as }}"),
         ("web-{ImageFamily", "unmatched { at character 5"),
         ("web}", "unmatched } at character 4"),
         ("{ImageFamily}}", "unmatched } at character 14"),
@@ -163,11 +163,11 @@ def test_formats_that_end_early(form: str) -> None:
         ("{ImageName!r}", "did you mean ImageName?"),
         ("{CreatedTime!s:%Y}", "did you mean CreatedTime?"),
         ("{CreatedTime.year}", "did you mean CreatedTime?"),
-        ("{ImageName:>10}", "{ImageName:>10}: only a time has a format: CreatedTime"),
-        ("{ImageName:}", "only a time has a format: CreatedTime"),
-        ("{Region:%Y}", "only a time has a format: CreatedTime"),
-        ("{CreatedTime:>10}", "{CreatedTime:>10}: a time format must have at least one of %Y"),
-        ("{CreatedTime:%%}", "{CreatedTime:%%}: a time format must have at least one"),
+        ("{ImageName:>10}", "{ImageName:>10}: only CreatedTime may have a format"),
+        ("{ImageName:}", "only CreatedTime may have a format"),
+        ("{Region:%Y}", "only CreatedTime may have a format"),
+        ("{CreatedTime:>10}", "{CreatedTime:>10}: a time format requires at least one of %Y"),
+        ("{CreatedTime:%%}", "{CreatedTime:%%}: a time format requires at least one"),
         ("{CreatedTime:%Y}{CreatedTime:%c}", "{CreatedTime:%c}: a time format"),
         ("{ImageName|}", "{ImageName|} has an empty default; give one, or leave out the |"),
         ("{Tag.a|}", "{Tag.a|} has an empty default"),
@@ -175,15 +175,15 @@ def test_formats_that_end_early(form: str) -> None:
         ("{|}", "{|} has an empty default"),
     ],
 )
-def test_refused(text: str, error: str) -> None:
-    """A template that is wrong is refused with what is wrong, and what is allowed there."""
+def test_rejected(text: str, error: str) -> None:
+    """A wrong template is rejected with what is wrong, and what is allowed there."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
         Template.parse(text, FIELDS)
     assert error in str(caught.value)
 
 
-def test_long_mistakes_are_cut() -> None:
-    """A field without an end does not fill the log."""
+def test_long_fields_are_cut() -> None:
+    """An unclosed field is cut in the error message."""
     with pytest.raises(ValueError, match="is not a field") as caught:
         Template.parse("{" + "x" * 1000 + "}", FIELDS)
     assert len(str(caught.value)) < 300
@@ -195,7 +195,7 @@ def test_long_mistakes_are_cut() -> None:
      "Tag.a", "ImageName", "a:>10", "\n"],
 )  # fmt: skip
 def test_keys_of_tags(key: str) -> None:
-    """Whatever looks like syntax within the key of a tag is part of the key."""
+    """Syntax characters in the key of a tag are part of the key."""
     template = Template.parse(f"<{{Tag.{key}|none}}>", FIELDS)
     assert template.fields == {f"Tag.{key}"}
     assert template.render({f"Tag.{key}": "infra"}) == "<infra>"
@@ -203,7 +203,7 @@ def test_keys_of_tags(key: str) -> None:
 
 
 def test_bar() -> None:
-    """The first bar ends the name: the default may hold another, the key of a tag may not."""
+    """The first bar ends the name: a default may contain another, the key of a tag may not."""
     template = Template.parse("{Tag.a|b|c}", FIELDS)
     assert template.fields == {"Tag.a"}
     assert template.render({"Tag.a": ""}) == "b|c"
@@ -220,34 +220,34 @@ def test_bar() -> None:
     ],
 )
 def test_default(text: str, rendered: str) -> None:
-    """A field without a value gives its default, as it is written."""
+    """A field without a value is replaced by its default, unchanged."""
     assert render(text, ImageFamily="", CreatedTime="") == rendered
 
 
 @pytest.mark.parametrize("text", ["{ImageFamily}", "{CreatedTime}", "{CreatedTime:%Y}"])
 def test_no_value(text: str) -> None:
-    """A field with neither value nor default gives no text at all, and the reason."""
+    """A field without value and default renders to no text, with the reason."""
     field = text.strip("{}").partition(":")[0]
-    with pytest.raises(NoValue, match=f"^{field} is empty and has no default$"):
+    with pytest.raises(NoValue, match=f"^{field} has no value and no default$"):
         render(f"x {{ImageId}} {{ImageName|y}} {text}", **{field: "", "ImageName": ""})
 
 
-def test_first_that_is_missing() -> None:
-    """Of several fields without a value the first is named."""
-    with pytest.raises(NoValue, match=r"^Tag\.team is empty"):
+def test_first_missing_field() -> None:
+    """Of several fields without a value, the first is named."""
+    with pytest.raises(NoValue, match=r"^Tag\.team has no value"):
         render(
             "{ImageFamily|x}{Tag.team}{OsName}", **{"ImageFamily": "", "Tag.team": "", "OsName": ""}
         )
 
 
 def test_other_fields() -> None:
-    """The fields are the caller's: other names, other prefixes, several times."""
+    """The caller chooses the fields: other names, other prefixes, several times."""
     fields = Fields(("run", "built"), ("custom_data.", "Tag."), ("built", "copied"))
     template = Template.parse("{run}/{custom_data.sha}/{Tag.x}/{built:%Y}/{copied:%d}", fields)
     values = {"run": "r", "custom_data.sha": "3f2c1d", "Tag.x": "y"}
     times = {"built": "2024-02-03T04:05:06Z", "copied": "2024-02-04T04:05:06Z"}
     assert template.render(values | times) == "r/3f2c1d/y/2024/04"
-    with pytest.raises(ValueError, match="only a time has a format: built, copied"):
+    with pytest.raises(ValueError, match="only built and copied may have a format"):
         Template.parse("{run:%Y}", fields)
     with pytest.raises(ValueError, match=r"are run, built, custom_data\.<key>, Tag\.<key>"):
         Template.parse("{ImageName}", fields)
@@ -255,7 +255,7 @@ def test_other_fields() -> None:
 
 @given(TEXTS)
 @example("100 % of %s")
-def test_text_is_text(text: str) -> None:
+def test_text_is_unchanged(text: str) -> None:
     """Text without braces renders to itself."""
     plain = text.replace("{", "").replace("}", "")
     template = Template.parse(plain, FIELDS)
@@ -267,15 +267,15 @@ def test_text_is_text(text: str) -> None:
 @given(st.text(st.sampled_from("{}%s|:\nx") | st.characters(exclude_categories=["Cs"])))
 @example("}{{}%{s}")
 def test_braces_round_trip(text: str) -> None:
-    """Any text at all can be written: with its braces doubled it renders to itself."""
+    """Any text with its braces doubled renders to itself."""
     assert render(text.replace("{", "{{").replace("}", "}}")) == text
 
 
 @given(TEXTS.filter(bool), TEXTS.filter(bool))
 @example("{ImageId}", "%s{{")
 @example("{Tag.team|x}", "%(ImageId)s")
-def test_values_are_not_read(name: str, team: str) -> None:
-    """A value is put in as it is: no brace, percent sign or field in it means anything."""
+def test_values_are_not_templates(name: str, team: str) -> None:
+    """Braces, percent signs and fields in a value have no meaning."""
     text = "<{ImageName}|{Tag.team}>%"
     assert render(text, **{"ImageName": name, "Tag.team": team}) == f"<{name}|{team}>%"
 
@@ -285,8 +285,8 @@ PIECES = ["{", "}", "{{", "}}", "|", ":", "%", "%Y", "%q", "!r", "[0]", ".", "Ta
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
-def test_read_or_refused(text: str) -> None:
-    """Whatever is not refused with a reason renders, given values for the fields it names."""
+def test_accepted_or_rejected(text: str) -> None:
+    """A template that is not rejected renders, given values for its fields."""
     try:
         template = Template.parse(text, FIELDS)
     except ValueError:

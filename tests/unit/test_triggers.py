@@ -1,4 +1,4 @@
-"""Events: every shape that was ever seen is read, everything else is named for what it is."""
+"""Events: every known shape is read, and everything else is rejected with its reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def record(  # noqa: PLR0913 - the fields that vary
     bucket: dict[str, Any] | None = None,
     url: object = "",
 ) -> dict[str, Any]:
-    """One record of a COS event."""
+    """Return one record of a COS event."""
     return {
         "cos": {
             "cosObject": {"key": key, "url": url, "size": 1},
@@ -35,8 +35,8 @@ def record(  # noqa: PLR0913 - the fields that vary
     }
 
 
-def only(*records: object) -> Any:  # noqa: ANN401 - any kind of part
-    """The only part of an event of these records."""
+def only_part(*records: object) -> Any:  # noqa: ANN401 - any kind of part
+    """Return the only part of an event with these records."""
     (part,) = parse({"Records": list(records)}, region=OWN).parts
     return part
 
@@ -54,15 +54,15 @@ def only(*records: object) -> Any:  # noqa: ANN401 - any kind of part
     ],
 )
 def test_key(key: str, expected: str) -> None:
-    """The prefix of account and bucket is taken off once, at the start only, and nothing else."""
-    assert only(record(key)) == CosObject("manifests-1250000000", expected, "ap-guangzhou")
+    """The prefix of account and bucket is removed once, at the start only."""
+    assert only_part(record(key)) == CosObject("manifests-1250000000", expected, "ap-guangzhou")
 
 
 @pytest.mark.parametrize("name", ["manifests", "manifests-1250000000"])
 @pytest.mark.parametrize("appid", ["1250000000", 1250000000])
 def test_bucket(name: str, appid: object) -> None:
-    """The full bucket name ends with the appid exactly once, text or number."""
-    assert only(record(name=name, appid=appid)).bucket == "manifests-1250000000"
+    """The full bucket name ends with the appid exactly once, whether it is text or a number."""
+    assert only_part(record(name=name, appid=appid)).bucket == "manifests-1250000000"
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_bucket(name: str, appid: object) -> None:
     ],
 )
 def test_region(bucket: dict[str, Any], url: object, region: str) -> None:
-    """The region is the first found: full names, the short code, the URL, the function's own."""
-    assert only(record(bucket=bucket, url=url)).region == region
+    """The region is the first found: full names, short code, URL, the function's own."""
+    assert only_part(record(bucket=bucket, url=url)).region == region
 
 
 def test_short_codes_are_regions() -> None:
-    """Every short code leads to a region name of the right form."""
+    """Every short code maps to a valid region name."""
     assert all(is_region(region) for region in SHORT_CODES.values())
 
 
@@ -102,16 +102,16 @@ def test_short_codes_are_regions() -> None:
     ],
 )
 def test_ignored(event_name: str, key: str) -> None:
-    """Removals, unknown kinds and folder marks are ignored with a reason."""
-    part = only(record(key, event_name=event_name))
+    """Removals, unknown event types and folder marks are ignored, with a reason."""
+    part = only_part(record(key, event_name=event_name))
     assert isinstance(part, IgnoredPart)
     assert part.reason
 
 
 @pytest.mark.parametrize("event_name", ["cos:ObjectCreated:*", " cos: ObjectCreated :Post"])
 def test_created(event_name: str) -> None:
-    """The literal star of an old sample and stray blanks are no obstacle."""
-    assert isinstance(only(record(event_name=event_name)), CosObject)
+    """The literal star of an old sample, and extra blanks, are accepted."""
+    assert isinstance(only_part(record(event_name=event_name)), CosObject)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_created(event_name: str) -> None:
         record("a\ud800"),
     ],
 )
-def test_broken_record_is_refused_alone(broken: object) -> None:
-    """A bad record is refused with its place, and the good one beside it is read."""
+def test_broken_record_is_rejected_alone(broken: object) -> None:
+    """A bad record is rejected with its path, and a good one beside it is read."""
     good, bad = parse({"Records": [record(), broken]}, region=OWN).parts
     assert isinstance(good, CosObject)
     assert isinstance(bad, RejectedPart)
@@ -140,13 +140,13 @@ def test_broken_record_is_refused_alone(broken: object) -> None:
     assert isinstance(bad.error, InvalidEvent)
 
 
-def test_removal_needs_no_more() -> None:
-    """A removal is ignored whatever else its record holds."""
-    assert isinstance(only({"event": {"eventName": "cos:ObjectRemove:Delete"}}), IgnoredPart)
+def test_removal_is_ignored_first() -> None:
+    """A removal is ignored whatever else its record contains."""
+    assert isinstance(only_part({"event": {"eventName": "cos:ObjectRemove:Delete"}}), IgnoredPart)
 
 
-def test_no_region_at_all() -> None:
-    """A bucket whose region is found nowhere is refused rather than guessed."""
+def test_no_region() -> None:
+    """A bucket without a known region is rejected."""
     (part,) = parse({"Records": [record(bucket={"x": 1})]}, region="").parts
     assert isinstance(part, RejectedPart)
 
@@ -157,19 +157,19 @@ def test_no_region_at_all() -> None:
      {"Records": {}}, {"x": {1, 2}}],
 )  # fmt: skip
 def test_no_event(event: object) -> None:
-    """What is no event is refused as InvalidEvent."""
+    """Anything that is not an event is rejected as InvalidEvent."""
     with pytest.raises(InvalidEvent):
         parse(event, region=OWN)
 
 
 def test_too_deep_a_direct_event() -> None:
-    """A direct event nested past what JSON can write is refused, not a crash."""
+    """A direct event that is too deep for JSON is rejected."""
     event: dict[str, Any] = {}
     for _ in range(100_000):
         event = {"a": event}
     with pytest.raises(InvalidEvent):
         parse(event, region=OWN)
-    while event:  # taken apart by hand: some Pythons cannot free it in one go
+    while event:  # taken apart by hand, since some Pythons crash when they free it at once
         event = event.pop("a")
 
 
@@ -183,13 +183,13 @@ def test_timer() -> None:
 
 @pytest.mark.parametrize("message", [None, 5, {}])
 def test_timer_without_text(message: object) -> None:
-    """A timer whose Message is no text is refused."""
+    """A timer whose Message is not text is rejected."""
     (part,) = parse({"Type": "Timer", "Message": message}, region=OWN).parts
     assert isinstance(part, RejectedPart)
 
 
 def test_direct() -> None:
-    """Any other object is a document itself."""
+    """Any other object is a document."""
     parsed = parse({"ImageId": "img-1", "Type": "x"}, region=OWN)
     assert parsed.trigger == "direct"
     assert parsed.parts == [InlineDocument("direct", b'{"ImageId":"img-1","Type":"x"}')]
@@ -212,9 +212,9 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_any_json_is_read_or_refused(event: object) -> None:
-    """No JSON value makes reading an event fail with anything but InvalidEvent."""
+def test_any_json_is_read_or_rejected(event: object) -> None:
+    """Reading any JSON value as an event raises nothing but InvalidEvent."""
     try:
         assert parse(event, region=OWN).trigger in {"cos", "timer", "direct"}
     except InvalidEvent as error:
-        assert error.message  # noqa: PT017 - either way is right
+        assert error.message  # noqa: PT017 - either result is right

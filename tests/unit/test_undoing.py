@@ -1,4 +1,4 @@
-"""Undoing: what was done, or was about to be, is put back exactly."""
+"""Undo: the exact former state is restored."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 RANDOMS = st.randoms(use_true_random=False)
 CALLS = st.none() | st.integers(0, 25)
-"""How many calls are made before the function dies; None: all."""
+"""The number of calls before the function dies; None: all of them."""
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> tuple[Region, list[Step]]:
-    """A region, and the steps that a change request or a policy plans for it."""
+    """A region, and the steps of a change request or a policy for it."""
     if draw(st.booleans()):
-        images, asked = draw(shuffles())
+        images, request = draw(shuffles())
         region = Region(images)
-        return region, requested(asked, region)
+        return region, requested(request, region)
     region = draw(regions())
     try:
         return region, normalised(draw(BODIES), region)
@@ -38,8 +38,8 @@ def plans(draw: st.DrawFn) -> tuple[Region, list[Step]]:
         return region, []
 
 
-def put_back(region: Region, entries: Iterable[dict[str, Any]], random: Random) -> None:
-    """Upload entries as change requests, as users do, and have them carried out in full."""
+def upload(region: Region, entries: Iterable[dict[str, Any]], random: Random) -> None:
+    """Execute undo entries as change requests, as users do by uploading them."""
     for batch in undoing.batches(entries, 1 << 20):
         steps = requested(changes(batch), region)
         assert not any(step.error for step in steps)
@@ -47,27 +47,27 @@ def put_back(region: Region, entries: Iterable[dict[str, Any]], random: Random) 
 
 
 @given(plans(), RANDOMS, CALLS)
-def test_undo_of_what_was_done(
-    drawn: tuple[Region, list[Step]], random: Random, most: int | None
+def test_undo_of_a_result(
+    drawn: tuple[Region, list[Step]], random: Random, max_calls: int | None
 ) -> None:
-    """The Undo of a result, finished or not, gives back the exact former state."""
+    """The Undo of a result, finished or not, restores the former state."""
     region, steps = drawn
     former = dict(region.images)
-    outcomes = region.execute(steps, random, most)
-    put_back(region, undoing.entries(outcomes), random)
+    outcomes = region.execute(steps, random, max_calls)
+    upload(region, undoing.entries(outcomes), random)
     assert region.images == former
 
 
 @given(plans(), RANDOMS, CALLS)
 def test_undo_from_the_journal(
-    drawn: tuple[Region, list[Step]], random: Random, most: int | None
+    drawn: tuple[Region, list[Step]], random: Random, max_calls: int | None
 ) -> None:
-    """What was written down before gives back the state, wherever the function died."""
+    """The journal restores the former state, wherever the function died."""
     region, steps = drawn
     former = dict(region.images)
     journal = [entry for step in steps if (entry := undoing.entry(step))]
-    region.execute(steps, random, most)
-    put_back(region, journal, random)
+    region.execute(steps, random, max_calls)
+    upload(region, journal, random)
     assert region.images == former
 
 
@@ -76,23 +76,23 @@ def test_undo_of_two_documents(
     one: tuple[list[Image], list[Any]],
     other: tuple[list[Image], list[Any]],
     random: Random,
-    most: int | None,
+    max_calls: int | None,
 ) -> None:
     """One Undo puts back what two documents of an event did to the same images."""
     images, asked = one
     # A cycle with an image that is not ready would be put off.
     region = Region(replace(i, facts={**i.facts, "ImageState": "NORMAL"}) for i in images)
     former = dict(region.images)
-    outcomes = region.execute(requested(asked, region), random)
+    outcomes = region.execute(requested(request, region), random)
     again = [change for change in other[1] if change.image_id in region.images]
-    outcomes += region.execute(requested(again, region), random, most)
-    put_back(region, undoing.entries(outcomes), random)
+    outcomes += region.execute(requested(again, region), random, max_calls)
+    upload(region, undoing.entries(outcomes), random)
     assert region.images == former
 
 
 @given(plans())
-def test_an_entry_holds_what_a_step_changes(drawn: tuple[Region, list[Step]]) -> None:
-    """An entry names all that a step changes and nothing else; for an empty step there is none."""
+def test_entry_has_what_a_step_changes(drawn: tuple[Region, list[Step]]) -> None:
+    """An entry has all that a step changes and nothing else; an empty step has none."""
     for step in drawn[1]:
         entry = undoing.entry(step)
         bound = {tag["Key"]: tag["Value"] for tag in entry.pop("Tags", ())}
@@ -113,7 +113,7 @@ def test_an_entry_holds_what_a_step_changes(drawn: tuple[Region, list[Step]]) ->
 
 @given(plans(), RANDOMS)
 def test_entries_of_a_finished_run(drawn: tuple[Region, list[Step]], random: Random) -> None:
-    """A run that did all that it wrote down undoes just that, what was done last first."""
+    """The Undo of a finished run equals its journal, the last change first."""
     region, steps = drawn
     journal = [entry for step in steps if (entry := undoing.entry(step))]
     undo = undoing.entries(region.execute(steps, random))
@@ -121,7 +121,7 @@ def test_entries_of_a_finished_run(drawn: tuple[Region, list[Step]], random: Ran
 
 
 def sorted_tags(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry with its tags in an order that does not depend on that of the calls."""
+    """Return an entry with sorted tags, since the order of the calls varies."""
     tags = sorted(entry.get("Tags", ()), key=lambda tag: str(tag["Key"]))
     return {**entry, "Tags": tags, "DeleteTags": sorted(entry.get("DeleteTags", ()))}
 
@@ -147,13 +147,13 @@ SIZES = st.integers(100, 3000)
 
 
 @given(ENTRIES, SIZES)
-def test_pieces_make_the_entry(entry: dict[str, Any], size: int) -> None:
-    """The pieces of an entry are entries of the same image that hold all of it, each thing once."""
+def test_chunks_make_the_entry(entry: dict[str, Any], size: int) -> None:
+    """The chunks of an entry have the same image, and together all of its members once."""
     merged: dict[str, Any] = {}
-    for piece in undoing.chunks(entry, size):
-        assert (piece["Region"], piece["ImageId"]) == (REGION, "img-a")
-        assert len(piece) > 2
-        for name, value in piece.items():
+    for chunk in undoing.chunks(entry, size):
+        assert (chunk["Region"], chunk["ImageId"]) == (REGION, "img-a")
+        assert len(chunk) > 2
+        for name, value in chunk.items():
             if isinstance(value, list):
                 assert value
                 merged[name] = merged.get(name, []) + value
@@ -175,24 +175,24 @@ def test_size_of_pieces(entry: dict[str, Any], size: int) -> None:
 
 
 def fits(entry: dict[str, Any], size: int) -> bool:
-    """Whether a change request of so many bytes may hold an entry whole."""
+    """Return whether a change request of this size can contain the whole entry."""
     return len(json.dumps(entry)) + 2 <= size - 100
 
 
 @given(st.lists(ENTRIES, max_size=12), SIZES)
-def test_parcels_hold_all_in_order(entries: list[dict[str, Any]], size: int) -> None:
-    """The batches hold the entries in their order, as few batches as one after another allows.
+def test_batches_keep_the_order(entries: list[dict[str, Any]], size: int) -> None:
+    """The batches have all entries in order, and no two batches would fit in one.
 
-    An entry that is too large alone is in as many as it has pieces, the last of them first.
+    An entry that is too large is cut into chunks, in reverse order.
     """
-    # An image each, or a piece of one could be taken for the whole of another.
+    # With equal ids, a chunk of one entry could equal another entry.
     entries = [{**entry, "ImageId": f"img-{at}"} for at, entry in enumerate(entries)]
     batches = list(undoing.batches(entries, size))
-    pieces = [
+    chunks = [
         [entry] if fits(entry, size) else [*undoing.chunks(entry, size - 100)][::-1]
         for entry in entries
     ]
-    assert [entry for batch in batches for entry in batch] == [p for each in pieces for p in each]
+    assert [entry for batch in batches for entry in batch] == [c for each in chunks for c in each]
     for batch, following in pairwise(batches):
         longer = json.dumps({"Images": [*batch, following[0]]})
         is_cut = batch[0] not in entries or following[0] not in entries
@@ -200,8 +200,8 @@ def test_parcels_hold_all_in_order(entries: list[dict[str, Any]], size: int) -> 
 
 
 @given(st.lists(ENTRIES, max_size=12), SIZES)
-def test_size_of_parcels(entries: list[dict[str, Any]], size: int) -> None:
-    """A change request of a batch has at most so many bytes, if what it holds can be cut."""
+def test_size_of_batches(entries: list[dict[str, Any]], size: int) -> None:
+    """A batch has at most the allowed size, unless its content cannot be cut."""
     for batch in undoing.batches(entries, size):
         data = json.dumps({"Images": batch}, ensure_ascii=False).encode()
         assert batch
@@ -210,16 +210,16 @@ def test_size_of_parcels(entries: list[dict[str, Any]], size: int) -> None:
         assert len(data) <= size or not can_be_cut
 
 
-def test_a_thousand_images_are_one_parcel() -> None:
-    """A batch holds as many images as a change request may, and not one more."""
+def test_a_thousand_images_are_one_batch() -> None:
+    """A batch has at most as many images as a change request."""
     entries = [{"Region": REGION, "ImageId": f"img-{i}", "ImageName": "n"} for i in range(2001)]
     batches = list(undoing.batches(entries, 1 << 30))
     assert [len(batch) for batch in batches] == [1000, 1000, 1]
     assert len(changes(batches[0])) == 1000
 
 
-def test_room_around_the_entries() -> None:
-    """The brackets around the list count too: entries that just fit without them are parted."""
+def test_brackets_count() -> None:
+    """The brackets of the list count: entries that fit only without them are separated."""
     entries = [{"Region": REGION, "ImageId": f"img-{i}", "ImageName": "n" * 60} for i in "ab"]
     size = sum(len(json.dumps(entry)) + 2 for entry in entries)
     assert [len(batch) for batch in undoing.batches(entries, size)] == [1, 1]
@@ -227,7 +227,7 @@ def test_room_around_the_entries() -> None:
 
 
 def test_a_region_stays_together() -> None:
-    """Images that may have to swap names are in one batch, if that can hold their region."""
+    """The images of a region, which may swap names, are in one batch if they fit."""
     entries = [
         {"Region": f"ap-{i % 3}", "ImageId": f"img-{i}", "ImageName": "n"} for i in range(1800)
     ]
@@ -238,20 +238,20 @@ def test_a_region_stays_together() -> None:
     assert [entry["ImageId"] for entry in batches[0][:2]] == ["img-0", "img-3"]
 
 
-def test_no_entries_no_parcels() -> None:
-    """Where nothing was changed there is nothing to put back."""
+def test_no_entries_no_batches() -> None:
+    """Without changes, there is no batch."""
     assert list(undoing.batches([], 1000)) == []
 
 
-def test_a_thousand_images_swapped_and_put_back() -> None:
-    """A change request of a thousand images in one cycle is undone by one change request."""
+def test_undo_of_a_cycle_of_a_thousand() -> None:
+    """A rename cycle of a thousand images is undone by one change request."""
     region = Region(image(f"img-{i}", f"n{i}") for i in range(1000))
     former = dict(region.images)
-    asked = changes(
+    request = changes(
         [{"ImageId": f"img-{i}", "ImageName": f"n{i - 1}"} for i in range(1, 1000)]
         + [{"ImageId": "img-0", "ImageName": "n999"}]
     )
-    steps = requested(asked, region)
+    steps = requested(request, region)
     journal = [undoing.entry(step) for step in steps]
     assert len(list(undoing.batches(journal, 1 << 20))) == 1
     wanted = {step.image_id: step.new_name for step in steps}
@@ -266,8 +266,8 @@ def test_a_thousand_images_swapped_and_put_back() -> None:
     }
 
 
-def test_first_state_counts() -> None:
-    """Of an image that was changed twice the first state is put back, and it comes first."""
+def test_first_state_is_restored() -> None:
+    """An image that was changed twice is restored to its first state, and comes first."""
     was = image("img-a", "1", Tags={"k": "1"})
     once = image("img-a", "2", Tags={"k": "2"})
     outcomes = [
@@ -298,8 +298,8 @@ def test_first_state_counts() -> None:
     ]
 
 
-def test_there_and_back() -> None:
-    """An image that two documents left as it was needs no undo."""
+def test_reverted_change_needs_no_undo() -> None:
+    """An image that two documents changed and changed back needs no undo."""
     was, once = image("img-a", "1"), image("img-a", "2", Tags={"k": "1"})
     outcomes = [
         Outcome(Step(REGION, "img-a", before=was), {"ImageName": "2"}, {"k": "1"}),
@@ -309,16 +309,16 @@ def test_there_and_back() -> None:
 
 
 def test_same_id_in_two_regions() -> None:
-    """Images of two regions are two images, whatever their ids."""
+    """The same id in two regions is two images."""
     outcomes = [
-        Outcome(Step(place, "img-a", before=image("img-a", "1")), {"ImageName": "2"})
-        for place in ("ap-beijing", REGION)
+        Outcome(Step(region, "img-a", before=image("img-a", "1")), {"ImageName": "2"})
+        for region in ("ap-beijing", REGION)
     ]
     assert [entry["Region"] for entry in undoing.entries(outcomes)] == [REGION, "ap-beijing"]
 
 
-def test_what_was_not_done_is_not_undone() -> None:
-    """Plans, missing images and refused images leave nothing to undo, nor anything to journal."""
+def test_failed_changes_are_not_undone() -> None:
+    """Planned, missing and failed images have neither an undo entry nor a journal entry."""
     step = Step(REGION, "img-a", {"ImageName": "2"}, before=image("img-a", "1"))
     missing = Step(REGION, "img-b", error=ApiError("InvalidImageId.NotFound", "gone"))
     outcomes = [
@@ -331,8 +331,8 @@ def test_what_was_not_done_is_not_undone() -> None:
     assert undoing.entry(missing) == {}
 
 
-def test_temporary_name_that_stayed() -> None:
-    """An image that was left with a temporary name gets its own back."""
+def test_undo_of_a_temporary_name() -> None:
+    """An image that was left with a temporary name gets its old name back."""
     step = Step(REGION, "img-a", {"ImageName": "2"}, before=image("img-a", "1"))
     left = Outcome(step, {"ImageName": "image-steward-tmp-img-a"}, error=ApiError("X", "x"))
     (entry,) = undoing.entries([left])
@@ -344,8 +344,8 @@ def test_temporary_name_that_stayed() -> None:
     }
 
 
-def test_what_the_api_does_not_take() -> None:
-    """An empty name or value of a tag is left out: one such would make the whole Undo useless."""
+def test_values_that_the_api_rejects() -> None:
+    """An empty name or tag value is left out, because the API would reject the whole Undo."""
     before = image("img-a", "", Tags={"a": "", "b": "1"}, ImageDescription="")
     step = Step(
         REGION, "img-a", {"ImageName": "n", "ImageDescription": "d"}, {"a": "x", "b": "x"}, ("c",),
@@ -365,14 +365,14 @@ def test_what_the_api_does_not_take() -> None:
     assert undoing.entry(nothing) == {}
 
 
-def test_short_entry_is_one_piece() -> None:
+def test_short_entry_is_one_chunk() -> None:
     """An entry that fits is not cut."""
     entry = {"Region": REGION, "ImageId": "img-a", "ImageName": "1", "DeleteTags": ["k"]}
     assert list(undoing.chunks(entry, len(json.dumps(entry)))) == [entry]
 
 
 def test_long_entry_is_cut_in_its_lists() -> None:
-    """Too long an entry comes in parts: attributes, then as many tags in each as fit."""
+    """A long entry is cut: first its attributes, then as many tags in each chunk as fit."""
     tags = [{"Key": f"k{i}", "Value": "v" * 20} for i in range(3)]
     head = {"Region": REGION, "ImageId": "img-a"}
     entry = {**head, "ImageName": "1", "Tags": tags, "DeleteTags": ["d" * 90, "e" * 90]}
@@ -386,7 +386,7 @@ def test_long_entry_is_cut_in_its_lists() -> None:
 
 
 def test_long_entry_of_tags_only() -> None:
-    """No part of an entry is without anything to put back."""
+    """No chunk is without a change."""
     head = {"Region": REGION, "ImageId": "img-a"}
     entry = {**head, "DeleteTags": ["d" * 90, "e" * 90]}
     assert list(undoing.chunks(entry, 110)) == [

@@ -86,7 +86,7 @@ class Api:
 
     def _check_account(self) -> None:
         if error := self._account_error:
-            raise errors.Stopped(f"not attempted after {error.code}: {error.message}")
+            raise errors.Stopped(f"the run stopped after {error.code}: {error.message}")
 
     def _client(self, credentials: Credentials, action: Action, region: str) -> CommonClient:
         """A client for one call: creating it costs 5 % of the call, reusing it would add state."""
@@ -107,7 +107,7 @@ def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> d
         code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
         request_id = str(response.get("RequestId", ""))
     except (ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
-        reason = f"{type(error).__name__}: {error}"[:80]
+        reason = f"{type(error).__name__}: {error}"[:200]
         raise errors.AmbiguousResponse(f"{action}: unreadable response ({reason})") from None
     raise error_of(code, message, request_id)
 

@@ -166,5 +166,5 @@ def _parsing(action: Action) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        reason = f"{type(error).__name__}: {error}"[:80]
+        reason = f"{type(error).__name__}: {error}"[:200]
         raise AmbiguousResponse(f"{action.name}: malformed response ({reason})") from None

@@ -110,7 +110,7 @@ class Objects:
         if max(len(body), len(data)) <= limit:
             return data
         size = f"at least {max(len(body), len(data))} bytes"
-        raise errors.DocumentTooLarge(f"{source} has {size}; at most {limit} are allowed")
+        raise errors.DocumentTooLarge(f"{source} has {size}; STEWARD_MAX_DOCUMENT_BYTES is {limit}")
 
 
 @contextmanager
@@ -131,15 +131,16 @@ def _error_of(error: CosServiceError, source: str, action: str) -> errors.Stewar
     try:
         code, message = str(error.get_error_code()), f"{source}: {error.get_error_msg()}"
     except KeyError:  # the SDK takes any JSON for an error of COS
-        code, message = "Unknown", f"{source}: HTTP status {status}"
+        code, message = "Unknown", ""
     if code in _TOKEN_CODES:
         return errors.CredentialsError("AccessDenied", f"{message} ({code})")
+    if code == "Unknown":  # the body is empty or not from COS, so only the status is known
+        code, message = f"HTTP{status}", f"{source}: HTTP status {status}"
     if status == HTTPStatus.NOT_FOUND:
-        return errors.ObjectNotFound(f"{source} does not exist ({code})")
+        missing = f"the bucket of {source}" if code == "NoSuchBucket" else source
+        return errors.ObjectNotFound(f"{missing} does not exist ({code})")
     if status == HTTPStatus.FORBIDDEN:
         hint = f"; the function's role needs cos:{action} on it" if code == "AccessDenied" else ""
         return errors.AccessDenied(f"{message} ({code}){hint}")
-    if code == "Unknown":  # the body is empty or not from COS, so only the status is known
-        code = f"HTTP{status}"
     busy = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return (errors.ApiBusy if busy else errors.ApiError)(code, message)

@@ -67,5 +67,5 @@ def _check_rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> N
                 if count > 1:
                     violations.add(f"{path}/{name}", f"key {short(key)} appears {count} times")
         for key in change.tags.keys() & change.delete_tags:
-            violations.add(f"{path}/DeleteTags", f"{short(key)} is also in Tags")
+            violations.add(f"{path}/DeleteTags", f"key {short(key)} is also in Tags")
     violations.check()

@@ -55,10 +55,10 @@ class Select:
         if self.attributes and not is_temporary(image.name, self.owner):
             for name, glob in self.attributes.items():
                 if not glob.matches(str(image.attributes[name])):
-                    return f"{name} is not {glob.text}"
+                    return f"{name} does not match {glob.text}"
         for key, value in self.tags:
             if not any(key.matches(k) and value.matches(v) for k, v in image.tags.items()):
-                return f"no tag {key.text} is {value.text}"
+                return f"no tag matches {key.text} = {value.text}"
         if self.older_than is not None:
             if not image.facts["CreatedTime"]:
                 return "CreatedTime is unknown"
@@ -161,7 +161,7 @@ def read(document: dict[str, Any], region: str) -> NamingPolicy:
     keys = [tag["Key"] for tag in tags]
     for i, key in enumerate(keys):
         if key in keys[:i]:
-            violations.add(f"/Normalise/Tags/{i}/Key", f"duplicate key {key}")
+            violations.add(f"/Normalise/Tags/{i}/Key", f'key "{key}" appears again')
     violations.check()
     by_key = [(key, templates.pop(f"Tags/{i}/Value")) for i, key in enumerate(keys)]
     return NamingPolicy(

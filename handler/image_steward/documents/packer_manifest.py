@@ -187,8 +187,8 @@ def _artifacts(text: str, path: str, violations: Violations) -> Iterator[tuple[s
         if is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id):
             yield region, image_id
         else:
-            allowed = "<region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
-            violations.add(path, f"contains {short(part)}; must be {allowed}")
+            allowed = "must be a list of <region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
+            violations.add(path, f"contains {short(part)}; {allowed}")
 
 
 def _template(
@@ -210,7 +210,7 @@ def _template(
     try:
         text = template.render({**dict.fromkeys(template.fields, _PLACEHOLDER), **known})
     except NoValue as error:
-        hint = "; strip_time leaves it out of the manifest" if error.field == "build_time" else ""
+        hint = "; Packer's strip_time removes it" if error.field == "build_time" else ""
         missing = error.field.removeprefix("custom_data.")
         if missing not in {error.field, *data}:
             hint = violations.nearest(missing, islice(data, _MAX_KEYS))
@@ -239,7 +239,7 @@ def _typos(build: Build) -> Iterator[Violation]:
         if re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
             hint = "; did you mean Tag.<key>?"
         if hint:
-            message = f"{short(key)} is data and sets nothing{hint}"
+            message = f"{short(key)} sets nothing: it is data for templates{hint}"
             yield Violation(f"{build.path}/{pointer_step(key)}", message)
 
 
@@ -253,7 +253,7 @@ def _nothing_to_set(build: Build) -> Violation:
 def _no_matching_build(builds: list[dict[str, Any]], run: str) -> str:
     counts = Counter((build["builder_type"], build["packer_run_uuid"] == run) for build in builds)
     found = ", ".join(
-        f"{count} by {short(builder)} of {'this' if is_last else 'another'} run"
+        f"{count} by {short(builder)} in {'this' if is_last else 'another'} run"
         for (builder, is_last), count in counts.most_common(5)
     )
-    return f"no build of the last run, {short(run)}, is by {BUILDER}; found {found}"
+    return f"the last run, {short(run)}, has no build by {BUILDER}; found {found}"

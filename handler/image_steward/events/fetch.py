@@ -27,7 +27,8 @@ def fetch(part: CosObject | InlineDocument, settings: Settings, read: Read) -> b
         return _read_first(_variants(part), settings, read)
     size, limit = len(part.data), settings.max_document_bytes
     if size > limit:
-        raise DocumentTooLarge(f"the document has {size} bytes; at most {limit} are allowed")
+        message = f"the document has {size} bytes; STEWARD_MAX_DOCUMENT_BYTES is {limit}"
+        raise DocumentTooLarge(message)
     return part.data
 
 
@@ -46,8 +47,8 @@ def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> byt
     """Read the first object that is allowed and exists."""
     allowed = [obj for obj in objects if settings.allows(obj.bucket, obj.key)]
     if not allowed:
-        source = objects[0].source
-        raise SourceNotAllowed(f"{source} is outside STEWARD_SOURCES, or has a . or .. segment")
+        rule = "it must match STEWARD_SOURCES, if that is set, and have no . or .. segment"
+        raise SourceNotAllowed(f"{objects[0].source} is not an allowed source: {rule}")
     for obj in allowed[:-1]:
         with suppress(ObjectNotFound):
             return read(obj)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from image_steward import regions
 from image_steward.errors import InvalidEvent, Rejection
+from image_steward.messages import short
 from image_steward.model import CosObject
 from image_steward.settings import BUCKET
 from image_steward.strict_json import is_text, kind_of
@@ -86,7 +87,7 @@ def _timer(event: dict[str, Any], _region: str) -> list[Part]:
     source = f"timer:{_text(event.get('TriggerName'))[:60]}"
     text = event.get("Message")
     if not isinstance(text, str):
-        error = InvalidEvent(f"Message of the timer event is {kind_of(text)}; must be a string")
+        error = InvalidEvent(f"Message of the timer event is {_kind(text)}; must be a string")
         return [RejectedPart(source, error)]
     return [InlineDocument(source, text.encode("utf-8", "surrogatepass"))]
 
@@ -109,7 +110,7 @@ def _part(source: str, record: object, region: str) -> Part:
 def _parse_record(source: str, record: object, region: str) -> CosObject | IgnoredPart:
     event_name = _member(record, "event", "the record").get("eventName")
     if not isinstance(event_name, str):
-        raise InvalidEvent(f"event.eventName is {kind_of(event_name)}; must be a string")
+        raise InvalidEvent(f"event.eventName is {_kind(event_name)}; must be a string")
     event_name = "".join(event_name.split())  # an old template has a space after "cos:"
     if not event_name.startswith(_CREATED):
         return IgnoredPart(source, f"event {event_name[:60]} does not create an object")
@@ -117,7 +118,8 @@ def _parse_record(source: str, record: object, region: str) -> CosObject | Ignor
     bucket, appid = _bucket(_member(cos, "cosBucket", "cos"))
     key = _member(cos, "cosObject", "cos").get("key")
     if not isinstance(key, str) or not key.strip("/") or not is_text(key):
-        raise InvalidEvent("cos.cosObject.key is not an object key")
+        given = short(key) if isinstance(key, str) else _kind(key)
+        raise InvalidEvent(f"cos.cosObject.key is {given}; must be the key of an object")
     cos_object = CosObject(bucket, _key(key, bucket, appid), _region(cos, region))
     if cos_object.key.endswith("/"):
         return IgnoredPart(cos_object.source, "the key ends with /: the object is a folder marker")
@@ -127,7 +129,7 @@ def _parse_record(source: str, record: object, region: str) -> CosObject | Ignor
 def _member(value: object, name: str, parent: str) -> dict[str, Any]:
     member = value.get(name) if isinstance(value, dict) else None
     if not isinstance(member, dict):
-        raise InvalidEvent(f"{parent} has no object {name!r}: not a COS event")
+        raise InvalidEvent(f'not a COS event: "{name}" of {parent} must be an object')
     return member
 
 
@@ -138,12 +140,16 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _kind(value: object) -> str:
+    return "missing" if value is None else kind_of(value)
+
+
 def _bucket(bucket: dict[str, Any]) -> tuple[str, str]:
     """The full name of the bucket, and the appid."""
     name, appid = _text(bucket.get("name")), _text(bucket.get("appid"))
     full = name if appid and name.endswith(f"-{appid}") else f"{name}-{appid}"
     if not BUCKET.fullmatch(full):
-        raise InvalidEvent(f"cosBucket is {full[:80]!r}; must have a lowercase name and an appid")
+        raise InvalidEvent(f"cosBucket is {short(full)}; must be <bucket>-<appid> in lower case")
     return full, appid
 
 

@@ -146,8 +146,8 @@ def _conflict_after(error: StewardError | None, image_id: str) -> StewardError |
     if error is None or error.code == "InvalidImageId.NotFound":
         return None
     if isinstance(error, AccountError):
-        return Stopped(f"not attempted after {error.code}: {error.message}")
+        return Stopped(f"the run stopped after {error.code}: {error.message}")
     if error.status == "pending":
         return error
-    message = f"{image_id} could not be renamed and still has the name; see its own outcome"
+    message = f"the new name is taken: {image_id} could not be renamed; see its own outcome"
     return NameTaken("InvalidImageName.Duplicate", message)

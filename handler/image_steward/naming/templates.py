@@ -36,8 +36,8 @@ _SLICES = {
 class NoValue(Exception):
     """A field is empty or missing, and the template has no default for it."""
 
-    def __init__(self, field: str) -> None:
-        super().__init__(f"{field} is empty and has no default")
+    def __init__(self, field: str, problem: str = "has no value and no default") -> None:
+        super().__init__(f"{field} {problem}")
         self.field = field
 
 
@@ -92,7 +92,7 @@ class Template:
             if brace := token["stray"]:
                 raise ValueError(
                     f"unmatched {brace} at character {token.start() + 1}; "
-                    f"write a field as {{Name}}, and a literal brace as {brace * 2}"
+                    f"write a field as {{ImageId}}, and a literal brace as {brace * 2}"
                 )
             if token["field"] is not None:
                 found.append(_field(token["field"], fields))
@@ -141,8 +141,8 @@ def _field(source: str, fields: Fields) -> _Field:
         if not _TIME_FORMAT.fullmatch(time_format):
             allowed = " ".join(f"%{letter}" for letter in DIRECTIVES)
             raise ValueError(
-                f"{{{source}}}: a time format must have at least one of {allowed} and no others; "
-                "write a literal % as %%"
+                f"{{{source}}}: a time format requires at least one of {allowed}, and allows no "
+                "other; write a literal % as %%"
             )
         return _Field(name, default, time_format)
     has_prefix = any(body.startswith(prefix) and body != prefix for prefix in fields.prefixes)
@@ -150,6 +150,6 @@ def _field(source: str, fields: Fields) -> _Field:
         return _Field(body, default)
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
     if name in fields.names and colon:
-        raise ValueError(f"{{{source}}}: only a time has a format: {', '.join(fields.times)}")
+        raise ValueError(f"{{{source}}}: only {' and '.join(fields.times)} may have a format")
     hint = nearest(name, known) or f"; allowed are {', '.join(known)}"
     raise ValueError(f"{short('{' + source + '}')} is not a field{hint}")

@@ -41,7 +41,7 @@ class DesiredState:
         attributes, tags = image.missing(self.attributes, self.tags)
         reasons = [rules[name] for name in attributes] + [rules[f"Tag.{key}"] for key in tags]
         if "ImageName" in attributes and attributes["ImageName"] != self.base_name:
-            reasons.append(f"{self.base_name!r} is taken")
+            reasons.append(f"{short(self.base_name)} is taken")
         if "ImageDeprecated" in attributes:
             reasons.append(f"number {self.rank} of its family, newest first")
         return Step(region, image.image_id, attributes, tags, before=image, reasons=tuple(reasons))
@@ -76,7 +76,7 @@ def desired_state_of(
         if template := policy.templates.get("ImageName"):
             base = state.base_name = policy.style.apply(template.render(state.values))
             if not base:
-                state.skip_reason = f"ImageName {short(template.text)} renders an empty name"
+                state.skip_reason = f"the name from {short(template.text)} is empty"
                 return state
             name = current_name or image.name
             name = name if policy.number_on_conflict and policy.style.fits(name, base) else base
@@ -85,7 +85,7 @@ def desired_state_of(
     except NoValue as error:
         state.skip_reason = str(error)
         if is_temporary(image.name):
-            state.skip_reason += " (its name is temporary)"
+            state.skip_reason += " (the image has a temporary name)"
     return state
 
 
@@ -94,8 +94,8 @@ def reason_to_skip(image: Image) -> str:
     if image.tags.get(OPT_OUT[0]) == OPT_OUT[1]:
         return "it has the tag {} = {}".format(*OPT_OUT)
     if image.facts["ImageType"] != "PRIVATE_IMAGE":
-        return f"ImageType is {image.facts['ImageType']}"
-    return "" if image.state == "NORMAL" else f"ImageState is {image.state}"
+        return f"ImageType is {image.facts['ImageType']}, not PRIVATE_IMAGE"
+    return "" if image.state == "NORMAL" else f"ImageState is {image.state}, not NORMAL"
 
 
 def oldest_first(states: Iterable[DesiredState]) -> list[DesiredState]:
@@ -149,7 +149,7 @@ def _skip_conflicts(states: list[DesiredState], taken: set[str]) -> None:
     ]
     while skipped:  # a skipped image keeps its name, which another one may want
         state = skipped.pop()
-        state.skip_reason = f"another image has, or gets, the name {state.base_name!r}"
+        state.skip_reason = f"the name {short(state.base_name)} is taken by another image"
         holder = holders.get(state.image.name)
         if holder is not None and not holder.skip_reason:
             skipped.append(holder)
@@ -166,5 +166,5 @@ def _render(state: DesiredState, policy: NamingPolicy) -> None:
     for key, template in policy.tags.items():
         value = cut(template.render(state.values).strip(), TAG_VALUE_LENGTH).rstrip()
         if not value:
-            raise NoValue(f"tag {key}")
+            raise NoValue(f"the value for tag {key}", "is empty")
         state.tags[key] = value

@@ -88,18 +88,16 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
         for name, template in build.templates.items():
             if template.fields and later.get(name) != wanted[name]:
                 now = short(str(wanted[name]))
-                then = short(str(later[name])) if name in later else "no valid value"
+                then = short(str(later[name])) if name in later else "invalid"
                 message = (
                     f"{name} of {image.image_id} in {change.region} would be {now} now and {then} "
-                    "at the next delivery, as it depends on what the manifest itself sets"
+                    "at the next delivery; it must not depend on what this manifest sets"
                 )
                 unstable.setdefault(name, Violation(f"{build.path}/{pointer_step(name)}", message))
     return list(unstable.values())
 
 
-def _steps(
-    manifest: PackerManifest, images: ImagesByRegion
-) -> tuple[StepsByRegion, Violations]:
+def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByRegion, Violations]:
     """The steps of all images, and the violations found on the way."""
     violations = Violations()
     steps = {
@@ -133,7 +131,7 @@ def _step(step: Step, build: Build, violations: Violations) -> Step:
     violations.extend(unstable_values(build, image, change))
     step = diff.step_of(change, {step.image_id: image})
     if build.keep_latest and not step.family:
-        message = f"{name} has no ImageFamily, and the manifest sets none"
+        message = f"requires an ImageFamily; {name} has none, and the manifest sets none"
         violations.add(f"{build.path}/KeepLatest", message)
     changed = diff.by_field(step.attributes, step.tags)
     rules = (f"{n}: {short(t.text)}" for n, t in build.templates.items() if n in changed)

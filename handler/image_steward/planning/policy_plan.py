@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
@@ -14,8 +12,8 @@ from image_steward.planning.diff import apply_step, by_field, plan_regions
 from image_steward.planning.rename_order import order_renames
 
 _RANKING_CHANGES = (
-    "KeepLatest ranks the images that Select finds, and Select reads what this policy writes: if "
-    "the run is interrupted, the next one ranks only the remaining images and may keep others"
+    "KeepLatest ranks the images that Select matches, and this policy changes what Select looks "
+    "at: if the run is interrupted, the next one ranks fewer images, and may keep the wrong ones"
 )
 
 
@@ -29,7 +27,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
     planned = plan_regions(current, lambda region, images: normalise(policy, region, images, now))
     if not policy.dry_run and any(error.transient for error in planned.region_errors.values()):
         # MaxChanges is for all regions together, and the next delivery may read those missing.
-        planned = replace(planned, steps={})
+        planned = planned._replace(steps={})
     changes = len(planned.changes)
     warnings: list[StewardError] = []
     if policy.may_regroup and changes:
@@ -41,7 +39,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
             raise error
         warnings.append(error)
     phases, statuses = policy.phases, policy.blocking_statuses
-    return replace(planned, warnings=tuple(warnings), phases=phases, blocking_statuses=statuses)
+    return planned._replace(warnings=tuple(warnings), phases=phases, blocking_statuses=statuses)
 
 
 def normalise(policy: NamingPolicy, region: str, images: list[Image], now: float) -> list[Step]:
@@ -87,10 +85,10 @@ def check_stable(
             state = desired_state_of(policy, region, half, now, current_name=changed.name)
             if state.skip_reason:
                 message = (
-                    f"a run that is interrupted after the {first} of {image.image_id} in {region} "
-                    f"would leave it half done, as the next one would skip it: {state.skip_reason}"
-                    "; of what the policy writes, Select and the templates may read either "
-                    "attributes or tags, not both"
+                    f"if the run is interrupted after it has written the {first} of "
+                    f"{image.image_id} in {region}, the next one skips the image half done "
+                    f"({state.skip_reason}); Select and the templates may read the attributes or "
+                    "the tags that the policy writes, but not both"
                 )
                 raise UnstablePolicy(Violation("/Normalise", message))
             state.image = changed  # the image to compare with
@@ -118,6 +116,6 @@ def _reject_if_unstable(region: str, before: Image, state: DesiredState) -> None
     now, then, later = (short(str(value)) for value in values)
     message = (
         f"{name.replace('Tag.', 'tag ', 1)} of {after.image_id} in {region} is {now}; this run "
-        f"would make it {then} and the next one {later}; a policy must not change its own outcome"
+        f"would make it {then} and the next one {later}; a second run must change nothing"
     )
     raise UnstablePolicy(Violation(f"/Normalise/{member}", message))

@@ -90,13 +90,15 @@ def _conflicts(
         keeper = keepers.pop()
         claimant = claims.get(names[keeper])
         if claimant is not None and claimant not in conflicts:
-            conflicts[claimant] = _taken(renames[claimant], f"{keeper} has it and must keep it")
+            conflicts[claimant] = _taken(
+                renames[claimant], f"{keeper} has it and cannot be renamed"
+            )
             keepers.append(claimant)
     return conflicts
 
 
 def _taken(step: Step, why: str) -> NameTaken:
-    message = f"the name {step.new_name!r} is taken in {step.region}: {why}"
+    message = f'the name "{step.new_name}" is taken in {step.region}: {why}'
     return NameTaken("InvalidImageName.Duplicate", message)
 
 
@@ -124,12 +126,12 @@ def temporary_name_warnings(plan: Plan) -> list[TemporaryName]:
     for step in plan.all_steps:
         if step.before and is_temporary(step.before.name):
             advice = (
-                "an earlier run. The Undo of this run would restore it: to undo both runs, use the "
-                "journal or the log of the earlier one"
+                "an earlier run, and Undo would restore it: to undo both runs, use the journal or "
+                "the log of the earlier one"
                 if step.new_name
-                else "another run and keeps it: if that run is not in progress, deliver its "
-                "document again unchanged, or give the image a name"
+                else "another run, and keeps it: if that run has ended, deliver its document "
+                "again, unchanged, or rename the image"
             )
-            name = f"{step.image_id} in {step.region} has the temporary name {step.before.name!r}"
+            name = f'{step.image_id} in {step.region} has the temporary name "{step.before.name}"'
             warnings.append(TemporaryName(f"{name} from {advice}"))
     return warnings

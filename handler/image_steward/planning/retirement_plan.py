@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import MAX_CHANGES
@@ -52,12 +52,12 @@ def plan(request: Retirement, current: CurrentImages, _now: float) -> Plan:
     if not later:
         return planned
     message = (
-        f"KeepLatest would change {len(changes)} images; {MAX_CHANGES} are changed now, the oldest "
-        "first, and the rest when this manifest or that of a later build is delivered"
+        f"KeepLatest would change {len(changes)} images; one run changes at most {MAX_CHANGES}, "
+        "oldest first; the rest follow when this or a later build's manifest is delivered"
     )
     steps = {r: [s for s in planned.steps[r] if s.image_key not in later] for r in planned.steps}
     warning = TooManyChanges(Violation(request.path, message))
-    return replace(planned, steps=steps, warnings=(warning,))
+    return planned._replace(steps=steps, warnings=(warning,))
 
 
 def _retire(request: Retirement, region: str, images: Collection[Image]) -> list[Step]:

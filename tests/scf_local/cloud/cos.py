@@ -109,7 +109,7 @@ def _storable(given: Mapping[str, str]) -> dict[str, str]:
     }
     for name, value in headers.items():
         if not value.isprintable():  # nor is half a surrogate pair, which replaces a non-UTF-8 byte
-            raise CosError(HTTPStatus.BAD_REQUEST, "InvalidArgument", f"{name}: {value!r}")
+            raise CosError(HTTPStatus.BAD_REQUEST, "InvalidArgument", f"Invalid {name}: {value!r}.")
     return headers
 
 

@@ -130,7 +130,7 @@ def modify_image_attribute(state: State, region: str, params: Params) -> dict[st
 def _check_ids(*image_ids: str) -> None:
     for image_id in image_ids:
         if not IMAGE_ID.fullmatch(image_id):
-            raise ErrorReply("InvalidImageId.Malformed", f"{image_id!r} is not like img-xxxxxxxx.")
+            raise ErrorReply("InvalidImageId.Malformed", f"{image_id!r} is not an image id.")
 
 
 def _check_values(changes: Params) -> None:

@@ -158,7 +158,7 @@ class Dispatcher:
 
 def _check_http(http: Request, limit: int) -> None:
     if http.method not in {"GET", "POST"}:
-        raise ErrorReply("UnsupportedProtocol", f"{http.method}; GET and POST are allowed.")
+        raise ErrorReply("UnsupportedProtocol", f"{http.method} is not allowed; use GET or POST.")
     size = len(http.body)
     if http.method == "GET":
         size, limit = len(http.query), api_requests.MAX_GET_BYTES
@@ -172,12 +172,12 @@ def _action(signed_for: str, request: Tc3Request | V1Request) -> EmulatedAction:
     if service != "tag":
         _required(request, "Region")
     if service not in SERVICES:
-        raise ErrorReply("NoSuchProduct", f"{service!r}; emulated: {', '.join(SERVICES)}.")
+        raise ErrorReply("NoSuchProduct", f"{service!r} is not one of {', '.join(SERVICES)}.")
     if version != SERVICES[service].version:
-        raise ErrorReply("NoSuchVersion", f"{version!r}; emulated: {SERVICES[service].version}.")
+        raise ErrorReply("NoSuchVersion", f"{version!r} is not {SERVICES[service].version}.")
     actions = SERVICES[service].actions
     if name not in actions:
-        raise ErrorReply("InvalidAction", f"{name!r}; emulated: {', '.join(actions)}.")
+        raise ErrorReply("InvalidAction", f"{name!r} is not one of {', '.join(actions)}.")
     return actions[name]
 
 
@@ -199,7 +199,7 @@ def _service(signed_for: str, version: str, host: str) -> str:
         if service.version == version:
             return name
     emulated = ", ".join(f"{name} {service.version}" for name, service in SERVICES.items())
-    raise ErrorReply("NoSuchVersion", f"{version!r}; emulated: {emulated}.")
+    raise ErrorReply("NoSuchVersion", f"{version!r} is not one of {emulated}.")
 
 
 def _error_response(error: ErrorReply) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from image_steward.messages import nearest
+from image_steward.messages import nearest, shown
 from scf_local import json_files
 from scf_local.cloud import cos, cvm, tags
 from scf_local.cloud.fault_types import FAULTS, PARAMETERS
@@ -62,15 +62,15 @@ class Rule:
             if value != field.default:
                 _check(_member(field.name), list(value) if field.name == "calls" else value)
         if self.seconds < 0 and self.fault != "skew":
-            raise FaultsError(f"/Seconds: {self.seconds}; only 'skew' allows less than 0")
+            raise FaultsError(f"/Seconds: is {self.seconds}; only 'skew' allows a negative number")
         defaults = FAULTS[self.fault].parameters
         for name in PARAMETERS:
             given = getattr(self, name)
             if given and name not in defaults:
                 allowed = ", ".join(map(_member, defaults)) or "no parameters"
-                raise FaultsError(f"/{_member(name)}: {self.fault!r} allows {allowed}")
+                raise FaultsError(f"/{_member(name)}: fault {self.fault!r} allows {allowed}")
             if not given and defaults.get(name, given) is None:
-                raise FaultsError(f"/{_member(name)}: required for {self.fault!r}")
+                raise FaultsError(f"/{_member(name)}: is required for fault {self.fault!r}")
             object.__setattr__(self, name, given or defaults.get(name, given))
 
     def matches(self, action: str, number: int) -> bool:
@@ -157,17 +157,17 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "From": (_is_call, "a call number, from 1"),
     "Probability": (lambda value: _is_number(value, 0, 1), "a number from 0 to 1"),
-    "Status": (lambda value: type(value) is int and value in _ERRORS, "400 to 599"),
+    "Status": (lambda value: type(value) is int and value in _ERRORS, "a status from 400 to 599"),
     "Seconds": (
         lambda value: _is_number(value, -1e9, 1e9) and value != 0,
-        "a number up to 1e9, not 0",
+        "a number from -1e9 to 1e9, except 0",
     ),
     "ContentType": (
         lambda value: isinstance(value, str) and re.fullmatch("[!-~][ -~]*", value) is not None,
-        "a text such as text/html",
+        "a string such as text/html",
     ),
-    "Code": (lambda value: isinstance(value, str) and value.isprintable(), "a text"),
-    "Message": (lambda value: isinstance(value, str) and value.isprintable(), "a text of one line"),
+    "Code": (lambda value: isinstance(value, str) and value.isprintable(), "a one-line string"),
+    "Message": (lambda value: isinstance(value, str) and value.isprintable(), "a one-line string"),
 }
 
 
@@ -177,33 +177,34 @@ def _check(name: str, value: object) -> None:
     else:
         is_allowed, allowed = _ALLOWED[name]
         if not is_allowed(value):
-            raise FaultsError(f"/{name}: {value!r}; must be {allowed}")
+            raise FaultsError(f"/{name}: is {shown(value)}; must be {allowed}")
 
 
 def _check_known(value: object, names: Iterable[str], path: str) -> None:
     names = list(names)
     if value not in names:
-        raise FaultsError(f"{path}: {value!r}{nearest(value, names)}; allowed: {', '.join(names)}")
+        hint = nearest(value, names)
+        raise FaultsError(f"{path}: {shown(value)} is not one of {', '.join(names)}{hint}")
 
 
 def _faults(given: object) -> Faults:
     if not isinstance(given, dict) or not isinstance(given.get("Rules"), list):
-        raise FaultsError('/: must be {"Seed": 0, "Rules": [{"Action": ..., "Fault": ...}]}')
+        raise FaultsError('must be {"Seed": 0, "Rules": [{"Action": ..., "Fault": ...}]}')
     for name in given:
         _check_known(name, ("Seed", "Rules"), f"/{name}")
     seed = given.get("Seed", 0)
     if type(seed) is not int:
-        raise FaultsError(f"/Seed: {seed!r}; must be an integer")
+        raise FaultsError(f"/Seed: is {shown(seed)}; must be an integer")
     rules = (_rule(rule, f"/Rules/{index}") for index, rule in enumerate(given["Rules"]))
     return Faults(tuple(rules), seed)
 
 
 def _rule(given: object, path: str) -> Rule:
     if not isinstance(given, dict):
-        raise FaultsError(f"{path}: must be a rule, a JSON object")
+        raise FaultsError(f"{path}: must be an object with the members of a rule")
     for name in ("Action", "Fault"):
         if name not in given:
-            raise FaultsError(f"{path}/{name}: required")
+            raise FaultsError(f"{path}/{name}: is required")
     try:
         for name, value in given.items():
             _check_known(name, _FIELDS, f"/{name}")

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _INTEGER = re.compile("-?[0-9]{1,18}")
 
+KINDS = {str: "a string", int: "an integer", bool: "a boolean", list: "an array", dict: "an object"}
+"""Of JSON values, by Python type."""
+
 Shape = Any
 """Recursive, which type hints cannot express in all supported versions of Python."""
 
@@ -37,7 +40,7 @@ def _check(value: object, shape: Shape, path: str) -> None:
     kind = shape if isinstance(shape, type) else type(shape)
     # Compare exact types: to isinstance, True is an int.
     if type(value) is not kind:
-        raise ErrorReply("InvalidParameter", f"The type of `{path}` is not {kind.__name__}.")
+        raise ErrorReply("InvalidParameter", f"`{path}` must be {KINDS[kind]}.")
     if isinstance(value, list):
         for index, item in enumerate(value):
             _check(item, shape[0], f"{path}.{index}")

@@ -8,9 +8,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from image_steward.messages import nearest
+from image_steward.messages import nearest, shown
 from image_steward.regions import is_region
 from image_steward.settings import BUCKET
+from scf_local.cloud.parameters import KINDS
 from scf_local.environment import UIN
 
 if TYPE_CHECKING:
@@ -104,10 +105,10 @@ def complete(images: object) -> dict[str, list[ImageEntry]]:
         SeedError: has the JSON Pointer of the violation.
     """
     if not isinstance(images, dict):
-        raise SeedError('/: must be {"<region>": [{"ImageId": ...}, ...]}')
+        raise SeedError('must be {"<region>": [{"ImageId": ...}, ...]}')
     for region, entries in images.items():
         if not is_region(region):
-            raise SeedError(f"/{region}: must be the name of a region such as ap-guangzhou")
+            raise SeedError(f"/{region}: must be a region name such as ap-guangzhou")
         if not isinstance(entries, list):
             raise SeedError(f"/{region}: must be a list of images")
     regions = {
@@ -124,17 +125,17 @@ def complete(images: object) -> dict[str, list[ImageEntry]]:
 def _check_unique(region: str, name: str, images: list[ImageEntry]) -> None:
     for value, number in Counter(image[name] for image in images).most_common(1):
         if number > 1:
-            raise SeedError(f"/{region}: {name} {value!r} is used more than once")
+            raise SeedError(f"/{region}: {name} {shown(value)} appears {number} times")
 
 
 def _complete(given: object, path: str) -> ImageEntry:
     if not isinstance(given, dict):
-        raise SeedError(f"{path}: must be an image, a JSON object")
+        raise SeedError(f"{path}: must be an object with the members of an image")
     for name, value in given.items():
         _check(name, value, f"{path}/{name}")
     image_id = given.get("ImageId", "")
     if not IMAGE_ID.fullmatch(image_id):
-        raise SeedError(f"{path}/ImageId: {image_id!r}; must look like img-6pb6lrmy")
+        raise SeedError(f"{path}/ImageId: is {shown(image_id)}; must be an id such as img-6pb6lrmy")
     size = given.get("ImageSize", _DEFAULTS["ImageSize"])
     snapshot = {"SnapshotId": f"snap-{image_id[4:]}", "DiskUsage": "SYSTEM_DISK", "DiskSize": size}
     public = given.get("ImageType") == "PUBLIC_IMAGE"
@@ -154,19 +155,19 @@ def _complete(given: object, path: str) -> ImageEntry:
 def _check(name: str, value: object, path: str) -> None:
     kind = _TYPES_OF_MEMBERS.get(name)
     if kind is None:
-        raise SeedError(f"{path}: not a member of an image{nearest(name, _TYPES_OF_MEMBERS)}")
+        raise SeedError(f"{path}: unknown member{nearest(name, _TYPES_OF_MEMBERS)}")
     if value is None and name not in {"ImageId", "ImageName", "ImageType", "ImageState"}:
         return
     if type(value) is not kind:
-        raise SeedError(f"{path}: {value!r}; must be of type {kind.__name__}")
+        raise SeedError(f"{path}: is {shown(value)}; must be {KINDS[kind]}")
     allowed = {"ImageType": _IMAGE_TYPES, "ImageState": _STATES}.get(name)
     if allowed and value not in allowed:
         hint = nearest(value, allowed)
-        raise SeedError(f"{path}: {value!r}{hint}; allowed: {', '.join(allowed)}")
+        raise SeedError(f"{path}: is {shown(value)}; must be one of {', '.join(allowed)}{hint}")
     if name == "ImageName" and len(str(value)) > MAX_NAME:
-        raise SeedError(f"{path}: {len(str(value))} characters; at most {MAX_NAME} are allowed")
+        raise SeedError(f"{path}: has {len(str(value))} characters; at most {MAX_NAME} are allowed")
     if name == "CreatedTime" and not _TIME.fullmatch(str(value)):
-        raise SeedError(f"{path}: {value!r}; must look like 2026-11-01T00:00:00Z")
+        raise SeedError(f"{path}: is {shown(value)}; must be a time such as 2026-11-01T00:00:00Z")
     if name == "Tags" and isinstance(value, list):
         for index, tag in enumerate(value):
             pair = [tag.get("Key"), tag.get("Value")] if isinstance(tag, dict) else []

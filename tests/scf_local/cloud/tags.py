@@ -97,9 +97,9 @@ def describe_resource_tags_by_resource_ids(
     for valid, code, message in (
         (params["ServiceType"] == "cvm", f"{wrong}.ServiceTypeInvalid", "ServiceType must be cvm."),
         (params["ResourcePrefix"], f"{wrong}.ResourcePrefixInvalid", "ResourcePrefix is empty."),
-        (is_region(params["ResourceRegion"]), f"{wrong}.RegionInvalid", "ResourceRegion is wrong."),
+        (is_region(params["ResourceRegion"]), f"{wrong}.RegionInvalid", "No such ResourceRegion."),
         (1 <= len(ids) <= MAX_RESOURCE_IDS, f"{wrong}.ResourceIdInvalid", f"{len(ids)} ids."),
-        (limit >= 1, wrong, f"Limit is {limit}."),  # no maximum is documented
+        (limit >= 1, wrong, f"Limit is {limit}; it must be 1 or more."),  # no maximum is documented
         (is_page, f"{wrong}.OffsetInvalid", f"Offset {offset} is not a multiple of Limit {limit}."),
         (category in CATEGORIES, wrong, f"Category must be one of {', '.join(CATEGORIES)}."),
     ):

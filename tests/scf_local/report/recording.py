@@ -67,7 +67,7 @@ def _check_writable(path: Path) -> None:
     """Fail before the replay if the file cannot be written after it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: is not a file, so it cannot be replaced")
+        raise ValueError(f"{path}: not a file, so it cannot be replaced")
     tempfile.TemporaryFile(dir=path.parent).close()
 
 

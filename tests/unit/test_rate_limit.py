@@ -1,4 +1,4 @@
-"""Pacing: never above the limit, slower when refused, and one turn at a time for any threads."""
+"""Rate limiting: never above the limit, slower when throttled, thread-safe."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from image_steward.errors import TimeRanOut
 FAR = 1e12
 
 
-def turns(rate_limiter: RateLimiter, clock: FakeClock, number: int) -> list[float]:
-    """The moments of some turns, one after another."""
+def take_turns(rate_limiter: RateLimiter, clock: FakeClock, number: int) -> list[float]:
+    """Return the moments of some calls, one after another."""
     return [rate_limiter.wait(Deadline(clock, FAR)) for _ in range(number)]
 
 
-def test_even_pace_without_burst() -> None:
-    """Turns come evenly, a twentieth below the limit, from the first on."""
+def test_even_rate_without_burst() -> None:
+    """Calls are evenly spaced from the first one, 5 % below the limit."""
     clock = FakeClock()
-    moments = turns(RateLimiter(clock, 10), clock, 20)
+    moments = take_turns(RateLimiter(clock, 10), clock, 20)
     assert all(b - a == pytest.approx(1 / 9.5) for a, b in pairwise(moments))
 
 
 def test_no_burst_after_idling() -> None:
-    """Time in which nobody called is not saved up."""
+    """Idle time is not saved up for a burst."""
     clock = FakeClock()
     rate_limiter = RateLimiter(clock, 10)
-    turns(rate_limiter, clock, 1)
+    take_turns(rate_limiter, clock, 1)
     clock.now += 60
-    first, second = turns(rate_limiter, clock, 2)
+    first, second = take_turns(rate_limiter, clock, 2)
     assert second - first == pytest.approx(1 / 9.5)
 
 
 @pytest.mark.parametrize(("limit", "at_once"), [(10, 1), (20, 1), (40, 2)])
-def test_spare_calls_keep_the_limit(limit: float, at_once: int) -> None:
-    """What may go out at once after a pause leaves no second with more than the limit."""
+def test_calls_at_once_keep_the_limit(limit: float, at_once: int) -> None:
+    """Calls sent at once after a pause do not exceed the limit in any second."""
     clock = FakeClock()
     rate_limiter = RateLimiter(clock, limit)
     for _ in range(2):
         clock.now += 60
-        moments = turns(rate_limiter, clock, 100)
+        moments = take_turns(rate_limiter, clock, 100)
         assert moments.count(moments[0]) == at_once
         for start in moments:
             assert sum(start <= moment < start + 1 for moment in moments) <= limit
 
 
-def test_threads_share_one_pace() -> None:
-    """Twelve threads get 600 different turns, none closer to another than the pace allows."""
+def test_threads_share_the_rate() -> None:
+    """The 600 calls of twelve threads are no closer together than the rate allows."""
     clock = FakeClock()
     rate_limiter = RateLimiter(clock, 10)
     moments: list[float] = []
@@ -62,7 +62,7 @@ def test_threads_share_one_pace() -> None:
 
     def work() -> None:
         barrier.wait()
-        moments.extend(turns(rate_limiter, clock, 50))
+        moments.extend(take_turns(rate_limiter, clock, 50))
 
     threads = [Thread(target=work) for _ in range(12)]
     for thread in threads:
@@ -74,34 +74,34 @@ def test_threads_share_one_pace() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=300))
-def test_rate_stays_within_bounds(refusals: list[bool]) -> None:
-    """Whatever the cloud says, the rate stays between the floor and its share of the limit."""
+def test_rate_stays_within_bounds(responses: list[bool]) -> None:
+    """The rate stays between its minimum and maximum, whatever is throttled."""
     clock = FakeClock()
     rate_limiter = RateLimiter(clock, 10)
-    for refused in refusals:
-        turn = rate_limiter.wait(Deadline(clock, FAR))
-        if refused:
-            rate_limiter.on_throttled(turn)
+    for is_throttled in responses:
+        moment = rate_limiter.wait(Deadline(clock, FAR))
+        if is_throttled:
+            rate_limiter.on_throttled(moment)
         else:
             rate_limiter.on_success()
         assert 10 * MIN_SHARE <= rate_limiter.rate <= 10 * MAX_SHARE
 
 
 def test_slows_down_once_for_calls_under_way() -> None:
-    """Several refusals of calls that went out at the old pace slow it down once."""
+    """Several throttled calls that were sent at the old rate lower it only once."""
     clock = FakeClock()
     rate_limiter = RateLimiter(clock, 10)
-    under_way = turns(rate_limiter, clock, 4)
+    under_way = take_turns(rate_limiter, clock, 4)
     clock.now += 0.1
-    for turn in under_way:
-        rate_limiter.on_throttled(turn)
+    for moment in under_way:
+        rate_limiter.on_throttled(moment)
     assert rate_limiter.rate == pytest.approx(9.5 * DECREASE)
     rate_limiter.on_throttled(rate_limiter.wait(Deadline(clock, FAR)))
     assert rate_limiter.rate == pytest.approx(9.5 * DECREASE * DECREASE)
 
 
 def test_recovers_slowly() -> None:
-    """After one refusal it takes more than ten admitted calls to be at full pace again."""
+    """After one throttled call, more than ten successful ones restore the full rate."""
     clock = FakeClock()
     rate_limiter = RateLimiter(clock, 10)
     rate_limiter.on_throttled(clock.now)
@@ -113,19 +113,19 @@ def test_recovers_slowly() -> None:
     assert rate_limiter.rate == 9.5
 
 
-def test_turn_after_the_deadline() -> None:
-    """A turn that would come too late is refused, and takes nothing from others."""
+def test_call_after_the_deadline() -> None:
+    """A call that would start after the deadline fails, and delays no other call."""
     clock = FakeClock()
     rate_limiter = RateLimiter(clock, 10)
-    turns(rate_limiter, clock, 1)
+    take_turns(rate_limiter, clock, 1)
     with pytest.raises(TimeRanOut):
         rate_limiter.wait(Deadline.after(0.05, clock))
-    assert turns(rate_limiter, clock, 1)[0] - clock.now == pytest.approx(0.0)
+    assert take_turns(rate_limiter, clock, 1)[0] - clock.now == pytest.approx(0.0)
     assert clock.sleeps == [pytest.approx(1 / 9.5, abs=1e-5)]
 
 
-def test_one_pacer_for_each_action_and_endpoint() -> None:
-    """Each pair of action and endpoint has a pace of its own, by the action's limit."""
+def test_one_limiter_per_action_and_endpoint() -> None:
+    """Each pair of action and endpoint has its own rate limiter, with the action's limit."""
     rate_limiters = RateLimiters(FakeClock())
     assert rate_limiters.of(DESCRIBE_IMAGES, "a") is rate_limiters.of(DESCRIBE_IMAGES, "a")
     assert rate_limiters.of(DESCRIBE_IMAGES, "a") is not rate_limiters.of(DESCRIBE_IMAGES, "b")
