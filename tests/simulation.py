@@ -2,8 +2,8 @@
 
 The function, the official SDKs and the emulated cloud are the real ones; only sockets and time are
 not. A `World` is one account. It loses replies, fails calls, shows reads late, shifts pages, lets
-other people change images, lets a second instance run in the middle of a call, and kills the process
-at any call. `World.history` is the truth that all claims are compared with.
+other people change images, lets a second instance run in the middle of a call, and kills the
+process at any call. `World.history` is the truth that all claims are compared with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,6 +25,7 @@ import urllib3
 from clocks import FakeClock
 from image_steward.instance import Instance
 from image_steward.invocation import handle
+from scf_local import events
 from scf_local.cloud import seed
 from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.state import State
@@ -37,6 +38,8 @@ ATTRIBUTES = ("ImageName", "ImageDescription", "ImageFamily", "ImageDeprecated")
 WRITES = {"ModifyImageAttribute", "TagResources", "UnTagResources"}
 
 ImageKey = tuple[str, str]
+Images = dict[str, list[dict[str, Any]]]
+"""By region, as DescribeImages has them."""
 
 
 class Crash(BaseException):
@@ -65,6 +68,8 @@ class Luck:
     """The credentials expire, until the next delivery."""
     lag: float = 0.0
     """Seconds by which reads may be late."""
+    shift: float = 0.0
+    """Pages have three images, and before a page the images are in another order."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def values_of(entry: dict[str, Any]) -> dict[str, object]:
 class World:
     """One account, and what happens to it."""
 
-    def __init__(self, random: Random, luck: Luck, images: dict[str, list[dict[str, Any]]]) -> None:
+    def __init__(self, random: Random, luck: Luck, images: Images) -> None:
         self.random = random
         self.luck = luck
         self.clock = FakeClock()
@@ -105,10 +110,32 @@ class World:
         self.runs = 0
         self.running: list[str] = []
         self.expired = False
+        self.crash_in: int | None = None
+        """The process is killed after so many more calls."""
         self.others: list[object] = []
         """Events that a second instance may be given."""
-        self._note("")
+        self.begin()
+
+    def begin(self) -> None:
+        """What was changed before does not count from now on."""
+        self.note("")
+        self.clock.now += 60
+        self.changes.clear()
         self.initial = self.values()
+
+    @property
+    def has_duplicates(self) -> bool:
+        """Whether two images of a region had one name when it began."""
+        names = [(region, values["ImageName"]) for (region, _), values in self.initial.items()]
+        return len(names) != len(set(names))
+
+    def all_ready(self) -> None:
+        """The states of images that time changes are over."""
+        for entries in self.cloud.state.images.values():
+            for entry in entries:
+                if entry["ImageState"] == "SYNCING":
+                    entry["ImageState"] = "NORMAL"
+        self.note("")
 
     def values(self) -> dict[ImageKey, dict[str, object]]:
         """Every image's attributes and tags as they are."""
@@ -118,7 +145,7 @@ class World:
             for entry in entries
         }
 
-    def _note(self, writer: str) -> None:
+    def note(self, writer: str) -> None:
         """Keep what has changed since the last note."""
         for region, entries in self.cloud.state.images.items():
             for entry in entries:
@@ -169,8 +196,20 @@ class World:
     def instance(self) -> Instance:
         """A new instance of the function."""
         instance = Instance(self.clock, self.random.random)
-        instance._connections = SimulatedConnections(self)  # noqa: SLF001 - the seam
+        instance._connections = SimulatedConnections(self)  # type: ignore[assignment]  # noqa: SLF001 - the seam
         return instance
+
+    def event_of(self, document: object, trigger: str) -> object:
+        """An event that brings a document."""
+        if trigger == "direct":
+            return document
+        text, key = json.dumps(document), f"requests/{self.runs}.json"
+        if trigger == "timer":
+            return events.timer_event(text)
+        self.cloud.state.objects[BUCKET][key] = seed.Object(text.encode())
+        if trigger == "pointer":
+            return {"Document": f"cos://{BUCKET}/{key}"}
+        return events.cos_event(BUCKET, key, clock=self.clock.time)
 
     # ---- calls
 
@@ -192,10 +231,17 @@ class World:
             return _api_error("InternalError")
         if chance() < luck.lost:
             raise requests.ConnectionError("lost")
+        if chance() < luck.shift:
+            for entries in self.cloud.state.images.values():
+                self.random.shuffle(entries)
         with self._as_read(action):
             reply = self.cloud.dispatch(request)
-        self._note(self.running[-1])
-        if chance() < luck.crash:
+        if luck.shift and b'"Offset"' in request.body:
+            reply = _cut(reply)
+        self.note(self.running[-1])
+        if self.crash_in is not None:
+            self.crash_in -= 1
+        if chance() < luck.crash or self.crash_in == 0:
             raise Crash
         if chance() < luck.lost_after:
             raise requests.ConnectionError("lost")
@@ -206,20 +252,7 @@ class World:
     def _meanwhile(self) -> None:
         """What others do between two calls."""
         if self.random.random() < self.luck.foreign:
-            entries = [e for each in self.cloud.state.images.values() for e in each]
-            entry = self.random.choice(entries)
-            what = self.random.choice([*ATTRIBUTES, "tag", "tag"])
-            if what == "tag":
-                key = self.random.choice("ab")
-                tags = seed.tags_of(entry)
-                value = self.random.choice(["1", "foreign", None])
-                tags = {k: v for k, v in {**tags, key: value}.items() if v is not None}
-                seed.set_tags(entry, tags)
-            elif what == "ImageDeprecated":
-                entry[what] = not entry[what]
-            else:
-                entry[what] = f"foreign-{self.random.randrange(10**6)}"
-            self._note("")
+            self.interfere()
         if self.others and len(self.running) == 1 and self.random.random() < self.luck.second:
             event = self.random.choice(self.others)
             luck, self.luck = self.luck, Luck()
@@ -227,6 +260,22 @@ class World:
                 self.run(event)
             finally:
                 self.luck = luck
+
+    def interfere(self) -> None:
+        """Somebody else changes an image."""
+        entries = [entry for each in self.cloud.state.images.values() for entry in each]
+        entry = self.random.choice(entries)
+        match self.random.choice([*ATTRIBUTES, "Tags", "Tags"]):
+            case "Tags":
+                tags = seed.tags_of(entry)
+                value = self.random.choice(["1", "foreign", None])
+                changed = {**tags, self.random.choice("abc"): value}
+                seed.set_tags(entry, {k: v for k, v in changed.items() if v is not None})
+            case "ImageDeprecated":
+                entry["ImageDeprecated"] = not entry["ImageDeprecated"]
+            case attribute:
+                entry[attribute] = f"foreign-{self.random.randrange(10**6)}"
+        self.note("")
 
     @contextmanager
     def _as_read(self, action: str) -> Iterator[None]:
@@ -236,7 +285,7 @@ class World:
             return
         images = self.cloud.state.images
         self.cloud.state.images = {
-            region: [self._late((region, entry["ImageId"]), entry) for entry in entries]
+            region: [self._late((region, entry["ImageId"])) for entry in entries]
             for region, entries in images.items()
         }
         try:
@@ -244,10 +293,10 @@ class World:
         finally:
             self.cloud.state.images = images
 
-    def _late(self, key: ImageKey, entry: dict[str, Any]) -> dict[str, Any]:
+    def _late(self, key: ImageKey) -> dict[str, Any]:
         moment = self.clock.now - self.random.uniform(0, self.luck.lag)
         seen = [known for since, known in self.history[key] if since <= moment]
-        return copy.deepcopy(seen[-1] if seen else self.history[key][0][1])
+        return seen[-1] if seen else self.history[key][0][1]
 
 
 @dataclass
@@ -268,7 +317,7 @@ class SimulatedConnections(requests.adapters.BaseAdapter):
         super().__init__()
         self._world = world
 
-    def send(self, request: Any, **_options: Any) -> requests.Response:  # noqa: ANN401 - as requests has it
+    def send(self, request: Any, *_args: Any, **_options: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 - passed on
         """As `requests.adapters.HTTPAdapter.send`."""
         parts = urlsplit(request.url)
         headers = {
@@ -288,8 +337,9 @@ class SimulatedConnections(requests.adapters.BaseAdapter):
         response = requests.Response()
         response.status_code = reply.status
         response.headers = requests.structures.CaseInsensitiveDict(reply.headers)
+        response.headers["Content-Length"] = str(len(reply.body))
         response.raw = urllib3.HTTPResponse(
-            io.BytesIO(reply.body), reply.headers, reply.status, preload_content=False
+            io.BytesIO(reply.body), response.headers, reply.status, preload_content=False
         )
         response.url = request.url
         response.request = request
@@ -297,6 +347,14 @@ class SimulatedConnections(requests.adapters.BaseAdapter):
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _cut(reply: Reply) -> Reply:
+    """The first three images of a page."""
+    body = json.loads(reply.body)
+    if images := body["Response"].get("ImageSet"):
+        body["Response"]["ImageSet"] = images[:3]
+    return replace(reply, body=json.dumps(body).encode())
 
 
 def _api_error(code: str) -> Reply:

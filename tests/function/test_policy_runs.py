@@ -384,17 +384,17 @@ def test_permanent_error_in_one_region(function: Function) -> None:
     assert {call["Region"] for call in function.calls("ModifyImageAttribute")} == {"ap-guangzhou"}
 
 
-def test_region_cannot_be_read_now(function: Function) -> None:
-    """If time can heal it the function raises, and nothing is changed in the other region."""
+def test_transient_error_in_one_region(function: Function) -> None:
+    """If a region cannot be read now, the function raises and changes nothing in the other one."""
     for region in ("ap-guangzhou", "ap-shanghai"):
         function.hold(*numbered(4), region=region)
-    function.cloud.on_reply = refused_in("ap-shanghai", "InternalError")
+    function.cloud.on_reply = failing_in("ap-shanghai", "InternalError")
     with pytest.raises(Unfinished, match=r"1 of 1 .*InternalError"):
         function(BOTH)
     assert function.writes == 0
-    refused = next(line for line in function.lines if line["Event"] == "document.rejected")
-    assert "ap-shanghai" in refused["Source"]
-    assert refused["Level"] == "WARNING"
+    rejected = next(line for line in function.lines if line["Event"] == "document.rejected")
+    assert "ap-shanghai" in rejected["Source"]
+    assert rejected["Level"] == "WARNING"
     function.cloud.on_reply = lambda _call, reply: reply
     assert function(BOTH)["Summary"] == {
         "Changed": 8, "Unchanged": 0, "Planned": 0, "Skipped": 0, "Failed": 0, "Pending": 0,
@@ -735,7 +735,7 @@ def test_pending_in_a_cycle(function: Function) -> None:
             image = function.cloud.state.find("ap-guangzhou", "img-slot0000")
             assert image
             image["Tags"] = [tag for tag in image["Tags"] if tag["Key"] != "owner"]
-        return refuse(call, reply) if is_one else reply
+        return fail(call, reply) if is_one else reply
 
     function.cloud.on_reply = on_reply
     with pytest.raises(Unfinished, match=r"2 of 4 .*InternalError"):

@@ -1,134 +1,42 @@
-"""Random scenarios, whole runs of them: no claim of the function is ever false.
+"""Random scenarios of whole runs: no claim of the function is ever false.
 
 `SIMULATIONS=50000 pytest tests/function/test_simulation.py` plays more than `make test` does.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from image_steward import invocation
 from image_steward.errors import Unfinished
+from image_steward.model import Values
 from image_steward.naming.temporary import is_temporary
 from image_steward.reporting import undo
-from packer import RUN
 from region import in_any_order
-from simulation import Luck, World
+from scenarios import document, images_of
+from simulation import BUCKET, Luck, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simulation import ImageKey, Run
+    from image_steward.reporting.undo import Entry
+    from simulation import Change, ImageKey, Run
+
+pytestmark = pytest.mark.no_cover
 
 SCENARIOS = int(os.environ.get("SIMULATIONS", "2000"))
 BATCHES = 16
 CLAIMS = {"image.changed", "image.failed", "image.pending"}
-REGIONS = ("ap-guangzhou", "ap-shanghai")
-NAMES = ("web", "web-2", "web-3", "db", "build-1", "build-2", "x", "image-steward-tmp-img-aaaaaaaa")
-
-
-def images_of(random: Random) -> dict[str, list[dict[str, Any]]]:
-    """One or two regions with a few images; names and tags that often meet."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for region in REGIONS[: random.choice([1, 1, 2])]:
-        names = random.sample(NAMES, k=random.randint(1, 6))
-        if len(names) > 1 and random.random() < 0.1:
-            names[0] = names[1]
-        found[region] = [
-            {
-                "ImageId": f"img-{'abcdefgh'[i] * 8}",
-                "ImageName": name,
-                "ImageDescription": random.choice(["", "d", "web"]),
-                "ImageFamily": random.choice(["", "web", "db"]),
-                "ImageState": random.choice(["NORMAL"] * 12 + ["CREATEFAILED", "SYNCING"]),
-                "ImageType": random.choice(["PRIVATE_IMAGE"] * 12 + ["SHARED_IMAGE"]),
-                "CreatedTime": f"2026-11-{10 + random.randrange(10)}T00:00:00Z",
-                "Tags": [
-                    {"Key": key, "Value": random.choice("12")}
-                    for key in random.sample("ab", k=random.randint(0, 2))
-                ],
-            }
-            for i, name in enumerate(names)
-        ]
-    return found
-
-
-def change_request(random: Random, images: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """New values for some images, often the names of others."""
-    entries = []
-    for region, each in images.items():
-        own = [image["ImageName"] for image in each if not is_temporary(image["ImageName"])]
-        names = [*own, "new-1", "new-2"]
-        random.shuffle(names)
-        for image, name in zip(each, names, strict=False):
-            if random.random() < 0.2:
-                continue
-            entry: dict[str, Any] = {"Region": region, "ImageId": image["ImageId"]}
-            if random.random() < 0.8:
-                entry["ImageName"] = name
-            if random.random() < 0.3:
-                entry["ImageDescription"] = random.choice(["", "new"])
-            if random.random() < 0.4:
-                entry["Tags"] = [{"Key": random.choice("abc"), "Value": random.choice("123")}]
-            if random.random() < 0.2:
-                entry["DeleteTags"] = [
-                    "d",
-                    *({"a", "b"} - {t["Key"] for t in entry.get("Tags", ())}),
-                ]
-            if len(entry) > 2:
-                entries.append(entry)
-    entries = entries or [{"ImageId": "img-aaaaaaaa", "ImageName": "only"}]
-    return {"Images": entries, "DryRun": random.random() < 0.1}
-
-
-def naming_policy(random: Random) -> dict[str, Any]:
-    """A policy that is stable more often than not."""
-    body: dict[str, Any] = {
-        "Regions": list(REGIONS[: random.choice([1, 2])]),
-        "ImageName": random.choice(
-            ["{ImageFamily|web}", "web", "{Tag.a|x}-{CreatedTime:%d}", "{ImageFamily}-{Tag.b|1}"]
-        ),
-        "OnConflict": random.choice(["number", "skip"]),
-        "MaxChanges": random.choice([2, 100, 100]),
-    }
-    if random.random() < 0.4:
-        body["Tags"] = [{"Key": "c", "Value": "{ImageName}"}]
-    if random.random() < 0.3:
-        body["Select"] = random.choice([{"ImageName": "build-*"}, {"Tags": [{"Key": "a"}]}])
-    if random.random() < 0.3:
-        body["KeepLatest"] = random.choice([1, 2])
-    return {"Normalise": body, "DryRun": random.random() < 0.1}
-
-
-def manifest(random: Random, images: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """A manifest of one or two of the images."""
-    artifacts = [f"{r}:{random.choice(each)['ImageId']}" for r, each in images.items()]
-    data = {"ImageFamily": "web", "Tag.run": "{packer_run_uuid}"}
-    if random.random() < 0.6:
-        data["ImageName"] = random.choice(["web", "app-{build_time:%Y%m%d}"])
-    if random.random() < 0.5:
-        data["KeepLatest"] = "1"
-    build = {
-        "builder_type": "tencentcloud-cvm",
-        "build_time": 1764000000,
-        "artifact_id": ",".join(artifacts),
-        "packer_run_uuid": RUN,
-        "custom_data": data,
-    }
-    return {"builds": [build], "last_run_uuid": RUN}
-
-
-def document(random: Random, images: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """A document of some kind."""
-    kind = random.choice(["request", "request", "policy", "manifest"])
-    if kind == "request":
-        return change_request(random, images)
-    return naming_policy(random) if kind == "policy" else manifest(random, images)
+CALM = Luck()
+UNLUCKY_DELIVERIES = 3
+DELIVERIES = 8
 
 
 def luck_of(random: Random) -> Luck:
@@ -140,51 +48,67 @@ def luck_of(random: Random) -> Luck:
 
 
 class Scenario:
-    """One event, delivered until SCF would stop, and what is to be said of that."""
+    """One event, delivered until SCF would stop, and what is to be said of that.
 
-    def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
-        images = images_of(self.random)
-        self.world = World(self.random, luck_of(self.random), images)
-        self.event = document(self.random, images)
-        self.world.others = [document(self.random, images)]
+    `before` is what the event's document undoes or applies: the result of an earlier run.
+    """
+
+    def __init__(self, seed: int, before: str = "") -> None:
+        self.random = random = Random(seed)  # noqa: S311 - no secret
+        images = images_of(random)
+        self.world = World(random, CALM, images)
+        self.document = document(random, images)
+        if before:
+            self._prepare(before)
+        self.world.others = [document(random, images)]
         self.runs: list[Run] = []
+
+    def _prepare(self, before: str) -> None:
+        world = self.world
+        world.all_ready()
+        for body in (self.document, self.document.get("Normalise")):
+            if body is not None:
+                body.pop("DryRun", None)
+        variables = {"STEWARD_DRY_RUN": "1"} if before == "Apply" else {}
+        result = world.run(self.document, **variables).result or {}
+        if images := result.get(before, {}).get("Images"):
+            self.document = {"Images": images}
+        world.begin()
 
     def play(self) -> None:
         """Deliver the event again and again; in the end nothing goes wrong any more."""
         world = self.world
-        luck, instance = world.luck, world.instance()
-        for delivery in range(8):
-            if delivery >= 3:
-                world.luck = Luck()
-                for entries in world.cloud.state.images.values():
-                    for entry in entries:
-                        if entry["ImageState"] == "SYNCING":
-                            entry["ImageState"] = "NORMAL"
-                world._note("")
-            run = world.run(self.event, instance)
+        trigger = self.random.choice(["direct", "timer", "cos", "pointer"])
+        event = world.event_of(self.document, trigger)
+        world.luck = self.luck = luck_of(self.random)
+        instance = world.instance()
+        for delivery in range(DELIVERIES):
+            if delivery == UNLUCKY_DELIVERIES:
+                world.luck = CALM
+                world.all_ready()
+            run = world.run(event, instance)
             self.runs.append(run)
             if run.crashed or self.random.random() < 0.3:
                 instance = world.instance()
             if run.result is not None:
                 break
-        world.luck = luck
 
     def anomalies(self) -> Iterator[str]:
         """What the function said or did, and should not have."""
         for run in self.runs:
             if run.error is not None and not isinstance(run.error, Unfinished):
                 yield f"{run.request_id} raised {run.error!r}"
+            yield from self._claims(run)
+            yield from self._journaled(run)
         last = self.runs[-1]
         if last.result is None:
             yield f"never done: {last.error}"
             return
-        yield from self._result(last)
-        for run in self.runs:
-            yield from self._claims(run)
-        if self.event.get("DryRun") and any(c.writer in self._ids for c in self._changes()):
+        yield from self._result(last.result)
+        if self.document.get("DryRun") and any(c.writer in self._ids for c in self._changes()):
             yield "a dry run wrote"
-        if not self._foreign:
+        if not self._is_shared:
+            yield from self._expected()
             yield from self._names()
             yield from self._undone()
 
@@ -193,35 +117,43 @@ class Scenario:
         return {run.request_id for run in self.runs}
 
     @property
-    def _foreign(self) -> bool:
-        return self.world.luck.foreign > 0 or self.world.luck.second > 0
+    def _is_shared(self) -> bool:
+        """Whether somebody else wrote in between."""
+        return self.luck.foreign > 0 or self.luck.second > 0
 
-    def _changes(self) -> Iterator[Any]:
+    def _changes(self) -> Iterator[Change]:
         for each in self.world.changes.values():
             yield from each
 
-    def _result(self, run: Run) -> Iterator[str]:
-        result = run.result or {}
+    def _result(self, result: dict[str, Any]) -> Iterator[str]:
         if result["Outcome"] == "rejected" and not result["Errors"]:
             yield "rejected without a reason"
         keys = [(each["Region"], each["ImageId"]) for each in result["Images"]]
         if len(keys) != len(set(keys)):
             yield "an image stands twice"
-        if any(each["Status"] == "pending" for each in result["Images"]):
-            if not any(each.get("Code") == "Stopped" for each in result["Images"]):
-                yield "pending, and returned"
+        statuses = {each["Status"] for each in result["Images"]}
+        codes = {each.get("Code") for each in result["Images"]}
+        if "pending" in statuses and "Stopped" not in codes:
+            yield "pending, and returned"
+        now = self.world.values()
+        for each in result["Images"] if not self._is_shared else ():
+            if each["Status"] == "changed":
+                state = now[each["Region"], each["ImageId"]]
+                for name, value in _flat(each["After"]).items():
+                    if state.get(name) != value:
+                        yield f"{each['ImageId']} is said to have {name} = {value!r}"
 
     def _claims(self, run: Run) -> Iterator[str]:
         """The log lines of a run against what it did."""
-        told: dict[ImageKey, set[str]] = defaultdict(set)
+        said: dict[ImageKey, set[str]] = defaultdict(set)
         for line in run.lines:
             if line["Event"] not in CLAIMS:
                 continue
             key = (line["Region"], line["ImageId"])
             after = _flat(line["After"])
             if line["Event"] == "image.pending":  # nobody may know yet what has been done
-                told[key] |= {*self.world.initial[key], *"abcd", "Tag.a", "Tag.b", "Tag.c", "Tag.d"}
-            told[key] |= after.keys() | _flat(line["Before"]).keys()
+                said[key] |= {name for c in self.world.changes[key] for name in c.values}
+            said[key] |= after.keys() | _flat(line["Before"]).keys()
             for name, value in after.items():
                 values = [c.values[name] for c in self.world.changes[key] if name in c.values]
                 if value not in values and self.world.initial[key].get(name) != value:
@@ -229,9 +161,8 @@ class Scenario:
         if run.crashed:
             return
         for key, changes in self.world.changes.items():
-            own = [c for c in changes if c.writer == run.request_id]
-            written = {name for change in own for name in change.values}
-            if hidden := {n for n in written - told[key] if self._differs(run, key, n)}:
+            written = {n for c in changes if c.writer == run.request_id for n in c.values}
+            if hidden := {n for n in written - said[key] if self._differs(run, key, n)}:
                 yield f"{key} hides {hidden} in {run.request_id}"
 
     def _differs(self, run: Run, key: ImageKey, name: str) -> bool:
@@ -242,48 +173,144 @@ class Scenario:
         own = [c for c in changes if c.writer == run.request_id]
         return bool(own[-1].values[name] != before)
 
+    def _journaled(self, run: Run) -> Iterator[str]:
+        """The journal of a run against its result and its log."""
+        failed = any(line["Event"] == "journal.failed" for line in run.lines)
+        results = list(self._objects(run, result=True))
+        if run.result is not None and run.result["Outcome"] != "ignored" and not failed:
+            if results != [run.result]:
+                yield f"{run.request_id} journals {len(results)} results, not what it returns"
+        for result in results:
+            if run.error and result["Outcome"] != "unfinished":
+                yield f"{run.request_id} raised, and journals {result['Outcome']}"
+        journaled = [e for each in self._objects(run) for e in each["Images"]]
+        logged = [line["Undo"] for line in run.lines if line["Event"] == "image.before"]
+        if logged and not run.crashed and _by_image(journaled) != _by_image(logged):
+            yield f"{run.request_id} journals something else than it logs"
+
+    def _objects(self, run: Run, *, result: bool = False) -> Iterator[dict[str, Any]]:
+        for key, each in sorted(self.world.cloud.state.objects[BUCKET].items()):
+            if f"-{run.request_id}-" in key and key.endswith("-result.json") == result:
+                yield json.loads(each.content)
+
+    def _expected(self) -> Iterator[str]:
+        """An image that is not as expected stays as it is."""
+        for entry in self.document.get("Images", ()):
+            key = (entry.get("Region", "ap-guangzhou"), entry["ImageId"])
+            former = self.world.initial.get(key)
+            if "Expect" not in entry or former is None:
+                continue
+            wanted, expected = _by_name(entry), _by_name(entry["Expect"])
+            others = {
+                name
+                for name, value in expected.items()
+                if former.get(name) not in {value, wanted.get(name, value)}
+                and not (name == "ImageName" and is_temporary(str(former[name])))
+            }
+            if others and any(c.writer in self._ids for c in self.world.changes[key]):
+                yield f"{key} has another {others} than expected, and was changed"
+
     def _names(self) -> Iterator[str]:
-        """No image keeps a temporary name that it did not have."""
+        """No image keeps a temporary name that nobody asked for."""
+        known = {values["ImageName"] for values in self.world.initial.values()}
+        known |= {entry.get("ImageName") for entry in self.document.get("Images", ())}
         for key, values in self.world.values().items():
-            if is_temporary(str(values["ImageName"])):
-                if not is_temporary(str(self.world.initial[key]["ImageName"])):
-                    yield f"{key} keeps a temporary name"
+            if is_temporary(str(values["ImageName"])) and values["ImageName"] not in known:
+                yield f"{key} keeps a temporary name"
 
     def _undone(self) -> Iterator[str]:
-        """The log's undo brings everything back."""
-        lines = [line for run in self.runs for line in run.lines]
-        entries = [line["Undo"] for line in lines if line["Event"] == "image.before"]
-        back = list(undo.merged(entries))
+        """The undo of the log, of the journal and of a single result brings everything back."""
         world = self.world
-        world.luck = Luck()
+        back = self._undo()
+        world.luck = CALM
         world.clock.now += 60
-        if any(is_temporary(e.get("ImageName", "")) for e in back) or _duplicates(world):
+        if any(is_temporary(e.get("ImageName", "")) for e in back) or world.has_duplicates:
             return
         if back:
             run = world.run({"Images": back})
-            if run.result is None or run.result["Outcome"] not in {"applied"}:
+            if run.result is None or run.result["Outcome"] != "applied":
                 yield f"the undo ends {run.result and run.result['Outcome']} {run.error}"
-        if world.values() != world.initial:
-            now = world.values()
-            yield f"the undo leaves {[(k, now[k], v) for k, v in world.initial.items() if now[k] != v]}"
+        now, initial = world.values(), world.initial
+        if now != initial:
+            yield f"the undo leaves {[(k, now[k], v) for k, v in initial.items() if now[k] != v]}"
+
+    def _undo(self) -> list[Entry]:
+        match self.random.choice(["log", "journal", "result"]):
+            case "journal":
+                found = [e for r in self.runs for each in self._objects(r) for e in each["Images"]]
+            case "result" if len(self.runs) == 1 and self.runs[0].result:
+                return list(self.runs[0].result["Undo"]["Images"])
+            case _:
+                lines = [line for run in self.runs for line in run.lines]
+                found = [line["Undo"] for line in lines if line["Event"] == "image.before"]
+        return list(undo.merged(found))
 
 
-def _duplicates(world: World) -> bool:
-    names = [(key[0], values["ImageName"]) for key, values in world.initial.items()]
-    return len(names) != len(set(names))
+def _by_image(entries: list[Entry]) -> dict[ImageKey, Entry]:
+    return {(entry["Region"], entry["ImageId"]): entry for entry in undo.merged(entries)}
+
+
+def _by_name(members: dict[str, Any]) -> dict[str, object]:
+    values = Values.of(members)
+    return {**values.attributes, **{f"Tag.{key}": value for key, value in values.tags.items()}}
 
 
 def _flat(members: dict[str, Any]) -> dict[str, Any]:
     """`Before` or `After`, the tags as `Tag.<key>`; those that are gone are not in it."""
-    tags = {f"Tag.{tag['Key']}": tag["Value"] for tag in members.get("Tags", ())}
-    return {**{name: value for name, value in members.items() if name != "Tags"}, **tags}
+    return {name: value for name, value in _by_name(members).items() if value is not None}
+
+
+def scenario(monkeypatch: pytest.MonkeyPatch, seed: int, before: str = "") -> Scenario:
+    """A scenario whose regions are handled in any order."""
+    # There are no sockets, and looking for a proxy takes a sixth of the time.
+    monkeypatch.setattr(requests.sessions, "get_environ_proxies", lambda *_, **__: {})
+    found = Scenario(seed, before)
+    monkeypatch.setattr(invocation, "run_parallel", in_any_order(found.random))
+    return found
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_no_claim_is_false(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over any documents, faults, crashes and other people's changes, what is said is true."""
     for seed in range(batch, SCENARIOS, BATCHES):
-        scenario = Scenario(seed)
-        monkeypatch.setattr(invocation, "run_parallel", in_any_order(scenario.random))
-        scenario.play()
-        assert not list(scenario.anomalies()), f"scenario {seed}"
+        found = scenario(monkeypatch, seed, ["", "", "", "Apply", "Undo"][seed % 5])
+        if seed % 5 >= 3 and found.random.random() < 0.5:
+            found.world.interfere()
+            found.world.begin()
+        found.play()
+        assert not list(found.anomalies()), f"scenario {seed}"
+
+
+@pytest.mark.parametrize("before", ["Apply", "Undo"])
+@pytest.mark.parametrize("seed", range(12))
+def test_killed_after_any_call(before: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An Apply or Undo that is killed after any call and redelivered ends like one that is not."""
+    whole = scenario(monkeypatch, seed, before)
+    result = whole.world.run(whole.document).result
+    assert result
+    for number in range(1, 1000):
+        killed = scenario(monkeypatch, seed, before)
+        killed.world.crash_in = number
+        if not killed.world.run(killed.document).crashed:
+            assert number > 1
+            break
+        again = killed.world.run(killed.document).result
+        assert again
+        assert again["Outcome"] == result["Outcome"]
+        assert killed.world.values() == whole.world.values()
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_apply_is_the_plan(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run's Apply does exactly what the document itself does."""
+    applied = 0
+    for seed in range(batch, 200, 4):
+        direct = scenario(monkeypatch, seed)
+        direct.document.pop("DryRun", None)
+        direct.world.all_ready()
+        direct.world.run(direct.document)
+        planned = scenario(monkeypatch, seed, "Apply")
+        planned.world.run(planned.document)
+        assert planned.world.values() == direct.world.values(), f"scenario {seed}"
+        applied += any("Expect" in entry for entry in planned.document.get("Images", ()))
+    assert applied > 25

@@ -94,7 +94,7 @@ def test_conflicts_are_only_those_that_must_be(drawn: tuple[list[Image], list[Ch
     steps = requested(asked, Region(images))
     after = wanted_names(steps, {image.image_id: image for image in images})
     assert len(set(after.values())) == len(after)
-    for change, step in zip(changes, steps, strict=True):
+    for change, step in zip(asked, steps, strict=True):
         others = {name for image_id, name in after.items() if image_id != change.image_id}
         is_taken = change.attributes["ImageName"] in others
         assert step.before

@@ -79,11 +79,11 @@ def test_undo_of_two_documents(
     max_calls: int | None,
 ) -> None:
     """One Undo puts back what two documents of an event did to the same images."""
-    images, asked = one
+    images, changes = one
     # A cycle with an image that is not ready would be put off.
     region = Region(replace(i, facts={**i.facts, "ImageState": "NORMAL"}) for i in images)
     former = dict(region.images)
-    outcomes = region.execute(requested(request, region), random)
+    outcomes = region.execute(requested(changes, region), random)
     again = [change for change in other[1] if change.image_id in region.images]
     outcomes += region.execute(requested(again, region), random, max_calls)
     upload(region, undoing.entries(outcomes), random)
