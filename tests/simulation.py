@@ -215,14 +215,23 @@ class World:
 
     def request(self, request: Request) -> Reply:
         """What the function gets for a request."""
-        luck, chance = self.luck, self.random.random
         action = request.headers.get("x-tc-action", "")
         self.clock.now += 0.05
         self._meanwhile()
+        if reply := self._mishap_before(action):
+            return reply
+        with self._as_read(action):
+            reply = self.cloud.dispatch(request)
+        if self.luck.shift and b'"Offset"' in request.body:
+            reply = _cut(reply)
+        self.note(self.running[-1])
+        return self._mishap_after(action) or reply
+
+    def _mishap_before(self, action: str) -> Reply | None:
+        luck, chance = self.luck, self.random.random
         if chance() < luck.crash:
             raise Crash
-        if chance() < luck.expired:
-            self.expired = True
+        self.expired |= chance() < luck.expired
         if self.expired and action:
             return _api_error("AuthFailure.TokenFailure")
         if chance() < luck.throttled and action:
@@ -234,20 +243,18 @@ class World:
         if chance() < luck.shift:
             for entries in self.cloud.state.images.values():
                 self.random.shuffle(entries)
-        with self._as_read(action):
-            reply = self.cloud.dispatch(request)
-        if luck.shift and b'"Offset"' in request.body:
-            reply = _cut(reply)
-        self.note(self.running[-1])
+        return None
+
+    def _mishap_after(self, action: str) -> Reply | None:
+        luck, chance = self.luck, self.random.random
         if self.crash_in is not None:
             self.crash_in -= 1
         if chance() < luck.crash or self.crash_in == 0:
             raise Crash
         if chance() < luck.lost_after:
             raise requests.ConnectionError("lost")
-        if chance() < luck.failed_after and action in WRITES:
-            return _api_error("InternalError")
-        return reply
+        is_hidden = chance() < luck.failed_after and action in WRITES
+        return _api_error("InternalError") if is_hidden else None
 
     def _meanwhile(self) -> None:
         """What others do between two calls."""
@@ -317,7 +324,7 @@ class SimulatedConnections(requests.adapters.BaseAdapter):
         super().__init__()
         self._world = world
 
-    def send(self, request: Any, *_args: Any, **_options: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 - passed on
+    def send(self, request: Any, *_args: Any, **_options: Any) -> requests.Response:  # noqa: ANN401 - passed on
         """As `requests.adapters.HTTPAdapter.send`."""
         parts = urlsplit(request.url)
         headers = {

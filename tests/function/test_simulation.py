@@ -69,8 +69,8 @@ class Scenario:
         for body in (self.document, self.document.get("Normalise")):
             if body is not None:
                 body.pop("DryRun", None)
-        variables = {"STEWARD_DRY_RUN": "1"} if before == "Apply" else {}
-        result = world.run(self.document, **variables).result or {}
+        dry_run = "1" if before == "Apply" else "0"
+        result = world.run(self.document, STEWARD_DRY_RUN=dry_run).result or {}
         if images := result.get(before, {}).get("Images"):
             self.document = {"Images": images}
         world.begin()
@@ -177,9 +177,9 @@ class Scenario:
         """The journal of a run against its result and its log."""
         failed = any(line["Event"] == "journal.failed" for line in run.lines)
         results = list(self._objects(run, result=True))
-        if run.result is not None and run.result["Outcome"] != "ignored" and not failed:
-            if results != [run.result]:
-                yield f"{run.request_id} journals {len(results)} results, not what it returns"
+        is_journaled = run.result is not None and run.result["Outcome"] != "ignored" and not failed
+        if is_journaled and results != [run.result]:
+            yield f"{run.request_id} journals {len(results)} results, not what it returns"
         for result in results:
             if run.error and result["Outcome"] != "unfinished":
                 yield f"{run.request_id} raised, and journals {result['Outcome']}"
