@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from image_steward.naming.temporary import is_temporary
+from image_steward.naming.temporary import is_temporary, temporary
 from packer import RUN
 
 if TYPE_CHECKING:
     from random import Random
 
 REGIONS = ("ap-guangzhou", "ap-shanghai")
-NAMES = ("web", "web-2", "web-3", "db", "build-1", "build-2", "x", "image-steward-tmp-img-aaaaaaaa")
+NAMES = ("web", "web-2", "web-3", "db", "build-1", "build-2", "x", "")
+"""An empty one stands for the temporary name that an interrupted run left."""
+IDS = [f"img-{letter * 8}" for letter in "abcdef"]
 
 
 def images_of(random: Random) -> dict[str, list[dict[str, Any]]]:
@@ -23,8 +25,8 @@ def images_of(random: Random) -> dict[str, list[dict[str, Any]]]:
             names[0] = names[1]
         found[region] = [
             {
-                "ImageId": f"img-{'abcdefgh'[i] * 8}",
-                "ImageName": name,
+                "ImageId": image_id,
+                "ImageName": name or temporary(image_id, 1),
                 "ImageDescription": random.choice(["", "d", "web"]),
                 "ImageFamily": random.choice(["", "web", "db"]),
                 "ImageState": random.choice(["NORMAL"] * 12 + ["CREATEFAILED", "SYNCING"]),
@@ -35,7 +37,7 @@ def images_of(random: Random) -> dict[str, list[dict[str, Any]]]:
                     for key in random.sample("ab", k=random.randint(0, 2))
                 ],
             }
-            for i, name in enumerate(names)
+            for image_id, name in zip(IDS, names, strict=False)
         ]
     return found
 
