@@ -216,7 +216,7 @@ def requested(changes: Sequence[Change], region: Region) -> list[Step]:
 
 def normalised(body: Mapping[str, Any], region: Region) -> list[Step]:
     """Return the steps of a policy."""
-    return normalise(policy(body), REGION, list(region.images.values()), NOW)
+    return normalise(policy(body), REGION, list(region.images.values()), lambda: NOW)
 
 
 # ---- hypothesis strategies: few values, so that they often conflict

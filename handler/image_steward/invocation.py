@@ -27,7 +27,7 @@ from image_steward.events.parse import IgnoredPart, Part, RejectedPart, parse
 from image_steward.execution.executor import Executor
 from image_steward.instance import Cloud, Instance
 from image_steward.lazy import load
-from image_steward.model import CosObject, Image, Outcome, Plan, Report
+from image_steward.model import CosObject, Image, Now, Outcome, Plan, Report
 from image_steward.parallel import run_parallel
 from image_steward.planning.rename_order import temporary_name_warnings
 from image_steward.registry import Planner
@@ -157,7 +157,7 @@ class Invocation:
             recent = self.cloud.instance.recent_writes
             reader = ImageReader(call, run_parallel, deadline, self._log_wait, new_names, recent)
             images = planner.read_images(reader, request)
-            plan = load(planner.plan)(request, images, self.log.clock.time())
+            plan = load(planner.plan)(request, images, self._now())
             report = self._with_plan(report, plan)
             on_outcome = partial(self._log_outcome, report.source)
             if request.dry_run:
@@ -171,6 +171,15 @@ class Invocation:
         except StewardError as error:
             return self._with_error(report, report.source, error)
         return replace(report, outcomes=tuple(outcomes))
+
+    def _now(self) -> Now:
+        moment, deadline = self.log.clock.time(), self.retries.deadline
+
+        def now() -> float:
+            deadline.check()
+            return moment
+
+        return now
 
     def _with_plan(self, report: Report, plan: Plan) -> Report:
         """Log the errors and warnings of a plan, and add them to the report."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -30,6 +30,12 @@ Tags: TypeAlias = "dict[str, str]"
 
 TagChanges: TypeAlias = "dict[str, str | None]"
 """New values by key; None unbinds the tag."""
+
+Now: TypeAlias = "Callable[[], float]"
+"""When a run plans, in seconds since the epoch; raises `TimeRanOut` once the run's time is over.
+
+Planning asks for it between images, since there may be many of them.
+"""
 
 
 class CosObject(NamedTuple):

@@ -22,7 +22,7 @@ class Planner(NamedTuple):
     read_images: Callable[[ImageReader, Any], CurrentImages]
     """The method of `ImageReader` that reads the images of a request."""
     plan: str
-    """`plan(request, images, now)` returns the `Plan`."""
+    """`plan(request, images, now)` returns the `Plan`; `now` is a `model.Now`."""
     new_names: str = ""
     """`new_names(request, images)` returns the new names, whose holders are then read too."""
     next_request: str = ""

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,17 +18,19 @@ from rich.progress import Progress
 from rich.table import Table
 
 import bundle
+import hostile
 import matrix
 import page
 import promises
 from image_steward.cloud.image_api import image_of
 from image_steward.documents import naming_policy
+from image_steward.errors import Rejection
 from image_steward.planning.policy_plan import normalise
-from starts import memory, starts
+from starts import memory, rejected_memory, starts
 from throughput import alone, calls, neighbour, several, three_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from image_steward.model import Image
 
@@ -49,7 +53,7 @@ def planning() -> Iterator[tuple[promises.Promise, float]]:
         seconds = []
         for _ in range(3):
             start = time.process_time()
-            steps = normalise(policy, "ap-guangzhou", images, time.time())
+            steps = normalise(policy, "ap-guangzhou", images, time.time)
             seconds.append(time.process_time() - start)
             if any(step.is_empty for step in steps):
                 raise AssertionError("every image must be changed")
@@ -57,6 +61,32 @@ def planning() -> Iterator[tuple[promises.Promise, float]]:
     yield promises.PLANNING_LESS, best[0]
     yield promises.PLANNING, best[1]
     yield promises.PLANNING_GROWTH, best[1] / best[0]
+
+
+def hostile_inputs() -> Iterator[tuple[promises.Promise, float]]:
+    """Documents and images that are made to take long."""
+    texts = hostile.TEXTS.values()
+    policies = [
+        partial(hostile.plan_policy, body, text, 1000)
+        for body in hostile.POLICIES.values()
+        for text in texts
+    ]
+    manifests = [
+        partial(hostile.plan_manifest, data, text, 1000)
+        for data in hostile.MANIFESTS.values()
+        for text in texts
+    ]
+    documents = [partial(hostile.read, document) for document in hostile.DOCUMENTS.values()]
+    yield promises.HOSTILE_IMAGES, max(map(cpu_seconds, [*policies, *manifests]))
+    yield promises.HOSTILE_DOCUMENT, max(map(cpu_seconds, documents))
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """Return the CPU seconds of something that may be rejected."""
+    start = time.process_time()
+    with suppress(Rejection):
+        work()
+    return time.process_time() - start
 
 
 def made_up(number: int) -> Image:
@@ -119,7 +149,9 @@ MEASURES = (
     memory,
     invoking,
     replaying,
+    rejected_memory,
     planning,
+    hostile_inputs,
     calls,
     alone,
     three_regions,

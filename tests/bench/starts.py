@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bundle
+import hostile
 import promises
 from scf_local import events
 from scf_local.cloud.seed import Object, set_tags
@@ -128,3 +129,17 @@ def memory() -> Iterator[tuple[promises.Promise, float]]:
     with EmulatedCloud(State({"ap-guangzhou": images}), limits=False) as cloud:
         measured = run(FOLDER / "function", {"Normalise": policy}, cloud, "applied")
     yield promises.MEMORY, measured.peak / MB
+
+
+def rejected_memory() -> Iterator[tuple[promises.Promise, float]]:
+    """Documents that are made to take much memory, each in a process of its own."""
+    state = State()
+    state.objects[BUCKET] = {
+        f"requests/{i}.json": Object(data) for i, data in enumerate(hostile.HUGE.values())
+    }
+    with EmulatedCloud(state, limits=False) as cloud:
+        peaks = [
+            run(FOLDER / "function", events.cos_event(BUCKET, key), cloud, "rejected").peak / MB
+            for key in state.objects[BUCKET]
+        ]
+    yield promises.HOSTILE_PEAK, max(peaks)

@@ -347,5 +347,5 @@ def test_unknown_holders_stop_renames_only() -> None:
     request = read(build({"Tag.team": "web"}))
     images = {IMAGE.image_id: IMAGE}
     current: CurrentImages = {"ap-guangzhou": RegionImages(images, ApiError("InvalidFilter", "no"))}
-    (step,) = plan(request, current, 0).steps["ap-guangzhou"]
+    (step,) = plan(request, current, lambda: 0).steps["ap-guangzhou"]
     assert (step.tags, step.error) == ({"team": "web"}, None)

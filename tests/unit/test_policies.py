@@ -645,5 +645,7 @@ def test_a_tag_that_ends_the_selection(key: str, written: str, glob: str, *, end
 def test_names_that_are_kept(name: str, base: str, *, numbers: bool, keeps: bool) -> None:
     """A numbered form is kept only if conflicts are numbered."""
     found = policy(ImageName=base, OnConflict="number" if numbers else "skip")
-    wanted = desired_state_of(found, OWN, image(ImageName=name), CREATED).attributes["ImageName"]
+    wanted = desired_state_of(found, OWN, image(ImageName=name), lambda: CREATED).attributes[
+        "ImageName"
+    ]
     assert (wanted == name) == keeps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from image_steward.current_images import CurrentImages, ImagesByRegion
-from image_steward.model import ChangeRequest, Plan, StepsByRegion
+from image_steward.model import ChangeRequest, Now, Plan, StepsByRegion
 from image_steward.planning.diff import images_of, new_names_of, step_of
 from image_steward.planning.rename_order import order_renames_by_region
 
@@ -13,7 +13,7 @@ def new_names(request: ChangeRequest, images: ImagesByRegion) -> dict[str, list[
     return new_names_of(_steps(request, images))
 
 
-def plan(request: ChangeRequest, current: CurrentImages, _now: float) -> Plan:
+def plan(request: ChangeRequest, current: CurrentImages, _now: Now) -> Plan:
     """The plan of a request; an error of a region becomes the error of each image there."""
     return Plan(order_renames_by_region(_steps(request, images_of(current)), current))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from image_steward.documents.naming_policy import OPT_OUT, NamingPolicy
 from image_steward.limits import DESCRIPTION_LENGTH, TAG_VALUE_LENGTH
 from image_steward.messages import short
-from image_steward.model import Attributes, Image, Step, Tags
+from image_steward.model import Attributes, Image, Now, Step, Tags
 from image_steward.naming.fields import values_of
 from image_steward.naming.style import cut
 from image_steward.naming.templates import NoValue
@@ -48,9 +48,9 @@ class DesiredState:
 
 
 def desired_states_of(
-    policy: NamingPolicy, region: str, images: Iterable[Image], now: float
+    policy: NamingPolicy, region: str, images: Iterable[Image], now: Now
 ) -> list[DesiredState]:
-    """The desired states of images, in the same order; `now` is in seconds since the epoch."""
+    """The desired states of images, in the same order."""
     states = [desired_state_of(policy, region, image, now) for image in images]
     selected = oldest_first(states)
     if "ImageName" in policy.templates:
@@ -65,10 +65,10 @@ def desired_states_of(
 
 
 def desired_state_of(
-    policy: NamingPolicy, region: str, image: Image, now: float, current_name: str = ""
+    policy: NamingPolicy, region: str, image: Image, now: Now, current_name: str = ""
 ) -> DesiredState:
     """Desired state of an image, ignoring name conflicts; `current_name` overrides its own name."""
-    state = DesiredState(image, reason_to_skip(image) or policy.select.mismatch(image, now))
+    state = DesiredState(image, reason_to_skip(image) or policy.select.mismatch(image, now()))
     if state.skip_reason:
         return state
     state.values = values_of(policy.fields, region, image)

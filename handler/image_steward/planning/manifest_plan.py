@@ -10,7 +10,7 @@ from image_steward.documents.packer_manifest import Build, PackerManifest, lengt
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import pointer_step, short
-from image_steward.model import Attributes, Change, Image, Plan, Step, StepsByRegion, Tags
+from image_steward.model import Attributes, Change, Image, Now, Plan, Step, StepsByRegion, Tags
 from image_steward.naming.fields import TEXT_ATTRIBUTES, values_of
 from image_steward.naming.templates import NoValue
 from image_steward.planning import diff
@@ -23,7 +23,7 @@ def new_names(manifest: PackerManifest, images: ImagesByRegion) -> dict[str, lis
     return {} if violations else diff.new_names_of(steps)
 
 
-def plan(manifest: PackerManifest, current: CurrentImages, _now: float) -> Plan:
+def plan(manifest: PackerManifest, current: CurrentImages, _now: Now) -> Plan:
     """The plan of a manifest whose images were polled until they were ready or time ran short.
 
     An image that is still not ready becomes pending, and then no image is renamed: Packer finds the
@@ -73,13 +73,18 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
     SCF may deliver an event twice, a run may be interrupted between attributes and tags, and a
     rename may be postponed.
     """
-    if not any(template.fields & build.templates.keys() for template in build.templates.values()):
+    fields = {field for template in build.templates.values() for field in template.fields}
+    if not fields & build.templates.keys():
         return []
     wanted = diff.by_field(change.attributes, change.tags)
     without_name = {name: text for name, text in change.attributes.items() if name != "ImageName"}
     unstable: dict[str, Violation] = {}
+    seen = [values_of(fields, change.region, image)]
     for attributes, tags in product((change.attributes, without_name, {}), (change.tags, {})):
         labelled = diff.apply_step(image, Step(change.region, image.image_id, attributes, tags))
+        if (values := values_of(fields, change.region, labelled)) in seen:
+            continue  # the templates see no difference
+        seen.append(values)
         try:
             next_change = change_of(build, change.region, labelled)
             later = diff.by_field(next_change.attributes, next_change.tags)

@@ -6,7 +6,7 @@ from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
 from image_steward.messages import short
-from image_steward.model import Image, Plan, Step
+from image_steward.model import Image, Now, Plan, Step
 from image_steward.planning.desired_state import DesiredState, desired_state_of, desired_states_of
 from image_steward.planning.diff import apply_step, by_field, plan_regions
 from image_steward.planning.rename_order import order_renames
@@ -17,12 +17,13 @@ _RANKING_CHANGES = (
 )
 
 
-def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
-    """The plan of a policy; `now` is in seconds since the epoch. A dry run may exceed MaxChanges.
+def plan(policy: NamingPolicy, current: CurrentImages, now: Now) -> Plan:
+    """The plan of a policy. A dry run may exceed MaxChanges.
 
     Raises:
         UnstablePolicy: as `normalise`.
         TooManyChanges: the plan changes more images than MaxChanges.
+        TimeRanOut: as `now`.
     """
     planned = plan_regions(current, lambda region, images: normalise(policy, region, images, now))
     if not policy.dry_run and any(error.transient for error in planned.region_errors.values()):
@@ -42,11 +43,12 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: float) -> Plan:
     return planned._replace(warnings=tuple(warnings), phases=phases, blocking_statuses=statuses)
 
 
-def normalise(policy: NamingPolicy, region: str, images: list[Image], now: float) -> list[Step]:
-    """A step for each private image of a region; `now` is in seconds since the epoch.
+def normalise(policy: NamingPolicy, region: str, images: list[Image], now: Now) -> list[Step]:
+    """A step for each private image of a region.
 
     Raises:
         UnstablePolicy: a second run would change something again.
+        TimeRanOut: as `now`.
     """
     templates = {**policy.templates, **{f"Tag.{key}": tag for key, tag in policy.tags.items()}}
     rules = {name: f"{name}: {short(template.text)}" for name, template in templates.items()}
@@ -58,7 +60,7 @@ def normalise(policy: NamingPolicy, region: str, images: list[Image], now: float
 
 
 def check_stable(
-    policy: NamingPolicy, region: str, images: list[Image], steps: list[Step], now: float
+    policy: NamingPolicy, region: str, images: list[Image], steps: list[Step], now: Now
 ) -> None:
     """Check that the policy does not change its own outcome in a second run.
 

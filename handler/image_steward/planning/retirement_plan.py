@@ -9,7 +9,7 @@ from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import MAX_CHANGES
 from image_steward.documents.packer_manifest import PackerManifest
 from image_steward.errors import TooManyChanges, Violation
-from image_steward.model import Image, Outcome, Plan, Step
+from image_steward.model import Image, Now, Outcome, Plan, Step
 from image_steward.planning.desired_state import DesiredState, oldest_first, reason_to_skip, retire
 from image_steward.planning.diff import apply_step, plan_regions
 
@@ -41,7 +41,7 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
     return Retirement(regions, steps, f"{builds[0].path}/KeepLatest", manifest.dry_run)
 
 
-def plan(request: Retirement, current: CurrentImages, _now: float) -> Plan:
+def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
     """The plan, cut to MAX_CHANGES: if it were rejected, the next one would be too large as well.
 
     Images that are no longer deprecated come first, so that no family is left without an image.

@@ -1,0 +1,143 @@
+"""Documents and images made to take as much time or memory as they can."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from image_steward import registry
+from image_steward.current_images import RegionImages
+from image_steward.planning import manifest_plan, policy_plan
+from packer import build, manifest
+from region import NOW, REGION, image, policy
+
+if TYPE_CHECKING:
+    from image_steward.model import Plan
+
+MIB = 1 << 20
+
+TEXTS = {
+    "ligatures": "\ufdfa" * 256,
+    "marks": "a" + "\u0301" * 255,
+    "enclosing marks": "\u20dd" * 256,
+    "flags": "\U0001f1e6" * 256,
+    "joiners": "\u200d" * 256,
+    "virama": "क्" * 128,
+    "jamo": "\u1100" * 256,
+    "prepended": "\u0d4e" * 256,
+    "ideographs": "字" * 256,
+    "spaces": " " * 256,
+}
+"""Descriptions; normalised, cut or looked through, some take far longer than others."""
+
+FULL = "{ImageDescription}" * 20
+CALENDAR = [{"Key": f"k{i}", "Value": f"{{CreatedTime:%j{i}}}" * 20} for i in range(50)]
+POLICIES: dict[str, dict[str, Any]] = {
+    "full": {"ImageName": FULL, "ImageFamily": FULL, "Tags": [{"Key": "k", "Value": FULL}]},
+    "one field": {"ImageName": "{ImageDescription}", "OnConflict": "number"},
+    "calendar": {"Tags": CALENDAR},
+}
+MANIFESTS: dict[str, dict[str, str]] = {
+    "fields": {f"Tag.k{i}": "{Tag.a|x}" * 20 for i in range(50)},
+    "calendar": {f"Tag.k{i}": f"{{CreatedTime:%j{i}}}" * 20 for i in range(50)},
+    "its own fields": {f"Tag.k{i}": "{Tag.k1|x}" * 20 for i in range(50)},
+    "its own name": {
+        "ImageName": "{ImageId}",
+        **{f"Tag.k{i}": "{ImageName}" * 20 for i in range(50)},
+    },
+    "values": {"a": "x" * 100, **{f"Tag.k{i}": "{custom_data.a}" * 2 for i in range(50)}},
+    "a description": {"ImageDescription": "{ImageDescription|d}", "Tag.a": "{ImageDescription}"},
+}
+"""`custom_data` of a build."""
+
+_DATA = {f"Tag.{i}": "{custom_data.ket}" for i in range(20_000)}
+DOCUMENTS: dict[str, object] = {
+    "hints of missing fields": manifest(build({**_DATA, "key": "v"})),
+    "hints of fields": manifest(
+        *[build({f"Tag.{i}": "{custom_dat.key}" for i in range(50)}) for _ in range(300)]
+    ),
+    "typos": manifest(
+        *[build({f"ImageNam{i}": "x" for i in range(100)} | {"ImageName": "n"}) for _ in range(300)]
+    ),
+    "typos, nothing to set": manifest(
+        *[build({f"ImageNam{i}": "x" for i in range(100)}) for _ in range(300)]
+    ),
+    "many fields": manifest(build({"ImageDescription": "{Tag.a|x}" * 100_000})),
+    "fields": manifest(build({"ImageName": "{build_time|x}" * 70_000})),
+    "fields of a policy": {"Normalise": {"ImageName": "{ImageId}" * 100_000}},
+    "images": {"Images": [{"ImageId": "img-1", "ImageName": "n"}] * 27_000},
+    "wrong images": {"Images": [{"ImageId": 5, "x": 1}] * 27_000},
+    "tags": {"ImageId": "img-1", "Tags": [{"Key": 5}] * 50_000},
+    "unknown members": {"ImageId": "img-1", **{f"ImageNam{i}": 1 for i in range(50_000)}},
+    "regions": {"Normalise": {"Regions": [f"ap-guangzho{i}" for i in range(50)], "KeepLatest": 1}},
+    "regions of images": {
+        "Images": [
+            {"ImageId": "img-1", "ImageName": "n", "Region": f"ap-guangzho{i}"} for i in range(1000)
+        ]
+    },
+    "artifacts": manifest(build({"ImageName": "n"}, artifact_id="ap-x:img-1," * 90_000)),
+    "builders": manifest(
+        *[build({"ImageName": "n"}, builder_type=f"tencentcloud-cv{i}") for i in range(3000)]
+    ),
+    "duplicates": {"Images": [{"ImageId": "img-1", "ImageName": "n"}] * 1000},
+    "values": manifest(build({"a": "x" * 900_000, "ImageName": "{custom_data.a}" * 60})),
+}
+"""What is read and explained; nearly all of them are rejected."""
+
+HUGE: dict[str, bytes] = {
+    "commas": json.dumps(manifest(build({"ImageName": "n"}, artifact_id="," * 200_000))).encode(),
+    "a MiB of commas": json.dumps(
+        manifest(build({"ImageName": "n"}, artifact_id="," * (MIB - 500)))
+    ).encode(),
+    "empty objects": b'{"Images": [' + b"{}," * 349_000 + b"{}]}",
+    "empty lists": b"[" + b"[]," * 349_000 + b"[]]",
+    "numbers": b'{"Images": [' + b"1," * 524_000 + b"1]}",
+    "strings": b'{"Images": [' + b'"",' * 349_000 + b'""]}',
+    "different strings": b'{"Images": [' + b",".join(b'"%x"' % i for i in range(120_000)) + b"]}",
+    "small objects": b'{"Images": [' + b",".join([b'{"a":{"b":{}}}'] * 69_000) + b"]}",
+    "members": b"{" + b",".join(b'"%d":1' % i for i in range(95_000)) + b"}",
+    "members of a request": b'{"ImageId": "img-1",'
+    + b",".join(b'"%d":1' % i for i in range(95_000))
+    + b"}",
+    "a name": json.dumps({"ImageId": "img-1", "ImageName": "x" * (MIB - 100)}).encode(),
+    "a key": json.dumps({"ImageId": "img-1", "x" * (MIB - 100): 1}).encode(),
+    "a region": json.dumps({"ImageId": "img-1", "Region": "ap" + "-x" * 524_000}).encode(),
+    "escapes": b'["' + b'\\"{' * 349_000 + b'"]',
+    "a template": json.dumps({"Normalise": {"ImageName": "{" * (MIB - 100)}}).encode(),
+    "tags": json.dumps({"ImageId": "img-1", "DeleteTags": [5] * 300_000}).encode(),
+    "values": json.dumps(manifest(build({f"Tag.{i}": "{x}" for i in range(50_000)}))).encode(),
+    "builds": json.dumps(manifest(*[build({"Tag.": "{x}"}) for _ in range(4_000)])).encode(),
+}
+"""Documents of up to a MiB that are rejected."""
+
+
+def read(document: object) -> Any:  # noqa: ANN401 - a request of any kind
+    """The request of a document.
+
+    Raises:
+        Rejection: as `registry.read`.
+    """
+    return registry.read(json.dumps(document).encode(), region=REGION).request
+
+
+def plan_policy(body: dict[str, Any], text: str, number: int) -> Plan:
+    """Apply a policy to a number of images with this description and family."""
+    images = {
+        f"img-{i}": image(f"img-{i}", f"n-{i}", ImageDescription=text, ImageFamily=text)
+        for i in range(number)
+    }
+    request = policy({**body, "MaxChanges": number})
+    return policy_plan.plan(request, {REGION: RegionImages(images)}, lambda: NOW)
+
+
+def plan_manifest(data: dict[str, str], text: str, number: int) -> Plan:
+    """Label a number of images with this description.
+
+    Raises:
+        InvalidDocument: as `manifest_plan.plan`.
+    """
+    ids = [f"img-{i}" for i in range(number)]
+    artifacts = ",".join(f"{REGION}:{i}" for i in ids)
+    images = {i: image(i, f"n-{i}", ImageDescription=text) for i in ids}
+    request = read(manifest(build(data, artifact_id=artifacts)))
+    return manifest_plan.plan(request, {REGION: RegionImages(images)}, lambda: NOW)
