@@ -189,6 +189,7 @@ class World:
             run.crashed = True
         finally:
             self.running.pop()
+        run.ended = self.clock.now
         run.lines = [json.loads(line) for line in stream.getvalue().splitlines()]
         self.clock.now += self.random.choice([0.0, 0.0, 3.0, 60.0])
         return run
@@ -314,6 +315,7 @@ class Run:
     result: dict[str, Any] | None = None
     error: BaseException | None = None
     crashed: bool = False
+    ended: float = 0.0
     lines: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -167,11 +167,12 @@ class Scenario:
 
     def _differs(self, run: Run, key: ImageKey, name: str) -> bool:
         """Whether a value is another one after a run than it was before, by the run's doing."""
-        changes = [c for c in self.world.changes[key] if name in c.values]
+        all_changes = [c for c in self.world.changes[key] if name in c.values]
+        changes = [c for c in all_changes if c.moment <= run.ended]
         first = next(i for i, c in enumerate(changes) if c.writer == run.request_id)
         before = changes[first - 1].values[name] if first else self.world.initial[key].get(name)
-        own = [c for c in changes if c.writer == run.request_id]
-        return bool(own[-1].values[name] != before)
+        last = changes[-1]
+        return last.writer == run.request_id and bool(last.values[name] != before)
 
     def _journaled(self, run: Run) -> Iterator[str]:
         """The journal of a run against its result and its log."""
