@@ -149,9 +149,7 @@ def table_of(replays: Sequence[ReplayedCase], width: int) -> Table:
     table.add_column("Event", overflow="fold")
     if is_wide:
         table.add_column("Trigger")
-    shown = {"Outcome", *(replay.invocation.outcome for replay in replays)}
-    unbroken = max(len(name) for name in ("Outcome", *OUTCOMES) if name in shown)
-    table.add_column("Outcome", overflow="fold", min_width=unbroken)
+    table.add_column("Outcome", overflow="fold", min_width=len("rejected"))
     for count in counts:
         table.add_column(count, justify="right")
     table.add_column("As expected?", overflow="fold", min_width=len("As expected?"))
@@ -213,8 +211,8 @@ def line_of(case: Case) -> str:
     """An event to replay as a line: number, trigger, name, and how it ended by the log."""
     logged = case.logged
     end = (logged.outcome, printable(logged.error, 80), printable(logged.note)) if logged else ()
-    parts = (f"{case.number:>5}", f"{trigger_of(case.event):<6}", printable(case.label), *end)
-    return "  ".join(filter(None, parts))
+    more = "".join(f"  {part}" for part in end if part)
+    return f"{case.number:>5}  {trigger_of(case.event):<6}  {printable(case.label)}{more}"
 
 
 def _shortened(differences: Sequence[str]) -> str:

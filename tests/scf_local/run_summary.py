@@ -111,6 +111,7 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
     outcome = _outcome(status, result, lines)
     if outcome == "raised" and not error and _finished(lines):
         error = UNFINISHED  # nothing else is raised after that line
+    lost = {str(line.get("Code")) for line in lines if line["Event"] == "journal.failed"}
     return RunSummary(
         outcome=outcome,
         codes=_codes(result, lines) if is_known else None,
@@ -120,7 +121,7 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
         function=next((record.function for record in records if record.function), ""),
         start=next((start for start in starts if start is not None), None),
         attempts=len(attempts),
-        note=_note(lines),
+        note=f"result not in the journal: {', '.join(sorted(lost))}" if lost else "",
     )
 
 
@@ -153,12 +154,6 @@ def _outcome(status: int | None, result: object, lines: list[dict[str, Any]]) ->
 def _finished(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The last line `run.finished`; empty if there is none."""
     return next((line for line in reversed(lines) if line["Event"] == "run.finished"), {})
-
-
-def _note(lines: Iterable[dict[str, Any]]) -> str:
-    failed = (line for line in lines if line["Event"] == "journal.failed")
-    codes = {str(line.get("Code")) for line in failed}
-    return f"result not in the journal: {', '.join(sorted(codes))}" if codes else ""
 
 
 def _needs_redelivery(line: dict[str, Any]) -> bool:

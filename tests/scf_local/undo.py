@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,9 +32,7 @@ _NO_READABLE_LINES = (
     f"the log contains {EVENT}, but no such line as the function writes it; use the log as it was "
     "printed, or as CLS exports it"
 )
-_NO_RESULT = (
-    "this is no log, and has no Undo; a change request from the journal undoes its run as it is"
-)
+_NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
 _NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
 _CUT = "what this Truncated result omits", "take it from the journal or the log"
 
@@ -107,10 +106,9 @@ def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Und
 
 def _lines_of_result(data: bytes, name: str) -> list[BeforeLine]:
     """The entries of a result's `Undo`, as if they had been logged; none if it is not a result."""
-    try:
+    document = None
+    with suppress(ValueError):
         document = json_files.parse(data, name)
-    except ValueError:
-        return []
     if not isinstance(document, dict) or not isinstance(document.get("Images"), list):
         return []
     undo = document.get("Undo")
@@ -122,8 +120,7 @@ def _lines_of_result(data: bytes, name: str) -> list[BeforeLine]:
         raise ValueError(_NO_UNDO)
     run = str(document.get("RequestId", ""))
     # A result has the last change first, a log the first one.
-    changes = reversed(entries)
-    return [BeforeLine("an entry", each, run, problem=_problem_of(each)) for each in changes] + cut
+    return [BeforeLine("an entry", e, run, problem=_problem_of(e)) for e in entries[::-1]] + cut
 
 
 def _lines_of_log(log: bytes, name: str) -> list[BeforeLine]:
