@@ -98,7 +98,7 @@ def handle(
     instance.runs += 1
     if errors := run.unfinished:
         raise Unfinished(
-            f"pending: {len(errors)} of {len(run.outcomes) + len(run.errors)} images and documents "
+            f"pending: {len(errors)} of {len(run.images) + len(run.errors)} images and documents "
             f"({errors[0].code}: {errors[0].message}); a redelivery of the event retries them"
         )
     return document

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from image_steward.errors import StewardError
 
@@ -27,6 +27,8 @@ Attributes: TypeAlias = "dict[str, str | bool]"
 
 Tags: TypeAlias = "dict[str, str]"
 """Values by key."""
+
+TagT = TypeVar("TagT", str, "str | None")
 
 TagChanges: TypeAlias = "dict[str, str | None]"
 """New values by key; None unbinds the tag."""
@@ -81,7 +83,9 @@ class Image:
         """Whether its state is transient; not all such states are documented."""
         return self.state != "NORMAL" and not self.has_failed
 
-    def missing(self, attributes: Attributes, tags: Tags) -> tuple[Attributes, Tags]:
+    def missing(
+        self, attributes: Attributes, tags: Mapping[str, TagT]
+    ) -> tuple[Attributes, dict[str, TagT]]:
         """Those of the given attributes and tags that the image does not have yet."""
         current = self.attributes
         changed = {name: value for name, value in attributes.items() if current[name] != value}
@@ -289,20 +293,27 @@ class Outcome:
         """One outcome for this one and a `later` one of the same image."""
         step, error = self.step, self.error
         if later.step is not step:
-            wanted = {**step.attributes, **later.step.attributes}
-            step = replace(step, attributes=wanted, reasons=step.reasons + later.step.reasons)
+            step = replace(
+                step,
+                attributes={**step.attributes, **later.step.attributes},
+                tags={**step.tags, **later.step.tags},
+                delete_tags=step.delete_tags + later.step.delete_tags,
+                before=step.before or later.step.before,
+                reasons=step.reasons + later.step.reasons,
+            )
         # A transient error has precedence, as it causes a redelivery; then the first error.
         if later.error and (not error or (later.error.transient and not error.transient)):
             error = later.error
-        before = step.before.attributes if step.before else {}
-        changed = {**self.attributes, **later.attributes}
+        if self.planned != later.planned:  # what was done counts, not what a dry run would do
+            return replace(later if self.planned else self, error=error)
+        attributes, tags = {**self.attributes, **later.attributes}, {**self.tags, **later.tags}
+        if step.before:
+            attributes, tags = step.before.missing(attributes, tags)
         return replace(
             self,
             step=step,
-            attributes={
-                name: value for name, value in changed.items() if before.get(name) != value
-            },
-            tags={**self.tags, **later.tags},
+            attributes=attributes,
+            tags=tags,
             request_ids=self.request_ids + later.request_ids,
             error=error,
             attempts=self.attempts + later.attempts,

@@ -98,6 +98,17 @@ def test_wide_text_keeps_the_table(folder: Path) -> None:
     assert "\x1b" not in result.stdout
 
 
+@pytest.mark.parametrize("outcome", ["unfinished", "raised"])
+def test_unfinished(folder: Path, outcome: str) -> None:
+    """A run that raises `Unfinished` may be expected by that name, too: its log says it."""
+    code = "class Unfinished(Exception): pass\ndef main_handler(event, _): raise Unfinished('2')\n"
+    (folder.parent / "code" / "index.py").write_text(code, encoding="utf-8")
+    _events(folder, {"a.json": {"Outcome": outcome}}, a={})
+    result = _replay(folder, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)[0]["Outcome"] == "raised"
+
+
 @pytest.mark.parametrize(
     ("entry", "event"),
     [
@@ -109,6 +120,8 @@ def test_wide_text_keeps_the_table(folder: Path) -> None:
         ({"Outcome": "rejected", "Codes": ["InvalidDocument", "InvalidJSON"]}, REJECTED),
         ({"Outcome": "raised"}, {"Outcome": "applied"}),
         ({"Outcome": "raised"}, {"Exit": True}),
+        ({"Outcome": "unfinished"}, {"Raise": True}),
+        (None, {"Outcome": "unfinished"}),
     ],
 )
 def test_unexpected_is_shown(folder: Path, entry: object, event: dict[str, Any]) -> None:

@@ -27,11 +27,11 @@ from scf_local.cli import main
 from scf_local.cloud.dispatcher import SERVICES
 from scf_local.environment import FunctionConfig
 from scf_local.invocation import InvocationResult
-from scf_local.replay import Case, ReplayedCase
+from scf_local.replay import OUTCOMES, Case, ReplayedCase
 from scf_local.report.page import Replay, page_of
 from scf_local.report.recording import reporting
 from scf_local.report.results import ResultParts
-from scf_local.report.rows import MAX_BLOCK, EventRow, block, duration, rows_of
+from scf_local.report.rows import MAX_BLOCK, EventRow, badge, block, duration, rows_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, Series, series_of
 from scf_local.run_summary import RunSummary
 
@@ -479,13 +479,19 @@ def test_names_of_events() -> None:
 def test_comparison_with_the_log() -> None:
     """An event from a log shows its logged outcome and what differs from it."""
     applied = _replayed({"Outcome": "applied"})
-    logged = RunSummary("raised", request_id="r-7")
+    logged = RunSummary("raised", request_id="r-7", note="a note")
     case = replace(applied.case, event_id="r-7", logged=logged)
     different, same = (RunSummary("applied", codes=frozenset()), logged)
     texts = [_page(replace(applied, case=case, actual=actual)).text for actual in (different, same)]
     assert "a.json:r-7" in texts[0]
-    assert "Compared with the log: raised → applied" in texts[0]
-    assert "Compared with the log: same: raised" in texts[1]
+    assert "Compared with the log: raised → applied; a note" in texts[0]
+    assert "Compared with the log: same: raised; a note" in texts[1]
+
+
+def test_known_outcomes_have_a_tone() -> None:
+    """Every outcome has a colour but those that say nothing of success or failure."""
+    quiet = {outcome for outcome in OUTCOMES if badge(outcome).tone == "quiet"}
+    assert quiet == {"ignored", "returned"}
 
 
 def test_durations_are_readable() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from scf_local import log_records, logged_runs, run_summary
 from scf_local.invocation import InvocationResult
 from scf_local.log_records import Record
+from scf_local.replay import Case, line_of
 from scf_local.run_summary import RunSummary, from_invocation
 
 if TYPE_CHECKING:
@@ -78,6 +80,14 @@ def from_messages(*messages: str, **fields: Any) -> RunSummary:  # noqa: ANN401 
         ([steward_line("document.rejected", "ERROR"), finished("rejected")], "rejected"),
         ([image("pending", Code="Throttled"), finished("applied")], "raised"),
         ([image("pending", Code="Stopped"), finished("partial")], "partial"),
+        ([finished("unfinished")], "raised"),
+        ([finished("unfinished"), error(430)], "raised"),
+        ([finished("unfinished"), error(433)], "timeout"),
+        ([finished("unfinished"), f"END RequestId:{ID}"], "raised"),
+        (
+            [finished("unfinished"), f'Response RequestId:{ID} RetMsg:{{"Outcome": "partial"}}'],
+            "partial",
+        ),
     ],
 )
 def test_outcome(messages: list[str], outcome: str) -> None:
@@ -109,6 +119,32 @@ def test_codes_and_images() -> None:
         steward_line("document.warned", Code="W"),
     )
     assert (from_messages(*more).codes, from_messages(*more).images) == (frozenset(), {})
+
+
+@pytest.mark.parametrize("messages", [
+    [finished("unfinished")],
+    [finished("unfinished"), f"END RequestId:{ID}"],
+    [image("pending", Code="Throttled"), finished("applied")],
+])  # fmt: skip
+def test_exception_without_its_line(messages: list[str]) -> None:
+    """A run that raised after its last line is the same as a replay that raises `Unfinished`."""
+    summary = from_messages(*messages)
+    assert (summary.outcome, summary.error) == ("raised", "Unfinished")
+    trace = "Traceback\nimage_steward.errors.Unfinished: pending: 1 of 2"
+    raised = InvocationResult(ID, 430, 1, 1, error={"stackTrace": trace, "statusCode": 430})
+    lines = "\n".join(messages)
+    assert summary.differences(from_invocation(raised, lines.encode())) == []
+
+
+def test_result_that_is_not_in_the_journal() -> None:
+    """A result that could not be journaled is told, and is no error of the run."""
+    failed = steward_line("journal.failed", "ERROR", Code="AccessDenied", Message="m")
+    summary = from_messages(failed, finished("applied"))
+    assert (summary.outcome, summary.codes) == ("applied", frozenset())
+    assert summary.document["Note"] == "result not in the journal: AccessDenied"
+    case = Case(Path("x.log"), {"Records": []}, event_id=ID, logged=summary, number=1)
+    assert line_of(case).endswith("applied  result not in the journal: AccessDenied")
+    assert "Note" not in from_messages(finished("applied")).document
 
 
 def test_the_last_attempt_counts() -> None:

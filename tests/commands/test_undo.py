@@ -148,6 +148,69 @@ def test_unusable_line_is_reported(line: bytes, message: str) -> None:
     assert "\x1b" not in result.stderr
 
 
+EXPECTED = {"ImageName": "new", "Tags": [{"Key": "k", "Value": "v"}], "DeleteTags": ["gone"]}
+
+
+def test_expect_is_kept() -> None:
+    """Whoever changed an image since keeps it: the first state is restored, the last expected."""
+    first = _line(ImageName="a", Tags=[{"Key": "gone", "Value": "x"}], DeleteTags=["k"],
+                  Expect=EXPECTED)  # fmt: skip
+    second = _line(run="r-2", time="Z", ImageName="new", Expect={"ImageName": "newer"})
+    (entry,) = _images(_undo(second, first))
+    assert entry["ImageName"] == "a"
+    assert entry["Expect"] == {**EXPECTED, "ImageName": "newer"}
+
+
+def _result(*entries: object, **members: object) -> bytes:
+    """A result document, as the function returns and journals it."""
+    document = {"RequestId": "r-1", "Outcome": "unfinished", "Images": [{"ImageId": "img-z"}]}
+    return json.dumps({**document, "Undo": {"Images": entries}, **members}, indent=2).encode()
+
+
+HERE: dict[str, Any] = {"Region": "ap-moon"}
+ENTRIES = [
+    {**HERE, "ImageId": "img-b", "ImageName": "b", "Expect": {"ImageName": "c"}},
+    {**HERE, "ImageId": "img-a", "ImageName": "c", "DeleteTags": ["k"],
+     "Expect": {"ImageName": "d", "Tags": [{"Key": "k", "Value": "v"}]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [(), ("--request-id", "r-1")])
+def test_result_document(arguments: tuple[str, ...]) -> None:
+    """A result, as the journal keeps it, gives its `Undo` as it is."""
+    result = _undo(_result(*ENTRIES), arguments=arguments)
+    assert (result.exit_code, result.stderr) == (0, "scf-local: 2 images of 1 run: r-1\n")
+    assert json.loads(result.stdout) == {"Images": ENTRIES}
+
+
+def test_result_with_problems() -> None:
+    """An entry that a document may not have, and what a result left out, are told."""
+    result = _undo(_result(5, {**ENTRIES[0], "ImageName": ""}, ENTRIES[1], Truncated=True))
+    assert (result.exit_code, json.loads(result.stdout)) == (1, {"Images": ENTRIES[1:]})
+    assert "an entry cannot be used: Undo (img-b): /ImageName has 0 characters" in result.stderr
+    assert "an entry cannot be used: Undo (5): is a number" in result.stderr
+    assert "Truncated result omits cannot be used: take it from the journal" in result.stderr
+    assert _undo(_result(Truncated=True)).exit_code == 1
+    wrong = _undo(_result(*ENTRIES), arguments=("--request-id", "r-2"))
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (_result(), "Undo of this result is empty"),
+        (_result(Undo=None), "has no Undo"),
+        (_result(Undo={"Images": 5}), "has no Undo"),
+        (json.dumps({"Images": ENTRIES}).encode(), "undoes its run as it is"),
+    ],
+)
+def test_document_that_is_no_log(document: bytes, message: str) -> None:
+    """What is neither a log nor a result with an undo is wrong usage, and is said to be so."""
+    result = _undo(document)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in " ".join(result.stderr.split())
+
+
 def test_many_problems_are_counted() -> None:
     """After 20 problems, only their total number is reported."""
     result = _undo(_line(ImageName="a"), *[_line("img-b")] * 1021)

@@ -729,11 +729,10 @@ def test_public_cos_host() -> None:
 
 def test_result_is_cut(function: Function) -> None:
     """A result of many megabytes is cut below 1 MiB, and says so; the summary stays correct."""
-    ids = [f"img-gone{i:04}" for i in range(1000)]
-    images = [{"ImageId": i, "ImageName": "x"} for i in ids]
     keys = [f"requests/{i}-{'x' * 700}.json" for i in range(2)]
-    for key in keys:
-        function.put(key, {"Images": images})
+    for number, key in enumerate(keys):
+        ids = [f"img-gone{number}{i:03}" for i in range(1000)]
+        function.put(key, {"Images": [{"ImageId": i, "ImageName": "x"} for i in ids]})
     records = [record for key in keys for record in cos_event(key)["Records"]]
     result = function({"Records": records})
     assert len(json.dumps(result)) < 1 << 20

@@ -592,3 +592,105 @@ def test_a12_api_reply_that_is_said_to_be_gzip(function: Function) -> None:
         lambda reply: as_gzip(Reply(reply.status, reply.headers, gzip.compress(reply.body))),
     )
     assert function({**RENAME, "ImageName": "newer"})["Outcome"] == "applied"
+
+
+# --- An image stands once in Images ---
+
+
+def records(function: Function, *documents: dict[str, Any]) -> dict[str, Any]:
+    """The event of several uploads."""
+    events = []
+    for number, document in enumerate(documents):
+        function.put(f"requests/{number}.json", document)
+        events.append(cos_event(f"requests/{number}.json"))
+    return {"Records": [record for event in events for record in event["Records"]]}
+
+
+THERE: dict[str, Any] = {**RENAME, "Tags": [{"Key": "team", "Value": "x"}]}
+OLD: dict[str, Any] = {"ImageName": NAMES[A], "Tags": []}
+NEW = {name: THERE[name] for name in OLD}
+TAKEN = {"ImageId": A, "ImageName": NAMES[B]}
+TWICE: list[tuple[list[dict[str, Any]], str, dict[str, Any], dict[str, Any]]] = [
+    (
+        [THERE, {"ImageId": A, "ImageName": "on", "ImageDescription": "d"}],
+        "changed",
+        {**OLD, "ImageDescription": ""},
+        {**NEW, "ImageName": "on", "ImageDescription": "d"},
+    ),
+    ([THERE, {"ImageId": A, "ImageName": NAMES[A], "DeleteTags": ["team"]}], "changed", {}, {}),
+    ([THERE, THERE], "changed", OLD, NEW),
+    ([{**RENAME, "ImageName": NAMES[A]}, THERE], "changed", OLD, NEW),
+    ([{**RENAME, "DryRun": True}, THERE], "changed", OLD, NEW),
+    ([THERE, {**TAKEN, "DryRun": True}], DUPLICATE, OLD, NEW),
+    ([TAKEN, THERE], DUPLICATE, OLD, NEW),
+    ([THERE, TAKEN], DUPLICATE, OLD, NEW),
+    ([{**RENAME, "Expect": {"ImageName": "no"}}, THERE], "Changed", OLD, NEW),
+]
+
+
+@pytest.mark.parametrize(
+    ("documents", "status", "before", "after"),
+    TWICE,
+    ids=[
+        "there and on", "there and back", "again", "nothing first", "dry run first",
+        "dry run fails", "first fails", "second fails", "first is not as expected",
+    ],
+)  # fmt: skip
+def test_image_of_two_records(
+    function: Function,
+    documents: list[dict[str, Any]],
+    status: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    """An image of two documents of an event is listed and counted once, and undone at once."""
+    former = function.images
+    result = function(records(function, *documents))
+    (image,) = result["Images"]
+    assert image.get("Code", image["Status"]) == status
+    assert (image["Before"], image["After"]) == (before, after)
+    is_failed = "Code" in image
+    counts = {name: count for name, count in result["Summary"].items() if count}
+    assert counts == {"Failed" if is_failed else "Changed": 1}
+    failing = next((n for n, document in enumerate(documents) if document is not THERE), 0)
+    assert image["Source"].endswith(f"/{failing if is_failed else 0}.json")
+    assert len(result["Undo"]["Images"]) == bool(after)
+    if after:
+        function(result["Undo"])
+    assert function.images == former
+
+
+def test_plan_of_two_records(function: Function) -> None:
+    """`Apply` of a dry run names an image once, too, so that it is a valid document."""
+    documents = TWICE[0][0]
+    result = function(records(function, *documents), STEWARD_DRY_RUN="1")
+    assert result["Summary"]["Planned"] == 1
+    applied = function(result["Apply"])
+    assert applied["Images"][0]["After"] == result["Images"][0]["After"] == TWICE[0][3]
+
+
+def test_record_that_could_not_read_the_image(function: Function) -> None:
+    """What the first of two documents could not read, the second one changes and can undo."""
+    former = function.images
+    rule = Rule("DescribeImages", "error", calls=(1,), code="InvalidParameter")
+    function.cloud.faults = Faults((rule,))
+    result = function(records(function, RENAME, THERE))
+    (image,) = result["Images"]
+    assert (image["Code"], image["Before"], image["After"]) == ("InvalidParameter", OLD, NEW)
+    function(result["Undo"])
+    assert function.images == former
+
+
+def test_missing_image_of_two_records(function: Function) -> None:
+    """An image that does not exist is failed once, however many documents name it."""
+    result = function(records(function, *[{"ImageId": "img-gone0001", "ImageName": "x"}] * 2))
+    assert statuses(result) == {"img-gone0001": "InvalidImageId.NotFound"}
+    assert (len(result["Images"]), result["Summary"]["Failed"]) == (1, 1)
+
+
+def test_pending_image_of_two_records(function: Function) -> None:
+    """A run that raises counts an image of two documents once."""
+    function.cloud.faults = Faults((Rule("ModifyImageAttribute", "error", code="InternalError"),))
+    with pytest.raises(Unfinished, match="pending: 1 of 1 images"):
+        function(records(function, RENAME, {**RENAME, "ImageDescription": "d"}))
+    assert function.lines[-1]["Summary"]["Pending"] == 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import cos_event
+from image_steward import regions
 from image_steward.errors import Unfinished
 from image_steward.naming.temporary import TEMPORARY
 from scf_local import undo
@@ -330,11 +331,12 @@ def test_too_many_changes(function: Function) -> None:
 
 def test_size_with_warnings(function: Function) -> None:
     """A result full of planned changes stays below 1 MiB, including all warnings."""
-    function.hold(*numbered(101))
-    document = policy(ImageDescription="d", dry_run=True)
-    keys = [f"requests/{i:02}-{'x' * 800}.json" for i in range(12)]
-    for key in keys:
-        function.put(key, document)
+    keys = []
+    for region in sorted(regions.KNOWN)[:12]:
+        function.hold(*numbered(101), region=region)
+        keys.append(f"requests/{region}-{'x' * 800}.json")
+        document = policy(Regions=[region], ImageDescription="d", dry_run=True)
+        function.put(keys[-1], document)
     result = function({"Records": [r for key in keys for r in cos_event(key)["Records"]]})
     assert len(json.dumps(result)) < 1 << 20
     assert result["Truncated"] is True

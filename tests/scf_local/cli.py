@@ -250,7 +250,8 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     """Print a change request that undoes the changes in LOG.
 
     LOG is a file with the function's log, or - for stdin. The log is what a run has printed, or a
-    CLS export in any format that `replay` reads. Lines that undo does not need are ignored.
+    CLS export in any format that `replay` reads. Lines that undo does not need are ignored. A
+    result document is accepted, too.
 
     Exit status: 0 success, 1 if something cannot be undone, 2 usage error.
     """

@@ -33,7 +33,7 @@ _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED
 _TOO_DEEP = f"The result is nested deeper than {MAX_EVENT_DEPTH} levels"
 _FORGED = "The code wrote to the file descriptor that is reserved for the runtime's replies"
 _EXIT_STATUS = {_TIME: 3, _INIT_TIME: 3, _MEMORY: 4}
-_FAILURES = {"rejected", "partial"}
+_FAILURES = {"rejected", "partial", "unfinished"}
 
 
 class Interrupted(Exception):

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 EXPECTED = "expected.json"
 OUTCOMES = (
-    "applied", "planned", "partial", "rejected", "ignored", "returned",
+    "applied", "planned", "partial", "rejected", "ignored", "unfinished", "returned",
     "raised", "timeout", "memory", "exited",
 )  # fmt: skip
+UNFINISHED = "Unfinished"
+"""The exception that a run raises after it has logged the outcome `unfinished`."""
 _WIDE = 100
 """Terminal width from which the table has all columns."""
 _SHORT_ID = 8
@@ -82,7 +84,10 @@ class ReplayedCase:
             return self.invocation.exit_status == 0
         codes = expected.get("Codes")
         has_codes = codes is None or set(codes) == codes_of(self.invocation.result)
-        return expected["Outcome"] == self.invocation.outcome and has_codes
+        outcomes = {self.invocation.outcome}
+        if self.invocation.error and exception_of(self.note) == UNFINISHED:
+            outcomes.add(UNFINISHED.lower())  # as the function's log calls it
+        return expected["Outcome"] in outcomes and has_codes
 
     @property
     def expected(self) -> str:
@@ -128,6 +133,11 @@ def last_line(error: dict[str, Any]) -> str:
     return lines[-1] if lines else ""
 
 
+def exception_of(line: str) -> str:
+    """The class of the exception in the last line of a traceback."""
+    return line.partition(":")[0].rpartition(".")[2][:60]
+
+
 def table_of(replays: Sequence[ReplayedCase], width: int) -> Table:
     """The replayed events as a table for a terminal of `width` columns."""
     names = Counter({(replay.case.label, replay.case.path) for replay in replays})
@@ -139,7 +149,7 @@ def table_of(replays: Sequence[ReplayedCase], width: int) -> Table:
     table.add_column("Event", overflow="fold")
     if is_wide:
         table.add_column("Trigger")
-    table.add_column("Outcome", overflow="fold", min_width=max(map(len, OUTCOMES)))
+    table.add_column("Outcome", overflow="fold", min_width=len("rejected"))
     for count in counts:
         table.add_column(count, justify="right")
     table.add_column("As expected?", overflow="fold", min_width=len("As expected?"))
@@ -200,8 +210,9 @@ def listing_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
 def line_of(case: Case) -> str:
     """An event to replay as a line: number, trigger, name, and how it ended by the log."""
     logged = case.logged
-    end = f"  {logged.outcome}  {printable(logged.error, 80)}".rstrip() if logged else ""
-    return f"{case.number:>5}  {trigger_of(case.event):<6}  {printable(case.label)}{end}"
+    end = (logged.outcome, printable(logged.error, 80), printable(logged.note)) if logged else ()
+    more = "".join(f"  {part}" for part in end if part)
+    return f"{case.number:>5}  {trigger_of(case.event):<6}  {printable(case.label)}{more}"
 
 
 def _shortened(differences: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from image_steward.model import STATUSES
 from scf_local.invocation import InvocationResult
 from scf_local.log_records import PLATFORM, steward_lines
-from scf_local.replay import codes_of, entries_of, last_line
+from scf_local.replay import UNFINISHED, codes_of, entries_of, exception_of, last_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +26,6 @@ _OK, _RAISED = 200, 430
 _STATUS_CODE = re.compile(r"""statusCode["']?\s*:\s*(\d{3})\b""")
 _LOGGED_STATUSES = {status.lower() for status in STATUSES} - {"unchanged", "skipped"}
 """The statuses of images that are logged at level INFO."""
-_UNFINISHED = "unfinished"
-"""The logged outcome of a run that raises."""
 _HARMLESS = {"document.warned", "journal.failed"}
 """The log events whose codes did not stop the run."""
 
@@ -47,6 +45,8 @@ class RunSummary:
     start: float | None = None
     """Seconds since 1970."""
     attempts: int = 1
+    note: str = ""
+    """That the result could not be written to the journal."""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -60,6 +60,7 @@ class RunSummary:
             "Codes": None if self.codes is None else sorted(self.codes),
             "Images": dict(self.images),
             "Error": self.error,
+            **({"Note": self.note} if self.note else {}),
         }
 
     def differences(self, actual: RunSummary) -> list[str]:
@@ -92,7 +93,7 @@ class RunSummary:
     @property
     def _exception(self) -> str:
         """The class of the raised exception."""
-        return self.error.partition(":")[0].rpartition(".")[2][:60]
+        return exception_of(self.error)
 
 
 def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
@@ -107,15 +108,20 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
     lines = list(steward_lines(last))
     is_known = result is not None or bool(lines)
     starts = (record.start or record.time for record in records)
+    outcome = _outcome(status, result, lines)
+    if outcome == "raised" and not error and _finished(lines):
+        error = UNFINISHED  # nothing else is raised after that line
+    lost = {str(line.get("Code")) for line in lines if line["Event"] == "journal.failed"}
     return RunSummary(
-        outcome=_outcome(status, result, lines),
+        outcome=outcome,
         codes=_codes(result, lines) if is_known else None,
         images=_images(result, steward_lines(record.message for record in records)),
-        error=error if status != _OK else "",
+        error=error if outcome == "raised" or status != _OK else "",
         request_id=records[0].request_id,
         function=next((record.function for record in records if record.function), ""),
         start=next((start for start in starts if start is not None), None),
         attempts=len(attempts),
+        note=f"result not in the journal: {', '.join(sorted(lost))}" if lost else "",
     )
 
 
@@ -132,16 +138,22 @@ def from_invocation(invocation: InvocationResult, log: bytes) -> RunSummary:
 
 
 def _outcome(status: int | None, result: object, lines: list[dict[str, Any]]) -> str:
-    finished = [line for line in lines if line["Event"] == "run.finished"]
+    finished = _finished(lines)
     if result is None and finished:
-        result = finished[-1]
+        result = finished
+        if status in {None, _OK} and finished.get("Outcome") == UNFINISHED.lower():
+            status = _RAISED  # the log lacks SCF's line with the error
     if status is None:
         # Without SCF's lines: the function raises for what needs a redelivery.
         if not finished:
             return UNKNOWN
-        is_unfinished = finished[-1].get("Outcome") == _UNFINISHED
-        status = _RAISED if is_unfinished or any(map(_needs_redelivery, lines)) else _OK
+        status = _RAISED if any(map(_needs_redelivery, lines)) else _OK
     return InvocationResult("", status, 0, 0, result=result).outcome
+
+
+def _finished(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The last line `run.finished`; empty if there is none."""
+    return next((line for line in reversed(lines) if line["Event"] == "run.finished"), {})
 
 
 def _needs_redelivery(line: dict[str, Any]) -> bool:

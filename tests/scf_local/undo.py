@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from image_steward.errors import Rejection
 from image_steward.messages import nearest
 from image_steward.reporting import undo as undo_entries
 from image_steward.settings import Settings
-from scf_local import log_records
+from scf_local import json_files, log_records
 from scf_local.log_records import is_steward_line
 from scf_local.terminal_text import printable
 
@@ -31,6 +32,9 @@ _NO_READABLE_LINES = (
     f"the log contains {EVENT}, but no such line as the function writes it; use the log as it was "
     "printed, or as CLS exports it"
 )
+_NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
+_NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
+_CUT = "what this Truncated result omits", "take it from the journal or the log"
 
 
 @dataclass(frozen=True)
@@ -78,20 +82,14 @@ class Undo:
 
 
 def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Undo:
-    """The undo of all runs in a log of any format, or of one run.
+    """The undo of all runs in a log of any format, or of one run; or that of a result document.
 
     Raises:
-        ValueError: the log, or that run, has no line `image.before`; or it is a CSV file that
-            cannot be read, then the message begins with the file's `name`.
+        ValueError: the log, or that run, has no line `image.before`; the result has no undo; it is
+            a change request; or it is a CSV file that cannot be read, then the message begins with
+            the file's `name`.
     """
-    # With "surrogateescape", names that are not UTF-8 are detected, not replaced by others.
-    records, _ = log_records.read(log, name, errors="surrogateescape")
-    if not records:
-        records = log_records.from_text(log.decode("utf-8", "surrogateescape"))
-    by_run = log_records.by_run(records).values()
-    lines = [line for run in by_run for record in run for line in _lines(record)]
-    if not lines:
-        raise ValueError(_NO_READABLE_LINES if EVENT.encode() in log else _NO_LINES)
+    lines = _lines_of_result(log, name) or _lines_of_log(log, name)
     if request_id is not None:
         lines = _of_run(lines, request_id)
     problems = [f"{line.position} cannot be used: {line.problem}" for line in lines if line.problem]
@@ -104,6 +102,37 @@ def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Und
         else:
             entries.append(entry)
     return Undo(entries, _request_ids(usable), problems)
+
+
+def _lines_of_result(data: bytes, name: str) -> list[BeforeLine]:
+    """The entries of a result's `Undo`, as if they had been logged; none if it is not a result."""
+    document = None
+    with suppress(ValueError):
+        document = json_files.parse(data, name)
+    if not isinstance(document, dict) or not isinstance(document.get("Images"), list):
+        return []
+    undo = document.get("Undo")
+    entries = undo.get("Images") if isinstance(undo, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError(_NO_RESULT)  # noqa: TRY004 - callers expect ValueError
+    cut = [BeforeLine(_CUT[0], problem=_CUT[1])] if "Truncated" in document else []
+    if not entries and not cut:
+        raise ValueError(_NO_UNDO)
+    run = str(document.get("RequestId", ""))
+    # A result has the last change first, a log the first one.
+    return [BeforeLine("an entry", e, run, problem=_problem_of(e)) for e in entries[::-1]] + cut
+
+
+def _lines_of_log(log: bytes, name: str) -> list[BeforeLine]:
+    # With "surrogateescape", names that are not UTF-8 are detected, not replaced by others.
+    records, _ = log_records.read(log, name, errors="surrogateescape")
+    if not records:
+        records = log_records.from_text(log.decode("utf-8", "surrogateescape"))
+    by_run = log_records.by_run(records).values()
+    lines = [line for run in by_run for record in run for line in _lines(record)]
+    if not lines:
+        raise ValueError(_NO_READABLE_LINES if EVENT.encode() in log else _NO_LINES)
+    return lines
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -137,10 +166,14 @@ def _line(position: str, text: str) -> BeforeLine | None:
     if "Cut" in fields:
         problem = f"the function's logger has cut Undo, which begins {printable(undo, 60)}"
     else:
-        violation = _violation_of(undo)
-        problem = f"Undo ({_image_name(undo)}): {violation}" if violation else ""
+        problem = _problem_of(undo)
     request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
     return BeforeLine(position, undo, request_id, time, problem)
+
+
+def _problem_of(undo: object) -> str:
+    violation = _violation_of(undo)
+    return f"Undo ({_image_name(undo)}): {violation}" if violation else ""
 
 
 def _violation_of(entry: object) -> str:

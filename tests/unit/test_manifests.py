@@ -221,6 +221,14 @@ def test_key_without_a_value() -> None:
     assert message == "custom_data.git has no value and no default"
 
 
+def test_values_of_a_template() -> None:
+    """What a template takes from the manifest has at most 4,096 characters."""
+    data = {"ImageFamily": "{custom_data.a}{custom_data.b}", "a": "x" * 2048, "b": "x" * 2048}
+    assert read(build(data)).builds
+    ((_, message),) = violations(build({**data, "b": "x" * 2049}))
+    assert message == "its fields have 4097 characters; at most 4096 are allowed"
+
+
 def test_many_wrong_keys() -> None:
     """The search for similar keys takes no quadratic time."""
     data = {f"Tag.{i}": "{custom_data.ket}" for i in range(3000)}

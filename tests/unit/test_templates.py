@@ -182,6 +182,16 @@ def test_rejected(text: str, error: str) -> None:
     assert error in str(caught.value)
 
 
+def test_limits() -> None:
+    """A template has at most 1,024 characters and 20 fields."""
+    assert Template.parse("x" * 1024, FIELDS).text == "x" * 1024
+    assert Template.parse("{Region}" * 20, FIELDS).fields == {"Region"}
+    with pytest.raises(ValueError, match="has 1025 characters; at most 1024 are allowed"):
+        Template.parse("x" * 1025, FIELDS)
+    with pytest.raises(ValueError, match="has more than 20 fields"):
+        Template.parse("{Region}" * 21, FIELDS)
+
+
 def test_long_fields_are_cut() -> None:
     """An unclosed field is cut in the error message."""
     with pytest.raises(ValueError, match="is not a field") as caught:

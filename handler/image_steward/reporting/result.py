@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from image_steward.errors import StewardError
@@ -29,8 +30,19 @@ class Run:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """The outcomes of all images."""
+        """The outcomes of all documents; several may name an image."""
         return [outcome for report in self.reports for outcome in report.outcomes]
+
+    @cached_property
+    def images(self) -> list[tuple[str, Outcome]]:
+        """The one outcome of each image, and the source of its error, else the first source."""
+        images: dict[tuple[str, str], tuple[str, Outcome]] = {}
+        for source, outcome in ((r.source, o) for r in self.reports for o in r.outcomes):
+            first, earlier = images.get(outcome.step.image_key, (source, None))
+            merged = earlier.merged_with(outcome) if earlier else outcome
+            is_first = not earlier or merged.error is earlier.error
+            images[outcome.step.image_key] = first if is_first else source, merged
+        return list(images.values())
 
     @property
     def errors(self) -> list[tuple[str, StewardError]]:
@@ -40,7 +52,7 @@ class Run:
     @property
     def summary(self) -> dict[str, int]:
         """The number of images by status."""
-        statuses = [outcome.status for outcome in self.outcomes]
+        statuses = [outcome.status for _, outcome in self.images]
         return {name: statuses.count(name.lower()) for name in STATUSES}
 
     @property
@@ -62,7 +74,7 @@ class Run:
     @property
     def unfinished(self) -> list[StewardError]:
         """The transient errors, for which a redelivery of the event may help."""
-        errors = [error for _, error in self.errors] + [o.error for o in self.outcomes]
+        errors = [error for _, error in self.errors] + [o.error for _, o in self.images]
         return [error for error in errors if error and error.transient]
 
     @property
@@ -82,8 +94,8 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
     warnings = budget.fit(entry for pair in warned for entry in _errors(*pair))
     undo = budget.fit(entries(run.outcomes), IMAGES_PER_REQUEST)
     apply = _apply(run, budget)
-    outcomes = [(report.source, outcome) for report in run.reports for outcome in report.outcomes]
-    outcomes.sort(key=lambda pair: pair[1].status == "skipped")  # skipped images are omitted first
+    # Skipped images are omitted first.
+    outcomes = sorted(run.images, key=lambda pair: pair[1].status == "skipped")
     images = budget.fit(_image(*pair) for pair in outcomes if pair[1].status != "unchanged")
     return {
         "RequestId": request_id,
@@ -123,7 +135,7 @@ class _Budget:
 def _apply(run: Run, budget: _Budget) -> list[Entry]:
     """What does exactly what was planned; none if the plan would be rejected or does not fit."""
     warnings = [warning for report in run.reports for warning in report.warnings]
-    planned = list(apply_entries(run.outcomes))
+    planned = list(apply_entries(outcome for _, outcome in run.images))
     size = len(json.dumps(planned))
     is_rejected = any(error.details[0][0] == "/Normalise/MaxChanges" for error in warnings)
     if is_rejected or len(planned) > IMAGES_PER_REQUEST or size > budget.left:

@@ -24,7 +24,7 @@ MAX_BLOCK = 64 * 1024
 _TONES = {
     "applied": "good", "changed": "good",
     "planned": "info",
-    "partial": "warn", "rejected": "warn", "pending": "warn",
+    "partial": "warn", "rejected": "warn", "pending": "warn", "unfinished": "warn",
     "failed": "bad", "raised": "bad", "timeout": "bad", "memory": "bad", "exited": "bad",
 }  # fmt: skip
 _LABEL = 40
@@ -83,7 +83,7 @@ class EventRow:
     as_expected: bool
     expected: str
     comparison: str
-    """The outcome in the log that the event is from, and the differences from it."""
+    """The outcome in the log that the event is from, the differences from it, and its note."""
     note: str
     duration: str
     memory: str
@@ -135,6 +135,8 @@ def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
     result = ResultParts() if error else ResultParts.of(done.result)
     images = [_image(entry) for entry in result.images]
     errors, warnings = _problems(result.errors), _problems(result.warnings)
+    logged = event.case.logged
+    comparison = [*event.comparison, *([logged.note] if logged and logged.note else [])]
     failure = f"{done.status} {error['errorMessage']}" if error else ""
     trace = str(error.get("stackTrace") or "")
     return EventRow(
@@ -144,7 +146,7 @@ def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
         outcome=badge(done.outcome),
         as_expected=event.as_expected,
         expected=event.expected,
-        comparison=printable("; ".join(event.comparison), _MESSAGE),
+        comparison=printable("; ".join(comparison), _MESSAGE),
         note=printable(event.note or _counts(result.summary)),
         duration=duration(done.duration_ms),
         memory=f"{done.memory_mb:,.0f} MB",
