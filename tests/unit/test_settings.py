@@ -60,6 +60,8 @@ def test_all_set() -> None:
         ("STEWARD_API_ENDPOINT", "http://:80"),
         ("STEWARD_COS_ENDPOINT", "http://{region}:80"),
         ("STEWARD_LOG_LEVEL", "info"),
+        ("STEWARD_REGIONS", ","),
+        ("STEWARD_REGIONS", "ap-guangzhou, Shanghai"),
         ("STEWARD_JOURNAL", "no-appid/journal/"),
         ("STEWARD_JOURNAL", "a-1/journal/../x/"),
         ("STEWARD_JOURNAL", "a-1/journal//x/"),
