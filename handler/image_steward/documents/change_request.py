@@ -9,7 +9,7 @@ from typing import Any
 from image_steward.documents.validation import NO_REGION, Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import ATTRIBUTES, Change, ChangeRequest, Values
+from image_steward.model import ATTRIBUTES, Change, ChangeRequest, values_in
 
 
 def read(document: dict[str, Any], region: str) -> ChangeRequest:
@@ -26,7 +26,7 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
             attributes={name: image[name] for name in ATTRIBUTES if name in image},
             tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", ())},
             delete_tags=tuple(image.get("DeleteTags", ())),
-            expect=Values.of(image.get("Expect", {})),
+            expect=values_in(image.get("Expect", {})),
         )
         for image in document["Images"]
     )
