@@ -61,11 +61,13 @@ def _check_rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> N
         if earlier != i:
             message = f"{change.image_id} in {change.region} is already at /Images/{earlier}"
             violations.add(f"{path}/ImageId", message)
-        tags = [tag["Key"] for tag in image.get("Tags", ())]
-        for name, keys in (("Tags", tags), ("DeleteTags", change.delete_tags)):
-            for key, count in Counter(keys).items():
-                if count > 1:
-                    violations.add(f"{path}/{name}", f"key {short(key)} appears {count} times")
-        for key in change.tags.keys() & change.delete_tags:
-            violations.add(f"{path}/DeleteTags", f"key {short(key)} is also in Tags")
+        for place, members in ((path, image), (f"{path}/Expect", image.get("Expect", {}))):
+            tags = [tag["Key"] for tag in members.get("Tags", ())]
+            deleted = members.get("DeleteTags", [])
+            for name, keys in (("Tags", tags), ("DeleteTags", deleted)):
+                for key, count in Counter(keys).items():
+                    if count > 1:
+                        violations.add(f"{place}/{name}", f"key {short(key)} appears {count} times")
+            for key in set(tags).intersection(deleted):
+                violations.add(f"{place}/DeleteTags", f"key {short(key)} is also in Tags")
     violations.check()

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any, TypeAlias
 
 from image_steward.errors import NotRestorable
-from image_steward.limits import IMAGES_PER_REQUEST
+from image_steward.limits import IMAGES_PER_REQUEST, LENGTHS
 from image_steward.model import ATTRIBUTES, Outcome, Step, Values, members_of, values_in
 
 Entry: TypeAlias = "dict[str, Any]"
@@ -26,14 +26,10 @@ def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
 
     An image that was changed twice gets back its state before the first change.
     """
-    by_image: dict[tuple[str, str], Outcome] = {}
-    for outcome in outcomes:
-        if outcome.step.before and not outcome.planned:
-            earlier = by_image.pop(outcome.step.image_key, None)
-            by_image[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
+    done = _by_image(outcome for outcome in outcomes if not outcome.planned)
     # The last change is undone first: if an image gave up its name to another one, the name is
     # free again when the first image gets it back.
-    yield from filter(None, map(_undo_entry, reversed(by_image.values())))
+    yield from filter(None, map(_undo_entry, reversed(done)))
 
 
 def entry(step: Step) -> Entry:
@@ -43,9 +39,8 @@ def entry(step: Step) -> Entry:
 
 def apply_entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
     """Do what was planned in a dry run, with one entry per image; it expects what was read."""
-    for outcome in outcomes:
-        if outcome.status == "planned":
-            yield _entry(outcome.step.image_key, outcome.values, _old_values(outcome))
+    for outcome in _by_image(outcome for outcome in outcomes if outcome.status == "planned"):
+        yield _entry(outcome.step.image_key, outcome.values, _old_values(outcome))
 
 
 def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -121,6 +116,16 @@ def chunks(entry: Entry, size: int) -> Iterator[Entry]:
     yield chunk_of(names)
 
 
+def _by_image(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """One outcome for each image, in the order in which the images were last changed."""
+    images: dict[tuple[str, str], Outcome] = {}
+    for outcome in outcomes:
+        if outcome.values:
+            earlier = images.pop(outcome.step.image_key, None)
+            images[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
+    return list(images.values())
+
+
 def _undo_entry(outcome: Outcome) -> Entry:
     """Restore an image to its state before a step; empty if nothing differs.
 
@@ -148,9 +153,11 @@ def omitted(step: Step) -> list[NotRestorable]:
 
 def is_settable(name: str, value: str | bool | None) -> bool:  # noqa: FBT001 - one of the values
     """Whether a document may set a value of an attribute or a tag."""
-    if not isinstance(value, str) or name == "ImageDescription":
+    if not isinstance(value, str):
         return True
-    return bool(value or name == "ImageFamily") and not _CONTROL.search(value)
+    least, most = LENGTHS.get(name.partition(".")[0], (0, len(value)))
+    is_clean = name == "ImageDescription" or not _CONTROL.search(value)
+    return is_clean and least <= len(value) <= most
 
 
 def _old_values(outcome: Outcome) -> Values:
