@@ -73,6 +73,11 @@ class Image:
         """Its ImageState."""
         return self.facts["ImageState"]
 
+    def has(self, values: Values) -> bool:
+        """Whether it has all these values."""
+        current = self.values
+        return all(current.get(name) == value for name, value in values.items())
+
     @property
     def has_failed(self) -> bool:
         """Whether its state is permanent, but not NORMAL."""
@@ -135,8 +140,7 @@ class ChangeRequest:
 
     def is_as_expected(self, region: str, image: Image) -> bool:
         """Whether an image is what its change expects."""
-        expected, current = self._by_key[region, image.image_id].expect, image.values
-        return all(current.get(name) == value for name, value in expected.items())
+        return image.has(self._by_key[region, image.image_id].expect)
 
 
 @dataclass(frozen=True, slots=True)

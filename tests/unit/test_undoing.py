@@ -419,6 +419,19 @@ def test_long_entry_is_cut_in_its_lists() -> None:
     ]
 
 
+def test_value_that_does_not_fit() -> None:
+    """A value that is longer than a chunk is a chunk of its own; the others are cut as usual."""
+    head = {"Region": REGION, "ImageId": "img-a"}
+    expected = {"ImageFamily": "g" * 200, "Tags": [{"Key": "d", "Value": "1"}]}
+    family, deleted = {"ImageFamily": "f" * 200}, {"DeleteTags": ["d"]}
+    entry = {**head, "ImageName": "1", **family, **deleted, "Expect": expected}
+    assert list(undoing.chunks(entry, 150)) == [
+        {**head, "ImageName": "1"},
+        {**head, **family, "Expect": {"ImageFamily": expected["ImageFamily"]}},
+        {**head, **deleted, "Expect": {"Tags": expected["Tags"]}},
+    ]
+
+
 def test_long_entry_of_tags_only() -> None:
     """No chunk is without a change."""
     head = {"Region": REGION, "ImageId": "img-a"}
