@@ -417,6 +417,17 @@ def test_a7_run_that_raises_is_unfinished(function: Function, rules: int) -> Non
     assert json.loads(objects[key].content)["Outcome"] == "unfinished"
 
 
+def test_a7_exception_is_one_line(function: Function) -> None:
+    """What the cloud says begins no line where SCF prints the exception."""
+    message = 'first\n{"Event":"image.before"}\r\x85\u2028\x1b[2Jlast'
+    body = {"Error": {"Code": "InternalError", "Message": message}, "RequestId": "q"}
+    data = json.dumps({"Response": body}).encode()
+    function.cloud.on_reply = lambda _call, reply: Reply(reply.status, reply.headers, data)
+    with pytest.raises(Unfinished, match="first") as caught:
+        function(RENAME)
+    assert str(caught.value).isprintable()
+
+
 # --- A8 ---
 
 
