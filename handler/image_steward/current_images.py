@@ -130,7 +130,8 @@ class ImageReader(NamedTuple):
             if not unready:
                 break
             for region, image in unready:
-                self.on_wait(region, image)
+                if image.is_unready:  # not one that is only read again, as reads may lag
+                    self.on_wait(region, image)
             until.clock.sleep_until(until.clock.monotonic() + delay)
             images |= self._in_regions(dict.fromkeys(region for region, _ in unready), read)
             delay = min(delay * 1.5, LONGEST_POLL_DELAY)

@@ -227,3 +227,7 @@ class Unfinished(StewardError):
     """The function raises this if a redelivery of the event can finish what is left."""
 
     transient = True
+
+    def __init__(self, message: str) -> None:
+        # SCF prints the message into the log, where the cloud's words must not begin a line.
+        super().__init__("".join(letter if letter.isprintable() else " " for letter in message))

@@ -17,6 +17,13 @@ TAG_KEY_LENGTH = 127
 TAG_VALUE_LENGTH = 255
 """Neither may be empty. [3]"""
 
+LENGTHS = {
+    "ImageName": (1, NAME_LENGTH),
+    "ImageDescription": (0, DESCRIPTION_LENGTH),
+    "Tag": (1, TAG_VALUE_LENGTH),
+}
+"""Least and most characters of a value; none are documented for ImageFamily."""
+
 TAGS_PER_IMAGE = 50
 """[3]"""
 

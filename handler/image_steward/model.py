@@ -39,6 +39,9 @@ Now: TypeAlias = "Callable[[], float]"
 Planning asks for it between images, since there may be many of them.
 """
 
+Values: TypeAlias = "Mapping[str, str | bool | None]"
+"""Attributes, and tags as `Tag.<key>`: the names of templates. None: the tag is not bound."""
+
 
 class CosObject(NamedTuple):
     """A COS object that holds a document; `bucket` is the full name, `<bucket>-<appid>`."""
@@ -69,9 +72,19 @@ class Image:
         return str(self.attributes["ImageName"])
 
     @property
+    def values(self) -> Values:
+        """Its attributes and tags."""
+        return by_name(self.attributes, self.tags)
+
+    @property
     def state(self) -> str:
         """Its ImageState."""
         return self.facts["ImageState"]
+
+    def has(self, values: Values) -> bool:
+        """Whether it has all these values."""
+        current = self.values
+        return all(current.get(name) == value for name, value in values.items())
 
     @property
     def has_failed(self) -> bool:
@@ -92,41 +105,6 @@ class Image:
         return changed, {key: value for key, value in tags.items() if self.tags.get(key) != value}
 
 
-class Values(NamedTuple):
-    """Some attributes and tags of an image."""
-
-    attributes: Attributes
-    tags: TagChanges
-    """None: the tag is not bound."""
-
-    @classmethod
-    def of(cls, members: dict[str, Any]) -> Values:
-        """Read the members of a document: attributes, `Tags` and `DeleteTags`."""
-        bound = {tag["Key"]: tag["Value"] for tag in members.get("Tags", ())}
-        return cls(
-            {name: members[name] for name in ATTRIBUTES if name in members},
-            {**bound, **dict.fromkeys(members.get("DeleteTags", ()))},
-        )
-
-    @property
-    def members(self) -> dict[str, Any]:
-        """As `of` reads them."""
-        bound = [
-            {"Key": key, "Value": value} for key, value in self.tags.items() if value is not None
-        ]
-        deleted = [key for key, value in self.tags.items() if value is None]
-        tags = {"Tags": bound, "DeleteTags": deleted}
-        return {**self.attributes, **{name: part for name, part in tags.items() if part}}
-
-    def differences(self, image: Image) -> dict[str, Any]:
-        """The values of an image that differ from these, by attribute and `Tag.<key>`."""
-        current, tags = image.attributes, image.tags
-        return {
-            **{n: current[n] for n, v in self.attributes.items() if current[n] != v},
-            **{f"Tag.{k}": tags.get(k) for k, v in self.tags.items() if tags.get(k) != v},
-        }
-
-
 class Change(NamedTuple):
     """What a document asks for one image."""
 
@@ -135,8 +113,13 @@ class Change(NamedTuple):
     attributes: Attributes
     tags: Tags
     delete_tags: tuple[str, ...]
-    expect: Values = Values({}, {})
+    expect: Values = MappingProxyType({})
     """What the image must still be."""
+
+    @property
+    def values(self) -> Values:
+        """What it asks for."""
+        return by_name(self.attributes, {**self.tags, **dict.fromkeys(self.delete_tags)})
 
 
 @dataclass(frozen=True)
@@ -167,7 +150,7 @@ class ChangeRequest:
 
     def is_as_expected(self, region: str, image: Image) -> bool:
         """Whether an image is what its change expects."""
-        return not self._by_key[region, image.image_id].expect.differences(image)
+        return image.has(self._by_key[region, image.image_id].expect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +259,11 @@ class Outcome:
         return "planned" if self.planned else "changed"
 
     @property
+    def values(self) -> Values:
+        """What has changed."""
+        return by_name(self.attributes, self.tags)
+
+    @property
     def before(self) -> dict[str, Any]:
         """The changed members with their old values."""
         if not self.step.before:
@@ -342,6 +330,27 @@ class Report:
             earlier = outcomes.get(outcome.step.image_key)
             outcomes[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
         return replace(later, outcomes=tuple(outcomes.values()))
+
+
+def by_name(attributes: Attributes, tags: Mapping[str, str | None]) -> Values:
+    """Attributes and tags together."""
+    return {**attributes, **{f"Tag.{key}": value for key, value in tags.items()}}
+
+
+def values_in(members: Mapping[str, Any]) -> Values:
+    """The values in an entry of a change request: attributes, `Tags` and `DeleteTags`."""
+    bound = {tag["Key"]: tag["Value"] for tag in members.get("Tags", ())}
+    attributes = {name: members[name] for name in ATTRIBUTES if name in members}
+    return by_name(attributes, {**bound, **dict.fromkeys(members.get("DeleteTags", ()))})
+
+
+def members_of(values: Values) -> dict[str, Any]:
+    """The members of an entry, as `values_in` reads them."""
+    tags = {name[4:]: value for name, value in values.items() if name.startswith("Tag.")}
+    bound = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
+    lists = {"Tags": bound, "DeleteTags": [key for key, value in tags.items() if value is None]}
+    attributes = {name: value for name, value in values.items() if name in ATTRIBUTES}
+    return {**attributes, **{name: items for name, items in lists.items() if items}}
 
 
 def _members(attributes: Attributes, tags: TagChanges) -> dict[str, Any]:

@@ -95,25 +95,21 @@ def read(data: bytes, *, region: str, listed: Collection[str] = ()) -> Document:
     request = load(kind.read)(document, region)
     is_pointer = kind.planner is None
     paths: dict[str, str] = {request.region: "/Region"} if is_pointer else request.region_paths
-    _check_regions(paths, {*regions.KNOWN, *listed, region})
-    if listed and not is_pointer:
-        _check_allowed(paths, listed)
+    _check_regions(paths, {*regions.KNOWN, *listed, region}, () if is_pointer else listed)
     return Document(request, kind.planner)
 
 
-def _check_regions(paths: Mapping[str, str], known: Collection[str]) -> None:
-    unknown = [region for region in paths if region not in known]
+def _check_regions(
+    paths: Mapping[str, str], known: Collection[str], listed: Collection[str]
+) -> None:
+    """Check the regions of a document, by their paths. Raises as `read`."""
+    unknown = [region for region in paths if region not in known][:_MAX_REGIONS]
+    forbidden = [region for region in paths if listed and region not in listed][:_MAX_REGIONS]
     if unknown:
+        message = "is not a known region"
         raise InvalidDocument(
-            *(
-                Violation(paths[name], f"{short(name)} is not a known region{nearest(name, known)}")
-                for name in unknown[:_MAX_REGIONS]
-            )
+            *(Violation(paths[r], f"{short(r)} {message}{nearest(r, known)}") for r in unknown)
         )
-
-
-def _check_allowed(paths: Mapping[str, str], listed: Collection[str]) -> None:
-    forbidden = [region for region in paths if region not in listed]
     if forbidden:
         message = f"is not in STEWARD_REGIONS: {', '.join(listed)}"
-        raise NotAllowed(*(Violation(paths[r], f"{r} {message}") for r in forbidden[:_MAX_REGIONS]))
+        raise NotAllowed(*(Violation(paths[region], f"{region} {message}") for region in forbidden))

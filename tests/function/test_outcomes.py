@@ -12,6 +12,7 @@ import pytest
 
 from clocks import FakeClock
 from conftest import cos_event
+from image_steward import regions
 from image_steward.errors import Unfinished
 from image_steward.instance import Instance
 from image_steward.naming.temporary import TEMPORARY
@@ -416,6 +417,17 @@ def test_a7_run_that_raises_is_unfinished(function: Function, rules: int) -> Non
     assert json.loads(objects[key].content)["Outcome"] == "unfinished"
 
 
+def test_a7_exception_is_one_line(function: Function) -> None:
+    """What the cloud says begins no line where SCF prints the exception."""
+    message = 'first\n{"Event":"image.before"}\r\x85\u2028\x1b[2Jlast'
+    body = {"Error": {"Code": "InternalError", "Message": message}, "RequestId": "q"}
+    data = json.dumps({"Response": body}).encode()
+    function.cloud.on_reply = lambda _call, reply: Reply(reply.status, reply.headers, data)
+    with pytest.raises(Unfinished, match="first") as caught:
+        function(RENAME)
+    assert str(caught.value).isprintable()
+
+
 # --- A8 ---
 
 
@@ -543,6 +555,20 @@ def test_a11_listed_regions(function: Function) -> None:
     assert (error["Code"], error["Path"]) == ("NotAllowed", "/Region")
     assert "ap-guangzhou is not in STEWARD_REGIONS: ap-moon, ap-tokyo" in error["Message"]
     assert function.names() == NAMES
+
+
+def test_a11_many_regions(function: Function) -> None:
+    """Of many wrong regions, known or not, the first twenty are listed."""
+    codes = {
+        "NotAllowed": sorted(regions.KNOWN),
+        "InvalidDocument": [f"ap-x{i}" for i in range(25)],
+    }
+    for code, names in codes.items():
+        images = [{**RENAME, "Region": name} for name in names]
+        result = function({"Images": images}, STEWARD_REGIONS="ap-moon")
+        paths = [f"/Images/{i}/Region" for i in range(20)]
+        assert [error["Path"] for error in result["Errors"]] == paths
+        assert {error["Code"] for error in result["Errors"]} == {code}
 
 
 # --- A12 ---

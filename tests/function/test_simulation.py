@@ -16,7 +16,7 @@ import requests
 
 from image_steward import invocation
 from image_steward.errors import Unfinished
-from image_steward.model import Values
+from image_steward.model import values_in
 from image_steward.naming.temporary import is_temporary
 from image_steward.reporting import undo
 from region import in_any_order
@@ -252,8 +252,7 @@ def _by_image(entries: list[Entry]) -> dict[ImageKey, Entry]:
 
 
 def _by_name(members: dict[str, Any]) -> dict[str, object]:
-    values = Values.of(members)
-    return {**values.attributes, **{f"Tag.{key}": value for key, value in values.tags.items()}}
+    return dict(values_in(members))
 
 
 def _flat(members: dict[str, Any]) -> dict[str, Any]:

@@ -99,6 +99,19 @@ def test_all_addresses_dead(monkeypatch: pytest.MonkeyPatch) -> None:
         transport._HTTP("somewhere", 1, timeout=0.5)._new_conn()
 
 
+def test_unknown_host(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that has no address now may have one at the next delivery."""
+
+    def unknown(*_args: object, **_options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(Unfinished, match=r"AmbiguousResponse: .*Name or service not known"):
+        function(
+            {"ImageId": "img-6pb6lrmy", "ImageName": "n"}, STEWARD_API_ENDPOINT="http://somewhere"
+        )
+
+
 def test_proxies_have_timeouts() -> None:
     """Connections through a proxy read responses with the same timeouts."""
     manager = transport.Connections().proxy_manager_for("http://127.0.0.1:9")

@@ -37,6 +37,7 @@ def test_limits_are_those_of_the_api() -> None:
         "DESCRIPTION_LENGTH": 256,
         "TAG_KEY_LENGTH": 127,
         "TAG_VALUE_LENGTH": 255,
+        "LENGTHS": {"ImageName": (1, 60), "ImageDescription": (0, 256), "Tag": (1, 255)},
         "TAGS_PER_IMAGE": 50,
         "IMAGES_PER_REQUEST": 1000,
         "PAGE_SIZE": 100,

@@ -34,6 +34,16 @@ def test_line() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["\n", "\r", "\x1c", "\x7f", "\x85", "\x9b2J", "\u2028", "\u2029"])
+def test_nothing_ends_a_line(text: str) -> None:
+    """A text from outside ends no line, for whatever reads it, and controls no terminal."""
+    log = log_of_level()
+    log.info("x", Name=f"a{text}b")
+    line = line_of(log)
+    assert line.isprintable()
+    assert json.loads(line)["Name"] == f"a{text}b"
+
+
 @pytest.mark.parametrize(
     ("level", "written"),
     [

@@ -171,6 +171,8 @@ ONLY = {"ImageName": "a"}
         ([build({"ImageName": "{custom_data.x}", "x": "y" * 61})],
          "/builds/0/custom_data/ImageName", "has 61 characters"),
         ([build({"ImageName": ""})], "/builds/0/custom_data/ImageName", "0 characters; 1 to 60"),
+        ([build({"ImageName": "{custom_data.x}" * 2, "x": "y" * 4097})],
+         "/builds/0/custom_data/ImageName", "its fields have 4097 characters; at most 4096"),
         ([build({"ImageDescription": "x" * 257})], "/builds/0/custom_data/ImageDescription",
          "257 characters; 0 to 256"),
         ([build({"Tag.a/b": ""})], "/builds/0/custom_data/Tag.a~1b", "0 characters; 1 to 255"),

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_steward.errors import ApiError, UnstablePolicy
-from image_steward.model import Image, Outcome, Step, Values
+from image_steward.model import (
+    Attributes,
+    Image,
+    Outcome,
+    Step,
+    Values,
+    by_name,
+    members_of,
+    values_in,
+)
 from image_steward.reporting import undo as undoing
 from region import BODIES, REGION, Region, changes, image, normalised, regions, requested, shuffles
 
@@ -103,8 +112,8 @@ def test_entry_has_what_a_step_changes(drawn: tuple[Region, list[Step]]) -> None
         assert step.before
         assert entry.pop("Region") == step.region
         assert entry.pop("ImageId") == step.image_id
-        expected = Values.of(entry.pop("Expect"))
-        assert expected == (step.attributes, {**step.tags, **dict.fromkeys(step.delete_tags)})
+        tags = {**step.tags, **dict.fromkeys(step.delete_tags)}
+        assert values_in(entry.pop("Expect")) == by_name(step.attributes, tags)
         assert entry == {name: step.before.attributes[name] for name in step.attributes}
         assert {*bound, *new} == {*step.tags, *step.delete_tags}
         assert bound.items() <= step.before.tags.items()
@@ -122,56 +131,82 @@ def test_entries_of_a_finished_run(drawn: tuple[Region, list[Step]], random: Ran
 
 def sorted_tags(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry with sorted tags, since the order of the calls varies."""
+    expected = {"Expect": sorted_tags(entry["Expect"])} if "Expect" in entry else {}
     tags = sorted(entry.get("Tags", ()), key=lambda tag: str(tag["Key"]))
-    return {**entry, "Tags": tags, "DeleteTags": sorted(entry.get("DeleteTags", ()))}
+    deleted = sorted(entry.get("DeleteTags", ()))
+    return {**entry, **expected, "Tags": tags, "DeleteTags": deleted}
 
 
-TEXTS = st.text("aé字\U0001f600\n", max_size=60)
-ENTRIES = st.builds(
-    lambda members, tags, new: {
-        "Region": REGION,
-        "ImageId": "img-a",
-        **members,
-        **(
-            {"Tags": [{"Key": f"k{i}", "Value": value} for i, value in enumerate(tags)]}
-            if tags
-            else {}
-        ),
-        **({"DeleteTags": [f"{i}{key}" for i, key in enumerate(new)]} if new else {}),
-    },
-    st.fixed_dictionaries({}, optional={"ImageName": TEXTS, "ImageDescription": TEXTS}),
-    st.lists(TEXTS, max_size=20),
-    st.lists(TEXTS, max_size=20),
-).filter(lambda entry: len(entry) > 2)
+TEXTS = st.text("aé字\U0001f600", min_size=1, max_size=60)
+FOUND = st.text("aé\n\0", max_size=60)
+"""What an image may have, although no document may set it."""
+
+
+@st.composite
+def undo_entries(draw: st.DrawFn) -> dict[str, Any]:
+    """An entry that a document may have, with or without what it expects of the same values."""
+    optional = {"ImageName": TEXTS, "ImageDescription": TEXTS, "ImageFamily": TEXTS}
+    attributes: Attributes = {**draw(st.fixed_dictionaries({}, optional=optional))}
+    bound, new = draw(st.lists(TEXTS, max_size=20)), draw(st.integers(not attributes, 20))
+    tags = {
+        **{f"k{i}": text for i, text in enumerate(bound)},
+        **{f"n{i}": None for i in range(new)},
+    }
+    values = by_name(attributes, tags)
+    left = draw(st.none() | st.lists(FOUND, min_size=len(values), max_size=len(values)))
+    expected = {
+        n: v or (None if "Tag." in n else "") for n, v in zip(values, left or (), strict=False)
+    }
+    head = {"Region": REGION, "ImageId": "img-a", **members_of(values)}
+    return {**head, "Expect": members_of(expected)} if expected else head
+
+
+ENTRIES = undo_entries()
 SIZES = st.integers(100, 3000)
+
+
+def values_and_expected(entry: dict[str, Any]) -> tuple[Values, Values]:
+    """Return what an entry sets and what it expects, in any order."""
+    return values_in(entry), values_in(entry.get("Expect", {}))
 
 
 @given(ENTRIES, SIZES)
 def test_chunks_make_the_entry(entry: dict[str, Any], size: int) -> None:
-    """The chunks of an entry have the same image, and together all of its members once."""
-    merged: dict[str, Any] = {}
-    for chunk in undoing.chunks(entry, size):
-        assert (chunk["Region"], chunk["ImageId"]) == (REGION, "img-a")
-        assert len(chunk) > 2
-        for name, value in chunk.items():
-            if isinstance(value, list):
-                assert value
-                merged[name] = merged.get(name, []) + value
-            else:
-                assert merged.setdefault(name, value) == value
-    assert merged == entry
+    """The chunks of an entry set and expect each of its values once; merged, they are the entry."""
+    chunks = list(undoing.chunks(entry, size))
+    names = [name for chunk in chunks for name in values_in(chunk)]
+    assert len(names) == len(set(names))
+    (merged,) = undoing.merged(chunks)
+    assert (merged["Region"], merged["ImageId"]) == (REGION, "img-a")
+    assert values_and_expected(merged) == values_and_expected(entry)
 
 
 @given(ENTRIES, SIZES)
-def test_size_of_pieces(entry: dict[str, Any], size: int) -> None:
-    """A piece is no longer than asked for, if it can be cut at all."""
-    pieces = list(undoing.chunks(entry, size))
+def test_chunks_are_documents(entry: dict[str, Any], size: int) -> None:
+    """Each chunk is a valid change request, which expects only values that it sets."""
+    for chunk in undoing.chunks(entry, size):
+        values, expected = values_and_expected(chunk)
+        assert expected.keys() <= values.keys()
+        (change,) = changes([chunk])
+        assert (change.values, change.expect) == (values, expected)
+
+
+@given(ENTRIES, SIZES)
+def test_size_of_chunks(entry: dict[str, Any], size: int) -> None:
+    """A chunk is no longer than asked for, unless it has a single value."""
+    chunks = list(undoing.chunks(entry, size))
     if len(json.dumps(entry)) <= size:
-        assert pieces == [entry]
-    for piece in pieces:
-        # What holds a single item cannot be cut, nor can texts.
-        if any(len(items) > 1 for items in piece.values() if isinstance(items, list)):
-            assert len(json.dumps(piece)) <= size
+        assert chunks == [entry]
+    for chunk in chunks:
+        assert len(json.dumps(chunk)) <= size or len(values_in(chunk)) == 1
+
+
+def test_deletions_come_first() -> None:
+    """An image with 50 tags cannot get others before some are deleted."""
+    values = [{"Key": f"k{i}", "Value": "v" * 90} for i in range(3)]
+    entry = {"Region": REGION, "ImageId": "img-a", "Tags": values, "DeleteTags": ["d", "e" * 90]}
+    kinds = [sorted(chunk.keys() & {"Tags", "DeleteTags"}) for chunk in undoing.chunks(entry, 200)]
+    assert kinds == [["DeleteTags"], ["Tags"], ["Tags"], ["Tags"]]
 
 
 def fits(entry: dict[str, Any], size: int) -> bool:
@@ -205,8 +240,7 @@ def test_size_of_batches(entries: list[dict[str, Any]], size: int) -> None:
     for batch in undoing.batches(entries, size):
         data = json.dumps({"Images": batch}, ensure_ascii=False).encode()
         assert batch
-        lists = [members for members in batch[0].values() if isinstance(members, list)]
-        can_be_cut = len(batch) > 1 or any(len(members) > 1 for members in lists)
+        can_be_cut = len(batch) > 1 or len(values_in(batch[0])) > 1
         assert len(data) <= size or not can_be_cut
 
 
@@ -372,16 +406,29 @@ def test_short_entry_is_one_chunk() -> None:
 
 
 def test_long_entry_is_cut_in_its_lists() -> None:
-    """A long entry is cut: first its attributes, then as many tags in each chunk as fit."""
+    """A long entry is cut: its attributes, then as many tags in each chunk as fit."""
     tags = [{"Key": f"k{i}", "Value": "v" * 20} for i in range(3)]
     head = {"Region": REGION, "ImageId": "img-a"}
     entry = {**head, "ImageName": "1", "Tags": tags, "DeleteTags": ["d" * 90, "e" * 90]}
-    assert list(undoing.chunks(entry, 160)) == [
+    assert list(undoing.chunks(entry, 165)) == [
         {**head, "ImageName": "1"},
         {**head, "DeleteTags": ["d" * 90]},
         {**head, "DeleteTags": ["e" * 90]},
         {**head, "Tags": tags[:2]},
         {**head, "Tags": tags[2:]},
+    ]
+
+
+def test_value_that_does_not_fit() -> None:
+    """A value that is longer than a chunk is a chunk of its own; the others are cut as usual."""
+    head = {"Region": REGION, "ImageId": "img-a"}
+    expected = {"ImageFamily": "g" * 200, "Tags": [{"Key": "d", "Value": "1"}]}
+    family, deleted = {"ImageFamily": "f" * 200}, {"DeleteTags": ["d"]}
+    entry = {**head, "ImageName": "1", **family, **deleted, "Expect": expected}
+    assert list(undoing.chunks(entry, 150)) == [
+        {**head, "ImageName": "1"},
+        {**head, **family, "Expect": {"ImageFamily": expected["ImageFamily"]}},
+        {**head, **deleted, "Expect": {"Tags": expected["Tags"]}},
     ]
 
 

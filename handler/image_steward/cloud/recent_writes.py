@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from image_steward.clock import Clock
-from image_steward.model import Attributes, Image, TagChanges
+from image_steward.model import Attributes, Image, TagChanges, by_name
 
 LAG_SECONDS = 30.0
 """Until then a read that shows an older value is taken to be late."""
@@ -36,10 +35,10 @@ class RecentWrites:
         """Note what was written to an image, which was read as `before`."""
         # Attributes and tags of an image may be written at the same moment.
         writes = self._writes.setdefault((region, before.image_id), {})
-        for name, value in _by_field(attributes, tags).items():
+        for name, value in by_name(attributes, tags).items():
             earlier = writes.get(name)
             chain = (earlier.value, *earlier.older) if earlier else ()
-            older = (_by_field(before.attributes, before.tags).get(name), *chain)
+            older = (before.values.get(name), *chain)
             writes[name] = _Write(
                 self._clock.monotonic(), value, tuple(v for v in older if v != value)
             )
@@ -50,16 +49,16 @@ class RecentWrites:
         if not writes:
             return image
         since = self._clock.monotonic() - LAG_SECONDS
-        seen = _by_field(image.attributes, image.tags)
+        seen = image.values
         late = {
             name: write.value
             for name, write in writes.items()
             if write.moment >= since and seen.get(name) in write.older
         }
-        attributes: Attributes = {n: late.get(n, v) for n, v in image.attributes.items()}  # type: ignore[misc]  # only tags may be None
-        tags = {**image.tags, **{n[4:]: v for n, v in late.items() if n.startswith("Tag.")}}
-        bound = {key: str(value) for key, value in tags.items() if value is not None}
-        return replace(image, attributes=attributes, tags=bound)
+        values = {**seen, **late}
+        tags = {n[4:]: str(v) for n, v in values.items() if n.startswith("Tag.") and v is not None}
+        attributes: Attributes = {n: values[n] for n in image.attributes}  # type: ignore[misc]  # only tags may be None
+        return replace(image, attributes=attributes, tags=tags)
 
     def expire(self) -> None:
         """Forget the writes that are older."""
@@ -67,7 +66,3 @@ class RecentWrites:
         for image_key, writes in list(self._writes.items()):
             if all(write.moment < since for write in writes.values()):
                 del self._writes[image_key]
-
-
-def _by_field(attributes: Attributes, tags: Mapping[str, str | None]) -> dict[str, Value]:
-    return {**attributes, **{f"Tag.{key}": value for key, value in tags.items()}}

@@ -29,7 +29,7 @@ MAX_HOSTS = 32
 CONNECTIONS = 8
 """Kept open, per host."""
 
-_SLOW = "connecting took too long"
+_SHORTEST = 0.001  # seconds; a socket takes a timeout of zero for none at all
 _GZIP = b"\x1f\x8b"
 _CLOCK = Clock()  # sockets use real time
 
@@ -116,7 +116,7 @@ def _resolve(host: str, port: int | None, deadline: Deadline) -> list[Any]:
     try:
         answer = answers.get(timeout=max(0.0, deadline.remaining()))
     except Empty:
-        raise TimeoutError(_SLOW) from None
+        raise TimeoutError("connecting took too long") from None
     if isinstance(answer, Exception):
         raise answer
     return answer
@@ -130,18 +130,18 @@ class _HTTP(urllib3.connection.HTTPConnection):
         seconds = float(self.timeout or CONNECT_SECONDS)
         deadline = Deadline.after(seconds, _CLOCK)
         addresses = _resolve(self.host.strip("[]"), self.port, deadline)
-        while (left := deadline.remaining()) > 0:
+        while True:
             address = addresses.pop(0)
+            left = max(_SHORTEST, deadline.remaining())
             try:
                 connection = socket.create_connection(address, left / 2 if addresses else left)
             except OSError:
                 if not addresses:
                     raise
-                continue
-            connection.settimeout(seconds)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection
-        raise TimeoutError(_SLOW)
+            else:
+                connection.settimeout(seconds)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return connection
 
 
 class _HTTPS(_HTTP, urllib3.connection.HTTPSConnection):

@@ -9,7 +9,7 @@ from typing import Any
 from image_steward.documents.validation import NO_REGION, Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import ATTRIBUTES, Change, ChangeRequest, Values
+from image_steward.model import ATTRIBUTES, Change, ChangeRequest, values_in
 
 
 def read(document: dict[str, Any], region: str) -> ChangeRequest:
@@ -26,7 +26,7 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
             attributes={name: image[name] for name in ATTRIBUTES if name in image},
             tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", ())},
             delete_tags=tuple(image.get("DeleteTags", ())),
-            expect=Values.of(image.get("Expect", {})),
+            expect=values_in(image.get("Expect", {})),
         )
         for image in document["Images"]
     )
@@ -61,11 +61,13 @@ def _check_rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> N
         if earlier != i:
             message = f"{change.image_id} in {change.region} is already at /Images/{earlier}"
             violations.add(f"{path}/ImageId", message)
-        tags = [tag["Key"] for tag in image.get("Tags", ())]
-        for name, keys in (("Tags", tags), ("DeleteTags", change.delete_tags)):
-            for key, count in Counter(keys).items():
-                if count > 1:
-                    violations.add(f"{path}/{name}", f"key {short(key)} appears {count} times")
-        for key in change.tags.keys() & change.delete_tags:
-            violations.add(f"{path}/DeleteTags", f"key {short(key)} is also in Tags")
+        for place, members in ((path, image), (f"{path}/Expect", image.get("Expect", {}))):
+            tags = [tag["Key"] for tag in members.get("Tags", ())]
+            deleted = members.get("DeleteTags", [])
+            for name, keys in (("Tags", tags), ("DeleteTags", deleted)):
+                for key, count in Counter(keys).items():
+                    if count > 1:
+                        violations.add(f"{place}/{name}", f"key {short(key)} appears {count} times")
+            for key in set(tags).intersection(deleted):
+                violations.add(f"{place}/DeleteTags", f"key {short(key)} is also in Tags")
     violations.check()

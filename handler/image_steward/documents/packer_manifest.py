@@ -32,12 +32,6 @@ FIELDS = Fields(
 """The fields of templates in `custom_data`."""
 
 _SETTABLE = (*fields.TEXT_ATTRIBUTES, "ImageDeprecated", "KeepLatest", "Tag.<key>")
-_LENGTHS = {
-    "ImageName": (1, limits.NAME_LENGTH),
-    "ImageDescription": (0, limits.DESCRIPTION_LENGTH),
-    "Tag": (1, limits.TAG_VALUE_LENGTH),
-}
-"""Minimum and maximum characters; none are documented for ImageFamily."""
 _TYPO_CUTOFF = 0.8
 """Similarity at which a data key looks like a misspelt settable key."""
 _MAX_HINTS, _MAX_KEYS = 20, 100
@@ -135,7 +129,7 @@ def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
 
 def length_error(name: str, text: str) -> str:
     """Why the length of a value, of an attribute or `Tag.…`, is not allowed; empty if it is."""
-    least, most = _LENGTHS.get(name.partition(".")[0], (0, len(text)))
+    least, most = limits.LENGTHS.get(name.partition(".")[0], (0, len(text)))
     if least <= len(text) <= most:
         return ""
     return f"{short(text)} has {len(text)} characters; {least} to {most} are allowed"

@@ -9,7 +9,7 @@ from image_steward.cloud.image_api import Call, change_tags, describe_images, mo
 from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import EXPECT_SECONDS
-from image_steward.errors import AmbiguousResponse, ApiError, ImageBusy, StewardError
+from image_steward.errors import AmbiguousResponse, StewardError
 from image_steward.execution.writes import Write
 from image_steward.model import Image, Outcome
 
@@ -63,9 +63,6 @@ class Settling:
             if self._unsettled:
                 self._send()
         except StewardError as error:
-            images = (self._write.steps[image_id].before for image_id in self._unsettled)
-            if isinstance(error, ImageBusy) and any(image and image.has_failed for image in images):
-                return ApiError(error.code, error.message, error.request_id)  # a permanent state
             return error
         return None
 

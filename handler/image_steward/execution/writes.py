@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from image_steward.limits import RESOURCES_PER_TAG_CALL, TAGS_PER_TAG_CALL
-from image_steward.model import Attributes, Image, Step, TagChanges
+from image_steward.model import Attributes, Image, Step, TagChanges, by_name
 
 T = TypeVar("T")
 
@@ -26,8 +26,7 @@ class Write:
 
     def is_applied_to(self, image: Image) -> bool:
         """Whether an image already has all that is to be written."""
-        tags = {key: image.tags.get(key) for key in self.tags}
-        return self.attributes.items() <= image.attributes.items() and tags == self.tags
+        return image.has(by_name(self.attributes, self.tags))
 
 
 @dataclass(frozen=True)

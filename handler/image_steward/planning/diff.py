@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from image_steward.current_images import CurrentImages, Images, ImagesByRegion, RegionImages
 from image_steward.errors import ApiError, Changed, StewardError
 from image_steward.messages import short
-from image_steward.model import Attributes, Change, Image, Plan, Step, StepsByRegion, Tags
+from image_steward.model import Change, Image, Plan, Step, StepsByRegion, Values
 from image_steward.naming.temporary import is_temporary
 
 STATE_CODE = "InvalidImageId.IncorrectState"
@@ -24,11 +23,6 @@ def images_of(current: CurrentImages) -> ImagesByRegion:
 def new_names_of(steps: StepsByRegion) -> dict[str, list[str]]:
     """The names that images are to get, by region."""
     return {r: [step.new_name for step in steps[r] if step.new_name] for r in steps}
-
-
-def by_field(attributes: Attributes, tags: Tags) -> Attributes:
-    """Attributes and tags by their names in templates; a tag is `Tag.<key>`."""
-    return {**attributes, **{f"Tag.{key}": value for key, value in tags.items()}}
 
 
 def empty_step(region: str, image_id: str, images: Images) -> Step:
@@ -56,17 +50,14 @@ def step_of(change: Change, images: Images) -> Step:
     return failed_step(step, error) if error else step
 
 
-def _unexpected(change: Change, image: Image) -> dict[str, Any]:
+def _unexpected(change: Change, image: Image) -> Values:
     """The values that are neither expected nor wanted nor a temporary name of ours."""
-    wanted: dict[str, Any] = {
-        **by_field(change.attributes, change.tags),
-        **{f"Tag.{key}": None for key in change.delete_tags},
-    }
+    wanted, current = change.values, image.values
     return {
-        name: value
-        for name, value in change.expect.differences(image).items()
-        if not (name in wanted and wanted[name] == value)
-        and not (name == "ImageName" and is_temporary(value))
+        name: current.get(name)
+        for name, value in change.expect.items()
+        if current.get(name) not in {value, wanted.get(name, value)}
+        and not (name == "ImageName" and is_temporary(image.name))
     }
 
 

@@ -10,7 +10,17 @@ from image_steward.documents.packer_manifest import Build, PackerManifest, lengt
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import pointer_step, short
-from image_steward.model import Attributes, Change, Image, Now, Plan, Step, StepsByRegion, Tags
+from image_steward.model import (
+    Attributes,
+    Change,
+    Image,
+    Now,
+    Plan,
+    Step,
+    StepsByRegion,
+    Tags,
+    by_name,
+)
 from image_steward.naming.fields import TEXT_ATTRIBUTES, values_of
 from image_steward.naming.templates import NoValue
 from image_steward.planning import diff
@@ -76,7 +86,7 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
     fields = {field for template in build.templates.values() for field in template.fields}
     if not fields & build.templates.keys():
         return []
-    wanted = diff.by_field(change.attributes, change.tags)
+    wanted = change.values
     without_name = {name: text for name, text in change.attributes.items() if name != "ImageName"}
     unstable: dict[str, Violation] = {}
     seen = [values_of(fields, change.region, image)]
@@ -87,7 +97,7 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
         seen.append(values)
         try:
             next_change = change_of(build, change.region, labelled)
-            later = diff.by_field(next_change.attributes, next_change.tags)
+            later = next_change.values
         except (NoValue, InvalidDocument):
             later = {}
         for name, template in build.templates.items():
@@ -138,7 +148,7 @@ def _step(step: Step, build: Build, violations: Violations) -> Step:
     if build.keep_latest and not step.family:
         message = f"requires an ImageFamily; {name} has none, and the manifest sets none"
         violations.add(f"{build.path}/KeepLatest", message)
-    changed = diff.by_field(step.attributes, step.tags)
+    changed = by_name(step.attributes, step.tags)
     rules = (f"{n}: {short(t.text)}" for n, t in build.templates.items() if n in changed)
     return replace(step, reasons=tuple(rules))
 

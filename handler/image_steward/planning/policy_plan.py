@@ -6,9 +6,9 @@ from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
 from image_steward.messages import short
-from image_steward.model import Image, Now, Plan, Step
+from image_steward.model import Image, Now, Plan, Step, by_name
 from image_steward.planning.desired_state import DesiredState, desired_state_of, desired_states_of
-from image_steward.planning.diff import apply_step, by_field, plan_regions
+from image_steward.planning.diff import apply_step, plan_regions
 from image_steward.planning.rename_order import order_renames
 
 _RANKING_CHANGES = (
@@ -109,12 +109,12 @@ def _reject_if_unstable(region: str, before: Image, state: DesiredState) -> None
         UnstablePolicy: the first value that would change: now, after this run and after the next.
     """
     after = state.image
-    differences = by_field(*after.missing(state.attributes, state.tags))
+    differences = by_name(*after.missing(state.attributes, state.tags))
     if state.skip_reason or not differences:
         return
     name = next(iter(differences))
     member = "Tags" if name.startswith("Tag.") else name.replace("ImageDeprecated", "KeepLatest")
-    values = (by_field(i.attributes, i.tags).get(name, "") for i in (before, after, state))
+    values = (by_name(i.attributes, i.tags).get(name, "") for i in (before, after, state))
     now, then, later = (short(str(value)) for value in values)
     message = (
         f"{name.replace('Tag.', 'tag ', 1)} of {after.image_id} in {region} is {now}; this run "

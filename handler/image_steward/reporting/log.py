@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partialmethod
@@ -17,6 +18,8 @@ MAX_LINE_BYTES = 8000
 
 _MAX_FIELD_BYTES = 200
 """Of a field that stays whole in a line that is too long."""
+_ENDS = re.compile("[\x7f-\x9f\u2028\u2029]")
+"""What JSON allows in a text, although it ends a line or controls a terminal."""
 _MIN_SECRET = 8  # redacting anything shorter would blank out half of the log
 
 
@@ -75,6 +78,7 @@ class Log:
 
 def _line(fields: dict[str, Any]) -> bytes:
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = _ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     # An unpaired surrogate becomes \ud83d, as in JSON.
     return text.encode("utf-8", "backslashreplace")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from image_steward.errors import StewardError
+from image_steward.errors import StewardError, TooManyChanges
 from image_steward.limits import IMAGES_PER_REQUEST
 from image_steward.model import STATUSES, Outcome, Report
 from image_steward.reporting.undo import Entry, apply_entries, entries
@@ -137,10 +137,11 @@ def _apply(run: Run, budget: _Budget) -> list[Entry]:
     warnings = [warning for report in run.reports for warning in report.warnings]
     planned = list(apply_entries(outcome for _, outcome in run.images))
     size = len(json.dumps(planned))
-    is_rejected = any(error.details[0][0] == "/Normalise/MaxChanges" for error in warnings)
+    is_rejected = any(isinstance(warning, TooManyChanges) for warning in warnings)
     if is_rejected or len(planned) > IMAGES_PER_REQUEST or size > budget.left:
         return []
-    return budget.fit(planned)
+    budget.left -= size
+    return planned
 
 
 def _errors(source: str, error: StewardError) -> list[Entry]:

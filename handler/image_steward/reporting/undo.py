@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import Any, TypeAlias
 
 from image_steward.errors import NotRestorable
-from image_steward.limits import IMAGES_PER_REQUEST
-from image_steward.model import Image, Outcome, Step, TagChanges, Values
+from image_steward.limits import IMAGES_PER_REQUEST, LENGTHS
+from image_steward.model import ATTRIBUTES, Outcome, Step, Values, members_of, values_in
 
 Entry: TypeAlias = "dict[str, Any]"
 """A JSON object; here an image in a change request."""
@@ -26,14 +26,10 @@ def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
 
     An image that was changed twice gets back its state before the first change.
     """
-    by_image: dict[tuple[str, str], Outcome] = {}
-    for outcome in outcomes:
-        if outcome.step.before and not outcome.planned:
-            earlier = by_image.pop(outcome.step.image_key, None)
-            by_image[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
+    done = _by_image(outcome for outcome in outcomes if not outcome.planned)
     # The last change is undone first: if an image gave up its name to another one, the name is
     # free again when the first image gets it back.
-    yield from filter(None, map(_undo_entry, reversed(by_image.values())))
+    yield from filter(None, map(_undo_entry, reversed(done)))
 
 
 def entry(step: Step) -> Entry:
@@ -43,10 +39,8 @@ def entry(step: Step) -> Entry:
 
 def apply_entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
     """Do what was planned in a dry run, with one entry per image; it expects what was read."""
-    for outcome in outcomes:
-        if outcome.status == "planned" and outcome.step.before:
-            planned = Values(outcome.attributes, outcome.tags)
-            yield _entry(outcome.step.image_key, planned, _of_image(outcome.step.before, planned))
+    for outcome in _by_image(outcome for outcome in outcomes if outcome.status == "planned"):
+        yield _entry(outcome.step.image_key, outcome.values, _old_values(outcome))
 
 
 def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -57,15 +51,10 @@ def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
     """
     images: dict[tuple[str, str], tuple[Values, Values]] = {}
     for entry in entries:
-        image_key = (entry["Region"], entry["ImageId"])
-        values, expected = Values.of(entry), Values.of(entry.get("Expect", {}))
-        first, last = images.pop(image_key, (Values({}, {}), Values({}, {})))
-        # Earlier tags keep their position, and their value.
-        tags = {**first.tags, **values.tags, **first.tags}
-        images[image_key] = (
-            Values({**values.attributes, **first.attributes}, tags),
-            Values({**last.attributes, **expected.attributes}, {**last.tags, **expected.tags}),
-        )
+        image_key, values, expected = _parts(entry)
+        first, last = images.pop(image_key, ({}, {}))
+        # Earlier values keep their position, too.
+        images[image_key] = {**first, **values, **first}, {**last, **expected}
     for image_key, (values, expected) in reversed(images.items()):
         yield _entry(image_key, values, expected)
 
@@ -101,31 +90,40 @@ def batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
 
 
 def chunks(entry: Entry, size: int) -> Iterator[Entry]:
-    """Split an entry into chunks of at most about `size` bytes of JSON.
+    """Split an entry into chunks of at most `size` bytes of JSON; a single value is not split.
 
     Tags are deleted before others are bound, since an image can have only 50.
     """
     if len(json.dumps(entry)) <= size:
         yield entry
         return
-    image_key = (entry["Region"], entry["ImageId"])
-    values, expected = Values.of(entry), Values.of(entry.get("Expect", {}))
-    if values.attributes:
-        yield _entry(image_key, Values(values.attributes, {}), Values(expected.attributes, {}))
-    part: Entry = {}
-    tags: TagChanges = {}
-    for key in sorted(values.tags, key=lambda key: values.tags[key] is not None):
-        longer = {**tags, key: values.tags[key]}
-        expected_tags = {k: v for k, v in expected.tags.items() if k in longer}
-        entry = _entry(image_key, Values({}, longer), Values({}, expected_tags))
-        if tags and len(json.dumps(entry)) > size:
-            yield part
-            longer = {key: values.tags[key]}
-            expected_tags = {k: v for k, v in expected.tags.items() if k == key}
-            entry = _entry(image_key, Values({}, longer), Values({}, expected_tags))
-        part, tags = entry, longer
-    if part:
-        yield part
+    image_key, values, expected = _parts(entry)
+
+    def chunk_of(names: list[str]) -> Entry:
+        chosen = [{n: part[n] for n in names if n in part} for part in (values, expected)]
+        return _entry(image_key, *chosen)
+
+    budget = size - len(json.dumps(chunk_of([])))
+    left = budget
+    names: list[str] = []
+    for name in sorted(values, key=lambda n: (n not in ATTRIBUTES, values[n] is not None)):
+        needed = len(json.dumps(chunk_of([name]))) - (size - budget)
+        if names and needed > left:
+            yield chunk_of(names)
+            names, left = [], budget
+        names.append(name)
+        left -= needed
+    yield chunk_of(names)
+
+
+def _by_image(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """One outcome for each image, in the order in which the images were last changed."""
+    images: dict[tuple[str, str], Outcome] = {}
+    for outcome in outcomes:
+        if outcome.values:
+            earlier = images.pop(outcome.step.image_key, None)
+            images[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
+    return list(images.values())
 
 
 def _undo_entry(outcome: Outcome) -> Entry:
@@ -133,63 +131,47 @@ def _undo_entry(outcome: Outcome) -> Entry:
 
     What a document may not set is left out, although an image may have it.
     """
-    before = outcome.step.before
-    if not before:
-        return {}
-    done = Values(outcome.attributes, outcome.tags)
-    old = _of_image(before, done)
-    values = Values(
-        {
-            name: value
-            for name, value in old.attributes.items()
-            if done.attributes[name] != value and is_settable(name, str(value))
-        },
-        {
-            key: value
-            for key, value in old.tags.items()
-            if done.tags[key] != value and (value is None or is_settable("Tag", value))
-        },
-    )
-    expected = Values(
-        {name: done.attributes[name] for name in values.attributes},
-        {key: done.tags[key] for key in values.tags},
-    )
-    return _entry(outcome.step.image_key, values, expected) if any(values) else {}
+    done = outcome.values
+    values = {
+        name: value
+        for name, value in _old_values(outcome).items()
+        if value != done[name] and is_settable(name, value)
+    }
+    expected = {name: done[name] for name in values}
+    return _entry(outcome.step.image_key, values, expected) if values else {}
 
 
 def omitted(step: Step) -> list[NotRestorable]:
     """A warning for each value that a step changes and Undo has to leave out."""
-    if not step.before:
-        return []
-    old = _of_image(
-        step.before, Values(step.attributes, {**step.tags, **dict.fromkeys(step.delete_tags)})
-    )
-    names = [n for n, value in old.attributes.items() if not is_settable(n, str(value))]
-    names += [
-        f"Tag.{k}"
-        for k, value in old.tags.items()
-        if value is not None and not is_settable("Tag", value)
-    ]
     image = f"of {step.image_id} in {step.region}"
     return [
         NotRestorable(f"{name} {image} has a value that no document may set, so Undo leaves it out")
-        for name in names
+        for name, value in _old_values(Outcome.planned_for(step)).items()
+        if not is_settable(name, value)
     ]
 
 
-def is_settable(name: str, value: str) -> bool:
-    """Whether a document may set a value of an attribute, or (with the name `Tag`) of a tag."""
-    if name in {"ImageDescription", "ImageDeprecated"}:
+def is_settable(name: str, value: str | bool | None) -> bool:  # noqa: FBT001 - one of the values
+    """Whether a document may set a value of an attribute or a tag."""
+    if not isinstance(value, str):
         return True
-    return bool(value or name == "ImageFamily") and not _CONTROL.search(value)
+    least, most = LENGTHS.get(name.partition(".")[0], (0, len(value)))
+    is_clean = name == "ImageDescription" or not _CONTROL.search(value)
+    return is_clean and least <= len(value) <= most
 
 
-def _of_image(image: Image, values: Values) -> Values:
-    """What an image has for the attributes and tags of `values`."""
-    attributes = {name: image.attributes[name] for name in values.attributes}
-    return Values(attributes, {key: image.tags.get(key) for key in values.tags})
+def _old_values(outcome: Outcome) -> Values:
+    """What an image had before a step, of all that the step has changed."""
+    old: Values = outcome.step.before.values if outcome.step.before else {}
+    return {name: old.get(name) for name in outcome.values}
+
+
+def _parts(entry: Entry) -> tuple[tuple[str, str], Values, Values]:
+    """The image, and what `_entry` was made from."""
+    expected = values_in(entry.get("Expect", {}))
+    return (entry["Region"], entry["ImageId"]), values_in(entry), expected
 
 
 def _entry(image_key: tuple[str, str], values: Values, expected: Values) -> Entry:
-    entry = {"Region": image_key[0], "ImageId": image_key[1], **values.members}
-    return {**entry, "Expect": expected.members} if any(expected) else entry
+    entry = {"Region": image_key[0], "ImageId": image_key[1], **members_of(values)}
+    return {**entry, "Expect": members_of(expected)} if expected else entry
