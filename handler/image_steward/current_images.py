@@ -67,7 +67,7 @@ class ImageReader(NamedTuple):
 
         Images that are not as the request expects are read again for up to 5 s, as reads may lag.
         """
-        until = self.deadline.earlier(EXPECT_SECONDS)
+        until = self.deadline.earlier(min(EXPECT_SECONDS, self.deadline.remaining() / 2))
         return self._read(request, FIRST_EXPECT_DELAY, until, request.is_as_expected)
 
     def read_when_ready(self, request: Any) -> CurrentImages:  # noqa: ANN401 - a manifest
@@ -120,7 +120,7 @@ class ImageReader(NamedTuple):
             }
 
         images = self._in_regions(image_ids, read)
-        while until.remaining() > delay:
+        while (left := until.remaining()) > 0:
             unready = [
                 (region, image)
                 for region in images
@@ -132,7 +132,7 @@ class ImageReader(NamedTuple):
             for region, image in unready:
                 if image.is_unready:  # not one that is only read again, as reads may lag
                     self.on_wait(region, image)
-            until.clock.sleep_until(until.clock.monotonic() + delay)
+            until.clock.sleep_until(until.clock.monotonic() + min(delay, left))
             images |= self._in_regions(dict.fromkeys(region for region, _ in unready), read)
             delay = min(delay * 1.5, LONGEST_POLL_DELAY)
         return images

@@ -317,9 +317,12 @@ def test_unknown_region_of_the_function(function: Function) -> None:
 
 
 def test_lone_surrogate_in_the_journal(function: Function) -> None:
-    """Text that has no UTF-8 form is stored as its JSON escape."""
+    """Text that has no UTF-8 form is left out of Undo, and the rest of the Undo can be uploaded."""
     function.cloud.state.images["ap-guangzhou"][0]["ImageDescription"] = "half \udc00"
-    result = function({"ImageId": "img-build0000", "ImageDescription": "whole"}, **JOURNAL)
-    assert result["Outcome"] == "applied"
+    body = {"ImageId": "img-build0000", "ImageDescription": "whole", "ImageFamily": "f"}
+    result = function(body, **JOURNAL)
+    assert [warning["Code"] for warning in result["Warnings"]] == ["NotRestorable"]
     (data,) = journal(function).values()
-    assert json.loads(data)["Images"][0]["ImageDescription"] == "half \udc00"
+    assert json.loads(data)["Images"] == result["Undo"]["Images"]
+    assert function(json.loads(data))["Outcome"] == "applied"
+    assert function.images["ap-guangzhou"][0]["ImageFamily"] == ""

@@ -1,6 +1,6 @@
 """Random scenarios of whole runs: no claim of the function is ever false.
 
-`SIMULATIONS=50000 pytest tests/function/test_simulation.py` plays more than `make test` does.
+`HYPOTHESIS_PROFILE=thorough pytest tests/function/test_simulation.py` plays 50,000.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.no_cover
 
-SCENARIOS = int(os.environ.get("SIMULATIONS", "2000"))
+SCENARIOS = 50_000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 2_000
 BATCHES = 16
 CLAIMS = {"image.changed", "image.failed", "image.pending"}
 CALM = Luck()

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from image_steward.errors import NotRestorable
 from image_steward.limits import IMAGES_PER_REQUEST, LENGTHS
 from image_steward.model import ATTRIBUTES, Outcome, Step, Values, members_of, values_in
+from image_steward.strict_json import is_text
 
 Entry: TypeAlias = "dict[str, Any]"
 """A JSON object; here an image in a change request."""
@@ -40,7 +41,11 @@ def entry(step: Step) -> Entry:
 def apply_entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
     """Do what was planned in a dry run, with one entry per image; it expects what was read."""
     for outcome in _by_image(outcome for outcome in outcomes if outcome.status == "planned"):
-        yield _entry(outcome.step.image_key, outcome.values, _old_values(outcome))
+        old = _old_values(outcome).items()
+        expected = {
+            name: value for name, value in old if not isinstance(value, str) or is_text(value)
+        }
+        yield _entry(outcome.step.image_key, outcome.values, expected)
 
 
 def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -157,7 +162,7 @@ def is_settable(name: str, value: str | bool | None) -> bool:  # noqa: FBT001 - 
         return True
     least, most = LENGTHS.get(name.partition(".")[0], (0, len(value)))
     is_clean = name == "ImageDescription" or not _CONTROL.search(value)
-    return is_clean and least <= len(value) <= most
+    return is_clean and is_text(value) and least <= len(value) <= most
 
 
 def _old_values(outcome: Outcome) -> Values:
