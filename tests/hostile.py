@@ -1,4 +1,7 @@
-"""Documents and images made to take as much time or memory as they can."""
+"""Documents and images made to take as much time or memory as they can.
+
+The documents are made when they are needed: collecting garbage takes longer the more objects exist.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from packer import build, manifest
 from region import NOW, REGION, image, policy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from image_steward.model import Plan
 
 MIB = 1 << 20
@@ -50,65 +55,76 @@ MANIFESTS: dict[str, dict[str, str]] = {
 }
 """`custom_data` of a build."""
 
-_DATA = {f"Tag.{i}": "{custom_data.ket}" for i in range(20_000)}
-DOCUMENTS: dict[str, object] = {
-    "hints of missing fields": manifest(build({**_DATA, "key": "v"})),
-    "hints of fields": manifest(
-        *[build({f"Tag.{i}": "{custom_dat.key}" for i in range(50)}) for _ in range(300)]
+DOCUMENTS: dict[str, Callable[[], object]] = {
+    "hints of missing fields": lambda: manifest(
+        build({**_tags(20_000, "{custom_data.ket}"), "key": "v"})
     ),
-    "typos": manifest(
-        *[build({f"ImageNam{i}": "x" for i in range(100)} | {"ImageName": "n"}) for _ in range(300)]
-    ),
-    "typos, nothing to set": manifest(
-        *[build({f"ImageNam{i}": "x" for i in range(100)}) for _ in range(300)]
-    ),
-    "many fields": manifest(build({"ImageDescription": "{Tag.a|x}" * 100_000})),
-    "fields": manifest(build({"ImageName": "{build_time|x}" * 70_000})),
-    "fields of a policy": {"Normalise": {"ImageName": "{ImageId}" * 100_000}},
-    "images": {"Images": [{"ImageId": "img-1", "ImageName": "n"}] * 27_000},
-    "wrong images": {"Images": [{"ImageId": 5, "x": 1}] * 27_000},
-    "tags": {"ImageId": "img-1", "Tags": [{"Key": 5}] * 50_000},
-    "unknown members": {"ImageId": "img-1", **{f"ImageNam{i}": 1 for i in range(50_000)}},
-    "regions": {"Normalise": {"Regions": [f"ap-guangzho{i}" for i in range(50)], "KeepLatest": 1}},
-    "regions of images": {
+    "hints of fields": lambda: manifest(*[build(_tags(50, "{custom_dat.key}"))] * 300),
+    "typos": lambda: manifest(*[build({**_typos(100), "ImageName": "n"})] * 300),
+    "typos, nothing to set": lambda: manifest(*[build(_typos(100))] * 300),
+    "many fields": lambda: manifest(build({"ImageDescription": "{Tag.a|x}" * 100_000})),
+    "fields": lambda: manifest(build({"ImageName": "{build_time|x}" * 70_000})),
+    "fields of a policy": lambda: {"Normalise": {"ImageName": "{ImageId}" * 100_000}},
+    "images": lambda: {"Images": [{"ImageId": "img-1", "ImageName": "n"}] * 27_000},
+    "wrong images": lambda: {"Images": [{"ImageId": 5, "x": 1}] * 27_000},
+    "tags": lambda: {"ImageId": "img-1", "Tags": [{"Key": 5}] * 50_000},
+    "unknown members": lambda: {"ImageId": "img-1", **_typos(50_000)},
+    "regions": lambda: {
+        "Normalise": {"Regions": [f"ap-guangzho{i}" for i in range(50)], "KeepLatest": 1}
+    },
+    "regions of images": lambda: {
         "Images": [
             {"ImageId": "img-1", "ImageName": "n", "Region": f"ap-guangzho{i}"} for i in range(1000)
         ]
     },
-    "artifacts": manifest(build({"ImageName": "n"}, artifact_id="ap-x:img-1," * 90_000)),
-    "builders": manifest(
+    "artifacts": lambda: manifest(build({"ImageName": "n"}, artifact_id="ap-x:img-1," * 90_000)),
+    "builders": lambda: manifest(
         *[build({"ImageName": "n"}, builder_type=f"tencentcloud-cv{i}") for i in range(3000)]
     ),
-    "duplicates": {"Images": [{"ImageId": "img-1", "ImageName": "n"}] * 1000},
-    "values": manifest(build({"a": "x" * 900_000, "ImageName": "{custom_data.a}" * 60})),
+    "duplicates": lambda: {"Images": [{"ImageId": "img-1", "ImageName": "n"}] * 1000},
+    "values": lambda: manifest(build({"a": "x" * 900_000, "ImageName": "{custom_data.a}" * 60})),
 }
 """What is read and explained; nearly all of them are rejected."""
 
-HUGE: dict[str, bytes] = {
-    "commas": json.dumps(manifest(build({"ImageName": "n"}, artifact_id="," * 200_000))).encode(),
-    "a MiB of commas": json.dumps(
+HUGE: dict[str, Callable[[], bytes]] = {
+    "commas": lambda: _json(manifest(build({"ImageName": "n"}, artifact_id="," * 200_000))),
+    "a MiB of commas": lambda: _json(
         manifest(build({"ImageName": "n"}, artifact_id="," * (MIB - 500)))
-    ).encode(),
-    "empty objects": b'{"Images": [' + b"{}," * 349_000 + b"{}]}",
-    "empty lists": b"[" + b"[]," * 349_000 + b"[]]",
-    "numbers": b'{"Images": [' + b"1," * 524_000 + b"1]}",
-    "strings": b'{"Images": [' + b'"",' * 349_000 + b'""]}',
-    "different strings": b'{"Images": [' + b",".join(b'"%x"' % i for i in range(120_000)) + b"]}",
-    "small objects": b'{"Images": [' + b",".join([b'{"a":{"b":{}}}'] * 69_000) + b"]}",
-    "members": b"{" + b",".join(b'"%d":1' % i for i in range(95_000)) + b"}",
-    "members of a request": b'{"ImageId": "img-1",'
-    + b",".join(b'"%d":1' % i for i in range(95_000))
-    + b"}",
-    "a name": json.dumps({"ImageId": "img-1", "ImageName": "x" * (MIB - 100)}).encode(),
-    "a key": json.dumps({"ImageId": "img-1", "x" * (MIB - 100): 1}).encode(),
-    "a region": json.dumps({"ImageId": "img-1", "Region": "ap" + "-x" * 524_000}).encode(),
-    "escapes": b'["' + b'\\"{' * 349_000 + b'"]',
-    "a template": json.dumps({"Normalise": {"ImageName": "{" * (MIB - 100)}}).encode(),
-    "tags": json.dumps({"ImageId": "img-1", "DeleteTags": [5] * 300_000}).encode(),
-    "values": json.dumps(manifest(build({f"Tag.{i}": "{x}" for i in range(50_000)}))).encode(),
-    "builds": json.dumps(manifest(*[build({"Tag.": "{x}"}) for _ in range(4_000)])).encode(),
+    ),
+    "empty objects": lambda: b'{"Images": [' + b"{}," * 349_000 + b"{}]}",
+    "empty lists": lambda: b"[" + b"[]," * 349_000 + b"[]]",
+    "numbers": lambda: b'{"Images": [' + b"1," * 524_000 + b"1]}",
+    "strings": lambda: b'{"Images": [' + b'"",' * 349_000 + b'""]}',
+    "different strings": lambda: (
+        b'{"Images": [' + b",".join(b'"%x"' % i for i in range(120_000)) + b"]}"
+    ),
+    "small objects": lambda: b'{"Images": [' + b",".join([b'{"a":{"b":{}}}'] * 69_000) + b"]}",
+    "members": lambda: b"{" + b",".join(b'"%d":1' % i for i in range(95_000)) + b"}",
+    "members of a request": lambda: (
+        b'{"ImageId": "img-1",' + b",".join(b'"%d":1' % i for i in range(95_000)) + b"}"
+    ),
+    "a name": lambda: _json({"ImageId": "img-1", "ImageName": "x" * (MIB - 100)}),
+    "a key": lambda: _json({"ImageId": "img-1", "x" * (MIB - 100): 1}),
+    "a region": lambda: _json({"ImageId": "img-1", "Region": "ap" + "-x" * 524_000}),
+    "escapes": lambda: b'["' + b'\\"{' * 349_000 + b'"]',
+    "a template": lambda: _json({"Normalise": {"ImageName": "{" * (MIB - 100)}}),
+    "tags": lambda: _json({"ImageId": "img-1", "DeleteTags": [5] * 300_000}),
+    "values": lambda: _json(manifest(build(_tags(50_000, "{x}")))),
+    "builds": lambda: _json(manifest(*[build({"Tag.": "{x}"})] * 4_000)),
 }
 """Documents of up to a MiB that are rejected."""
+
+
+def _tags(number: int, template: str) -> dict[str, str]:
+    return {f"Tag.{i}": template for i in range(number)}
+
+
+def _typos(number: int) -> dict[str, str]:
+    return {f"ImageNam{i}": "x" for i in range(number)}
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document).encode()
 
 
 def read(document: object) -> Any:  # noqa: ANN401 - a request of any kind
@@ -117,7 +133,7 @@ def read(document: object) -> Any:  # noqa: ANN401 - a request of any kind
     Raises:
         Rejection: as `registry.read`.
     """
-    return registry.read(json.dumps(document).encode(), region=REGION).request
+    return registry.read(_json(document), region=REGION).request
 
 
 def plan_policy(body: dict[str, Any], text: str, number: int) -> Plan:

@@ -6,8 +6,6 @@ import time
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from image_steward.errors import TimeRanOut
-
 DEFAULT_LIMIT_SECONDS = 60.0
 RESERVE_SECONDS = 2.5
 MAX_LIMIT_MS = 86_400_000  # a day, SCF's longest time limit
@@ -48,11 +46,6 @@ class Deadline(NamedTuple):
     def remaining(self) -> float:
         """Seconds left; zero or less once the deadline has passed."""
         return self.at - self.clock.monotonic()
-
-    def check(self) -> None:
-        """Raise `TimeRanOut` once the deadline has passed."""
-        if self.remaining() <= 0:
-            raise TimeRanOut("the run's time is over")
 
     def earlier(self, seconds: float) -> Deadline:
         """This deadline or the one `seconds` from now, whichever is earlier."""

@@ -21,7 +21,7 @@ from image_steward import regions, registry
 from image_steward.clock import RunDeadlines
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import ImageReader
-from image_steward.errors import InvalidDocument, Rejection, StewardError, Unfinished
+from image_steward.errors import InvalidDocument, Rejection, StewardError, TimeRanOut, Unfinished
 from image_steward.events.fetch import fetch, fetch_target, is_journal
 from image_steward.events.parse import IgnoredPart, Part, RejectedPart, parse
 from image_steward.execution.executor import Executor
@@ -176,7 +176,8 @@ class Invocation:
         moment, deadline = self.log.clock.time(), self.retries.deadline
 
         def now() -> float:
-            deadline.check()
+            if deadline.remaining() <= 0:
+                raise TimeRanOut("the run's time was over before all images were planned")
             return moment
 
         return now

@@ -135,7 +135,7 @@ def rejected_memory() -> Iterator[tuple[promises.Promise, float]]:
     """Documents that are made to take much memory, each in a process of its own."""
     state = State()
     state.objects[BUCKET] = {
-        f"requests/{i}.json": Object(data) for i, data in enumerate(hostile.HUGE.values())
+        f"requests/{i}.json": Object(make()) for i, make in enumerate(hostile.HUGE.values())
     }
     with EmulatedCloud(state, limits=False) as cloud:
         peaks = [

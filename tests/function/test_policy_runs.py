@@ -695,6 +695,20 @@ def test_first_half_fails(
     assert all(is_done(image, document) for image in function.images["ap-guangzhou"])
 
 
+def test_time_is_over_while_planning(function: Function) -> None:
+    """A run whose time is over while it plans changes nothing and raises, before SCF kills it."""
+    function.hold(*numbered(3))
+
+    def on_reply(_call: Call, reply: Reply) -> Reply:
+        function.clock.now += 1000
+        return reply
+
+    function.cloud.on_reply = on_reply
+    with pytest.raises(Unfinished, match=r"1 of 1 .*TimeRanOut: .*were planned"):
+        function(policy(ImageName="web-{ImageId}"))
+    assert function.writes == 0
+
+
 def test_half_of_what_stays_selected_fails(function: Function) -> None:
     """If a half fails but the image stays selected, the other half is written."""
     function.hold(*numbered(3))
