@@ -700,7 +700,7 @@ def test_time_is_over_while_planning(function: Function) -> None:
     function.hold(*numbered(3))
 
     def on_reply(_call: Call, reply: Reply) -> Reply:
-        function.clock.now += 1000
+        function.clock.sleep_until(function.clock.monotonic() + 1000)
         return reply
 
     function.cloud.on_reply = on_reply
