@@ -98,10 +98,10 @@ def delay_reads(function: Function, clock: FakeClock, seconds: float) -> None:
     function.cloud.on_reply = on_reply
 
 
-# --- A1 ---
+# --- Regions that cannot be read ---
 
 
-def test_a1_max_changes_hold_over_two_deliveries(function: Function) -> None:
+def test_max_changes_hold_over_two_deliveries(function: Function) -> None:
     """While a region cannot be read for a transient reason, a policy changes nothing in any."""
     for region in ("ap-guangzhou", "ap-shanghai"):
         function.hold(*numbered(8), region=region)
@@ -116,7 +116,7 @@ def test_a1_max_changes_hold_over_two_deliveries(function: Function) -> None:
     assert function.writes == 0
 
 
-def test_a1_dry_run_shows_what_it_can_read(function: Function) -> None:
+def test_dry_run_shows_what_it_can_read(function: Function) -> None:
     """A dry run changes nothing anyway, so it plans the regions that it can read."""
     event = {"Normalise": {"Regions": ["ap-guangzhou", "ap-shanghai"], "ImageDescription": "d"}}
     replace_reply(function, "DescribeImages", with_error("InternalError"), "ap-shanghai")
@@ -125,7 +125,7 @@ def test_a1_dry_run_shows_what_it_can_read(function: Function) -> None:
     assert function.lines[-1]["Summary"]["Planned"] == len(NAMES)
 
 
-# --- A2 ---
+# --- Cycles that cannot be done ---
 
 FINAL: list[dict[str, Any]] = [{"ImageType": "SHARED_IMAGE"}, {"ImageState": "CREATEFAILED"}]
 
@@ -136,7 +136,7 @@ FINAL: list[dict[str, Any]] = [{"ImageType": "SHARED_IMAGE"}, {"ImageState": "CR
     [{A: NAMES[C], B: NAMES[A], C: NAMES[B]}, {A: NAMES[C], C: NAMES[A]}],
     ids=["three", "two"],
 )
-def test_a2_cycle_with_an_image_that_cannot_be_changed(
+def test_cycle_with_an_image_that_cannot_be_changed(
     function: Function, why: dict[str, Any], wanted: dict[str, str]
 ) -> None:
     """Such an image is not in the plan, who waits for it is a conflict, and no name is touched."""
@@ -154,7 +154,7 @@ def test_a2_cycle_with_an_image_that_cannot_be_changed(
     assert function.writes == 0
 
 
-def test_a2_manifest_with_an_image_that_cannot_be_changed(function: Function) -> None:
+def test_manifest_with_an_image_that_cannot_be_changed(function: Function) -> None:
     """Of a manifest, too, such an image is failed without a call, and the others are labelled."""
     change(function, C, ImageState="CREATEFAILED")
     both = f"ap-guangzhou:{A},ap-guangzhou:{C}"
@@ -164,7 +164,7 @@ def test_a2_manifest_with_an_image_that_cannot_be_changed(function: Function) ->
     assert function.writes == 1
 
 
-def test_a2_cycle_with_an_image_that_is_not_ready(function: Function) -> None:
+def test_cycle_with_an_image_that_is_not_ready(function: Function) -> None:
     """A cycle that cannot be finished now is not begun: no image keeps a temporary name."""
     change(function, C, ImageState="SYNCING")
     wanted = {A: NAMES[C], B: NAMES[A], C: NAMES[B]}
@@ -177,7 +177,7 @@ def test_a2_cycle_with_an_image_that_is_not_ready(function: Function) -> None:
     assert function.names() == wanted
 
 
-# --- A3 ---
+# --- Errors that hide a change ---
 
 TAGGED = {"ImageId": A, "Tags": [{"Key": "team", "Value": "web"}]}
 
@@ -188,7 +188,7 @@ TAGGED = {"ImageId": A, "Tags": [{"Key": "team", "Value": "web"}]}
     [("ModifyImageAttribute", RENAME), ("TagResources", TAGGED)],
     ids=["attributes", "tags"],
 )
-def test_a3_error_that_hides_a_change(
+def test_error_that_hides_a_change(
     function: Function, code: str, action: str, document: dict[str, Any]
 ) -> None:
     """An error although the change was made, then a final one: reading back shows the change."""
@@ -207,7 +207,7 @@ def test_a3_error_that_hides_a_change(
     assert function.images == former
 
 
-def test_a3_tag_error_of_one_image_hides_a_change(function: Function) -> None:
+def test_tag_error_of_one_image_hides_a_change(function: Function) -> None:
     """An entry of FailedResources may hide a change as well."""
     failed = {"Resource": f"qcs::cvm:ap-guangzhou:uin/1:image/{A}", "Code": "InternalError",
               "Message": "m"}  # fmt: skip
@@ -226,7 +226,7 @@ def test_a3_tag_error_of_one_image_hides_a_change(function: Function) -> None:
     assert statuses(result) == {A: "changed", B: "changed"}
 
 
-def test_a3_read_back_lags(function: Function, clock: FakeClock) -> None:
+def test_read_back_lags(function: Function, clock: FakeClock) -> None:
     """Reads that lag are repeated before a change that was made is called a failure."""
     delay_reads(function, clock, 2)
     rules = (Rule("ModifyImageAttribute", "error-applied", code="FailedOperation"),)
@@ -235,7 +235,7 @@ def test_a3_read_back_lags(function: Function, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("read_back", ["AuthFailure.SecretIdNotFound", "InternalError"])
-def test_a3_reading_back_fails(function: Function, read_back: str) -> None:
+def test_reading_back_fails(function: Function, read_back: str) -> None:
     """A failure that could not be confirmed is none yet: the next delivery finds out."""
     rules = (
         Rule("ModifyImageAttribute", "error-applied", code="FailedOperation"),
@@ -248,11 +248,11 @@ def test_a3_reading_back_fails(function: Function, read_back: str) -> None:
     assert function(RENAME)["Outcome"] == "applied"
 
 
-# --- A4 ---
+# --- Credentials that expire ---
 
 
 @pytest.mark.parametrize("code", EXPIRED)
-def test_a4_keys_expire_in_the_middle(function: Function, code: str) -> None:
+def test_keys_expire_in_the_middle(function: Function, code: str) -> None:
     """Keys that worked for six calls and then no more: the next delivery has new ones."""
     images = numbered(20)
     function.hold(*images)
@@ -268,7 +268,7 @@ def test_a4_keys_expire_in_the_middle(function: Function, code: str) -> None:
 
 
 @pytest.mark.parametrize("code", EXPIRED)
-def test_a4_keys_that_were_never_good(function: Function, code: str) -> None:
+def test_keys_that_were_never_good(function: Function, code: str) -> None:
     """Keys that are refused from the first call on are returned: no retry helps."""
     function.cloud.faults = Faults((Rule("DescribeImages", "error", code=code),))
     assert statuses(function(RENAME)) == {A: code}
@@ -276,7 +276,7 @@ def test_a4_keys_that_were_never_good(function: Function, code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidToken"])
-def test_a4_keys_expire_for_cos(function: Function, code: str) -> None:
+def test_keys_expire_for_cos(function: Function, code: str) -> None:
     """COS, too, may refuse a token that it has accepted for the first of two documents."""
     for name in "xy":
         function.put(f"requests/{name}.json", {**RENAME, "ImageName": name})
@@ -290,11 +290,11 @@ def test_a4_keys_expire_for_cos(function: Function, code: str) -> None:
     assert [error["Code"] for error in result["Errors"]] == ["AccessDenied"]
 
 
-# --- A5 ---
+# --- Reads that lag behind writes ---
 
 
 @pytest.mark.parametrize("document", [RENAME, TAGGED], ids=["attributes", "tags"])
-def test_a5_undo_at_once(function: Function, clock: FakeClock, document: dict[str, Any]) -> None:
+def test_undo_at_once(function: Function, clock: FakeClock, document: dict[str, Any]) -> None:
     """Reads are 2 s behind the writes, and the undo comes at once: it is done."""
     former = function.images
     delay_reads(function, clock, 2)
@@ -305,7 +305,7 @@ def test_a5_undo_at_once(function: Function, clock: FakeClock, document: dict[st
     assert function(document)["Summary"]["Changed"] == 1
 
 
-def test_a5_undo_by_another_instance(function: Function, clock: FakeClock) -> None:
+def test_undo_by_another_instance(function: Function, clock: FakeClock) -> None:
     """An instance that did not write itself reads again, since the image is not as expected."""
     former = function.images
     delay_reads(function, clock, 2)
@@ -316,7 +316,7 @@ def test_a5_undo_by_another_instance(function: Function, clock: FakeClock) -> No
 
 
 @pytest.mark.parametrize("key", [None, "journal"])
-def test_a5_there_and_back_in_one_event(
+def test_there_and_back_in_one_event(
     function: Function, clock: FakeClock, key: str | None
 ) -> None:
     """Of two records that change one image there and back, the second one is done, too."""
@@ -330,7 +330,7 @@ def test_a5_there_and_back_in_one_event(
     assert function.names() == NAMES
 
 
-def test_a5_a_third_value_counts(function: Function, clock: FakeClock) -> None:
+def test_a_third_value_counts(function: Function, clock: FakeClock) -> None:
     """What somebody else wrote in between is read as it is, however recent our own write."""
     function({**RENAME, **TAGGED})
     change(function, A, ImageName="theirs", Tags=[{"Key": "team", "Value": "theirs"}])
@@ -343,7 +343,7 @@ def test_a5_a_third_value_counts(function: Function, clock: FakeClock) -> None:
     assert function(RENAME)["Images"][0]["Before"] == {"ImageName": NAMES[A]}
 
 
-def test_a5_somebody_changed_it(function: Function) -> None:
+def test_somebody_changed_it(function: Function) -> None:
     """An undo leaves an image alone that somebody has changed since, and says what it is."""
     result = function({**RENAME, **TAGGED})
     change(function, A, ImageName="theirs", Tags=[])
@@ -354,10 +354,10 @@ def test_a5_somebody_changed_it(function: Function) -> None:
     assert function.names()[A] == "theirs"
 
 
-# --- A6, A7 ---
+# --- The journal, and runs that raise ---
 
 
-def test_a6_redelivery_keeps_the_first_journal(function: Function, clock: FakeClock) -> None:
+def test_redelivery_keeps_the_first_journal(function: Function, clock: FakeClock) -> None:
     """The retry of a run, of the same request id in the same second, overwrites no object."""
     former = function.images
     uniform = cycle([0.25, 0.5, 0.75]).__next__
@@ -381,7 +381,7 @@ def test_a6_redelivery_keeps_the_first_journal(function: Function, clock: FakeCl
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a6_result_is_journaled(function: Function, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
+def test_result_is_journaled(function: Function, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
     """A COS or timer run returns its result to nobody, so it goes to the journal as well."""
     result = function(function.uploaded({**RENAME, "DryRun": dry_run}), **JOURNAL)
     objects = function.cloud.state.objects[BUCKET]
@@ -392,7 +392,7 @@ def test_a6_result_is_journaled(function: Function, dry_run: bool) -> None:  # n
     assert function(cos_event(key), **JOURNAL)["Outcome"] == "ignored"
 
 
-def test_a6_result_cannot_be_written(function: Function) -> None:
+def test_result_cannot_be_written(function: Function) -> None:
     """What was done is returned all the same, and the log says that the journal lacks it."""
     function.cloud.faults = Faults((Rule("PutObject", "error", start=2, code="AccessDenied",
                                          status=403),))  # fmt: skip
@@ -402,7 +402,7 @@ def test_a6_result_cannot_be_written(function: Function) -> None:
 
 
 @pytest.mark.parametrize("rules", [1, 2], ids=["all", "some"])
-def test_a7_run_that_raises_is_unfinished(function: Function, rules: int) -> None:
+def test_run_that_raises_is_unfinished(function: Function, rules: int) -> None:
     """A run that leaves images pending and raises does not call itself applied."""
     event = {"Images": [{"ImageId": i, "ImageDescription": "d"} for i in NAMES]}
     rule = Rule("ModifyImageAttribute", "error", start=rules, code="InternalError")
@@ -417,7 +417,7 @@ def test_a7_run_that_raises_is_unfinished(function: Function, rules: int) -> Non
     assert json.loads(objects[key].content)["Outcome"] == "unfinished"
 
 
-def test_a7_exception_is_one_line(function: Function) -> None:
+def test_exception_is_one_line(function: Function) -> None:
     """What the cloud says begins no line where SCF prints the exception."""
     message = 'first\n{"Event":"image.before"}\r\x85\u2028\x1b[2Jlast'
     body = {"Error": {"Code": "InternalError", "Message": message}, "RequestId": "q"}
@@ -428,11 +428,11 @@ def test_a7_exception_is_one_line(function: Function) -> None:
     assert str(caught.value).isprintable()
 
 
-# --- A8 ---
+# --- Images of a manifest ---
 
 
 @pytest.mark.parametrize("opt_out", [False, True])
-def test_a8_failed_image_of_a_manifest_stands_once(
+def test_failed_image_of_a_manifest_stands_once(
     function: Function,
     opt_out: bool,  # noqa: FBT001 - a parameter
 ) -> None:
@@ -455,7 +455,7 @@ def test_a8_failed_image_of_a_manifest_stands_once(
     assert (summary["Changed"], summary["Failed"], sum(summary.values())) == (1, 1, 2)
 
 
-# --- A9 ---
+# --- Rejections ---
 
 
 @pytest.mark.parametrize(
@@ -471,7 +471,7 @@ def test_a8_failed_image_of_a_manifest_stands_once(
     ],
     ids=["letters", "slashes", "wide", "key", "tag key", "no kind", "policy"],
 )
-def test_a9_a_rejection_has_an_error(function: Function, document: dict[str, Any]) -> None:
+def test_a_rejection_has_an_error(function: Function, document: dict[str, Any]) -> None:
     """However long a key is, the result says what is wrong."""
     function.put("requests/x.json", json.dumps(document, ensure_ascii=False).encode())
     result = function(cos_event("requests/x.json"))
@@ -481,11 +481,11 @@ def test_a9_a_rejection_has_an_error(function: Function, document: dict[str, Any
     assert "Truncated" not in result
 
 
-# --- A10 ---
+# --- Names of several images ---
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a10_name_that_two_images_have(function: Function, order: int) -> None:
+def test_name_that_two_images_have(function: Function, order: int) -> None:
     """One of two holders moves away, and a third image wants the name: a conflict, no call."""
     function.hold(
         {"ImageId": A, "ImageName": "once"},
@@ -500,7 +500,7 @@ def test_a10_name_that_two_images_have(function: Function, order: int) -> None:
     assert function.writes == 1
 
 
-def test_a10_refusal_of_a_shared_name(function: Function) -> None:
+def test_refusal_of_a_shared_name(function: Function) -> None:
     """A name that only the cloud knows to be taken is a conflict of that image alone."""
     function.hold(*numbered(3))
     function.cloud.on_reply = lambda call, reply: (
@@ -512,7 +512,7 @@ def test_a10_refusal_of_a_shared_name(function: Function) -> None:
     assert result["Summary"]["Changed"] == 2
 
 
-# --- A11 ---
+# --- Regions that are not known ---
 
 WRONG = "ap-guangzou"
 PLACES: list[tuple[Any, str]] = [
@@ -527,7 +527,7 @@ KINDS = ["policy", "api body", "request", "image", "manifest", "pointer"]
 
 
 @pytest.mark.parametrize(("document", "path"), PLACES, ids=KINDS)
-def test_a11_unknown_region(function: Function, document: dict[str, Any], path: str) -> None:
+def test_unknown_region(function: Function, document: dict[str, Any], path: str) -> None:
     """A region that nobody knows is an error of the document, with the nearest name."""
     result = function(document)
     assert result["Outcome"] == "rejected"
@@ -537,14 +537,14 @@ def test_a11_unknown_region(function: Function, document: dict[str, Any], path: 
     assert function.calls() == []
 
 
-def test_a11_own_region_is_known(function: Function) -> None:
+def test_own_region_is_known(function: Function) -> None:
     """The function's own region counts, known or not."""
     function.hold(*numbered(1), region="ap-moon")
     event = {"ImageId": "img-build0000", "ImageName": "n"}
     assert function(event, region="ap-moon")["Outcome"] == "applied"
 
 
-def test_a11_listed_regions(function: Function) -> None:
+def test_listed_regions(function: Function) -> None:
     """STEWARD_REGIONS may list unknown regions, and forbids those that it does not list."""
     function.hold(*numbered(1), region="ap-moon")
     event = {"ImageId": "img-build0000", "ImageName": "n", "Region": "ap-moon"}
@@ -557,7 +557,7 @@ def test_a11_listed_regions(function: Function) -> None:
     assert function.names() == NAMES
 
 
-def test_a11_many_regions(function: Function) -> None:
+def test_many_regions(function: Function) -> None:
     """Of many wrong regions, known or not, the first twenty are listed."""
     codes = {
         "NotAllowed": sorted(regions.KNOWN),
@@ -571,7 +571,7 @@ def test_a11_many_regions(function: Function) -> None:
         assert {error["Code"] for error in result["Errors"]} == {code}
 
 
-# --- A12 ---
+# --- Objects and replies said to be gzip ---
 
 
 def as_gzip(reply: Reply) -> Reply:
@@ -579,14 +579,14 @@ def as_gzip(reply: Reply) -> Reply:
     return Reply(reply.status, {**reply.headers, "Content-Encoding": "gzip"}, reply.body)
 
 
-def test_a12_plain_json_that_is_said_to_be_gzip(function: Function) -> None:
+def test_plain_json_that_is_said_to_be_gzip(function: Function) -> None:
     """An object stored as plain JSON with `Content-Encoding: gzip` is read as it is."""
     replace_reply(function, "GetObject", as_gzip)
     assert function(function.uploaded(RENAME))["Outcome"] == "applied"
     assert len(function.calls("GetObject")) == 1
 
 
-def test_a12_gzip(function: Function) -> None:
+def test_gzip(function: Function) -> None:
     """An object that is gzip is unpacked, up to the limit of its size."""
     replace_reply(function, "GetObject", as_gzip)
     packed = gzip.compress(json.dumps(RENAME).encode())
@@ -596,7 +596,7 @@ def test_a12_gzip(function: Function) -> None:
     assert [error["Code"] for error in result["Errors"]] == ["DocumentTooLarge"]
 
 
-def test_a12_damaged_gzip(function: Function) -> None:
+def test_damaged_gzip(function: Function) -> None:
     """No retry mends an object that is damaged."""
     replace_reply(function, "GetObject", as_gzip)
     packed = bytearray(gzip.compress(json.dumps(RENAME).encode()))
@@ -608,7 +608,7 @@ def test_a12_damaged_gzip(function: Function) -> None:
     assert len(function.calls("GetObject")) == 1
 
 
-def test_a12_api_reply_that_is_said_to_be_gzip(function: Function) -> None:
+def test_api_reply_that_is_said_to_be_gzip(function: Function) -> None:
     """The API's replies, too, are what their bytes are."""
     replace_reply(function, "DescribeImages", as_gzip)
     assert function(RENAME)["Outcome"] == "applied"

@@ -132,7 +132,7 @@ def test_repr_of_credentials() -> None:
     assert repr(Credentials("id", "key", "token")) == "Credentials()"
 
 
-def test_b15_name_server_that_hangs(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_server_that_hangs(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look-up that never ends takes no more than the run's time."""
     over = Event()
 
@@ -153,7 +153,7 @@ def test_b15_name_server_that_hangs(function: Function, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("part", ["headers", "body", "chunks"])
-def test_b15_reply_without_end(function: Function, part: str) -> None:
+def test_reply_without_end(function: Function, part: str) -> None:
     """A reply without end is given up at 16 MB, long before its time is over."""
     sent: list[int] = []
 
@@ -181,7 +181,7 @@ def test_b15_reply_without_end(function: Function, part: str) -> None:
 
 
 @pytest.mark.parametrize("size", [5_000_000, 17 << 20])
-def test_b15_reply_that_unpacks_without_end(function: Function, size: int) -> None:
+def test_reply_that_unpacks_without_end(function: Function, size: int) -> None:
     """A reply that is gzip has the same limit, unpacked."""
 
     def on_reply(call: Call, reply: Reply) -> Reply:
@@ -200,7 +200,7 @@ def test_b15_reply_that_unpacks_without_end(function: Function, size: int) -> No
 
 
 @pytest.mark.parametrize("total", ["Infinity", "1e999", "-Infinity", "NaN", '"many"', "1" * 5000])
-def test_b16_total_count(function: Function, total: str) -> None:
+def test_total_count(function: Function, total: str) -> None:
     """A TotalCount that is no number of images is a reply that cannot be read."""
 
     def on_reply(call: Call, reply: Reply) -> Reply:

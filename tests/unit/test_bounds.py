@@ -62,7 +62,7 @@ def executed_lines() -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("body", hostile.POLICIES.values(), ids=list(hostile.POLICIES))
 @pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=list(hostile.TEXTS))
-def test_b13_time_of_a_policy(text: str, body: dict[str, Any]) -> None:
+def test_time_of_a_policy(text: str, body: dict[str, Any]) -> None:
     """Normalising, cutting and numbering take no longer for any text and any templates."""
     with executed_lines() as lines:
         plan = hostile.plan_policy(body, text, IMAGES)
@@ -71,7 +71,7 @@ def test_b13_time_of_a_policy(text: str, body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("data", hostile.MANIFESTS.values(), ids=list(hostile.MANIFESTS))
-def test_b13_time_of_a_manifest(data: dict[str, str]) -> None:
+def test_time_of_a_manifest(data: dict[str, str]) -> None:
     """Labelling the images of a build takes no longer for any templates."""
     with executed_lines() as lines, suppress(Rejection):
         hostile.plan_manifest(data, "\ufdfa" * 200, IMAGES)
@@ -79,7 +79,7 @@ def test_b13_time_of_a_manifest(data: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("make", hostile.DOCUMENTS.values(), ids=list(hostile.DOCUMENTS))
-def test_b13_time_of_a_document(make: Callable[[], object]) -> None:
+def test_time_of_a_document(make: Callable[[], object]) -> None:
     """Reading a document, and saying what is wrong with it, takes no longer for any mistakes."""
     document, rejected = make(), None
     with executed_lines() as lines:
@@ -93,7 +93,7 @@ def test_b13_time_of_a_document(make: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("case", ["keep", "lower", "upper"])
 @pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=list(hostile.TEXTS))
-def test_b13_time_of_a_name(text: str, case: str) -> None:
+def test_time_of_a_name(text: str, case: str) -> None:
     """Of a text only as much is normalised as a name may come from."""
     sizes = []
 
@@ -108,14 +108,14 @@ def test_b13_time_of_a_name(text: str, case: str) -> None:
 
 
 @pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=list(hostile.TEXTS))
-def test_b13_time_of_a_cut(text: str) -> None:
+def test_time_of_a_cut(text: str) -> None:
     """A cut looks at a few characters before the end only."""
     with executed_lines() as lines:
         assert len(cut(text * 100, NAME_LENGTH)) <= NAME_LENGTH
     assert lines[0] < LINES_PER_IMAGE / 20
 
 
-def test_b13_time_is_over() -> None:
+def test_time_is_over() -> None:
     """Planning asks for the time between images, and ends once the run's time is over."""
     images = [image(f"img-{i}", f"n-{i}") for i in range(IMAGES)]
     asked = 0
@@ -136,7 +136,7 @@ def test_b13_time_is_over() -> None:
 
 
 @pytest.mark.parametrize("make", hostile.HUGE.values(), ids=list(hostile.HUGE))
-def test_b14_memory_of_a_rejected_document(make: Callable[[], bytes]) -> None:
+def test_memory_of_a_rejected_document(make: Callable[[], bytes]) -> None:
     """A document of a MiB that is rejected takes at most 64 MB."""
     data = make()
     assert len(data) <= hostile.MIB + 3
@@ -176,7 +176,7 @@ def record(bucket: dict[str, Any], cos_object: dict[str, Any]) -> dict[str, Any]
 
 @pytest.mark.parametrize("value", [DEEP, LONG, -LONG, {"a": DEEP}], ids=["deep", "long", "-", "{}"])
 @pytest.mark.parametrize("member", ["name", "appid", "url", "TriggerName", "cosRegion", "region"])
-def test_b16_member_of_an_event(member: str, value: object) -> None:
+def test_member_of_an_event(member: str, value: object) -> None:
     """A member that is no text is taken for none, however deep or long it is."""
     if member == "TriggerName":
         event = {"Type": "Timer", "TriggerName": value, "Message": "{}"}
@@ -191,7 +191,7 @@ def test_b16_member_of_an_event(member: str, value: object) -> None:
 
 @pytest.mark.parametrize("value", [DEEP, LONG], ids=["deep", "long"])
 @pytest.mark.parametrize("member", ["eventName", "key", "event", "cos"])
-def test_b16_other_member_of_an_event(member: str, value: object) -> None:
+def test_other_member_of_an_event(member: str, value: object) -> None:
     """What must be a text or an object is rejected if it is not."""
     event = record({}, {})
     (one,) = event["Records"]
@@ -201,7 +201,7 @@ def test_b16_other_member_of_an_event(member: str, value: object) -> None:
     assert isinstance(part, RejectedPart)
 
 
-def test_b16_direct_event_with_a_long_number() -> None:
+def test_direct_event_with_a_long_number() -> None:
     """A number that JSON cannot hold makes no document."""
     (part,) = parse({"ImageId": "img-1", "x": 10**400}, region=REGION).parts
     assert isinstance(part, InlineDocument)
