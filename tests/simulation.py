@@ -109,7 +109,8 @@ class World:
         self.changes: dict[ImageKey, list[Change]] = defaultdict(list)
         self.runs = 0
         self.running: list[str] = []
-        self.expired = False
+        self.accepted = self.expired = False
+        """The credentials, which expire only once they were accepted: others are never good."""
         self.crash_in: int | None = None
         """The process is killed after so many more calls."""
         self.others: list[object] = []
@@ -172,7 +173,7 @@ class World:
             "time_limit_in_ms": 900_000,
             "tencentcloud_region": "ap-guangzhou",
         }
-        self.expired = False
+        self.accepted = self.expired = False
         keys = AccountCredentials()
         variables = {
             "TENCENTCLOUD_SECRETID": keys.secret_id,
@@ -226,13 +227,14 @@ class World:
         if self.luck.shift and b'"Offset"' in request.body:
             reply = _cut(reply)
         self.note(self.running[-1])
+        self.accepted = True
         return self._mishap_after(action) or reply
 
     def _mishap_before(self, action: str) -> Reply | None:
         luck, chance = self.luck, self.random.random
         if chance() < luck.crash:
             raise Crash
-        self.expired |= chance() < luck.expired
+        self.expired |= chance() < luck.expired and self.accepted
         if self.expired and action:
             return _api_error("AuthFailure.TokenFailure")
         if chance() < luck.throttled and action:

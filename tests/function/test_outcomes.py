@@ -316,9 +316,7 @@ def test_undo_by_another_instance(function: Function, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("key", [None, "journal"])
-def test_there_and_back_in_one_event(
-    function: Function, clock: FakeClock, key: str | None
-) -> None:
+def test_there_and_back_in_one_event(function: Function, clock: FakeClock, key: str | None) -> None:
     """Of two records that change one image there and back, the second one is done, too."""
     delay_reads(function, clock, 2)
     for name in ("new", NAMES[A]):
