@@ -97,8 +97,9 @@ def handle(
     )
     instance.runs += 1
     if errors := run.unfinished:
+        pending = run.summary["Pending"] + sum(error.transient for _, error in run.errors)
         raise Unfinished(
-            f"pending: {len(errors)} of {len(run.images) + len(run.errors)} images and documents "
+            f"pending: {pending} of {len(run.images) + len(run.errors)} images and documents "
             f"({errors[0].code}: {errors[0].message}); a redelivery of the event retries them"
         )
     return document

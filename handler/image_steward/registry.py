@@ -106,7 +106,7 @@ def _check_regions(
     unknown = [region for region in paths if region not in known][:_MAX_REGIONS]
     forbidden = [region for region in paths if listed and region not in listed][:_MAX_REGIONS]
     if unknown:
-        message = "is not a known region"
+        message = "is not a known region, nor listed in STEWARD_REGIONS"
         raise InvalidDocument(
             *(Violation(paths[r], f"{short(r)} {message}{nearest(r, known)}") for r in unknown)
         )
