@@ -171,6 +171,8 @@ class Step:
     is_skipped: bool = False
     waits_for: str = ""
     """The id of the image that has the new name and must be renamed first."""
+    is_guarded: bool = False
+    """Whether the document says what it expects of the image."""
     temporary_name: str = ""
     """The name to give until then, if this step opens a rename cycle."""
 
@@ -286,7 +288,7 @@ class Outcome:
                 attributes={**step.attributes, **later.step.attributes},
                 tags={**step.tags, **later.step.tags},
                 delete_tags=step.delete_tags + later.step.delete_tags,
-                before=step.before or later.step.before,
+                before=_before(self, later),
                 reasons=step.reasons + later.step.reasons,
             )
         # A transient error has precedence, as it causes a redelivery; then the first error.
@@ -308,6 +310,23 @@ class Outcome:
             began=self.began if self.attempts else later.began,
             ended=max(self.ended, later.ended),
         )
+
+
+def _before(earlier: Outcome, later: Outcome) -> Image | None:
+    """The image before both outcomes; of what only the later one changed, as that one read it."""
+    first, second = earlier.step.before, later.step.before
+    if not first or not second:
+        return first or second
+    names = later.attributes.keys() - earlier.attributes.keys()
+    keys = later.tags.keys() - earlier.tags.keys()
+    return replace(
+        first,
+        attributes={**first.attributes, **{name: second.attributes[name] for name in names}},
+        tags={
+            **{key: value for key, value in first.tags.items() if key not in keys},
+            **{key: value for key, value in second.tags.items() if key in keys},
+        },
+    )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -382,6 +383,55 @@ def test_apply_of_two_documents(function: Function) -> None:
     assert (entry["ImageName"], entry["ImageFamily"]) == ("new", "db")
     assert entry["Expect"] == {"ImageName": "old", "ImageFamily": "web"}
     assert function({"Images": [entry]})["Outcome"] == "applied"
+
+
+@pytest.mark.usefixtures("images")
+def test_apply_that_would_be_rejected(function: Function) -> None:
+    """Two documents that bind more tags than a change request may are no Apply."""
+    for key in "ab":
+        tags = [{"Key": f"{key}{i}", "Value": "v"} for i in range(26)]
+        function.put(f"requests/{key}.json", {"ImageId": A, "Tags": tags, "DryRun": True})
+    records = [r for key in "ab" for r in cos_event(f"requests/{key}.json")["Records"]]
+    result = function({"Records": records})
+    assert result["Summary"]["Planned"] == 1
+    assert "Apply" not in result
+
+
+def test_apply_of_values_without_utf8(function: Function) -> None:
+    """A value read from an image is made text before it is written anywhere else."""
+    function.hold({"ImageId": A, "ImageName": "n", "ImageDescription": "half \udc00"})
+    policy = {"Normalise": {"ImageFamily": "{ImageDescription}"}, "DryRun": True}
+    (family,) = function(policy)["Apply"]["Images"]
+    assert family["ImageFamily"] == "half ?"
+    request = {"ImageId": A, "ImageDescription": "d", "DryRun": True}
+    (description,) = function(request)["Apply"]["Images"]
+    assert "Expect" not in description
+    for entry in (family, description):
+        assert function({"Images": [entry]})["Outcome"] == "applied"
+
+
+@pytest.mark.parametrize("document", [{"ImageName": "new"}, {"Tags": [{"Key": "k", "Value": "1"}]}])
+def test_change_during_the_run(function: Function, document: dict[str, Any]) -> None:
+    """What somebody changes while an attempt fails is seen before the next one, and kept."""
+    hold(function, Tags={"k": "0"})
+    event = {"ImageId": A, **document, "Expect": {"ImageName": "old", **tag("0", "k")}}
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if call.action not in {"ModifyImageAttribute", "TagResources"} or call.number > 1:
+            return reply
+        image = function.cloud.state.find("ap-guangzhou", A)
+        assert image
+        image["ImageName"] = "theirs"
+        image["Tags"] = [{"Key": "k", "Value": "theirs"}]
+        body = {"Response": {"Error": {"Code": "InternalError", "Message": "m"}, "RequestId": "q"}}
+        return Reply(200, reply.headers, json.dumps(body).encode())
+
+    function.cloud.on_reply = on_reply
+    (image,) = function(event)["Images"]
+    assert (image["Status"], image["Code"]) == ("failed", "Changed")
+    assert "changed during the run" in image["Message"]
+    assert state_of(function)["ImageName"] == "theirs"
+    assert state_of(function)["Tags"] == {"k": "theirs"}
 
 
 @pytest.mark.usefixtures("images")

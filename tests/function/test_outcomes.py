@@ -116,6 +116,18 @@ def test_max_changes_hold_over_two_deliveries(function: Function) -> None:
     assert function.writes == 0
 
 
+def test_region_with_an_unknown_error(function: Function) -> None:
+    """Nothing changes while it is not known whether a region can be read at the next delivery."""
+    for region in ("ap-guangzhou", "ap-shanghai"):
+        function.hold(*numbered(8), region=region)
+    change = with_error("FailedOperation.Unknown")
+    replace_reply(function, "DescribeImages", change, "ap-shanghai")
+    regions = ["ap-guangzhou", "ap-shanghai"]
+    result = function({"Normalise": {"Regions": regions, "ImageDescription": "d"}})
+    assert [error["Code"] for error in result["Errors"]] == ["FailedOperation.Unknown"]
+    assert function.writes == 0
+
+
 def test_dry_run_shows_what_it_can_read(function: Function) -> None:
     """A dry run changes nothing anyway, so it plans the regions that it can read."""
     event = {"Normalise": {"Regions": ["ap-guangzhou", "ap-shanghai"], "ImageDescription": "d"}}
@@ -606,6 +618,19 @@ def test_damaged_gzip(function: Function) -> None:
     assert len(function.calls("GetObject")) == 1
 
 
+@pytest.mark.parametrize(
+    ("cut", "more", "reason"), [(-4, b"", "it is cut off"), (None, b"{}", "more follows its end")]
+)
+def test_gzip_that_is_not_whole(
+    function: Function, cut: int | None, more: bytes, reason: str
+) -> None:
+    """Nothing that is cut off, or that follows, is left out in silence."""
+    packed = gzip.compress(json.dumps(RENAME).encode())[:cut] + more
+    (error,) = function(function.uploaded(packed))["Errors"]
+    assert error["Code"] == "InvalidDocument"
+    assert reason in error["Message"]
+
+
 def test_api_reply_that_is_said_to_be_gzip(function: Function) -> None:
     """The API's replies, too, are what their bytes are."""
     replace_reply(function, "DescribeImages", as_gzip)
@@ -628,6 +653,29 @@ def records(function: Function, *documents: dict[str, Any]) -> dict[str, Any]:
         function.put(f"requests/{number}.json", document)
         events.append(cos_event(f"requests/{number}.json"))
     return {"Records": [record for event in events for record in event["Records"]]}
+
+
+def test_former_values_of_two_records(function: Function) -> None:
+    """Undo restores what each record found, also what somebody changed between the two."""
+    record = records(
+        function,
+        {"ImageId": A, "ImageName": "new"},
+        {"ImageId": A, "Tags": [{"Key": "t", "Value": "3"}]},
+    )
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if call.action == "ModifyImageAttribute":
+            image = function.cloud.state.find(call.region, A)
+            assert image
+            image["Tags"] = [{"Key": "t", "Value": "theirs"}, {"Key": "u", "Value": "theirs"}]
+        return reply
+
+    function.cloud.on_reply = on_reply
+    (image,) = function(record)["Images"]
+    assert image["Before"] == {
+        "ImageName": NAMES[A],
+        "Tags": [{"Key": "t", "Value": "theirs"}],
+    }
 
 
 THERE: dict[str, Any] = {**RENAME, "Tags": [{"Key": "team", "Value": "x"}]}

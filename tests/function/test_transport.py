@@ -180,6 +180,32 @@ def test_reply_without_end(function: Function, part: str) -> None:
     assert max(sent) < 32 << 20  # with what the sockets hold
 
 
+def test_large_error_of_cos(function: Function) -> None:
+    """An error is not parsed if it is larger than any real one."""
+    event = function.uploaded({"ImageId": "img-6pb6lrmy", "ImageName": "n"})
+    body = b"<Error>" + b"<a/>" * 20_000 + b"</Error>"
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        is_cos = call.action == "GetObject"
+        return Reply(403, {"Content-Type": "application/xml"}, body) if is_cos else reply
+
+    function.cloud.on_reply = on_reply
+    with pytest.raises(Unfinished, match="too large"):
+        function(event)
+
+
+def test_reply_of_many_lists(function: Function) -> None:
+    """A reply with more lists and objects than any real one is not parsed."""
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        body = b'{"Response": {"x": [' + b"[]," * 100_000 + b"[]]}}"
+        return Reply(200, reply.headers, body) if call.action == "DescribeImages" else reply
+
+    function.cloud.on_reply = on_reply
+    with pytest.raises(Unfinished, match="too many lists"):
+        function({"ImageId": "img-6pb6lrmy", "ImageName": "n"})
+
+
 @pytest.mark.parametrize("size", [5_000_000, 17 << 20])
 def test_reply_that_unpacks_without_end(function: Function, size: int) -> None:
     """A reply that is gzip has the same limit, unpacked."""

@@ -37,7 +37,6 @@ def test_every_older_value_is_late() -> None:
         assert recent.apply(REGION, image("img-a", name)).name == "new"
     recent.add(REGION, NEW, {"ImageName": "old"}, {})
     assert recent.apply(REGION, image("img-a", "new")).name == "old"
-    assert recent.apply(REGION, image("img-a", "theirs")).name == "theirs"
 
 
 def test_time_is_over() -> None:
@@ -56,6 +55,25 @@ def test_time_is_over() -> None:
     recent.expire()
     assert recent.apply(REGION, OLD) == OLD
     assert recent._writes == {}
+
+
+def test_value_replaced_long_ago() -> None:
+    """A value that was replaced more than 30 s ago is somebody's, though others are recent."""
+    clock = FakeClock()
+    recent = RecentWrites(clock)
+    for name in ("a", "b", "c"):
+        recent.add(REGION, image("img-a", "old"), {"ImageName": name}, {})
+        clock.now += LAG_SECONDS - 5
+    assert recent.apply(REGION, image("img-a", "b")).name == "c"
+    assert recent.apply(REGION, image("img-a", "a")).name == "a"
+
+
+def test_back_by_somebody_else() -> None:
+    """Once a third value was read, a former value is somebody's, too."""
+    recent = RecentWrites(FakeClock())
+    recent.add(REGION, OLD, {"ImageName": "new"}, {})
+    assert recent.apply(REGION, image("img-a", "theirs")).name == "theirs"
+    assert recent.apply(REGION, image("img-a", "old")).name == "old"
 
 
 class Interrupted(FakeClock):

@@ -29,6 +29,7 @@ from image_steward.cloud.rate_limit import RateLimiters
 from image_steward.cloud.transport import MAX_REPLY_BYTES, Session, decoded
 from image_steward.error_codes import error_of
 from image_steward.settings import Settings
+from image_steward.strict_json import MAX_CONTAINERS
 
 
 @dataclass
@@ -100,8 +101,7 @@ class Api:
 
 def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        body = decoded(client.call(action, dict(params)), MAX_REPLY_BYTES).decode("utf-8")
-        response = json.loads(body)["Response"]
+        response = _parsed(client.call(action, dict(params)))["Response"]
         if "Error" not in response:
             return {**response, "RequestId": _request_id(response["RequestId"])}
         code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
@@ -110,6 +110,14 @@ def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> d
         reason = f"{type(error).__name__}: {error}"[:200]
         raise errors.AmbiguousResponse(f"{action}: unreadable response ({reason})") from None
     raise error_of(code, message, request_id)
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    text = decoded(data, MAX_REPLY_BYTES).decode("utf-8")
+    if text.count("[") + text.count("{") > MAX_CONTAINERS:
+        raise ValueError("too many lists and objects")
+    body: dict[str, Any] = json.loads(text)
+    return body
 
 
 def _request_id(value: object) -> str:

@@ -16,15 +16,15 @@ Value: TypeAlias = "str | bool | None"
 
 
 class _Write(NamedTuple):
-    moment: float
     value: Value
-    older: tuple[Value, ...]
+    replaced: tuple[tuple[Value, float], ...]
+    """Older values, each with the moment at which it was replaced."""
 
 
 class RecentWrites:
     """The values written in the last 30 s. Thread-safe: each value has one writer at a time.
 
-    They count over a read that shows what was there before. Any third value is somebody else's.
+    They count over a read that shows what they replaced. Any third value is somebody else's.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -33,28 +33,27 @@ class RecentWrites:
 
     def add(self, region: str, before: Image, attributes: Attributes, tags: TagChanges) -> None:
         """Note what was written to an image, which was read as `before`."""
+        now = self._clock.monotonic()
         # Attributes and tags of an image may be written at the same moment.
         writes = self._writes.setdefault((region, before.image_id), {})
         for name, value in by_name(attributes, tags).items():
             earlier = writes.get(name)
-            chain = (earlier.value, *earlier.older) if earlier else ()
-            older = (before.values.get(name), *chain)
-            writes[name] = _Write(
-                self._clock.monotonic(), value, tuple(v for v in older if v != value)
-            )
+            older = ((earlier.value, now), *self._recent(earlier)) if earlier else ()
+            replaced = ((before.values.get(name), now), *older)
+            writes[name] = _Write(value, tuple(pair for pair in replaced if pair[0] != value))
 
     def apply(self, region: str, image: Image) -> Image:
-        """The image, with what was written wherever the read shows an older value."""
-        writes = self._writes.get((region, image.image_id))
-        if not writes:
+        """The image, with what was written wherever the read shows a value that it replaced."""
+        writes = self._writes.get((region, image.image_id), {})
+        seen, late = image.values, {}
+        for name, write in list(writes.items()):
+            value = seen.get(name)
+            if value in {older for older, _ in self._recent(write)}:
+                late[name] = write.value
+            elif value != write.value:  # whatever comes next is somebody else's, too
+                writes.pop(name, None)
+        if not late:
             return image
-        since = self._clock.monotonic() - LAG_SECONDS
-        seen = image.values
-        late = {
-            name: write.value
-            for name, write in writes.items()
-            if write.moment >= since and seen.get(name) in write.older
-        }
         values = {**seen, **late}
         tags = {n[4:]: str(v) for n, v in values.items() if n.startswith("Tag.") and v is not None}
         attributes: Attributes = {n: values[n] for n in image.attributes}  # type: ignore[misc]  # only tags may be None
@@ -62,7 +61,10 @@ class RecentWrites:
 
     def expire(self) -> None:
         """Forget the writes that are older."""
-        since = self._clock.monotonic() - LAG_SECONDS
         for image_key, writes in list(self._writes.items()):
-            if all(write.moment < since for write in writes.values()):
+            if not any(map(self._recent, writes.values())):
                 del self._writes[image_key]
+
+    def _recent(self, write: _Write) -> list[tuple[Value, float]]:
+        since = self._clock.monotonic() - LAG_SECONDS
+        return [(value, moment) for value, moment in write.replaced if moment >= since]

@@ -25,6 +25,8 @@ REPLY_SECONDS = 10.0
 """For a whole response. The SDKs' own timeouts, 60 and 30 s, apply to each read."""
 MAX_REPLY_BYTES = 16 << 20
 """Of a whole response, headers included."""
+MAX_ERROR_BYTES = 64 << 10
+"""Of the body of an error."""
 MAX_HOSTS = 32
 CONNECTIONS = 8
 """Kept open, per host."""
@@ -48,11 +50,15 @@ def decoded(data: bytes, limit: int) -> bytes:
     """Return data, unpacked if it is gzip; no more than one byte above the limit.
 
     Raises:
-        zlib.error: the gzip data is damaged.
+        zlib.error: the gzip data is damaged, cut off, or more than one file.
     """
     if not data.startswith(_GZIP):
         return data
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(data, limit + 1)
+    member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    unpacked = member.decompress(data, limit + 1)
+    if len(unpacked) <= limit and (member.unused_data or not member.eof):
+        raise zlib.error("more follows its end" if member.eof else "it is cut off")
+    return unpacked
 
 
 class _BoundedReader(io.RawIOBase):
@@ -65,7 +71,7 @@ class _BoundedReader(io.RawIOBase):
         self._raw = raw
         self._connection = connection
         self._deadline = deadline
-        self._room = MAX_REPLY_BYTES
+        self.room = MAX_REPLY_BYTES
 
     def readable(self) -> bool:
         return True
@@ -76,9 +82,9 @@ class _BoundedReader(io.RawIOBase):
             raise TimeoutError("the response took too long")
         self._connection.settimeout(left)
         count = self._raw.readinto(buffer)
-        self._room -= count or 0
-        if self._room < 0:
-            raise OSError(f"the response is larger than {MAX_REPLY_BYTES} bytes")
+        self.room -= count or 0
+        if self.room < 0:
+            raise OSError("the response is too large")
         return count
 
     def close(self) -> None:
@@ -93,12 +99,18 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **options)
         deadline = Deadline.after(sock.gettimeout() or REPLY_SECONDS, _CLOCK)
         # Keep the original file open, and with it the socket.
-        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, deadline))
+        self._bounded = _BoundedReader(self.fp.detach(), sock, deadline)
+        self.fp = io.BufferedReader(self._bounded)
 
     def begin(self) -> None:
-        """Keep urllib3 from unpacking the body, which may be any size: see `decoded`."""
+        """Keep urllib3 from unpacking the body, and the COS SDK from parsing a large error.
+
+        The former may be any size, see `decoded`; the latter takes 100 times its size.
+        """
         super().begin()
         del self.msg["Content-Encoding"]
+        if self.status >= http.client.BAD_REQUEST:
+            self._bounded.room = MAX_ERROR_BYTES
 
 
 def _resolve(host: str, port: int | None, deadline: Deadline) -> list[Any]:

@@ -13,7 +13,7 @@ from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.errors import AccountError, NameTaken, StewardError, Stopped
 from image_steward.execution.settling import Execution, Settling
-from image_steward.execution.writes import AttributeTask, Task, Write, rollback_of, tasks_of
+from image_steward.execution.writes import AttributeTask, Task, Write, tasks_of
 from image_steward.model import Outcome, Plan
 from image_steward.parallel import RunParallel
 
@@ -102,7 +102,9 @@ class Executor:
     def _settle(self, write: Write) -> Execution:
         return Settling(write, self.call, self.retries, self.recent_writes).run()
 
-    def _write_attributes(self, task: Task, excluded: Mapping[str, StewardError]) -> Execution:
+    def _write_attributes(
+        self, task: AttributeTask, excluded: Mapping[str, StewardError]
+    ) -> Execution:
         outcomes: list[Outcome] = []
         errors: list[StewardError | None] = []
         conflict: StewardError | None = None  # why the name of the next write is not free
@@ -118,11 +120,15 @@ class Executor:
             errors.append(error)
             if write is not task.writes[-1]:
                 conflict = _conflict_after(error, image_id)
-        rollback = rollback_of(task)
-        # If the first image of a cycle cannot get its new name, it gets its old one back, unless
-        # the second image has got that.
-        if rollback and conflict and conflict.status == "failed" and not errors[0] and errors[1]:
-            outcomes += yield from self._settle(rollback)
+        if task.is_cycle and conflict and conflict.status == "failed" and not errors[0]:
+            # No image keeps a temporary name: those renamed get their old names, the last first.
+            pairs = zip(task.writes[:-1], errors, strict=False)
+            renamed = [write for write, error in pairs if not error]
+            for write in reversed(renamed):
+                outcomes += yield from self._settle(write.reverted)
+            outcomes += [
+                Outcome(step, error=conflict) for w in renamed for step in w.steps.values()
+            ]
         return outcomes
 
     def _write_tags(

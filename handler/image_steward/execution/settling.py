@@ -9,7 +9,7 @@ from image_steward.cloud.image_api import Call, change_tags, describe_images, mo
 from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import EXPECT_SECONDS
-from image_steward.errors import AmbiguousResponse, StewardError
+from image_steward.errors import AmbiguousResponse, Changed, StewardError
 from image_steward.execution.writes import Write
 from image_steward.model import Image, Outcome
 
@@ -57,6 +57,7 @@ class Settling:
 
     def _attempt(self, *, read_back: bool) -> StewardError | None:
         self._attempts += 1
+        self._image_errors = {}
         try:
             if read_back:
                 self._read_back()
@@ -67,12 +68,17 @@ class Settling:
         return None
 
     def _read_back(self) -> None:
-        """Settle the images to which the write has been applied."""
+        """Settle the images to which the write has been applied, or that others have changed."""
         images = describe_images(self._call, self._write.region, list(self._unsettled))
         for image_id in list(self._unsettled):
             image = images.get(image_id)
-            if isinstance(image, Image) and self._write.is_applied_to(image):
+            if not isinstance(image, Image):
+                continue
+            if self._write.is_applied_to(image):
                 self._settle(image_id)
+            elif names := self._write.changed_by_others(image):
+                message = f"{', '.join(names)} of {image_id} changed during the run"
+                self._settle(image_id, Changed(message))
 
     def _confirm(self, error: StewardError) -> Generator[float, None, StewardError]:
         """Read back after the last attempt; return the error of the images still not settled.
@@ -95,7 +101,6 @@ class Settling:
 
     def _send(self) -> None:
         write, ids = self._write, list(self._unsettled)
-        self._image_errors = {}
         if write.attributes:
             request_id = modify_image_attribute(self._call, write.region, ids[0], write.attributes)
         else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
 from image_steward.limits import RESOURCES_PER_TAG_CALL, TAGS_PER_TAG_CALL
 from image_steward.model import Attributes, Image, Step, TagChanges, by_name
+from image_steward.naming.temporary import is_temporary
 
 T = TypeVar("T")
 
@@ -27,6 +28,25 @@ class Write:
     def is_applied_to(self, image: Image) -> bool:
         """Whether an image already has all that is to be written."""
         return image.has(by_name(self.attributes, self.tags))
+
+    def changed_by_others(self, image: Image) -> list[str]:
+        """If the document has `Expect`: what is neither as it was nor as this run writes it."""
+        step, current = self.steps[image.image_id], image.values
+        if not (step.is_guarded and step.before):
+            return []
+        before, wanted = step.before.values, by_name(step.attributes, step.tags)
+        return [
+            name
+            for name, value in by_name(self.attributes, self.tags).items()
+            if current.get(name) not in {value, before.get(name), wanted.get(name)}
+            and not (name == "ImageName" and is_temporary(image.name))
+        ]
+
+    @property
+    def reverted(self) -> Write:
+        """The write that gives the image of a rename its old name back."""
+        names = [step.before.name for step in self.steps.values() if step.before]
+        return replace(self, attributes={"ImageName": names[0]})
 
 
 @dataclass(frozen=True)
@@ -48,21 +68,17 @@ class AttributeTask(Task):
     same image its new name.
     """
 
+    @property
+    def is_cycle(self) -> bool:
+        """Whether its first write gives a temporary name."""
+        return any(step.temporary_name for step in self.writes[0].steps.values())
+
 
 class TagTask(Task):
     """Tags of images with equal tag changes; a failed write does not stop the next one.
 
     Tags are unbound first, as an image may have the maximum number of tags.
     """
-
-
-def rollback_of(task: Task) -> Write | None:
-    """The write that replaces the temporary name of a cycle with the old one; None: no cycle."""
-    first = task.writes[0]
-    (step,) = first.steps.values()
-    if not step.temporary_name or not step.before:
-        return None
-    return Write(first.region, first.steps, {"ImageName": step.before.name})
 
 
 def tasks_of(region: str, steps: Sequence[Step], phase: Sequence[str]) -> list[Task]:

@@ -20,7 +20,10 @@ FIELDS = Fields(
 
 
 def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, str]:
-    """The values of template fields for an image; empty where it has none."""
+    """The values of template fields for an image; empty where it has none.
+
+    Unpaired surrogates, which no document and no call may have, become `?`.
+    """
     values = {}
     for name in fields:
         if name in image.attributes:
@@ -33,4 +36,4 @@ def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, str
         values["ImageName"] = ""
     values["ImageId"] = image.image_id
     values["Region"] = region
-    return values
+    return {name: value.encode(errors="replace").decode() for name, value in values.items()}

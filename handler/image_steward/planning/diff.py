@@ -42,7 +42,10 @@ def step_of(change: Change, images: Images) -> Step:
     image = step.before
     attributes, tags = image.missing(change.attributes, change.tags)
     deleted = tuple(key for key in change.delete_tags if key in image.tags)
-    step = replace(step, attributes=attributes, tags=tags, delete_tags=deleted)
+    is_guarded = bool(change.expect)
+    step = replace(
+        step, attributes=attributes, tags=tags, delete_tags=deleted, is_guarded=is_guarded
+    )
     if unexpected := _unexpected(change, image):
         values = ", ".join(f"{name} is {short(str(v))}" for name, v in unexpected.items())
         return failed_step(step, Changed(f"not as expected: {values}; nothing is changed"))

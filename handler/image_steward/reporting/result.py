@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from image_steward.errors import StewardError, TooManyChanges
-from image_steward.limits import IMAGES_PER_REQUEST
+from image_steward.errors import StewardError
+from image_steward.limits import IMAGES_PER_REQUEST, TAGS_PER_IMAGE
 from image_steward.model import STATUSES, Outcome, Report
 from image_steward.reporting.undo import Entry, apply_entries, entries
 
@@ -137,8 +137,11 @@ def _apply(run: Run, budget: _Budget) -> list[Entry]:
     warnings = [warning for report in run.reports for warning in report.warnings]
     planned = list(apply_entries(outcome for _, outcome in run.images))
     size = len(json.dumps(planned))
-    is_rejected = any(isinstance(warning, TooManyChanges) for warning in warnings)
-    if is_rejected or len(planned) > IMAGES_PER_REQUEST or size > budget.left:
+    has_too_many_tags = any(len(entry.get("Tags", ())) > TAGS_PER_IMAGE for entry in planned)
+    is_rejected = any(
+        path == "/Normalise/MaxChanges" for each in warnings for path, _ in each.details
+    )
+    if is_rejected or has_too_many_tags or len(planned) > IMAGES_PER_REQUEST or size > budget.left:
         return []
     budget.left -= size
     return planned
