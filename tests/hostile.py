@@ -84,7 +84,25 @@ DOCUMENTS: dict[str, Callable[[], object]] = {
     "duplicates": lambda: {"Images": [{"ImageId": "img-1", "ImageName": "n"}] * 1000},
     "values": lambda: manifest(build({"a": "x" * 900_000, "ImageName": "{custom_data.a}" * 60})),
 }
-"""What is read and explained; nearly all of them are rejected."""
+"""What is read, and nearly always rejected with an explanation."""
+
+VALID: dict[str, Callable[[], object]] = {
+    "valid tags": lambda: {
+        "Images": [
+            {
+                "ImageId": f"img-{i}",
+                "Tags": [{"Key": f"k{j}", "Value": "v"} for j in range(37)],
+            }
+            for i in range(1000)
+        ]
+    },
+    "valid keys": lambda: {
+        "Images": [
+            {"ImageId": f"img-{i}", "DeleteTags": [f"k{j}" for j in range(50)]} for i in range(1000)
+        ]
+    },
+}
+"""What takes longest to validate."""
 
 HUGE: dict[str, Callable[[], bytes]] = {
     "commas": lambda: _json(manifest(build({"ImageName": "n"}, artifact_id="," * 200_000))),

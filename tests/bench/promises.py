@@ -46,7 +46,7 @@ PLANNING_GROWTH = Promise("planning 100,000 images: ratio to 10,000 images", at_
 """With a policy that uses all features and changes all images; the best of three each."""
 
 HOSTILE_IMAGES = Promise("1,000 images, worst texts and templates: CPU seconds", at_most=1)
-HOSTILE_DOCUMENT = Promise("a document of 1 MiB, worst mistakes: CPU seconds", at_most=1)
+HOSTILE_DOCUMENT = Promise("a document of 1 MiB, the worst: CPU seconds", at_most=1)
 HOSTILE_PEAK = Promise("a rejected document of 1 MiB, the worst: peak MB", at_most=64)
 """The documents and images of tests/hostile.py; the memory is that of the whole process."""
 

@@ -85,7 +85,20 @@ def validate(kind: str, document: dict[str, Any]) -> None:
 def validator(kind: str) -> Draft202012Validator:
     """The validator for a kind of document, built once per instance."""
     text = (Path(__file__).parent / "schemas" / f"{kind}.json").read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(text))
+    schema = json.loads(text)
+    return Draft202012Validator(_without_refs(schema, schema.get("$defs", {})))
+
+
+def _without_refs(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    """The schema with each `$ref` replaced by its definition: looking them up takes most time."""
+    if isinstance(schema, list):
+        return [_without_refs(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = definitions[schema["$ref"].removeprefix("#/$defs/")] if "$ref" in schema else {}
+    own = {name: part for name, part in schema.items() if name != "$ref"}
+    parts = {**_without_refs(found, definitions), **own} if found else own
+    return {name: _without_refs(part, definitions) for name, part in parts.items()}
 
 
 def _messages(  # noqa: C901 - a table
