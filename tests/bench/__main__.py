@@ -83,11 +83,14 @@ def hostile_inputs() -> Iterator[tuple[promises.Promise, float]]:
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """Return the CPU seconds of something that may be rejected."""
-    start = time.process_time()
-    with suppress(Rejection):
-        work()
-    return time.process_time() - start
+    """Return the CPU seconds, the better of two, of something that may be rejected."""
+    seconds = []
+    for _ in range(2):
+        start = time.process_time()
+        with suppress(Rejection):
+            work()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
 
 
 def made_up(number: int) -> Image:

@@ -20,10 +20,7 @@ FIELDS = Fields(
 
 
 def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, str]:
-    """The values of template fields for an image; empty where it has none.
-
-    Unpaired surrogates, which no document and no call may have, are left out.
-    """
+    """The values of template fields for an image; empty where it has none."""
     values = {}
     for name in fields:
         if name in image.attributes:
@@ -36,4 +33,4 @@ def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, str
         values["ImageName"] = ""
     values["ImageId"] = image.image_id
     values["Region"] = region
-    return {name: value.encode(errors="ignore").decode() for name, value in values.items()}
+    return values

@@ -112,6 +112,8 @@ class Template:
     def render(self, values: Mapping[str, str]) -> str:
         """Render with the values of all fields, which may be empty; times as by `clock.utc`.
 
+        Unpaired surrogates, which an image may have but no call, are left out.
+
         Raises:
             NoValue: a field has neither a value nor a default.
         """
@@ -122,7 +124,8 @@ class Template:
         ]
         if "" in rendered:
             raise NoValue(self._fields[rendered.index("")].name)
-        return self._pattern % tuple(rendered)
+        text = self._pattern % tuple(rendered)
+        return text if text.isascii() else text.encode(errors="ignore").decode()
 
 
 @lru_cache(maxsize=1000)
