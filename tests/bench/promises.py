@@ -45,8 +45,15 @@ PLANNING = Promise("planning 100,000 images: CPU seconds", at_most=5)
 PLANNING_GROWTH = Promise("planning 100,000 images: ratio to 10,000 images", at_most=12)
 """With a policy that uses all features and changes all images; the best of three each."""
 
-HOSTILE_IMAGES = Promise("1,000 images, worst texts and templates: CPU seconds", at_most=1)
-HOSTILE_DOCUMENT = Promise("a document of 1 MiB, the worst: CPU seconds", at_most=1)
+HOSTILE_IMAGES = Promise(
+    "1,000 images, worst texts and templates: CPU, ratio to planning 10,000 images", at_most=3
+)
+HOSTILE_IMAGES_SECONDS = Promise("1,000 images, worst texts and templates: CPU seconds")
+HOSTILE_DOCUMENT = Promise(
+    "a document of 1 MiB, the worst: CPU, ratio to planning 10,000 images", at_most=3
+)
+HOSTILE_DOCUMENT_SECONDS = Promise("a document of 1 MiB, the worst: CPU seconds")
+"""10,000 images take a third of a second where nothing else runs, so these take one second."""
 HOSTILE_PEAK = Promise("a rejected document of 1 MiB, the worst: peak MB", at_most=64)
 """The documents and images of tests/hostile.py; the memory is that of the whole process."""
 
