@@ -101,7 +101,7 @@ format: $(READY) ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix
 
 # run and function are constrained by dev, so that the versions that run are those that are tested.
-COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
+COMPILE = $(BIN)/uv pip compile --quiet --no-strip-extras --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 lock: $(READY) ## upgrade the locked requirements
 	$(INSTALL) uv
 	for name in dev conformance browser; do \
