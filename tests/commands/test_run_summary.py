@@ -137,7 +137,7 @@ def test_exception_without_its_line(messages: list[str]) -> None:
 
 
 def test_result_that_is_not_in_the_journal() -> None:
-    """A result that could not be journaled is told, and is no error of the run."""
+    """A summary shows that the result is not in the journal; the run itself has no error."""
     failed = steward_line("journal.failed", "ERROR", Code="AccessDenied", Message="m")
     summary = from_messages(failed, finished("applied"))
     assert (summary.outcome, summary.codes) == ("applied", frozenset())

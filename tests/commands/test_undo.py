@@ -152,7 +152,7 @@ EXPECTED = {"ImageName": "new", "Tags": [{"Key": "k", "Value": "v"}], "DeleteTag
 
 
 def test_expect_is_kept() -> None:
-    """Whoever changed an image since keeps it: the first state is restored, the last expected."""
+    """Merged entries restore the first state of an image and expect the last one."""
     first = _line(ImageName="a", Tags=[{"Key": "gone", "Value": "x"}], DeleteTags=["k"],
                   Expect=EXPECTED)  # fmt: skip
     second = _line(run="r-2", time="Z", ImageName="new", Expect={"ImageName": "newer"})
@@ -184,7 +184,7 @@ def test_result_document(arguments: tuple[str, ...]) -> None:
 
 
 def test_result_with_problems() -> None:
-    """An entry that a document may not have, and what a result left out, are told."""
+    """The message names each invalid entry, and says that the result is truncated."""
     result = _undo(_result(5, {**ENTRIES[0], "ImageName": ""}, ENTRIES[1], Truncated=True))
     assert (result.exit_code, json.loads(result.stdout)) == (1, {"Images": ENTRIES[1:]})
     assert "an entry cannot be used: Undo (img-b): /ImageName has 0 characters" in result.stderr

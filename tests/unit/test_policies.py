@@ -502,7 +502,7 @@ def test_schema_is_valid() -> None:
 
 
 def test_rule_without_a_sentence() -> None:
-    """A rule of JSON Schema that no sentence was written for is still told by its name."""
+    """A violation of a rule without a message of its own is reported with the name of the rule."""
     (error,) = Draft202012Validator({"const": 1}).iter_errors(2)
     found = list(validation._messages(error, validation.Violations()))
     assert found == [("", 'violates the schema: "1 was expected"')]
