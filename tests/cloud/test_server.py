@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import socket
 import time
+from contextlib import suppress
 from dataclasses import replace
+from http.client import HTTPResponse, RemoteDisconnected
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
 
 import pytest
 import requests
+from hypothesis import example, given, strategies
 from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception import TencentCloudSDKException
@@ -18,7 +23,9 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
 from cos_client import client_of
+from scf_local.cloud import cos
 from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.signatures import cos_signature
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Call, Reply
 from scf_local.credentials import AccountCredentials
@@ -249,3 +256,236 @@ def test_port_in_use() -> None:
         port = listener.getsockname()[1]
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
             EmulatedCloud(State(), port=port).__enter__()
+
+
+# --- Requests that no SDK sends ---
+
+COS_HOST = f"{BUCKET}.cos.{REGION}.myqcloud.com"
+METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND")
+
+
+def head_of(method: str, target: str, **headers: str) -> bytes:
+    """The start of a request, up to its body; a member `Content_Length` is that header."""
+    fields = {"Host": COS_HOST, **{name.replace("_", "-"): text for name, text in headers.items()}}
+    lines = (f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in fields.items()))
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def cos_authorization(cloud: EmulatedCloud, method: str, path: str) -> dict[str, str]:
+    """The headers that sign a request for a path, which is not encoded."""
+    credentials = cloud.credentials
+    window = f"{int(time.time()) - 9};{int(time.time()) + 99}"
+    signature = cos_signature(
+        credentials.secret_key, key_time=window, method=method, path=path, params=(), headers=()
+    )
+    return {
+        "Authorization": f"q-sign-algorithm=sha1&q-ak={credentials.secret_id}&q-sign-time={window}"
+        f"&q-key-time={window}&q-header-list=&q-url-param-list=&q-signature={signature}",
+        "x_cos_security_token": credentials.token,
+    }
+
+
+def connection(cloud: EmulatedCloud) -> socket.socket:
+    """A connection, on which no test waits for long."""
+    host, port = cloud.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def reply_to(stream: socket.socket) -> tuple[int, bytes]:
+    """Return the status and body of the next reply, or (0, b"") if the connection is closed."""
+    reply = HTTPResponse(stream)
+    try:
+        reply.begin()
+        return reply.status, reply.read()
+    except (RemoteDisconnected, ConnectionResetError):
+        return 0, b""
+    finally:
+        reply.close()
+
+
+def is_closed(stream: socket.socket) -> bool:
+    """Whether the cloud closes the connection, waiting for that."""
+    with suppress(ConnectionResetError):
+        return stream.recv(1) == b""
+    return True
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[EmulatedCloud]:
+    """One running cloud for all examples of a property."""
+    with EmulatedCloud(State(objects={BUCKET: {}})) as running:
+        yield running
+
+
+@given(
+    method=strategies.sampled_from(METHODS),
+    key=strategies.one_of(strategies.text(), strategies.binary()),
+)
+@example(method="GET", key="requests/a\n.json")
+@example(method="PUT", key="\r\n")
+@example(method="DELETE", key=b"\0\xff\xfe")
+@example(method="GET", key="\x85\u2028?#%0A//..")
+def test_every_request_is_dispatched(shared: EmulatedCloud, method: str, key: str | bytes) -> None:
+    """Whatever the method and key, the signature is verified and the request is recorded."""
+    raw = key if isinstance(key, bytes) else key.encode("utf-8", "replace")
+    with connection(shared) as stream:
+        stream.sendall(head_of(method, "/" + quote(raw, safe="")))
+        status = stream.recv(1 << 16).split()[1]
+    assert status == b"403"
+    recorded = shared.state.snapshot()["Calls"][-1]
+    assert (recorded["Outcome"], recorded["Region"]) == ("AccessDenied", REGION)
+
+
+@pytest.mark.parametrize("target", ["*", "http://a.example/b%0A", "//", "/?%0A"])
+def test_every_target_is_dispatched(cloud: EmulatedCloud, target: str) -> None:
+    """Request targets in other forms are dispatched, too."""
+    with connection(cloud) as stream:
+        stream.sendall(head_of("OPTIONS", target))
+        assert reply_to(stream)[0] == 403
+    assert [call["Outcome"] for call in cloud.state.calls] == ["AccessDenied"]
+
+
+def test_key_that_is_not_utf8(cloud: EmulatedCloud) -> None:
+    """A signature covers the bytes of a key, also of one that is not UTF-8."""
+    signed = cos_authorization(cloud, "GET", "/\udcff\n")
+    with connection(cloud) as stream:
+        stream.sendall(head_of("GET", "/%FF%0A", **signed))
+        status, body = reply_to(stream)
+    assert (status, ET.fromstring(body).findtext("Code")) == (404, "NoSuchKey")  # noqa: S314
+
+
+@pytest.mark.parametrize(
+    ("start", "headers", "status"),
+    [
+        ("PUT /k", {}, 403),
+        ("PUT /k", {"Authorization": "q-ak=a"}, 403),
+        ("POST /k", {}, 403),
+        ("POST /else", {"Host": "127.0.0.1"}, 404),
+        ("POST /_state", {"Host": "127.0.0.1"}, 404),
+    ],
+)
+@pytest.mark.parametrize(
+    "body", [{"Content_Length": str(600 << 20)}, {"Transfer_Encoding": "chunked"}], ids=str
+)
+def test_body_of_a_rejected_request_is_not_read(
+    cloud: EmulatedCloud, start: str, headers: dict[str, str], status: int, body: dict[str, str]
+) -> None:
+    """A request that its head is enough to reject is answered before its body is sent."""
+    method, target = start.split()
+    with connection(cloud) as stream:
+        stream.sendall(head_of(method, target, **headers, **body))
+        assert reply_to(stream)[0] == status
+        assert is_closed(stream)
+    assert [call["Outcome"] for call in cloud.state.calls] == ["AccessDenied"] * (status == 403)
+
+
+@pytest.mark.parametrize("kind", ["TC3", "v1", "COS"])
+def test_body_is_read_up_to_its_limit(cloud: EmulatedCloud, kind: str) -> None:
+    """An endless body is read up to one byte more than allowed, and rejected as too large."""
+    signed = cos_authorization(cloud, "PUT", "/k")
+    target, limit, headers, code = {
+        "TC3": ("/", 10 << 20, {"Host": "a", "X_TC_Action": "b"}, b"RequestSizeLimitExceeded"),
+        "v1": ("/", 1 << 20, {"Host": "a"}, b"RequestSizeLimitExceeded"),
+        "COS": ("/k", cos.MAX_BYTES, signed, b"EntityTooLarge"),
+    }[kind]
+    method = "PUT" if kind == "COS" else "POST"
+    with connection(cloud) as stream:
+        stream.sendall(head_of(method, target, **headers, Content_Length=str(600 << 20)))
+        stream.sendall(b"a" * (limit + 1))
+        status, text = reply_to(stream)
+        assert (status, code in text) == (400 if kind == "COS" else 200, True)
+        assert is_closed(stream)
+    assert cloud.state.calls[-1]["Outcome"] == code.decode()
+    assert "k" not in cloud.state.objects[BUCKET]
+
+
+def test_expect_continue(cloud: EmulatedCloud) -> None:
+    """A client that asks first sends the body of a signed request only."""
+    expect = {"Content_Length": "3", "Expect": "100-continue"}
+    with connection(cloud) as stream:
+        stream.sendall(head_of("PUT", "/k", **expect))
+        assert reply_to(stream)[0] == 403
+    with connection(cloud) as stream:
+        stream.sendall(head_of("PUT", "/k", **expect, **cos_authorization(cloud, "PUT", "/k")))
+        assert stream.recv(99) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        stream.sendall(b"abc")
+        assert reply_to(stream)[0] == 200
+    assert cloud.state.objects[BUCKET]["k"].content == b"abc"
+
+
+@pytest.fixture
+def impatient() -> Iterator[EmulatedCloud]:
+    """A cloud that waits for a request only briefly."""
+    with EmulatedCloud(State.from_folder(SEED), request_seconds=0.2) as running:
+        yield running
+
+
+@pytest.mark.parametrize("sent", [b"", b"GE", b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b"])
+@pytest.mark.parametrize("after_reply", [False, True])
+def test_half_sent_head(impatient: EmulatedCloud, sent: bytes, after_reply: object) -> None:
+    """A connection is closed if the head of its first or next request does not arrive."""
+    with connection(impatient) as stream:
+        if after_reply:
+            stream.sendall(head_of("GET", "/k"))
+            assert reply_to(stream)[0] == 403
+        stream.sendall(sent)
+        assert is_closed(stream)
+
+
+def test_slow_head(impatient: EmulatedCloud) -> None:
+    """A head that arrives byte by byte, without an end, is not waited for."""
+    with connection(impatient) as stream:
+        stream.sendall(b"GET /")
+        with suppress(ConnectionError):
+            for _ in range(2000):
+                stream.sendall(b"a")
+                time.sleep(0.01)
+            pytest.fail("still connected")
+
+
+@pytest.mark.parametrize("body", [b"", b"abc"])
+@pytest.mark.parametrize(
+    "encoding", [{"Content_Length": "9"}, {"Transfer_Encoding": "chunked"}], ids=str
+)
+def test_half_sent_object(impatient: EmulatedCloud, body: bytes, encoding: dict[str, str]) -> None:
+    """A body that does not arrive is answered RequestTimeout, and not stored."""
+    signed = cos_authorization(impatient, "PUT", "/k")
+    chunk = b"3\r\n" if body and "Transfer_Encoding" in encoding else b""
+    with connection(impatient) as stream:
+        stream.sendall(head_of("PUT", "/k", **signed, **encoding) + chunk + body)
+        status, text = reply_to(stream)
+        assert (status, b"<Code>RequestTimeout</Code>" in text) == (400, True)
+        assert is_closed(stream)
+    assert impatient.state.calls[-1]["Outcome"] == "RequestTimeout"
+    assert "k" not in impatient.state.objects[BUCKET]
+
+
+def test_half_sent_api_request(impatient: EmulatedCloud) -> None:
+    """An API request whose body does not arrive is answered and recorded, and closes."""
+    for target, headers, code in (
+        ("/", {"X_TC_Action": "DescribeImages"}, "AuthFailure.InvalidAuthorization"),
+        ("/", {}, "MissingParameter"),
+    ):
+        with connection(impatient) as stream:
+            head = head_of("POST", target, Host="a", Content_Length="99", **headers)
+            stream.sendall(head + b"Limit=1&Act")
+            assert code.encode() in reply_to(stream)[1]
+            assert is_closed(stream)
+        assert impatient.state.calls[-1]["Outcome"] == code
+
+
+def test_idle_connection_is_kept(cloud: EmulatedCloud) -> None:
+    """A connection serves any number of requests, also after one that was rejected."""
+    with connection(cloud) as stream:
+        for _ in range(3):
+            stream.sendall(head_of("GET", "/k"))
+            assert reply_to(stream)[0] == 403
+            signed = {"Host": "a", "X_TC_Action": "b", "Content_Length": "2"}
+            stream.sendall(head_of("POST", "/", **signed) + b"ab")
+            assert reply_to(stream)[0] == 200
+
+
+def test_slow_reply_is_not_cut(impatient: EmulatedCloud) -> None:
+    """The time for a request does not bound the reply."""
+    impatient.latency = 0.5
+    assert requests.get(f"{impatient.url}/_state", timeout=5).status_code == 200

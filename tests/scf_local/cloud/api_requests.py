@@ -118,4 +118,6 @@ def parse(http: Request) -> Tc3Request | V1Request | None:
     if http.headers.keys() & {"authorization", "x-tc-action"}:
         return Tc3Request(http)
     request = V1Request(http)
-    return request if request.fields.keys() & {"Action", "Signature"} else None
+    # The parameters come in any order: the rest of a form may name the action.
+    is_incomplete = http.timed_out or len(http.body) > request.max_bytes
+    return request if is_incomplete or request.fields.keys() & {"Action", "Signature"} else None

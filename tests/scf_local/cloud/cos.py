@@ -13,7 +13,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 from xml.sax.saxutils import escape
 
 from scf_local.cloud.seed import Object
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 REQUEST_ID = "x-cos-request-id"
 ACTIONS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
-MAX_BYTES = 5 << 30
-"""Size limit of a simple upload, PUT Object (document/product/436/7749)."""
+MAX_BYTES = 64 << 20
+"""What is kept in memory; PUT Object allows 5 GiB (document/product/436/7749)."""
 
 _HOST = re.compile(
     r"(?P<bucket>[a-z0-9-]+-\d+)\.cos(-internal)?\.(?P<region>[a-z0-9-]+)"
@@ -65,7 +65,7 @@ def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
     """
     key = request.path.removeprefix("/")
     if request.method not in ACTIONS or not key:
-        message = f"{request.method} /{key} is not emulated; only GET, HEAD and PUT of an object."
+        message = f"{request.method} {request.path!r} is not emulated; objects have GET, HEAD, PUT."
         raise CosError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
     query = parse_qsl(request.query, keep_blank_values=True)
     overrides = {_OVERRIDES[name]: value for name, value in query if name in _OVERRIDES}
@@ -114,6 +114,11 @@ def _storable(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _body(request: Request) -> bytes:
+    if request.timed_out:
+        raise CosError(HTTPStatus.BAD_REQUEST, "RequestTimeout", "The body did not arrive in time.")
+    if len(request.body) > MAX_BYTES:
+        message = f"The emulated cloud keeps at most {MAX_BYTES} bytes of an object."
+        raise CosError(HTTPStatus.BAD_REQUEST, "EntityTooLarge", message)
     given = request.headers.get("content-md5")
     if given is None:
         return request.body
@@ -173,6 +178,8 @@ def _range(header: str, size: int) -> tuple[int, int]:
 
 def error_reply(error: CosError, resource: str, request_id: str) -> Reply:
     """Return an error as COS sends it (document/product/436/7730)."""
+    # XML allows few control characters, not even escaped.
+    resource = quote(resource, ":/", errors="surrogateescape")
     members = {"Code": error.code, "Message": error.message, "Resource": resource}
     members |= {"RequestId": request_id, "TraceId": request_id}
     body = "".join(f"\t<{name}>{escape(text)}</{name}>\n" for name, text in members.items())

@@ -73,6 +73,17 @@ class Dispatcher:
                 return _json(self.state.snapshot())
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
 
+    def body_limit(self, http: Request) -> int:
+        """Return how many bytes the body may have; 0 if a request is answered without its body."""
+        if not cos.bucket_of(http.headers.get("host", "")):
+            kind = api_requests.parse(http) or api_requests.V1Request
+            return kind.max_bytes if http.path == "/" else 0
+        try:
+            verify_cos(http, self.credentials, self.clock())  # does not cover the body
+        except CosError:
+            return 0
+        return cos.MAX_BYTES if http.method == "PUT" else 0
+
     def _api(self, request: Tc3Request | V1Request) -> Reply:
         now = self.clock()
         name, region = request.common("Action"), request.common("Region")

@@ -7,14 +7,13 @@ import math
 import os
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from scf_local.cloud import cos
 from scf_local.cloud.api_requests import MAX_GET_BYTES
 from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.wire import Reply, Request
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _HOST = "127.0.0.1"
+_LINGER_SECONDS = 1.0
+"""How long the rest of a body is discarded after the reply, so that clients can read the reply."""
 
 
 @dataclass
@@ -32,6 +33,8 @@ class EmulatedCloud(Dispatcher):
     Attributes:
         port: 0 means any free port.
         latency: seconds before each reply.
+        request_seconds: how long the head of a request, and then its body, may take to arrive. As
+            the head may also start late, idle connections are closed after this time.
 
     Raises:
         OSError: the port is not available; names it.
@@ -39,6 +42,7 @@ class EmulatedCloud(Dispatcher):
 
     port: int = 0
     latency: float = 0.0
+    request_seconds: float = 60.0
     url: str = field(init=False, default="")
 
     def __enter__(self) -> Self:
@@ -66,16 +70,16 @@ class EmulatedCloud(Dispatcher):
         return self.credentials.environment(self.url)
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, int]]) -> None:
-        app = web.Application(client_max_size=cos.MAX_BYTES)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(
-            app,
+        server = web.Server(
+            self._handle,
             access_log=None,
             auto_decompress=False,  # the bytes as sent are what is signed and stored
-            shutdown_timeout=0.1,
             handler_cancellation=True,
+            keepalive_timeout=self.request_seconds,
+            lingering_time=_LINGER_SECONDS,
             max_line_size=2 * MAX_GET_BYTES,  # longer requests still get the API's own error
         )
+        runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await runner.setup()
         self._stop = asyncio.Event()
         try:
@@ -89,20 +93,37 @@ class EmulatedCloud(Dispatcher):
         await self._stop.wait()
         await runner.cleanup()
 
-    async def _handle(self, http: web.Request) -> web.StreamResponse:
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
         # Not normalised: the client has signed the path as it sent it.
         path, _, query = http.raw_path.partition("?")
-        request = Request(
-            http.method,
-            unquote(path),
-            query,
-            {name.lower(): value for name, value in http.headers.items()},
-            await http.read(),
-        )
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        request = Request(http.method, unquote(path, errors="surrogateescape"), query, headers)
+        limit = self.body_limit(request)
+        if limit:
+            request = await self._with_body(http, request, limit)
         return await self._send(http, self.dispatch(request))
 
-    async def _send(self, http: web.Request, reply: Reply) -> web.StreamResponse:
+    async def _with_body(self, http: web.BaseRequest, request: Request, limit: int) -> Request:
+        """Read the body until it ends, is longer than `limit`, or takes too long."""
+        body = bytearray()
+
+        async def read() -> None:
+            while len(body) <= limit and (chunk := await http.content.readany()):
+                body.extend(chunk)
+
+        if request.headers.get("expect", "").lower() == "100-continue":
+            await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            http.writer.output_size = 0  # the reply has not started
+        try:
+            await asyncio.wait_for(read(), self.request_seconds)
+        except asyncio.TimeoutError:
+            request = replace(request, timed_out=True)
+        return replace(request, body=bytes(body))
+
+    async def _send(self, http: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         response = web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body)
+        if not http.content.is_eof():
+            response.force_close()
         if await self._stops_within(self.latency + reply.delay) or reply.cut == "before":
             _close(http)
             return response
@@ -114,7 +135,9 @@ class EmulatedCloud(Dispatcher):
             await self._stream(http, streamed, reply)
         return streamed
 
-    async def _stream(self, http: web.Request, streamed: web.StreamResponse, reply: Reply) -> None:
+    async def _stream(
+        self, http: web.BaseRequest, streamed: web.StreamResponse, reply: Reply
+    ) -> None:
         await streamed.prepare(http)
         if reply.cut:
             await streamed.write(reply.body[: len(reply.body) // 2])
@@ -137,7 +160,7 @@ class EmulatedCloud(Dispatcher):
         return True
 
 
-def _close(http: web.Request) -> None:
+def _close(http: web.BaseRequest) -> None:
     # Sends what was written before. The transport is None if the client has disconnected.
     if http.transport is not None:
         http.transport.close()

@@ -11,13 +11,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request: `path` percent-decoded, `query` as sent, `headers` by lower-case name."""
+    """An HTTP request: `path` percent-decoded, `query` as sent, `headers` by lower-case name.
+
+    `body` is incomplete if it is longer than allowed, or `timed_out`.
+    """
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    timed_out: bool = False
 
 
 @dataclass(frozen=True)
