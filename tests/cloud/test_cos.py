@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from qcloud_cos import CosS3Client, CosServiceError
+from qcloud_cos import CosS3Auth, CosS3Client, CosServiceError
 
 from cos_client import CREDENTIALS, REGION, client_of, config
 from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.seed import Object
+from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.signatures import cos_signature
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Request
@@ -24,8 +25,6 @@ from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from scf_local.cloud.server import EmulatedCloud
 
 BUCKET, KEY = "manifests-1250000000", "a.bin"
 HOST = f"{BUCKET}.cos.{REGION}.myqcloud.com"
@@ -77,7 +76,13 @@ def fetch(
             return error.code, error.read(), error.headers["Content-Type"]
 
 
-@pytest.mark.parametrize("key", ["a.json", "请求/a b+c%20d.json", "/lead//double", "x?y&z=1#f"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("a.json", "请求/a b+c%20d.json", "/lead//double", "x?y&z=1#f"),
+        *("a\nb\r\n.json", "\0\x1b\x7f\x85\u2028\u202e"),
+    ],
+)
 def test_objects(client: CosS3Client, cloud: EmulatedCloud, key: str) -> None:
     """The COS SDK can write, read and query an object under any key."""
     tag = client.put_object(Bucket=BUCKET, Key=key, Body=b"content")["ETag"]
@@ -187,7 +192,6 @@ def test_digest(client: CosS3Client, cloud: EmulatedCloud) -> None:
     [
         ("get_object", {"IfModifiedSince": "Sun, 01 Nov 2026 00:00:00 GMT"}),
         ("get_object", {"IfUnmodifiedSince": "Sun, 01 Nov 2026 00:00:00 GMT"}),
-        ("get_object", {"VersionId": "1"}),
         ("get_object", {"TrafficLimit": "819200"}),
         ("get_object_acl", {}),
         ("get_object_tagging", {}),
@@ -231,7 +235,7 @@ def test_errors(
 ) -> None:
     """The COS SDK can read every error."""
     with pytest.raises(CosServiceError) as raised:
-        client_of(cloud, credentials).get_object(Bucket=bucket, Key="no.json")
+        client_of(cloud, credentials).get_object(Bucket=bucket, Key="no\0\x1b.json")
     error = raised.value
     assert (error.get_status_code(), error.get_error_code()) == (status, code)
     assert error.get_request_id()
@@ -264,6 +268,104 @@ def test_conditions(
         assert (head["ETag"], "Content-Length" in head) == (ETAG, status == 200)
     # The SDK cannot be used here: its `get_object` raises OSError for any 304.
     assert fetch(cloud, presigned(Params=TOKEN), condition)[0] == status
+
+
+# --- Versions ---
+
+
+def versions_of(client: CosS3Client, *bodies: bytes) -> list[str | None]:
+    """Upload the bodies under one key, and return their version ids."""
+    return [
+        client.put_object(Bucket=BUCKET, Key=KEY, Body=body).get("x-cos-version-id")
+        for body in bodies
+    ]
+
+
+def content_of(client: CosS3Client, **params: str) -> tuple[bytes, str | None]:
+    """Return the content of the object and its version id, which a HEAD returns, too."""
+    reply = client.get_object(Bucket=BUCKET, Key=KEY, **params)
+    head = client.head_object(Bucket=BUCKET, Key=KEY, **params)
+    version = reply.get("x-cos-version-id")
+    assert (head["ETag"], head.get("x-cos-version-id")) == (reply["ETag"], version)
+    return reply["Body"].get_raw_stream().read(), version
+
+
+def test_versioning_status(client: CosS3Client, cloud: EmulatedCloud) -> None:
+    """The status is none, then as set, and each request is recorded under its own name."""
+    assert client.get_bucket_versioning(Bucket=BUCKET) == {"VersioningConfiguration": None}
+    for status in ("Enabled", "Suspended", "Enabled"):
+        client.put_bucket_versioning(Bucket=BUCKET, Status=status)
+        assert client.get_bucket_versioning(Bucket=BUCKET) == {"Status": status}
+    actions = [call["Action"] for call in cloud.state.writes()]
+    assert actions == ["PutBucketVersioning"] * 3
+    assert cloud.state.calls[0]["Action"] == "GetBucketVersioning"
+    for call, params in (
+        (client.get_bucket_versioning, {}),
+        (client.put_bucket_versioning, {"Status": "Enabled"}),
+    ):
+        with pytest.raises(CosServiceError, match="NoSuchBucket"):
+            call(Bucket="other-1250000000", **params)
+
+
+def test_versions(client: CosS3Client) -> None:
+    """With versions, each upload stays readable by its id, and the newest is the default."""
+    client.put_bucket_versioning(Bucket=BUCKET, Status="Enabled")
+    first, second = versions_of(client, b"first", b"second")
+    assert first
+    assert second
+    assert len({first, second}) == 2
+    assert content_of(client) == (b"second", second)
+    assert content_of(client, VersionId=first) == (b"first", first)
+    assert content_of(client, VersionId=second) == (b"second", second)
+    assert content_of(client, VersionId="null") == (b"content", "null")
+    assert error_of(client.get_object, VersionId="other") == (404, "NoSuchVersion")
+    assert error_of(client.head_object, VersionId="other")[0] == 404
+    assert error_of(client.get_object, Key="no.json", VersionId=first) == (404, "NoSuchKey")
+
+
+def test_versions_of_one_moment() -> None:
+    """Uploads in the same instant have different versions."""
+    now = time.time()
+    with EmulatedCloud(State(objects={BUCKET: {}}), clock=lambda: now) as cloud:
+        client = client_of(cloud)
+        client.put_bucket_versioning(Bucket=BUCKET, Status="Enabled")
+        assert len(set(versions_of(client, b"a", b"a", b"b"))) == 3
+
+
+def test_suspended_versions(client: CosS3Client) -> None:
+    """While versioning is suspended, uploads replace only each other."""
+    client.put_bucket_versioning(Bucket=BUCKET, Status="Enabled")
+    (first,) = versions_of(client, b"first")
+    client.put_bucket_versioning(Bucket=BUCKET, Status="Suspended")
+    assert versions_of(client, b"second", b"third") == ["null", "null"]
+    assert content_of(client) == (b"third", "null")
+    assert content_of(client, VersionId="null") == (b"third", "null")
+    assert content_of(client, VersionId=str(first)) == (b"first", first)
+
+
+def test_bucket_without_versions(client: CosS3Client) -> None:
+    """Without versioning, an upload replaces the object, and no reply has a version id."""
+    assert versions_of(client, b"first", b"second") == [None, None]
+    assert content_of(client) == (b"second", None)
+    assert error_of(client.get_object, VersionId="other") == (404, "NoSuchVersion")
+
+
+def test_versions_of_a_state() -> None:
+    """A state may start with versions."""
+    stored = Object(b"new", version="2", older=(Object(b"old", version="1"),))
+    with EmulatedCloud(State(objects={BUCKET: {KEY: stored}}, versioning={BUCKET: "Enabled"})) as c:
+        assert content_of(client_of(c)) == (b"new", "2")
+        assert content_of(client_of(c), VersionId="1") == (b"old", "1")
+
+
+@pytest.mark.parametrize("body", [b"", b"<Status>On</Status>", b"Enabled", b"\xff"])
+def test_invalid_versioning(client: CosS3Client, cloud: EmulatedCloud, body: bytes) -> None:
+    """A configuration other than the two statuses is malformed, and changes nothing."""
+    params = {"method": "PUT", "url": f"{cloud.url}/", "bucket": BUCKET, "data": body}
+    auth = CosS3Auth(client.get_conf(), params={"versioning": ""})
+    with pytest.raises(CosServiceError, match="MalformedXML"):
+        client.send_request(**params, auth=auth, headers={}, params={"versioning": ""})
+    assert client.get_bucket_versioning(Bucket=BUCKET) == {"VersioningConfiguration": None}
 
 
 # --- Signed URLs ---

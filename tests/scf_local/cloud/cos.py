@@ -1,14 +1,14 @@
-"""COS: GET, HEAD and PUT of objects; the bucket is in the Host header, in any region.
+"""COS: GET, HEAD and PUT of objects and their versions; the Host header has bucket and region.
 
 Headers and parameters that COS would act on are emulated or rejected, never ignored
-(document/product/436/7753, 436/7745, 436/7749; error codes: 436/7730).
+(document/product/436/7753, 436/7745, 436/7749; versions: 436/19883; error codes: 436/7730).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from dataclasses import replace
 from email.utils import formatdate
 from http import HTTPStatus
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from scf_local.cloud.wire import Request
 
 REQUEST_ID = "x-cos-request-id"
-ACTIONS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
+ACTIONS = {
+    "GET": "GetObject",
+    "HEAD": "HeadObject",
+    "PUT": "PutObject",
+    "GET ?versioning": "GetBucketVersioning",
+    "PUT ?versioning": "PutBucketVersioning",
+}
 MAX_BYTES = 64 << 20
 """What is kept in memory; PUT Object allows 5 GiB (document/product/436/7749)."""
 
@@ -44,10 +50,13 @@ _OVERRIDES = {f"response-{name}": name for name in _STORED}
 _METADATA = "x-cos-meta-"
 _FEATURES = ("if-", "pic-operations", "range", "x-ci-", "x-cos-")
 _EMULATED = {
-    "GET": frozenset(("if-match", "if-none-match", "range")),
-    "HEAD": frozenset(("if-match", "if-none-match")),
-    "PUT": frozenset(),
+    "GetObject": ("if-match", "if-none-match", "range"),
+    "HeadObject": ("if-match", "if-none-match"),
 }
+_PARAMETERS = {"GetObject": ("versionId", *_OVERRIDES), "HeadObject": ("versionId",)}
+_VERSIONING = re.compile(
+    rb"<VersioningConfiguration>\s*<Status>(Enabled|Suspended)</Status>\s*</VersioningConfiguration>"
+)
 _RANGE = re.compile("bytes=([0-9]{1,18})-([0-9]{0,18})|bytes=-([0-9]{1,18})")
 
 
@@ -57,6 +66,15 @@ def bucket_of(host: str) -> tuple[str, str] | None:
     return match and (match["bucket"], match["region"])
 
 
+def action_of(request: Request) -> str:
+    """Return the action of a request, or only its method if that is not emulated."""
+    if request.path.removeprefix("/"):
+        return ACTIONS.get(request.method, request.method)
+    names = dict(parse_qsl(request.query, keep_blank_values=True))
+    of_bucket = " ?versioning" if "versioning" in names else " ?"
+    return ACTIONS.get(request.method + of_bucket, request.method)
+
+
 def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
     """Return the reply to a verified request, without its request id.
 
@@ -64,35 +82,75 @@ def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
         CosError: an error of COS; MethodNotAllowed, NotImplemented for what is not emulated.
     """
     key = request.path.removeprefix("/")
-    if request.method not in ACTIONS or not key:
+    action = action_of(request)
+    if action not in ACTIONS.values():
         message = f"{request.method} {request.path!r} is not emulated; objects have GET, HEAD, PUT."
         raise CosError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
     query = parse_qsl(request.query, keep_blank_values=True)
     overrides = {_OVERRIDES[name]: value for name, value in query if name in _OVERRIDES}
-    _check_emulated(request, (name for name, _ in query))
+    _check_emulated(action, request, (name for name, _ in query if key or name != "versioning"))
     with state.lock:
         objects = state.objects.get(bucket)
         if objects is None:
             raise CosError(HTTPStatus.NOT_FOUND, "NoSuchBucket", "The bucket does not exist.")
+        if not key:
+            return _versioning(state, bucket, request)
+        newest = objects.get(key)
+        versions = (newest, *newest.older) if newest else ()
+        status = state.versioning.get(bucket)
         if request.method == "PUT":
-            stored = objects[key] = Object(_body(request), _storable(request.headers), now)
-            return Reply(HTTPStatus.OK, {"ETag": _etag(stored)}, b"")
-        found = objects.get(key)
-    if found is None:
+            version = _new_version(now, len(versions)) if status == "Enabled" else "null"
+            older = tuple(replace(old, older=()) for old in versions if old.version != version)
+            found = Object(_body(request), _storable(request.headers), now, version, older)
+            objects[key] = found
+        else:
+            found = _find(versions, dict(query).get("versionId"))
+    headers = {"x-cos-version-id": found.version} if status else {}
+    if request.method == "PUT":
+        return Reply(HTTPStatus.OK, {"ETag": _etag(found), **headers}, b"")
+    headers |= {**found.headers, **_storable(overrides)}
+    return _read(replace(found, headers=headers), request.headers)
+
+
+def _find(versions: tuple[Object, ...], version: str | None) -> Object:
+    """Return an object's newest version, or the given one."""
+    if not versions:
         raise CosError(HTTPStatus.NOT_FOUND, "NoSuchKey", "The key does not exist.")
-    return _read(replace(found, headers={**found.headers, **_storable(overrides)}), request.headers)
+    for stored in versions:
+        if version in {None, stored.version}:
+            return stored
+    raise CosError(HTTPStatus.NOT_FOUND, "NoSuchVersion", "The version does not exist.")
 
 
-def _check_emulated(request: Request, parameters: Iterable[str]) -> None:
-    emulated = _EMULATED[request.method] | {COS_TOKEN, "x-cos-sdk-retry"}
+def _versioning(state: State, bucket: str, request: Request) -> Reply:
+    """Return the status of a bucket's versions, or set it (document/product/436/19889)."""
+    if request.method == "PUT":
+        given = _VERSIONING.search(_body(request))
+        if given is None:
+            message = "The Status must be Enabled or Suspended."
+            raise CosError(HTTPStatus.BAD_REQUEST, "MalformedXML", message)
+        state.versioning[bucket] = given[1].decode()
+        return Reply(HTTPStatus.OK, {}, b"")
+    status = state.versioning.get(bucket)
+    element = f"<Status>{status}</Status>" if status else ""  # none if it was never set
+    xml = f"<VersioningConfiguration>{element}</VersioningConfiguration>"
+    return Reply(HTTPStatus.OK, {"Content-Type": "application/xml"}, xml.encode())
+
+
+def _new_version(now: float, count: int) -> str:
+    """Return a version id, in the form of real ones, that none of `count` older versions has."""
+    return b64encode(b"%d" % (2**64 - 1 - int(now * 1e6) - count)).decode().rstrip("=")
+
+
+def _check_emulated(action: str, request: Request, parameters: Iterable[str]) -> None:
+    emulated = {COS_TOKEN, "x-cos-sdk-retry", *_EMULATED.get(action, ())}
     for name, value in request.headers.items():
         metadata = request.method == "PUT" and name.startswith(_METADATA)
         standard = (name, value) == ("x-cos-storage-class", "STANDARD")
         if name.startswith(_FEATURES) and name not in emulated and not metadata and not standard:
             raise _not_emulated(f"The header {name} of a {request.method}")
     for name in parameters:
-        overrides = request.method == "GET" and name in _OVERRIDES
-        if not name.startswith("q-") and name != COS_TOKEN and not overrides:
+        if not name.startswith("q-") and name not in (COS_TOKEN, *_PARAMETERS.get(action, ())):
             raise _not_emulated(f"The parameter {name!r} of a {request.method}")
 
 

@@ -120,7 +120,7 @@ class Dispatcher:
 
     def _cos(self, http: Request, bucket: str, region: str) -> Reply:
         now = self.clock()
-        name = cos.ACTIONS.get(http.method, http.method)
+        name = cos.action_of(http)
         rule = self.faults.rule_for(name, self.state.count(name) + 1)
 
         def error_reply(error: CosError) -> Reply:

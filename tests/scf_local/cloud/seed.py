@@ -24,11 +24,16 @@ ImageEntry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Object:
-    """An object in a bucket: its content, the headers stored with it, and its modification time."""
+    """An object in a bucket: its content, the headers stored with it, and its modification time.
+
+    `version` is its version id; `older` are its other versions, the newest first.
+    """
 
     content: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     modified: float = 1793491200.0  # 2026-11-01T00:00:00Z, the default of CreatedTime
+    version: str = "null"
+    older: tuple[Object, ...] = ()
 
 
 IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 class State:
     """Images by region, objects by bucket, calls in order; hold `lock` to read or change them.
 
-    `images` may be sparse: missing members get defaults. `calls` holds, for each request,
-    `Time` (epoch seconds), `Action`, `Region` and `Outcome` ("ok" or the error code); COS requests
-    are the actions GetObject, HeadObject and PutObject. If a fault was injected, `Fault` is its
-    name. Then `Outcome` is what happened in the cloud, whatever reply the client got. If the
-    action was not performed, it is the code that was sent, or `fault:<name>` if none was.
+    `images` may be sparse: missing members get defaults. `versioning` is "Enabled" or "Suspended"
+    by bucket; other buckets have no versions. `calls` holds, for each request,
+    `Time` (epoch seconds), `Action`, `Region` and `Outcome` ("ok" or the error code); `cos.ACTIONS`
+    has those of COS. If a fault was injected, `Fault` is its name. Then `Outcome` is what happened
+    in the cloud, whatever reply the client got. If the action was not performed, it is the code
+    that was sent, or `fault:<name>` if none was.
 
     Raises:
         SeedError: an image that the API could not return.
@@ -34,6 +35,7 @@ class State:
 
     images: dict[str, list[ImageEntry]] = field(default_factory=dict)
     objects: dict[str, dict[str, Object]] = field(default_factory=dict)
+    versioning: dict[str, str] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
 
@@ -104,6 +106,7 @@ class State:
             }
 
 
-WRITES = frozenset(
-    ("ModifyImageAttribute", "ModifyResourceTags", "TagResources", "UnTagResources", "PutObject")
-)
+WRITES = {
+    *("ModifyImageAttribute", "ModifyResourceTags", "TagResources", "UnTagResources"),
+    *("PutObject", "PutBucketVersioning"),
+}
