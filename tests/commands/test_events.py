@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,35 @@ def test_cos_event_is_as_delivered(shape: str) -> None:
         clock=_clock,
     )
     assert event == GOLDEN[shape]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("etag", ["9a0364b9e99bb480dd25e1f0284c8555", '"9a0364b9e99bb480-2"'])
+def test_version_and_etag(shape: str, etag: str) -> None:
+    """The version id and the ETag, with its quotes or without, change only these two members."""
+    expected = copy.deepcopy(GOLDEN[shape])
+    cos_object = expected["Records"][0]["cos"]["cosObject"]
+    cos_object["vid"] = "MTg0NDUxNTc1"
+    cos_object["meta"]["ETag"] = etag if etag.startswith('"') else f'"{etag}"'
+    event = cos_event(
+        "manifests-1250000000",
+        "a/b é.json",
+        region="ap-chengdu",
+        shape=shape,
+        event_name="cos:ObjectCreated:Post",
+        version_id="MTg0NDUxNTc1",
+        etag=etag,
+        clock=_clock,
+    )
+    assert event == expected
+
+
+def test_options_of_an_object() -> None:
+    """The command has options for both."""
+    options = ["--bucket", "b-1", "--key", "k", "--version-id", "MTg0", "--etag", "9a03"]
+    result = CliRunner().invoke(main, ["event", "cos", *options])
+    cos_object = json.loads(result.stdout)["Records"][0]["cos"]["cosObject"]
+    assert (cos_object["vid"], cos_object["meta"]["ETag"]) == ("MTg0", '"9a03"')
 
 
 @pytest.mark.parametrize("shape", SHAPES)

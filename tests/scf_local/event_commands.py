@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,10 +41,12 @@ def event() -> None:
     default="cos:ObjectCreated:Put",
     help="Type of the COS event.",
 )
-def cos(bucket: str, key: str, region: str, shape: str, event_name: str) -> None:
+@click.option("--version-id", default="", help="Version id of the object (vid).")
+@click.option("--etag", default="", help="ETag of the object.")
+def cos(bucket: str, key: str, **parts: Any) -> None:  # noqa: ANN401 - of the event
     """Print the event of an upload to a COS bucket."""
     with usage_errors():
-        payload = events.cos_event(bucket, key, region=region, shape=shape, event_name=event_name)
+        payload = events.cos_event(bucket, key, **parts)
     emit_json(payload)
 
 

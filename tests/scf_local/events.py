@@ -36,12 +36,14 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
     region: str = "ap-guangzhou",
     shape: str = "2021",
     event_name: str = "cos:ObjectCreated:Put",
+    version_id: str = "",
+    etag: str = "",
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
     """The event of an upload of `key` to `bucket` (the full name, `<bucket>-<appid>`).
 
     `shape` is `2018`, as documented (document/product/583/9707), or `2021`, as delivered since
-    then: with `cosRegion`, `s3Region` and `ETag`, and `reqid` always 0.
+    then: with `cosRegion`, `s3Region` and `ETag`, and `reqid` always 0. `etag` may have quotes.
 
     Raises:
         ValueError: the bucket, region or key is not valid.
@@ -68,10 +70,12 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
         "x-cos-request-id": base64.b64encode(f"{now:08x}_25b25864_1521_278af3".encode()).decode(),
         "Content-Type": "application/json",
     }
+    default_etag = hashlib.md5(key.encode()).hexdigest() if shape == "2021" else ""
+    etag = etag.strip('"') or default_etag
+    meta |= {"ETag": f'"{etag}"'} if etag else {}
     cos_bucket = {"region": code, "name": name, "appid": appid}
     queue_region, qualifier, reqid = code, "$LATEST", 179398952
     if shape == "2021":
-        meta["ETag"] = f'"{hashlib.md5(key.encode()).hexdigest()}"'
         meta["x-cos-storage-class"] = "STANDARD"
         cos_bucket |= {"cosRegion": region, "s3Region": region}
         queue_region, qualifier, reqid = region, "$DEFAULT", 0
@@ -80,7 +84,7 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
         "cosObject": {
             "url": f"http://{bucket}.cos.{region}.myqcloud.com/{path}",
             "meta": meta,
-            "vid": "",
+            "vid": version_id,
             "key": f"/{appid}/{name}/{key}",
             "size": 1029,
         },
