@@ -27,7 +27,7 @@ from scf_local.cloud import cos
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.signatures import cos_signature
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import Call, Reply
+from scf_local.cloud.wire import Call, Reply, Request
 from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
@@ -397,6 +397,40 @@ def test_body_is_read_up_to_its_limit(cloud: EmulatedCloud, kind: str) -> None:
         assert is_closed(stream)
     assert cloud.state.calls[-1]["Outcome"] == code.decode()
     assert "k" not in cloud.state.objects[BUCKET]
+
+
+class Measuring(EmulatedCloud):
+    """A cloud that records the sizes of the bodies that it keeps in memory."""
+
+    def dispatch(self, http: Request) -> Reply:
+        """Record the size of the body."""
+        self.sizes = [*getattr(self, "sizes", ()), len(http.body)]
+        return super().dispatch(http)
+
+
+@pytest.mark.parametrize(
+    ("start", "headers", "limit"),
+    [
+        ("PUT /k", {}, 0),
+        ("GET /k", {}, 0),
+        ("PUT /else", {"Host": "a"}, 0),
+        ("POST /", {"Host": "a"}, 1 << 20),
+        ("POST /", {"Host": "a", "Authorization": "b"}, 10 << 20),
+    ],
+)
+def test_endless_body(start: str, headers: dict[str, str], limit: int) -> None:
+    """However much a client sends, little more than the limit is kept, and the connection ends."""
+    method, target = start.split()
+    chunk = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
+    with Measuring(State()) as cloud, connection(cloud) as stream:
+        stream.sendall(head_of(method, target, **headers, Transfer_Encoding="chunked"))
+        with suppress(ConnectionError):
+            for number in range(5000):
+                stream.sendall(chunk)
+                time.sleep(0.002 if number << 16 > limit else 0)
+            pytest.fail("still connected")
+    (size,) = cloud.sizes
+    assert limit <= size <= (limit + (1 << 19) if limit else 0)
 
 
 def test_expect_continue(cloud: EmulatedCloud) -> None:
