@@ -61,10 +61,14 @@ resource "tencentcloud_scf_function" "steward" {
   # cls_topic_id  = "…"
 
   environment = {
-    STEWARD_DRY_RUN   = "0"
-    STEWARD_SOURCES   = "${local.bucket}/requests/,${local.bucket}/policies/"
-    STEWARD_JOURNAL   = "${local.bucket}/journal/"
-    STEWARD_LOG_LEVEL = "INFO"
+    STEWARD_DRY_RUN        = "0"
+    # who may do what: SECURITY.md
+    STEWARD_SOURCES        = "${local.bucket}/requests/=requests+manifests,${local.bucket}/policies/=policies,timer=policies,direct=requests"
+    STEWARD_MAX_CHANGES    = "200"
+    STEWARD_REGIONS        = "ap-guangzhou,ap-shanghai"
+    STEWARD_PROTECTED_TAGS = "cost-*,billing-*"
+    STEWARD_JOURNAL        = "${local.bucket}/journal/"
+    STEWARD_LOG_LEVEL      = "INFO"
   }
 
   depends_on = [tencentcloud_cam_role_policy_attachment.run]

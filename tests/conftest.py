@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 SEED = ROOT / "events" / "seed"
 SECRETS = (
+    AccountCredentials().secret_id,
     AccountCredentials().secret_key,
     AccountCredentials().token,
     "q-signature",
@@ -87,13 +88,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 class Function:
     """The function on an emulated cloud; only sleeping moves its clock.
 
-    `lines` is the log of the last run.
+    `lines` is the log of the last run; its lines `run.started` are in `started`.
     """
 
     cloud: EmulatedCloud
     environ: dict[str, str]
     clock: Clock = field(default_factory=FakeClock)
     lines: list[dict[str, Any]] = field(default_factory=list)
+    started: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.instance = Instance(self.clock, lambda: 0.0)
@@ -114,7 +116,9 @@ class Function:
             result = handle(self.instance, event, context, {**self.environ, **environ}, stream)
         finally:
             text = stream.getvalue()
-            self.lines = [json.loads(line) for line in text.splitlines()]
+            lines = [json.loads(line) for line in text.splitlines()]
+            self.lines = [line for line in lines if line["Event"] != "run.started"]
+            self.started = [line for line in lines if line["Event"] == "run.started"]
         assert not any(secret in text + json.dumps(result) for secret in SECRETS)
         return result
 

@@ -176,7 +176,9 @@ def _journal_is_apart(file: ServerlessFile) -> bool:
 def _sources_cover_triggers(file: ServerlessFile) -> bool:
     if not _settings_are_valid(file):
         return True
-    return all(file.settings().allows(bucket, f"{prefix}x") for bucket, prefix in file.folders())
+    return all(
+        file.settings().kinds_from(f"{bucket}/{prefix}x") for bucket, prefix in file.folders()
+    )
 
 
 def _timers_read_elsewhere(file: ServerlessFile) -> bool:

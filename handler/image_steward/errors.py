@@ -10,9 +10,9 @@
     │   ├── ObjectNotFound         COS has no such object or bucket
     │   ├── AccessDenied           the function's role may not read or write the object
     │   ├── SourceNotAllowed       the object is outside STEWARD_SOURCES
-    │   ├── NotAllowed             a setting forbids what the document asks for
+    │   ├── NotAllowed             a setting or an image's tag forbids what the document asks for
     │   ├── UnstablePolicy         the policy would change its own outcome in the next run
-    │   └── TooManyChanges         the plan changes more images than MaxChanges
+    │   └── TooManyChanges         the plan changes more images than allowed
     ├── ApiError               the cloud returned an error code, kept as `code`
     │   ├── ApiBusy                a transient error code
     │   │   ├── Throttled              the calls exceed the API's rate limit
@@ -24,6 +24,7 @@
     │           └── CredentialsExpired     ... which it accepted earlier in the run
     ├── AmbiguousResponse      no readable response: the call may have worked
     ├── Changed                the image is not what the document expects
+    ├── Superseded             the object is another than the event tells of: ignored
     ├── TimeRanOut             the run's time was over before this could start
     ├── Stopped                not attempted after an AccountError
     ├── TemporaryName          an image has a temporary name: a warning, never raised
@@ -131,7 +132,7 @@ class SourceNotAllowed(Rejection):
 
 
 class NotAllowed(Rejection):
-    """A setting of the function forbids what the document asks for."""
+    """A setting of the function, or a tag of the image, forbids what the document asks for."""
 
 
 class UnstablePolicy(Rejection):
@@ -139,7 +140,7 @@ class UnstablePolicy(Rejection):
 
 
 class TooManyChanges(Rejection):
-    """The plan changes more images than the policy's MaxChanges."""
+    """The plan changes more images than MaxChanges or STEWARD_MAX_CHANGES."""
 
 
 class ApiError(StewardError):
@@ -203,6 +204,10 @@ class AmbiguousResponse(StewardError):
 
 class Changed(StewardError):
     """The image is neither what the document expects nor what it wants: left as it is."""
+
+
+class Superseded(StewardError):
+    """The object has been replaced since the event; the later upload has an event of its own."""
 
 
 class TimeRanOut(StewardError):

@@ -21,7 +21,14 @@ from image_steward import regions, registry
 from image_steward.clock import RunDeadlines
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import ImageReader
-from image_steward.errors import InvalidDocument, Rejection, StewardError, TimeRanOut, Unfinished
+from image_steward.errors import (
+    InvalidDocument,
+    Rejection,
+    StewardError,
+    Superseded,
+    TimeRanOut,
+    Unfinished,
+)
 from image_steward.events.fetch import fetch, fetch_target, is_journal
 from image_steward.events.parse import IgnoredPart, Part, RejectedPart, parse
 from image_steward.execution.executor import Executor
@@ -29,11 +36,13 @@ from image_steward.instance import Cloud, Instance
 from image_steward.lazy import load
 from image_steward.model import CosObject, Image, Now, Outcome, Plan, Report
 from image_steward.parallel import run_parallel
+from image_steward.planning.ceiling import limited
 from image_steward.planning.rename_order import temporary_name_warnings
 from image_steward.registry import Planner
 from image_steward.reporting import result, undo
 from image_steward.reporting.journal import Journal
 from image_steward.reporting.log import Log
+from image_steward.reporting.secrets import Secrets
 from image_steward.settings import Settings
 
 MAX_REQUEST_ID = 64
@@ -62,9 +71,9 @@ def handle(
     start = clock.monotonic()
     scf: dict[str, Any] = context if isinstance(context, dict) else {}
     request_id = str(scf.get("request_id", ""))[:MAX_REQUEST_ID]
-    secrets = (environ.get(f"TENCENTCLOUD_{name}", "") for name in ("SECRETKEY", "SESSIONTOKEN"))
+    secrets = Secrets(environ)
     deadlines = RunDeadlines.of(scf.get("time_limit_in_ms"), clock)
-    log = Log(stream or sys.stdout, clock, request_id, secrets=tuple(secrets))
+    log = Log(stream or sys.stdout, clock, secrets, request_id)
     cloud = invocation = None
     dry_run = False
     try:
@@ -82,7 +91,7 @@ def handle(
         invocation = Invocation(settings, region, cloud, retries, log)
         reports = [invocation.process(part) for part in parsed.parts]
         run = result.Run(parsed.trigger, reports, dry_run)
-    document = result.document(run, request_id)
+    document: dict[str, Any] = secrets.redacted(result.document(run, request_id))
     if invocation and run.outcome != "ignored":
         invocation.journal.record_result(document)
     log.info(
@@ -98,10 +107,11 @@ def handle(
     instance.runs += 1
     if errors := run.unfinished:
         pending = run.summary["Pending"] + sum(error.transient for _, error in run.errors)
-        raise Unfinished(
+        message = (
             f"pending: {pending} of {len(run.images) + len(run.errors)} images and documents "
             f"({errors[0].code}: {errors[0].message}); a redelivery of the event retries them"
         )
+        raise Unfinished(secrets.redacted(message))
     return document
 
 
@@ -124,20 +134,26 @@ class Invocation:
         if isinstance(part, IgnoredPart):
             self.log.info("event.ignored", Source=source, Reason=part.reason)
             return Report(source)
-        listed = self.settings.regions
+        started: dict[str, Any] = {**part.uploader} if isinstance(part, CosObject) else {}
         try:
             if isinstance(part, RejectedPart):
                 raise part.error
-            data = fetch(part, self.settings, self._read)
-            document = registry.read(data, region=self.region, listed=listed)
+            read = partial(registry.read, region=self.region, settings=self.settings)
+            data, kinds = fetch(part, self.settings, self._read)
+            document = read(data, kinds=kinds)
             if isinstance(document.request, CosObject):  # the document is a pointer
-                source = document.request.source
-                data = fetch_target(document.request, self.settings, self._read)
-                document = registry.read(data, region=self.region, listed=listed)
+                source, started["Pointer"] = document.request.source, source
+                data, there = fetch_target(document.request, self.settings, self._read)
+                document = read(data, kinds=[kind for kind in kinds if kind in there])
             if not document.planner:
                 raise InvalidDocument(_NESTED_POINTER)
+        except Superseded as error:
+            self.log.warning("event.ignored", Source=source, Reason=error.message)
+            return Report(source)
         except StewardError as error:
+            self.log.info("run.started", Source=source, **started)
             return self._with_error(Report(source), source, error)
+        self.log.info("run.started", Source=source, Kind=document.kind, **started)
         return self._process_request(source, document.request, document.planner)
 
     def _process_request(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
@@ -145,6 +161,9 @@ class Invocation:
         request = replace(request, dry_run=self.settings.dry_run or request.dry_run)
         report = self._plan_and_execute(Report(source, dry_run=request.dry_run), request, planner)
         if planner.next_planner and (later := load(planner.next_request)(request, report.outcomes)):
+            changed = sum(not outcome.step.is_empty for outcome in report.outcomes)
+            left = max(0, self.settings.max_changes - changed)
+            later = replace(later, max_changes=min(later.max_changes, left))
             start = replace(report, outcomes=())
             report = report.merged_with(self._plan_and_execute(start, later, planner.next_planner))
         return report
@@ -159,6 +178,8 @@ class Invocation:
             reader = ImageReader(call, run_parallel, deadline, self._log_wait, new_names, recent)
             images = planner.read_images(reader, request)
             plan = load(planner.plan)(request, images, self._now())
+            most, dry_run = self.settings.max_changes, request.dry_run
+            plan = limited(plan, most, "STEWARD_MAX_CHANGES", dry_run=dry_run)
             report = self._with_plan(report, plan)
             on_outcome = partial(self._log_outcome, report.source)
             if request.dry_run:

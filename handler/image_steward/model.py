@@ -19,6 +19,9 @@ FACTS = ("OsName", "Platform", "Architecture", "ImageCreator")
 STATE = ("ImageState", "ImageType")
 """Read-only members that decide whether an image may be changed."""
 
+OPT_OUT = ("image-steward", "ignore")
+"""An image with this tag is never changed, and no document may set or delete the tag."""
+
 STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
 """The members of `Summary`; in lower case, the values of an image's `Status`."""
 
@@ -49,11 +52,22 @@ class CosObject(NamedTuple):
     bucket: str
     key: str
     region: str
+    version_id: str = ""
+    """Empty: the newest version."""
+    etag: str = ""
+    """Of the content that was uploaded; empty if unknown."""
+    uploader: Mapping[str, str] = MappingProxyType({})
+    """Who uploaded it, as fields of a log line."""
+
+    @property
+    def path(self) -> str:
+        """Bucket and key."""
+        return f"{self.bucket}/{self.key}"
 
     @property
     def source(self) -> str:
         """Its URL in results and log lines."""
-        return f"cos://{self.bucket}/{self.key}"
+        return f"cos://{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,11 @@ class Image:
     def values(self) -> Values:
         """Its attributes and tags."""
         return by_name(self.attributes, self.tags)
+
+    @property
+    def is_opted_out(self) -> bool:
+        """Whether it has the tag by which its owner forbids all changes."""
+        return self.tags.get(OPT_OUT[0]) == OPT_OUT[1]
 
     @property
     def state(self) -> str:
@@ -130,6 +149,8 @@ class ChangeRequest:
     dry_run: bool
     region_paths: dict[str, str] = field(default_factory=dict)
     """The JSON Pointer of the first mention of each region."""
+    tag_paths: dict[str, str] = field(default_factory=dict)
+    """The JSON Pointer of the first change of each tag."""
 
     @cached_property
     def by_region(self) -> dict[str, list[Change]]:

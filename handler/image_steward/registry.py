@@ -8,12 +8,17 @@ from typing import Any, NamedTuple
 
 from image_steward import regions, strict_json
 from image_steward.current_images import CurrentImages, ImageReader
-from image_steward.errors import InvalidDocument, NotAllowed, Violation
+from image_steward.errors import InvalidDocument, NotAllowed, SourceNotAllowed, Violation
 from image_steward.lazy import load
 from image_steward.messages import nearest, short
+from image_steward.model import OPT_OUT
+from image_steward.naming.patterns import Glob
+from image_steward.settings import KINDS as KIND_NAMES
+from image_steward.settings import Settings
 
-_MAX_REGIONS = 20
-"""Wrong regions that an error lists."""
+_DEFAULTS = Settings()
+_MAX_LISTED = 20
+"""Regions and tags that an error lists."""
 
 
 class Planner(NamedTuple):
@@ -31,10 +36,12 @@ class Planner(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind of document. The string names a function for `lazy.load`."""
+    """A kind of document."""
 
+    name: str
+    """In STEWARD_SOURCES, if it is listed there."""
     read: str
-    """`read(document, region)` returns the request."""
+    """Names a function for `lazy.load`: `read(document, region)` returns the request."""
     planner: Planner | None = None
     """None for a pointer: its request is the `CosObject` that holds the actual document."""
 
@@ -55,32 +62,34 @@ _MANIFEST = Planner(
 )
 
 KINDS = {
-    "Document": Kind(".documents.pointer:read"),
-    "Normalise": Kind(".documents.naming_policy:read", _POLICY),
-    "builds": Kind(".documents.packer_manifest:read", _MANIFEST),
-    "Images": Kind(".documents.change_request:read", _CHANGE_REQUEST),
-    "ImageId": Kind(".documents.change_request:read_api_body", _CHANGE_REQUEST),
+    "Document": Kind("pointers", ".documents.pointer:read"),
+    "Normalise": Kind("policies", ".documents.naming_policy:read", _POLICY),
+    "builds": Kind("manifests", ".documents.packer_manifest:read", _MANIFEST),
+    "Images": Kind("requests", ".documents.change_request:read", _CHANGE_REQUEST),
+    "ImageId": Kind("requests", ".documents.change_request:read_api_body", _CHANGE_REQUEST),
 }
 """By the member that identifies the kind; of several the first one in this order."""
 
 
 class Document(NamedTuple):
-    """The request that a document holds, and its planner."""
+    """The request that a document holds, its kind, and its planner."""
 
     request: Any
+    kind: str
     planner: Planner | None
     """None for a pointer, as in `Kind`."""
 
 
-def read(data: bytes, *, region: str, listed: Collection[str] = ()) -> Document:
-    """Read a document of any kind; `region` is used where it names none.
-
-    `listed` are the regions of STEWARD_REGIONS.
+def read(
+    data: bytes, *, region: str, settings: Settings = _DEFAULTS, kinds: Collection[str] = KIND_NAMES
+) -> Document:
+    """Read a document; `region` is used where it names none. `kinds` are those of its source.
 
     Raises:
         InvalidJSON: not strict JSON.
+        SourceNotAllowed: it is of another kind.
         InvalidDocument: every violation of the schema or another rule, with its path.
-        NotAllowed: images of a region that is not listed, although some are.
+        NotAllowed: every region and tag that the settings forbid, with its path.
     """
     document = strict_json.loads(data)
     if not isinstance(document, dict):
@@ -92,24 +101,41 @@ def read(data: bytes, *, region: str, listed: Collection[str] = ()) -> Document:
         given = ", ".join(map(short, members)) or "no members"
         hints = "".join(nearest(name, KINDS) for name in members)
         raise InvalidDocument(f"the document has {given}; one of {required} is required{hints}")
+    if kind.planner and kind.name not in kinds:
+        allowed = ", ".join(kinds) or "no documents"
+        raise SourceNotAllowed(f"STEWARD_SOURCES allows {allowed} from here, not {kind.name}")
     request = load(kind.read)(document, region)
-    is_pointer = kind.planner is None
-    paths: dict[str, str] = {request.region: "/Region"} if is_pointer else request.region_paths
-    _check_regions(paths, {*regions.KNOWN, *listed, region}, () if is_pointer else listed)
-    return Document(request, kind.planner)
+    known = {*regions.KNOWN, *settings.regions, region}
+    _check_known({request.region: "/Region"} if not kind.planner else request.region_paths, known)
+    if kind.planner:
+        _check_allowed(request, settings)
+    return Document(request, kind.name, kind.planner)
 
 
-def _check_regions(
-    paths: Mapping[str, str], known: Collection[str], listed: Collection[str]
-) -> None:
-    """Check the regions of a document, by their paths. Raises as `read`."""
-    unknown = [region for region in paths if region not in known][:_MAX_REGIONS]
-    forbidden = [region for region in paths if listed and region not in listed][:_MAX_REGIONS]
-    if unknown:
-        message = "is not a known region, nor listed in STEWARD_REGIONS"
-        raise InvalidDocument(
-            *(Violation(paths[r], f"{short(r)} {message}{nearest(r, known)}") for r in unknown)
-        )
-    if forbidden:
-        message = f"is not in STEWARD_REGIONS: {', '.join(listed)}"
-        raise NotAllowed(*(Violation(paths[region], f"{region} {message}") for region in forbidden))
+def _check_known(region_paths: Mapping[str, str], known: Collection[str]) -> None:
+    message = "is not a known region, nor listed in STEWARD_REGIONS"
+    unknown = (
+        Violation(path, f"{short(region)} {message}{nearest(region, known)}")
+        for region, path in region_paths.items()
+        if region not in known
+    )
+    if violations := list(islice(unknown, _MAX_LISTED)):
+        raise InvalidDocument(*violations)
+
+
+def _check_allowed(request: Any, settings: Settings) -> None:  # noqa: ANN401 - any request
+    """Check the regions and tags of a request against the settings. Raises as `read`."""
+    listed = settings.regions
+    violations = [
+        Violation(path, f"{region} is not in STEWARD_REGIONS: {', '.join(listed)}")
+        for region, path in request.region_paths.items()
+        if listed and region not in listed
+    ]
+    protected = [Glob(text) for text in (OPT_OUT[0], *settings.protected_tags)]
+    violations += [
+        Violation(path, f"tag {short(key)} is protected: no document may set or delete it")
+        for key, path in request.tag_paths.items()
+        if any(glob.matches(key) for glob in protected)
+    ]
+    if violations:
+        raise NotAllowed(*violations[:_MAX_LISTED])

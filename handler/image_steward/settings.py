@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
 
 from image_steward import regions
 from image_steward.errors import InvalidSetting
-from image_steward.messages import short
+from image_steward.limits import IMAGES_PER_REQUEST
+from image_steward.messages import nearest, short
 
 BUCKET = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]+")
 """A full bucket name, `<bucket>-<appid>`; it becomes part of a host name."""
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 """Log levels, in ascending order."""
+
+KINDS = ("requests", "manifests", "policies")
+"""The kinds of documents, as STEWARD_SOURCES names them."""
+
+_TRIGGERS = ("timer", "direct", "eventbridge")
+"""Triggers whose events hold a document themselves."""
 
 _PUBLIC_API = "https://{service}.{region}.tencentcloudapi.com"
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+/?")
@@ -27,14 +35,21 @@ class Settings:
     """One field per variable; `_VARIABLES` maps them."""
 
     dry_run: bool = False
-    sources: tuple[tuple[str, str], ...] = ()
-    """Pairs of bucket and prefix; empty: any source."""
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The kinds of documents allowed from each source, `<bucket>/<prefix>` or a trigger.
+
+    Empty: all kinds from any source.
+    """
     max_document_bytes: int = 1 << 20
     api_endpoint: str = _PUBLIC_API
     cos_endpoint: str = ""
     log_level: str = "INFO"
+    max_changes: int = IMAGES_PER_REQUEST
+    """Images that one document may change."""
     regions: tuple[str, ...] = ()
     """Those that documents may touch; empty: all that are known."""
+    protected_tags: tuple[str, ...] = ()
+    """Globs: keys of tags that no document may set or delete."""
     journal: tuple[str, str] | None = None
     """Bucket and prefix; a prefix that is not empty ends with a slash."""
 
@@ -47,29 +62,26 @@ class Settings:
         """
         violations: list[str] = []
         values: dict[str, object] = {}
-        for field, (name, parse) in _VARIABLES.items():
+        for attribute, (name, parse) in _VARIABLES.items():
             if text := environ.get(name, "").strip():
                 try:
-                    values[field] = parse(text)
+                    values[attribute] = parse(text)
                 except ValueError as error:
                     violations.append(f"{name} is {short(_USERINFO.sub('//…@', text))}; {error}")
         if violations:
             raise InvalidSetting(*violations)
         return cls(**values)  # type: ignore[arg-type]  # the parsers' types are the fields' types
 
-    def allows(self, bucket: str, key: str) -> bool:
-        """Whether STEWARD_SOURCES allows documents from this object.
+    def kinds_from(self, path: str) -> tuple[str, ...]:
+        """The kinds of documents that STEWARD_SOURCES allows from `<bucket>/<key>` or a trigger.
 
         Prefixes match whole path segments: `b-1/requests` and `b-1/requests/` allow
-        `requests/a.json` but not `requests-x/a.json`. A key with a `.` or `..` segment is never
-        allowed: HTTP clients normalise those and would fetch another object than the one checked.
+        `b-1/requests/a.json` but not `b-1/requests-x/a.json`. The longest match decides.
         """
-        if {".", ".."} & set(key.split("/")):
-            return False
-        return not self.sources or any(
-            bucket == allowed and (not prefix or f"{key}/".startswith(f"{prefix}/"))
-            for allowed, prefix in self.sources
-        )
+        if not self.sources:
+            return KINDS
+        matches = (source for source in self.sources if f"{path}/".startswith(f"{source}/"))
+        return self.sources.get(max(matches, key=len, default=""), ())
 
     def api_endpoint_of(self, service: str, region: str) -> str:
         """The URL of `service` (`cvm` or `tag`) in `region`."""
@@ -82,25 +94,40 @@ def _flag(text: str) -> bool:
     return text == "1"
 
 
-def _size(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 64 << 20:
-        raise ValueError("must be a number of bytes from 1 to 67108864")
+def _number(most: int, text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 0 < int(text) <= most:
+        raise ValueError(f"must be a number from 1 to {most}")
     return int(text)
 
 
-def _sources(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for entry in filter(None, map(str.strip, text.split(","))):
-        bucket, _, prefix = entry.partition("/")
-        if not BUCKET.fullmatch(bucket):
+def _entries(text: str) -> tuple[str, ...]:
+    entries = tuple(filter(None, map(str.strip, text.split(","))))
+    if not entries:  # "," is meant as a restriction, so it must not be taken for an empty setting
+        raise ValueError("must have at least one entry, or be empty")
+    return entries
+
+
+def _sources(text: str) -> dict[str, tuple[str, ...]]:
+    sources: dict[str, tuple[str, ...]] = {}
+    for entry in _entries(text):
+        source, equals, names = entry.rpartition("=")
+        if not equals or "/" in names:  # it is a part of the prefix
+            source, names = entry, "+".join(KINDS)
+        source, kinds = source.rstrip("/"), tuple(names.split("+"))
+        for kind in kinds:
+            if kind not in KINDS:
+                hint = nearest(kind, KINDS)
+                raise ValueError(f"kinds are {', '.join(KINDS)}, not {short(kind)}{hint}")
+        if source not in _TRIGGERS and not BUCKET.fullmatch(source.partition("/")[0]):
             raise ValueError(
-                "must be a comma-separated list of bucket-appid/prefix, such as "
-                f"manifests-1250000000/requests/; {short(bucket)} is not a full bucket name"
+                "must be a comma-separated list of bucket-appid/prefix=kinds and trigger=kinds, "
+                f"such as manifests-1250000000/requests/=requests+manifests; {short(source)} has "
+                f"no full bucket name, nor is it one of {', '.join(_TRIGGERS)}"
             )
-        pairs.append((bucket, prefix.rstrip("/")))
-    if not pairs:  # "," is meant as a restriction, so it must not allow every source
-        raise ValueError("must name at least one source; leave it empty to allow all")
-    return tuple(pairs)
+        if source in sources:
+            raise ValueError(f"{short(source)} appears twice; list all its kinds in one entry")
+        sources[source] = kinds
+    return sources
 
 
 def _api_endpoint(text: str) -> str:
@@ -127,8 +154,8 @@ def _level(text: str) -> str:
 
 
 def _regions(text: str) -> tuple[str, ...]:
-    names = tuple(filter(None, map(str.strip, text.split(","))))
-    if not names or not all(map(regions.is_region, names)):
+    names = _entries(text)
+    if not all(map(regions.is_region, names)):
         raise ValueError("must be a comma list of regions, such as ap-guangzhou,ap-shanghai")
     return names
 
@@ -141,13 +168,15 @@ def _journal(text: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-_VARIABLES = {
+_VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
     "dry_run": ("STEWARD_DRY_RUN", _flag),
     "sources": ("STEWARD_SOURCES", _sources),
-    "max_document_bytes": ("STEWARD_MAX_DOCUMENT_BYTES", _size),
+    "max_document_bytes": ("STEWARD_MAX_DOCUMENT_BYTES", partial(_number, 64 << 20)),
     "api_endpoint": ("STEWARD_API_ENDPOINT", _api_endpoint),
     "cos_endpoint": ("STEWARD_COS_ENDPOINT", _cos_endpoint),
     "log_level": ("STEWARD_LOG_LEVEL", _level),
+    "max_changes": ("STEWARD_MAX_CHANGES", partial(_number, 1_000_000)),
     "regions": ("STEWARD_REGIONS", _regions),
+    "protected_tags": ("STEWARD_PROTECTED_TAGS", _entries),
     "journal": ("STEWARD_JOURNAL", _journal),
 }

@@ -81,10 +81,7 @@ GOLDEN = {
     ),
     "2021": _golden(
         bucket={"cosRegion": "ap-chengdu", "s3Region": "ap-chengdu"},
-        meta={
-            "ETag": '"4671f8facedd824eb7d835b157892c57"',
-            "x-cos-storage-class": "STANDARD",
-        },
+        meta={"x-cos-storage-class": "STANDARD"},
         queue="qcs:0:scf:ap-chengdu:appid/1250000000:default.image-steward.$DEFAULT",
         reqid=0,
     ),
@@ -141,8 +138,9 @@ def test_options_of_an_object() -> None:
 def test_function_finds_the_object(shape: str, key: str) -> None:
     """The function reads the given bucket, region and key from either shape."""
     event = cos_event("manifests-1250000000", key, region="ap-nanjing", shape=shape)
-    parsed = parse(event, region="eu-frankfurt")
-    assert parsed.parts == [CosObject("manifests-1250000000", key, "ap-nanjing")]
+    (part,) = parse(event, region="eu-frankfurt").parts
+    assert isinstance(part, CosObject)
+    assert part[:5] == ("manifests-1250000000", key, "ap-nanjing", "", "")
 
 
 def test_timer_event_is_as_delivered() -> None:

@@ -48,7 +48,7 @@ def test_upload_reaches_the_function() -> None:
     assert KEY.startswith(cos["filter"]["prefix"])
     bucket = cos["bucket"].partition(".")[0]
     settings = Settings.from_environ(inputs["environment"]["variables"])
-    assert settings.allows(bucket, KEY)
+    assert "manifests" in settings.kinds_from(f"{bucket}/{KEY}")
 
 
 def test_event_labels_both_images(function: Function) -> None:

@@ -322,20 +322,8 @@ def test_forbidden_source(function: Function, key: str) -> None:
     """An object outside STEWARD_SOURCES is not fetched."""
     event = function.uploaded(RENAME, key)
     result = function(event, STEWARD_SOURCES="manifests-1250000000/requests/")
-    if key == "requests/%2e%2e/a.json":  # a literal name, so it is inside
-        assert result["Outcome"] == "applied"
-        return
     assert codes(result) == {"SourceNotAllowed"}
     assert function.calls() == []
-
-
-def test_decoded_key_is_checked_too(function: Function) -> None:
-    """A key whose decoded form is outside the allowed prefix is not decoded."""
-    function.put("secret/a.json", RENAME)
-    event = cos_event("requests/%2e%2e/secret/a.json")
-    result = function(event, STEWARD_SOURCES="manifests-1250000000/requests/")
-    assert codes(result) == {"ObjectNotFound"}
-    assert function.writes == 0
 
 
 def test_document_too_large_inline(function: Function) -> None:

@@ -25,6 +25,7 @@ LIBRARIES = ("jsonschema", "tencentcloud", "qcloud_cos")
 IMAGE = {"ImageId": "img-6pb6lrmy"}
 RENAME = {**IMAGE, "ImageName": "renamed"}
 KEPT = {"Normalise": {"ImageName": "{ImageName}"}}
+KEPT_REQUEST = {**IMAGE, "ImageDeprecated": False}
 TIMER = {
     "Type": "Timer", "TriggerName": "nightly", "Time": "2026-11-24T19:17:00Z",
     "Message": INPUTS["events"][1]["timer"]["parameters"]["argument"],
@@ -35,7 +36,7 @@ EVENTS: dict[str, tuple[object, str]] = {
                             "ignored"),
     "direct, rejected": (IMAGE, "rejected"),
     "direct, a dry run": ({**RENAME, "DryRun": True}, "planned"),
-    "direct, nothing to change": (KEPT, "applied"),
+    "direct, nothing to change": (KEPT_REQUEST, "applied"),
     "direct, changes": (RENAME, "applied"),
     "upload, rejected": (cos_event("requests/bad.json"), "rejected"),
     "upload, changes or none": (cos_event("requests/kept.json"), "applied"),
@@ -70,7 +71,8 @@ def libraries_by_event() -> dict[str, list[str]]:
 def test_what_is_loaded(cloud: EmulatedCloud, kind: str) -> None:
     """Each kind of event loads exactly the libraries in the table, in a new process."""
     documents: dict[str, Any] = {
-        "requests/bad.json": IMAGE, "requests/kept.json": KEPT, "policies/nightly.json": KEPT,
+        "requests/bad.json": IMAGE, "requests/kept.json": KEPT_REQUEST,
+        "policies/nightly.json": KEPT,
     }  # fmt: skip
     cloud.state.objects[BUCKET] = {
         key: Object(json.dumps(document).encode()) for key, document in documents.items()

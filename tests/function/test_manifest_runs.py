@@ -388,7 +388,7 @@ def test_too_many_to_retire(function: Function, *, dry_run: bool) -> None:
         "TooManyChanges", "/builds/0/custom_data/KeepLatest",
     )  # fmt: skip
     assert warning["Message"].startswith(
-        "KeepLatest would change 150 images; one run changes at most 100"
+        "KeepLatest would change 150 images; at most 100 are allowed in one run"
     )
     # The new image, the one to unmark, and the oldest.
     assert {image["ImageId"] for image in result["Images"]} == {

@@ -830,7 +830,7 @@ def test_undo_of_a_truncated_result(function: Function) -> None:
     function.hold(*numbered(1100))
     former = function.images
     document = policy(Tags=[{"Key": "owner", "Value": "infra"}], MaxChanges=2000)
-    result = function(document, seconds=60)
+    result = function(document, seconds=60, STEWARD_MAX_CHANGES="2000")
     assert result["Truncated"] is True
     assert len(result["Undo"]["Images"]) == 1000
     found = undo.read("\n".join(map(json.dumps, function.lines)).encode())

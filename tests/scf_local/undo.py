@@ -180,8 +180,9 @@ def _violation_of(entry: object) -> str:
     """Why an entry is not allowed in a change request; empty if it is allowed."""
     try:
         # The function may know regions that this version does not.
-        listed = [str(entry["Region"])] if isinstance(entry, dict) and "Region" in entry else []
-        registry.read(json.dumps({"Images": [entry]}).encode(), region="", listed=listed)
+        listed = (str(entry["Region"]),) if isinstance(entry, dict) and "Region" in entry else ()
+        settings = Settings(regions=listed)
+        registry.read(json.dumps({"Images": [entry]}).encode(), region="", settings=settings)
     except Rejection as error:
         path, message = error.details[0]
         return printable(f"{path.removeprefix('/Images/0')} {message}".strip())

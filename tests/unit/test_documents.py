@@ -63,6 +63,7 @@ def test_change_request() -> None:
         ),
         dry_run=True,
         region_paths={"ap-beijing": "/Images/0/Region", "ap-shanghai": "/Region"},
+        tag_paths={"team": "/Images/0/Tags", "tmp": "/Images/0/DeleteTags"},
     )
 
 

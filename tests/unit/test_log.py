@@ -9,6 +9,7 @@ import pytest
 
 from clocks import FakeClock
 from image_steward.reporting.log import MAX_LINE_BYTES, Log
+from image_steward.reporting.secrets import Secrets
 from image_steward.settings import LEVELS
 
 
@@ -21,7 +22,9 @@ def line_of(log: Log) -> str:
 
 def log_of_level(level: str = "INFO") -> Log:
     """Return a log that writes to memory."""
-    return Log(io.StringIO(), FakeClock(), "r-1", level, secrets=("", "s3cret-key"))
+    return Log(
+        io.StringIO(), FakeClock(), Secrets({"TENCENTCLOUD_SECRETKEY": "s3cret-key"}), "r-1", level
+    )
 
 
 def test_line() -> None:
@@ -72,7 +75,7 @@ def test_kept(level: str) -> None:
 
 def test_short_secret() -> None:
     """A secret of a few characters is not masked, since it would mask half of the log."""
-    log = Log(io.StringIO(), FakeClock(), secrets=("e",))
+    log = Log(io.StringIO(), FakeClock(), Secrets({"TENCENTCLOUD_SECRETID": "e"}))
     log.info("event")
     assert "event" in line_of(log)
 

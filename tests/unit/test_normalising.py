@@ -247,14 +247,14 @@ def test_a_policy_that_swaps() -> None:
 def test_a_policy_that_retires_one_after_the_other() -> None:
     """KeepLatest of images that the run itself removes from the selection is rejected."""
     body = {
-        "Select": {"ImageFamily": "web*", "Tags": [{"Key": "fresh"}]},
-        "Tags": [{"Key": "image-steward", "Value": "{Tag.then|keep}"}],
+        "Select": {"ImageFamily": "web*", "Tags": [{"Key": "fresh", "Value": "1"}]},
+        "Tags": [{"Key": "fresh", "Value": "{Tag.then|1}"}],
         "KeepLatest": 1,
     }
     older = image("img-a", "a", ImageFamily="web", Tags={"fresh": "1"})
     newer = image(
         "img-b", "b", ImageFamily="web", CreatedTime="2026-11-21T00:00:00Z",
-        Tags={"fresh": "1", "then": "ignore"},
+        Tags={"fresh": "1", "then": "2"},
     )  # fmt: skip
     path, message = violation(body, older, newer)
     assert path == "/Normalise/KeepLatest"

@@ -23,6 +23,7 @@ from image_steward.naming.patterns import Glob
 from image_steward.naming.style import Style
 from image_steward.naming.temporary import TEMPORARY, temporary
 from image_steward.planning.desired_state import desired_state_of
+from image_steward.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -341,7 +342,7 @@ def test_limits_are_reached() -> None:
         "MaxChanges": 1,
     }
     data = json.dumps({"Normalise": body}).encode()
-    found = registry.read(data, region="", listed=regions).request
+    found = registry.read(data, region="", settings=Settings(regions=tuple(regions))).request
     assert isinstance(found, NamingPolicy)
     assert len(found.tags) == len(found.regions) == 50
     assert (found.keep_latest, found.max_changes, found.select.older_than) == (1_000_000, 1, 0)
@@ -558,8 +559,6 @@ def test_rule_without_a_sentence() -> None:
         ),
         ({"Tags": [{"Key": "team", "Value": "x"}], "KeepLatest": 3}, False),
         ({"Tags": [{"Key": "team", "Value": "x"}], "Select": {"Tags": [{"Key": "team"}]}}, False),
-        ({"Tags": [{"Key": "image-steward", "Value": "ignore"}], "KeepLatest": 3}, True),
-        ({"Tags": [{"Key": "image-steward", "Value": "ignore"}]}, True),
         ({"KeepLatest": 3}, False),
     ],
 )
@@ -618,13 +617,10 @@ def test_halves_matter(body: dict[str, Any], *, torn: bool) -> None:
         ("team", "{ImageId}", "i*", True),
         ("team", "x" * 255 + "y", "*x", True),
         ("stage", "x", "y", False),
-        ("image-steward", "x", "y", False),
-        ("image-steward", "ignore", "y", True),
-        ("image-steward", "{ImageId}", "y", True),
     ],
 )
 def test_a_tag_that_ends_the_selection(key: str, written: str, glob: str, *, ends: bool) -> None:
-    """A tag may end the selection, unless its value surely matches and does not opt out."""
+    """A tag may end the selection, unless its value surely matches."""
     select = {"Tags": [{"Key": "te*", "Value": glob}]}
     made = policy(Tags=[{"Key": key, "Value": written}], Select=select, KeepLatest=1)
     assert made.may_regroup == ends

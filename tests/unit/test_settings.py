@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from image_steward import registry
 from image_steward.errors import InvalidSetting
-from image_steward.settings import Settings
+from image_steward.settings import KINDS, Settings
 
 
 def test_defaults() -> None:
@@ -21,7 +22,9 @@ def test_all_set() -> None:
     settings = Settings.from_environ(
         {
             "STEWARD_DRY_RUN": "1",
-            "STEWARD_SOURCES": "a-1/x/, b-2",
+            "STEWARD_SOURCES": "a-1/x/=policies, b-2",
+            "STEWARD_MAX_CHANGES": "7",
+            "STEWARD_PROTECTED_TAGS": "cost-*, owner",
             "STEWARD_MAX_DOCUMENT_BYTES": "10",
             "STEWARD_API_ENDPOINT": "https://{service}.internal.tencentcloudapi.com/",
             "STEWARD_COS_ENDPOINT": "http://127.0.0.1:9000",
@@ -31,7 +34,9 @@ def test_all_set() -> None:
     )
     assert settings == Settings(
         dry_run=True,
-        sources=(("a-1", "x"), ("b-2", "")),
+        sources={"a-1/x": ("policies",), "b-2": KINDS},
+        max_changes=7,
+        protected_tags=("cost-*", "owner"),
         max_document_bytes=10,
         api_endpoint="https://{service}.internal.tencentcloudapi.com",
         cos_endpoint="http://127.0.0.1:9000",
@@ -46,6 +51,14 @@ def test_all_set() -> None:
         ("STEWARD_SOURCES", "no-appid/x"),
         ("STEWARD_SOURCES", "a-1/x,B-2"),
         ("STEWARD_SOURCES", ","),
+        ("STEWARD_SOURCES", "timers"),
+        ("STEWARD_SOURCES", "a-1/x=policy"),
+        ("STEWARD_SOURCES", "a-1/x=policies+"),
+        ("STEWARD_SOURCES", "a-1/x=policies,a-1/x/=requests"),
+        ("STEWARD_MAX_CHANGES", "0"),
+        ("STEWARD_MAX_CHANGES", "1000001"),
+        ("STEWARD_MAX_CHANGES", "9" * 5000),
+        ("STEWARD_PROTECTED_TAGS", ", ,"),
         ("STEWARD_SOURCES", "a" * 62 + "-1"),
         ("STEWARD_MAX_DOCUMENT_BYTES", "0"),
         ("STEWARD_MAX_DOCUMENT_BYTES", "-1"),
@@ -104,27 +117,39 @@ def test_journal(value: str, journal: tuple[str, str] | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sources", "key", "allowed"),
+    ("sources", "path", "kinds"),
     [
-        ("", "anything", True),
-        ("", "a/../b", False),
-        ("b-1", "anything", True),
-        ("b-1/", "anything", True),
-        ("b-2", "anything", False),
-        ("b-1/requests/", "requests/a.json", True),
-        ("b-1/requests", "requests/a.json", True),
-        ("b-1/requests/", "requests-x/a.json", False),
-        ("b-1/requests/a.json", "requests/a.json", True),
-        ("b-1/requests/", "requests/../secret/a.json", False),
-        ("b-1/requests/", "requests/./a.json", False),
-        ("b-1/requests/", "requests/..a.json", True),
-        ("b-2,b-1/x", "x/y", True),
+        ("", "b-1/anything", "requests manifests policies"),
+        ("", "direct", "requests manifests policies"),
+        ("b-1", "b-1/anything", "requests manifests policies"),
+        ("b-1/", "b-1/anything", "requests manifests policies"),
+        ("b-2", "b-1/anything", ""),
+        ("b-1", "b-12/anything", ""),
+        ("b-1", "timer", ""),
+        ("b-1", "direct", ""),
+        ("b-1/requests/", "b-1/requests/a.json", "requests manifests policies"),
+        ("b-1/requests", "b-1/requests/a.json", "requests manifests policies"),
+        ("b-1/requests/", "b-1/requests-x/a.json", ""),
+        ("b-1/requests/a.json", "b-1/requests/a.json", "requests manifests policies"),
+        ("b-2,b-1/x", "b-1/x/y", "requests manifests policies"),
+        ("timer=policies,direct=requests", "timer", "policies"),
+        ("timer=policies,direct=requests", "direct", "requests"),
+        ("b-1=policies,b-1/x=requests+manifests", "b-1/x/y", "requests manifests"),
+        ("b-1/x=requests,b-1=policies", "b-1/xy", "policies"),
+        ("b-1/a=b/", "b-1/a=b/c", "requests manifests policies"),
+        ("b-1/a=b/=policies", "b-1/a=b/c", "policies"),
+        ("eventbridge", "eventbridge", "requests manifests policies"),
     ],
 )
-def test_sources(sources: str, key: str, *, allowed: bool) -> None:
-    """A source matches whole path segments, and never a key with dot segments."""
+def test_sources(sources: str, path: str, kinds: str) -> None:
+    """Of the sources that match whole path segments, the longest decides about the kinds."""
     settings = Settings.from_environ({"STEWARD_SOURCES": sources})
-    assert settings.allows("b-1", key) is allowed
+    assert settings.kinds_from(path) == tuple(kinds.split())
+
+
+def test_kinds_are_those_of_the_registry() -> None:
+    """STEWARD_SOURCES can name each kind of document, and no other."""
+    assert {kind.name for kind in registry.KINDS.values() if kind.planner} == {*KINDS}
 
 
 @pytest.mark.parametrize(

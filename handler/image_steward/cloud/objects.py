@@ -36,13 +36,16 @@ class Objects:
         """Read an object of at most STEWARD_MAX_DOCUMENT_BYTES.
 
         Raises:
-            ObjectNotFound, AccessDenied, DocumentTooLarge: see `errors`.
+            ObjectNotFound, AccessDenied, DocumentTooLarge, Superseded: see `errors`.
             ApiError: COS returned another error.
             AmbiguousResponse: no response, or an incomplete one.
         """
 
         def read(client: CosS3Client) -> bytes:
-            response = client.get_object(Bucket=target.bucket, Key=target.key)
+            asked = {"VersionId": target.version_id} if target.version_id else {}
+            if target.etag and not asked:
+                asked = {"IfMatch": f'"{target.etag}"'}
+            response = client.get_object(Bucket=target.bucket, Key=target.key, **asked)
             return self._read_body(response["Body"], target.source)
 
         return self._call(target, "GetObject", read)
@@ -139,6 +142,9 @@ def _error_of(error: CosServiceError, source: str, action: str) -> errors.Stewar
     if status == HTTPStatus.NOT_FOUND:
         missing = f"the bucket of {source}" if code == "NoSuchBucket" else source
         return errors.ObjectNotFound(f"{missing} does not exist ({code})")
+    if status == HTTPStatus.PRECONDITION_FAILED:
+        reason = "the object has been replaced since; the later upload has an event of its own"
+        return errors.Superseded(reason)
     if status == HTTPStatus.FORBIDDEN:
         hint = f"; the function's role needs cos:{action} on it" if code == "AccessDenied" else ""
         return errors.AccessDenied(f"{message} ({code}){hint}")

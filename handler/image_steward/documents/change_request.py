@@ -32,9 +32,13 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
     )
     _check_rules(document["Images"], changes)
     paths: dict[str, str] = {}
+    tag_paths: dict[str, str] = {}
     for i, (image, change) in enumerate(zip(document["Images"], changes, strict=True)):
         paths.setdefault(change.region, f"/Images/{i}/Region" if "Region" in image else "/Region")
-    return ChangeRequest(changes, document.get("DryRun", False), paths)
+        for member, keys in (("Tags", change.tags), ("DeleteTags", change.delete_tags)):
+            for key in keys:
+                tag_paths.setdefault(key, f"/Images/{i}/{member}")
+    return ChangeRequest(changes, document.get("DryRun", False), paths, tag_paths)
 
 
 def read_api_body(document: dict[str, Any], region: str) -> ChangeRequest:
@@ -46,7 +50,11 @@ def read_api_body(document: dict[str, Any], region: str) -> ChangeRequest:
     except InvalidDocument as error:
         inner = (Violation(v.path.removeprefix("/Images/0"), v.message) for v in error.violations)
         raise InvalidDocument(*inner) from None
-    return replace(change_request, region_paths=dict.fromkeys(change_request.by_region, "/Region"))
+    return replace(
+        change_request,
+        region_paths=dict.fromkeys(change_request.by_region, "/Region"),
+        tag_paths={k: p.removeprefix("/Images/0") for k, p in change_request.tag_paths.items()},
+    )
 
 
 def _check_rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> None:

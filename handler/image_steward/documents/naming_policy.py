@@ -21,9 +21,6 @@ from image_steward.naming.temporary import is_temporary
 MAX_CHANGES = 100
 """Images that one run may change, unless the policy sets another limit."""
 
-OPT_OUT = ("image-steward", "ignore")
-"""An image with this tag is never changed."""
-
 
 @dataclass(frozen=True)
 class Select:
@@ -45,8 +42,6 @@ class Select:
         """Whether an image may no longer be selected once it has this tag."""
         value = "" if template.fields else template.render({}).strip()
         value = value if len(value) <= TAG_VALUE_LENGTH else ""  # it will be cut
-        if key == OPT_OUT[0] and value in ("", OPT_OUT[1]):
-            return True
         globs = [glob for name, glob in self.tags if name.matches(key)]
         return not all(glob.text == "*" or (value and glob.matches(value)) for glob in globs)
 
@@ -89,6 +84,11 @@ class NamingPolicy:
     def region_paths(self) -> dict[str, str]:
         """The JSON Pointer of each region."""
         return {region: f"/Normalise/Regions/{i}" for i, region in enumerate(self.regions)}
+
+    @property
+    def tag_paths(self) -> dict[str, str]:
+        """The JSON Pointer of each tag."""
+        return dict.fromkeys(self.tags, "/Normalise/Tags")
 
     @cached_property
     def fields(self) -> frozenset[str]:

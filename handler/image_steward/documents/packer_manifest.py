@@ -91,6 +91,16 @@ class PackerManifest:
         return dict(reversed(pairs))
 
     @property
+    def tag_paths(self) -> dict[str, str]:
+        """The JSON Pointer of each tag."""
+        return {
+            name.removeprefix("Tag."): f"{build.path}/{pointer_step(name)}"
+            for build in self.builds
+            for name in build.templates
+            if name.startswith("Tag.")
+        }
+
+    @property
     def image_ids(self) -> dict[str, list[str]]:
         """The ids of the images, by region."""
         return {region: list(images) for region, images in self.by_region.items()}

@@ -15,12 +15,15 @@ from image_steward.settings import Settings
 Read: TypeAlias = "Callable[[CosObject], bytes]"
 """Reads an object; raises like `cloud.objects.Objects.read`."""
 
+Fetched: TypeAlias = "tuple[bytes, tuple[str, ...]]"
+"""A document, and the kinds of documents that STEWARD_SOURCES allows from its source."""
 
-def fetch(part: CosObject | InlineDocument, settings: Settings, read: Read) -> bytes:
+
+def fetch(part: CosObject | InlineDocument, settings: Settings, read: Read) -> Fetched:
     """Return the document of one part of an event.
 
     Raises:
-        DocumentTooLarge, SourceNotAllowed, ObjectNotFound, AccessDenied: see `errors`.
+        DocumentTooLarge, SourceNotAllowed, ObjectNotFound, AccessDenied, Superseded: see `errors`.
         StewardError: the request to COS failed.
     """
     if isinstance(part, CosObject):
@@ -29,10 +32,13 @@ def fetch(part: CosObject | InlineDocument, settings: Settings, read: Read) -> b
     if size > limit:
         message = f"the document has {size} bytes; STEWARD_MAX_DOCUMENT_BYTES is {limit}"
         raise DocumentTooLarge(message)
-    return part.data
+    kinds = settings.kinds_from(part.source.partition(":")[0])
+    if not kinds:
+        raise _not_allowed(part.source, settings)
+    return part.data, kinds
 
 
-def fetch_target(target: CosObject, settings: Settings, read: Read) -> bytes:
+def fetch_target(target: CosObject, settings: Settings, read: Read) -> Fetched:
     """Return the document that a pointer names. Its key is not decoded. Raises like `fetch`."""
     return _read_first([target], settings, read)
 
@@ -43,16 +49,26 @@ def is_journal(part: CosObject, settings: Settings) -> bool:
     return any(obj.bucket == bucket and obj.key.startswith(prefix) for obj in _variants(part))
 
 
-def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> bytes:
+def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> Fetched:
     """Read the first object that is allowed and exists."""
-    allowed = [obj for obj in objects if settings.allows(obj.bucket, obj.key)]
+    source, key = objects[0].source, objects[0].key
+    if any({"", ".", ".."} & set(text.split("/")) for text in (key, unquote(key))):
+        # The SDK removes slashes at the beginning, and HTTP clients normalise dots.
+        rule = "an empty, . or .. segment in a key, also URL-encoded, could reach another object"
+        raise SourceNotAllowed(f"{source} is not an allowed source: {rule}")
+    allowed = [(obj, kinds) for obj in objects if (kinds := settings.kinds_from(obj.path))]
     if not allowed:
-        rule = "it must match STEWARD_SOURCES, if that is set, and have no . or .. segment"
-        raise SourceNotAllowed(f"{objects[0].source} is not an allowed source: {rule}")
-    for obj in allowed[:-1]:
+        raise _not_allowed(source, settings)
+    for obj, kinds in allowed[:-1]:
         with suppress(ObjectNotFound):
-            return read(obj)
-    return read(allowed[-1])
+            return read(obj), kinds
+    obj, kinds = allowed[-1]
+    return read(obj), kinds
+
+
+def _not_allowed(source: str, settings: Settings) -> SourceNotAllowed:
+    listed = ", ".join(settings.sources)
+    return SourceNotAllowed(f"{source} is not an allowed source; STEWARD_SOURCES has {listed}")
 
 
 def _variants(part: CosObject) -> list[CosObject]:

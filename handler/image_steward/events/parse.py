@@ -18,6 +18,10 @@ from image_steward.strict_json import is_text, kind_of
 _MAX_HOST = 253
 _MAX_NUMBER = 10**20
 _CREATED = "cos:ObjectCreated:"
+_VERSION_ID = re.compile(r"([!-~]{1,1024})\Z")
+_ETAG = re.compile(r'"?([!#-~]{1,1024})"?\Z')  # events have it in quotes
+_IP_ADDRESS = re.compile(r"([0-9A-Fa-f.:]{1,45})\Z")
+_KEY_ID = re.compile(r"(?:.*&)?q-ak=([!-%'-~]{16,})")
 _COS_HOST = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
 
 
@@ -107,7 +111,7 @@ def _part(source: str, record: object, region: str) -> Part:
         return RejectedPart(source, error)
 
 
-def _parse_record(source: str, record: object, region: str) -> CosObject | IgnoredPart:
+def _parse_record(source: str, record: Any, region: str) -> CosObject | IgnoredPart:  # noqa: ANN401 - any JSON value
     event_name = _member(record, "event", "the record").get("eventName")
     if not isinstance(event_name, str):
         raise InvalidEvent(f"event.eventName is {_kind(event_name)}; must be a string")
@@ -120,7 +124,14 @@ def _parse_record(source: str, record: object, region: str) -> CosObject | Ignor
     if not isinstance(key, str) or not key.strip("/") or not is_text(key):
         given = short(key) if isinstance(key, str) else _kind(key)
         raise InvalidEvent(f"cos.cosObject.key is {given}; must be the key of an object")
-    cos_object = CosObject(bucket, _key(key, bucket, appid), _region(cos, region))
+    cos_object = CosObject(
+        bucket,
+        _key(key, bucket, appid),
+        _region(cos, region),
+        version_id=_matched(_VERSION_ID, cos["cosObject"].get("vid")),
+        etag=_matched(_ETAG, _members(cos["cosObject"].get("meta")).get("ETag")),
+        uploader=_uploader(_members(record["event"].get("requestParameters"))),
+    )
     if cos_object.key.endswith("/"):
         return IgnoredPart(cos_object.source, "the key ends with /: the object is a folder marker")
     return cos_object
@@ -131,6 +142,27 @@ def _member(value: object, name: str, parent: str) -> dict[str, Any]:
     if not isinstance(member, dict):
         raise InvalidEvent(f'not a COS event: "{name}" of {parent} must be an object')
     return member
+
+
+def _members(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _matched(pattern: re.Pattern[str], value: object) -> str:
+    """The first group of a pattern in a string; else empty."""
+    match = pattern.match(value) if isinstance(value, str) else None
+    return match[1] if match else ""
+
+
+def _uploader(request: dict[str, Any]) -> dict[str, str]:
+    """Who uploaded an object: the IP address, and both ends of the key id in the signature."""
+    authorization = _members(request.get("requestHeaders")).get("Authorization")
+    key_id = _matched(_KEY_ID, authorization)
+    fields = {
+        "UploaderIp": _matched(_IP_ADDRESS, request.get("requestSourceIP")),
+        "UploaderKeyId": key_id and f"{key_id[:4]}…{key_id[-4:]}",
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def _text(value: object) -> str:

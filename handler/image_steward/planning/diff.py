@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from image_steward.current_images import CurrentImages, Images, ImagesByRegion, RegionImages
-from image_steward.errors import ApiError, Changed, StewardError
+from image_steward.errors import ApiError, Changed, NotAllowed, StewardError
 from image_steward.messages import short
-from image_steward.model import Change, Image, Plan, Step, StepsByRegion, Values
+from image_steward.model import OPT_OUT, Change, Image, Plan, Step, StepsByRegion, Values
 from image_steward.naming.temporary import is_temporary
 
 STATE_CODE = "InvalidImageId.IncorrectState"
@@ -26,20 +26,23 @@ def new_names_of(steps: StepsByRegion) -> dict[str, list[str]]:
 
 
 def empty_step(region: str, image_id: str, images: Images) -> Step:
-    """A step without changes; it has an error if the image could not be read."""
+    """A step without changes; it has an error if the image cannot be read or has opted out."""
     image = images if isinstance(images, StewardError) else images.get(image_id)
     image = image or ApiError("InvalidImageId.NotFound", f"{region} has no image {image_id}")
     if isinstance(image, StewardError):
         return Step(region, image_id, error=image)
+    if image.is_opted_out:
+        error = NotAllowed(f"{image_id} has the tag {' = '.join(OPT_OUT)}")
+        return Step(region, image_id, before=image, error=error)
     return Step(region, image_id, before=image)
 
 
 def step_of(change: Change, images: Images) -> Step:
     """The step of one change; `images` are those of its region."""
     step = empty_step(change.region, change.image_id, images)
-    if not step.before:
-        return step
     image = step.before
+    if step.error or not image:
+        return step
     attributes, tags = image.missing(change.attributes, change.tags)
     deleted = tuple(key for key in change.delete_tags if key in image.tags)
     is_guarded = bool(change.expect)

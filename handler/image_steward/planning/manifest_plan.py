@@ -131,7 +131,7 @@ def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByReg
 def _step(step: Step, build: Build, violations: Violations) -> Step:
     """The step with the changes that a build asks for; adds to the violations."""
     image = step.before
-    if not image:
+    if step.error or not image:
         return step
     name = f"{step.image_id} in {step.region}"
     if error := diff.change_error(image):

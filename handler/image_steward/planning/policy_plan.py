@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
-from image_steward.errors import StewardError, TooManyChanges, UnstablePolicy, Violation
+from image_steward.errors import UnstablePolicy, Violation
 from image_steward.messages import short
 from image_steward.model import Image, Now, Plan, Step, by_name
+from image_steward.planning.ceiling import limited
 from image_steward.planning.desired_state import DesiredState, desired_state_of, desired_states_of
 from image_steward.planning.diff import apply_step, plan_regions
 from image_steward.planning.rename_order import order_renames
@@ -30,18 +31,13 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: Now) -> Plan:
     if not policy.dry_run and any(error.transient or error.may_be_applied for error in errors):
         # MaxChanges is for all regions together, and the next delivery may read those missing.
         planned = planned._replace(steps={})
-    changes = len(planned.changes)
-    warnings: list[StewardError] = []
-    if policy.may_regroup and changes:
-        warnings.append(UnstablePolicy(Violation("/Normalise/KeepLatest", _RANKING_CHANGES)))
-    if changes > policy.max_changes:
-        message = f"{changes} images would be changed; MaxChanges allows {policy.max_changes}"
-        error = TooManyChanges(Violation("/Normalise/MaxChanges", message))
-        if not policy.dry_run:
-            raise error
-        warnings.append(error)
+    if policy.may_regroup and planned.changes:
+        warning = UnstablePolicy(Violation("/Normalise/KeepLatest", _RANKING_CHANGES))
+        planned = planned._replace(warnings=(warning,))
     phases, statuses = policy.phases, policy.blocking_statuses
-    return planned._replace(warnings=tuple(warnings), phases=phases, blocking_statuses=statuses)
+    planned = planned._replace(phases=phases, blocking_statuses=statuses)
+    path = "/Normalise/MaxChanges"
+    return limited(planned, policy.max_changes, "MaxChanges", path, dry_run=policy.dry_run)
 
 
 def normalise(policy: NamingPolicy, region: str, images: list[Image], now: Now) -> list[Step]:

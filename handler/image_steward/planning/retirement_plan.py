@@ -25,6 +25,7 @@ class Retirement:
     path: str
     """The JSON Pointer of the first KeepLatest."""
     dry_run: bool
+    max_changes: int = MAX_CHANGES
 
 
 def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Retirement | None:
@@ -42,18 +43,19 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
 
 
 def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
-    """The plan, cut to MAX_CHANGES: if it were rejected, the next one would be too large as well.
+    """The plan, cut to `max_changes`: if it were rejected, the next one would be too large as well.
 
     Images that are no longer deprecated come first, so that no family is left without an image.
     """
     planned = plan_regions(current, lambda region, images: _retire(request, region, images))
     changes = sorted(planned.changes, key=_priority)
-    later = {step.image_key for step in changes[MAX_CHANGES:]}
+    later = {step.image_key for step in changes[request.max_changes :]}
     if not later:
         return planned
     message = (
-        f"KeepLatest would change {len(changes)} images; one run changes at most {MAX_CHANGES}, "
-        "oldest first; the rest follow when this or a later build's manifest is delivered"
+        f"KeepLatest would change {len(changes)} images; at most {request.max_changes} are "
+        "allowed in one run, oldest first; the rest follow when this or a later build's manifest "
+        "is delivered"
     )
     steps = {r: [s for s in planned.steps[r] if s.image_key not in later] for r in planned.steps}
     warning = TooManyChanges(Violation(request.path, message))

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, TextIO
 
 from image_steward.clock import Clock
+from image_steward.reporting.secrets import Secrets
 from image_steward.settings import LEVELS
 
 MAX_LINE_BYTES = 8000
@@ -20,22 +21,20 @@ _MAX_FIELD_BYTES = 200
 """Of a field that stays whole in a line that is too long."""
 _ENDS = re.compile("[\x7f-\x9f\u2028\u2029]")
 """What JSON allows in a text, although it ends a line or controls a terminal."""
-_MIN_SECRET = 8  # redacting anything shorter would blank out half of the log
 
 
 @dataclass
 class Log:
     """Writes lines of `level` and above to `stream`, and those of `always`.
 
-    `secrets` are redacted wherever they appear. This is only a safeguard: no secret is meant to
-    be logged in the first place.
+    Redacting `secrets` is only a safeguard: none is meant to be logged in the first place.
     """
 
     stream: TextIO
     clock: Clock
+    secrets: Secrets
     request_id: str = ""
     level: str = "INFO"
-    secrets: tuple[str, ...] = field(default=(), repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def _log(self, level: str, event: str, /, **fields: object) -> None:
@@ -50,11 +49,12 @@ class Log:
             "Event": event,
             "RequestId": self.request_id,
         }
-        text = self._redacted(_line({**head, **fields}))
-        if len(text.encode()) > MAX_LINE_BYTES:
-            text = self._redacted(_line({**head, **_shortened(fields)}))
+        fields = self.secrets.redacted(fields)
+        line = _line({**head, **fields})
+        if len(line) > MAX_LINE_BYTES:
+            line = _line({**head, **_shortened(fields)})
         with self._lock:
-            self.stream.write(text + "\n")
+            self.stream.write(line.decode() + "\n")
             self.stream.flush()
 
     debug = partialmethod(_log, "DEBUG")
@@ -68,16 +68,9 @@ class Log:
     error = partialmethod(_log, "ERROR")
     """What needs somebody's attention."""
 
-    def _redacted(self, line: bytes) -> str:
-        text = line.decode()
-        for secret in self.secrets:
-            if len(secret) >= _MIN_SECRET:
-                text = text.replace(json.dumps(secret)[1:-1], "[redacted]")
-        return text
-
 
 def _line(fields: dict[str, Any]) -> bytes:
-    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     text = _ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     # An unpaired surrogate becomes \ud83d, as in JSON.
     return text.encode("utf-8", "backslashreplace")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from image_steward.errors import StewardError
+from image_steward.errors import StewardError, TooManyChanges
 from image_steward.limits import IMAGES_PER_REQUEST, TAGS_PER_IMAGE
 from image_steward.model import STATUSES, Outcome, Report
 from image_steward.reporting.undo import Entry, apply_entries, entries
@@ -139,7 +139,8 @@ def _apply(run: Run, budget: _Budget) -> list[Entry]:
     size = len(json.dumps(planned))
     has_too_many_tags = any(len(entry.get("Tags", ())) > TAGS_PER_IMAGE for entry in planned)
     is_rejected = any(
-        path == "/Normalise/MaxChanges" for each in warnings for path, _ in each.details
+        isinstance(each, TooManyChanges) and not each.violations[0].path.endswith("/KeepLatest")
+        for each in warnings
     )
     if is_rejected or has_too_many_tags or len(planned) > IMAGES_PER_REQUEST or size > budget.left:
         return []
