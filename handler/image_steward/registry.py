@@ -135,7 +135,7 @@ def _check_allowed(request: Any, settings: Settings) -> None:  # noqa: ANN401 - 
     violations += [
         Violation(path, f"tag {short(key)} is protected: no document may set or delete it")
         for key, path in request.tag_paths.items()
-        if any(glob.matches(key) for glob in protected)
+        if any(glob.matches(key.strip()) for glob in protected)
     ]
     if violations:
         raise NotAllowed(*violations[:_MAX_LISTED])

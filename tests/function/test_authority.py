@@ -126,7 +126,7 @@ PROTECTED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("kind", PROTECTED)
-@pytest.mark.parametrize("key", ["image-steward", "owner", "cost-center"])
+@pytest.mark.parametrize("key", ["image-steward", "owner", "cost-center", " image-steward "])
 def test_protected_tag(function: Function, kind: str, key: str) -> None:
     """A document that sets or deletes a protected tag is rejected whole, at the tag's path."""
     document, path = PROTECTED[kind]
@@ -413,6 +413,24 @@ def test_replaced_object_is_superseded(function: Function) -> None:
     assert "replaced" in line["Reason"]
     assert function(second)["Outcome"] == "applied"
     assert function.names()[IMAGE] == "later"
+
+
+@pytest.mark.parametrize("content", [RENAME, {**RENAME, "ImageName": "replaced"}])
+def test_etag_tells_which_key_is_meant(function: Function, content: object) -> None:
+    """Of an object by the raw key and one by the decoded key, the one that was uploaded counts."""
+    function.put("requests/a%20b.json", {**RENAME, "ImageName": "another"})
+    function.put("requests/a b.json", content)
+    event = with_etag(cos_event("requests/a%20b.json"), RENAME)
+    result = function(event)
+    assert result["Outcome"] == ("applied" if content is RENAME else "ignored")
+    assert function.names()[IMAGE] == ("sample" if content is RENAME else "web-build-0142")
+
+
+def test_object_by_the_raw_key_was_replaced(function: Function) -> None:
+    """If there is no object by the decoded key, the event is superseded, not without an object."""
+    function.put("requests/a%20b.json", {**RENAME, "ImageName": "another"})
+    result = function(with_etag(cos_event("requests/a%20b.json"), RENAME))
+    assert result["Outcome"] == "ignored"
 
 
 def test_object_is_read_by_its_version(function: Function) -> None:

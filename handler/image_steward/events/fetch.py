@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from image_steward.errors import DocumentTooLarge, ObjectNotFound, SourceNotAllowed
+from image_steward.errors import (
+    DocumentTooLarge,
+    ObjectNotFound,
+    SourceNotAllowed,
+    StewardError,
+    Superseded,
+)
 from image_steward.events.parse import InlineDocument
 from image_steward.model import CosObject
 from image_steward.settings import Settings
@@ -56,14 +61,14 @@ def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> Fet
         # The SDK removes slashes at the beginning, and HTTP clients normalise dots.
         rule = "an empty, . or .. segment in a key, also URL-encoded, could reach another object"
         raise SourceNotAllowed(f"{source} is not an allowed source: {rule}")
-    allowed = [(obj, kinds) for obj in objects if (kinds := settings.kinds_from(obj.path))]
-    if not allowed:
-        raise _not_allowed(source, settings)
-    for obj, kinds in allowed[:-1]:
-        with suppress(ObjectNotFound):
-            return read(obj), kinds
-    obj, kinds = allowed[-1]
-    return read(obj), kinds
+    error: StewardError = _not_allowed(source, settings)
+    for obj in objects:
+        if kinds := settings.kinds_from(obj.path):
+            try:
+                return read(obj), kinds
+            except (ObjectNotFound, Superseded) as missed:
+                error = error if isinstance(error, Superseded) else missed
+    raise error
 
 
 def _not_allowed(source: str, settings: Settings) -> SourceNotAllowed:

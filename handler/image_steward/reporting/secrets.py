@@ -26,7 +26,7 @@ class Secrets:
         """The value without any secret in its strings; what is no JSON becomes a string."""
         for name in _NAMES:
             secret = self.environ.get(f"TENCENTCLOUD_{name}", "")
-            if len(secret) >= _SHORTEST:
+            if len(secret) >= _SHORTEST and secret not in self._known:
                 self._known |= {secret, quote(secret, safe="")}
         return _redacted(value, self._known)
 
