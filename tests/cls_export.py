@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
 import io
 import json
 from typing import TYPE_CHECKING, Any
@@ -78,6 +80,34 @@ def as_reply(records: Iterable[Fields]) -> str:
     return json.dumps({"Response": {"Results": results, "RequestId": "r"}})
 
 
+def as_raw_reply(records: Iterable[Fields]) -> str:
+    """Format as the reply of SearchLog for a topic without an index, without `Response`."""
+    results = [{"RawLog": json.dumps(record), "LogJson": ""} for record in records]
+    return json.dumps({"Results": results, "Analysis": False, "RequestId": "r"})
+
+
+def as_analysis(records: Iterable[Fields]) -> str:
+    """Format as the reply of SearchLog to a query with analysis: each record is a string."""
+    texts = [json.dumps(record) for record in records]
+    reply = {"Analysis": True, "Results": None, "AnalysisResults": None, "AnalysisRecords": texts}
+    return json.dumps({"Response": {**reply, "RequestId": "r"}})
+
+
+def as_rows(records: Iterable[Fields]) -> str:
+    """Format as the older reply of SearchLog to such a query: keys and values."""
+    rows = [
+        {"Data": [{"Key": key, "Value": value} for key, value in record.items()]}
+        for record in records
+    ]
+    reply = {"Analysis": True, "AnalysisResults": rows, "AnalysisRecords": None}
+    return json.dumps({"Response": {**reply, "RequestId": "r"}})
+
+
+def as_pretty(records: Iterable[Fields]) -> str:
+    """Format as `jq .` prints the lines of an export."""
+    return "".join(json.dumps(record, indent=2) + "\n" for record in records)
+
+
 def as_contents(records: Iterable[Fields]) -> str:
     """Format as consumers of a log topic receive them: one record per line."""
     return "".join(
@@ -86,11 +116,26 @@ def as_contents(records: Iterable[Fields]) -> str:
     )
 
 
-def as_csv(records: Iterable[Fields]) -> str:
+def as_objects(records: Iterable[Fields]) -> str:
+    """Format as consumers that parse the content: one record per line."""
+    return "".join(json.dumps({"content": record}) + "\n" for record in records)
+
+
+def as_semicolons(records: Iterable[Fields]) -> str:
+    """Format as Excel saves CSV where the comma is the decimal mark."""
+    return as_csv(records, delimiter=";")
+
+
+def as_tabs(records: Iterable[Fields]) -> str:
+    """Format as Excel saves text."""
+    return as_csv(records, delimiter="\t")
+
+
+def as_csv(records: Iterable[Fields], delimiter: str = ",") -> str:
     """Format as the CSV export: all quoted, with a header, and a byte order mark for Excel."""
     rows = [*records]
     stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, rows[0].keys(), quoting=csv.QUOTE_ALL)
+    writer = csv.DictWriter(stream, rows[0].keys(), quoting=csv.QUOTE_ALL, delimiter=delimiter)
     writer.writeheader()
     writer.writerows(rows)
     return "\N{BYTE ORDER MARK}" + stream.getvalue()
@@ -108,7 +153,26 @@ FORMS: dict[str, Callable[[Iterable[Fields]], str]] = {
     "lines.json": as_lines,
     "list.json": as_list,
     "reply.json": as_reply,
+    "raw.json": as_raw_reply,
+    "analysis.json": as_analysis,
+    "rows.json": as_rows,
+    "pretty.jsonl": as_pretty,
+    "pretty.json": as_pretty,
+    "objects.jsonl": as_objects,
     "export.csv": as_csv,
+    "semicolons.csv": as_semicolons,
+    "tabs.txt": as_tabs,
     "console.log": as_text,
 }
 """Functions that format the content of a file with such a name."""
+
+ENCODINGS: dict[str, Callable[[str], bytes]] = {
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "gzip in parts": lambda text: b"".join(gzip.compress(c.encode()) for c in text),
+    "utf-16": lambda text: codecs.BOM_UTF16_LE + text.encode("utf-16-le"),
+    "utf-16-be": lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+    "utf-16-le without a mark": lambda text: text.encode("utf-16-le"),
+    "utf-16-be without a mark": lambda text: text.encode("utf-16-be"),
+    "gzip of utf-16": lambda text: gzip.compress(text.encode("utf-16")),
+}
+"""Functions that encode a file as people have them."""

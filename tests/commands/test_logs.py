@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BROKEN = """
+import gzip
 import json
 def main_handler(event, context):
     print("Received event: " + json.dumps(event, indent=2))
@@ -318,3 +320,134 @@ def test_runs_that_cannot_be_replayed(bench: Bench) -> None:
         == 2
     )
     assert len(result.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("encode", cls_export.ENCODINGS.values(), ids=cls_export.ENCODINGS)
+def test_files_in_any_encoding(bench: Bench, encode: Callable[[str], bytes]) -> None:
+    """Logs, events and expected outcomes may be compressed, or UTF-16 as PowerShell writes it."""
+    event = cos_event("b-1250000000", "名")
+    records = bench.exported(bench.code("broken", BROKEN), [event])
+    for name, form in cls_export.FORMS.items():
+        (bench.root / name).write_bytes(encode(form(records)))
+        assert replay("--list", bench.root / name).stdout.count("raised  KeyError: 'Size'") == 1
+    echo = bench.code("echo", "def main_handler(event, context):\n    return event\n")
+    folder = bench.root / "events"
+    folder.mkdir()
+    (folder / "a.json").write_bytes(encode(json.dumps(event)))
+    (folder / "b.jsonl").write_bytes(encode(json.dumps(event) + "\n"))
+    (folder / "expected.json").write_bytes(encode('{"a.json": {"Outcome": "returned"}}'))
+    assert [entry["Result"] for entry in documents(folder, "--code", echo)] == [event] * 2
+    arguments = ["invoke", str(folder / "a.json"), "--code", str(echo), "--region", "ap-beijing"]
+    assert json.loads(CliRunner().invoke(main, arguments).stdout) == event
+    (bench.root / "message").write_bytes(encode('{"a": "名"}'))
+    arguments = ["event", "timer", "--message", f"@{bench.root / 'message'}"]
+    assert json.loads(CliRunner().invoke(main, arguments).stdout)["Message"] == '{"a": "名"}'
+
+
+PACKED = gzip.compress(json.dumps(cos_event("b-1250000000", "k")).encode(), mtime=0)
+
+
+@pytest.mark.parametrize("command", [["replay"], ["invoke"], ["undo"], ["invoke", "--faults"]])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (PACKED[:-9], "gzip that is damaged or cut off"),
+        (PACKED[:20] + b"\x00" * 9 + PACKED[29:], "gzip that is damaged or cut off"),
+        (PACKED + b"x", "gzip that is damaged or cut off"),
+        (b"\x1f\x8b", "gzip that is damaged or cut off"),
+        (gzip.compress(b"0" * 2001, mtime=0), "unpacks to more than 0 MB"),
+    ],
+)
+def test_damaged_gzip(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    data: bytes,
+    message: str,
+) -> None:
+    """Gzip that is damaged, cut off or too large once unpacked is wrong usage."""
+    monkeypatch.setattr("scf_local.json_files._MAX_UNPACKED", 2000)
+    file = bench.root / "packed.json"
+    file.write_bytes(data)
+    result = CliRunner().invoke(main, [*command, str(file)], input="{}")
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+def test_reply_of_invoke(bench: Bench) -> None:
+    """A reply of SCF's API action Invoke is a run: its log has the event, `RetMsg` the result."""
+    event = {"Records": [{"cos": {}, "event": {}}]}
+    log = f"START RequestId:r-1\n{json.dumps(event)}\nEND RequestId:r-1\n"
+    good = {
+        "FunctionRequestId": "r-1",
+        "RetMsg": '{"Outcome": "partial"}',
+        "ErrMsg": "",
+        "Log": log,
+    }
+    failed = f"ERROR RequestId:r-1 Result:{json.dumps({'stackTrace': 'KeyError: 1'})}\n"
+    bad = {**good, "RetMsg": "", "ErrMsg": "it failed", "Log": log + failed}
+    for result, outcome in ((good, "partial"), (bad, "raised")):
+        reply = {"Response": {"Result": result, "RequestId": "x"}}
+        (entry,) = documents("--list", bench.write("reply.json", json.dumps(reply, indent=1)))
+        assert (entry["Trigger"], entry["Then"]["Outcome"]) == ("cos", outcome)
+        assert entry["Then"]["RequestId"] == "r-1"
+    tail = bench.write("reply.json", json.dumps({"Result": {**good, "Log": "cut"}}))
+    assert "run r-1 (outcome partial) cannot be replayed" in replay("--list", tail).stderr
+
+
+STEWARD_LINE = '{"Time": "2026", "Level": "INFO", "Event": "run.started", "RequestId": "r-1"}'
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.txt"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"Response": {"Error": {"Code": "AuthFailure", "Message": "m"}, "RequestId": "r"}},
+        {"Response": {"TotalCount": 1, "Data": [{"RetMsg": "{}"}], "RequestId": "r"}},
+        {"Response": {"Results": [], "AnalysisRecords": ['{"count": 5}'], "RequestId": "r"}},
+        {"Results": None, "AnalysisResults": [{"Data": [{"Key": "count", "Value": 5}]}]},
+        {"Time": 1, "LogJson": '{"level": "INFO"}'},
+        {"Time": 1, "RawLog": "printed"},
+        {"RetMsg": "{}", "ErrMsg": ""},
+        {"__CONTENT__": "printed"},
+    ],
+)
+def test_reply_without_log_is_not_an_event(bench: Bench, name: str, value: object) -> None:
+    """A reply of the API that has no records, or a part of one, is never replayed as an event."""
+    for text in (json.dumps(value), f"{json.dumps(value)}\n{json.dumps(value)}"):
+        result = replay("--list", bench.write(name, text))
+        assert (result.exit_code, result.stdout) == (2, "")
+    if name == "a.jsonl":
+        assert "1: not an event, but a reply of the cloud's API or part" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        STEWARD_LINE,
+        json.dumps({"content": "START RequestId:r-1"}),
+        json.dumps({"SCF_RequestId": "r-1", "SCF_Message": "x"}),
+    ],
+)
+@pytest.mark.parametrize("before", [["cut"], ["[1]"], ["{}"] * 60])
+def test_log_line_is_not_an_event(bench: Bench, line: str, before: list[str]) -> None:
+    """A line of a log is never replayed as an event, whatever the first lines are."""
+    result = replay("--list", bench.write("a.jsonl", "\n".join([*before, line])))
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_records_without_a_request_id(bench: Bench) -> None:
+    """If an export lacks the request ids, the message names the missing field."""
+    record = json.dumps({"SCF_Message": str(cos_event("b-1250000000", "k"))})
+    result = replay("--list", bench.write("a.jsonl", record))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no record has a request id; export SCF_RequestId too" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.txt"])
+def test_pretty_events(bench: Bench, name: str) -> None:
+    """Events on several lines each, as `jq .` prints them, are read in order."""
+    events = [cos_event("b-1250000000", key) for key in KEYS]
+    echo = bench.code("echo", "def main_handler(event, context):\n    return event\n")
+    file = bench.write(name, "".join(json.dumps(event, indent=2) + "\n" for event in events))
+    assert [entry["Result"] for entry in documents(file, "--code", echo)] == events

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import cls_export
+from cls_export import ENCODINGS
 from conftest import ROOT
 from image_steward import registry
 from image_steward.model import ChangeRequest
@@ -106,8 +109,8 @@ def test_regions_are_separate() -> None:
     ],
 )
 def test_other_lines_are_ignored(other: bytes) -> None:
-    """Other lines, even broken ones, and text around the JSON are ignored."""
-    ours = b"2026-01-01 \xff INFO " + _line(ImageName="a").replace(b"\n", b" (tail\r\n")
+    """Other lines, even broken ones, are ignored, and so is the time in front of a line."""
+    ours = b"2026-01-01 00:00:00 " + _line(ImageName="a").replace(b"\n", b"\r\n")
     result = _undo(other, ours, other)
     assert (result.exit_code, result.stderr) == (0, "scf-local: 1 image of 1 run: r-1\n")
     assert _images(result)[0]["ImageName"] == "a"
@@ -135,6 +138,8 @@ def test_other_lines_are_ignored(other: bytes) -> None:
             "contains image.before, but not as the function logs it",
         ),
         (b'["image.before"]\n', "contains image.before"),
+        (b"INFO " + _line("img-b", ImageName="b"), "contains image.before, but not as the"),
+        (_line("img-b", ImageName="b")[:-1] + b" tail\n", "not JSON, or cut off"),
         (b'{"Message":"{\\"Event\\":\\"image.before\\"}"}\n', "contains image.before"),
     ],
 )
@@ -261,13 +266,92 @@ def test_unknown_run() -> None:
     assert "09-abcdef and 2 more; did you mean 11-abcdef?" in result.stderr
 
 
-@pytest.mark.parametrize("log", [b"", START + END, _event({"Event": "image.changed"})])
-def test_log_without_lines_is_wrong_usage(log: bytes) -> None:
-    """A log without any such line is wrong usage, and the error says what that may mean."""
+OTHER = _event({"Event": "run.finished", "Time": "2026-01-01T00:00:00Z", "RequestId": "r-1"})
+_DOES_NOT_SHOW = "so it does not show what was changed: use the log"
+_BINARY = "the log is not text: it contains zero bytes"
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        (START + OTHER + END, "Image Steward writes before each change, at any log level"),
+        (b"", _DOES_NOT_SHOW),
+        (b"\n", _DOES_NOT_SHOW),
+        (START + END, _DOES_NOT_SHOW),
+        (START + b'{"level": "info", "message": "of another function"}\n' + END, _DOES_NOT_SHOW),
+        (START + OTHER.decode().encode("cp037") + END, _DOES_NOT_SHOW),
+        (START + _line(ImageName="a").decode().encode("utf-16-le") + OTHER * 99, _BINARY),
+        (OTHER.decode().encode("utf-32"), _BINARY),
+        (b"PK\x03\x04\x00\x00", _BINARY),
+        (gzip.compress(b"\x00" * 9, mtime=0), _BINARY),
+    ],
+)
+def test_log_without_lines_is_wrong_usage(log: bytes, message: str) -> None:
+    """A log without any such line is wrong usage; nothing that was not read counts as unchanged."""
     result = _undo(log)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "the log has no line image.before" in result.stderr
-    assert "nothing was changed, or the log is not from this function" in result.stderr
+    assert message in result.stderr
+    assert "nothing was changed" not in result.stderr
+
+
+@pytest.mark.parametrize("encode", ENCODINGS.values(), ids=ENCODINGS)
+def test_log_in_any_encoding(encode: Callable[[str], bytes]) -> None:
+    """A log that is compressed, or that PowerShell has saved as UTF-16, is read like any other."""
+    log = b"".join([START, _line(ImageName="名", ImageDescription="\u2028"), END]).decode()
+    result = _undo(encode(log))
+    assert (result.exit_code, result.stderr) == (0, "scf-local: 1 image of 1 run: r-1\n")
+    assert [_images(result)[0][key] for key in ("ImageName", "ImageDescription")] == [
+        "名",
+        "\u2028",
+    ]
+    assert json.loads(_undo(encode(_result(*ENTRIES).decode())).stdout) == {"Images": ENTRIES}
+
+
+def test_end_of_utf_16_that_is_cut_off() -> None:
+    """Of a UTF-16 log that ends within a character, everything before it is read."""
+    result = _undo(_line(ImageName="a").decode().encode("utf-16")[:-1])
+    assert (result.exit_code, result.stderr) == (0, "scf-local: 1 image of 1 run: r-1\n")
+
+
+def _reply(*lines: bytes, result: object = None, wrapped: bool = True, **members: object) -> bytes:
+    """The reply of SCF's API action Invoke with `LogType` Tail."""
+    log = b"".join(lines).decode()
+    reply = {"FunctionRequestId": "r-1", "RetMsg": json.dumps(result), "ErrMsg": "", "Log": log}
+    response = {"Result": {**reply, **members}, "RequestId": "x"}
+    return json.dumps({"Response": response} if wrapped else response).encode()
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+@pytest.mark.parametrize("is_base64", [True, False])
+def test_reply_of_invoke(*, wrapped: bool, is_base64: bool) -> None:
+    """The log in a reply of Invoke is read, as text or as Base64."""
+    log = b"".join([START, _line(ImageName="a"), END])
+    more = {"Log": base64.b64encode(log).decode()} if is_base64 else {}
+    result = _undo(_reply(log, wrapped=wrapped, **more))
+    assert (result.exit_code, result.stderr) == (0, "scf-local: 1 image of 1 run: r-1\n")
+    assert _images(result)[0]["ImageName"] == "a"
+
+
+def test_reply_of_invoke_without_the_beginning_of_its_log() -> None:
+    """The reply keeps 4 KB of the log: lines before them are reported as missing."""
+    result = _undo(_reply(b'mage.before","Undo":{}}\n', _line(ImageName="a"), END))
+    assert (result.exit_code, len(_images(result))) == (1, 1)
+    assert "the log cannot be used: the reply omits the beginning of the log" in result.stderr
+    assert _undo(_reply(Log=None)).exit_code == 1
+
+
+def test_reply_of_invoke_with_a_result() -> None:
+    """The `Undo` of a result in a reply of Invoke is complete, so it is used instead of the log."""
+    document = json.loads(_result(*ENTRIES))
+    result = _undo(_reply(_line("img-z", ImageName="z"), END, result=document))
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"Images": ENTRIES})
+
+
+def test_several_replies() -> None:
+    """Replies of Invoke, one per line, are the logs of their runs."""
+    other = _reply(START, _line("img-b", run="r-2", ImageName="b"), FunctionRequestId="r-2")
+    result = _undo(_reply(START, _line(ImageName="a")), b"\n", other)
+    assert (result.exit_code, len(_images(result))) == (0, 2)
 
 
 def test_more_images_than_a_document_holds() -> None:

@@ -128,28 +128,35 @@ def _folder(folder: Path) -> list[Path]:
     return sorted(file for file in files if file.name != EXPECTED)
 
 
-def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
+def _read_file(path: Path, region: str, problems: list[str]) -> Iterable[Case]:
     if path.name == EXPECTED:
         raise ValueError(f"{path}: not an event; it holds the expected outcomes of a folder")
-    data = path.read_bytes()
-    if path.suffix in JSON_LINES and not log_records.is_json_lines_log(data):
-        return _read_lines(path, data)
+    data = json_files.unpacked(path.read_bytes(), str(path))
     records, line_errors = log_records.read(data, str(path))
     if records:
         problems += line_errors  # the other lines can still be replayed
         return _read_log(path, records, region, problems)
+    value: Any = json_files.sequence(data)
+    if path.suffix in JSON_LINES and len(value) < 2:  # noqa: PLR2004 - not several objects
+        return _read_lines(path, data)
     try:
-        value = json_files.parse(data, str(path))
+        value = value if len(value) > 1 else json_files.parse(data, str(path))
     except ValueError as error:
         if path.suffix == ".json":
             raise
         raise ValueError(f"{error}; nor is it a log: no line has a request id") from None
     if isinstance(value, list) and value and all(isinstance(event, dict) for event in value):
-        return (Case(path, event, event_id=str(i)) for i, event in enumerate(value, 1))
-    return iter([Case(path, value)])
+        return [_case(path, event, str(i)) for i, event in enumerate(value, 1)]
+    return [_case(path, value)]
 
 
-def _read_lines(path: Path, data: bytes) -> Iterator[Case]:
+def _case(path: Path, value: Any, event_id: str = "") -> Case:  # noqa: ANN401 - any JSON value
+    if problem := log_records.why_not_event(value):
+        raise ValueError(f"{path}{':' * bool(event_id)}{event_id}: {problem}")
+    return Case(path, value, event_id=event_id)
+
+
+def _read_lines(path: Path, data: bytes) -> list[Case]:
     """The events of JSON Lines."""
     values: list[tuple[int, Any]] = []
     errors: list[str] = []
@@ -161,7 +168,7 @@ def _read_lines(path: Path, data: bytes) -> Iterator[Case]:
             errors.append(str(error))
     if errors:
         raise ValueError("\n".join(errors))
-    return (Case(path, value, event_id=str(number)) for number, value in values)
+    return [_case(path, value, str(number)) for number, value in values]
 
 
 def _read_log(
@@ -173,6 +180,8 @@ def _read_log(
             f"{path}: contains runs of {len(functions)} functions: {', '.join(functions)}; "
             f"use --only {functions[0]} to replay those of one"
         )
+    if not any(record.request_id for record in records):
+        problems.append(f"{path}: no record has a request id; export SCF_RequestId too")
     for run in logged_runs.runs(records):
         try:
             event = run.event(region)

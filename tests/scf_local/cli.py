@@ -6,7 +6,7 @@ import signal
 import sys
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,8 @@ from scf_local.console import (
     emit,
     emit_json,
     example,
+    log_writer,
+    note,
     rich_console,
     termination_handlers,
     usage_errors,
@@ -47,22 +49,23 @@ _MAX_PROBLEMS = 20
 """Messages to print about what cannot be undone or replayed; the others are counted."""
 
 
-def _open(path: str, argument: str) -> IO[bytes]:
+def _read(path: str, argument: str) -> bytes:
     if path == "-" and sys.stdin is None:
         raise ValueError(f"standard input is closed; pass the {argument} as a file, or pipe it in")
-    return click.open_file(path, "rb")
+    with click.open_file(path, "rb") as stream:
+        return json_files.unpacked(stream.read(), path)
 
 
 def _read_event(path: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
-    with usage_errors(), _open(path, "event") as stream:
-        return json_files.parse(stream.read(), "stdin" if path == "-" else f"event {path}")
+    with usage_errors():
+        return json_files.parse(_read(path, "event"), "stdin" if path == "-" else f"event {path}")
 
 
 def _print_problems(problems: Sequence[str]) -> None:
     for problem in problems[:_MAX_PROBLEMS]:
-        click.echo(f"scf-local: {problem}", err=True)
+        note(problem)
     if len(problems) > _MAX_PROBLEMS:
-        click.echo(f"scf-local: … {len(problems):,} problems in total", err=True)
+        note(f"… {len(problems):,} problems in total")
 
 
 @click.group(
@@ -114,7 +117,7 @@ def invoke(
         payload = _read_event(event) if event != "-" else stdin
         with (
             configured(endpoint, seed, **options) as config,
-            WarmInstance(config, lambda data: click.echo(data, nl=False, err=True)) as instance,
+            WarmInstance(config, log_writer()) as instance,
         ):
             invocation = instance.invoke(payload)
         print_invocation(invocation)
@@ -222,8 +225,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
                 if json_list:
                     json_list.add(document_of(replayed))
                 if logs or not replayed.as_expected:
-                    text = log.decode("utf-8", "replace")
-                    click.echo(f"--- {replayed.case.name}\n{text}", nl=False, err=True)
+                    log_writer()(f"--- {replayed.case.name}\n".encode() + log)
             if until_failure and not replayed.as_expected:
                 break
     if not as_json:
@@ -233,7 +235,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
                 console.print(table_of(totals.kept, console.width))
         emit(f"{captured.get()}{totals}")
     if totals.total < len(cases):
-        click.echo(f"scf-local: stopped; events left: {len(cases) - totals.total:,}", err=True)
+        note(f"stopped; events left: {len(cases) - totals.total:,}")
     sys.exit(interrupt.exit_status or int(totals.as_expected < totals.total))
 
 
@@ -257,14 +259,14 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     """
     from scf_local import undo as log_undo  # noqa: PLC0415 - see the top
 
-    with usage_errors(), _open(log, "log") as stream:
-        parsed = log_undo.read(stream.read(), request_id, name=log)
+    with usage_errors():
+        parsed = log_undo.read(_read(log, "log"), request_id, name=log)
         document = parsed.part(part)
     _print_problems(parsed.problems)
     if parsed.entries:
         emit_json(document)
     which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
-    click.echo(f"scf-local: {parsed}{which}", err=True)
+    note(f"{parsed}{which}")
     sys.exit(1 if parsed.problems else 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from scf_local.terminal_text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +33,7 @@ class Program(click.Group):
         """Run click's `main` with signals and closed or broken streams handled."""
         _fill_closed_streams()
         if sys.stdout is None:
-            click.echo("scf-local: standard output is closed; redirect it to a file", err=True)
+            note("standard output is closed; redirect it to a file")
             sys.exit(2)
         with _unwinding():
             try:
@@ -38,13 +41,31 @@ class Program(click.Group):
             except OSError as error:
                 with suppress(OSError):
                     prefix = "" if error.filename else "cannot write: "
-                    click.echo(f"scf-local: {prefix}{_message(error)}", err=True)
+                    note(f"{prefix}{_message(error)}")
                 sys.exit(1)
 
 
 def example(*lines: str) -> str:
     """The examples at the end of a command's help."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def note(message: str) -> None:
+    """Write a message to stderr."""
+    click.echo(f"scf-local: {escaped(message)}", err=True)
+
+
+def log_writer() -> Callable[[bytes], None]:
+    """Writes a function's log to stderr, piece by piece, without what a terminal would obey.
+
+    JSON stays the same JSON, so `undo` and `replay` can read it.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def write(data: bytes) -> None:
+        click.echo(escaped(decoder.decode(data)).encode(), nl=False, err=True)
+
+    return write
 
 
 def emit(text: str | bytes, *, nl: bool = True) -> None:
@@ -162,13 +183,13 @@ def usage_errors() -> Iterator[None]:
         yield
     except (ValueError, OSError) as error:
         message = _message(error) if isinstance(error, OSError) else str(error)
-        raise click.UsageError(message, click.get_current_context()) from None
+        raise click.UsageError(escaped(message), click.get_current_context()) from None
 
 
 def _json(value: object) -> bytes:
     text = json.dumps(value, ensure_ascii=False, indent=2)
     # A lone surrogate has no UTF-8 form; "backslashreplace" writes its JSON escape.
-    return text.encode("utf-8", "backslashreplace")
+    return escaped(text).encode("utf-8", "backslashreplace")
 
 
 def _message(error: OSError) -> str:

@@ -57,6 +57,7 @@ def timer(message: str, name: str) -> None:
     """Print the event of a timer."""
     with usage_errors():
         if message.startswith("@"):
-            message = json_files.decode(Path(message[1:]).read_bytes(), message[1:])
+            data = json_files.unpacked(Path(message[1:]).read_bytes(), message[1:])
+            message = json_files.decode(data, message[1:])
         payload = events.timer_event(message, name=name)
     emit_json(payload)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scf_local.console import emit_json, rich_console
+from scf_local.console import emit_json, note, rich_console
 
 if TYPE_CHECKING:
     from scf_local.invocation import InvocationResult
@@ -28,7 +28,7 @@ _HINTS = {
 def print_invocation(invocation: InvocationResult) -> None:
     """Print the result to stdout; a plan as a table, or a hint after an error, to stderr."""
     if invocation.error is not None:
-        click.echo(f"scf-local: {_HINTS[invocation.status]}", err=True)
+        note(_HINTS[invocation.status])
         return
     emit_json(invocation.result)
     if isinstance(invocation.result, dict) and invocation.result.get("DryRun") is True:

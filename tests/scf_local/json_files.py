@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
+import io
 import json
+import re
+import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from image_steward import strict_json
@@ -13,6 +19,11 @@ if TYPE_CHECKING:
 
 MAX_EVENT_DEPTH = 500
 """Levels of events and results, which are only passed on and shown; Python fails near 1,000."""
+_MAX_UNPACKED = 256 << 20
+"""Largest size of an unpacked gzip file, in bytes."""
+_BETWEEN = re.compile(r"^\}\s*^(?=\{)", re.MULTILINE)
+_PROBED = 4096
+"""Bytes to search for the zero bytes of UTF-16."""
 
 
 def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
@@ -22,11 +33,46 @@ def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
         ValueError: the file cannot be read or is not strict JSON; begins with its path.
     """
     try:
-        return strict_json.loads(path.read_bytes())
+        return strict_json.loads(unpacked(path.read_bytes(), str(path)))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except InvalidJSON as error:
         raise ValueError(f"{path}: not JSON: {error.message}") from None
+
+
+def unpacked(data: bytes, name: str) -> bytes:
+    """What a file of the user contains, as UTF-8: gzip is unpacked, and UTF-16 is converted.
+
+    Other data is returned as it is.
+
+    Raises:
+        ValueError: it is damaged or cut gzip, or too large; begins with the file's `name`.
+    """
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MAX_UNPACKED + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{name}: gzip that is damaged or cut off: {error}") from None
+        if len(data) > _MAX_UNPACKED:
+            raise ValueError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; split it")
+    start = data[:_PROBED]
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    has_mark = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    # In UTF-16, every second byte of ASCII is zero.
+    if max(even, odd) > (0 if has_mark else max(4 * min(even, odd), len(start) // 8)):
+        encoding = "utf-16-le" if odd > even else "utf-16-be"
+        text = data[: len(data) & ~1].decode(encoding, "surrogatepass")
+        return text.encode("utf-8", "surrogatepass")
+    return data
+
+
+def sequence(data: bytes) -> list[Any]:
+    """The objects of a file as `jq .` prints them: one after another, each on several lines."""
+    with suppress(ValueError, RecursionError):
+        text = _BETWEEN.sub("},", data.decode("utf-8-sig"))
+        values: list[Any] = json.loads(f"[{text}]", parse_constant=reject_constant)
+        return [] if is_deep(values, text, MAX_EVENT_DEPTH) else values
+    return []
 
 
 def parse(data: bytes, name: str, *, line: int = 0) -> Any:  # noqa: ANN401 - any JSON value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -16,21 +17,37 @@ from image_steward.settings import LEVELS
 from scf_local import json_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+_TIME = r"^(?:[\d:., TZ+/-]+\s)?"
+"""What consoles put in front of a line."""
 PLATFORM = re.compile(
-    r"^(?:[\d:., TZ+/-]+\s)?(?P<kind>START|END|Report|Init Report|ERROR|Response)"
+    _TIME + r"(?P<kind>START|END|Report|Init Report|ERROR|Response)"
     r" ?RequestId: ?(?P<id>[\w-]+)(?P<rest>.*)",
     re.DOTALL,
 )
 """SCF's own lines. Spaces differ between runtimes; consoles put the time in front."""
+CUT = "(The beginning of this log is missing.)"
+"""The message of a record in place of lines that a reply of SCF's API leaves out."""
 
+OBJECT = re.compile(_TIME + r"(?=\{)")
+"""The beginning of a line that is a JSON object."""
+_TRACEBACK = re.compile(_TIME + r"Traceback \(most recent call last\):")
+_BOUNDARIES = {"START", "END", "Report"}
+"""SCF's lines around a run."""
 _RUNNING = 202
 """The status code of lines logged before the end of a run."""
-_WRAPPERS = ("Response", "Results", "results", "Logs", "records")
-"""Members that hold lists of records in the output of CLS's API and its consumers."""
-_CONTENTS = ("LogJson", "content", "Content", "__CONTENT__", "log")
-"""Members that may hold a record as text."""
+_ANALYSES = ("AnalysisRecords", "AnalysisResults")
+_WRAPPERS = ("Response", "Result", "Results", "results", "Logs", "records", *_ANALYSES)
+"""Members that hold records in the output of the APIs of CLS and SCF, and of CLS's consumers."""
+_CONTENTS = ("LogJson", "RawLog", "content", "Content", "__CONTENT__", "log")
+"""Members that may hold a record, as an object or as text."""
+_OF_LOGS = {"LogJson", "RawLog", "__CONTENT__", "RetMsg", *_ANALYSES}
+"""Members that only logs and API replies have."""
+_NOT_EVENT = (
+    "not an event, but a reply of the cloud's API or part of a log; a log needs SCF_RequestId and "
+    "SCF_Message in each record, so query it without analysis (without |)"
+)
 _REQUIRED_COLUMNS = frozenset({"SCF_RequestId", "SCF_Message"})
 """Columns that a CSV file must have."""
 _MAX_PROBED_LINES = 50
@@ -69,21 +86,24 @@ def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Recor
     try:
         return from_json(json_files.parse(data, name)), []
     except ValueError:
-        if is_json_lines_log(data):  # whatever its name
+        if _is_json_lines_log(data):  # whatever its name
             return _from_json_lines(data, name, errors)
+    if records := from_json(json_files.sequence(data)):
+        return records, []
     text = data.decode("utf-8-sig", errors)
     records = from_text(text)
     is_text = any(record.request_id for record in records)
-    if _is_csv(text) or (name.endswith(".csv") and not is_text):
+    delimiter = _delimiter(text)
+    if delimiter or (name.endswith(".csv") and not is_text):
         try:
-            return from_csv(text), []
+            return from_csv(text, delimiter or ","), []
         except ValueError as error:
             if not is_text:
                 raise ValueError(f"{name}: {error}") from None
     return records if is_text else [], []
 
 
-def is_json_lines_log(data: bytes) -> bool:
+def _is_json_lines_log(data: bytes) -> bool:
     """Whether one of the first lines is a record in JSON.
 
     Lines that were cut off, or from other tools, may precede it. Printed logs may hold JSON too: a
@@ -101,26 +121,62 @@ def is_json_lines_log(data: bytes) -> bool:
 
 
 def from_json(value: object, levels: int = _MAX_LEVELS) -> list[Record]:
-    """The records in a JSON value: the value itself, its elements, or those that it wraps."""
+    """The records in a JSON value: the value itself, its elements, or those that it wraps.
+
+    They may be JSON in a string.
+    """
+    if isinstance(value, str) and levels:
+        with suppress(ValueError, RecursionError):
+            return from_json(json.loads(value), levels - 1)
+        return from_text(value) if PLATFORM.match(value) else []
     if isinstance(value, list) and levels:
         return [record for element in value for record in from_json(element, levels - 1)]
-    if not isinstance(value, dict) or not levels:
-        return []
+    return _from_object(value, levels - 1) if isinstance(value, dict) and levels else []
+
+
+def _from_object(value: dict[str, Any], levels: int) -> list[Record]:
+    if isinstance(items := value.get("Data"), list):  # a row of AnalysisResults
+        pairs = (item for item in items if isinstance(item, dict))
+        value = {str(pair.get("Key")): pair.get("Value") for pair in pairs}
     if any(name.startswith("SCF_") for name in value):
         return [_from_fields(value)]
     if is_steward_line(value):
         text = json.dumps(value, ensure_ascii=False)
         return [Record(value["RequestId"], text, time=timestamp(value["Time"]))]
+    if isinstance(value.get("RetMsg"), str) and "Log" in value:
+        return _from_reply(value)
     for name in _CONTENTS:
-        with suppress(ValueError, TypeError, RecursionError):
-            if records := from_json(json.loads(value.get(name, "")), levels - 1):
-                return records
+        if records := from_json(value.get(name), levels):
+            return records
     return [
         record
         for name in _WRAPPERS
         if isinstance(value.get(name), (list, dict))
-        for record in from_json(value[name], levels - 1)
+        for record in from_json(value[name], levels)
     ]
+
+
+def why_not_event(value: object) -> str:
+    """Why a JSON value is not an event, but a log without its fields; empty if it may be one."""
+    members = value if isinstance(value, dict) else {}
+    response = members.get("Response")
+    is_reply = isinstance(response, dict) and "RequestId" in response
+    if is_reply or members.keys() & _OF_LOGS or from_json(members):
+        return _NOT_EVENT
+    return ""
+
+
+def _from_reply(reply: dict[str, Any]) -> list[Record]:
+    """The records in a reply of SCF's API action Invoke; `Log` is the end of the run's log."""
+    run, text = str(reply.get("FunctionRequestId", "")), str(reply["Log"] or "")
+    with suppress(ValueError):  # some SDKs leave it in Base64
+        text = base64.b64decode(text, validate=True).decode()
+    records = [replace(record, request_id=record.request_id or run) for record in from_text(text)]
+    if not text.startswith("START"):
+        records.insert(0, Record(run, CUT))
+    if not reply.get("ErrMsg"):
+        records.append(Record(run, f"Response RequestId:{run} RetMsg:{reply['RetMsg']}"))
+    return [replace(record, line=0) for record in records]
 
 
 def _from_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record], list[str]]:
@@ -139,22 +195,23 @@ def _from_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record],
     return records, problems
 
 
-def _is_csv(text: str) -> bool:
-    """Whether the first line is a header row with a required column."""
+def _delimiter(text: str) -> str:
+    """What separates the columns of a header row with a required one; empty without such a row."""
     header, _, _ = text.partition("\n")
-    try:
-        return not _REQUIRED_COLUMNS.isdisjoint(next(csv.reader([header]), ()))
-    except csv.Error:
-        return False
+    for delimiter in ",;\t":
+        with suppress(csv.Error):
+            if _REQUIRED_COLUMNS & {*next(csv.reader([header], delimiter=delimiter), ())}:
+                return delimiter
+    return ""
 
 
-def from_csv(text: str) -> list[Record]:
+def from_csv(text: str, delimiter: str = ",") -> list[Record]:
     """The records of a CSV file with a header row.
 
     Raises:
         ValueError: the column SCF_RequestId or SCF_Message is missing, or the file is cut off.
     """
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
         missing = _REQUIRED_COLUMNS - {*(rows.fieldnames or ())}
         records = [_from_fields({k: v for k, v in row.items() if k and v}) for row in rows]
@@ -182,16 +239,27 @@ def is_steward_line(value: object) -> bool:
     )
 
 
+def whole_object(line: str) -> object:
+    """The JSON object that a line consists of, without the time in front; else None."""
+    if start := OBJECT.match(line):
+        with suppress(ValueError, RecursionError):
+            return json.loads(line[start.end() :])
+    return None
+
+
 def steward_lines(messages: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Image Steward's log lines in messages."""
+    """Image Steward's log lines in messages: whole lines, which no other text precedes.
+
+    Lines after other text may be a part of it, such as an object's key in the text of an error.
+    """
     for message in messages:
         for line in message.split("\n"):  # not splitlines: JSON may contain U+2028
             # Searched before it is parsed: most lines are not Image Steward's.
-            if '"RequestId"' in line and (brace := line.find("{")) >= 0:
-                with suppress(ValueError, RecursionError):
-                    value, _ = json.JSONDecoder().raw_decode(line, brace)
-                    if is_steward_line(value):
-                        yield value
+            value = whole_object(line) if '"RequestId"' in line else None
+            if isinstance(value, dict) and is_steward_line(value):
+                yield value
+            elif line.strip():
+                break
 
 
 def in_log_order(records: list[Record]) -> list[Record]:
@@ -251,18 +319,36 @@ def _from_fields(fields: dict[str, Any]) -> Record:
     )
 
 
-def _from_lines(lines: Iterable[str]) -> Iterator[Record]:
-    request_id = ""
-    for number, line in enumerate(lines, 1):
-        if platform := PLATFORM.match(line):
-            request_id = platform["id"]
-            yield Record(request_id, line, line=number)
-            if platform["kind"] == "Report":
-                request_id = ""  # the last line of a run
+def _from_lines(lines: Sequence[str]) -> Iterator[Record]:
+    matches = [PLATFORM.match(line) for line in lines]
+    last = {match["id"]: i for i, match in enumerate(matches) if match and _is_boundary(match)}
+    request_id, end = "", 0
+    while end < len(lines):
+        start, end = end, end + 1
+        line, platform = lines[start], matches[start]
+        request_id = platform["id"] if platform else request_id
+        run = request_id if last.get(request_id, 0) > start else None
+        is_error = platform["kind"] == "ERROR" if platform else bool(_TRACEBACK.match(line))
+        # Text of an error may contain anything but the run's id. If the log lacks the run's last
+        # lines, such as after `grep`, whole JSON shows that there is no more of it.
+        if is_error and not (
+            platform and run is None and whole_object(platform["rest"].partition("Result:")[2])
+        ):
+            while end < len(lines) and not _is_boundary(matches[end], run):
+                end += 1
+            yield Record(request_id, "\n".join(lines[start:end]), line=start + 1)
         elif logged := next(steward_lines([line]), None):
-            yield Record(logged["RequestId"], line, time=timestamp(logged["Time"]), line=number)
+            time = timestamp(logged["Time"])
+            yield Record(logged["RequestId"], line, time=time, line=start + 1)
         else:
-            yield Record(request_id, line, line=number)
+            yield Record(request_id, line, line=start + 1)
+        if platform and platform["kind"] == "Report":
+            request_id = ""  # the last line of a run
+
+
+def _is_boundary(match: re.Match[str] | None, run: str | None = None) -> bool:
+    """Whether a line is SCF's at the start or the end of a run, or of any run."""
+    return bool(match and match["kind"] in _BOUNDARIES and run in {match["id"], None})
 
 
 def _value(value: object) -> Any:  # noqa: ANN401 - any JSON value

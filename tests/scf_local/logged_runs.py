@@ -57,7 +57,7 @@ class LoggedRun:
             return self._rebuilt(region)
         if any(raw_events.is_cut(r.message) for attempt in self.attempts for r in attempt):
             raise ValueError("the printed event is cut off (SCF keeps 8 KB of a line)")
-        raise ValueError("the function printed no event")
+        raise ValueError("the function printed no event, or SCF_Message is missing")
 
     @cached_property
     def _lines(self) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from scf_local.changes import changes_of
-from scf_local.replay import entries_of
-from scf_local.terminal_text import cell, printable
+from scf_local.replay import cell, entries_of
+from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from scf_local.environment import trigger_of
-from scf_local.terminal_text import cell, printable
+from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -138,6 +139,11 @@ def exception_of(line: str) -> str:
     return line.partition(":")[0].rpartition(".")[2][:60]
 
 
+def cell(value: object) -> Text:
+    """A table cell for rich: printable text without markup."""
+    return Text(printable(value))
+
+
 def table_of(replays: Sequence[ReplayedCase], width: int) -> Table:
     """The replayed events as a table for a terminal of `width` columns."""
     names = Counter({(replay.case.label, replay.case.path) for replay in replays})
@@ -210,7 +216,11 @@ def listing_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
 def line_of(case: Case) -> str:
     """An event to replay as a line: number, trigger, name, and how it ended by the log."""
     logged = case.logged
-    end = (logged.outcome, printable(logged.error, 80), printable(logged.note)) if logged else ()
+    end = (
+        (printable(logged.outcome), printable(logged.error, 80), printable(logged.note))
+        if logged
+        else ()
+    )
     more = "".join(f"  {part}" for part in end if part)
     return f"{case.number:>5}  {trigger_of(case.event):<6}  {printable(case.label)}{more}"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from image_steward.model import STATUSES
 from scf_local.invocation import InvocationResult
-from scf_local.log_records import PLATFORM, steward_lines
+from scf_local.log_records import PLATFORM, from_text, steward_lines
 from scf_local.replay import UNFINISHED, codes_of, entries_of, exception_of, last_line
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
 
 def from_invocation(invocation: InvocationResult, log: bytes) -> RunSummary:
     """The summary of an invocation and its log."""
-    lines = list(steward_lines([log.decode("utf-8", "replace")]))
+    records = from_text(log.decode("utf-8", "replace"))
+    lines = list(steward_lines(record.message for record in records))
     is_known = invocation.error is None or bool(lines)
     return RunSummary(
         outcome=invocation.outcome,
@@ -165,6 +166,10 @@ def _status(records: Sequence[Record]) -> int | None:
     matches = ((PLATFORM.match(record.message), record) for record in records)
     kinds = {match["kind"]: record for match, record in matches if match}
     if error := kinds.get("ERROR"):
+        result = _payload([error.message], "ERROR", "Result:")
+        code = result.get("statusCode") if isinstance(result, dict) else None
+        if isinstance(code, int):
+            return code
         codes = _STATUS_CODE.findall(error.message)  # the last one: a traceback may hold others
         return int(codes[-1]) if codes else error.status or _RAISED
     if "Report" in kinds and kinds["Report"].status:
@@ -181,7 +186,9 @@ def _payload(messages: Iterable[str], kind: str, label: str) -> Any:  # noqa: AN
         match = PLATFORM.match(message)
         if match and match["kind"] == kind:
             with suppress(ValueError, RecursionError):
-                return json.loads(match["rest"].partition(label)[2])
+                # Not strict: the text of an error may contain line breaks.
+                text = match["rest"].partition(label)[2].lstrip()
+                return json.JSONDecoder(strict=False).raw_decode(text)[0]
     return None
 
 

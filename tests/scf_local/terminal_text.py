@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
-
-from rich.text import Text
 
 _MAX_LENGTH = 200
 
@@ -17,9 +16,14 @@ def printable(value: object, length: int = _MAX_LENGTH) -> str:
     return text[:length] + "…" if len(text) > length else text
 
 
-def cell(value: object) -> Text:
-    """A table cell for rich: printable text without markup."""
-    return Text(printable(value))
+def escaped(text: str) -> str:
+    """Text of any number of lines; control characters are escaped as in JSON, which stays the same.
+
+    So are invisible characters, and those that reorder text; not line feeds and tabs.
+    """
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if _is_printable(c) or c in "\n\t" else json.dumps(c)[1:-1] for c in text)
 
 
 def _is_printable(character: str) -> bool:

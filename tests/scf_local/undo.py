@@ -14,7 +14,7 @@ from image_steward.messages import nearest
 from image_steward.reporting import undo as undo_entries
 from image_steward.settings import Settings
 from scf_local import json_files, log_records
-from scf_local.log_records import is_steward_line
+from scf_local.log_records import PLATFORM, is_steward_line
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -25,15 +25,21 @@ if TYPE_CHECKING:
 EVENT = "image.before"
 _MAX_LISTED = 10
 _NO_LINES = (
-    f"the log has no line {EVENT}, which the function writes before it changes an image, at any "
-    "log level: either nothing was changed, or the log is not from this function"
+    f"the log has no line {EVENT}, which Image Steward writes before each change, at any log level"
 )
+_NO_STEWARD_LINES = (
+    f"{_NO_LINES}; nor has it any other line of Image Steward, so it does not show what was "
+    "changed: use the log as printed, or as CLS exports it, or a result"
+)
+_BINARY = "the log is not text: it contains zero bytes"
 _NO_READABLE_LINES = (
     f"the log contains {EVENT}, but no such line as the function writes it; use the log as it was "
     "printed, or as CLS exports it"
 )
 _NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
 _NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
+_IN_TEXT = f"{EVENT} follows other text, such as that of an error, and may be part of it"
+_CUT_REPLY = "the reply omits the beginning of the log; take it from CLS, or take the result"
 _CUT = "what this Truncated result omits", "take it from the journal or the log"
 
 
@@ -107,8 +113,10 @@ def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Und
 def _lines_of_result(data: bytes, name: str) -> list[BeforeLine]:
     """The entries of a result's `Undo`, as if they had been logged; none if it is not a result."""
     document = None
-    with suppress(ValueError):
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
         document = json_files.parse(data, name)
+        returned = document.get("Response", document)["Result"]["RetMsg"]  # a reply of Invoke
+        document = json_files.parse(returned.encode(), name)
     if not isinstance(document, dict) or not isinstance(document.get("Images"), list):
         return []
     undo = document.get("Undo")
@@ -131,7 +139,10 @@ def _lines_of_log(log: bytes, name: str) -> list[BeforeLine]:
     by_run = log_records.by_run(records).values()
     lines = [line for run in by_run for record in run for line in _lines(record)]
     if not lines:
-        raise ValueError(_NO_READABLE_LINES if EVENT.encode() in log else _NO_LINES)
+        is_ours = any(log_records.steward_lines(record.message for record in records))
+        problem = _NO_LINES if is_ours else _NO_STEWARD_LINES
+        problem = _NO_READABLE_LINES if EVENT.encode() in log else problem
+        raise ValueError(_BINARY if b"\0" in log else problem)
     return lines
 
 
@@ -144,23 +155,28 @@ def _listed(names: Sequence[str]) -> str:
 
 def _lines(record: Record) -> Iterator[BeforeLine]:
     position = f"line {record.line}" if record.line else "a line"
-    for text in record.message.split("\n"):
-        if EVENT in text and (line := _line(position, text)):
-            yield line
+    if record.message == log_records.CUT:
+        yield BeforeLine("the log", problem=_CUT_REPLY)
+    is_text = False  # whether another line than the function's precedes
+    for number, text in enumerate(record.message.split("\n")):
+        fields = log_records.whole_object(text)
+        if number == 0 and PLATFORM.match(text):
+            is_text = True  # whatever its JSON contains
+        elif EVENT in text and (line := _line(position, text, fields)):
+            yield BeforeLine(position, problem=_IN_TEXT) if is_text else line
+        is_text = is_text or bool(text.strip() and not is_steward_line(fields))
 
 
-def _line(position: str, text: str) -> BeforeLine | None:
-    text = text[max(0, text.find("{")) :]
+def _line(position: str, text: str, fields: object) -> BeforeLine | None:
     # In quotes, which are escaped by backslashes within JSON.
     names_event = f'"{EVENT}"' in text.replace("\\", "")
-    try:
-        text.encode()  # raises if the line was not UTF-8
-        fields, _ = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
-        return BeforeLine(position, problem="not JSON, or cut off") if names_event else None
+    if not text.isascii() and text != text.encode(errors="replace").decode():
+        fields = None  # the line was not UTF-8
     if not isinstance(fields, dict) or fields.get("Event") != EVENT:
         if not names_event or is_steward_line(fields):
             return None
+        if fields is None and log_records.OBJECT.match(text):
+            return BeforeLine(position, problem="not JSON, or cut off")
         return BeforeLine(position, problem=f"contains {EVENT}, but not as the function logs it")
     undo = fields.get("Undo")
     if "Cut" in fields:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scf_local.console import note
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -35,7 +37,7 @@ class Watch:
         changed = self._changed()
         self._streaks = {path: self._streaks.get(path, 0) + 1 for path in changed}
         for path in [path for path, streak in self._streaks.items() if streak >= _MAX_STREAK]:
-            click.echo(f"scf-local: {path} changes with every run; no longer watched", err=True)
+            note(f"{path} changes with every run; no longer watched")
             self._ignored.add(path)
         changed -= self._ignored
         while not changed:
@@ -72,14 +74,14 @@ def rerun_on_change(run: Callable[[], object], *paths: Path) -> None:
     watch = Watch(*paths)
     run()
     while True:
-        click.echo("scf-local: watching for changes; press Ctrl-C to stop", err=True)
+        note("watching for changes; press Ctrl-C to stop")
         watch.wait()
         try:
             run()
         except click.UsageError as error:
             error.show()
         except (FileNotFoundError, NotADirectoryError) as error:  # a checkout replaces the folder
-            click.echo(f"scf-local: {error.filename}: {error.strerror}", err=True)
+            note(f"{error.filename}: {error.strerror}")
 
 
 def _files(folder: Path) -> list[str]:
