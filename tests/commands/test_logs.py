@@ -376,7 +376,7 @@ def test_damaged_gzip(
 
 def test_reply_of_invoke(bench: Bench) -> None:
     """A reply of SCF's API action Invoke is a run: its log has the event, `RetMsg` the result."""
-    event = {"Records": [{"cos": {}, "event": {}}]}
+    event = cos_event("b-1250000000", "k")
     log = f"START RequestId:r-1\n{json.dumps(event)}\nEND RequestId:r-1\n"
     good = {
         "FunctionRequestId": "r-1",

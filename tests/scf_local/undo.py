@@ -162,7 +162,7 @@ def _lines(record: Record) -> Iterator[BeforeLine]:
         fields = log_records.whole_object(text)
         if number == 0 and PLATFORM.match(text):
             is_text = True  # whatever its JSON contains
-        elif EVENT in text and (line := _line(position, text, fields)):
+        elif EVENT in text and (fields or not is_text) and (line := _line(position, text, fields)):
             yield BeforeLine(position, problem=_IN_TEXT) if is_text else line
         is_text = is_text or bool(text.strip() and not is_steward_line(fields))
 
