@@ -113,6 +113,8 @@ def _add(cases: Cases, new: Iterable[Case], expected: dict[str, dict[str, Any]])
     path = None
     for case in new:
         path = case.path
+        if not case.logged and (problem := log_records.why_not_event(case.event)):
+            raise ValueError(f"{case.name}: {problem}")
         event_ids.add(case.event_id)
         entry = expected.get(f"{path.name}:{case.event_id}", expected.get(path.name))
         cases.events.append(replace(case, expected=entry, number=len(cases.events) + 1))
@@ -128,7 +130,7 @@ def _folder(folder: Path) -> list[Path]:
     return sorted(file for file in files if file.name != EXPECTED)
 
 
-def _read_file(path: Path, region: str, problems: list[str]) -> Iterable[Case]:
+def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
     if path.name == EXPECTED:
         raise ValueError(f"{path}: not an event; it holds the expected outcomes of a folder")
     data = json_files.unpacked(path.read_bytes(), str(path))
@@ -137,26 +139,20 @@ def _read_file(path: Path, region: str, problems: list[str]) -> Iterable[Case]:
         problems += line_errors  # the other lines can still be replayed
         return _read_log(path, records, region, problems)
     value: Any = json_files.sequence(data)
-    if path.suffix in JSON_LINES and len(value) < 2:  # noqa: PLR2004 - not several objects
+    if path.suffix in JSON_LINES and not value:
         return _read_lines(path, data)
     try:
-        value = value if len(value) > 1 else json_files.parse(data, str(path))
+        value = value or json_files.parse(data, str(path))
     except ValueError as error:
         if path.suffix == ".json":
             raise
         raise ValueError(f"{error}; nor is it a log: no line has a request id") from None
     if isinstance(value, list) and value and all(isinstance(event, dict) for event in value):
-        return [_case(path, event, str(i)) for i, event in enumerate(value, 1)]
-    return [_case(path, value)]
+        return (Case(path, event, event_id=str(i)) for i, event in enumerate(value, 1))
+    return iter([Case(path, value)])
 
 
-def _case(path: Path, value: Any, event_id: str = "") -> Case:  # noqa: ANN401 - any JSON value
-    if problem := log_records.why_not_event(value):
-        raise ValueError(f"{path}{':' * bool(event_id)}{event_id}: {problem}")
-    return Case(path, value, event_id=event_id)
-
-
-def _read_lines(path: Path, data: bytes) -> list[Case]:
+def _read_lines(path: Path, data: bytes) -> Iterator[Case]:
     """The events of JSON Lines."""
     values: list[tuple[int, Any]] = []
     errors: list[str] = []
@@ -168,7 +164,7 @@ def _read_lines(path: Path, data: bytes) -> list[Case]:
             errors.append(str(error))
     if errors:
         raise ValueError("\n".join(errors))
-    return [_case(path, value, str(number)) for number, value in values]
+    return (Case(path, value, event_id=str(number)) for number, value in values)
 
 
 def _read_log(

@@ -61,11 +61,7 @@ def log_writer() -> Callable[[bytes], None]:
     JSON stays the same JSON, so `undo` and `replay` can read it.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-
-    def write(data: bytes) -> None:
-        click.echo(escaped(decoder.decode(data)).encode(), nl=False, err=True)
-
-    return write
+    return lambda data: click.echo(escaped(decoder.decode(data)).encode(), nl=False, err=True)
 
 
 def emit(text: str | bytes, *, nl: bool = True) -> None:

@@ -22,8 +22,7 @@ MAX_EVENT_DEPTH = 500
 _MAX_UNPACKED = 256 << 20
 """Largest size of an unpacked gzip file, in bytes."""
 _BETWEEN = re.compile(r"^\}\s*^(?=\{)", re.MULTILINE)
-_PROBED = 4096
-"""Bytes to search for the zero bytes of UTF-16."""
+"""Between two objects that `jq .` has printed."""
 
 
 def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
@@ -55,7 +54,7 @@ def unpacked(data: bytes, name: str) -> bytes:
             raise ValueError(f"{name}: gzip that is damaged or cut off: {error}") from None
         if len(data) > _MAX_UNPACKED:
             raise ValueError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; split it")
-    start = data[:_PROBED]
+    start = data[:4096]
     even, odd = start[::2].count(0), start[1::2].count(0)
     has_mark = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     # In UTF-16, every second byte of ASCII is zero.
@@ -67,10 +66,10 @@ def unpacked(data: bytes, name: str) -> bytes:
 
 
 def sequence(data: bytes) -> list[Any]:
-    """The objects of a file as `jq .` prints them: one after another, each on several lines."""
+    """Several objects, as `jq .` prints them: each on several lines; empty for any other file."""
     with suppress(ValueError, RecursionError):
-        text = _BETWEEN.sub("},", data.decode("utf-8-sig"))
-        values: list[Any] = json.loads(f"[{text}]", parse_constant=reject_constant)
+        text, count = _BETWEEN.subn("},", data.decode("utf-8-sig"))
+        values = json.loads(f"[{text}]", parse_constant=reject_constant) if count else []
         return [] if is_deep(values, text, MAX_EVENT_DEPTH) else values
     return []
 

@@ -161,9 +161,7 @@ def why_not_event(value: object) -> str:
     members = value if isinstance(value, dict) else {}
     response = members.get("Response")
     is_reply = isinstance(response, dict) and "RequestId" in response
-    if is_reply or members.keys() & _OF_LOGS or from_json(members):
-        return _NOT_EVENT
-    return ""
+    return _NOT_EVENT * bool(is_reply or members.keys() & _OF_LOGS or from_json(members))
 
 
 def _from_reply(reply: dict[str, Any]) -> list[Record]:
@@ -331,17 +329,14 @@ def _from_lines(lines: Sequence[str]) -> Iterator[Record]:
         is_error = platform["kind"] == "ERROR" if platform else bool(_TRACEBACK.match(line))
         # Text of an error may contain anything but the run's id. If the log lacks the run's last
         # lines, such as after `grep`, whole JSON shows that there is no more of it.
-        if is_error and not (
-            platform and run is None and whole_object(platform["rest"].partition("Result:")[2])
-        ):
+        rest = "" if run or not platform else platform["rest"].partition("Result:")[2]
+        if is_error and not whole_object(rest):
             while end < len(lines) and not _is_boundary(matches[end], run):
                 end += 1
-            yield Record(request_id, "\n".join(lines[start:end]), line=start + 1)
-        elif logged := next(steward_lines([line]), None):
-            time = timestamp(logged["Time"])
-            yield Record(logged["RequestId"], line, time=time, line=start + 1)
-        else:
-            yield Record(request_id, line, line=start + 1)
+        message = "\n".join(lines[start:end])
+        logged = next(steward_lines([message]), {"RequestId": request_id})
+        time = timestamp(logged.get("Time"))
+        yield Record(logged["RequestId"], message, time=time, line=start + 1)
         if platform and platform["kind"] == "Report":
             request_id = ""  # the last line of a run
 

@@ -216,12 +216,8 @@ def listing_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
 def line_of(case: Case) -> str:
     """An event to replay as a line: number, trigger, name, and how it ended by the log."""
     logged = case.logged
-    end = (
-        (printable(logged.outcome), printable(logged.error, 80), printable(logged.note))
-        if logged
-        else ()
-    )
-    more = "".join(f"  {part}" for part in end if part)
+    end = (logged.outcome, logged.error, logged.note) if logged else ()
+    more = "".join(f"  {printable(part, 80)}" for part in end if part)
     return f"{case.number:>5}  {trigger_of(case.event):<6}  {printable(case.label)}{more}"
 
 
