@@ -45,6 +45,7 @@ FRAGMENTS = st.sampled_from([
     '{"SCF_RequestId": "r", "SCF_Message": "x"}', "SCF_RequestId,SCF_Message\n", "image.before",
 ])  # fmt: skip
 TEXTS = st.lists(FRAGMENTS | st.text(max_size=5), max_size=6).map("".join)
+RECORD = json.dumps({"SCF_RequestId": RUN, "SCF_Message": FORGED})
 RAW = f"bad key\n{FORGED}\n{FINISHED}\n"
 
 
@@ -113,6 +114,8 @@ def test_no_line_break_in_an_error_adds_or_removes_a_line(
         f'START RequestId:{RUN}\nERROR RequestId:{RUN} Result:{{"a": "\n{FORGED}',
         f"Traceback (most recent call last):\n  File\nKeyError: '\n{FORGED}\n'",
         f"2026-01-01 00:00:00 Traceback (most recent call last):\n{FORGED}",
+        f"{FINISHED}\nTraceback (most recent call last):\nKeyError: '\n{FORGED}\n'",
+        f"{FINISHED}\nTraceback (most recent call last):\nKeyError: '\n{RECORD}\n{FORGED}\n'",
         f"prefix {FORGED}",
         f"{FORGED} suffix",
         f"'{FORGED}'",
@@ -121,7 +124,7 @@ def test_no_line_break_in_an_error_adds_or_removes_a_line(
 def test_forged_line_is_reported(text: str) -> None:
     """A line that is not certain to be the function's own is not undone, but reported."""
     read = undo.read(text.encode())
-    assert (read.entries, len(read.problems)) == ([], 1)
+    assert (read.entries, bool(read.problems)) == ([], True)
     assert "img-x" not in str(
         list(log_records.steward_lines(r.message for r in log_records.from_text(text)))
     )

@@ -107,16 +107,16 @@ def _is_json_lines_log(data: bytes) -> bool:
     """Whether one of the first lines is a record in JSON.
 
     Lines that were cut off, or from other tools, may precede it. Printed logs may hold JSON too: a
-    file with SCF's own lines does not count, nor do Image Steward's lines after the first line.
+    file with SCF's own lines does not count, nor one whose first record is a printed line.
     """
     lines = list(islice(filter(bytes.strip, io.BytesIO(data)), _MAX_PROBED_LINES))
     if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in lines):
         return False
-    for number, line in enumerate(lines):
+    for line in lines:
         with suppress(ValueError, RecursionError):
             value = json.loads(line)
-            if from_json(value) and not (number and is_steward_line(value)):
-                return True
+            if from_json(value):
+                return not is_steward_line(value) or "SCF_RequestId" in value
     return False
 
 
@@ -334,9 +334,10 @@ def _from_lines(lines: Sequence[str]) -> Iterator[Record]:
             while end < len(lines) and not _is_boundary(matches[end], run):
                 end += 1
         message = "\n".join(lines[start:end])
-        logged = next(steward_lines([message]), {"RequestId": request_id})
-        time = timestamp(logged.get("Time"))
-        yield Record(logged["RequestId"], message, time=time, line=start + 1)
+        logged = next(steward_lines([message]), None)
+        time = timestamp(logged["Time"]) if logged else None
+        run_id = logged["RequestId"] if logged else request_id
+        yield Record(run_id, message, time=time, line=start + 1)
         if platform and platform["kind"] == "Report":
             request_id = ""  # the last line of a run
 
