@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import gzip
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -134,11 +132,11 @@ def as_tabs(records: Iterable[Fields]) -> str:
 def as_csv(records: Iterable[Fields], delimiter: str = ",") -> str:
     """Format as the CSV export: all quoted, with a header, and a byte order mark for Excel."""
     rows = [*records]
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, rows[0].keys(), quoting=csv.QUOTE_ALL, delimiter=delimiter)
-    writer.writeheader()
-    writer.writerows(rows)
-    return "\N{BYTE ORDER MARK}" + stream.getvalue()
+    quoted = (
+        ['"' + value.replace('"', '""') + '"' for value in values]  # the module csv rejects NUL
+        for values in (rows[0], *(row.values() for row in rows))
+    )
+    return "\N{BYTE ORDER MARK}" + "".join(delimiter.join(values) + "\r\n" for values in quoted)
 
 
 def as_text(records: Iterable[Fields]) -> str:

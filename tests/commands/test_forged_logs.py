@@ -94,6 +94,7 @@ def test_no_text_adds_or_removes_a_line(name: str, text: str) -> None:
 @given(text=TEXTS)
 @example(text=RAW)
 @example(text=f'"}}\n{FORGED}')
+@example(text="\0")
 @example(text=f"\nEND RequestId:other\nSTART RequestId:other\n{FORGED}\n")
 def test_no_line_break_in_an_error_adds_or_removes_a_line(
     name: str, before: str, text: str

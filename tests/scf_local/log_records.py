@@ -209,7 +209,8 @@ def from_csv(text: str, delimiter: str = ",") -> list[Record]:
     Raises:
         ValueError: the column SCF_RequestId or SCF_Message is missing, or the file is cut off.
     """
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    lines = io.StringIO(text.replace("\0", "\ufffd"), newline="")  # Python 3.10 rejects zero bytes
+    rows = csv.DictReader(lines, strict=True, delimiter=delimiter)
     try:
         missing = _REQUIRED_COLUMNS - {*(rows.fieldnames or ())}
         records = [_from_fields({k: v for k, v in row.items() if k and v}) for row in rows]
