@@ -15,6 +15,7 @@ import cls_export
 from clocks import FakeClock
 from conftest import ROOT
 from image_steward.reporting.log import Log
+from image_steward.reporting.secrets import Secrets
 from scf_local import log_records, undo
 from scf_local.cli import main
 from scf_local.environment import FunctionConfig
@@ -52,7 +53,7 @@ RAW = f"bad key\n{FORGED}\n{FINISHED}\n"
 def _log(text: str, error: str) -> list[cls_export.Fields]:
     """The records of a run whose strings, except its images' names, are all `text`."""
     stream = io.StringIO()
-    log = Log(stream, FakeClock(), request_id=RUN)
+    log = Log(stream, FakeClock(), Secrets({}), RUN)
     entry = {"Region": "ap-guangzhou", "ImageId": "img-a", "ImageName": "a"}
     log.info("run.started", Source=f"cos://b-1/{text}", Trigger="cos")
     log.always("image.before", Source=text, Undo=entry)
