@@ -206,8 +206,9 @@ class Invocation:
 
     def _with_plan(self, report: Report, plan: Plan) -> Report:
         """Log the errors and warnings of a plan, and add them to the report."""
-        for region, error in plan.region_errors.items():
-            report = self._with_error(report, f"{report.source} {region}", error)
+        for region, error in plan.errors.items():
+            source = f"{report.source} {region}" if region else report.source
+            report = self._with_error(report, source, error)
         omitted = [warning for step in plan.changes for warning in undo.omitted(step)]
         warnings = (*plan.warnings, *temporary_name_warnings(plan), *omitted)
         for warning in warnings:

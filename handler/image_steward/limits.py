@@ -21,6 +21,7 @@ LENGTHS = {
     "ImageName": (1, NAME_LENGTH),
     "ImageDescription": (0, DESCRIPTION_LENGTH),
     "Tag": (1, TAG_VALUE_LENGTH),
+    "TagKey": (1, TAG_KEY_LENGTH),
 }
 """Least and most characters of a value; none are documented for ImageFamily."""
 

@@ -229,8 +229,8 @@ class Plan(NamedTuple):
     """The steps of a request, and the errors and warnings to report before it is executed."""
 
     steps: StepsByRegion
-    region_errors: Mapping[str, StewardError] = MappingProxyType({})
-    """Why regions could not be planned."""
+    errors: Mapping[str, StewardError] = MappingProxyType({})
+    """Why regions could not be planned; by "", why a part of the document could not."""
     warnings: tuple[StewardError, ...] = ()
     phases: tuple[tuple[str, ...], ...] = ONE_PHASE
     """Phases follow one another; each writes "attributes", "tags" or both."""

@@ -62,6 +62,33 @@ def set_state(function: Function, image_id: str, region: str, state: str) -> Non
     change(function, image_id, region, ImageState=state)
 
 
+def built(function: Function, *image_ids: str, **members: object) -> list[str]:
+    """Add images as Packer builds them, each newer than those before; return the artifact ids."""
+    for number, image_id in enumerate(image_ids):
+        image = {
+            "ImageId": image_id,
+            "ImageName": f"packer-{image_id[4:]}",
+            "CreatedTime": f"2026-11-25T00:00:0{number}Z",
+            **members,
+        }
+        function.hold(*function.images["ap-guangzhou"], image)
+    return [f"ap-guangzhou:{image_id}" for image_id in image_ids]
+
+
+def tags(function: Function, image_id: str) -> dict[str, str]:
+    """The tags of an image."""
+    return {tag["Key"]: tag["Value"] for tag in function.image(image_id)["Tags"]}
+
+
+def deprecated(function: Function) -> set[str]:
+    """The ids of the deprecated images."""
+    images = function.images["ap-guangzhou"]
+    return {image["ImageId"] for image in images if image["ImageDeprecated"]}
+
+
+OLDER = {f"img-older00{i}" for i in range(1, 5)}
+
+
 def test_one_build(function: Function) -> None:
     """The image of a build is named, described and tagged; a second delivery writes nothing."""
     event = uploaded(function, build(LABELS, artifact_id="ap-guangzhou:img-new00001"))
@@ -412,3 +439,285 @@ def test_family_cannot_be_read(function: Function) -> None:
     assert function.image("img-new00001")["ImageFamily"] == "web"
     function.cloud.faults = Faults()
     assert function(event)["Summary"]["Changed"] == 4
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+@pytest.mark.parametrize("marked", [False, True])
+def test_this_run_is_not_retired(function: Function, keep: int, *, marked: bool) -> None:
+    """KeepLatest marks no image that this run built, whatever its rank, and un-marks it."""
+    artifacts = built(
+        function, "img-a0000000", "img-b0000000", "img-c0000000", ImageDeprecated=marked
+    )
+    data = {"ImageFamily": "web", "KeepLatest": str(keep)}
+    event = uploaded(function, *(build(data, artifact_id=artifact) for artifact in artifacts))
+    for _ in range(2):
+        function(event)
+        assert deprecated(function) == OLDER
+
+
+@pytest.mark.parametrize("data", [None, {"ImageName": "x" * 61}], ids=["sets nothing", "invalid"])
+def test_builds_that_are_left_out_are_not_retired(function: Function, data: object) -> None:
+    """KeepLatest marks no image of this run's other builds, even if they set nothing."""
+    artifacts = built(function, "img-a0000000", "img-b0000000", ImageFamily="web")
+    others = {"ImageFamily": "web", "KeepLatest": "1"}
+    made = (build(data, artifact_id=artifacts[0]), build(others, artifact_id=artifacts[1]))
+    function(uploaded(function, *made))
+    assert deprecated(function) == OLDER
+
+
+def test_upload_after_each_build(function: Function) -> None:
+    """With an upload after each build, the second upload does not retire the first one's image."""
+    artifacts = built(function, "img-x8600000", "img-arm00000")
+    data = {"ImageFamily": "web", "KeepLatest": "1"}
+    builds = [build(data, artifact_id=artifact) for artifact in artifacts]
+    for count in (1, 2, 2):
+        function(uploaded(function, *builds[:count]))
+        assert deprecated(function) == OLDER
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (LABELS, None),
+        (None, LABELS),
+        (LABELS, LABELS),
+        ({"git": "3f2c1d", "Tag.team": "infra"}, {k: LABELS[k] for k in LABELS if k != "git"}),
+    ],
+    ids=["second without data", "first without data", "alike", "split"],
+)
+def test_one_artifact_twice(function: Function, first: object, second: object) -> None:
+    """An artifact listed twice in a run is one build, with the data of both entries."""
+    event = uploaded(
+        function,
+        build(first, artifact_id=COPIES),
+        build(second, artifact_id=COPIES, build_time=1764099999),
+    )
+    result = function(event)
+    assert result["Outcome"] == "applied"
+    assert result["Summary"]["Changed"] == 2
+    assert function.names()["img-new00001"] == function.names("ap-shanghai")["img-copy0001"] == NAME
+    assert tags(function, "img-new00001") == {"team": "infra"}
+
+
+def test_contradiction(function: Function) -> None:
+    """An artifact listed twice with two values for one key is refused with both paths."""
+    other = build({"Tag.a": "b"}, artifact_id="ap-shanghai:img-copy0001")
+    made = [
+        build({**LABELS, "ImageFamily": family}, artifact_id="ap-guangzhou:img-new00001")
+        for family in ("web", "db")
+    ]
+    result = function(uploaded(function, other, *made))
+    assert result["Outcome"] == "rejected"
+    ((path, message),) = [(e["Path"], e["Message"]) for e in result["Errors"]]
+    assert path == "/builds/2/custom_data/ImageFamily"
+    assert message == (
+        'is "db", but "web" at /builds/1/custom_data/ImageFamily, for the same images'
+    )
+    assert function.writes == 0
+
+
+def test_name_clash(function: Function) -> None:
+    """Builds that would get one name are refused before any write; with {name} each has its own."""
+    artifacts = built(function, "img-x8600000", "img-arm00000")
+    data = {"ImageName": "web-{build_time:%Y%m%d%H%M%S}", "ImageFamily": "web", "KeepLatest": "1"}
+    pairs = list(zip(("web-x86", "web-arm"), artifacts, strict=True))
+    builds = [build(data, name=name, artifact_id=artifact) for name, artifact in pairs]
+    result = function(uploaded(function, *builds))
+    assert result["Outcome"] == "rejected"
+    ((code, path, message),) = [(e["Code"], e["Path"], e["Message"]) for e in result["Errors"]]
+    assert (code, path) == ("InvalidDocument", "/builds/1/custom_data/ImageName")
+    assert message == (
+        'img-arm00000 in ap-guangzhou would get the name "web-20251124160000", as would img-x8600000 by '
+        "/builds/0/custom_data/ImageName; use a field that differs, such as {name} or {ImageId}"
+    )
+    assert function.writes == 0
+    data["ImageName"] = "{name}-{build_time:%Y%m%d}"
+    builds = [build(data, name=name, artifact_id=artifact) for name, artifact in pairs]
+    assert function(uploaded(function, *builds))["Outcome"] == "applied"
+    names = {image_id: function.names()[image_id] for image_id in ("img-x8600000", "img-arm00000")}
+    assert names == {"img-x8600000": "web-x86-20251124", "img-arm00000": "web-arm-20251124"}
+    assert deprecated(function) == OLDER
+
+
+def test_name_clash_with_a_name_already_given(function: Function) -> None:
+    """A build that would get the name that an earlier upload gave to another one is refused."""
+    artifacts = built(function, "img-x8600000", "img-arm00000")
+    builds = [build({"ImageName": "web"}, artifact_id=artifact) for artifact in artifacts]
+    assert function(uploaded(function, builds[0]))["Outcome"] == "applied"
+    assert function(uploaded(function, *builds))["Outcome"] == "rejected"
+
+
+@pytest.mark.parametrize("region", ["ap-guangzhou", "ap-shanghai"])
+def test_one_name_in_two_regions(function: Function, region: str) -> None:
+    """Images of two regions may get one name, and an image that stays as it is clashes with none."""
+    (artifact,) = built(function, "img-x8600000")
+    change(function, "img-new00001", "ap-guangzhou", ImageType="SHARED_IMAGE")
+    other = "img-copy0001" if region == "ap-shanghai" else "img-new00001"
+    builds = [build({"ImageName": "web"}, artifact_id=a) for a in (artifact, f"{region}:{other}")]
+    function(uploaded(function, *builds))
+    assert function.names()["img-x8600000"] == "web"
+
+
+@pytest.mark.parametrize(
+    ("members", "data"),
+    [
+        ({}, {"ImageName": "web-1"}),
+        ({"ImageState": "SYNCING"}, {}),
+        ({}, {"ImageDescription": "{Tag.none}"}),
+        ({"ImageType": "SHARED_IMAGE"}, {}),
+        ({"ImageType": "SHARED_IMAGE"}, {"ImageFamily": "{name}"}),
+    ],
+    ids=["name taken", "not ready", "skipped", "shared", "unknown family"],
+)
+def test_nothing_retired_for_an_image_not_labelled(
+    function: Function, members: dict[str, str], data: dict[str, str]
+) -> None:
+    """The family of an image that was not labelled is left alone, another build's is not."""
+    artifacts = built(function, "img-web10000", "img-web20000", "img-db000000")
+    change(function, "img-web20000", "ap-guangzhou", **members)
+    for image_id in ("img-older001", "img-older002"):
+        change(function, image_id, "ap-guangzhou", ImageFamily="db")
+    labels = {"ImageFamily": "web", "KeepLatest": "1"}
+    event = uploaded(
+        function,
+        build(labels, artifact_id=artifacts[0]),
+        build({**labels, **data}, artifact_id=artifacts[1]),
+        build({**labels, "ImageFamily": "db"}, artifact_id=artifacts[2]),
+    )
+    try:
+        assert function(event)["Outcome"] in {"partial", "applied"}
+    except Unfinished:
+        assert members == {"ImageState": "SYNCING"}
+    assert function.image("img-web10000")["ImageFamily"] == "web"
+    # A family that is not a fixed text is not known, so the region is left alone.
+    expected = set() if "ImageFamily" in data else {"img-older001", "img-older002"}
+    assert deprecated(function) == expected
+
+
+def test_nothing_retired_for_an_invalid_build(function: Function) -> None:
+    """The family that an invalid build names is left alone in its region."""
+    artifacts = built(function, "img-a0000000", "img-b0000000")
+    labels = {"ImageFamily": "web", "KeepLatest": "1"}
+    invalid = {**labels, "ImageName": "x" * 61}
+    event = uploaded(
+        function,
+        build(labels, artifact_id=artifacts[0]),
+        build(invalid, artifact_id=artifacts[1]),
+        build({**labels, "Tag.a": "b"}, artifact_id="ap-shanghai:img-copy0001"),
+    )
+    older = {"ImageId": "img-old00000", "ImageName": "o", "ImageFamily": "web",
+             "CreatedTime": "2026-10-01T00:00:00Z"}  # fmt: skip
+    function.hold(*function.images["ap-shanghai"], older, region="ap-shanghai")
+    assert function(event)["Outcome"] == "partial"
+    assert deprecated(function) == set()
+    assert function.image("img-old00000", "ap-shanghai")["ImageDeprecated"] is True
+
+
+@pytest.mark.parametrize(
+    "end", ["\n", "\r\n", " ", "\u3000", "\u200b", "\ufeff", "\u200f", "\u2028"]
+)
+def test_values_are_trimmed(function: Function, end: str) -> None:
+    """Values that end in a line break, blanks or invisible characters are set without these."""
+    data = {
+        "ImageName": f"{end}web-{{custom_data.version}}{end}", "ImageFamily": f"web{end}",
+        "Tag.version": "{custom_data.version}", "version": f"1.4.2{end}",
+        "ImageDescription": "{custom_data.version}-{build_time:%Y}" + end,
+    }  # fmt: skip
+    event = uploaded(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
+    assert function(event)["Outcome"] == "applied"
+    image = function.image("img-new00001")
+    assert (image["ImageName"], image["ImageFamily"]) == ("web-1.4.2", "web")
+    assert image["ImageDescription"] == "1.4.2-2025"
+    assert tags(function, "img-new00001") == {"version": "1.4.2"}
+
+
+@pytest.mark.parametrize("key", ["ImageName", "ImageFamily", "Tag.a", "Tag.a{}b"])
+@pytest.mark.parametrize("letter", ["\n", "\t", "\0", "\x9b", "\u2028"])
+@pytest.mark.parametrize("source", ["literal", "data", "image"])
+def test_control_characters(function: Function, key: str, letter: str, source: str) -> None:
+    """A control character or line end inside a name, a family or a tag is known before a write."""
+    value = {"literal": f"a{letter}b", "data": "x{custom_data.v}", "image": "{OsName}"}[source]
+    change(function, "img-new00001", "ap-guangzhou", OsName=f"a{letter}b")
+    key, value = key.format(letter), "fine" if "{}" in key else value
+    data = {"ImageDescription": "d", key: value, "v": f"a{letter}b"}
+    result = function(uploaded(function, build(data, artifact_id=COPIES.partition(",")[0])))
+    assert result["Outcome"] == "rejected"
+    ((code, path, message),) = [(e["Code"], e["Path"], e["Message"]) for e in result["Errors"]]
+    assert (code, path) == ("InvalidDocument", f"/builds/0/custom_data/{key}")
+    assert f"U+{ord(letter):04X}" in message
+    assert function.writes == 0
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_unready_copy_of_another_build(function: Function, *, dry_run: bool) -> None:
+    """A copy that is not ready holds back its own build only, and a dry run says so."""
+    (other,) = built(function, "img-other000")
+    set_state(function, "img-copy0001", "ap-shanghai", "SYNCING")
+    event = uploaded(
+        function, build(LABELS, artifact_id=COPIES), build({"ImageName": "db"}, artifact_id=other)
+    )
+    why = "while img-copy0001 is SYNCING: Packer finds the copies of an image by its name"
+    if dry_run:
+        reasons = {
+            image["ImageId"]: image["Reason"]
+            for image in function(event, STEWARD_DRY_RUN="1")["Images"]
+        }
+        assert reasons["img-copy0001"].endswith("; would wait: img-copy0001 is SYNCING")
+        assert reasons["img-new00001"].endswith(f"; would wait: not renamed {why}")
+        assert "wait" not in reasons["img-other000"]
+        return
+    with pytest.raises(Unfinished, match="2 of 3"):
+        function(event)
+    assert function.names()["img-other000"] == "db"
+    assert function.names()["img-new00001"] == "packer-web"
+    set_state(function, "img-copy0001", "ap-shanghai", "NORMAL")
+    assert function(event)["Outcome"] == "applied"
+    assert function.names()["img-new00001"] == function.names("ap-shanghai")["img-copy0001"] == NAME
+
+
+@pytest.mark.parametrize(
+    ("invalid", "path"),
+    [
+        (build(LABELS, artifact_id=""), "/builds/1/artifact_id"),
+        (build(LABELS, artifact_id="output/image.tar.gz"), "/builds/1/artifact_id"),
+        (build({"ImageName": "x" * 61}), "/builds/1/custom_data/ImageName"),
+        (build({"ImageName": "{OsName}-" + "x" * 50}), "/builds/1/custom_data/ImageName"),
+        (build({"ImageName": "{nothing}"}), "/builds/1/custom_data/ImageName"),
+        (build({"KeepLatest": "2"}), "/builds/1/custom_data/KeepLatest"),
+        (build({"Tag.n": "{Tag.n|0}1"}), "/builds/1/custom_data/Tag.n"),
+        (build({"Tag.a\nb": "1"}), "/builds/1/custom_data/Tag.a\nb"),
+    ],
+    ids=["no image", "another artifact", "name", "image's name", "template", "no family",
+         "unstable", "tag key"],
+)  # fmt: skip
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_one_invalid_build(
+    function: Function, invalid: dict[str, Any], path: str, *, dry_run: bool
+) -> None:
+    """An invalid build is an error with its path, the others are labelled: partial."""
+    (other,) = built(function, "img-6pb6lrmy", OsName="TencentOS Server")
+    builds = build(LABELS, artifact_id=COPIES), invalid
+    result = function(uploaded(function, *builds), STEWARD_DRY_RUN=str(int(dry_run)))
+    assert result["Outcome"] == "partial"
+    (error,) = result["Errors"]
+    assert (error["Code"], error["Path"]) == ("InvalidDocument", path)
+    assert error["Source"] == f"cos://manifests-1250000000/{KEY}"
+    assert result["Summary"]["Planned" if dry_run else "Changed"] == 2
+    assert function.names()["img-6pb6lrmy"] == "packer-6pb6lrmy"
+    if not dry_run:
+        assert function.names()["img-new00001"] == NAME
+    assert other
+
+
+def test_all_builds_are_invalid(function: Function) -> None:
+    """A manifest without a valid build is rejected with the errors of all builds."""
+    result = function(
+        uploaded(
+            function,
+            build({"ImageName": "{ImageId}" + "x" * 60}, artifact_id=COPIES),
+            build(LABELS, artifact_id=""),
+        )
+    )
+    assert result["Outcome"] == "rejected"
+    paths = [error["Path"] for error in result["Errors"]]
+    assert paths == ["/builds/1/artifact_id", *["/builds/0/custom_data/ImageName"] * 2]

@@ -40,7 +40,7 @@ class Select:
 
     def may_deselect(self, key: str, template: Template) -> bool:
         """Whether an image may no longer be selected once it has this tag."""
-        value = "" if template.fields else template.render({}).strip()
+        value = "" if template.fields else template.render({})
         value = value if len(value) <= TAG_VALUE_LENGTH else ""  # it will be cut
         globs = [glob for name, glob in self.tags if name.matches(key)]
         return not all(glob.text == "*" or (value and glob.matches(value)) for glob in globs)

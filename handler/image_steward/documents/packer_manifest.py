@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from image_steward import limits
 from image_steward.clock import utc
@@ -20,26 +20,36 @@ from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import nearest, pointer_step, short
 from image_steward.naming import fields
 from image_steward.naming.templates import Fields, NoValue, Template
+from image_steward.naming.text import clean, value_error
 from image_steward.regions import is_region
 
 BUILDER = "tencentcloud-cvm"
 
 FIELDS = Fields(
-    names=(*fields.FIELDS.names, "build_time", "packer_run_uuid"),
+    names=(*fields.FIELDS.names, "name", "build_time", "packer_run_uuid"),
     prefixes=(*fields.FIELDS.prefixes, "custom_data."),
     times=(*fields.FIELDS.times, "build_time"),
 )
 """The fields of templates in `custom_data`."""
 
 _SETTABLE = (*fields.TEXT_ATTRIBUTES, "ImageDeprecated", "KeepLatest", "Tag.<key>")
+_LIKE_TAG = ("Tags", "tags", "Tag")
 _TYPO_CUTOFF = 0.8
 """Similarity at which a data key looks like a misspelt settable key."""
 _MAX_HINTS, _MAX_KEYS = 20, 100
 """Typos reported, and data keys of a build that are looked at for one: that takes time."""
 _MAX_VALUES = 4096
 """Characters of all the values that one template takes from the manifest."""
+_MAX_TIME = 253402300799
+"""Of a build: the end of the year 9999."""
+_UNRENDERED = re.compile(r"\{\{[^{}]+\}\}|\$\{[^{}]+\}|<no value>")
+"""Templates of Packer, and what it writes for a field that it does not know."""
 _PLACEHOLDER = "2026-01-01T00:00:00Z"
 """Stands in for values that only the image has; valid as a text and as a time."""
+
+
+_Artifact: TypeAlias = "tuple[tuple[tuple[str, str], ...], list[str]]"
+"""The images of an artifact, and what is wrong with its id."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +57,13 @@ class Build:
     """One build: its image, the copies, and what `custom_data` sets on them."""
 
     path: str
-    """The JSON Pointer of its `custom_data`."""
+    """The JSON Pointer of its first entry in the manifest."""
     images: tuple[tuple[str, str], ...]
     """Pairs of region and image id."""
     data: dict[str, str]
     """Its `custom_data`."""
+    paths: dict[str, str]
+    """The JSON Pointer of each key of `data`."""
     values: dict[str, str]
     """The values of template fields that come from the manifest."""
     templates: dict[str, Template]
@@ -59,59 +71,62 @@ class Build:
     deprecated: bool | None
     keep_latest: int
     """Images of the family that are not deprecated; 0: leave the others alone."""
+    errors: tuple[Violation, ...]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is valid and sets something."""
+        sets_something = self.templates or self.keep_latest or self.deprecated is not None
+        return bool(sets_something and not self.errors)
 
 
 @dataclass(frozen=True)
 class PackerManifest:
-    """The builds of the last run by our builder that set something."""
+    """The builds of the last run by our builder."""
 
     builds: tuple[Build, ...]
+    """The active ones."""
+    others: tuple[Build, ...]
+    """Those that are left out."""
     warnings: tuple[Violation, ...]
-    """Data keys that look like typos."""
+    """Data that was probably meant otherwise."""
     dry_run: bool = False
     """A manifest cannot ask for a dry run; STEWARD_DRY_RUN can."""
-
-    @cached_property
-    def by_region(self) -> dict[str, dict[str, Build]]:
-        """The build that made each image, by region and image id."""
-        builds: dict[str, dict[str, Build]] = {}
-        for build in self.builds:
-            for region, image_id in build.images:
-                builds.setdefault(region, {})[image_id] = build
-        return builds
 
     @property
     def region_paths(self) -> dict[str, str]:
         """The JSON Pointer of the first artifact in each region."""
-        pairs = [
-            (r, b.path.replace("custom_data", "artifact_id"))
-            for b in self.builds
-            for r, _ in b.images
-        ]
+        pairs = [(r, f"{b.path}/artifact_id") for b in self.builds for r, _ in b.images]
         return dict(reversed(pairs))
 
     @property
     def tag_paths(self) -> dict[str, str]:
         """The JSON Pointer of each tag."""
         return {
-            name.removeprefix("Tag."): f"{build.path}/{pointer_step(name)}"
+            name.removeprefix("Tag."): build.paths[name]
             for build in self.builds
             for name in build.templates
             if name.startswith("Tag.")
         }
 
-    @property
+    @cached_property
     def image_ids(self) -> dict[str, list[str]]:
         """The ids of the images, by region."""
-        return {region: list(images) for region, images in self.by_region.items()}
+        ids: dict[str, list[str]] = {}
+        for region, image_id in (image for build in self.builds for image in build.images):
+            ids.setdefault(region, []).append(image_id)
+        return ids
 
 
 def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
     """Read a manifest; each artifact names its own region.
 
+    Packer may list an artifact more than once: its entries are one build.
+
     Raises:
-        InvalidDocument: lists every violation of the schema; or every invalid artifact id, value
-            and template; or no build of the last run is ours, or none sets anything.
+        InvalidDocument: lists every violation of the schema; or, if builds contradict each other
+            or none is valid, every error of every build; or no build of the last run is ours, or
+            none sets anything.
     """
     validate("packer-manifest", document)
     run = document["last_run_uuid"]
@@ -122,77 +137,108 @@ def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
     }
     if not ours:
         raise InvalidDocument(Violation("/builds", _no_matching_build(document["builds"], run)))
-    violations = Violations()
-    builds = [_read_build(path, body, violations) for path, body in ours.items()]
-    _check_duplicates(builds, violations)
-    count, limit = sum(len(build.images) for build in builds), limits.IMAGES_PER_REQUEST
-    if count > limit:
-        message = f"the last run has {count:,} images; at most {limit:,} are allowed"
-        violations.add("/builds", message)
-    violations.check()
-    active = [b for b in builds if b.templates or b.keep_latest or b.deprecated is not None]
-    if not active:
+    artifacts = {path: _artifact(body["artifact_id"]) for path, body in ours.items()}
+    entries: dict[object, dict[str, dict[str, Any]]] = {}
+    for path, (images, problems) in artifacts.items():
+        entries.setdefault(path if problems else frozenset(images), {})[path] = ours[path]
+    conflicts, found = Violations(), Violations()
+    builds = [
+        _read_build(bodies, artifacts[next(iter(bodies))], conflicts, found)
+        for bodies in entries.values()
+    ]
+    _check_images(builds, conflicts)
+    if conflicts or not any(build.is_active for build in builds):
+        conflicts.extend(error for build in builds for error in build.errors)
+        conflicts.check()
         raise InvalidDocument(*map(_nothing_to_set, builds[:_MAX_HINTS]))
-    typos = (typo for build in builds for typo in _typos(build))
-    return PackerManifest(tuple(active), tuple(islice(typos, _MAX_HINTS)))
+    active, others = (tuple(b for b in builds if b.is_active is wanted) for wanted in (True, False))
+    warnings = islice((warning for build in builds for warning in _warnings(build)), _MAX_HINTS)
+    return PackerManifest(active, others, tuple(warnings))
 
 
-def length_error(name: str, text: str) -> str:
-    """Why the length of a value, of an attribute or `Tag.…`, is not allowed; empty if it is."""
-    least, most = limits.LENGTHS.get(name.partition(".")[0], (0, len(text)))
-    if least <= len(text) <= most:
-        return ""
-    return f"{short(text)} has {len(text)} characters; {least} to {most} are allowed"
+def _read_build(
+    bodies: dict[str, dict[str, Any]], artifact: _Artifact, conflicts: Violations, found: Violations
+) -> Build:
+    """Read a build from its entries, by path.
 
+    Adds contradictions to `conflicts`, and all other errors to `found`, too, which limits them.
+    """
+    images, problems = artifact
+    errors: list[Violation] = []
 
-def _read_build(path: str, body: dict[str, Any], violations: Violations) -> Build:
-    """Read one build, and add its errors to `violations`."""
-    images = tuple(_artifacts(body["artifact_id"], f"{path}/artifact_id", violations))
-    path = f"{path}/custom_data"
-    data: dict[str, str] = body.get("custom_data") or {}
+    def add(path: str, message: str) -> None:
+        found.add(path, message)
+        errors.append(Violation(path, message))
+
+    path = next(iter(bodies))
+    for problem in problems:
+        add(f"{path}/artifact_id", problem)
+    data, paths = _merged(bodies, conflicts)
     values = {f"custom_data.{key}": value for key, value in data.items()}
-    values["build_time"] = utc(body["build_time"]) if "build_time" in body else ""
-    values["packer_run_uuid"] = body["packer_run_uuid"]
-
-    def add(key: str, message: str) -> None:
-        violations.add(f"{path}/{pointer_step(key)}", message)
-
+    times = (body.get("build_time", 0) for body in bodies.values())
+    # A version without strip_time writes 0 for the builds of one that has it.
+    time = next((time for time in times if 0 < time <= _MAX_TIME), None)
+    values["build_time"] = "" if time is None else utc(time)
+    values["name"] = bodies[path].get("name", "")
+    values["packer_run_uuid"] = bodies[path]["packer_run_uuid"]
     templates: dict[str, Template] = {}
     tags = [name for name in data if name.startswith("Tag.")]
     if len(tags) > limits.TAGS_PER_IMAGE:
         message = f"sets {len(tags)} tags; at most {limits.TAGS_PER_IMAGE} are allowed"
-        violations.add(path, message)
+        add(f"{path}/custom_data", message)
         tags = []
     for name in (*(name for name in fields.TEXT_ATTRIBUTES if name in data), *tags):
         try:
-            templates[name] = _template(name, data, values, violations)
+            templates[name] = _template(name, data, values, found)
         except ValueError as error:  # noqa: PERF203 - report all of them
-            add(name, str(error))
+            add(paths[name], str(error))
     deprecated, keep_latest = data.get("ImageDeprecated"), data.get("KeepLatest")
     if deprecated not in {None, "true", "false"}:
-        add("ImageDeprecated", f'is {short(str(deprecated))}; must be "true" or "false"')
+        add(paths["ImageDeprecated"], f'is {short(str(deprecated))}; must be "true" or "false"')
     if deprecated is not None and keep_latest is not None:
-        add("ImageDeprecated", "cannot be combined with KeepLatest, which sets it")
+        add(paths["ImageDeprecated"], "cannot be combined with KeepLatest, which sets it")
     number = re.fullmatch("[1-9][0-9]{0,5}", keep_latest or "")
     if keep_latest is not None and not number:
-        add("KeepLatest", f'is {short(keep_latest)}; must be a number from "1" to "999999"')
+        add(paths["KeepLatest"], f'is {short(keep_latest)}; must be a number from "1" to "999999"')
     is_deprecated = None if deprecated is None else deprecated == "true"
     latest = int(number[0]) if number else 0
-    return Build(path, images, data, values, templates, is_deprecated, latest)
+    return Build(path, images, data, paths, values, templates, is_deprecated, latest, tuple(errors))
 
 
-def _artifacts(text: str, path: str, violations: Violations) -> Iterator[tuple[str, str]]:
-    """Yield region and id of the image and its copies (packer-plugin-tencentcloud, artifact.go)."""
-    parts = text.split(",", limits.IMAGES_PER_REQUEST)
-    if len(parts) > limits.IMAGES_PER_REQUEST:
-        violations.add(path, f"has more than {limits.IMAGES_PER_REQUEST:,} images")
-    for part in parts[: limits.IMAGES_PER_REQUEST]:
+def _merged(
+    bodies: dict[str, dict[str, Any]], conflicts: Violations
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The `custom_data` of all entries of a build, and the JSON Pointer of each key."""
+    data: dict[str, str] = {}
+    paths: dict[str, str] = {}
+    for path, body in bodies.items():
+        for key, text in (body.get("custom_data") or {}).items():
+            value = clean(text)  # what a command prints ends in a line break
+            here = f"{path}/custom_data/{pointer_step(key)}"
+            if (other := data.setdefault(key, value)) != value:
+                message = f"is {short(value)}, but {short(other)} at {paths[key]}"
+                conflicts.add(here, f"{message}, for the same images")
+            paths.setdefault(key, here)
+    return data, paths
+
+
+def _artifact(text: str) -> _Artifact:
+    """Region and id of the image and its copies, and what is wrong with the artifact's id.
+
+    Source: packer-plugin-tencentcloud, artifact.go.
+    """
+    limit = limits.IMAGES_PER_REQUEST
+    parts = text.split(",", limit)
+    images: dict[tuple[str, str], None] = {}
+    problems = [f"has more than {limit:,} images"] if len(parts) > limit else []
+    for part in parts[:limit]:
         region, _, image_id = part.strip().partition(":")
         if is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id):
-            yield region, image_id
+            images[region, image_id] = None
         else:
             allowed = "must be a list of <region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
-            violations.add(path, f"contains {short(part)}; {allowed}")
+            problems.append(f"contains {short(part)}; {allowed}")
+    return tuple(images), problems
 
 
 def _template(
@@ -204,9 +250,9 @@ def _template(
         ValueError: what is wrong, and what may have been meant.
     """
     key = name.removeprefix("Tag.")
-    if len(key) > (limit := limits.TAG_KEY_LENGTH) or not key:
-        raise ValueError(f"the tag key has {len(key)} characters; 1 to {limit} are allowed")
-    template = Template.parse(data[name], FIELDS)
+    if problem := value_error("TagKey", key):
+        raise ValueError(f"the tag key {problem}")
+    template = Template.parse(data[name], FIELDS, values)
     own = {f for f in template.fields if f in values or f.startswith("custom_data.")}
     known = {field: values.get(field, "") for field in own}
     if (size := sum(map(len, known.values()))) > _MAX_VALUES:
@@ -219,39 +265,47 @@ def _template(
         if missing not in {error.field, *data}:
             hint = violations.nearest(missing, islice(data, _MAX_KEYS))
         raise ValueError(f"{error}{hint}") from None
-    if own == template.fields and (message := length_error(name, text)):
+    if own == template.fields and (message := value_error(name, text)):
         raise ValueError(message)
     return template
 
 
-def _check_duplicates(builds: Sequence[Build], violations: Violations) -> None:
+def _check_images(builds: Sequence[Build], conflicts: Violations) -> None:
+    """Check that each image is of one build, and that there are not too many."""
     first: dict[tuple[str, str], str] = {}
     for build in builds:
-        path = build.path.replace("custom_data", "artifact_id")
-        for region, image_id in build.images:
-            if earlier := first.get((region, image_id)):
-                violations.add(path, f"{image_id} in {region} is already at {earlier}")
-            first.setdefault((region, image_id), path)
+        path = f"{build.path}/artifact_id"
+        for image in build.images:
+            if (earlier := first.setdefault(image, path)) != path:
+                message = f"{image[1]} in {image[0]} is already at {earlier}, with other images"
+                conflicts.add(path, message)
+    if len(first) > (limit := limits.IMAGES_PER_REQUEST):
+        message = f"the last run has {len(first):,} images; at most {limit:,} are allowed"
+        conflicts.add("/builds", message)
 
 
-def _typos(build: Build) -> Iterator[Violation]:
-    """The data keys that look like typos."""
-    for key in islice(build.data, _MAX_KEYS):
-        if key in _SETTABLE or key.startswith("Tag."):
+def _warnings(build: Build) -> Iterator[Violation]:
+    """Keys that look like typos, and templates that Packer has not filled in."""
+    used = {field for template in build.templates.values() for field in template.fields}
+    for key, value in islice(build.data.items(), _MAX_KEYS):
+        path = build.paths[key]
+        if found := _UNRENDERED.search(value):
+            message = f"contains {short(found[0])}, a template that Packer has not filled in"
+            yield Violation(path, message)
+        if key in _SETTABLE or key.startswith("Tag.") or f"custom_data.{key}" in used:
             continue
         hint = nearest(key, _SETTABLE[:-1], _TYPO_CUTOFF)
-        if re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
+        if key in _LIKE_TAG or re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
             hint = "; did you mean Tag.<key>?"
         if hint:
-            message = f"{short(key)} sets nothing: it is data for templates{hint}"
-            yield Violation(f"{build.path}/{pointer_step(key)}", message)
+            yield Violation(path, f"{short(key)} sets nothing: it is data for templates{hint}")
 
 
 def _nothing_to_set(build: Build) -> Violation:
     keys = ", ".join(map(short, list(build.data)[:5])) or "no keys"
     message = f"nothing to set: at least one of {', '.join(_SETTABLE)} is required; found {keys}"
-    hints = [typo.message for typo in _typos(build)][:5]
-    return Violation(build.path, "; ".join([message, *hints]))
+    hints = [warning.message for warning in _warnings(build)][:5]
+    return Violation(f"{build.path}/custom_data", "; ".join([message, *hints]))
 
 
 def _no_matching_build(builds: list[dict[str, Any]], run: str) -> str:

@@ -33,6 +33,9 @@ class Violations:
     def __len__(self) -> int:
         return len(self._found)
 
+    def __iter__(self) -> Iterator[Violation]:
+        return iter(self._found)
+
     def add(self, path: str, message: str) -> None:
         """Add a violation.
 

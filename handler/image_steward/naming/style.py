@@ -9,10 +9,9 @@ from functools import cached_property
 from itertools import pairwise
 
 from image_steward.limits import NAME_LENGTH
+from image_steward.naming.text import CONTROL, INVISIBLE
 
-# Whitespace, invisible characters (zero width, direction marks), control characters, and common
-# separators.
-_SEPARATORS = r"\s\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff_\-/\\|"
+_SEPARATORS = rf"\s{CONTROL}{INVISIBLE}_\-/\\|"
 
 _MARKS = ("Mn", "Mc", "Me")
 _VIRAMA = 9

@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from operator import itemgetter
 
 from image_steward.messages import nearest, short
+from image_steward.naming.text import clean
 
 MAX_LENGTH, MAX_FIELDS = 1024, 20
 """Characters and fields of a template: a document may have 50 templates for 1,000 images."""
@@ -78,8 +79,8 @@ class Template:
     _fields: tuple[_Field, ...]
 
     @classmethod
-    def parse(cls, text: str, fields: Fields) -> Template:
-        """Parse a template.
+    def parse(cls, text: str, fields: Fields, values: Collection[str] = ()) -> Template:
+        """Parse a template; `values` are fields that have one, to suggest for a missing prefix.
 
         Raises:
             ValueError: what is wrong, and what is allowed.
@@ -95,7 +96,7 @@ class Template:
                     f"write a field as {{ImageId}}, and a literal brace as {brace * 2}"
                 )
             if token["field"] is not None:
-                found.append(_field(token["field"], fields))
+                found.append(_field(token["field"], fields, values))
                 if len(found) > MAX_FIELDS:
                     raise ValueError(f"has more than {MAX_FIELDS} fields")
                 pattern += "%s"
@@ -112,7 +113,7 @@ class Template:
     def render(self, values: Mapping[str, str]) -> str:
         """Render with the values of all fields, which may be empty; times as by `clock.utc`.
 
-        Unpaired surrogates, which an image may have but no call, are left out.
+        The result is clean: without invisible characters, and without blanks at its ends.
 
         Raises:
             NoValue: a field has neither a value nor a default.
@@ -124,8 +125,7 @@ class Template:
         ]
         if "" in rendered:
             raise NoValue(self._fields[rendered.index("")].name)
-        text = self._pattern % tuple(rendered)
-        return text if text.isascii() else text.encode(errors="ignore").decode()
+        return clean(self._pattern % tuple(rendered))
 
 
 @lru_cache(maxsize=1000)
@@ -135,7 +135,7 @@ def _calendar(time: str) -> dict[str, str]:
     return {letter: moment.strftime(f"%{letter}") for letter in DIRECTIVES}
 
 
-def _field(source: str, fields: Fields) -> _Field:
+def _field(source: str, fields: Fields, values: Collection[str]) -> _Field:
     body, bar, default = source.partition("|")
     if bar and not default:
         raise ValueError(f"{{{source}}} has an empty default; give one, or leave out the |")
@@ -154,5 +154,7 @@ def _field(source: str, fields: Fields) -> _Field:
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
     if name in fields.names and colon:
         raise ValueError(f"{{{source}}}: only {' and '.join(fields.times)} may have a format")
-    hint = nearest(name, known) or f"; allowed are {', '.join(known)}"
+    meant = [f"{{{prefix}{name}}}" for prefix in fields.prefixes if f"{prefix}{name}" in values]
+    hint = f"; did you mean {meant[0]}?" if meant else nearest(name, known)
+    hint = hint or f"; allowed are {', '.join(known)}"
     raise ValueError(f"{short('{' + source + '}')} is not a field{hint}")

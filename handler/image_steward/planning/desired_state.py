@@ -14,6 +14,7 @@ from image_steward.naming.fields import values_of
 from image_steward.naming.style import cut
 from image_steward.naming.templates import NoValue
 from image_steward.naming.temporary import is_temporary
+from image_steward.naming.text import value_error
 
 
 @dataclass(slots=True)
@@ -160,11 +161,20 @@ def _render(state: DesiredState, policy: NamingPolicy) -> None:
     for name, template in policy.templates.items():
         if name != "ImageName":
             text = template.render(state.values)
-            if name == "ImageDescription":
-                text = cut(text, DESCRIPTION_LENGTH)
+            is_description = name == "ImageDescription"
+            text = cut(text, DESCRIPTION_LENGTH).rstrip() if is_description else _usable(name, text)
             state.attributes[name] = text
     for key, template in policy.tags.items():
-        value = cut(template.render(state.values).strip(), TAG_VALUE_LENGTH).rstrip()
-        if not value:
-            raise NoValue(f"the value for tag {key}", "is empty")
-        state.tags[key] = value
+        text = cut(template.render(state.values), TAG_VALUE_LENGTH).rstrip()
+        state.tags[key] = _usable(f"Tag.{key}", text)
+
+
+def _usable(name: str, text: str) -> str:
+    """The text of a family or a tag.
+
+    Raises:
+        NoValue: it is empty, or has a character that is not allowed.
+    """
+    if error := value_error(name, text) if text else "is empty":
+        raise NoValue(name, error)
+    return text

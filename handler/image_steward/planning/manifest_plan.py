@@ -6,10 +6,10 @@ from dataclasses import replace
 from itertools import product
 
 from image_steward.current_images import CurrentImages, ImagesByRegion
-from image_steward.documents.packer_manifest import Build, PackerManifest, length_error
+from image_steward.documents.packer_manifest import Build, PackerManifest
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
-from image_steward.messages import pointer_step, short
+from image_steward.messages import short
 from image_steward.model import (
     Attributes,
     Change,
@@ -23,30 +23,34 @@ from image_steward.model import (
 )
 from image_steward.naming.fields import TEXT_ATTRIBUTES, values_of
 from image_steward.naming.templates import NoValue
+from image_steward.naming.text import value_error
 from image_steward.planning import diff
 from image_steward.planning.rename_order import order_renames_by_region
 
 
 def new_names(manifest: PackerManifest, images: ImagesByRegion) -> dict[str, list[str]]:
-    """The names that images are to get, by region."""
-    steps, violations = _steps(manifest, images)
-    return {} if violations else diff.new_names_of(steps)
+    """The names that images are to get, by region. Raises as `plan`."""
+    return diff.new_names_of(_steps(manifest, images)[0])
 
 
 def plan(manifest: PackerManifest, current: CurrentImages, _now: Now) -> Plan:
     """The plan of a manifest whose images were polled until they were ready or time ran short.
 
-    An image that is still not ready becomes pending, and then no image is renamed: Packer finds the
-    copies of an image by its name. A dry run plans as if all were ready.
+    An image that is still not ready becomes pending, and then no image of its build is renamed:
+    Packer finds the copies of an image by its name. A dry run plans as if all were ready. A build
+    is left out, with an error, if it asks for a value that no document may set or that would differ
+    at the next delivery, or for KeepLatest without a family.
 
     Raises:
-        InvalidDocument: every value that is too long or would differ at the next delivery, and
-            every KeepLatest of an image without a family.
+        InvalidDocument: every image that would get the name of another one; or no build is left.
     """
-    steps, violations = _steps(manifest, diff.images_of(current))
-    violations.check()
+    steps, found = _steps(manifest, diff.images_of(current))
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
-    return Plan(order_renames_by_region(steps, current), warnings=warnings)
+    return Plan(
+        order_renames_by_region(steps, current),
+        {"": InvalidDocument(*found)} if found else {},
+        warnings,
+    )
 
 
 def change_of(build: Build, region: str, image: Image) -> Change:
@@ -54,7 +58,7 @@ def change_of(build: Build, region: str, image: Image) -> Change:
 
     Raises:
         NoValue: a template field has neither a value nor a default.
-        InvalidDocument: a value is longer than the API allows, or empty.
+        InvalidDocument: no document may set a value.
     """
     fields = {field for template in build.templates.values() for field in template.fields}
     values = values_of(fields, region, image)
@@ -64,8 +68,8 @@ def change_of(build: Build, region: str, image: Image) -> Change:
     tags: Tags = {}
     for name, template in build.templates.items():
         text = template.render(values)
-        if violation := length_error(name, text):
-            raise InvalidDocument(Violation(f"{build.path}/{pointer_step(name)}", violation))
+        if error := value_error(name, text):
+            raise InvalidDocument(Violation(build.paths[name], error))
         if name in TEXT_ATTRIBUTES:
             attributes[name] = text
         else:
@@ -108,24 +112,48 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
                     f"{name} of {image.image_id} in {change.region} would be {now} now and {then} "
                     "at the next delivery; it must not depend on what this manifest sets"
                 )
-                unstable.setdefault(name, Violation(f"{build.path}/{pointer_step(name)}", message))
+                unstable.setdefault(name, Violation(build.paths[name], message))
     return list(unstable.values())
 
 
 def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByRegion, Violations]:
-    """The steps of all images, and the violations found on the way."""
-    violations = Violations()
-    steps = {
-        region: [
-            _step(diff.empty_step(region, image_id, images[region]), build, violations)
-            for image_id, build in builds.items()
-        ]
-        for region, builds in manifest.by_region.items()
-    }
-    unready = [why for r in steps for step in steps[r] if (why := _why_unready(step))]
-    if unready and not manifest.dry_run:
-        steps = {r: [_postponed(step, unready[0]) for step in steps[r]] for r in steps}
-    return steps, violations
+    """The steps of all images, and the errors of the builds left out. Raises as `plan`."""
+    conflicts, found = Violations(), Violations()
+    found.extend(error for build in manifest.others for error in build.errors)
+    steps: StepsByRegion = {}
+    claims: dict[tuple[str, str], str] = {}
+    for build in manifest.builds:
+        count = len(found)
+        empty = [diff.empty_step(r, image_id, images[r]) for r, image_id in build.images]
+        own = [_step(step, build, found) for step in empty]
+        if len(found) > count:
+            continue
+        _claim_names(build, own, claims, conflicts)
+        unready = next(filter(None, map(_why_unready, own)), "")
+        for step in own:
+            done = _postponed(step, unready, dry_run=manifest.dry_run) if unready else step
+            steps.setdefault(step.region, []).append(done)
+    if conflicts or not steps:
+        conflicts.extend(found)
+        conflicts.check()
+    return steps, found
+
+
+def _claim_names(
+    build: Build, steps: list[Step], claims: dict[tuple[str, str], str], conflicts: Violations
+) -> None:
+    """Add the names of a build's images to `claims`, and to `conflicts` those already there."""
+    for step in steps:
+        if "ImageName" not in build.templates or not step.before or step.error or step.is_skipped:
+            continue
+        name, path = step.new_name or step.before.name, build.paths["ImageName"]
+        claim = f"{step.image_id} by {path}"
+        if (other := claims.setdefault((step.region, name), claim)) != claim:
+            message = (
+                f"{step.image_id} in {step.region} would get the name {short(name)}, as would "
+                f"{other}; use a field that differs, such as {{name}} or {{ImageId}}"
+            )
+            conflicts.add(path, message)
 
 
 def _step(step: Step, build: Build, violations: Violations) -> Step:
@@ -147,24 +175,28 @@ def _step(step: Step, build: Build, violations: Violations) -> Step:
     step = diff.step_of(change, {step.image_id: image})
     if build.keep_latest and not step.family:
         message = f"requires an ImageFamily; {name} has none, and the manifest sets none"
-        violations.add(f"{build.path}/KeepLatest", message)
+        violations.add(build.paths["KeepLatest"], message)
     changed = by_name(step.attributes, step.tags)
     rules = (f"{n}: {short(t.text)}" for n, t in build.templates.items() if n in changed)
     return replace(step, reasons=tuple(rules))
 
 
-def _postponed(step: Step, unready: str) -> Step:
+def _postponed(step: Step, unready: str, *, dry_run: bool) -> Step:
     """The step without what must wait: all of an image that is not ready, the name of the others.
 
-    `unready` says which image is not ready, and why.
+    `unready` says which image is not ready, and why. A dry run only adds what would wait.
     """
-    if why := _why_unready(step):
-        return diff.failed_step(step, step.error or ImageBusy(diff.STATE_CODE, why))
-    if not step.new_name:
+    why = _why_unready(step)
+    message = why or f"not renamed while {unready}: Packer finds the copies of an image by its name"
+    if not (why or step.new_name):
         return step
-    message = f"not renamed while {unready}: Packer finds the copies of an image by its name"
+    if dry_run:
+        return replace(step, reasons=(*step.reasons, f"would wait: {message}"))
+    error = step.error or ImageBusy(diff.STATE_CODE, message)
+    if why:
+        return diff.failed_step(step, error)
     others = {name: value for name, value in step.attributes.items() if name != "ImageName"}
-    return replace(step, attributes=others, error=ImageBusy(diff.STATE_CODE, message))
+    return replace(step, attributes=others, error=error)
 
 
 def _why_unready(step: Step) -> str:

@@ -27,7 +27,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: Now) -> Plan:
         TimeRanOut: as `now`.
     """
     planned = plan_regions(current, lambda region, images: normalise(policy, region, images, now))
-    errors = planned.region_errors.values()
+    errors = planned.errors.values()
     if not policy.dry_run and any(error.transient or error.may_be_applied for error in errors):
         # MaxChanges is for all regions together, and the next delivery may read those missing.
         planned = planned._replace(steps={})

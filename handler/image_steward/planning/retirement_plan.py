@@ -22,6 +22,8 @@ class Retirement:
     """How many images to keep, by region and family."""
     labelled: Mapping[tuple[str, str], Step]
     """The steps of the manifest's own images, by image key."""
+    built: Collection[tuple[str, str]]
+    """The keys of all images that the run has built: none of them retires."""
     path: str
     """The JSON Pointer of the first KeepLatest."""
     dry_run: bool
@@ -29,17 +31,32 @@ class Retirement:
 
 
 def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Retirement | None:
-    """The request by a manifest's KeepLatest, for the families of the images labelled; or None."""
+    """The request by a manifest's KeepLatest, for the families of the images labelled; or None.
+
+    A family is left alone if one of its images was not labelled. If the family of such an image is
+    not known, since it is not a fixed text, all families of the region are.
+    """
     steps = {o.step.image_key: o.step for o in outcomes if not (o.error or o.step.is_skipped)}
-    builds = [build for build in manifest.builds if build.keep_latest]
-    regions: dict[str, dict[str, int]] = {}
+    every = (*manifest.builds, *manifest.others)
+    builds = [build for build in every if "KeepLatest" in build.data]
+    numbers: dict[tuple[str, str | None], list[int]] = {}
+    """How many images to keep, by region and family; 0 for an image that was not labelled."""
     for build in builds:
-        for step in (steps[image_key] for image_key in build.images if image_key in steps):
-            families = regions.setdefault(step.region, {})
-            families[step.family] = max(families.get(step.family, 0), build.keep_latest)
+        template = build.templates.get("ImageFamily")
+        fixed = template.render({}) if template and not template.fields else None
+        for key in build.images:
+            family, number = fixed, 0
+            if step := steps.get(key):
+                family, number = step.family, build.keep_latest
+            numbers.setdefault((key[0], family), []).append(number)
+    regions: dict[str, dict[str, int]] = {}
+    for (region, family), given in numbers.items():
+        if family and min(given) and (region, None) not in numbers:
+            regions.setdefault(region, {})[family] = max(given)
     if not regions:
         return None
-    return Retirement(regions, steps, f"{builds[0].path}/KeepLatest", manifest.dry_run)
+    built = {image_key for build in every for image_key in build.images}
+    return Retirement(regions, steps, built, builds[0].paths["KeepLatest"], manifest.dry_run)
 
 
 def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
@@ -71,6 +88,9 @@ def _retire(request: Retirement, region: str, images: Collection[Image]) -> list
         members = [image for image in known if image.attributes["ImageFamily"] == family]
         states = [DesiredState(image, reason_to_skip(image)) for image in members]
         retire(keep, oldest_first(states))
+        for state in states:
+            if state.rank > keep and (region, state.image.image_id) in request.built:
+                state.attributes["ImageDeprecated"] = False
         rules = {"ImageDeprecated": f"KeepLatest: {keep}"}
         steps += [state.step(region, rules) for state in states]
     # The manifest's own images have an outcome already; they are listed only if they change again.

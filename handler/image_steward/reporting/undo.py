@@ -6,20 +6,18 @@ A result's `Undo`, the journal and the log lines `image.before` have the same en
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeAlias
 
 from image_steward.errors import NotRestorable
-from image_steward.limits import IMAGES_PER_REQUEST, LENGTHS
+from image_steward.limits import IMAGES_PER_REQUEST
 from image_steward.model import ATTRIBUTES, Outcome, Step, Values, members_of, values_in
+from image_steward.naming.text import value_error
 from image_steward.strict_json import is_text
 
 Entry: TypeAlias = "dict[str, Any]"
 """A JSON object; here an image in a change request."""
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
@@ -158,11 +156,7 @@ def omitted(step: Step) -> list[NotRestorable]:
 
 def is_settable(name: str, value: str | bool | None) -> bool:  # noqa: FBT001 - one of the values
     """Whether a document may set a value of an attribute or a tag."""
-    if not isinstance(value, str):
-        return True
-    least, most = LENGTHS.get(name.partition(".")[0], (0, len(value)))
-    is_clean = name == "ImageDescription" or not _CONTROL.search(value)
-    return is_clean and is_text(value) and least <= len(value) <= most
+    return not isinstance(value, str) or (is_text(value) and not value_error(name, value))
 
 
 def _old_values(outcome: Outcome) -> Values:

@@ -1,0 +1,37 @@
+"""The characters of names, families and tags: what is not allowed, and what is removed. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from image_steward.limits import LENGTHS
+from image_steward.messages import short
+
+CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+"""Control characters and line ends, as in the brackets of a pattern; the schemas repeat them."""
+
+INVISIBLE = r"\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+"""Zero width characters and direction marks, without the joiners, which belong to words."""
+
+_CONTROL, _INVISIBLE = re.compile(f"[{CONTROL}]"), re.compile(f"[{INVISIBLE}]")
+
+
+def clean(text: str) -> str:
+    """A rendered text without invisible characters, and without blanks at its ends.
+
+    Unpaired surrogates, which an image may have but no call, are removed as well.
+    """
+    if text.isascii():
+        return text.strip()
+    return _INVISIBLE.sub("", text.encode(errors="ignore").decode()).strip()
+
+
+def value_error(name: str, text: str) -> str:
+    """Why no document may set a value, of an attribute or `Tag.…`; empty if one may."""
+    if name != "ImageDescription" and (control := _CONTROL.search(text)):
+        code = f"U+{ord(control[0]):04X}"
+        return f"{short(text)} contains {code}; no control character or line end is allowed"
+    least, most = LENGTHS.get(name.partition(".")[0], (0, len(text)))
+    if least <= len(text) <= most:
+        return ""
+    return f"{short(text)} has {len(text)} characters; {least} to {most} are allowed"
