@@ -6,9 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from conftest import ROOT
-from image_steward import limits
+from image_steward import limits, registry
+from image_steward.errors import InvalidDocument
+from image_steward.naming.text import value_error
+from packer import build, manifest
 
 SCHEMAS = ROOT / "handler/image_steward/documents/schemas"
 
@@ -37,7 +42,12 @@ def test_limits_are_those_of_the_api() -> None:
         "DESCRIPTION_LENGTH": 256,
         "TAG_KEY_LENGTH": 127,
         "TAG_VALUE_LENGTH": 255,
-        "LENGTHS": {"ImageName": (1, 60), "ImageDescription": (0, 256), "Tag": (1, 255)},
+        "LENGTHS": {
+            "ImageName": (1, 60),
+            "ImageDescription": (0, 256),
+            "Tag": (1, 255),
+            "TagKey": (1, 127),
+        },
         "TAGS_PER_IMAGE": 50,
         "IMAGES_PER_REQUEST": 1000,
         "PAGE_SIZE": 100,
@@ -56,3 +66,33 @@ def test_schemas_have_the_limits(schema: str, pointer: str) -> None:
     for step in pointer.split("/")[1:]:
         value = value[step]
     assert value == getattr(limits, RULES[schema][pointer])
+
+
+CONTROL = "\0\x1f\x7f\x80\x9f\n\r\t\u2028\u2029"
+
+
+def is_allowed(document: dict[str, Any]) -> bool:
+    """Whether a document is read."""
+    try:
+        registry.read(json.dumps(document).encode(), region="ap-guangzhou")
+    except InvalidDocument:
+        return False
+    return True
+
+
+@given(
+    st.sampled_from(["ImageName", "ImageDescription", "ImageFamily", "Tag.k", "TagKey"]),
+    st.text(st.sampled_from(CONTROL) | st.characters(exclude_categories=["Cs"]), max_size=60)
+    | st.sampled_from(["x" * length for length in (60, 61, 127, 128, 255, 256, 257)]),
+)
+@example("ImageFamily", "a\x9bb")
+@example("TagKey", "a\nb")
+def test_one_rule_for_all_documents(name: str, text: str) -> None:
+    """Schemas and code agree on what a name, a family, a description and a tag may be."""
+    tag = {"Key": text if name == "TagKey" else "k", "Value": "v" if name == "TagKey" else text}
+    image = {name: text} if name.startswith("Image") else {"Tags": [tag]}
+    allowed = value_error(name, text) == ""
+    assert is_allowed({"ImageId": "img-6pb6lrmy", **image}) == allowed
+    if name == "TagKey":
+        assert is_allowed({"Normalise": {"Tags": [{"Key": text, "Value": "v"}]}}) == allowed
+        assert is_allowed(manifest(build({f"Tag.{text}": "v"}))) == allowed

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from image_steward.errors import UnstablePolicy
 from image_steward.limits import NAME_LENGTH
+from image_steward.messages import short
 from image_steward.naming.style import Style
 from image_steward.naming.temporary import TEMPORARY, temporary
 from image_steward.planning import policy_plan
@@ -583,7 +584,54 @@ def test_empty_name() -> None:
 def test_blank_tag_value() -> None:
     """An image whose tag value would be blank is skipped."""
     body = {"Tags": [{"Key": "k", "Value": "  "}]}
-    assert reason_of(body, image("img-a", "a")) == "the value for tag k is empty"
+    assert reason_of(body, image("img-a", "a")) == "Tag.k is empty"
+
+
+@pytest.mark.parametrize("family", ["", " ", "\u200b\ufeff", "\n"])
+def test_blank_family(family: str) -> None:
+    """An image whose family would be blank is skipped."""
+    one = image("img-a", "a", Tags={"of": f" {family}"})
+    assert reason_of({"ImageFamily": "{Tag.of}"}, one) == "ImageFamily is empty"
+
+
+@pytest.mark.parametrize("letter", ["\n", "\t", "\0", "\x7f", "\x9b", "\u2028", "\u2029"])
+@pytest.mark.parametrize("name", ["ImageFamily", "Tag.k"])
+def test_control_character(name: str, letter: str) -> None:
+    """An image is skipped if its family or tag would have a control character inside."""
+    template = "{Tag.of}"
+    members: dict[str, Any] = {"ImageFamily": template}
+    if name != "ImageFamily":
+        members = {"Tags": [{"Key": "k", "Value": template}]}
+    assert reason_of(members, image("img-a", "a", Tags={"of": f"a{letter}b"})) == (
+        f"{name} {short(f'a{letter}b')} contains U+{ord(letter):04X}; no control character or "
+        "line end is allowed"
+    )
+
+
+@pytest.mark.parametrize("end", ["\n", " ", "\u3000", "\u200b", "\ufeff", "\u200f"])
+def test_rendered_values_are_clean(end: str) -> None:
+    """What a policy sets has no invisible characters, and no blanks at its ends."""
+    one = image("img-a", "a", Tags={"of": f"{end}x{end}"})
+    names = ("ImageName", "ImageFamily", "ImageDescription")
+    template = f"{end}{{Tag.of}}{end}"
+    tag = {"Key": "k", "Value": template}
+    body = {**dict.fromkeys(names, template), "Tags": [tag]}
+    (step,) = normalised(body, Region([one]))
+    assert (step.attributes, step.tags) == (dict.fromkeys(names, "x"), {"k": "x"})
+
+
+def test_rendered_names_lose_invisible_characters() -> None:
+    """An invisible character inside a name becomes no separator."""
+    one = image("img-a", "a", Tags={"of": "x\u200by\ufeffz"})
+    (step,) = normalised({"ImageName": "{Tag.of}"}, Region([one]))
+    assert step.attributes == {"ImageName": "xyz"}
+
+
+def test_cut_description() -> None:
+    """A description that is cut at a blank is the same in the next run."""
+    one = image("img-a", "a", ImageDescription="x" * 255 + " y")
+    (step,) = normalised({"ImageDescription": "{ImageDescription}"}, Region([one]))
+    assert step.attributes == {"ImageDescription": "x" * 255}
 
 
 def test_temporary_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import unicodedata
 from datetime import datetime, timezone
 
 import pytest
@@ -19,6 +20,7 @@ from image_steward.naming.templates import (
     NoValue,
     Template,
 )
+from image_steward.naming.text import clean
 
 VALUES = {
     "ImageId": "img-6pb6lrmy",
@@ -65,7 +67,7 @@ def render(text: str, **values: str) -> str:
         ("}}{{", "}{"),
         ("100 % of {ImageFamily}, %s %d %(x)s %%", "100 % of web, %s %d %(x)s %%"),
         ("%", "%"),
-        ("$ImageFamily ${{ImageFamily}} \\{ImageFamily}\n", "$ImageFamily ${ImageFamily} \\web\n"),
+        ("$ImageFamily ${{ImageFamily}}\n\\{ImageFamily}", "$ImageFamily ${ImageFamily}\n\\web"),
         ("镜像 {ImageFamily} 😀", "镜像 web 😀"),
     ],
 )
@@ -228,7 +230,7 @@ def test_bar() -> None:
     ("text", "rendered"),
     [
         ("{ImageFamily|none}", "none"),
-        ("{ImageFamily| }", " "),
+        ("<{ImageFamily| }>", "< >"),
         ("{ImageFamily|a:b.c!r %s %Y}", "a:b.c!r %s %Y"),
         ("{CreatedTime|never}", "never"),
         ("{CreatedTime:%Y|%Y}", "%Y"),
@@ -271,10 +273,10 @@ def test_other_fields() -> None:
 @given(TEXTS)
 @example("100 % of %s")
 def test_text_is_unchanged(text: str) -> None:
-    """Text without braces renders to itself."""
+    """Text without braces renders to itself, cleaned."""
     plain = text.replace("{", "").replace("}", "")
     template = Template.parse(plain, FIELDS)
-    assert template.render({}) == plain
+    assert template.render({}) == clean(plain)
     assert template.fields == frozenset()
     assert template.text == plain
 
@@ -282,8 +284,33 @@ def test_text_is_unchanged(text: str) -> None:
 @given(st.text(st.sampled_from("{}%s|:\nx") | st.characters(exclude_categories=["Cs"])))
 @example("}{{}%{s}")
 def test_braces_round_trip(text: str) -> None:
-    """Any text with its braces doubled renders to itself."""
-    assert render(text.replace("{", "{{").replace("}", "}}")) == text
+    """Any text with its braces doubled renders to itself, cleaned."""
+    assert render(text.replace("{", "{{").replace("}", "}}")) == clean(text)
+
+
+INVISIBLE = [0x061C, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F),
+             *range(0x2060, 0x2070), 0xFEFF]  # fmt: skip
+
+
+@given(
+    st.text(
+        st.sampled_from(["a", " ", "\n", "\u3000", "\u200c", "\u200d", *map(chr, INVISIBLE)])
+        | st.characters()
+    )
+)
+@example(" \u200b \ufeffa\u200bb\u200d \u200e\n")
+def test_what_is_rendered_is_clean(text: str) -> None:
+    """Whatever a value is, the result has no invisible character and no blank at its ends."""
+    rendered = render("{ImageName|-}", ImageName=text)
+    without = "".join(c for c in text or "-" if ord(c) not in INVISIBLE and not is_surrogate(c))
+    assert rendered == without.strip()
+    assert rendered.encode().decode() == rendered
+    assert clean(rendered) == rendered
+
+
+def is_surrogate(letter: str) -> bool:
+    """Whether a character has no UTF-8 form."""
+    return unicodedata.category(letter) == "Cs"
 
 
 @given(TEXTS.filter(bool), TEXTS.filter(bool))
