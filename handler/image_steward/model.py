@@ -212,11 +212,10 @@ class Step:
         """The new ImageName; empty if the image is not renamed."""
         return str(self.attributes.get("ImageName", ""))
 
-    @property
-    def family(self) -> str:
-        """The ImageFamily after the step."""
-        current = self.before.attributes["ImageFamily"] if self.before else ""
-        return str(self.attributes.get("ImageFamily", current))
+    def after(self, name: str) -> str:
+        """The value of an attribute after the step."""
+        current = self.before.attributes[name] if self.before else ""
+        return str(self.attributes.get(name, current))
 
 
 StepsByRegion: TypeAlias = "dict[str, list[Step]]"

@@ -527,8 +527,9 @@ def test_name_clash(function: Function) -> None:
     ((code, path, message),) = [(e["Code"], e["Path"], e["Message"]) for e in result["Errors"]]
     assert (code, path) == ("InvalidDocument", "/builds/1/custom_data/ImageName")
     assert message == (
-        'img-arm00000 in ap-guangzhou would get the name "web-20251124160000", as would img-x8600000 by '
-        "/builds/0/custom_data/ImageName; use a field that differs, such as {name} or {ImageId}"
+        'img-arm00000 in ap-guangzhou would get the name "web-20251124160000", as would '
+        "img-x8600000 by /builds/0/custom_data/ImageName; use a field that differs, such as "
+        "{name} or {ImageId}"
     )
     assert function.writes == 0
     data["ImageName"] = "{name}-{build_time:%Y%m%d}"
@@ -549,7 +550,7 @@ def test_name_clash_with_a_name_already_given(function: Function) -> None:
 
 @pytest.mark.parametrize("region", ["ap-guangzhou", "ap-shanghai"])
 def test_one_name_in_two_regions(function: Function, region: str) -> None:
-    """Images of two regions may get one name, and an image that stays as it is clashes with none."""
+    """Images of two regions may get one name; an image that cannot be changed clashes with none."""
     (artifact,) = built(function, "img-x8600000")
     change(function, "img-new00001", "ap-guangzhou", ImageType="SHARED_IMAGE")
     other = "img-copy0001" if region == "ap-shanghai" else "img-new00001"

@@ -6,12 +6,11 @@ Packer appends each build to the file, and keeps the builds of earlier runs.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any
 
 from image_steward import limits
 from image_steward.clock import utc
@@ -33,7 +32,6 @@ FIELDS = Fields(
 """The fields of templates in `custom_data`."""
 
 _SETTABLE = (*fields.TEXT_ATTRIBUTES, "ImageDeprecated", "KeepLatest", "Tag.<key>")
-_LIKE_TAG = ("Tags", "tags", "Tag")
 _TYPO_CUTOFF = 0.8
 """Similarity at which a data key looks like a misspelt settable key."""
 _MAX_HINTS, _MAX_KEYS = 20, 100
@@ -46,10 +44,6 @@ _UNRENDERED = re.compile(r"\{\{[^{}]+\}\}|\$\{[^{}]+\}|<no value>")
 """Templates of Packer, and what it writes for a field that it does not know."""
 _PLACEHOLDER = "2026-01-01T00:00:00Z"
 """Stands in for values that only the image has; valid as a text and as a time."""
-
-
-_Artifact: TypeAlias = "tuple[tuple[tuple[str, str], ...], list[str]]"
-"""The images of an artifact, and what is wrong with its id."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +65,8 @@ class Build:
     deprecated: bool | None
     keep_latest: int
     """Images of the family that are not deprecated; 0: leave the others alone."""
-    errors: tuple[Violation, ...]
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it is valid and sets something."""
-        sets_something = self.templates or self.keep_latest or self.deprecated is not None
-        return bool(sets_something and not self.errors)
+    is_active: bool
+    """Whether it is valid and sets something."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +77,8 @@ class PackerManifest:
     """The active ones."""
     others: tuple[Build, ...]
     """Those that are left out."""
+    errors: tuple[Violation, ...]
+    """Of the builds that are left out."""
     warnings: tuple[Violation, ...]
     """Data that was probably meant otherwise."""
     dry_run: bool = False
@@ -137,82 +128,73 @@ def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
     }
     if not ours:
         raise InvalidDocument(Violation("/builds", _no_matching_build(document["builds"], run)))
-    artifacts = {path: _artifact(body["artifact_id"]) for path, body in ours.items()}
-    entries: dict[object, dict[str, dict[str, Any]]] = {}
-    for path, (images, problems) in artifacts.items():
-        entries.setdefault(path if problems else frozenset(images), {})[path] = ours[path]
-    conflicts, found = Violations(), Violations()
-    builds = [
-        _read_build(bodies, artifacts[next(iter(bodies))], conflicts, found)
-        for bodies in entries.values()
-    ]
+    entries: dict[str, dict[str, dict[str, Any]]] = {}
+    for path, body in ours.items():
+        entries.setdefault(body["artifact_id"] or path, {})[path] = body
+    conflicts, errors = Violations(), Violations()
+    builds = [_read_build(bodies, conflicts, errors) for bodies in entries.values()]
     _check_images(builds, conflicts)
-    if conflicts or not any(build.is_active for build in builds):
-        conflicts.extend(error for build in builds for error in build.errors)
+    active = tuple(build for build in builds if build.is_active)
+    if conflicts or not active:
+        conflicts.extend(errors)
         conflicts.check()
         raise InvalidDocument(*map(_nothing_to_set, builds[:_MAX_HINTS]))
-    active, others = (tuple(b for b in builds if b.is_active is wanted) for wanted in (True, False))
     warnings = islice((warning for build in builds for warning in _warnings(build)), _MAX_HINTS)
-    return PackerManifest(active, others, tuple(warnings))
+    others = tuple(build for build in builds if not build.is_active)
+    return PackerManifest(active, others, tuple(errors), tuple(warnings))
 
 
 def _read_build(
-    bodies: dict[str, dict[str, Any]], artifact: _Artifact, conflicts: Violations, found: Violations
+    entries: dict[str, dict[str, Any]], conflicts: Violations, errors: Violations
 ) -> Build:
-    """Read a build from its entries, by path.
-
-    Adds contradictions to `conflicts`, and all other errors to `found`, too, which limits them.
-    """
-    images, problems = artifact
-    errors: list[Violation] = []
-
-    def add(path: str, message: str) -> None:
-        found.add(path, message)
-        errors.append(Violation(path, message))
-
-    path = next(iter(bodies))
-    for problem in problems:
-        add(f"{path}/artifact_id", problem)
-    data, paths = _merged(bodies, conflicts)
+    """Read a build from its entries, by path; adds contradictions to `conflicts`."""
+    path, entry = next(iter(entries.items()))
+    count = len(errors)
+    images = tuple(_artifacts(entry["artifact_id"], f"{path}/artifact_id", errors))
+    data, paths = _merged(entries, conflicts)
+    time = entry.get("build_time", 0)  # 0: a version without strip_time has written it
     values = {f"custom_data.{key}": value for key, value in data.items()}
-    times = (body.get("build_time", 0) for body in bodies.values())
-    # A version without strip_time writes 0 for the builds of one that has it.
-    time = next((time for time in times if 0 < time <= _MAX_TIME), None)
-    values["build_time"] = "" if time is None else utc(time)
-    values["name"] = bodies[path].get("name", "")
-    values["packer_run_uuid"] = bodies[path]["packer_run_uuid"]
+    values["name"] = entry.get("name", "")
+    values["build_time"] = utc(time) if 0 < time <= _MAX_TIME else ""
+    values["packer_run_uuid"] = entry["packer_run_uuid"]
     templates: dict[str, Template] = {}
     tags = [name for name in data if name.startswith("Tag.")]
     if len(tags) > limits.TAGS_PER_IMAGE:
         message = f"sets {len(tags)} tags; at most {limits.TAGS_PER_IMAGE} are allowed"
-        add(f"{path}/custom_data", message)
+        errors.add(f"{path}/custom_data", message)
         tags = []
     for name in (*(name for name in fields.TEXT_ATTRIBUTES if name in data), *tags):
         try:
-            templates[name] = _template(name, data, values, found)
+            templates[name] = _template(name, data, values, errors)
         except ValueError as error:  # noqa: PERF203 - report all of them
-            add(paths[name], str(error))
+            errors.add(paths[name], str(error))
     deprecated, keep_latest = data.get("ImageDeprecated"), data.get("KeepLatest")
     if deprecated not in {None, "true", "false"}:
-        add(paths["ImageDeprecated"], f'is {short(str(deprecated))}; must be "true" or "false"')
+        errors.add(
+            paths["ImageDeprecated"], f'is {short(str(deprecated))}; must be "true" or "false"'
+        )
     if deprecated is not None and keep_latest is not None:
-        add(paths["ImageDeprecated"], "cannot be combined with KeepLatest, which sets it")
+        errors.add(paths["ImageDeprecated"], "cannot be combined with KeepLatest, which sets it")
     number = re.fullmatch("[1-9][0-9]{0,5}", keep_latest or "")
     if keep_latest is not None and not number:
-        add(paths["KeepLatest"], f'is {short(keep_latest)}; must be a number from "1" to "999999"')
+        errors.add(
+            paths["KeepLatest"], f'is {short(keep_latest)}; must be a number from "1" to "999999"'
+        )
     is_deprecated = None if deprecated is None else deprecated == "true"
     latest = int(number[0]) if number else 0
-    return Build(path, images, data, paths, values, templates, is_deprecated, latest, tuple(errors))
+    sets_something = bool(templates or latest) or deprecated is not None
+    is_active = sets_something and len(errors) == count
+    return Build(path, images, data, paths, values, templates, is_deprecated, latest, is_active)
 
 
 def _merged(
-    bodies: dict[str, dict[str, Any]], conflicts: Violations
+    entries: dict[str, dict[str, Any]], conflicts: Violations
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The `custom_data` of all entries of a build, and the JSON Pointer of each key."""
     data: dict[str, str] = {}
     paths: dict[str, str] = {}
-    for path, body in bodies.items():
-        for key, text in (body.get("custom_data") or {}).items():
+    for path, entry in entries.items():
+        for key, text in (entry.get("custom_data") or {}).items():
             value = clean(text)  # what a command prints ends in a line break
             here = f"{path}/custom_data/{pointer_step(key)}"
             if (other := data.setdefault(key, value)) != value:
@@ -222,23 +204,18 @@ def _merged(
     return data, paths
 
 
-def _artifact(text: str) -> _Artifact:
-    """Region and id of the image and its copies, and what is wrong with the artifact's id.
-
-    Source: packer-plugin-tencentcloud, artifact.go.
-    """
-    limit = limits.IMAGES_PER_REQUEST
-    parts = text.split(",", limit)
-    images: dict[tuple[str, str], None] = {}
-    problems = [f"has more than {limit:,} images"] if len(parts) > limit else []
-    for part in parts[:limit]:
+def _artifacts(text: str, path: str, errors: Violations) -> Iterator[tuple[str, str]]:
+    """Yield region and id of the image and its copies (packer-plugin-tencentcloud, artifact.go)."""
+    parts = text.split(",", limits.IMAGES_PER_REQUEST)
+    if len(parts) > limits.IMAGES_PER_REQUEST:
+        errors.add(path, f"has more than {limits.IMAGES_PER_REQUEST:,} images")
+    for part in dict.fromkeys(parts[: limits.IMAGES_PER_REQUEST]):
         region, _, image_id = part.strip().partition(":")
         if is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id):
-            images[region, image_id] = None
+            yield region, image_id
         else:
             allowed = "must be a list of <region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
-            problems.append(f"contains {short(part)}; {allowed}")
-    return tuple(images), problems
+            errors.add(path, f"contains {short(part)}; {allowed}")
 
 
 def _template(
@@ -295,7 +272,7 @@ def _warnings(build: Build) -> Iterator[Violation]:
         if key in _SETTABLE or key.startswith("Tag.") or f"custom_data.{key}" in used:
             continue
         hint = nearest(key, _SETTABLE[:-1], _TYPO_CUTOFF)
-        if key in _LIKE_TAG or re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
+        if key in {"Tags", "tags", "Tag"} or re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
             hint = "; did you mean Tag.<key>?"
         if hint:
             yield Violation(path, f"{short(key)} sets nothing: it is data for templates{hint}")
@@ -309,9 +286,9 @@ def _nothing_to_set(build: Build) -> Violation:
 
 
 def _no_matching_build(builds: list[dict[str, Any]], run: str) -> str:
-    counts = Counter((build["builder_type"], build["packer_run_uuid"] == run) for build in builds)
-    found = ", ".join(
-        f"{count} by {short(builder)} in {'this' if is_last else 'another'} run"
-        for (builder, is_last), count in counts.most_common(5)
+    pairs = ((build["builder_type"], build["packer_run_uuid"] == run) for build in builds)
+    found = (
+        f"{short(t)} in {'this' if last else 'another'} run" for t, last in dict.fromkeys(pairs)
     )
-    return f"the last run, {short(run)}, has no build by {BUILDER}; found {found}"
+    listed = ", ".join(islice(found, 5))
+    return f"the last run, {short(run)}, has no build by {BUILDER}; found {listed}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from image_steward.documents.naming_policy import NamingPolicy
@@ -105,15 +105,19 @@ def oldest_first(states: Iterable[DesiredState]) -> list[DesiredState]:
     return sorted(selected, key=lambda s: (s.image.facts["CreatedTime"], s.image.image_id))
 
 
-def retire(keep: int, states: list[DesiredState]) -> None:
-    """Deprecate all but the newest `keep` images of each family; `states` are oldest first."""
+def retire(keep: int, states: list[DesiredState], spared: Collection[str] = ()) -> None:
+    """Deprecate all but the newest `keep` images of each family, and those that are `spared`.
+
+    `states` are oldest first.
+    """
     families: dict[str, int] = defaultdict(int)
     for state in reversed(states):
         family = str(state.attributes.get("ImageFamily", state.image.attributes["ImageFamily"]))
         if family and not state.skip_reason:
             families[family] += 1
             state.rank = families[family]
-            state.attributes["ImageDeprecated"] = state.rank > keep
+            is_spared = state.image.image_id in spared
+            state.attributes["ImageDeprecated"] = state.rank > keep and not is_spared
 
 
 def _number_conflicts(policy: NamingPolicy, states: list[DesiredState], taken: set[str]) -> None:

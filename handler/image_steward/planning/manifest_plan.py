@@ -10,22 +10,17 @@ from image_steward.documents.packer_manifest import Build, PackerManifest
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import (
-    Attributes,
-    Change,
-    Image,
-    Now,
-    Plan,
-    Step,
-    StepsByRegion,
-    Tags,
-    by_name,
-)
+from image_steward.model import Change, Image, Now, Plan, Step, StepsByRegion, by_name
 from image_steward.naming.fields import TEXT_ATTRIBUTES, values_of
 from image_steward.naming.templates import NoValue
 from image_steward.naming.text import value_error
 from image_steward.planning import diff
 from image_steward.planning.rename_order import order_renames_by_region
+
+_CLASH = (
+    "{0.image_id} in {0.region} would get the name {1}, as would {2}; use a field that differs, "
+    "such as {{name}} or {{ImageId}}"
+)
 
 
 def new_names(manifest: PackerManifest, images: ImagesByRegion) -> dict[str, list[str]]:
@@ -44,13 +39,10 @@ def plan(manifest: PackerManifest, current: CurrentImages, _now: Now) -> Plan:
     Raises:
         InvalidDocument: every image that would get the name of another one; or no build is left.
     """
-    steps, found = _steps(manifest, diff.images_of(current))
+    steps, invalid = _steps(manifest, diff.images_of(current))
+    errors = {"": InvalidDocument(*invalid)} if invalid else {}
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
-    return Plan(
-        order_renames_by_region(steps, current),
-        {"": InvalidDocument(*found)} if found else {},
-        warnings,
-    )
+    return Plan(order_renames_by_region(steps, current), errors, warnings)
 
 
 def change_of(build: Build, region: str, image: Image) -> Change:
@@ -64,8 +56,8 @@ def change_of(build: Build, region: str, image: Image) -> Change:
     values = values_of(fields, region, image)
     # Only the values in use: a build may have thousands of values, and a thousand images.
     values |= {field: build.values[field] for field in fields if field in build.values}
-    attributes: Attributes = {}
-    tags: Tags = {}
+    attributes: dict[str, str | bool] = {}
+    tags: dict[str, str] = {}
     for name, template in build.templates.items():
         text = template.render(values)
         if error := value_error(name, text):
@@ -100,14 +92,12 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
             continue  # the templates see no difference
         seen.append(values)
         try:
-            next_change = change_of(build, change.region, labelled)
-            later = next_change.values
+            later = change_of(build, change.region, labelled).values
         except (NoValue, InvalidDocument):
             later = {}
         for name, template in build.templates.items():
             if template.fields and later.get(name) != wanted[name]:
-                now = short(str(wanted[name]))
-                then = short(str(later[name])) if name in later else "invalid"
+                now, then = short(str(wanted[name])), short(str(later.get(name, "invalid")))
                 message = (
                     f"{name} of {image.image_id} in {change.region} would be {now} now and {then} "
                     "at the next delivery; it must not depend on what this manifest sets"
@@ -118,42 +108,30 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
 
 def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByRegion, Violations]:
     """The steps of all images, and the errors of the builds left out. Raises as `plan`."""
-    conflicts, found = Violations(), Violations()
-    found.extend(error for build in manifest.others for error in build.errors)
+    conflicts, errors = Violations(), Violations()
+    errors.extend(manifest.errors)
+    named: dict[tuple[str, str], str] = {}
+    """By region and name: the first image that is to have it, and what says so."""
     steps: StepsByRegion = {}
-    claims: dict[tuple[str, str], str] = {}
     for build in manifest.builds:
-        count = len(found)
+        count = len(errors)
         empty = [diff.empty_step(r, image_id, images[r]) for r, image_id in build.images]
-        own = [_step(step, build, found) for step in empty]
-        if len(found) > count:
+        own = [_step(step, build, errors) for step in empty]
+        if len(errors) > count:
             continue
-        _claim_names(build, own, claims, conflicts)
         unready = next(filter(None, map(_why_unready, own)), "")
         for step in own:
-            done = _postponed(step, unready, dry_run=manifest.dry_run) if unready else step
-            steps.setdefault(step.region, []).append(done)
+            if "ImageName" in build.templates and not (step.error or step.is_skipped):
+                name, path = step.after("ImageName"), build.paths["ImageName"]
+                claim = f"{step.image_id} by {path}"
+                if (other := named.setdefault((step.region, name), claim)) != claim:
+                    conflicts.add(path, _CLASH.format(step, short(name), other))
+            planned = _postponed(step, unready, dry_run=manifest.dry_run) if unready else step
+            steps.setdefault(step.region, []).append(planned)
     if conflicts or not steps:
-        conflicts.extend(found)
+        conflicts.extend(errors)
         conflicts.check()
-    return steps, found
-
-
-def _claim_names(
-    build: Build, steps: list[Step], claims: dict[tuple[str, str], str], conflicts: Violations
-) -> None:
-    """Add the names of a build's images to `claims`, and to `conflicts` those already there."""
-    for step in steps:
-        if "ImageName" not in build.templates or not step.before or step.error or step.is_skipped:
-            continue
-        name, path = step.new_name or step.before.name, build.paths["ImageName"]
-        claim = f"{step.image_id} by {path}"
-        if (other := claims.setdefault((step.region, name), claim)) != claim:
-            message = (
-                f"{step.image_id} in {step.region} would get the name {short(name)}, as would "
-                f"{other}; use a field that differs, such as {{name}} or {{ImageId}}"
-            )
-            conflicts.add(path, message)
+    return steps, errors
 
 
 def _step(step: Step, build: Build, violations: Violations) -> Step:
@@ -161,7 +139,6 @@ def _step(step: Step, build: Build, violations: Violations) -> Step:
     image = step.before
     if step.error or not image:
         return step
-    name = f"{step.image_id} in {step.region}"
     if error := diff.change_error(image):
         return diff.failed_step(step, error)
     try:
@@ -173,9 +150,9 @@ def _step(step: Step, build: Build, violations: Violations) -> Step:
         return diff.failed_step(step, invalid)
     violations.extend(unstable_values(build, image, change))
     step = diff.step_of(change, {step.image_id: image})
-    if build.keep_latest and not step.family:
-        message = f"requires an ImageFamily; {name} has none, and the manifest sets none"
-        violations.add(build.paths["KeepLatest"], message)
+    if build.keep_latest and not step.after("ImageFamily"):
+        message = f"{step.image_id} in {step.region} has none, and the manifest sets none"
+        violations.add(build.paths["KeepLatest"], f"requires an ImageFamily; {message}")
     changed = by_name(step.attributes, step.tags)
     rules = (f"{n}: {short(t.text)}" for n, t in build.templates.items() if n in changed)
     return replace(step, reasons=tuple(rules))

@@ -18,12 +18,13 @@ from image_steward.planning.diff import apply_step, plan_regions
 class Retirement:
     """The request to retire all but the newest images of some families."""
 
-    regions: Mapping[str, Mapping[str, int]]
+    regions: Collection[str]
+    keep: Mapping[tuple[str, str], int]
     """How many images to keep, by region and family."""
     labelled: Mapping[tuple[str, str], Step]
     """The steps of the manifest's own images, by image key."""
-    built: Collection[tuple[str, str]]
-    """The keys of all images that the run has built: none of them retires."""
+    built: Collection[str]
+    """The ids of all images that the run has built: none of them retires."""
     path: str
     """The JSON Pointer of the first KeepLatest."""
     dry_run: bool
@@ -39,24 +40,24 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
     steps = {o.step.image_key: o.step for o in outcomes if not (o.error or o.step.is_skipped)}
     every = (*manifest.builds, *manifest.others)
     builds = [build for build in every if "KeepLatest" in build.data]
-    numbers: dict[tuple[str, str | None], list[int]] = {}
-    """How many images to keep, by region and family; 0 for an image that was not labelled."""
+    keep: dict[tuple[str, str], int] = {}
+    left_alone: set[tuple[str, str]] = set()
     for build in builds:
         template = build.templates.get("ImageFamily")
-        fixed = template.render({}) if template and not template.fields else None
-        for key in build.images:
-            family, number = fixed, 0
-            if step := steps.get(key):
-                family, number = step.family, build.keep_latest
-            numbers.setdefault((key[0], family), []).append(number)
-    regions: dict[str, dict[str, int]] = {}
-    for (region, family), given in numbers.items():
-        if family and min(given) and (region, None) not in numbers:
-            regions.setdefault(region, {})[family] = max(given)
-    if not regions:
+        fixed = template.render({}) if template and not template.fields else ""
+        for region, image_id in build.images:
+            if step := steps.get((region, image_id)):
+                family = region, step.after("ImageFamily")
+                keep[family] = max(keep.get(family, 0), build.keep_latest)
+            else:
+                left_alone.add((region, fixed))
+    keep = {key: n for key, n in keep.items() if left_alone.isdisjoint((key, (key[0], "")))}
+    if not keep:
         return None
-    built = {image_key for build in every for image_key in build.images}
-    return Retirement(regions, steps, built, builds[0].paths["KeepLatest"], manifest.dry_run)
+    regions = tuple(dict.fromkeys(region for region, _ in keep))
+    built = {image_id for build in every for _, image_id in build.images}
+    path = builds[0].paths["KeepLatest"]
+    return Retirement(regions, keep, steps, built, path, manifest.dry_run)
 
 
 def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
@@ -84,13 +85,11 @@ def _retire(request: Retirement, region: str, images: Collection[Image]) -> list
     # With their new labels, even if DescribeImages does not show these yet.
     known = [apply_step(i, request.labelled.get((region, i.image_id))) for i in images]
     steps: list[Step] = []
-    for family, keep in request.regions[region].items():
+    for family in (family for where, family in request.keep if where == region):
+        keep = request.keep[region, family]
         members = [image for image in known if image.attributes["ImageFamily"] == family]
         states = [DesiredState(image, reason_to_skip(image)) for image in members]
-        retire(keep, oldest_first(states))
-        for state in states:
-            if state.rank > keep and (region, state.image.image_id) in request.built:
-                state.attributes["ImageDeprecated"] = False
+        retire(keep, oldest_first(states), request.built)
         rules = {"ImageDeprecated": f"KeepLatest: {keep}"}
         steps += [state.step(region, rules) for state in states]
     # The manifest's own images have an outcome already; they are listed only if they change again.
