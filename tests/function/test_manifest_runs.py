@@ -527,9 +527,8 @@ def test_name_clash(function: Function) -> None:
     ((code, path, message),) = [(e["Code"], e["Path"], e["Message"]) for e in result["Errors"]]
     assert (code, path) == ("InvalidDocument", "/builds/1/custom_data/ImageName")
     assert message == (
-        'img-arm00000 in ap-guangzhou would get the name "web-20251124160000", as would '
-        "img-x8600000 by /builds/0/custom_data/ImageName; use a field that differs, such as "
-        "{name} or {ImageId}"
+        '"web-20251124160000" would also be the name of img-x8600000 in ap-guangzhou by '
+        "/builds/0/custom_data/ImageName; use a field that differs, such as {name} or {ImageId}"
     )
     assert function.writes == 0
     data["ImageName"] = "{name}-{build_time:%Y%m%d}"

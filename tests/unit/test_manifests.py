@@ -408,7 +408,7 @@ def test_data_that_is_used_is_no_typo() -> None:
 def test_template_that_packer_has_not_filled_in(value: str, shown: str) -> None:
     """A template of Packer in a value is a warning."""
     found = read(build({**ONLY, "git": value}), build({"Tag.a": "{{timestamp}}"})).warnings
-    message = "contains {}, a template that Packer has not filled in".format
+    message = "contains {}, which Packer has not filled in".format
     expected = [("/builds/0/custom_data/git", message(f'"{shown}"'))] if shown else []
     expected.append(("/builds/1/custom_data/Tag.a", message('"{{timestamp}}"')))
     assert [tuple(warning) for warning in found] == expected

@@ -121,18 +121,16 @@ def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
     """
     validate("packer-manifest", document)
     run = document["last_run_uuid"]
-    ours = {
-        f"/builds/{i}": build
-        for i, build in enumerate(document["builds"])
-        if build["builder_type"] == BUILDER and build["packer_run_uuid"] == run
-    }
+    ours: dict[str, dict[str, dict[str, Any]]] = {}
+    """The entries of each artifact, by path."""
+    for i, entry in enumerate(document["builds"]):
+        if entry["builder_type"] == BUILDER and entry["packer_run_uuid"] == run:
+            path = f"/builds/{i}"
+            ours.setdefault(entry["artifact_id"] or path, {})[path] = entry
     if not ours:
         raise InvalidDocument(Violation("/builds", _no_matching_build(document["builds"], run)))
-    entries: dict[str, dict[str, dict[str, Any]]] = {}
-    for path, body in ours.items():
-        entries.setdefault(body["artifact_id"] or path, {})[path] = body
     conflicts, errors = Violations(), Violations()
-    builds = [_read_build(bodies, conflicts, errors) for bodies in entries.values()]
+    builds = [_read_build(entries, conflicts, errors) for entries in ours.values()]
     _check_images(builds, conflicts)
     active = tuple(build for build in builds if build.is_active)
     if conflicts or not active:
@@ -267,8 +265,7 @@ def _warnings(build: Build) -> Iterator[Violation]:
     for key, value in islice(build.data.items(), _MAX_KEYS):
         path = build.paths[key]
         if found := _UNRENDERED.search(value):
-            message = f"contains {short(found[0])}, a template that Packer has not filled in"
-            yield Violation(path, message)
+            yield Violation(path, f"contains {short(found[0])}, which Packer has not filled in")
         if key in _SETTABLE or key.startswith("Tag.") or f"custom_data.{key}" in used:
             continue
         hint = nearest(key, _SETTABLE[:-1], _TYPO_CUTOFF)
@@ -286,9 +283,6 @@ def _nothing_to_set(build: Build) -> Violation:
 
 
 def _no_matching_build(builds: list[dict[str, Any]], run: str) -> str:
-    pairs = ((build["builder_type"], build["packer_run_uuid"] == run) for build in builds)
-    found = (
-        f"{short(t)} in {'this' if last else 'another'} run" for t, last in dict.fromkeys(pairs)
-    )
-    listed = ", ".join(islice(found, 5))
-    return f"the last run, {short(run)}, has no build by {BUILDER}; found {listed}"
+    kinds = {(short(b["builder_type"]), b["packer_run_uuid"] == run): None for b in builds}
+    found = (f"{kind} in {'this' if last else 'another'} run" for kind, last in islice(kinds, 5))
+    return f"the last run, {short(run)}, has no build by {BUILDER}; found {', '.join(found)}"

@@ -17,11 +17,6 @@ from image_steward.naming.text import value_error
 from image_steward.planning import diff
 from image_steward.planning.rename_order import order_renames_by_region
 
-_CLASH = (
-    "{0.image_id} in {0.region} would get the name {1}, as would {2}; use a field that differs, "
-    "such as {{name}} or {{ImageId}}"
-)
-
 
 def new_names(manifest: PackerManifest, images: ImagesByRegion) -> dict[str, list[str]]:
     """The names that images are to get, by region. Raises as `plan`."""
@@ -123,9 +118,10 @@ def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByReg
         for step in own:
             if "ImageName" in build.templates and not (step.error or step.is_skipped):
                 name, path = step.after("ImageName"), build.paths["ImageName"]
-                claim = f"{step.image_id} by {path}"
+                claim = f"{step.image_id} in {step.region} by {path}"
                 if (other := named.setdefault((step.region, name), claim)) != claim:
-                    conflicts.add(path, _CLASH.format(step, short(name), other))
+                    message = f"{short(name)} would also be the name of {other}; use a field that "
+                    conflicts.add(path, f"{message}differs, such as {{name}} or {{ImageId}}")
             planned = _postponed(step, unready, dry_run=manifest.dry_run) if unready else step
             steps.setdefault(step.region, []).append(planned)
     if conflicts or not steps:
