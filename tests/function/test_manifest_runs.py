@@ -252,11 +252,7 @@ def test_copy_that_stays_pending(function: Function) -> None:
 def test_only_renames_wait(function: Function) -> None:
     """An image that is not to be renamed does not wait for another's copy."""
     set_state(function, "img-copy0001", "ap-shanghai", "SYNCING")
-    event = uploaded(
-        function,
-        build({"Tag.a": "b"}, artifact_id="ap-guangzhou:img-new00001"),
-        build({"Tag.a": "b"}, artifact_id="ap-shanghai:img-copy0001"),
-    )
+    event = uploaded(function, build({"Tag.a": "b"}, artifact_id=COPIES))
     with pytest.raises(Unfinished, match=r"1 of 2 .*img-copy0001 is SYNCING"):
         function(event)
     assert function.image("img-new00001")["Tags"]

@@ -75,8 +75,6 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
     rename may be postponed.
     """
     fields = {field for template in build.templates.values() for field in template.fields}
-    if not fields & build.templates.keys():
-        return []
     wanted = change.values
     without_name = {name: text for name, text in change.attributes.items() if name != "ImageName"}
     unstable: dict[str, Violation] = {}
@@ -110,8 +108,7 @@ def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByReg
     steps: StepsByRegion = {}
     for build in manifest.builds:
         count = len(errors)
-        empty = [diff.empty_step(r, image_id, images[r]) for r, image_id in build.images]
-        own = [_step(step, build, errors) for step in empty]
+        own = [_step(diff.empty_step(r, i, images[r]), build, errors) for r, i in build.images]
         if len(errors) > count:
             continue
         unready = next(filter(None, map(_why_unready, own)), "")

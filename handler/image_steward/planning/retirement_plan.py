@@ -56,8 +56,7 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
         return None
     regions = tuple(dict.fromkeys(region for region, _ in keep))
     built = {image_id for build in every for _, image_id in build.images}
-    path = builds[0].paths["KeepLatest"]
-    return Retirement(regions, keep, steps, built, path, manifest.dry_run)
+    return Retirement(regions, keep, steps, built, builds[0].paths["KeepLatest"], manifest.dry_run)
 
 
 def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
