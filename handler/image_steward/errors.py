@@ -29,6 +29,7 @@
     ├── Stopped                not attempted after an AccountError
     ├── TemporaryName          an image has a temporary name: a warning, never raised
     ├── NotRestorable          Undo has to leave out a value: a warning, never raised
+    ├── NotRetired             KeepLatest leaves a family alone: a warning, never raised
     └── Unfinished             raised by the function so that SCF redelivers the event
 
 `transient` says whether a retry can help. Transient errors make the function raise after all other
@@ -226,6 +227,10 @@ class TemporaryName(StewardError):
 
 class NotRestorable(StewardError):
     """An image has a value that no document may set, so Undo leaves it out: never raised."""
+
+
+class NotRetired(StewardError):
+    """An image of a manifest was not labelled, so its family stays: a warning, never raised."""
 
 
 class Unfinished(StewardError):

@@ -75,10 +75,10 @@ def handle(
     deadlines = RunDeadlines.of(scf.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, secrets, request_id)
     cloud = invocation = None
-    dry_run = False
+    dry_run = environ.get("STEWARD_DRY_RUN", "").strip() == "1"  # even if another one is invalid
     try:
         settings = Settings.from_environ(environ)
-        log.level, dry_run = settings.log_level, settings.dry_run
+        log.level = settings.log_level
         region = scf.get("tencentcloud_region") or environ.get("TENCENTCLOUD_REGION")
         region = str(region) if regions.is_region(region) else ""
         parsed = parse(event, region=region)

@@ -58,9 +58,15 @@ class Settings:
         """Read the `STEWARD_…` variables; an empty one counts as unset.
 
         Raises:
-            InvalidSetting: names every invalid variable, and what is allowed.
+            InvalidSetting: names every invalid or unknown variable, and what is allowed.
         """
-        violations: list[str] = []
+        known = [name for name, _ in _VARIABLES.values()]
+        # A misspelt one was meant to restrict something.
+        violations = [
+            f"{short(name)} is not a setting{nearest(name, known)}"
+            for name in environ
+            if name.startswith("STEWARD_") and name not in known
+        ]
         values: dict[str, object] = {}
         for attribute, (name, parse) in _VARIABLES.items():
             if text := environ.get(name, "").strip():
@@ -70,7 +76,13 @@ class Settings:
                     violations.append(f"{name} is {short(_USERINFO.sub('//…@', text))}; {error}")
         if violations:
             raise InvalidSetting(*violations)
-        return cls(**values)  # type: ignore[arg-type]  # the parsers' types are the fields' types
+        settings = cls(**values)  # type: ignore[arg-type]  # the parsers' types are the fields' types
+        journal = "/".join(settings.journal or ())
+        for source in settings.sources:
+            if journal and f"{source}/".startswith(journal):
+                message = f"STEWARD_JOURNAL covers {source}, whose uploads would be ignored"
+                raise InvalidSetting(message)
+        return settings
 
     def kinds_from(self, path: str) -> tuple[str, ...]:
         """The kinds of documents that STEWARD_SOURCES allows from `<bucket>/<key>` or a trigger.
@@ -104,6 +116,8 @@ def _entries(text: str) -> tuple[str, ...]:
     entries = tuple(filter(None, map(str.strip, text.split(","))))
     if not entries:  # "," is meant as a restriction, so it must not be taken for an empty setting
         raise ValueError("must have at least one entry, or be empty")
+    if ";" in text:
+        raise ValueError("must be a list with commas, not semicolons")
     return entries
 
 
@@ -119,10 +133,11 @@ def _sources(text: str) -> dict[str, tuple[str, ...]]:
                 hint = nearest(kind, KINDS)
                 raise ValueError(f"kinds are {', '.join(KINDS)}, not {short(kind)}{hint}")
         if source not in _TRIGGERS and not BUCKET.fullmatch(source.partition("/")[0]):
+            hint = "; join kinds with +" if source in KINDS else nearest(source, _TRIGGERS)
             raise ValueError(
                 "must be a comma-separated list of bucket-appid/prefix=kinds and trigger=kinds, "
-                f"such as manifests-1250000000/requests/=requests+manifests; {short(source)} has "
-                f"no full bucket name, nor is it one of {', '.join(_TRIGGERS)}"
+                "such as manifests-1250000000/requests/=requests+manifests,timer=policies; "
+                f"{short(source)} is neither <bucket>-<appid>/<prefix> nor a trigger{hint}"
             )
         if source in sources:
             raise ValueError(f"{short(source)} appears twice; list all its kinds in one entry")
@@ -149,15 +164,27 @@ def _cos_endpoint(text: str, example: str = "http://127.0.0.1:9000") -> str:
 
 def _level(text: str) -> str:
     if text not in LEVELS:
-        raise ValueError(f"must be one of {', '.join(LEVELS)}")
+        raise ValueError(f"must be one of {', '.join(LEVELS)}{nearest(text, LEVELS)}")
     return text
 
 
 def _regions(text: str) -> tuple[str, ...]:
     names = _entries(text)
-    if not all(map(regions.is_region, names)):
-        raise ValueError("must be a comma list of regions, such as ap-guangzhou,ap-shanghai")
+    for name in names:
+        if not regions.is_region(name):
+            hint = nearest(name, regions.KNOWN) or ", such as ap-guangzhou"
+            raise ValueError(f"must be a comma-separated list of regions, not {short(name)}{hint}")
     return names
+
+
+def _globs(text: str) -> tuple[str, ...]:
+    globs = _entries(text)
+    if wrong := next((glob for glob in globs if re.search(r"[\s|^$\\]", glob)), ""):
+        message = (
+            f"must be a comma-separated list of globs, such as cost-*,owner, not {short(wrong)}"
+        )
+        raise ValueError(message)
+    return globs
 
 
 def _journal(text: str) -> tuple[str, str]:
@@ -177,6 +204,6 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
     "log_level": ("STEWARD_LOG_LEVEL", _level),
     "max_changes": ("STEWARD_MAX_CHANGES", partial(_number, 1_000_000)),
     "regions": ("STEWARD_REGIONS", _regions),
-    "protected_tags": ("STEWARD_PROTECTED_TAGS", _entries),
+    "protected_tags": ("STEWARD_PROTECTED_TAGS", _globs),
     "journal": ("STEWARD_JOURNAL", _journal),
 }

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 NOW = 1545205770.9
 _SIGNATURE = {
-    "Authorization": "q-sign-algorithm=sha1&q-ak=AKIDuploader&q-sign-time=1545205770;1545209370"
-    "&q-key-time=1545205770;1545209370&q-header-list=host&q-url-param-list="
+    "Authorization": "q-sign-algorithm=sha1&q-ak=AKIDuploader00000000000000000EXAMPLE"
+    "&q-sign-time=1545205770;1545209370&q-key-time=1545205770;1545209370&q-header-list=host&q-url-param-list="
     "&q-signature=0123456789abcdef0123456789abcdef01234567"
 }
 

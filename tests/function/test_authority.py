@@ -357,7 +357,7 @@ def test_uploader_is_logged(function: Function) -> None:
     (line,) = function.started
     assert {name: line[name] for name in line if name not in {"Time", "RequestId"}} == {
         "Level": "INFO", "Event": "run.started", "Source": f"cos://{BUCKET}/requests/x.json",
-        "Kind": "requests", "UploaderIp": "192.0.2.1", "UploaderKeyId": "AKID…MPLE",
+        "Kind": "requests", "UploaderIp": "192.0.2.1", "UploaderKeyId": "AKIDz8kr…MPLE",
     }  # fmt: skip
 
 
@@ -365,7 +365,7 @@ def test_uploader_of_a_rejected_document(function: Function) -> None:
     """Who uploaded a document that is rejected is logged, too."""
     function(uploaded_by(function.uploaded({"Images": 1}), "2001:db8::1", SIGNATURE))
     (line,) = function.started
-    assert (line["UploaderIp"], line["UploaderKeyId"]) == ("2001:db8::1", "AKID…MPLE")
+    assert (line["UploaderIp"], line["UploaderKeyId"]) == ("2001:db8::1", "AKIDz8kr…MPLE")
     assert "Kind" not in line
 
 
@@ -382,14 +382,14 @@ def test_uploader_of_a_pointer(function: Function) -> None:
 
 @given(ip=st.text() | st.none() | st.integers(), text=st.text(), wrap=st.booleans())
 def test_nothing_else_of_the_uploader_is_kept(ip: object, text: str, *, wrap: bool) -> None:
-    """Whatever the event says, only an address and eight characters of a key id are kept."""
+    """Whatever the event says, only an address and twelve characters of a key id are kept."""
     from image_steward.events.parse import parse  # noqa: PLC0415 - only here
 
     event = uploaded_by(cos_event("x"), ip, f"q-ak={text}" if wrap else {"q-ak": text})
     (part,) = parse(event, region="ap-guangzhou").parts
     kept = getattr(part, "uploader", {})
     assert set(kept.get("UploaderIp", "")) <= set("0123456789abcdefABCDEF.:")
-    assert len(kept.get("UploaderKeyId", "AKID…MPLE")) == 9
+    assert len(kept.get("UploaderKeyId", "AKIDz8kr…MPLE")) == 13
     assert len(kept.get("UploaderIp", "")) <= 45
 
 

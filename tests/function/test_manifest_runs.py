@@ -604,7 +604,11 @@ def test_nothing_retired_for_an_invalid_build(function: Function) -> None:
     older = {"ImageId": "img-old00000", "ImageName": "o", "ImageFamily": "web",
              "CreatedTime": "2026-10-01T00:00:00Z"}  # fmt: skip
     function.hold(*function.images["ap-shanghai"], older, region="ap-shanghai")
-    assert function(event)["Outcome"] == "partial"
+    result = function(event)
+    assert result["Outcome"] == "partial"
+    (warning,) = result["Warnings"]
+    assert warning["Code"] == "NotRetired"
+    assert warning["Message"].startswith("KeepLatest leaves family web in ap-guangzhou alone: ")
     assert deprecated(function) == set()
     assert function.image("img-old00000", "ap-shanghai")["ImageDeprecated"] is True
 

@@ -242,7 +242,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
 @main.command(
     epilog=example(
         "scf-local undo run.log > undo.json",
-        "scf-local undo run.log --request-id ID | scf-local invoke --dry-run",
+        "scf-local undo run.log --request-id ID | scf-local invoke --real --dry-run",
     )
 )
 @click.argument("log", type=_FILE, default="-", metavar="[LOG|-]")

@@ -138,6 +138,6 @@ def _authorization(now: int) -> str:
     """The uploader's signature: real events carry one, and it must not be logged."""
     key_time = f"{now};{now + 3600}"
     return (
-        f"q-sign-algorithm=sha1&q-ak=AKIDuploader&q-sign-time={key_time}&q-key-time={key_time}"
+        f"q-sign-algorithm=sha1&q-ak=AKIDuploader00000000000000000EXAMPLE&q-sign-time={key_time}&q-key-time={key_time}"
         "&q-header-list=host&q-url-param-list=&q-signature=" + "0123456789abcdef" * 2 + "01234567"
     )

@@ -52,6 +52,8 @@ def test_all_set() -> None:
         ("STEWARD_SOURCES", "a-1/x,B-2"),
         ("STEWARD_SOURCES", ","),
         ("STEWARD_SOURCES", "timers"),
+        ("STEWARD_SOURCES", "a-1/x=requests;timer=policies"),
+        ("STEWARD_SOURCES", "a-1/x=requests,manifests"),
         ("STEWARD_SOURCES", "a-1/x=policy"),
         ("STEWARD_SOURCES", "a-1/x=policies+"),
         ("STEWARD_SOURCES", "a-1/x=policies,a-1/x/=requests"),
@@ -59,6 +61,9 @@ def test_all_set() -> None:
         ("STEWARD_MAX_CHANGES", "1000001"),
         ("STEWARD_MAX_CHANGES", "9" * 5000),
         ("STEWARD_PROTECTED_TAGS", ", ,"),
+        ("STEWARD_PROTECTED_TAGS", "cost-*;owner"),
+        ("STEWARD_PROTECTED_TAGS", "cost-* owner"),
+        ("STEWARD_PROTECTED_TAGS", "^cost-.*$"),
         ("STEWARD_SOURCES", "a" * 62 + "-1"),
         ("STEWARD_MAX_DOCUMENT_BYTES", "0"),
         ("STEWARD_MAX_DOCUMENT_BYTES", "-1"),
@@ -85,6 +90,36 @@ def test_wrong_value_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as caught:
         Settings.from_environ({name: value})
     assert caught.value.message.startswith(f'{name} is "{value[:60]}')
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("STEWARD_SOURCES", "timmer=policies", "did you mean timer?"),
+        ("STEWARD_SOURCES", "a-1/x=policy", "did you mean policies?"),
+        ("STEWARD_SOURCES", "a-1/x=requests,manifests", "join kinds with +"),
+        ("STEWARD_SOURCES", "manifests/requests/", "neither <bucket>-<appid>/<prefix> nor"),
+        ("STEWARD_REGIONS", "ap-guangzhou,AP-Shanghai", '"AP-Shanghai"; did you mean ap-shanghai?'),
+        ("STEWARD_LOG_LEVEL", "warn", "did you mean WARNING?"),
+        ("STEWARD_PROTECTED_TAG", "cost-*", "did you mean STEWARD_PROTECTED_TAGS?"),
+        ("STEWARD_SOURCE", "", "did you mean STEWARD_SOURCES?"),
+    ],
+)
+def test_nearest_valid_name(name: str, value: str, hint: str) -> None:
+    """The error for a wrong value, or the name of no setting, suggests what was probably meant."""
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.from_environ({name: value, "STEWARD_DRY_RUN": "1"})
+    assert hint in caught.value.message
+
+
+@pytest.mark.parametrize("journal", ["a-1", "a-1/", "a-1/requests/", "a-1/requests"])
+def test_journal_covers_no_source(journal: str) -> None:
+    """A journal whose prefix covers a source is rejected, since uploads there would be ignored."""
+    sources = {"STEWARD_SOURCES": "timer=policies,a-1/requests/=requests"}
+    with pytest.raises(InvalidSetting, match="covers a-1/requests, whose uploads"):
+        Settings.from_environ({**sources, "STEWARD_JOURNAL": journal})
+    for apart in ("a-1/journal/", "a-1/requests/journal/", "b-1"):
+        assert Settings.from_environ({**sources, "STEWARD_JOURNAL": apart}).journal
 
 
 def test_login_is_not_shown() -> None:

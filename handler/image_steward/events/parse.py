@@ -21,7 +21,7 @@ _CREATED = "cos:ObjectCreated:"
 _VERSION_ID = re.compile(r"([!-~]{1,1024})\Z")
 _ETAG = re.compile(r'"?([!#-~]{1,1024})"?\Z')  # events have it in quotes
 _IP_ADDRESS = re.compile(r"([0-9A-Fa-f.:]{1,45})\Z")
-_KEY_ID = re.compile(r"(?:.*&)?q-ak=([!-%'-~]{16,})")
+_KEY_ID = re.compile(r"(?:.*&)?q-ak=([!-%'-~]{20,})")
 _COS_HOST = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
 
 
@@ -160,7 +160,7 @@ def _uploader(request: dict[str, Any]) -> dict[str, str]:
     key_id = _matched(_KEY_ID, authorization)
     fields = {
         "UploaderIp": _matched(_IP_ADDRESS, request.get("requestSourceIP")),
-        "UploaderKeyId": key_id and f"{key_id[:4]}…{key_id[-4:]}",
+        "UploaderKeyId": key_id and f"{key_id[:8]}…{key_id[-4:]}",
     }
     return {name: value for name, value in fields.items() if value}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import MAX_CHANGES
 from image_steward.documents.packer_manifest import PackerManifest
-from image_steward.errors import TooManyChanges, Violation
+from image_steward.errors import NotRetired, StewardError, TooManyChanges, Violation
 from image_steward.model import Image, Now, Outcome, Plan, Step
 from image_steward.planning.desired_state import DesiredState, oldest_first, reason_to_skip, retire
 from image_steward.planning.diff import apply_step, plan_regions
@@ -25,6 +25,8 @@ class Retirement:
     """The steps of the manifest's own images, by image key."""
     built: Collection[str]
     """The ids of all images that the run has built: none of them retires."""
+    left_alone: Collection[tuple[str, str]]
+    """Regions and families of images that were not labelled; an empty family: all of them."""
     path: str
     """The JSON Pointer of the first KeepLatest."""
     dry_run: bool
@@ -52,11 +54,12 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
             else:
                 left_alone.add((region, fixed))
     keep = {key: n for key, n in keep.items() if left_alone.isdisjoint((key, (key[0], "")))}
-    if not keep:
+    if not builds:
         return None
     regions = tuple(dict.fromkeys(region for region, _ in keep))
     built = {image_id for build in every for _, image_id in build.images}
-    return Retirement(regions, keep, steps, built, builds[0].paths["KeepLatest"], manifest.dry_run)
+    path = builds[0].paths["KeepLatest"]
+    return Retirement(regions, keep, steps, built, left_alone, path, manifest.dry_run)
 
 
 def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
@@ -65,6 +68,14 @@ def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
     Images that are no longer deprecated come first, so that no family is left without an image.
     """
     planned = plan_regions(current, lambda region, images: _retire(request, region, images))
+    warnings: list[StewardError] = [
+        NotRetired(
+            f"KeepLatest leaves {f'family {family}' if family else 'all families'} in {region} "
+            "alone: not all images of this run were labelled"
+        )
+        for region, family in sorted(request.left_alone)
+    ]
+    planned = planned._replace(warnings=tuple(warnings))
     changes = sorted(planned.changes, key=_priority)
     later = {step.image_key for step in changes[request.max_changes :]}
     if not later:
@@ -76,7 +87,7 @@ def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
     )
     steps = {r: [s for s in planned.steps[r] if s.image_key not in later] for r in planned.steps}
     warning = TooManyChanges(Violation(request.path, message))
-    return planned._replace(steps=steps, warnings=(warning,))
+    return planned._replace(steps=steps, warnings=(*warnings, warning))
 
 
 def _retire(request: Retirement, region: str, images: Collection[Image]) -> list[Step]:
