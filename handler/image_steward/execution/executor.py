@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
+from typing import TypeAlias
 
 from image_steward.cloud.image_api import Call
 from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.errors import AccountError, NameTaken, StewardError, Stopped
 from image_steward.execution.settling import Execution, Settling
-from image_steward.execution.writes import AttributeTask, Task, Write, tasks_of
+from image_steward.execution.writes import Task, Write, tasks_of
 from image_steward.model import Outcome, Plan
 from image_steward.parallel import RunParallel
 
 WORKERS = 4
 """Tasks at a time in each region: enough to use the full rate at a response time of 1/3 s."""
+
+TaskExecution: TypeAlias = "Iterator[float | list[Outcome]]"
+"""Yields moments (monotonic seconds) at which to resume it, and finally the outcomes."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,7 @@ class Executor:
         for number, tasks in enumerate(phases):
             blocking = plan.blocking_statuses if number else ()
             excluded = {i: o.error for i, o in outcomes.items() if o.error and o.status in blocking}
-            executions = [
-                self._write_attributes(task, excluded)
-                if isinstance(task, AttributeTask)
-                else self._write_tags(task, excluded, blocking)
-                for task in tasks
-            ]
+            executions = [self._execute_task(task, excluded, blocking) for task in tasks]
             for task, settled in self._run_tasks(tasks, executions):
                 for outcome in settled:
                     image_id = outcome.step.image_id
@@ -70,7 +69,7 @@ class Executor:
         return list(outcomes.values())
 
     def _run_tasks(
-        self, tasks: Sequence[Task], executions: Sequence[Execution]
+        self, tasks: Sequence[Task], executions: Sequence[TaskExecution]
     ) -> Iterator[tuple[Task, list[Outcome]]]:
         """Run tasks; yield each of them with its outcomes when it is finished.
 
@@ -91,57 +90,42 @@ class Executor:
                 else:
                     yield task, result
 
-    def _resume(self, execution: Execution, moment: float) -> float | list[Outcome]:
-        """Resume at a moment; return the outcomes, or the moment at which to resume again."""
+    def _resume(self, execution: TaskExecution, moment: float) -> float | list[Outcome]:
         self.retries.deadline.clock.sleep_until(moment)
-        try:
-            return next(execution)
-        except StopIteration as stop:
-            return list(stop.value)
+        return next(execution)
 
-    def _settle(self, write: Write) -> Execution:
-        return Settling(write, self.call, self.retries, self.recent_writes).run()
-
-    def _write_attributes(
-        self, task: AttributeTask, excluded: Mapping[str, StewardError]
-    ) -> Execution:
+    def _execute_task(
+        self, task: Task, excluded: Mapping[str, StewardError], blocking: Sequence[str]
+    ) -> TaskExecution:
         outcomes: list[Outcome] = []
-        errors: list[StewardError | None] = []
+        errors = dict(excluded)  # of the images that get no further write
+        renamed: list[Write] = []
         conflict: StewardError | None = None  # why the name of the next write is not free
         for write in task.writes:
-            ((image_id, step),) = write.steps.items()
-            error = conflict or excluded.get(image_id)
             if conflict:
-                outcomes.append(Outcome(step, error=conflict))
-            elif not error:
-                (outcome,) = yield from self._settle(write)
-                outcomes.append(outcome)
-                error = outcome.error
-            errors.append(error)
-            if write is not task.writes[-1]:
-                conflict = _conflict_after(error, image_id)
-        if task.is_cycle and conflict and conflict.status == "failed" and not errors[0]:
+                settled = [Outcome(step, error=conflict) for step in write.steps.values()]
+            else:
+                steps = {i: step for i, step in write.steps.items() if i not in errors}
+                settled = yield from self._settle(replace(write, steps=steps))
+            outcomes += settled
+            for outcome in settled:
+                if outcome.error and (write.attributes or outcome.status in blocking):
+                    errors[outcome.step.image_id] = outcome.error
+            if write.attributes and write is not task.writes[-1]:
+                (image_id,) = write.steps
+                conflict = _conflict_after(errors.get(image_id), image_id)
+                renamed += [] if image_id in errors else [write]
+        if task.is_cycle and conflict and conflict.status == "failed" and task.writes[0] in renamed:
             # No image keeps a temporary name: those renamed get their old names, the last first.
-            pairs = zip(task.writes[:-1], errors, strict=False)
-            renamed = [write for write, error in pairs if not error]
             for write in reversed(renamed):
                 outcomes += yield from self._settle(write.reverted)
             outcomes += [
                 Outcome(step, error=conflict) for w in renamed for step in w.steps.values()
             ]
-        return outcomes
+        yield outcomes
 
-    def _write_tags(
-        self, task: Task, excluded: Iterable[str], blocking: Sequence[str]
-    ) -> Execution:
-        outcomes: list[Outcome] = []
-        skipped = set(excluded)
-        for write in task.writes:
-            steps = {i: step for i, step in write.steps.items() if i not in skipped}
-            settled = yield from self._settle(replace(write, steps=steps))
-            skipped |= {o.step.image_id for o in settled if o.status in blocking}
-            outcomes += settled
-        return outcomes
+    def _settle(self, write: Write) -> Execution:
+        return Settling(write, self.call, self.retries, self.recent_writes).run()
 
 
 def _conflict_after(error: StewardError | None, image_id: str) -> StewardError | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import TypeVar
 
 from image_steward.limits import RESOURCES_PER_TAG_CALL, TAGS_PER_TAG_CALL
@@ -51,34 +50,21 @@ class Write:
 
 @dataclass(frozen=True)
 class Task:
-    """Writes made one after the other; tasks are independent of each other."""
+    """Writes made one after the other; tasks are independent of each other.
+
+    They write tags of images with equal tag changes, and unbind tags first, as an image may have
+    the maximum number of tags. Or they write attributes of one image, or of several images, each of
+    which gets the name of the one before.
+    """
 
     writes: list[Write]
+    is_cycle: bool = False
+    """A rename cycle: the first write gives an image a temporary name, the last its new name."""
 
     @property
     def image_ids(self) -> set[str]:
         """The ids of its images."""
         return {image_id for write in self.writes for image_id in write.steps}
-
-
-class AttributeTask(Task):
-    """Attributes of one image, or of several images, each of which gets the name of the one before.
-
-    In a rename cycle the first write gives an image a temporary name, and the last one gives the
-    same image its new name.
-    """
-
-    @property
-    def is_cycle(self) -> bool:
-        """Whether its first write gives a temporary name."""
-        return any(step.temporary_name for step in self.writes[0].steps.values())
-
-
-class TagTask(Task):
-    """Tags of images with equal tag changes; a failed write does not stop the next one.
-
-    Tags are unbound first, as an image may have the maximum number of tags.
-    """
 
 
 def tasks_of(region: str, steps: Sequence[Step], phase: Sequence[str]) -> list[Task]:
@@ -91,23 +77,17 @@ def tasks_of(region: str, steps: Sequence[Step], phase: Sequence[str]) -> list[T
 def _attribute_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
     by_id = {step.image_id: step for step in steps if step.attributes}
     followers = {step.waits_for: step for step in by_id.values() if step.waits_for}
-    for step in by_id.values():
-        if step.temporary_name or not step.waits_for:
-            yield AttributeTask(list(_attribute_writes(region, step, followers)))
-
-
-def _attribute_writes(region: str, start: Step, followers: Mapping[str, Step]) -> Iterator[Write]:
-    first = dict(start.attributes)
-    if start.temporary_name:
-        # Other attributes are written with it: if the API rejects them, no name has changed.
-        first["ImageName"] = start.temporary_name
-    yield Write(region, {start.image_id: start}, first)
-    step = followers.get(start.image_id)
-    while step and step is not start:
-        yield Write(region, {step.image_id: step}, dict(step.attributes))
-        step = followers.get(step.image_id)
-    if start.temporary_name:
-        yield Write(region, {start.image_id: start}, {"ImageName": start.new_name})
+    for start in by_id.values():
+        if start.temporary_name or not start.waits_for:
+            chain = [start]
+            while (step := followers.get(chain[-1].image_id)) and step is not start:
+                chain.append(step)
+            writes = [Write(region, {s.image_id: s}, dict(s.attributes)) for s in chain]
+            if start.temporary_name:
+                # With the other attributes: if the API rejects them, no name has changed.
+                writes[0].attributes["ImageName"] = start.temporary_name
+                writes.append(replace(writes[0], attributes={"ImageName": start.new_name}))
+            yield Task(writes, is_cycle=bool(start.temporary_name))
 
 
 def _tag_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
@@ -118,18 +98,16 @@ def _tag_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
             groups.setdefault(changes, []).append(step)
     for group in groups.values():
         for batch in _batches(group, RESOURCES_PER_TAG_CALL):
-            yield TagTask(list(_tag_writes(region, batch)))
+            yield Task(list(_tag_writes(region, batch)))
 
 
 def _tag_writes(region: str, batch: Sequence[Step]) -> Iterator[Write]:
     steps = {step.image_id: step for step in batch}
     changes: tuple[TagChanges, ...] = (dict.fromkeys(batch[0].delete_tags), {**batch[0].tags})
     for tags in changes:
-        for call in _batches(tags.items(), TAGS_PER_TAG_CALL):
+        for call in _batches(list(tags.items()), TAGS_PER_TAG_CALL):
             yield Write(region, steps, tags=dict(call))
 
 
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch
+def _batches(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[i : i + size] for i in range(0, len(items), size)]
