@@ -94,22 +94,15 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _check(value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Check depth and surrogates, level by level to avoid recursion."""
-    level, depth = [value], 0
-    while level:
-        children: list[Any] = []
-        depth += any(isinstance(item, (dict, list)) for item in level)
-        if depth > MAX_DEPTH:
+def _check(value: Any, depth: int = 0) -> None:  # noqa: ANN401 - any JSON value
+    """Check depth and surrogates."""
+    if isinstance(value, (dict, list)):
+        if depth == MAX_DEPTH:
             raise InvalidJSON(f"nested deeper than {MAX_DEPTH} levels")
-        for item in level:
-            if isinstance(item, dict):
-                children += [*item, *item.values()]
-            elif isinstance(item, list):
-                children += item
-            elif isinstance(item, str) and not is_text(item):
-                raise InvalidJSON(f"half a surrogate pair in {json.dumps(item[:60])}")
-        level = children
+        for item in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check(item, depth + 1)
+    elif isinstance(value, str) and not is_text(value):
+        raise InvalidJSON(f"half a surrogate pair in {json.dumps(value[:60])}")
 
 
 def is_text(value: str) -> bool:
