@@ -9,9 +9,9 @@ is not taken for a success.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from image_steward import errors
 from image_steward.clock import Deadline
 from image_steward.cloud.actions import Action
 from image_steward.cloud.credentials import Credentials, RunCredentials
+from image_steward.cloud.image_api import parsing
 from image_steward.cloud.rate_limit import RateLimiters
 from image_steward.cloud.transport import MAX_REPLY_BYTES, Session, decoded
 from image_steward.error_codes import error_of
@@ -65,7 +66,7 @@ class Api:
         with self._lock:
             self.calls += 1
         try:
-            response = _response(self._client(credentials, action, region), action.name, params)
+            response = _response(self._client(credentials, action, region), action, params)
         except errors.Throttled:
             rate_limiter.on_throttled(moment)
             with self._lock:
@@ -95,49 +96,14 @@ class Api:
         http = HttpProfile(endpoint=urlsplit(endpoint).netloc)
         profile = ClientProfile(httpProfile=http, language="en-US")
         client = CommonClient(action.service, action.version, credentials, region, profile)
-        client.request = _Transport(endpoint, self.session)
+        client.request.send_request = partial(self._send, endpoint)
         return client
 
-
-def _response(client: CommonClient, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        response = _parsed(client.call(action, dict(params)))["Response"]
-        if "Error" not in response:
-            return {**response, "RequestId": _request_id(response["RequestId"])}
-        code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
-        request_id = str(response.get("RequestId", ""))
-    except (ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
-        reason = f"{type(error).__name__}: {error}"[:200]
-        raise errors.AmbiguousResponse(f"{action}: unreadable response ({reason})") from None
-    raise error_of(code, message, request_id)
-
-
-def _parsed(data: bytes) -> dict[str, Any]:
-    text = decoded(data, MAX_REPLY_BYTES).decode("utf-8")
-    if text.count("[") + text.count("{") > MAX_CONTAINERS:
-        raise ValueError("too many lists and objects")
-    body: dict[str, Any] = json.loads(text)
-    return body
-
-
-def _request_id(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("no RequestId")
-    return value
-
-
-@dataclass(frozen=True)
-class _Transport:
-    """Replaces the SDK's own HTTP layer, of which `CommonClient` uses one method."""
-
-    endpoint: str
-    session: Session
-
-    def send_request(self, request: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
-        url = f"{self.endpoint}{request.uri}"
+    def _send(self, endpoint: str, request: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
+        """Replaces the SDK's own HTTP layer, of which `CommonClient` uses one method."""
         options = {"data": request.data, "headers": request.header}
         try:
-            response = self.session.request(request.method, url, **options)
+            response = self.session.request(request.method, f"{endpoint}{request.uri}", **options)
         except requests.RequestException as error:
             message = f"{type(error).__name__}: {str(error)[:300]}"
             raise errors.AmbiguousResponse(message) from None
@@ -147,3 +113,19 @@ class _Transport:
         # With this Content-Type it finds none; `_response` checks every response.
         response.headers["Content-Type"] = "application/octet-stream"
         return response
+
+
+def _response(client: CommonClient, action: Action, params: Mapping[str, Any]) -> dict[str, Any]:
+    with parsing(action):
+        text = decoded(client.call(action.name, dict(params)), MAX_REPLY_BYTES).decode("utf-8")
+        if text.count("[") + text.count("{") > MAX_CONTAINERS:
+            raise ValueError("too many lists and objects")
+        response: dict[str, Any] = json.loads(text)["Response"]
+        if "Error" not in response:
+            request_id = response["RequestId"]
+            if not (request_id and isinstance(request_id, str)):
+                raise ValueError("no RequestId")
+            return response
+        code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
+        request_id = str(response.get("RequestId", ""))
+    raise error_of(code, message, request_id)

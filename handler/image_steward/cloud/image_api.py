@@ -5,6 +5,7 @@ APIs: cvm 2017-03-12 (document/api/213/15713, 213/15715), tag 2018-08-13 (docume
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -68,7 +69,7 @@ def describe_images(call: Call, region: str, ids: Sequence[str]) -> dict[str, Im
             else:
                 batches += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
         else:
-            with _parsing(actions.DESCRIBE_IMAGES):
+            with parsing(actions.DESCRIBE_IMAGES):
                 found |= {image.image_id: image for image in map(image_of, response["ImageSet"])}
     return found
 
@@ -97,7 +98,7 @@ def _list_once(call: Call, region: str, filters: Sequence[object]) -> tuple[dict
     while offset < total:
         params = {"Filters": filters, "Offset": offset, "Limit": PAGE_SIZE}
         response = call(actions.DESCRIBE_IMAGES, region, params)
-        with _parsing(actions.DESCRIBE_IMAGES):
+        with parsing(actions.DESCRIBE_IMAGES):
             page = [image_of(entry) for entry in response["ImageSet"]]
             total = int(response["TotalCount"])
         totals.add(total)
@@ -133,12 +134,14 @@ def change_tags(
         params["Tags"] = [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
     response = call(action, region, params)
     request_id = str(response["RequestId"])
-    with _parsing(action):
+    with parsing(action):
         failed: dict[str, StewardError] = {}
         for entry in response.get("FailedResources") or ():
             code, message = _text(entry["Code"]), _text(entry["Message"])
             # The response may fill in the uin, so only the last segment identifies the image.
-            failed[entry["Resource"].rpartition("/")[2]] = error_of(code, message, request_id)
+            failed[_text(entry["Resource"]).rpartition("/")[2]] = error_of(
+                code, message, request_id
+            )
         if failed.keys() - set(image_ids):
             raise ValueError("FailedResources names a resource that was not in the request")
     return request_id, failed
@@ -161,10 +164,10 @@ def _text(value: object) -> str:
 
 
 @contextmanager
-def _parsing(action: Action) -> Iterator[None]:
-    """Treat a response that does not match its documentation as ambiguous."""
+def parsing(action: Action) -> Iterator[None]:
+    """Treat a response as ambiguous if it is unreadable or does not match its documentation."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error) as error:
         reason = f"{type(error).__name__}: {error}"[:200]
-        raise AmbiguousResponse(f"{action.name}: malformed response ({reason})") from None
+        raise AmbiguousResponse(f"{action.name}: unreadable response ({reason})") from None
