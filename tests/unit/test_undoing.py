@@ -244,6 +244,14 @@ def test_size_of_batches(entries: list[dict[str, Any]], size: int) -> None:
         assert len(data) <= size or not can_be_cut
 
 
+@given(st.lists(ENTRIES, max_size=4), SIZES)
+def test_batches_name_an_image_once(entries: list[dict[str, Any]], size: int) -> None:
+    """No batch has two chunks of an entry: a change request names an image only once."""
+    entries = [{**entry, "ImageId": f"img-{at}"} for at, entry in enumerate(entries)]
+    for batch in undoing.batches(entries, size):
+        assert len({entry["ImageId"] for entry in batch}) == len(batch)
+
+
 def test_a_thousand_images_are_one_batch() -> None:
     """A batch has at most as many images as a change request."""
     entries = [{"Region": REGION, "ImageId": f"img-{i}", "ImageName": "n"} for i in range(2001)]

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from image_steward.errors import NotRestorable
 from image_steward.limits import IMAGES_PER_REQUEST
 from image_steward.model import ATTRIBUTES, Outcome, Step, Values, members_of, values_in
 from image_steward.naming.text import value_error
 from image_steward.strict_json import is_text
+
+T = TypeVar("T")
 
 Entry: TypeAlias = "dict[str, Any]"
 """A JSON object; here an image in a change request."""
@@ -70,26 +72,17 @@ def batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
     an image only once. Its last chunk comes first: the last change is undone first.
     """
     budget = size - 100  # without the members around the list
-    batch: list[Entry] = []
-    left = budget
+    sized: list[tuple[list[Entry], int]] = []
     by_region = sorted(entries, key=lambda entry: str(entry["Region"]))
     for _, group in groupby(by_region, key=lambda entry: entry["Region"]):
-        sized = [(entry, len(json.dumps(entry)) + 2) for entry in group]
-        is_too_large = sum(needed for _, needed in sized) > left
-        if batch and (is_too_large or len(batch) + len(sized) > IMAGES_PER_REQUEST):
-            yield batch
-            batch, left = [], budget
-        for entry, needed in sized:
-            if batch and (needed > left or len(batch) == IMAGES_PER_REQUEST):
-                yield batch
-                batch, left = [], budget
-            if needed > budget:
-                yield from ([chunk] for chunk in reversed(list(chunks(entry, budget))))
-                continue
-            batch.append(entry)
-            left -= needed
-    if batch:
-        yield batch
+        images = [(entry, len(json.dumps(entry)) + 2) for entry in group]
+        total = sum(needed for _, needed in images)
+        if total <= budget and len(images) <= IMAGES_PER_REQUEST:
+            sized.append(([entry for entry, _ in images], total))
+            continue
+        for entry, needed in images:  # each chunk counts as much as the entry, so it is alone
+            sized += [([chunk], needed) for chunk in reversed(list(chunks(entry, budget)))]
+    return _packed(sized, budget)
 
 
 def chunks(entry: Entry, size: int) -> Iterator[Entry]:
@@ -106,17 +99,24 @@ def chunks(entry: Entry, size: int) -> Iterator[Entry]:
         chosen = [{n: part[n] for n in names if n in part} for part in (values, expected)]
         return _entry(image_key, *chosen)
 
-    budget = size - len(json.dumps(chunk_of([])))
+    head = len(json.dumps(chunk_of([])))
+    names = sorted(values, key=lambda n: (n not in ATTRIBUTES, values[n] is not None))
+    sized = [([name], len(json.dumps(chunk_of([name]))) - head) for name in names]
+    yield from map(chunk_of, _packed(sized, size - head))
+
+
+def _packed(sized: Iterable[tuple[list[T], int]], budget: int) -> Iterator[list[T]]:
+    """Join lists, given with their sizes, as long as they are within the budget."""
+    joined: list[T] = []
     left = budget
-    names: list[str] = []
-    for name in sorted(values, key=lambda n: (n not in ATTRIBUTES, values[n] is not None)):
-        needed = len(json.dumps(chunk_of([name]))) - (size - budget)
-        if names and needed > left:
-            yield chunk_of(names)
-            names, left = [], budget
-        names.append(name)
+    for items, needed in sized:
+        if joined and (needed > left or len(joined) + len(items) > IMAGES_PER_REQUEST):
+            yield joined
+            joined, left = [], budget
+        joined = joined + items
         left -= needed
-    yield chunk_of(names)
+    if joined:
+        yield joined
 
 
 def _by_image(outcomes: Iterable[Outcome]) -> list[Outcome]:
