@@ -123,9 +123,9 @@ class ImageReader(NamedTuple):
         while (left := until.remaining()) > 0:
             unready = [
                 (region, image)
-                for region in images
-                for image in _images(images[region])
-                if not is_ready(region, image)
+                for region, found in images.items()
+                for image in (() if isinstance(found, StewardError) else found.values())
+                if isinstance(image, Image) and not is_ready(region, image)
             ]
             if not unready:
                 break
@@ -152,12 +152,6 @@ class ImageReader(NamedTuple):
         """What `read` returns for each region, or the error that it raises."""
         results = self.run_parallel([partial(_result_or_error, read, region) for region in regions])
         return dict(zip(regions, results, strict=True))
-
-
-def _images(images: dict[str, Image | ApiError] | StewardError) -> list[Image]:
-    if isinstance(images, StewardError):
-        return []
-    return [image for image in images.values() if isinstance(image, Image)]
 
 
 def _result_or_error(read: Callable[[str], T], region: str) -> T | StewardError:
