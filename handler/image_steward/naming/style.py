@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import takewhile
 
 from image_steward.limits import NAME_LENGTH
 from image_steward.naming.text import CONTROL, INVISIBLE
@@ -84,33 +84,30 @@ def cut(text: str, length: int) -> str:
     ends = text[length - 1 : length + 1]
     if len(text) <= length or (ends.isascii() and ends != "\r\n"):
         return text[:length]
-    start = max(0, length - _MAX_CLUSTER)
-    joined = _joined(text[:start], text[start : length + 1])
-    end = next((i for i in range(length - start, 0, -1) if not joined[i]), length - start)
-    return text[: start + end]
+    starts = range(length, max(0, length - _MAX_CLUSTER), -1)
+    return text[: next((i for i in starts if not _is_joined(text[:i], text[i])), length)]
 
 
-def _joined(before: str, text: str) -> list[bool]:
-    """For each code point, whether it may be one visible character with the one before it.
+def _is_joined(before: str, right: str) -> bool:
+    """Whether a code point may be one visible character with the one before it.
 
     Visible characters are grapheme clusters (UAX 29). Errs on the side of yes: the tables of the
     full rules would be many times this function.
     """
-    joined = [False]
+    left = before[-1]
     flags = len(before) - len(before.rstrip(_FLAG_LETTERS))
-    after_virama = False  # marks with a virama join the next consonant to them
-    for left, right in pairwise(text):
-        flags = flags + 1 if left in _FLAG_LETTERS else 0
-        category = unicodedata.category(left)
-        after_virama &= category in _MARKS or category == "Cf"
-        after_virama |= unicodedata.combining(left) == _VIRAMA
-        joined.append(
-            (flags % 2 == 1 and right in _FLAG_LETTERS)  # flags are pairs of letters
-            or after_virama
-            or category == "Cf"
-            or unicodedata.category(right) in _MARKS
-            or left + right == "\r\n"
-            or bool(_JOINING.match(right) or _PREPENDED.match(left))
-            or bool(_LEADING_JAMO.match(left) and _AFTER_LEADING.match(right))
-        )
-    return joined
+    marks = takewhile(_is_mark, reversed(before[-_MAX_CLUSTER:]))
+    return (
+        (flags % 2 == 1 and right in _FLAG_LETTERS)  # flags are pairs of letters
+        or unicodedata.category(left) == "Cf"
+        or unicodedata.category(right) in _MARKS
+        or left + right == "\r\n"
+        or bool(_JOINING.match(right) or _PREPENDED.match(left))
+        or bool(_LEADING_JAMO.match(left) and _AFTER_LEADING.match(right))
+        # Marks with a virama join the next consonant to them.
+        or any(unicodedata.combining(mark) == _VIRAMA for mark in marks)
+    )
+
+
+def _is_mark(letter: str) -> bool:
+    return unicodedata.category(letter) in (*_MARKS, "Cf")
