@@ -27,6 +27,9 @@ EXPECT_SECONDS = 5.0
 SECONDS_PER_IMAGE = 2.0
 """Time that polling leaves to change each image."""
 
+Request: TypeAlias = Any
+"""A request with `regions`, or with `image_ids` by region."""
+
 Images: TypeAlias = "Mapping[str, Image | ApiError] | StewardError"
 """The images of a region by id (`ApiError`: the API rejects the id), or the region's error."""
 
@@ -42,6 +45,9 @@ class RegionImages(NamedTuple):
     """All holders of new names, possibly with other images; or why they are unknown."""
 
 
+IsReady: TypeAlias = "Callable[[str, Image], bool]"
+"""Whether an image of a region need not be read again."""
+
 CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
 """By region; an error of one region does not affect the others."""
 
@@ -54,15 +60,15 @@ class ImageReader(NamedTuple):
     deadline: Deadline
     on_wait: Callable[[str, Image], None]
     """Called with the region and each image that is not ready, before each poll."""
-    new_names: Callable[[Any, ImagesByRegion], Mapping[str, Sequence[str]]] | None
+    new_names: Callable[[Request, ImagesByRegion], Mapping[str, Sequence[str]]] | None
     """Returns the new names by region, for a request and its images; None: it renames nothing."""
     recent_writes: RecentWrites
 
-    def read_all(self, request: Any) -> CurrentImages:  # noqa: ANN401 - any request with `regions`
+    def read_all(self, request: Request) -> CurrentImages:
         """All private images of the regions of a request."""
         return self._in_regions(request.regions, lambda r: RegionImages(self._list(r)))
 
-    def read_named(self, request: Any) -> CurrentImages:  # noqa: ANN401 - a change request
+    def read_named(self, request: Request) -> CurrentImages:
         """The images that a request names, and the holders of their new names.
 
         Images that are not as the request expects are read again for up to 5 s, as reads may lag.
@@ -70,7 +76,7 @@ class ImageReader(NamedTuple):
         until = self.deadline.earlier(min(EXPECT_SECONDS, self.deadline.remaining() / 2))
         return self._read(request, FIRST_EXPECT_DELAY, until, request.is_as_expected)
 
-    def read_when_ready(self, request: Any) -> CurrentImages:  # noqa: ANN401 - a manifest
+    def read_when_ready(self, request: Request) -> CurrentImages:
         """As `read_named`, polling while enough time is left to change the images.
 
         A dry run does not poll.
@@ -83,35 +89,23 @@ class ImageReader(NamedTuple):
         return self._read(request, FIRST_POLL_DELAY, until, lambda _, image: not image.is_unready)
 
     def _read(
-        self,
-        request: Any,  # noqa: ANN401 - any request with `image_ids`
-        delay: float,
-        until: Deadline,
-        is_ready: Callable[[str, Image], bool],
+        self, request: Request, delay: float, until: Deadline, is_ready: IsReady
     ) -> CurrentImages:
         images = self._read_until_ready(request.image_ids, delay, until, is_ready)
         names = self.new_names(request, images) if self.new_names else {}
-
-        def with_holders(region: str) -> RegionImages | StewardError:
-            found = images[region]
-            if isinstance(found, StewardError):
-                return found
-            read = partial(self._read_holders, names.get(region, ()))
-            return RegionImages(found, _result_or_error(read, region))
-
-        return self._in_regions(request.image_ids, with_holders)
+        holders = self._in_regions(images, lambda r: self._read_holders(names.get(r, ()), r))
+        return {
+            r: found if isinstance(found, StewardError) else RegionImages(found, holders[r])
+            for r, found in images.items()
+        }
 
     def _read_until_ready(
-        self,
-        image_ids: Mapping[str, Sequence[str]],
-        delay: float,
-        until: Deadline,
-        is_ready: Callable[[str, Image], bool],
+        self, ids: Mapping[str, Sequence[str]], delay: float, until: Deadline, is_ready: IsReady
     ) -> dict[str, dict[str, Image | ApiError] | StewardError]:
         """The images by region and id."""
 
         def read(region: str) -> dict[str, Image | ApiError]:
-            found = describe_images(self.call, region, image_ids[region])
+            found = describe_images(self.call, region, ids[region])
             return {
                 image_id: self.recent_writes.apply(region, image)
                 if isinstance(image, Image)
@@ -119,7 +113,7 @@ class ImageReader(NamedTuple):
                 for image_id, image in found.items()
             }
 
-        images = self._in_regions(image_ids, read)
+        images = self._in_regions(ids, read)
         while (left := until.remaining()) > 0:
             unready = [
                 (region, image)
@@ -150,12 +144,12 @@ class ImageReader(NamedTuple):
         self, regions: Collection[str], read: Callable[[str], T]
     ) -> dict[str, T | StewardError]:
         """What `read` returns for each region, or the error that it raises."""
-        results = self.run_parallel([partial(_result_or_error, read, region) for region in regions])
+
+        def result_or_error(region: str) -> T | StewardError:
+            try:
+                return read(region)
+            except StewardError as error:
+                return error
+
+        results = self.run_parallel([partial(result_or_error, region) for region in regions])
         return dict(zip(regions, results, strict=True))
-
-
-def _result_or_error(read: Callable[[str], T], region: str) -> T | StewardError:
-    try:
-        return read(region)
-    except StewardError as error:
-        return error
