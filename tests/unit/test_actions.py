@@ -34,9 +34,3 @@ def test_emulated_cloud_agrees(action: Action) -> None:
     assert service.version == action.version
     assert service.actions[action.name].per_second == action.limit
     assert set(action.parameters.split()) <= set(service.actions[action.name].shape)
-
-
-@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
-def test_permission_names_the_action(action: Action) -> None:
-    """The run role's permission is named after the service and the action."""
-    assert action.permission == f"name/{action.service}:{action.name}"

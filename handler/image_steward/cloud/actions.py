@@ -13,25 +13,24 @@ class Action(NamedTuple):
     name: str
     limit: int
     """Calls per second, for each account and endpoint."""
-    permission: str
-    """Required by the run role (deploy/policy.json)."""
     parameters: str
     """All parameters that the function may send."""
 
+    @property
+    def permission(self) -> str:
+        """Required by the run role (deploy/policy.json)."""
+        return f"name/{self.service}:{self.name}"
+
 
 DESCRIBE_IMAGES = Action(  # document/api/213/15715
-    "cvm", "2017-03-12", "DescribeImages", 40, "name/cvm:DescribeImages",
-    "ImageIds Filters Offset Limit",
-)  # fmt: skip
+    "cvm", "2017-03-12", "DescribeImages", 40, "ImageIds Filters Offset Limit"
+)
 MODIFY_IMAGE_ATTRIBUTE = Action(  # document/api/213/15713
-    "cvm", "2017-03-12", "ModifyImageAttribute", 10, "name/cvm:ModifyImageAttribute",
+    "cvm", "2017-03-12", "ModifyImageAttribute", 10,
     "ImageId ImageName ImageDescription ImageFamily ImageDeprecated",
 )  # fmt: skip
-TAG_RESOURCES = Action(  # document/product/651/33003
-    "tag", "2018-08-13", "TagResources", 20, "name/tag:TagResources", "ResourceList Tags"
-)
-UNTAG_RESOURCES = Action(
-    "tag", "2018-08-13", "UnTagResources", 20, "name/tag:UnTagResources", "ResourceList TagKeys"
-)
+# document/product/651/33003
+TAG_RESOURCES = Action("tag", "2018-08-13", "TagResources", 20, "ResourceList Tags")
+UNTAG_RESOURCES = Action("tag", "2018-08-13", "UnTagResources", 20, "ResourceList TagKeys")
 
 ACTIONS = (DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE, TAG_RESOURCES, UNTAG_RESOURCES)
