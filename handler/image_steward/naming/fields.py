@@ -21,16 +21,7 @@ FIELDS = Fields(
 
 def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, str]:
     """The values of template fields for an image; empty where it has none."""
-    values = {}
-    for name in fields:
-        if name in image.attributes:
-            values[name] = str(image.attributes[name])
-        elif name.startswith("Tag."):
-            values[name] = image.tags.get(name[4:], "")
-        else:
-            values[name] = image.facts.get(name, "")
+    known = {**image.facts, **image.values, "ImageId": image.image_id, "Region": region}
     if is_temporary(image.name):
-        values["ImageName"] = ""
-    values["ImageId"] = image.image_id
-    values["Region"] = region
-    return values
+        known["ImageName"] = ""
+    return {name: str(known.get(name, "")) for name in fields}
