@@ -480,7 +480,7 @@ def test_malformed_images(function: Function, images: bytes) -> None:
     """Images that differ from the API's documentation are no response, and nothing is written."""
     reply = b'{"Response": {"RequestId": "q", "ImageSet": ' + images + b"}}"
     replace_reply(function.cloud, "DescribeImages", body(reply))
-    with pytest.raises(Unfinished, match="unreadable response"):
+    with pytest.raises(Unfinished, match="no readable response"):
         function(RENAME)
     assert function.writes == 0
 

@@ -494,7 +494,7 @@ def set_total(function: Function, total: float) -> None:
 def test_invalid_total(function: Function) -> None:
     """A total count that is not a number of images makes the response malformed."""
     set_total(function, math.inf)
-    with pytest.raises(Unfinished, match="AmbiguousResponse: DescribeImages: unreadable response"):
+    with pytest.raises(Unfinished, match="AmbiguousResponse: DescribeImages: no readable response"):
         function(policy(ImageDescription="d"))
 
 

@@ -221,7 +221,7 @@ def test_reply_that_unpacks_without_end(function: Function, size: int) -> None:
     if size < transport.MAX_REPLY_BYTES:
         assert function(event)["Outcome"] == "applied"
     else:
-        with pytest.raises(Unfinished, match="unreadable response"):
+        with pytest.raises(Unfinished, match="no readable response"):
             function(event)
 
 

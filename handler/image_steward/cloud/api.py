@@ -102,13 +102,9 @@ class Api:
     def _send(self, endpoint: str, request: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
         """Replaces the SDK's own HTTP layer, of which `CommonClient` uses one method."""
         options = {"data": request.data, "headers": request.header}
-        try:
-            response = self.session.request(request.method, f"{endpoint}{request.uri}", **options)
-        except requests.RequestException as error:
-            message = f"{type(error).__name__}: {str(error)[:300]}"
-            raise errors.AmbiguousResponse(message) from None
+        response = self.session.request(request.method, f"{endpoint}{request.uri}", **options)
         if response.status_code != requests.codes.ok:
-            raise errors.AmbiguousResponse(f"{request.host}: HTTP status {response.status_code}")
+            raise requests.HTTPError(f"{request.host}: HTTP status {response.status_code}")
         # The SDK looks for errors in two Content-Types only, and fails on some of those it finds.
         # With this Content-Type it finds none; `_response` checks every response.
         response.headers["Content-Type"] = "application/octet-stream"

@@ -23,6 +23,9 @@ _LISTINGS = 2
 """Pages shift when an image is deleted meanwhile; a second listing finds what the first missed."""
 
 
+_UNREADABLE = (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error)
+"""What reading a response may raise; `requests.RequestException` is an OSError."""
+
 Call: TypeAlias = "Callable[[Action, str, Mapping[str, Any]], dict[str, Any]]"
 """Makes an API call from action, region and parameters, and returns the members of `Response`.
 
@@ -165,9 +168,9 @@ def _text(value: object) -> str:
 
 @contextmanager
 def parsing(action: Action) -> Iterator[None]:
-    """Treat a response as ambiguous if it is unreadable or does not match its documentation."""
+    """Treat a response as ambiguous if it is missing or does not match its documentation."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error) as error:
-        reason = f"{type(error).__name__}: {error}"[:200]
-        raise AmbiguousResponse(f"{action.name}: unreadable response ({reason})") from None
+    except _UNREADABLE as error:
+        reason = f"{type(error).__name__}: {error}"[:300]
+        raise AmbiguousResponse(f"{action.name}: no readable response ({reason})") from None
