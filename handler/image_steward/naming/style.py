@@ -15,17 +15,16 @@ _SEPARATORS = rf"\s{CONTROL}{INVISIBLE}_\-/\\|"
 
 _MARKS = ("Mn", "Mc", "Me")
 _VIRAMA = 9
-_LEADING_JAMO = re.compile(r"[\u1100-\u115f\ua960-\ua97c]")
-_AFTER_LEADING = re.compile(r"[\u1100-\u11ff\ua960-\ua97c\uac00-\ud7fb]")
-_JOINING = re.compile(
-    r"[\u1160-\u11ff\ud7b0-\ud7fb\u200c\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
-    r"\u0e33\u0eb3\uff9e\uff9f]"  # letters by category, but marks of what they follow
+_JOINED = re.compile(
+    r"\r\n|[\u1100-\u115f\ua960-\ua97c][\u1100-\u11ff\ua960-\ua97c\uac00-\ud7fb]"
+    # Letters by category, but marks of what they follow, or of what they precede.
+    r"|.[\u1160-\u11ff\ud7b0-\ud7fb\u200c\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
+    r"\u0e33\u0eb3\uff9e\uff9f]"
+    r"|[\u0d4e\u1cf5\u1cf6\U000111c2\U000111c3\U0001193f\U00011941\U00011a3a"
+    r"\U00011a84-\U00011a89\U00011d46\U00011f02].",
+    re.DOTALL,
 )
-# Letters by category, but marks of what they precede.
-_PREPENDED = re.compile(
-    r"[\u0d4e\u1cf5\u1cf6\U000111c2\U000111c3\U0001193f\U00011941\U00011a3a"
-    r"\U00011a84-\U00011a89\U00011d46\U00011f02]"
-)
+"""Pairs of code points of one visible character, apart from those that their categories join."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,28}")
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _MAX_CLUSTER = 32
@@ -101,9 +100,7 @@ def _is_joined(before: str, right: str) -> bool:
         (flags % 2 == 1 and right in _FLAG_LETTERS)  # flags are pairs of letters
         or unicodedata.category(left) == "Cf"
         or unicodedata.category(right) in _MARKS
-        or left + right == "\r\n"
-        or bool(_JOINING.match(right) or _PREPENDED.match(left))
-        or bool(_LEADING_JAMO.match(left) and _AFTER_LEADING.match(right))
+        or bool(_JOINED.match(left + right))
         # Marks with a virama join the next consonant to them.
         or any(unicodedata.combining(mark) == _VIRAMA for mark in marks)
     )
