@@ -106,12 +106,7 @@ class ImageReader(NamedTuple):
 
         def read(region: str) -> dict[str, Image | ApiError]:
             found = describe_images(self.call, region, ids[region])
-            return {
-                image_id: self.recent_writes.apply(region, image)
-                if isinstance(image, Image)
-                else image
-                for image_id, image in found.items()
-            }
+            return self.recent_writes.apply(region, found)
 
         images = self._in_regions(ids, read)
         while (left := until.remaining()) > 0:
@@ -137,8 +132,7 @@ class ImageReader(NamedTuple):
         return list(self._list(region, filtered).values()) if names else []
 
     def _list(self, region: str, names: Sequence[str] = ()) -> dict[str, Image]:
-        images = list_images(self.call, region, names)
-        return {i: self.recent_writes.apply(region, image) for i, image in images.items()}
+        return self.recent_writes.apply(region, list_images(self.call, region, names))
 
     def _in_regions(
         self, regions: Collection[str], read: Callable[[str], T]

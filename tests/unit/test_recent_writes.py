@@ -6,26 +6,32 @@ from collections.abc import Callable
 
 from clocks import FakeClock
 from image_steward.cloud.recent_writes import LAG_SECONDS, RecentWrites
+from image_steward.model import Image
 from region import REGION, image
 
 OLD = image("img-a", "old", Tags={"k": "1"})
 NEW = image("img-a", "new", Tags={"k": "2"})
 
 
+def applied(recent: RecentWrites, region: str, read: Image) -> Image:
+    """Return an image as it is taken to be after this read."""
+    return recent.apply(region, {read.image_id: read})[read.image_id]
+
+
 def test_late_read() -> None:
     """A read that shows the former values is taken to be late; another image is not."""
     recent = RecentWrites(FakeClock())
     recent.add(REGION, OLD, {"ImageName": "new"}, {"k": "2"})
-    assert recent.apply(REGION, OLD) == NEW
-    assert recent.apply(REGION, NEW) == NEW
-    assert recent.apply("ap-tokyo", OLD) == OLD
+    assert applied(recent, REGION, OLD) == NEW
+    assert applied(recent, REGION, NEW) == NEW
+    assert applied(recent, "ap-tokyo", OLD) == OLD
 
 
 def test_tag_bound_and_unbound() -> None:
     """A tag that was unbound is not there, and one that was bound is, though a read is late."""
     recent = RecentWrites(FakeClock())
     recent.add(REGION, OLD, {}, {"k": None, "n": "1"})
-    assert recent.apply(REGION, OLD).tags == {"n": "1"}
+    assert applied(recent, REGION, OLD).tags == {"n": "1"}
 
 
 def test_every_older_value_is_late() -> None:
@@ -34,9 +40,9 @@ def test_every_older_value_is_late() -> None:
     recent.add(REGION, OLD, {"ImageName": "tmp"}, {})
     recent.add(REGION, OLD, {"ImageName": "new"}, {})
     for name in ("old", "tmp", "new"):
-        assert recent.apply(REGION, image("img-a", name)).name == "new"
+        assert applied(recent, REGION, image("img-a", name)).name == "new"
     recent.add(REGION, NEW, {"ImageName": "old"}, {})
-    assert recent.apply(REGION, image("img-a", "new")).name == "old"
+    assert applied(recent, REGION, image("img-a", "new")).name == "old"
 
 
 def test_time_is_over() -> None:
@@ -47,13 +53,13 @@ def test_time_is_over() -> None:
     clock.now += LAG_SECONDS
     recent.expire()
     recent.add(REGION, OLD, {}, {"k": "2"})
-    assert recent.apply(REGION, OLD) == NEW
+    assert applied(recent, REGION, OLD) == NEW
     clock.now += 0.5
     recent.expire()
-    assert recent.apply(REGION, OLD) == image("img-a", "old", Tags={"k": "2"})
+    assert applied(recent, REGION, OLD) == image("img-a", "old", Tags={"k": "2"})
     clock.now += LAG_SECONDS
     recent.expire()
-    assert recent.apply(REGION, OLD) == OLD
+    assert applied(recent, REGION, OLD) == OLD
     assert recent._writes == {}
 
 
@@ -64,16 +70,16 @@ def test_value_replaced_long_ago() -> None:
     for name in ("a", "b", "c"):
         recent.add(REGION, image("img-a", "old"), {"ImageName": name}, {})
         clock.now += LAG_SECONDS - 5
-    assert recent.apply(REGION, image("img-a", "b")).name == "c"
-    assert recent.apply(REGION, image("img-a", "a")).name == "a"
+    assert applied(recent, REGION, image("img-a", "b")).name == "c"
+    assert applied(recent, REGION, image("img-a", "a")).name == "a"
 
 
 def test_back_by_somebody_else() -> None:
     """Once a third value was read, a former value is somebody's, too."""
     recent = RecentWrites(FakeClock())
     recent.add(REGION, OLD, {"ImageName": "new"}, {})
-    assert recent.apply(REGION, image("img-a", "theirs")).name == "theirs"
-    assert recent.apply(REGION, image("img-a", "old")).name == "old"
+    assert applied(recent, REGION, image("img-a", "theirs")).name == "theirs"
+    assert applied(recent, REGION, image("img-a", "old")).name == "old"
 
 
 class Interrupted(FakeClock):
@@ -95,4 +101,4 @@ def test_name_and_tags_at_the_same_moment() -> None:
     recent = RecentWrites(clock)
     clock.happens = lambda: recent.add(REGION, OLD, {}, {"k": "2"})
     recent.add(REGION, OLD, {"ImageName": "new"}, {})
-    assert recent.apply(REGION, OLD) == NEW
+    assert applied(recent, REGION, OLD) == NEW

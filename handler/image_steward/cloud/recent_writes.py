@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from image_steward.clock import Clock
+from image_steward.errors import ApiError
 from image_steward.model import Attributes, Image, TagChanges, by_name
+
+T = TypeVar("T", Image, "Image | ApiError")
 
 LAG_SECONDS = 30.0
 """Until then a read that shows an older value is taken to be late."""
@@ -42,22 +45,24 @@ class RecentWrites:
             replaced = ((before.values.get(name), now), *older)
             writes[name] = _Write(value, tuple(pair for pair in replaced if pair[0] != value))
 
-    def apply(self, region: str, image: Image) -> Image:
-        """The image, with what was written wherever the read shows a value that it replaced."""
-        writes = self._writes.get((region, image.image_id), {})
-        seen, late = image.values, {}
-        for name, write in list(writes.items()):
-            value = seen.get(name)
-            if value in {older for older, _ in self._recent(write)}:
-                late[name] = write.value
-            elif value != write.value:  # whatever comes next is somebody else's, too
-                writes.pop(name, None)
-        if not late:
-            return image
-        values = {**seen, **late}
-        tags = {n[4:]: str(v) for n, v in values.items() if n.startswith("Tag.") and v is not None}
-        attributes: Attributes = {n: values[n] for n in image.attributes}  # type: ignore[misc]  # only tags may be None
-        return replace(image, attributes=attributes, tags=tags)
+    def apply(self, region: str, images: dict[str, T]) -> dict[str, T]:
+        """The images, with what was written wherever the read shows a value that it replaced."""
+        applied = dict(images)
+        for (written_region, image_id), writes in list(self._writes.items()):
+            image = images.get(image_id)
+            if written_region != region or not isinstance(image, Image):
+                continue
+            values = dict(image.values)
+            for name, write in list(writes.items()):
+                value = values.get(name)
+                if value in {older for older, _ in self._recent(write)}:
+                    values[name] = write.value
+                elif value != write.value:  # whatever comes next is somebody else's, too
+                    writes.pop(name, None)
+            tags = {n[4:]: str(v) for n, v in values.items() if n[:4] == "Tag." and v is not None}
+            attributes: Attributes = {n: values[n] for n in image.attributes}  # type: ignore[misc]  # only tags may be None
+            applied[image_id] = replace(image, attributes=attributes, tags=tags)
+        return applied
 
     def expire(self) -> None:
         """Forget the writes that are older."""
