@@ -57,8 +57,8 @@ class Executor:
         for number, tasks in enumerate(phases):
             blocking = plan.blocking_statuses if number else ()
             excluded = {i: o.error for i, o in outcomes.items() if o.error and o.status in blocking}
-            executions = [self._execute_task(task, excluded, blocking) for task in tasks]
-            for task, settled in self._run_tasks(tasks, executions):
+            started = [(0.0, task, self._execute_task(task, excluded, blocking)) for task in tasks]
+            for task, settled in self._run_tasks(started):
                 for outcome in settled:
                     image_id = outcome.step.image_id
                     outcomes[image_id] = outcomes[image_id].merged_with(outcome)
@@ -69,16 +69,15 @@ class Executor:
         return list(outcomes.values())
 
     def _run_tasks(
-        self, tasks: Sequence[Task], executions: Sequence[TaskExecution]
+        self, waiting: list[tuple[float, Task, TaskExecution]]
     ) -> Iterator[tuple[Task, list[Outcome]]]:
-        """Run tasks; yield each of them with its outcomes when it is finished.
+        """Run tasks from their moments on; yield each of them with its outcomes at its end.
 
         Each round resumes all tasks that are due now, or else the next ones to become due. So no
         task waits for one with a longer delay.
         """
-        waiting = [(0.0, *pair) for pair in zip(tasks, executions, strict=True)]
         while waiting:
-            waiting.sort(key=itemgetter(0))
+            waiting = sorted(waiting, key=itemgetter(0))
             moment = max(waiting[0][0], self.retries.deadline.clock.monotonic())
             due = [entry for entry in waiting if entry[0] <= moment]
             waiting = waiting[len(due) :]
