@@ -125,10 +125,9 @@ def _without_refs(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN
         return [_without_refs(part, definitions) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    found = definitions[schema["$ref"].removeprefix("#/$defs/")] if "$ref" in schema else {}
-    own = {name: part for name, part in schema.items() if name != "$ref"}
-    parts = {**_without_refs(found, definitions), **own} if found else own
-    return {name: _without_refs(part, definitions) for name, part in parts.items()}
+    own = {name: _without_refs(part, definitions) for name, part in schema.items()}
+    reference = own.pop("$ref", "").removeprefix("#/$defs/")
+    return {**_without_refs(definitions[reference], definitions), **own} if reference else own
 
 
 def _messages(  # noqa: C901 - a table
