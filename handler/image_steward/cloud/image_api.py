@@ -17,7 +17,7 @@ from image_steward.cloud.actions import Action
 from image_steward.error_codes import error_of
 from image_steward.errors import AmbiguousResponse, ApiError, StewardError
 from image_steward.limits import PAGE_SIZE
-from image_steward.model import FACTS, STATE, Image, TagChanges
+from image_steward.model import ATTRIBUTES, FACTS, STATE, Image, TagChanges
 
 _LISTINGS = 2
 """Pages shift when an image is deleted meanwhile; a second listing finds what the first missed."""
@@ -38,9 +38,7 @@ def image_of(entry: Mapping[str, Any]) -> Image:
     return Image(
         image_id=_text(entry["ImageId"]),
         attributes={
-            "ImageName": _text(entry.get("ImageName")),
-            "ImageDescription": _text(entry.get("ImageDescription")),
-            "ImageFamily": _text(entry.get("ImageFamily")),
+            **{name: _text(entry.get(name)) for name in ATTRIBUTES if name != "ImageDeprecated"},
             "ImageDeprecated": bool(entry.get("ImageDeprecated")),
         },
         tags={_text(tag["Key"]): _text(tag["Value"]) for tag in entry.get("Tags") or ()},
