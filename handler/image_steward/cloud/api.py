@@ -72,16 +72,13 @@ class Api:
             with self._lock:
                 self.throttles += 1
             raise
-        except errors.CredentialsError as error:
+        except errors.AccountError as error:
             try:
                 self.credentials.reject(credentials, error)
-            except errors.CredentialsError as final:
+            except errors.AccountError as final:
                 self._account_error = final
                 raise final from None
             return self(action, region, params)
-        except errors.AccountError as error:
-            self._account_error = error
-            raise
         rate_limiter.on_success()
         self.credentials.accept()
         return response

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
-from image_steward.errors import CredentialsError, CredentialsExpired, InvalidSetting
+from image_steward.errors import AccountError, CredentialsError, CredentialsExpired, InvalidSetting
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,19 @@ class RunCredentials:
         """Note that the cloud has accepted the credentials."""
         self._accepted = True
 
-    def reject(self, rejected: Credentials, error: CredentialsError) -> None:
+    def reject(self, rejected: Credentials, error: AccountError) -> None:
         """Return if a call may be made again: the credentials have been read again since.
 
         Raises:
-            CredentialsError: those were rejected too.
+            AccountError: the error has another reason, or those were rejected too.
             CredentialsExpired: those were rejected too, but the cloud has accepted some before.
         """
-        with self._lock:
-            if self.current is rejected is self._first:
-                self.current = self._read()
-            if self.current is not rejected:
-                return
-        if self._accepted:
-            raise CredentialsExpired(error.code, error.message, error.request_id)
+        if isinstance(error, CredentialsError):
+            with self._lock:
+                if self.current is rejected is self._first:
+                    self.current = self._read()
+                if self.current is not rejected:
+                    return
+            if self._accepted:
+                raise CredentialsExpired(error.code, error.message, error.request_id)
         raise error
