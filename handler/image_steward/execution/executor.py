@@ -76,22 +76,21 @@ class Executor:
         Each round resumes all tasks that are due now, or else the next ones to become due. So no
         task waits for one with a longer delay.
         """
+        clock = self.retries.deadline.clock
         while waiting:
             waiting = sorted(waiting, key=itemgetter(0))
-            moment = max(waiting[0][0], self.retries.deadline.clock.monotonic())
+            moment = max(waiting[0][0], clock.monotonic())
             due = [entry for entry in waiting if entry[0] <= moment]
             waiting = waiting[len(due) :]
-            functions = [partial(self._resume, execution, moment) for _, _, execution in due]
-            results = self.run_parallel(functions, WORKERS)
+            clock.sleep_until(moment)
+            results = self.run_parallel(
+                [partial(next, execution) for *_, execution in due], WORKERS
+            )
             for (_, task, execution), result in zip(due, results, strict=True):
                 if isinstance(result, float):
                     waiting.append((result, task, execution))
                 else:
                     yield task, result
-
-    def _resume(self, execution: TaskExecution, moment: float) -> float | list[Outcome]:
-        self.retries.deadline.clock.sleep_until(moment)
-        return next(execution)
 
     def _execute_task(
         self, task: Task, excluded: Mapping[str, StewardError], blocking: Sequence[str]

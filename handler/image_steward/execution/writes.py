@@ -98,15 +98,11 @@ def _tag_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
             groups.setdefault(changes, []).append(step)
     for group in groups.values():
         for batch in _batches(group, RESOURCES_PER_TAG_CALL):
-            yield Task(list(_tag_writes(region, batch)))
-
-
-def _tag_writes(region: str, batch: Sequence[Step]) -> Iterator[Write]:
-    steps = {step.image_id: step for step in batch}
-    changes: tuple[TagChanges, ...] = (dict.fromkeys(batch[0].delete_tags), {**batch[0].tags})
-    for tags in changes:
-        for call in _batches(list(tags.items()), TAGS_PER_TAG_CALL):
-            yield Write(region, steps, tags=dict(call))
+            by_id = {step.image_id: step for step in batch}
+            deleted = [(key, None) for key in batch[0].delete_tags]
+            bound = list(batch[0].tags.items())
+            calls = (*_batches(deleted, TAGS_PER_TAG_CALL), *_batches(bound, TAGS_PER_TAG_CALL))
+            yield Task([Write(region, by_id, tags=dict(tags)) for tags in calls])
 
 
 def _batches(items: Sequence[T], size: int) -> list[Sequence[T]]:
