@@ -62,6 +62,8 @@ def describe_images(call: Call, region: str, ids: Sequence[str]) -> dict[str, Im
         try:
             params = {"ImageIds": batch, "Limit": PAGE_SIZE}
             response = call(actions.DESCRIBE_IMAGES, region, params)
+            with parsing(actions.DESCRIBE_IMAGES):
+                found |= {image.image_id: image for image in map(image_of, response["ImageSet"])}
         except ApiError as error:
             if error.code != "InvalidImageId.Malformed":
                 raise
@@ -69,9 +71,6 @@ def describe_images(call: Call, region: str, ids: Sequence[str]) -> dict[str, Im
                 found[batch[0]] = error
             else:
                 batches += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
-        else:
-            with parsing(actions.DESCRIBE_IMAGES):
-                found |= {image.image_id: image for image in map(image_of, response["ImageSet"])}
     return found
 
 

@@ -8,7 +8,6 @@ import logging
 import socket
 import zlib
 from http.cookiejar import DefaultCookiePolicy
-from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
@@ -115,23 +114,22 @@ class _Response(http.client.HTTPResponse):
 
 def _resolve(host: str, port: int | None, deadline: Deadline) -> list[Any]:
     """The addresses of a host, looked up in a thread: `getaddrinfo` has no timeout."""
-    answers: SimpleQueue[list[Any] | Exception] = SimpleQueue()
+    results: list[Any] = []
 
     def look_up() -> None:
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            answers.put([address[:2] for *_, address in found])
+            results.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except (OSError, ValueError) as error:
-            answers.put(error)
+            results.append(error)
 
-    Thread(target=look_up, daemon=True).start()
-    try:
-        answer = answers.get(timeout=max(0.0, deadline.remaining()))
-    except Empty:
-        raise TimeoutError("connecting took too long") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    thread = Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(max(0.0, deadline.remaining()))
+    if not results:
+        raise TimeoutError("connecting took too long")
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return [address[:2] for *_, address in results[0]]
 
 
 class _HTTP(urllib3.connection.HTTPConnection):
