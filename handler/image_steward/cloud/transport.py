@@ -7,6 +7,7 @@ import io
 import logging
 import socket
 import zlib
+from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from threading import Thread
 from typing import Any
@@ -139,19 +140,19 @@ class _HTTP(urllib3.connection.HTTPConnection):
         """Connect within the timeout; urllib3 would apply it to each address of the host."""
         seconds = float(self.timeout or CONNECT_SECONDS)
         deadline = Deadline.after(seconds, _CLOCK)
-        addresses = _resolve(self.host.strip("[]"), self.port, deadline)
-        while True:
-            address = addresses.pop(0)
-            left = max(_SHORTEST, deadline.remaining())
-            try:
-                connection = socket.create_connection(address, left / 2 if addresses else left)
-            except OSError:
-                if not addresses:
-                    raise
-            else:
-                connection.settimeout(seconds)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return connection
+
+        def connect(address: Any, share: float) -> socket.socket:  # noqa: ANN401 - host and port
+            left = max(_SHORTEST, deadline.remaining() * share)
+            connection = socket.create_connection(address, left)
+            connection.settimeout(seconds)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+
+        *others, last = _resolve(self.host.strip("[]"), self.port, deadline)
+        for address in others:
+            with suppress(OSError):
+                return connect(address, 0.5)
+        return connect(last, 1)
 
 
 class _HTTPS(_HTTP, urllib3.connection.HTTPSConnection):

@@ -112,7 +112,8 @@ class Executor:
             if write.attributes and write is not task.writes[-1]:
                 (image_id,) = write.steps
                 conflict = _conflict_after(errors.get(image_id), image_id)
-                renamed += [] if image_id in errors else [write]
+                if image_id not in errors:
+                    renamed.append(write)
         if task.is_cycle and conflict and conflict.status == "failed" and task.writes[0] in renamed:
             # No image keeps a temporary name: those renamed get their old names, the last first.
             for write in reversed(renamed):
