@@ -105,6 +105,13 @@ class Image:
         current = self.values
         return all(current.get(name) == value for name, value in values.items())
 
+    def with_values(self, values: Values) -> Image:
+        """The image with these values in place of its own."""
+        all_values = {**self.values, **values}
+        pairs = ((n, v) for n, v in all_values.items() if n.startswith("Tag.") and v is not None)
+        attributes: Attributes = {n: all_values[n] for n in self.attributes}  # type: ignore[misc]  # only tags may be None
+        return replace(self, attributes=attributes, tags={n[4:]: str(v) for n, v in pairs})
+
     @property
     def has_failed(self) -> bool:
         """Whether its state is permanent, but not NORMAL."""
@@ -337,16 +344,8 @@ def _before(earlier: Outcome, later: Outcome) -> Image | None:
     first, second = earlier.step.before, later.step.before
     if not first or not second:
         return first or second
-    names = later.attributes.keys() - earlier.attributes.keys()
-    keys = later.tags.keys() - earlier.tags.keys()
-    return replace(
-        first,
-        attributes={**first.attributes, **{name: second.attributes[name] for name in names}},
-        tags={
-            **{key: value for key, value in first.tags.items() if key not in keys},
-            **{key: value for key, value in second.tags.items() if key in keys},
-        },
-    )
+    names = later.values.keys() - earlier.values.keys()
+    return first.with_values({name: second.values.get(name) for name in names})
 
 
 @dataclass(frozen=True)

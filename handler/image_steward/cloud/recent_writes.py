@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from image_steward.clock import Clock
@@ -52,16 +51,14 @@ class RecentWrites:
             image = images.get(image_id)
             if written_region != region or not isinstance(image, Image):
                 continue
-            values = dict(image.values)
+            late: dict[str, Value] = {}
             for name, write in list(writes.items()):
-                value = values.get(name)
+                value = image.values.get(name)
                 if value in {older for older, _ in self._recent(write)}:
-                    values[name] = write.value
+                    late[name] = write.value
                 elif value != write.value:  # whatever comes next is somebody else's, too
                     writes.pop(name, None)
-            tags = {n[4:]: str(v) for n, v in values.items() if n[:4] == "Tag." and v is not None}
-            attributes: Attributes = {n: values[n] for n in image.attributes}  # type: ignore[misc]  # only tags may be None
-            applied[image_id] = replace(image, attributes=attributes, tags=tags)
+            applied[image_id] = image.with_values(late)
         return applied
 
     def expire(self) -> None:
