@@ -47,14 +47,12 @@ def reason(error: json.JSONDecodeError) -> str:
 
 
 def _text(data: bytes) -> str:
+    if b"\0" in data:
+        raise InvalidJSON(f"the text contains a zero byte, as UTF-16 does; {_ADVICE}")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        hint = " (it starts with a UTF-16 byte order mark)" if is_utf16 else ""
-        raise InvalidJSON(f"not UTF-8 at byte {error.start}{hint}; {_ADVICE}") from None
-    if "\0" in text:
-        raise InvalidJSON(f"the text contains a zero byte, as UTF-16 does; {_ADVICE}")
+        raise InvalidJSON(f"not UTF-8 at byte {error.start}; {_ADVICE}") from None
     if not text.strip():
         raise InvalidJSON("the document is empty")
     if text.count("[") + text.count("{") > MAX_CONTAINERS:
