@@ -35,6 +35,5 @@ def is_region(value: object) -> bool:
 
 def from_code(value: object) -> str | None:
     """The region of a short code such as `gz`, or of a full name; None if it is neither."""
-    if not isinstance(value, str):
-        return None
-    return SHORT_CODES.get(value) or (value if is_region(value) else None)
+    region = SHORT_CODES.get(value, value) if isinstance(value, str) else None
+    return region if is_region(region) else None

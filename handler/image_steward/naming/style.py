@@ -80,9 +80,8 @@ def cut(text: str, length: int) -> str:
 
     A character of more than `_MAX_CLUSTER` code points is split.
     """
-    ends = text[length - 1 : length + 1]
-    if len(text) <= length or (ends.isascii() and ends != "\r\n"):
-        return text[:length]
+    if len(text) <= length:
+        return text
     starts = range(length, max(0, length - _MAX_CLUSTER), -1)
     return text[: next((i for i in starts if not _is_joined(text[:i], text[i])), length)]
 
