@@ -70,9 +70,8 @@ class Settling:
     def _read_back(self) -> None:
         """Settle the images to which the write has been applied, or that others have changed."""
         images = describe_images(self._call, self._write.region, list(self._unsettled))
-        for image_id in list(self._unsettled):
-            image = images.get(image_id)
-            if not isinstance(image, Image):
+        for image_id, image in images.items():
+            if image_id not in self._unsettled or not isinstance(image, Image):
                 continue
             if self._write.is_applied_to(image):
                 self._settle(image_id)
