@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from image_steward.clock import Deadline
 from image_steward.errors import (
@@ -35,8 +34,7 @@ The delay before attempt n + 1 is 0 to `base` x 2^n seconds, at most `cap`.
 """
 
 
-@dataclass(frozen=True)
-class Retries:
+class Retries(NamedTuple):
     """Retries with full jitter. `uniform` returns numbers from 0 to 1.
 
     No attempt starts after `deadline`.

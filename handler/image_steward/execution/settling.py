@@ -11,7 +11,7 @@ from image_steward.cloud.retries import Retries
 from image_steward.current_images import EXPECT_SECONDS
 from image_steward.errors import AmbiguousResponse, Changed, StewardError
 from image_steward.execution.writes import Write
-from image_steward.model import Image, Outcome
+from image_steward.model import Image, Outcome, by_name
 
 Execution: TypeAlias = "Generator[float, None, list[Outcome]]"
 """Yields the moment (monotonic seconds) at which to resume it; returns the outcomes."""
@@ -73,7 +73,7 @@ class Settling:
         for image_id, image in images.items():
             if image_id not in self._unsettled or not isinstance(image, Image):
                 continue
-            if self._write.is_applied_to(image):
+            if image.has(by_name(self._write.attributes, self._write.tags)):
                 self._settle(image_id)
             elif names := self._write.changed_by_others(image):
                 message = f"{', '.join(names)} of {image_id} changed during the run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from image_steward.limits import RESOURCES_PER_TAG_CALL, TAGS_PER_TAG_CALL
 from image_steward.model import Attributes, Image, Step, TagChanges, by_name
@@ -23,10 +23,6 @@ class Write:
     attributes: Attributes = field(default_factory=dict)
     tags: TagChanges = field(default_factory=dict)
     """Either all have a value or all are None."""
-
-    def is_applied_to(self, image: Image) -> bool:
-        """Whether an image already has all that is to be written."""
-        return image.has(by_name(self.attributes, self.tags))
 
     def changed_by_others(self, image: Image) -> list[str]:
         """If the document has `Expect`: what is neither as it was nor as this run writes it."""
@@ -48,8 +44,7 @@ class Write:
         return replace(self, attributes={"ImageName": names[0]})
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """Writes made one after the other; tasks are independent of each other.
 
     They write tags of images with equal tag changes, and unbind tags first, as an image may have
