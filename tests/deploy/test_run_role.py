@@ -31,7 +31,7 @@ def statements() -> dict[str, list[str]]:
 
 def permissions_needed() -> set[str]:
     """The permissions that the code needs: for API actions and COS methods."""
-    calls = {action.permission for action in ACTIONS}
+    calls = {f"name/{action.service}:{action.name}" for action in ACTIONS}
     for path in (ROOT / "handler").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
         for verb, noun in re.findall(r"\.(get|put|head|delete|list|copy)_(object)\w*\(", source):

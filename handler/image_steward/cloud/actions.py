@@ -16,11 +16,6 @@ class Action(NamedTuple):
     parameters: str
     """All parameters that the function may send."""
 
-    @property
-    def permission(self) -> str:
-        """Required by the run role (deploy/policy.json)."""
-        return f"name/{self.service}:{self.name}"
-
 
 DESCRIBE_IMAGES = Action(  # document/api/213/15715
     "cvm", "2017-03-12", "DescribeImages", 40, "ImageIds Filters Offset Limit"
