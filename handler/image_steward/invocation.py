@@ -148,7 +148,8 @@ class Invocation:
             if not document.planner:
                 raise InvalidDocument(_NESTED_POINTER)
         except Superseded as error:
-            self.log.warning("event.ignored", Source=source, Reason=error.message)
+            reason = error.message
+            self.log.warning("event.ignored", Source=source, Reason=reason, **started)
             return Report(source)
         except StewardError as error:
             self.log.info("run.started", Source=source, **started)
@@ -161,8 +162,7 @@ class Invocation:
         request = replace(request, dry_run=self.settings.dry_run or request.dry_run)
         report = self._plan_and_execute(Report(source, dry_run=request.dry_run), request, planner)
         if planner.next_planner and (later := load(planner.next_request)(request, report.outcomes)):
-            changed = sum(not outcome.step.is_empty for outcome in report.outcomes)
-            left = max(0, self.settings.max_changes - changed)
+            left = max(0, self.settings.max_changes - len(report.outcomes))
             later = replace(later, max_changes=min(later.max_changes, left))
             start = replace(report, outcomes=())
             report = report.merged_with(self._plan_and_execute(start, later, planner.next_planner))

@@ -22,6 +22,9 @@ STATE = ("ImageState", "ImageType")
 OPT_OUT = ("image-steward", "ignore")
 """An image with this tag is never changed, and no document may set or delete the tag."""
 
+OPTED_OUT = f"it has the tag {' = '.join(OPT_OUT)}"
+"""Why such an image is not changed."""
+
 STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
 """The members of `Summary`; in lower case, the values of an image's `Status`."""
 

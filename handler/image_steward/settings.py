@@ -27,7 +27,7 @@ _TRIGGERS = ("timer", "direct", "eventbridge")
 
 _PUBLIC_API = "https://{service}.{region}.tencentcloudapi.com"
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+/?")
-_USERINFO = re.compile(r"//[^/]*@")
+_USERINFO = re.compile(r"(//|^).*@")
 
 
 @dataclass(frozen=True)

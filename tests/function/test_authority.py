@@ -113,6 +113,34 @@ def test_image_that_opted_out_is_found(function: Function, document: object) -> 
     assert statuses in ([], ["skipped"])
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"ImageId": "img-00000001", "ImageName": "x"},
+        {"ImageId": "img-00000001", "Tags": [{"Key": "b", "Value": "2"}]},
+        {"Normalise": {"ImageDescription": "x"}},
+    ],
+)
+def test_image_opts_out_during_the_run(function: Function, document: object) -> None:
+    """An image that has opted out when it is read back is not written again."""
+    function.hold(OTHERS[0])
+    former = function.image("img-00000001")
+    writes: list[str] = []
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if call.action not in {"ModifyImageAttribute", "TagResources"}:
+            return reply
+        writes.append(call.action)
+        opted_out = {**former, "Tags": [{"Key": "image-steward", "Value": "ignore"}]}
+        function.hold(opted_out)  # the write is lost
+        return Reply(500, reply.headers, b"")
+
+    function.cloud.on_reply = on_reply
+    (image,) = function(document)["Images"]
+    assert (image["Code"], image["Status"]) == ("NotAllowed", "failed")
+    assert len(writes) == 1
+
+
 # Tags that no document may set or delete
 
 PROTECTED: dict[str, tuple[Any, str]] = {
@@ -286,6 +314,26 @@ def test_region_that_was_not_read_counts(function: Function) -> None:
     assert function.writes == 0
 
 
+def test_image_that_is_not_there_counts(function: Function) -> None:
+    """Images that a later delivery may find, or be able to rename, count."""
+    function.hold(*images(1), {"ImageId": "img-holder00", "ImageName": "m1"})
+    entries = [{"ImageId": f"img-0000000{i}", "ImageName": f"m{i}"} for i in (0, 5, 6)]
+    result = function({"Images": entries}, STEWARD_MAX_CHANGES="2")
+    assert codes(result) == {"TooManyChanges"}
+    taken = {"ImageId": "img-00000000", "ImageName": "m1"}
+    assert codes(function({"Images": [taken, entries[1]]}, STEWARD_MAX_CHANGES="1")) == {
+        "TooManyChanges"
+    }
+
+
+def test_image_that_is_never_changed_does_not_count(function: Function) -> None:
+    """An image that has opted out takes no room of others."""
+    function.hold(OPTED_OUT, *images(1))
+    entries = [{"ImageId": i, "ImageDescription": "d"} for i in ("img-out00000", "img-00000000")]
+    result = function({"Images": entries}, STEWARD_MAX_CHANGES="1")
+    assert result["Summary"]["Changed"] == 1
+
+
 @pytest.mark.parametrize(("most", "changed"), [(3, 3), (4, 4), (10, 5)])
 def test_retired_images_count(function: Function, most: int, changed: int) -> None:
     """The images of a manifest and those that it retires count together; the oldest come first."""
@@ -335,6 +383,12 @@ def test_pointer_that_reaches_another_object(function: Function, key: str) -> No
     result = function({"Document": f"cos://{BUCKET}/{key}"})
     assert codes(result) == {"SourceNotAllowed"}
     assert function.calls("GetObject") == []
+
+
+def test_key_that_is_not_utf8_is_not_decoded(function: Function) -> None:
+    """A key whose decoded form is not UTF-8 names no other object."""
+    function.put("requests/\ufffd.json", RENAME)
+    assert codes(function(cos_event("requests/%FF.json"))) == {"ObjectNotFound"}
 
 
 # Who uploaded it, and which content
@@ -406,10 +460,11 @@ def test_replaced_object_is_superseded(function: Function) -> None:
     first = with_etag(function.uploaded(RENAME), RENAME)
     later = {**RENAME, "ImageName": "later"}
     second = with_etag(function.uploaded(later), later)
-    result = function(first)
+    result = function(uploaded_by(first, "192.0.2.1", SIGNATURE))
     assert (result["Outcome"], function.writes) == ("ignored", 0)
     (line, _) = function.lines
     assert (line["Level"], line["Event"]) == ("WARNING", "event.ignored")
+    assert line["UploaderIp"] == "192.0.2.1"
     assert "replaced" in line["Reason"]
     assert function(second)["Outcome"] == "applied"
     assert function.names()[IMAGE] == "later"
@@ -475,12 +530,19 @@ def echo(call: Call, reply: Reply, text: str, code: str) -> Reply:
     return replace(reply, body=json.dumps(error).encode())
 
 
+def has_part_of(secret: str, text: str) -> bool:
+    """Whether a text has 16 characters of a secret in a row."""
+    return any(secret[i : i + 16] in text for i in range(len(secret) - 15))
+
+
 @pytest.mark.parametrize("code", ["InvalidParameter", BUSY])
 @pytest.mark.parametrize("name", ["SECRETID", "SECRETKEY", "SESSIONTOKEN"])
-@pytest.mark.parametrize("form", ["{}", "{}, {}", "encoded", "cut by us", "cut before"])
+@pytest.mark.parametrize(
+    "form", ["{}", "{}, {}", "encoded", "cut by us", "cut before", "its end", "encoded twice"]
+)
 def test_echoed_secret(function: Function, code: str, name: str, form: str) -> None:
     """A secret in an error of the API is in no output: log, result, exception, journal."""
-    secret = f"{name}0123456789{'' if name == 'SECRETID' else '+=/'}0123456789"
+    secret = f"{name}-0123456789ABCDEF{'' if name == 'SECRETID' else '+=/'}fedcba9876543210"
     function.environ |= {f"TENCENTCLOUD_{name}": secret}
     member = {"SECRETID": "secret_id", "SECRETKEY": "secret_key", "SESSIONTOKEN": "token"}[name]
     function.cloud.credentials = replace(function.cloud.credentials, **{member: secret})
@@ -488,6 +550,8 @@ def test_echoed_secret(function: Function, code: str, name: str, form: str) -> N
         "encoded": quote(secret, safe=""),
         "cut by us": "x" * (1000 - len("bad ") - 20) + secret,
         "cut before": secret[:-3],
+        "its end": secret[5:],
+        "encoded twice": quote(quote(secret, safe=""), safe=""),
     }
     text = f"bad {forms.get(form, form.format(secret, secret))} here"
     function.cloud.on_reply = lambda call, reply: echo(call, reply, text, code)
@@ -497,8 +561,7 @@ def test_echoed_secret(function: Function, code: str, name: str, form: str) -> N
         output = str(error)
     stored = b"".join(o.content for o in function.cloud.state.objects[BUCKET].values())
     output += json.dumps([function.lines, function.started]) + stored.decode()
-    assert secret[:16] not in output
-    assert quote(secret, safe="")[:16] not in output
+    assert not has_part_of(secret, output)
     assert "[redacted]" in output
 
 
@@ -520,11 +583,27 @@ def test_credentials_read_again_are_redacted() -> None:
 
 @given(st.text(alphabet="abcd", min_size=20, max_size=40), st.text(alphabet="abcd"), st.data())
 def test_no_long_part_of_a_secret_is_left(secret: str, around: str, data: st.DataObject) -> None:
-    """However a text is cut, no 16 characters of the secret's beginning are left in it."""
+    """However a text is cut, no 16 characters of the secret are left in it."""
     text = f"{around}{secret}{around}{secret}"[: data.draw(st.integers(0, 200))]
     redacted = Secrets({"TENCENTCLOUD_SECRETKEY": secret}).redacted(text)
-    assert secret[:16] not in redacted
+    assert not has_part_of(secret, redacted)
     assert Secrets({"TENCENTCLOUD_SECRETKEY": secret}).redacted(redacted) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "q-sign-algorithm=sha1&q-ak=x&q-signature=0123abcd",
+        "TC3-HMAC-SHA256 Credential=x/2026-11-26/cvm/tc3_request, Signature=0123abcd",
+        "proxy http://me:0123abcd@127.0.0.1:99999",
+    ],
+)
+def test_signature_is_redacted(function: Function, text: str) -> None:
+    """A signature, or the login of a URL, in an error of the API is in no output."""
+    function.cloud.on_reply = lambda call, reply: echo(call, reply, text, "InvalidParameter")
+    output = json.dumps([function(RENAME), function.lines])
+    assert "0123abcd" not in output
+    assert "[redacted]" in output
 
 
 @pytest.mark.parametrize(

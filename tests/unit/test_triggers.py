@@ -153,7 +153,8 @@ def test_no_region() -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [None, [], "text", 5, 1.5, True, "", {"Records": []}, {"Records": 5}, {"Records": None},
+    [None, [], "text", 5, 1.5, True, "", {"specversion": "1.0", "data": {}}, {"EventList": []},
+     {"Records": []}, {"Records": 5}, {"Records": None},
      {"Records": {}}, {"x": {1, 2}}],
 )  # fmt: skip
 def test_no_event(event: object) -> None:

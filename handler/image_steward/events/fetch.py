@@ -56,8 +56,9 @@ def is_journal(part: CosObject, settings: Settings) -> bool:
 
 def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> Fetched:
     """Read the first object that is allowed and exists."""
-    source, key = objects[0].source, objects[0].key
-    if any({"", ".", ".."} & set(text.split("/")) for text in (key, unquote(key))):
+    source = objects[0].source
+    keys = [text for obj in objects for text in (obj.key, unquote(obj.key))]
+    if any({"", ".", ".."} & set(key.split("/")) for key in keys):
         # The SDK removes slashes at the beginning, and HTTP clients normalise dots.
         rule = "an empty, . or .. segment in a key, also URL-encoded, could reach another object"
         raise SourceNotAllowed(f"{source} is not an allowed source: {rule}")
@@ -79,5 +80,5 @@ def _not_allowed(source: str, settings: Settings) -> SourceNotAllowed:
 def _variants(part: CosObject) -> list[CosObject]:
     """The object by the event's key and by that key URL-decoded: the encoding is undocumented."""
     decoded = unquote(part.key)
-    is_different = decoded not in {part.key, ""} and not decoded.endswith("/")
-    return [part, *([part._replace(key=decoded)] if is_different else [])]
+    is_key = decoded not in {part.key, ""} and not decoded.endswith("/") and "\ufffd" not in decoded
+    return [part, *([part._replace(key=decoded)] if is_key else [])]

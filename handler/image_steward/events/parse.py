@@ -87,6 +87,10 @@ def _direct(event: dict[str, Any], _region: str) -> list[Part]:
     return [InlineDocument("direct", text.encode("utf-8", "surrogatepass"))]
 
 
+def _eventbridge(_event: dict[str, Any], _region: str) -> list[Part]:
+    raise InvalidEvent("the event is one of EventBridge, which the function does not read yet")
+
+
 def _timer(event: dict[str, Any], _region: str) -> list[Part]:
     source = f"timer:{_text(event.get('TriggerName'))[:60]}"
     text = event.get("Message")
@@ -214,6 +218,11 @@ def _url_region(cos_object: dict[str, Any]) -> str | None:
 TRIGGERS = (
     Trigger("cos", lambda event: "Records" in event, _records),  # document/product/583/9707
     Trigger("timer", lambda event: event.get("Type") == "Timer", _timer),  # 583/9708
+    Trigger(  # document/product/1359
+        "eventbridge",
+        lambda event: "EventList" in event or {"specversion", "data"} <= event.keys(),
+        _eventbridge,
+    ),
     Trigger("direct", lambda _: True, _direct),
 )
 """The first match counts."""

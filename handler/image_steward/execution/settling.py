@@ -9,9 +9,9 @@ from image_steward.cloud.image_api import Call, change_tags, describe_images, mo
 from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import EXPECT_SECONDS
-from image_steward.errors import AmbiguousResponse, Changed, StewardError
+from image_steward.errors import AmbiguousResponse, Changed, NotAllowed, StewardError
 from image_steward.execution.writes import Write
-from image_steward.model import Image, Outcome, by_name
+from image_steward.model import OPTED_OUT, Image, Outcome, by_name
 
 Execution: TypeAlias = "Generator[float, None, list[Outcome]]"
 """Yields the moment (monotonic seconds) at which to resume it; returns the outcomes."""
@@ -75,6 +75,8 @@ class Settling:
                 continue
             if image.has(by_name(self._write.attributes, self._write.tags)):
                 self._settle(image_id)
+            elif image.is_opted_out:
+                self._settle(image_id, NotAllowed(OPTED_OUT))
             elif names := self._write.changed_by_others(image):
                 message = f"{', '.join(names)} of {image_id} changed during the run"
                 self._settle(image_id, Changed(message))

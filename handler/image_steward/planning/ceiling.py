@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from image_steward.errors import TooManyChanges, Violation
+from image_steward.errors import Rejection, TooManyChanges, Violation
 from image_steward.model import Plan
 
 
@@ -14,9 +14,9 @@ def limited(plan: Plan, most: int, name: str, path: str = "", *, dry_run: bool) 
     Raises:
         TooManyChanges: the plan changes more images.
     """
-    # The next delivery may change an image that this one could not read.
-    unread = [step for step in plan.all_steps if step.error and step.error.transient]
-    count = len({step.image_key for step in (*plan.changes, *unread)})
+    # The next delivery may change an image that this one could not read, find or rename.
+    failed = (s for s in plan.all_steps if s.error and not isinstance(s.error, Rejection))
+    count = len({step.image_key for step in (*plan.changes, *failed)})
     if count <= most:
         return plan
     message = f"{count} images would be changed; {name} allows {most}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.limits import DESCRIPTION_LENGTH, TAG_VALUE_LENGTH
 from image_steward.messages import short
-from image_steward.model import OPT_OUT, Attributes, Image, Now, Step, Tags
+from image_steward.model import OPTED_OUT, Attributes, Image, Now, Step, Tags
 from image_steward.naming.fields import values_of
 from image_steward.naming.style import cut
 from image_steward.naming.templates import NoValue
@@ -93,7 +93,7 @@ def desired_state_of(
 def reason_to_skip(image: Image) -> str:
     """Why policies must not change an image; empty if they may."""
     if image.is_opted_out:
-        return f"it has the tag {' = '.join(OPT_OUT)}"
+        return OPTED_OUT
     if image.facts["ImageType"] != "PRIVATE_IMAGE":
         return f"ImageType is {image.facts['ImageType']}, not PRIVATE_IMAGE"
     return "" if image.state == "NORMAL" else f"ImageState is {image.state}, not NORMAL"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from image_steward.current_images import CurrentImages, Images, ImagesByRegion, RegionImages
 from image_steward.errors import ApiError, Changed, NotAllowed, StewardError
 from image_steward.messages import short
-from image_steward.model import OPT_OUT, Change, Image, Plan, Step, StepsByRegion, Values
+from image_steward.model import OPTED_OUT, Change, Image, Plan, Step, StepsByRegion, Values
 from image_steward.naming.temporary import is_temporary
 
 STATE_CODE = "InvalidImageId.IncorrectState"
@@ -32,8 +32,7 @@ def empty_step(region: str, image_id: str, images: Images) -> Step:
     if isinstance(image, StewardError):
         return Step(region, image_id, error=image)
     if image.is_opted_out:
-        error = NotAllowed(f"{image_id} has the tag {' = '.join(OPT_OUT)}")
-        return Step(region, image_id, before=image, error=error)
+        return Step(region, image_id, before=image, error=NotAllowed(OPTED_OUT))
     return Step(region, image_id, before=image)
 
 

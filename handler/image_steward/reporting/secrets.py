@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import takewhile
-from operator import eq
 from typing import Any
-from urllib.parse import quote
+
+WINDOW = 16
+"""Characters of a secret that may not appear in a row; a shorter secret is none."""
 
 _NAMES = ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
-_SHORTEST = 8  # redacting anything shorter would blank out half of the log
-_PREFIX = 16
-"""Characters by which a secret is found whose end has been cut off."""
+_RUN = re.compile(rf"[\w+/=.~%&#;\\-]{{{WINDOW},}}")
+"""What a secret and its encoded forms consist of."""
+_OTHERS = re.compile(
+    r"(?:q-)?signature=[^\s&,\"]+|credential=[^\s,]+|(?<=//)[^/\s@]*:[^\s@]*@", re.IGNORECASE
+)
+"""Signatures, and the logins in URLs."""
 
 
 @dataclass
@@ -21,26 +25,36 @@ class Secrets:
 
     environ: Mapping[str, str] = field(repr=False)
     _known: set[str] = field(default_factory=set, repr=False)
+    _windows: set[str] = field(default_factory=set, repr=False)
 
     def redacted(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """The value without any secret in its strings; what is no JSON becomes a string."""
         for name in _NAMES:
             secret = self.environ.get(f"TENCENTCLOUD_{name}", "")
-            if len(secret) >= _SHORTEST and secret not in self._known:
-                self._known |= {secret, quote(secret, safe="")}
-        return _redacted(value, self._known)
+            if secret not in self._known:
+                self._known.add(secret)
+                self._windows |= _windows(secret)
+        return self._redacted(value)
+
+    def _redacted(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, dict):
+            return {self._text(name): self._redacted(member) for name, member in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._redacted(entry) for entry in value]
+        return self._text(str(value))
+
+    def _text(self, text: str) -> str:
+        def without(run: re.Match[str]) -> str:
+            return run[0] if self._windows.isdisjoint(_windows(run[0])) else "[redacted]"
+
+        if len(text) < WINDOW:  # as most are
+            return text
+        text = _RUN.sub(without, text)
+        return _OTHERS.sub("[redacted]", text) if "=" in text or "@" in text else text
 
 
-def _redacted(value: Any, secrets: set[str]) -> Any:  # noqa: ANN401 - any JSON value
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, dict):
-        return {_redacted(n, secrets): _redacted(member, secrets) for n, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_redacted(entry, secrets) for entry in value]
-    text = str(value)
-    for secret in secrets:
-        while (start := text.find(secret[:_PREFIX])) >= 0:
-            length = sum(takewhile(bool, map(eq, text[start:], secret)))
-            text = f"{text[:start]}[redacted]{text[start + length :]}"
-    return text
+def _windows(text: str) -> set[str]:
+    """All parts of a text that have `WINDOW` characters."""
+    return {text[i : i + WINDOW] for i in range(len(text) - WINDOW + 1)}
