@@ -5,28 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, ParamSpec, TypeVar
 
+from image_steward import errors
 from image_steward.clock import Deadline
-from image_steward.errors import (
-    AmbiguousResponse,
-    CredentialsError,
-    ImageBusy,
-    StewardError,
-    Throttled,
-    TimeRanOut,
-)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _UNLIMITED = 10_000  # attempts: as many as time allows
 
-_BACKOFFS: dict[type[StewardError], tuple[int, float, float]] = {
+_BACKOFFS: dict[type[errors.StewardError], tuple[int, float, float]] = {
     # The rate limiter ends throttling; fewer attempts would lose one change in thousands.
-    Throttled: (_UNLIMITED, 0.1, 4.0),
-    ImageBusy: (8, 2.0, 30.0),
-    TimeRanOut: (1, 0.0, 0.0),
-    CredentialsError: (1, 0.0, 0.0),
-    StewardError: (8, 0.25, 8.0),
+    errors.Throttled: (_UNLIMITED, 0.1, 4.0),
+    errors.ImageBusy: (8, 2.0, 30.0),
+    errors.TimeRanOut: (1, 0.0, 0.0),
+    errors.CredentialsError: (1, 0.0, 0.0),
+    errors.StewardError: (8, 0.25, 8.0),
 }
 """Maximum attempts, `base` and `cap`; the first matching class counts.
 
@@ -43,13 +36,13 @@ class Retries(NamedTuple):
     deadline: Deadline
     uniform: Callable[[], float]
 
-    def next_attempt(self, error: StewardError, attempts: int) -> float | None:
+    def next_attempt(self, error: errors.StewardError, attempts: int) -> float | None:
         """When (monotonic seconds) to retry after `attempts` attempts; None: do not retry."""
         limit, base, cap = next(row for cls, row in _BACKOFFS.items() if isinstance(error, cls))
         if not error.transient or attempts >= limit:
             return None
         delay = self.uniform() * min(cap, base * 2 ** min(attempts, 16))
-        if attempts == 1 and isinstance(error, AmbiguousResponse):
+        if attempts == 1 and isinstance(error, errors.AmbiguousResponse):
             delay = 0.0  # most likely a connection that went stale while the instance was frozen
         moment = self.deadline.clock.monotonic() + delay
         return moment if moment < self.deadline.at else None
@@ -65,7 +58,7 @@ class Retries(NamedTuple):
             attempts += 1
             try:
                 return function()
-            except StewardError as error:
+            except errors.StewardError as error:
                 moment = self.next_attempt(error, attempts)
                 if moment is None:
                     raise
