@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from image_steward.clock import Clock, Deadline, RunDeadlines
@@ -57,51 +58,44 @@ class Instance:
         return session
 
 
+@dataclass(frozen=True, repr=False)
 class Cloud:
     """The API clients of one run, each made when it is first needed."""
 
-    def __init__(
-        self,
-        instance: Instance,
-        settings: Settings,
-        environ: Mapping[str, str],
-        deadlines: RunDeadlines,
-    ) -> None:
-        self.instance, self.settings = instance, settings
-        self.environ, self.deadlines = environ, deadlines
-        self._api: Api | None = None
-        self._objects: Objects | None = None
-        self._credentials: RunCredentials | None = None
+    instance: Instance
+    settings: Settings
+    environ: Mapping[str, str]
+    deadlines: RunDeadlines
 
+    @cached_property
     def api(self) -> Api:
         """The client for CVM and Tag.
 
         Raises:
             InvalidSetting: the environment has no valid credentials.
         """
-        if self._api is None:
-            credentials, limiters = self._run_credentials(), self.instance.rate_limiters
-            self._api = load(".cloud.api:Api")(
-                self.settings, self._session(), limiters, credentials, self.deadlines.start_by
-            )
-        return self._api
+        credentials, limiters = self._credentials, self.instance.rate_limiters
+        api: Api = load(".cloud.api:Api")(
+            self.settings, self._session(), limiters, credentials, self.deadlines.start_by
+        )
+        return api
 
+    @cached_property
     def objects(self) -> Objects:
         """The client for COS. Raises as `api`."""
-        if self._objects is None:
-            credentials, session = self._run_credentials(), self._session()
-            self._objects = load(".cloud.objects:Objects")(self.settings, session, credentials)
-        return self._objects
+        credentials, session = self._credentials, self._session()
+        objects: Objects = load(".cloud.objects:Objects")(self.settings, session, credentials)
+        return objects
 
     def call_counts(self) -> dict[str, int]:
         """The number of API calls, and of those that were throttled."""
-        calls, throttles = (self._api.calls, self._api.throttles) if self._api else (0, 0)
+        api: Api | None = vars(self).get("api")  # not made for this, as it takes long to import
+        calls, throttles = (api.calls, api.throttles) if api else (0, 0)
         return {"ApiCalls": calls, "Throttles": throttles}
 
     def _session(self) -> Session:
         return self.instance.session(self.deadlines.end_by)
 
-    def _run_credentials(self) -> RunCredentials:
-        if self._credentials is None:
-            self._credentials = RunCredentials(partial(Credentials.from_environ, self.environ))
-        return self._credentials
+    @cached_property
+    def _credentials(self) -> RunCredentials:
+        return RunCredentials(partial(Credentials.from_environ, self.environ))

@@ -17,18 +17,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TextIO
 
-from image_steward import regions, registry
+from image_steward import errors, regions, registry
 from image_steward.clock import RunDeadlines
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import ImageReader
-from image_steward.errors import (
-    InvalidDocument,
-    Rejection,
-    StewardError,
-    Superseded,
-    TimeRanOut,
-    Unfinished,
-)
 from image_steward.events.fetch import fetch, fetch_target, is_journal
 from image_steward.events.parse import IgnoredPart, Part, RejectedPart, parse
 from image_steward.execution.executor import Executor
@@ -82,7 +74,7 @@ def handle(
         region = scf.get("tencentcloud_region") or environ.get("TENCENTCLOUD_REGION")
         region = str(region) if regions.is_region(region) else ""
         parsed = parse(event, region=region)
-    except Rejection as error:
+    except errors.Rejection as error:
         log.error("event.rejected", **error.log_fields)
         run = result.Run("unknown", [Report("event", errors=(("event", error),))], dry_run)
     else:
@@ -105,13 +97,13 @@ def handle(
         ColdStart=instance.runs == 0,
     )
     instance.runs += 1
-    if errors := run.unfinished:
+    if causes := run.unfinished:
         pending = run.summary["Pending"] + sum(error.transient for _, error in run.errors)
         message = (
             f"pending: {pending} of {len(run.images) + len(run.errors)} images and documents "
-            f"({errors[0].code}: {errors[0].message}); a redelivery of the event retries them"
+            f"({causes[0].code}: {causes[0].message}); a redelivery of the event retries them"
         )
-        raise Unfinished(secrets.redacted(message))
+        raise errors.Unfinished(secrets.redacted(message))
     return document
 
 
@@ -146,12 +138,12 @@ class Invocation:
                 data, there = fetch_target(document.request, self.settings, self._read)
                 document = read(data, kinds=[kind for kind in kinds if kind in there])
             if not document.planner:
-                raise InvalidDocument(_NESTED_POINTER)
-        except Superseded as error:
+                raise errors.InvalidDocument(_NESTED_POINTER)
+        except errors.Superseded as error:
             reason = error.message
             self.log.warning("event.ignored", Source=source, Reason=reason, **started)
             return Report(source)
-        except StewardError as error:
+        except errors.StewardError as error:
             self.log.info("run.started", Source=source, **started)
             return self._with_error(Report(source), source, error)
         self.log.info("run.started", Source=source, Kind=document.kind, **started)
@@ -171,7 +163,7 @@ class Invocation:
     def _plan_and_execute(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
         """Plan all regions, then change their images; a rejected plan changes nothing."""
         try:
-            api = self.cloud.api()
+            api = self.cloud.api
             new_names = load(planner.new_names) if planner.new_names else None
             call, deadline = self.retries.wrap(api), self.retries.deadline
             recent = self.cloud.instance.recent_writes
@@ -190,7 +182,7 @@ class Invocation:
                 self.journal.record(report.source, plan)
                 executor = Executor(api, self.retries, run_parallel, on_outcome, recent)
                 outcomes = executor.execute(plan)
-        except StewardError as error:
+        except errors.StewardError as error:
             return self._with_error(report, report.source, error)
         return replace(report, outcomes=tuple(outcomes))
 
@@ -199,7 +191,7 @@ class Invocation:
 
         def now() -> float:
             if deadline.remaining() <= 0:
-                raise TimeRanOut("the run's time was over before all images were planned")
+                raise errors.TimeRanOut("the run's time was over before all images were planned")
             return moment
 
         return now
@@ -215,17 +207,17 @@ class Invocation:
             self.log.warning("document.warned", Source=report.source, **warning.log_fields)
         return replace(report, warnings=report.warnings + warnings)
 
-    def _with_error(self, report: Report, source: str, error: StewardError) -> Report:
+    def _with_error(self, report: Report, source: str, error: errors.StewardError) -> Report:
         """Log an error and add it to the report."""
         write = self.log.warning if error.transient else self.log.error
         write("document.rejected", Source=source, **error.log_fields)
         return replace(report, errors=(*report.errors, (source, error)))
 
     def _read(self, target: CosObject) -> bytes:
-        return self.retries(partial(self.cloud.objects().read, target))
+        return self.retries(partial(self.cloud.objects.read, target))
 
     def _write(self, target: CosObject, data: bytes) -> None:
-        self.retries(partial(self.cloud.objects().write, target, data))
+        self.retries(partial(self.cloud.objects.write, target, data))
 
     def _log_wait(self, region: str, image: Image) -> None:
         state = image.state
