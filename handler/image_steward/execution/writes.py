@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 from image_steward.limits import RESOURCES_PER_TAG_CALL, TAGS_PER_TAG_CALL
-from image_steward.model import Attributes, Image, Step, TagChanges, by_name
-from image_steward.naming.temporary import is_temporary
+from image_steward.model import Attributes, Image, Step, TagChanges, Values, by_name
+from image_steward.planning.diff import foreign_values
 
 T = TypeVar("T")
 
@@ -24,18 +24,13 @@ class Write:
     tags: TagChanges = field(default_factory=dict)
     """Either all have a value or all are None."""
 
-    def changed_by_others(self, image: Image) -> list[str]:
+    def changed_by_others(self, image: Image) -> Values:
         """If the document has `Expect`: what is neither as it was nor as this run writes it."""
-        step, current = self.steps[image.image_id], image.values
+        step = self.steps[image.image_id]
         if not (step.is_guarded and step.before):
-            return []
-        before, wanted = step.before.values, by_name(step.attributes, step.tags)
-        return [
-            name
-            for name, value in by_name(self.attributes, self.tags).items()
-            if current.get(name) not in {value, before.get(name), wanted.get(name)}
-            and not (name == "ImageName" and is_temporary(image.name))
-        ]
+            return {}
+        written, wanted = by_name(self.attributes, self.tags), by_name(step.attributes, step.tags)
+        return foreign_values(image, written, step.before.values, wanted)
 
     @property
     def reverted(self) -> Write:

@@ -31,9 +31,8 @@ def empty_step(region: str, image_id: str, images: Images) -> Step:
     image = image or ApiError("InvalidImageId.NotFound", f"{region} has no image {image_id}")
     if isinstance(image, StewardError):
         return Step(region, image_id, error=image)
-    if image.is_opted_out:
-        return Step(region, image_id, before=image, error=NotAllowed(OPTED_OUT))
-    return Step(region, image_id, before=image)
+    error = NotAllowed(OPTED_OUT) if image.is_opted_out else None
+    return Step(region, image_id, before=image, error=error)
 
 
 def step_of(change: Change, images: Images) -> Step:
@@ -48,20 +47,20 @@ def step_of(change: Change, images: Images) -> Step:
     step = replace(
         step, attributes=attributes, tags=tags, delete_tags=deleted, is_guarded=is_guarded
     )
-    if unexpected := _unexpected(change, image):
+    if unexpected := foreign_values(image, change.expect, {**change.expect, **change.values}):
         values = ", ".join(f"{name} is {short(str(v))}" for name, v in unexpected.items())
         return failed_step(step, Changed(f"not as expected: {values}; nothing is changed"))
     error = None if step.is_empty else change_error(image)
     return failed_step(step, error) if error else step
 
 
-def _unexpected(change: Change, image: Image) -> Values:
-    """The values that are neither expected nor wanted nor a temporary name of ours."""
-    wanted, current = change.values, image.values
+def foreign_values(image: Image, known: Values, *also_known: Values) -> Values:
+    """Of the names in `known`, the values that are neither known nor a temporary name of ours."""
+    current = image.values
     return {
         name: current.get(name)
-        for name, value in change.expect.items()
-        if current.get(name) not in {value, wanted.get(name, value)}
+        for name, value in known.items()
+        if current.get(name) not in {value, *(values.get(name) for values in also_known)}
         and not (name == "ImageName" and is_temporary(image.name))
     }
 
