@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -296,18 +296,20 @@ class Outcome:
         return by_name(self.attributes, self.tags)
 
     @property
+    def old_values(self) -> Values:
+        """What it was before the step."""
+        old = self.step.before.values if self.step.before else {}
+        return {name: old.get(name) for name in self.values}
+
+    @property
     def before(self) -> dict[str, Any]:
         """The changed members with their old values."""
-        if not self.step.before:
-            return {}
-        image = self.step.before
-        tags: TagChanges = {key: image.tags.get(key) for key in self.tags}
-        return _members({name: image.attributes[name] for name in self.attributes}, tags)
+        return _members(self.old_values)
 
     @property
     def after(self) -> dict[str, Any]:
         """The changed members with their new values."""
-        return _members(self.attributes, self.tags)
+        return _members(self.values)
 
     def merged_with(self, later: Outcome) -> Outcome:
         """One outcome for this one and a `later` one of the same image."""
@@ -351,6 +353,15 @@ def _before(earlier: Outcome, later: Outcome) -> Image | None:
     return first.with_values({name: second.values.get(name) for name in names})
 
 
+def by_image(outcomes: Iterable[Outcome]) -> dict[tuple[str, str], Outcome]:
+    """One outcome for each image, by image key, in the order of each image's first one."""
+    images: dict[tuple[str, str], Outcome] = {}
+    for outcome in outcomes:
+        earlier = images.get(outcome.step.image_key)
+        images[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
+    return images
+
+
 @dataclass(frozen=True)
 class Report:
     """The report on one part of an event."""
@@ -366,10 +377,7 @@ class Report:
 
     def merged_with(self, later: Report) -> Report:
         """One report for this one and a `later` one, with one outcome for each image."""
-        outcomes = {outcome.step.image_key: outcome for outcome in self.outcomes}
-        for outcome in later.outcomes:
-            earlier = outcomes.get(outcome.step.image_key)
-            outcomes[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
+        outcomes = by_image((*self.outcomes, *later.outcomes))
         return replace(later, outcomes=tuple(outcomes.values()))
 
 
@@ -394,7 +402,9 @@ def members_of(values: Values) -> dict[str, Any]:
     return {**attributes, **{name: items for name, items in lists.items() if items}}
 
 
-def _members(attributes: Attributes, tags: TagChanges) -> dict[str, Any]:
-    """Attributes and tags as a document writes them; `Tags` only if any tag changed."""
-    pairs = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
-    return {**attributes, **({"Tags": pairs} if tags else {})}
+def _members(values: Values) -> dict[str, Any]:
+    """The members of an entry without `DeleteTags`; `Tags` is empty if no tag is bound."""
+    members = members_of(values)
+    if members.pop("DeleteTags", ()):
+        members.setdefault("Tags", [])
+    return members

@@ -10,7 +10,7 @@ from typing import Any
 
 from image_steward.errors import StewardError, TooManyChanges
 from image_steward.limits import IMAGES_PER_REQUEST, TAGS_PER_IMAGE
-from image_steward.model import STATUSES, Outcome, Report
+from image_steward.model import STATUSES, Outcome, Report, by_image
 from image_steward.reporting.undo import Entry, apply_entries, entries
 
 MAX_BYTES = 1 << 20
@@ -36,13 +36,12 @@ class Run:
     @cached_property
     def images(self) -> list[tuple[str, Outcome]]:
         """The one outcome of each image, and the source of its error, else the first source."""
-        images: dict[tuple[str, str], tuple[str, Outcome]] = {}
+        images = by_image(self.outcomes)
+        sources: dict[tuple[str, str], str] = {}
         for source, outcome in ((r.source, o) for r in self.reports for o in r.outcomes):
-            first, earlier = images.get(outcome.step.image_key, (source, None))
-            merged = earlier.merged_with(outcome) if earlier else outcome
-            is_first = not earlier or merged.error is earlier.error
-            images[outcome.step.image_key] = first if is_first else source, merged
-        return list(images.values())
+            if outcome.error is images[outcome.step.image_key].error:
+                sources.setdefault(outcome.step.image_key, source)
+        return [(sources[key], outcome) for key, outcome in images.items()]
 
     @property
     def errors(self) -> list[tuple[str, StewardError]]:

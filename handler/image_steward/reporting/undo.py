@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from image_steward.errors import NotRestorable
 from image_steward.limits import IMAGES_PER_REQUEST
-from image_steward.model import ATTRIBUTES, Outcome, Step, Values, members_of, values_in
+from image_steward.model import ATTRIBUTES, Outcome, Step, Values, by_image, members_of, values_in
 from image_steward.naming.text import value_error
 from image_steward.strict_json import is_text
 
@@ -27,10 +27,12 @@ def entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
 
     An image that was changed twice gets back its state before the first change.
     """
-    done = _by_image(outcome for outcome in outcomes if not outcome.planned)
+    done = [outcome for outcome in outcomes if outcome.values and not outcome.planned]
+    images = by_image(done)
     # The last change is undone first: if an image gave up its name to another one, the name is
     # free again when the first image gets it back.
-    yield from filter(None, map(_undo_entry, reversed(done)))
+    last_first = dict.fromkeys(outcome.step.image_key for outcome in reversed(done))
+    yield from filter(None, (_undo_entry(images[key]) for key in last_first))
 
 
 def entry(step: Step) -> Entry:
@@ -39,13 +41,12 @@ def entry(step: Step) -> Entry:
 
 
 def apply_entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
-    """Do what was planned in a dry run, with one entry per image; it expects what was read."""
-    for outcome in _by_image(outcome for outcome in outcomes if outcome.status == "planned"):
-        old = _old_values(outcome).items()
-        expected = {
-            name: value for name, value in old if not isinstance(value, str) or is_text(value)
-        }
-        yield _entry(outcome.step.image_key, outcome.values, expected)
+    """Do what was planned in a dry run, given one outcome per image; it expects what was read."""
+    for outcome in outcomes:
+        if outcome.status == "planned" and outcome.values:
+            old = outcome.old_values.items()
+            expected = {n: v for n, v in old if not isinstance(v, str) or is_text(v)}
+            yield _entry(outcome.step.image_key, outcome.values, expected)
 
 
 def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -119,16 +120,6 @@ def _packed(sized: Iterable[tuple[list[T], int]], budget: int) -> Iterator[list[
         yield joined
 
 
-def _by_image(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """One outcome for each image, in the order in which the images were last changed."""
-    images: dict[tuple[str, str], Outcome] = {}
-    for outcome in outcomes:
-        if outcome.values:
-            earlier = images.pop(outcome.step.image_key, None)
-            images[outcome.step.image_key] = earlier.merged_with(outcome) if earlier else outcome
-    return list(images.values())
-
-
 def _undo_entry(outcome: Outcome) -> Entry:
     """Restore an image to its state before a step; empty if nothing differs.
 
@@ -137,7 +128,7 @@ def _undo_entry(outcome: Outcome) -> Entry:
     done = outcome.values
     values = {
         name: value
-        for name, value in _old_values(outcome).items()
+        for name, value in outcome.old_values.items()
         if value != done[name] and is_settable(name, value)
     }
     expected = {name: done[name] for name in values}
@@ -149,7 +140,7 @@ def omitted(step: Step) -> list[NotRestorable]:
     image = f"of {step.image_id} in {step.region}"
     return [
         NotRestorable(f"{name} {image} has a value that no document may set, so Undo leaves it out")
-        for name, value in _old_values(Outcome.planned_for(step)).items()
+        for name, value in Outcome.planned_for(step).old_values.items()
         if not is_settable(name, value)
     ]
 
@@ -157,12 +148,6 @@ def omitted(step: Step) -> list[NotRestorable]:
 def is_settable(name: str, value: str | bool | None) -> bool:  # noqa: FBT001 - one of the values
     """Whether a document may set a value of an attribute or a tag."""
     return not isinstance(value, str) or (is_text(value) and not value_error(name, value))
-
-
-def _old_values(outcome: Outcome) -> Values:
-    """What an image had before a step, of all that the step has changed."""
-    old: Values = outcome.step.before.values if outcome.step.before else {}
-    return {name: old.get(name) for name in outcome.values}
 
 
 def _parts(entry: Entry) -> tuple[tuple[str, str], Values, Values]:
