@@ -24,18 +24,10 @@ _MAX_HINTS = 20
 """Spelling suggestions of one document: each takes time to find."""
 
 
-class Violations:
+class Violations(dict[Violation, None]):
     """The violations found in a document, each once, in order."""
 
-    def __init__(self) -> None:
-        self._found: dict[Violation, None] = {}
-        self._hints = 0
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __iter__(self) -> Iterator[Violation]:
-        return iter(self._found)
+    _hints = 0
 
     def add(self, path: str, message: str) -> None:
         """Add a violation.
@@ -44,10 +36,10 @@ class Violations:
             InvalidDocument: there are too many to go on.
         """
         violation = Violation(path, message)
-        if len(self._found) == MAX_VIOLATIONS and violation not in self._found:
+        if len(self) == MAX_VIOLATIONS and violation not in self:
             more = Violation("", f"more than {MAX_VIOLATIONS} violations; the rest are omitted")
-            raise InvalidDocument(*self._found, more)
-        self._found[violation] = None
+            raise InvalidDocument(*self, more)
+        self[violation] = None
 
     def extend(self, violations: Iterable[Violation]) -> None:
         """Add several violations. Raises as `add`."""
@@ -65,15 +57,12 @@ class Violations:
         Raises:
             InvalidDocument: lists the violations.
         """
-        if self._found:
-            raise InvalidDocument(*self._found)
+        if self:
+            raise InvalidDocument(*self)
 
 
 def _properties(
-    validator: Any,  # noqa: ANN401 - as jsonschema calls it
-    properties: dict[str, Any],
-    given: Any,  # noqa: ANN401 - any JSON value
-    schema: dict[str, Any],
+    validator: object, properties: dict[str, Any], given: object, schema: dict[str, Any]
 ) -> Iterator[ValidationError]:
     """As jsonschema's, but without a validator of its own for each string, which takes longest."""
     if isinstance(given, dict):
