@@ -70,12 +70,11 @@ def _check_rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> N
             message = f"{change.image_id} in {change.region} is already at /Images/{earlier}"
             violations.add(f"{path}/ImageId", message)
         for place, members in ((path, image), (f"{path}/Expect", image.get("Expect", {}))):
-            tags = [tag["Key"] for tag in members.get("Tags", ())]
-            deleted = members.get("DeleteTags", [])
-            for name, keys in (("Tags", tags), ("DeleteTags", deleted)):
-                for key, count in Counter(keys).items():
-                    if count > 1:
-                        violations.add(f"{place}/{name}", f"key {short(key)} appears {count} times")
-            for key in set(tags).intersection(deleted):
-                violations.add(f"{place}/DeleteTags", f"key {short(key)} is also in Tags")
+            counts = Counter(("Tags", tag["Key"]) for tag in members.get("Tags", ()))
+            counts.update(("DeleteTags", key) for key in members.get("DeleteTags", ()))
+            for (name, key), count in counts.items():
+                if count > 1:
+                    violations.add(f"{place}/{name}", f"key {short(key)} appears {count} times")
+                if name == "DeleteTags" and ("Tags", key) in counts:
+                    violations.add(f"{place}/{name}", f"key {short(key)} is also in Tags")
     violations.check()
