@@ -137,11 +137,9 @@ def change_tags(
     with parsing(action):
         failed: dict[str, StewardError] = {}
         for entry in response.get("FailedResources") or ():
-            code, message = _text(entry["Code"]), _text(entry["Message"])
             # The response may fill in the uin, so only the last segment identifies the image.
-            failed[_text(entry["Resource"]).rpartition("/")[2]] = error_of(
-                code, message, request_id
-            )
+            image_id = _text(entry["Resource"]).rpartition("/")[2]
+            failed[image_id] = error_of(_text(entry["Code"]), _text(entry["Message"]), request_id)
         if failed.keys() - set(image_ids):
             raise ValueError("FailedResources names a resource that was not in the request")
     return request_id, failed

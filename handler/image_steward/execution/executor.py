@@ -83,9 +83,8 @@ class Executor:
             due = [entry for entry in waiting if entry[0] <= moment]
             waiting = waiting[len(due) :]
             clock.sleep_until(moment)
-            results = self.run_parallel(
-                [partial(next, execution) for *_, execution in due], WORKERS
-            )
+            resumed = [partial(next, execution) for *_, execution in due]
+            results = self.run_parallel(resumed, WORKERS)
             for (_, task, execution), result in zip(due, results, strict=True):
                 if isinstance(result, float):
                     waiting.append((result, task, execution))
@@ -118,9 +117,7 @@ class Executor:
             # No image keeps a temporary name: those renamed get their old names, the last first.
             for write in reversed(renamed):
                 outcomes += yield from self._settle(write.reverted)
-            outcomes += [
-                Outcome(step, error=conflict) for w in renamed for step in w.steps.values()
-            ]
+                outcomes += [Outcome(step, error=conflict) for step in write.steps.values()]
         yield outcomes
 
     def _settle(self, write: Write) -> Execution:
