@@ -73,9 +73,7 @@ class Api:
                 self.throttles += 1
             raise
         except errors.AccountError as error:
-            try:
-                self.credentials.reject(credentials, error)
-            except errors.AccountError as final:
+            if final := self.credentials.reject(credentials, error):
                 self._account_error = final
                 raise final from None
             return self(action, region, params)

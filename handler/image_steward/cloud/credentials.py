@@ -56,19 +56,18 @@ class RunCredentials:
         """Note that the cloud has accepted the credentials."""
         self._accepted = True
 
-    def reject(self, rejected: Credentials, error: AccountError) -> None:
-        """Return if a call may be made again: the credentials have been read again since.
+    def reject(self, rejected: Credentials, error: AccountError) -> AccountError | None:
+        """None if the call may be made again, as the credentials have been read again since.
 
-        Raises:
-            AccountError: the error has another reason, or those were rejected too.
-            CredentialsExpired: those were rejected too, but the cloud has accepted some before.
+        Otherwise the final error: `CredentialsExpired` if the cloud rejects those too, but has
+        accepted some before.
         """
         if isinstance(error, CredentialsError):
             with self._lock:
                 if self.current is rejected is self._first:
                     self.current = self._read()
                 if self.current is not rejected:
-                    return
+                    return None
             if self._accepted:
-                raise CredentialsExpired(error.code, error.message, error.request_id)
-        raise error
+                return CredentialsExpired(error.code, error.message, error.request_id)
+        return error

@@ -72,7 +72,8 @@ class Objects:
             with _translated_errors(target.source, action):
                 result = call(self._client(credentials, target.region))
         except errors.CredentialsError as error:
-            self.credentials.reject(credentials, error)
+            if final := self.credentials.reject(credentials, error):
+                raise final from None
             return self._call(target, action, call)
         self.credentials.accept()
         return result
