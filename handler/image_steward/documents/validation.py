@@ -119,9 +119,7 @@ def _without_refs(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN
     return {**_without_refs(definitions[reference], definitions), **own} if reference else own
 
 
-def _messages(  # noqa: C901 - a table
-    error: ValidationError, violations: Violations
-) -> Iterator[tuple[str, str]]:
+def _messages(error: ValidationError, violations: Violations) -> Iterator[tuple[str, str]]:  # noqa: C901 - a table
     """Pairs of a JSON Pointer, relative to the error's path, and a message."""
     # Any: jsonschema types these for all possible schemas.
     given: Any = error.instance
