@@ -11,11 +11,10 @@ from image_steward.clock import Deadline
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_UNLIMITED = 10_000  # attempts: as many as time allows
-
 _BACKOFFS: dict[type[errors.StewardError], tuple[int, float, float]] = {
-    # The rate limiter ends throttling; fewer attempts would lose one change in thousands.
-    errors.Throttled: (_UNLIMITED, 0.1, 4.0),
+    # As many attempts as time allows, since the rate limiter ends throttling: fewer would lose one
+    # change in thousands.
+    errors.Throttled: (10_000, 0.1, 4.0),
     errors.ImageBusy: (8, 2.0, 30.0),
     errors.TimeRanOut: (1, 0.0, 0.0),
     errors.CredentialsError: (1, 0.0, 0.0),
