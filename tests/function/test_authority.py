@@ -236,6 +236,17 @@ def test_kind_is_judged_before_the_rest(function: Function) -> None:
     assert function.calls("DescribeImages") == []
 
 
+@pytest.mark.parametrize("event", [RENAME, timer(RENAME)], ids=["direct", "timer"])
+def test_trigger_that_is_not_listed(function: Function, event: object) -> None:
+    """If STEWARD_SOURCES is set, timers and direct calls that it does not list are rejected."""
+    (error,) = function(event, STEWARD_SOURCES="a-1/x/,eventbridge")["Errors"]
+    assert error["Code"] == "SourceNotAllowed"
+    assert error["Message"].endswith(
+        "is not an allowed source; STEWARD_SOURCES has a-1/x, eventbridge"
+    )
+    assert function.calls() == []
+
+
 def test_pointer_probes_nothing(function: Function) -> None:
     """What a pointer names outside of STEWARD_SOURCES is not even read."""
     function.environ |= SHIPPED
