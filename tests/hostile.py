@@ -62,6 +62,17 @@ DOCUMENTS: dict[str, Callable[[], object]] = {
     ),
     "hints of fields": lambda: manifest(*[build(_tags(50, "{custom_dat.key}"))] * 300),
     "typos": lambda: manifest(*[build({**_typos(100), "ImageName": "n"})] * 300),
+    "no typos": lambda: manifest(
+        build({"ImageName": "n"}),
+        *[build(_near(100), artifact_id=f"ap-beijing:img-{i}") for i in range(300)],
+    ),
+    "wrong templates": lambda: manifest(
+        build({"ImageName": "n"}),
+        *[
+            build(_tags(50, "{imagedeskription}"), artifact_id=f"ap-beijing:img-{i}")
+            for i in range(300)
+        ],
+    ),
     "typos, nothing to set": lambda: manifest(*[build(_typos(100))] * 300),
     "many fields": lambda: manifest(build({"ImageDescription": "{Tag.a|x}" * 100_000})),
     "fields": lambda: manifest(build({"ImageName": "{build_time|x}" * 70_000})),
@@ -140,6 +151,12 @@ def _tags(number: int, template: str) -> dict[str, str]:
 
 def _typos(number: int) -> dict[str, str]:
     return {f"ImageNam{i}": "x" for i in range(number)}
+
+
+def _near(number: int) -> dict[str, str]:
+    """Keys with the letters of `ImageDescription` in another order: similar, but not enough."""
+    letters = "imagedescription"
+    return {letters[i % 16 :: 3] + letters[i // 16 :: 2] + str(i): "x" for i in range(number)}
 
 
 def _json(document: object) -> bytes:

@@ -86,7 +86,9 @@ class ImageReader(NamedTuple):
         until = self.deadline.earlier(
             0 if request.dry_run else remaining - min(remaining / 2, reserve)
         )
-        return self._read(request, FIRST_POLL_DELAY, until, lambda _, image: not image.is_unready)
+        return self._read(
+            request, FIRST_POLL_DELAY, until, lambda _, i: not i.is_unready or not i.may_change
+        )
 
     def _read(
         self, request: Request, delay: float, until: Deadline, is_ready: IsReady

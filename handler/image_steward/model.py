@@ -99,6 +99,11 @@ class Image:
         return self.tags.get(OPT_OUT[0]) == OPT_OUT[1]
 
     @property
+    def may_change(self) -> bool:
+        """Whether it may be changed once it is ready."""
+        return self.facts["ImageType"] == "PRIVATE_IMAGE" and not self.is_opted_out
+
+    @property
     def state(self) -> str:
         """Its ImageState."""
         return self.facts["ImageState"]
@@ -202,6 +207,8 @@ class Step:
     is_skipped: bool = False
     waits_for: str = ""
     """The id of the image that has the new name and must be renamed first."""
+    would_wait: bool = False
+    """In a dry run: whether the image, or its name, would wait until an image is ready."""
     is_guarded: bool = False
     """Whether the document says what it expects of the image."""
     temporary_name: str = ""

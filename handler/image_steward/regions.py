@@ -28,6 +28,9 @@ KNOWN = frozenset(SHORT_CODES.values())
 """The names that documents may use; STEWARD_REGIONS adds others."""
 
 
+UNKNOWN = "is not a known region, nor listed in STEWARD_REGIONS"
+
+
 def is_region(value: object) -> bool:
     """Whether `value` is formatted like a region name, such as `ap-shanghai-fsi`."""
     return isinstance(value, str) and _FORMAT.fullmatch(value) is not None

@@ -41,7 +41,10 @@ class Kind(NamedTuple):
     name: str
     """In STEWARD_SOURCES, if it is listed there."""
     read: str
-    """Names a function for `lazy.load`: `read(document, region)` returns the request."""
+    """Names a function for `lazy.load`: `read(document, region, known)` returns the request.
+
+    `known` are the regions that it may name; a manifest leaves out builds with others.
+    """
     planner: Planner | None = None
     """None for a pointer: its request is the `CosObject` that holds the actual document."""
 
@@ -104,8 +107,8 @@ def read(
     if kind.planner and kind.name not in kinds:
         allowed = ", ".join(kinds) or "no documents"
         raise SourceNotAllowed(f"STEWARD_SOURCES allows {allowed} from here, not {kind.name}")
-    request = load(kind.read)(document, region)
     known = {*regions.KNOWN, *settings.regions, region}
+    request = load(kind.read)(document, region, known)
     _check_known({request.region: "/Region"} if not kind.planner else request.region_paths, known)
     if kind.planner:
         _check_allowed(request, settings)
@@ -113,9 +116,8 @@ def read(
 
 
 def _check_known(region_paths: Mapping[str, str], known: Collection[str]) -> None:
-    message = "is not a known region, nor listed in STEWARD_REGIONS"
     unknown = (
-        Violation(path, f"{short(region)} {message}{nearest(region, known)}")
+        Violation(path, f"{short(region)} {regions.UNKNOWN}{nearest(region, known)}")
         for region, path in region_paths.items()
         if region not in known
     )

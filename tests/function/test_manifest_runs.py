@@ -68,7 +68,7 @@ def built(function: Function, *image_ids: str, **members: object) -> list[str]:
         image = {
             "ImageId": image_id,
             "ImageName": f"packer-{image_id[4:]}",
-            "CreatedTime": f"2026-11-25T00:00:0{number}Z",
+            "CreatedTime": f"2026-11-25T00:00:{number:02}Z",
             **members,
         }
         function.hold(*function.images["ap-guangzhou"], image)
@@ -315,17 +315,83 @@ def test_image_without_the_value(function: Function) -> None:
     assert result["Images"][-1]["Reason"] == "ImageDescription has no value and no default"
 
 
-def test_dry_run_of_a_manifest(function: Function) -> None:
-    """A dry run waits for no copy, shows the whole plan with retirement, and writes nothing."""
-    set_state(function, "img-copy0001", "ap-shanghai", "SYNCING")
+@pytest.mark.parametrize("state", ["NORMAL", "SYNCING"])
+def test_dry_run_of_a_manifest(function: Function, state: str) -> None:
+    """A dry run waits for no copy; if none is to wait for, it shows retirement and `Apply`."""
+    set_state(function, "img-copy0001", "ap-shanghai", state)
     data = {**LABELS, "KeepLatest": "2"}
     event = uploaded(function, build(data, artifact_id=COPIES))
     result = function(event, STEWARD_DRY_RUN="1")
     assert result["Outcome"] == "planned"
-    assert {image["ImageId"] for image in result["Images"]} == {
-        "img-new00001", "img-copy0001", "img-older001", "img-older002", "img-older003",
-    }  # fmt: skip
+    retired = {"img-older001", "img-older002", "img-older003"} if state == "NORMAL" else set()
+    planned = {image["ImageId"] for image in result["Images"]}
+    assert planned == {"img-new00001", "img-copy0001"} | retired
+    assert ("Apply" in result) is (state == "NORMAL")
     assert function.writes == 0
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_nothing_is_retired_while_an_image_waits(function: Function, *, dry_run: bool) -> None:
+    """As long as an image of any build is not ready, no family retires, and a warning says so."""
+    set_state(function, "img-copy0001", "ap-shanghai", "SYNCING")
+    event = uploaded(
+        function,
+        build({"ImageFamily": "web", "KeepLatest": "1"}, artifact_id="ap-guangzhou:img-new00001"),
+        build({"Tag.a": "b"}, artifact_id="ap-shanghai:img-copy0001"),
+    )
+    if dry_run:
+        result = function(event, STEWARD_DRY_RUN="1")
+        assert {image["ImageId"] for image in result["Images"]} == {"img-new00001", "img-copy0001"}
+        (warning,) = result["Warnings"]
+        assert "Apply" not in result
+    else:
+        with pytest.raises(Unfinished, match="1 of 2"):
+            function(event)
+        (warning,) = (line for line in function.lines if line["Event"] == "document.warned")
+        assert function.image("img-new00001")["ImageFamily"] == "web"
+    assert warning["Code"] == "NotRetired"
+    assert deprecated(function) == set()
+    set_state(function, "img-copy0001", "ap-shanghai", "NORMAL")
+    function(event)
+    assert deprecated(function) == OLDER
+
+
+def test_unready_image_that_needs_no_change(function: Function) -> None:
+    """A labelled image whose copy is made later is unchanged, and counts for KeepLatest."""
+    data = {"ImageFamily": "web", "KeepLatest": "2"}
+    event = uploaded(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
+    change(function, "img-new00001", "ap-guangzhou", ImageFamily="web", ImageState="SYNCING")
+    result = function(event)
+    assert (result["Outcome"], result["Summary"]["Changed"]) == ("applied", 3)
+    assert deprecated(function) == OLDER - {"img-older004"}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"ImageType": "SHARED_IMAGE"}, {"Tags": [{"Key": "image-steward", "Value": "ignore"}]}],
+    ids=["shared", "opted out"],
+)
+def test_no_waiting_for_an_image_that_is_never_changed(
+    function: Function, members: dict[str, Any]
+) -> None:
+    """An image that may not be changed fails at once, although it is not ready."""
+    change(function, "img-copy0001", "ap-shanghai", ImageState="SYNCING", **members)
+    result = function(uploaded(function, build(LABELS, artifact_id=COPIES)), seconds=300)
+    assert (result["Outcome"], result["Summary"]["Failed"]) == ("partial", 1)
+    assert sum(function.clock.sleeps) < 1  # type: ignore[attr-defined]  # it is a FakeClock
+
+
+def test_name_of_an_image_that_waits(function: Function) -> None:
+    """A name that an image still has only because its own rename waits is awaited, too."""
+    (other,) = built(function, "img-other000")
+    set_state(function, "img-copy0001", "ap-shanghai", "SYNCING")
+    taking = build({"ImageName": "packer-web"}, artifact_id=other)
+    event = uploaded(function, taking, build(LABELS, artifact_id=COPIES))
+    with pytest.raises(Unfinished, match="3 of 3"):
+        function(event)
+    set_state(function, "img-copy0001", "ap-shanghai", "NORMAL")
+    assert function(event)["Outcome"] == "applied"
+    assert function.names()["img-other000"] == "packer-web"
 
 
 def test_keep_latest(function: Function) -> None:
@@ -367,21 +433,22 @@ def test_labelled_and_unmarked(function: Function, data: dict[str, str], *, dry_
         assert function.images == former
 
 
-def test_change_that_keep_latest_reverts(function: Function) -> None:
-    """What one build sets, and KeepLatest of another reverts, is not in the undo."""
-    images = [
-        {"ImageId": f"img-new0000{i}", "ImageName": f"n{i}", "ImageFamily": "web"} for i in (1, 2)
-    ]
-    function.hold(*images)
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_explicit_deprecation_beside_keep_latest(function: Function, value: str) -> None:
+    """KeepLatest leaves an image alone whose build sets ImageDeprecated, and ranks only others."""
+    first, second = built(
+        function, "img-a0000000", "img-b0000000", ImageDeprecated=value == "false"
+    )
     builds = [
-        build({"ImageDeprecated": "true"}, artifact_id="ap-guangzhou:img-new00001"),
-        build({"KeepLatest": "2", "ImageFamily": "web"}, artifact_id="ap-guangzhou:img-new00002"),
+        build({"ImageFamily": "web", "ImageDeprecated": value}, artifact_id=second),
+        build({"ImageFamily": "web", "KeepLatest": "2"}, artifact_id=first),
     ]
-    result = function(uploaded(function, *builds))
-    assert result["Summary"]["Changed"] == 1
-    (image,) = result["Images"]
-    assert (image["Before"], image["After"], len(image["RequestIds"])) == ({}, {}, 2)
-    assert result["Undo"] == {"Images": []}
+    event = uploaded(function, *builds)
+    expected = OLDER - {"img-older004"} | ({"img-b0000000"} if value == "true" else set())
+    for _ in range(2):
+        assert function(event)["Outcome"] == "applied"
+        assert deprecated(function) == expected
+    assert function(event)["Summary"]["Changed"] == 0
 
 
 def test_no_retirement_before_the_new_image(function: Function) -> None:
@@ -440,15 +507,59 @@ def test_family_cannot_be_read(function: Function) -> None:
 @pytest.mark.parametrize("keep", [1, 2])
 @pytest.mark.parametrize("marked", [False, True])
 def test_this_run_is_not_retired(function: Function, keep: int, *, marked: bool) -> None:
-    """KeepLatest marks no image that this run built, whatever its rank, and un-marks it."""
+    """KeepLatest marks no image that this run built, and un-marks only the newest N."""
     artifacts = built(
         function, "img-a0000000", "img-b0000000", "img-c0000000", ImageDeprecated=marked
     )
     data = {"ImageFamily": "web", "KeepLatest": str(keep)}
     event = uploaded(function, *(build(data, artifact_id=artifact) for artifact in artifacts))
+    beyond = {f"img-{letter}0000000" for letter in "abc"[: 3 - keep]}
     for _ in range(2):
         function(event)
-        assert deprecated(function) == OLDER
+        assert deprecated(function) == OLDER | (beyond if marked else set())
+
+
+def test_late_event_of_an_earlier_run(function: Function) -> None:
+    """A redelivery of an earlier run's event does not un-mark its image, which has retired."""
+    artifacts = built(function, "img-a0000000", "img-b0000000")
+    data = {"ImageFamily": "web", "KeepLatest": "1"}
+    events = [
+        function.uploaded(manifest(build(data, artifact_id=artifact)), f"requests/{number}.json")
+        for number, artifact in enumerate(artifacts)
+    ]
+    function(events[0])
+    for event in (events[1], events[0], events[1]):
+        function(event)
+        assert deprecated(function) == OLDER | {"img-a0000000"}
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [{"ImageFamily": ""}, {"ImageState": "CREATING"}, None],
+    ids=["family", "state", "missing"],
+)
+def test_lists_lag_behind_single_reads(function: Function, stale: dict[str, Any] | None) -> None:
+    """The labelled image counts as it was read by its id, if the list of all still differs."""
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if call.action != "DescribeImages" or call.params.get("ImageIds"):
+            return reply
+        response = json.loads(reply.body)
+        found = response["Response"]["ImageSet"]
+        own = [image for image in found if image["ImageId"] == "img-new00001"]
+        others = [image for image in found if image not in own]
+        late = [] if stale is None else [{**image, **stale} for image in own]
+        response["Response"]["ImageSet"] = [*late, *others]
+        return Reply(reply.status, reply.headers, json.dumps(response).encode())
+
+    for image_id in OLDER:
+        change(function, image_id, "ap-guangzhou", ImageDeprecated=True)
+    change(function, "img-new00001", "ap-guangzhou", ImageFamily="web")
+    function.cloud.on_reply = on_reply
+    data = {"ImageFamily": "web", "KeepLatest": "1"}
+    event = uploaded(function, build(data, artifact_id="ap-guangzhou:img-new00001"))
+    assert function(event)["Outcome"] == "applied"
+    assert deprecated(function) == OLDER
 
 
 @pytest.mark.parametrize("data", [None, {"ImageName": "x" * 61}], ids=["sets nothing", "invalid"])
@@ -586,7 +697,8 @@ def test_nothing_retired_for_an_image_not_labelled(
         assert members == {"ImageState": "SYNCING"}
     assert function.image("img-web10000")["ImageFamily"] == "web"
     # A family that is not a fixed text is not known, so the region is left alone.
-    expected = set() if "ImageFamily" in data else {"img-older001", "img-older002"}
+    is_alone = "ImageFamily" in data or "ImageState" in members
+    expected = set() if is_alone else {"img-older001", "img-older002"}
     assert deprecated(function) == expected
 
 
@@ -614,7 +726,8 @@ def test_nothing_retired_for_an_invalid_build(function: Function) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", ["\n", "\r\n", " ", "\u3000", "\u200b", "\ufeff", "\u200f", "\u2028"]
+    "end",
+    ["\n", "\r\n", " ", "\u3000", "\u200b", "\ufeff", "\u200f", "\u2028", "\u00ad", "\U000e0001"],
 )
 def test_values_are_trimmed(function: Function, end: str) -> None:
     """Values that end in a line break, blanks or invisible characters are set without these."""
@@ -686,9 +799,12 @@ def test_unready_copy_of_another_build(function: Function, *, dry_run: bool) -> 
         (build({"KeepLatest": "2"}), "/builds/1/custom_data/KeepLatest"),
         (build({"Tag.n": "{Tag.n|0}1"}), "/builds/1/custom_data/Tag.n"),
         (build({"Tag.a\nb": "1"}), "/builds/1/custom_data/Tag.a\nb"),
+        (build({"Tag.a ": "1"}), "/builds/1/custom_data/Tag.a "),
+        (build(LABELS, artifact_id="ap-guangzhou:img-6pb6lrmy,ap-newland:img-1"),
+         "/builds/1/artifact_id"),
     ],
     ids=["no image", "another artifact", "name", "image's name", "template", "no family",
-         "unstable", "tag key"],
+         "unstable", "tag key", "blank in a tag key", "unknown region"],
 )  # fmt: skip
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_one_invalid_build(
@@ -707,6 +823,36 @@ def test_one_invalid_build(
     if not dry_run:
         assert function.names()["img-new00001"] == NAME
     assert other
+
+
+def test_build_with_very_many_errors(function: Function) -> None:
+    """A build with more errors than a result lists is left out, and the others are labelled."""
+    image_ids = [f"img-many{number:04}" for number in range(30)]
+    artifact = ",".join(built(function, *image_ids))
+    data = {f"Tag.{number}": f"{{Tag.{number}|0}}1" for number in range(40)}
+    builds = build(LABELS, artifact_id=COPIES), build(data, artifact_id=artifact)
+    result = function(uploaded(function, *builds))
+    assert (result["Outcome"], result["Summary"]["Changed"]) == ("partial", 2)
+    assert len(result["Errors"]) == 1001
+    assert result["Errors"][-1]["Message"].endswith("; the rest are omitted")
+    assert function.names()["img-new00001"] == NAME
+    assert not any(tags(function, image_id) for image_id in image_ids)
+
+
+def test_unreadable_artifact_with_keep_latest(function: Function) -> None:
+    """If a build's images are not known, its family retires nowhere, and other families do."""
+    (artifact,) = built(function, "img-db000000")
+    for image_id in ("img-older001", "img-older002"):
+        change(function, image_id, "ap-guangzhou", ImageFamily="db")
+    labels = {"ImageFamily": "web", "KeepLatest": "1"}
+    event = uploaded(
+        function,
+        build(labels, artifact_id="ap-guangzhou:img-new00001"),
+        build({**labels, "ImageFamily": "db"}, artifact_id=artifact),
+        build(labels, artifact_id=""),
+    )
+    assert function(event)["Outcome"] == "partial"
+    assert deprecated(function) == {"img-older001", "img-older002"}
 
 
 def test_all_builds_are_invalid(function: Function) -> None:

@@ -194,12 +194,19 @@ COPIES = "ap-guangzhou:img-6pb6lrmy,ap-hongkong:img-b2"
          "has 128 characters; 1 to 127"),
         ([build({"Tag.a\tb": "x"})], "/builds/0/custom_data/Tag.a\tb",
          'the tag key "a\\tb" contains U+0009; no control character or line end is allowed'),
+        ([build({"Tag.a\u200bb": "x"})], "/builds/0/custom_data/Tag.a\u200bb",
+         'the tag key "a\u200bb" has invisible characters, or blanks at its ends'),
+        ([build({"Tag.a\u3000": "x"})], "/builds/0/custom_data/Tag.a\u3000", "blanks at its ends"),
         ([build({"ImageFamily": "a\0b"})], "/builds/0/custom_data/ImageFamily",
          "contains U+0000; no control"),
         ([build({"Tag.t": "{custom_data.v}", "v": "a\u2028b"})], "/builds/0/custom_data/Tag.t",
          "contains U+2028; no control"),
         ([build({"ImageName": "v{version}", "version": "1"})], "/builds/0/custom_data/ImageName",
          '"{version}" is not a field; did you mean {custom_data.version}?'),
+        ([build({"ImageName": "v{Version}", "version": "1"})], "/builds/0/custom_data/ImageName",
+         '"{Version}" is not a field; did you mean {custom_data.version}?'),
+        ([build({"ImageName": "v{Version}", "version": "1", "Version": "2"})],
+         "/builds/0/custom_data/ImageName", "did you mean {custom_data.Version}?"),
         ([build({"ImageName": "{version:%Y|0}", "version": "1"})],
          "/builds/0/custom_data/ImageName", "did you mean {custom_data.version}?"),
         ([build({"ImageName": "{name}"}, name="")], "/builds/0/custom_data/ImageName",
@@ -259,7 +266,7 @@ def test_many_wrong_keys() -> None:
     found = violations(build({**data, "key": "v"}))
     assert found == [("/builds/0/custom_data", "sets 3000 tags; at most 50 are allowed")]
     body = {**dict(islice(data.items(), 50)), "key": "v"}
-    found = violations(*(build(body, artifact_id=f"ap-x:img-{i}") for i in range(10)))
+    found = violations(*(build(body, artifact_id=f"ap-beijing:img-{i}") for i in range(10)))
     assert len(found) == 500
     assert sum("did you mean key?" in message for _, message in found) == 20
 
@@ -268,7 +275,7 @@ def test_every_violation_is_listed() -> None:
     """The violations of all builds are reported together."""
     found = violations(
         build({"ImageName": "x" * 61, "ImageDeprecated": "no"}, artifact_id="x"),
-        build({"Tag.a": "{b}"}, artifact_id="ap-x:img-1"),
+        build({"Tag.a": "{b}"}, artifact_id="ap-beijing:img-1"),
     )
     assert len(found) == 4
 
@@ -414,13 +421,24 @@ def test_template_that_packer_has_not_filled_in(value: str, shown: str) -> None:
     assert [tuple(warning) for warning in found] == expected
 
 
-def test_entries_of_one_artifact() -> None:
-    """Entries with the same artifact are one build, with all their data and the first time."""
-    first = build({"git": "1"}, artifact_id=COPIES)
+@pytest.mark.parametrize(
+    "again",
+    [
+        COPIES,
+        "ap-hongkong:img-b2,ap-guangzhou:img-6pb6lrmy",
+        "ap-hongkong:img-b2, ap-hongkong:img-b2,ap-guangzhou:img-6pb6lrmy ",
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_entries_of_one_artifact(again: str, *, is_first: bool) -> None:
+    """Entries with the same images are one build, with all their data and the first time."""
+    ids = (COPIES, again) if is_first else (again, COPIES)
+    first = build({"git": "1"}, artifact_id=ids[0])
     text = "{custom_data.git}-{build_time:%Y}"
-    second = build({"ImageName": text}, artifact_id=COPIES, build_time=0)
+    second = build({"ImageName": text}, artifact_id=ids[1], build_time=0)
     (one,) = read(first, second).builds
-    assert one.images == (("ap-guangzhou", "img-6pb6lrmy"), ("ap-hongkong", "img-b2"))
+    images = [("ap-guangzhou", "img-6pb6lrmy"), ("ap-hongkong", "img-b2")]
+    assert sorted(one.images) == images
     assert change_of(one, "ap-guangzhou", IMAGE).attributes == {"ImageName": "1-2025"}
     assert one.paths["ImageName"] == "/builds/1/custom_data/ImageName"
 
@@ -440,3 +458,17 @@ def test_invalid_builds_are_left_out() -> None:
         "/builds/1/custom_data/ImageName", "/builds/3/artifact_id",
     ]  # fmt: skip
     assert found.image_ids == {"ap-beijing": ["img-1"]}
+
+
+def test_builds_with_very_many_errors() -> None:
+    """Builds are left out even after the last error that is listed; the others are read."""
+    data = {"ImageName": "x" * 61, "ImageDescription": "{x}"}
+    many = [build(data, artifact_id=f"ap-beijing:img-{i}") for i in range(600)]
+    garbage = build(ONLY, artifact_id=",".join(f"bad{i}" for i in range(1001)))
+    for invalid in (many, [garbage]):
+        found = read(*invalid, build(ONLY))
+        assert len(found.builds) == 1
+        assert len(found.others) == len(invalid)
+        assert len(found.errors) == 1001
+        assert found.errors[-1] == ("", "more than 1000 violations; the rest are omitted")
+    assert len(violations(*many)) == 1001

@@ -394,6 +394,8 @@ def test_whole_numbers() -> None:
         ({"Tags": [{"Key": "team"}]}, "/Tags/0", "member Value is missing"),
         ({"Tags": [{"Key": "", "Value": "x"}]}, "/Tags/0/Key", "at least 1"),
         ({"Tags": [{"Key": "k" * 128, "Value": "x"}]}, "/Tags/0/Key", "at most 127"),
+        ({"Tags": [{"Key": "a\u200bb", "Value": "x"}]}, "/Tags/0/Key", "has invisible characters"),
+        ({"Tags": [{"Key": "team ", "Value": "x"}]}, "/Tags/0/Key", "blanks at its ends"),
         ({"Tags": [{"Key": "team", "Value": "{x}"}]}, "/Tags/0/Value", '"{x}" is not a field'),
         (
             {"Tags": [{"Key": "team", "Value": "a"}, {"Key": "team", "Value": "b"}]},

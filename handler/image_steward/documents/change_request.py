@@ -12,7 +12,7 @@ from image_steward.messages import short
 from image_steward.model import ATTRIBUTES, Change, ChangeRequest, values_in
 
 
-def read(document: dict[str, Any], region: str) -> ChangeRequest:
+def read(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRequest:
     """Read a change request; `region` is the default for images without a Region.
 
     Raises:
@@ -41,7 +41,7 @@ def read(document: dict[str, Any], region: str) -> ChangeRequest:
     return ChangeRequest(changes, document.get("DryRun", False), paths, tag_paths)
 
 
-def read_api_body(document: dict[str, Any], region: str) -> ChangeRequest:
+def read_api_body(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRequest:
     """Read the body of an API call as a change request of one image. Raises like `read`."""
     image = dict(document)
     request = {"DryRun": image.pop("DryRun")} if "DryRun" in image else {}

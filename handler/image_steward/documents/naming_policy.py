@@ -17,6 +17,7 @@ from image_steward.naming.patterns import Glob
 from image_steward.naming.style import Style
 from image_steward.naming.templates import Template
 from image_steward.naming.temporary import is_temporary
+from image_steward.naming.text import value_error
 
 MAX_CHANGES = 100
 """Images that one run may change, unless the policy sets another limit."""
@@ -137,7 +138,7 @@ class NamingPolicy:
         return bool(self.select.attributes.keys() & self.templates.keys()), any(tags)
 
 
-def read(document: dict[str, Any], region: str) -> NamingPolicy:
+def read(document: dict[str, Any], region: str, _known: object = ()) -> NamingPolicy:
     """Read a naming policy; `region` is the default for Regions.
 
     Raises:
@@ -155,11 +156,13 @@ def read(document: dict[str, Any], region: str) -> NamingPolicy:
     violations = Violations()
     for path, text in texts.items():
         try:
-            templates[path] = Template.parse(text, FIELDS)
+            templates[path] = Template.parse(text, FIELDS, violations.nearest)
         except ValueError as error:  # noqa: PERF203 - report all of them
             violations.add(f"/Normalise/{path}", str(error))
     keys = [tag["Key"] for tag in tags]
     for i, key in enumerate(keys):
+        if problem := value_error("TagKey", key):
+            violations.add(f"/Normalise/Tags/{i}/Key", f"the tag key {problem}")
         if key in keys[:i]:
             violations.add(f"/Normalise/Tags/{i}/Key", f'key "{key}" appears again')
     violations.check()

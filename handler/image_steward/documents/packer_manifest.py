@@ -6,7 +6,7 @@ Packer appends each build to the file, and keeps the builds of earlier runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -20,7 +20,7 @@ from image_steward.messages import nearest, pointer_step, short
 from image_steward.naming import fields
 from image_steward.naming.templates import Fields, NoValue, Template
 from image_steward.naming.text import clean, value_error
-from image_steward.regions import is_region
+from image_steward.regions import KNOWN, UNKNOWN, is_region
 
 BUILDER = "tencentcloud-cvm"
 
@@ -34,8 +34,8 @@ FIELDS = Fields(
 _SETTABLE = (*fields.TEXT_ATTRIBUTES, "ImageDeprecated", "KeepLatest", "Tag.<key>")
 _TYPO_CUTOFF = 0.8
 """Similarity at which a data key looks like a misspelt settable key."""
-_MAX_HINTS, _MAX_KEYS = 20, 100
-"""Typos reported, and data keys of a build that are looked at for one: that takes time."""
+_MAX_HINTS, _MAX_KEYS, _MAX_ALL_KEYS = 20, 100, 1000
+"""Typos reported, and keys of a build and of all that are looked at for one: that takes time."""
 _MAX_VALUES = 4096
 """Characters of all the values that one template takes from the manifest."""
 _MAX_TIME = 253402300799
@@ -67,6 +67,11 @@ class Build:
     """Images of the family that are not deprecated; 0: leave the others alone."""
     is_active: bool
     """Whether it is valid and sets something."""
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The names of the fields in all templates."""
+        return frozenset().union(*(template.fields for template in self.templates.values()))
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,10 @@ class PackerManifest:
         return ids
 
 
-def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
-    """Read a manifest; each artifact names its own region.
+def read(
+    document: dict[str, Any], _region: str = "", known: Collection[str] = KNOWN
+) -> PackerManifest:
+    """Read a manifest; each artifact names its own region, one of those that are `known`.
 
     Packer may list an artifact more than once: its entries are one build.
 
@@ -121,34 +128,38 @@ def read(document: dict[str, Any], _region: str = "") -> PackerManifest:
     """
     validate("packer-manifest", document)
     run = document["last_run_uuid"]
-    ours: dict[str, dict[str, dict[str, Any]]] = {}
-    """The entries of each artifact, by path."""
+    ours: dict[object, dict[str, dict[str, Any]]] = {}
+    """The entries of each artifact, by path; an artifact is its images, in any order."""
     for i, entry in enumerate(document["builds"]):
         if entry["builder_type"] == BUILDER and entry["packer_run_uuid"] == run:
             path = f"/builds/{i}"
-            ours.setdefault(entry["artifact_id"] or path, {})[path] = entry
+            parts = frozenset(map(str.strip, entry["artifact_id"].split(",")))
+            ours.setdefault(path if parts == {""} else parts, {})[path] = entry
     if not ours:
         raise InvalidDocument(Violation("/builds", _no_matching_build(document["builds"], run)))
-    conflicts, errors = Violations(), Violations()
-    builds = [_read_build(entries, conflicts, errors) for entries in ours.values()]
+    conflicts, errors = Violations(), Violations(fatal=False)
+    builds = [_read_build(entries, known, conflicts, errors) for entries in ours.values()]
     _check_images(builds, conflicts)
     active = tuple(build for build in builds if build.is_active)
     if conflicts or not active:
         conflicts.extend(errors)
         conflicts.check()
         raise InvalidDocument(*map(_nothing_to_set, builds[:_MAX_HINTS]))
-    warnings = islice((warning for build in builds for warning in _warnings(build)), _MAX_HINTS)
+    warnings = islice(_warnings(builds), _MAX_HINTS)
     others = tuple(build for build in builds if not build.is_active)
     return PackerManifest(active, others, tuple(errors), tuple(warnings))
 
 
 def _read_build(
-    entries: dict[str, dict[str, Any]], conflicts: Violations, errors: Violations
+    entries: dict[str, dict[str, Any]],
+    known: Collection[str],
+    conflicts: Violations,
+    errors: Violations,
 ) -> Build:
     """Read a build from its entries, by path; adds contradictions to `conflicts`."""
     path, entry = next(iter(entries.items()))
-    count = len(errors)
-    images = tuple(_artifacts(entry["artifact_id"], f"{path}/artifact_id", errors))
+    count = errors.count
+    images = _artifacts(entry["artifact_id"], f"{path}/artifact_id", known, errors)
     data, paths = _merged(entries, conflicts)
     time = entry.get("build_time", 0)  # 0: a version without strip_time has written it
     values = {f"custom_data.{key}": value for key, value in data.items()}
@@ -181,7 +192,7 @@ def _read_build(
     is_deprecated = None if deprecated is None else deprecated == "true"
     latest = int(number[0]) if number else 0
     sets_something = bool(templates or latest) or deprecated is not None
-    is_active = sets_something and len(errors) == count
+    is_active = sets_something and errors.count == count
     return Build(path, images, data, paths, values, templates, is_deprecated, latest, is_active)
 
 
@@ -202,18 +213,24 @@ def _merged(
     return data, paths
 
 
-def _artifacts(text: str, path: str, errors: Violations) -> Iterator[tuple[str, str]]:
-    """Yield region and id of the image and its copies (packer-plugin-tencentcloud, artifact.go)."""
+def _artifacts(
+    text: str, path: str, known: Collection[str], errors: Violations
+) -> tuple[tuple[str, str], ...]:
+    """Region and id of the image and its copies (packer-plugin-tencentcloud, artifact.go)."""
     parts = text.split(",", limits.IMAGES_PER_REQUEST)
     if len(parts) > limits.IMAGES_PER_REQUEST:
         errors.add(path, f"has more than {limits.IMAGES_PER_REQUEST:,} images")
-    for part in dict.fromkeys(parts[: limits.IMAGES_PER_REQUEST]):
-        region, _, image_id = part.strip().partition(":")
+    images = []
+    for part in dict.fromkeys(part.strip() for part in parts[: limits.IMAGES_PER_REQUEST]):
+        region, _, image_id = part.partition(":")
         if is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id):
-            yield region, image_id
+            images.append((region, image_id))
         else:
             allowed = "must be a list of <region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
             errors.add(path, f"contains {short(part)}; {allowed}")
+    for region in dict.fromkeys(region for region, _ in images if region not in known):
+        errors.add(path, f"{short(region)} {UNKNOWN}{errors.nearest(region, known)}")
+    return tuple(images)
 
 
 def _template(
@@ -227,7 +244,7 @@ def _template(
     key = name.removeprefix("Tag.")
     if problem := value_error("TagKey", key):
         raise ValueError(f"the tag key {problem}")
-    template = Template.parse(data[name], FIELDS, values)
+    template = Template.parse(data[name], FIELDS, violations.nearest, values)
     own = {f for f in template.fields if f in values or f.startswith("custom_data.")}
     known = {field: values.get(field, "") for field in own}
     if (size := sum(map(len, known.values()))) > _MAX_VALUES:
@@ -259,14 +276,14 @@ def _check_images(builds: Sequence[Build], conflicts: Violations) -> None:
         conflicts.add("/builds", message)
 
 
-def _warnings(build: Build) -> Iterator[Violation]:
+def _warnings(builds: Iterable[Build]) -> Iterator[Violation]:
     """Keys that look like typos, and templates that Packer has not filled in."""
-    used = {field for template in build.templates.values() for field in template.fields}
-    for key, value in islice(build.data.items(), _MAX_KEYS):
-        path = build.paths[key]
+    keys = ((build, key) for build in builds for key in islice(build.data, _MAX_KEYS))
+    for build, key in islice(keys, _MAX_ALL_KEYS):
+        value, path = build.data[key], build.paths[key]
         if found := _UNRENDERED.search(value):
             yield Violation(path, f"contains {short(found[0])}, which Packer has not filled in")
-        if key in _SETTABLE or key.startswith("Tag.") or f"custom_data.{key}" in used:
+        if key in _SETTABLE or key.startswith("Tag.") or f"custom_data.{key}" in build.fields:
             continue
         hint = nearest(key, _SETTABLE[:-1], _TYPO_CUTOFF)
         if key in {"Tags", "tags", "Tag"} or re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
@@ -278,7 +295,7 @@ def _warnings(build: Build) -> Iterator[Violation]:
 def _nothing_to_set(build: Build) -> Violation:
     keys = ", ".join(map(short, list(build.data)[:5])) or "no keys"
     message = f"nothing to set: at least one of {', '.join(_SETTABLE)} is required; found {keys}"
-    hints = [warning.message for warning in _warnings(build)][:5]
+    hints = [warning.message for warning in _warnings([build])][:5]
     return Violation(f"{build.path}/custom_data", "; ".join([message, *hints]))
 
 

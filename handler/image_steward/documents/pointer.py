@@ -9,7 +9,7 @@ from image_steward.errors import InvalidDocument
 from image_steward.model import CosObject
 
 
-def read(document: dict[str, Any], region: str) -> CosObject:
+def read(document: dict[str, Any], region: str, _known: object = ()) -> CosObject:
     """Read a pointer; `region` is the default for its Region.
 
     Raises:

@@ -25,20 +25,30 @@ _MAX_HINTS = 20
 
 
 class Violations(dict[Violation, None]):
-    """The violations found in a document, each once, in order."""
+    """The violations found in a document, each once, in order.
 
-    _hints = 0
+    If they are not `fatal`, those after the first 1,000 are only counted.
+    """
+
+    def __init__(self, *, fatal: bool = True) -> None:
+        super().__init__()
+        self._fatal = fatal
+        self.count = self._hints = 0
 
     def add(self, path: str, message: str) -> None:
         """Add a violation.
 
         Raises:
-            InvalidDocument: there are too many to go on.
+            InvalidDocument: there are too many to go on, and they are fatal.
         """
+        self.count += 1
         violation = Violation(path, message)
-        if len(self) == MAX_VIOLATIONS and violation not in self:
-            more = Violation("", f"more than {MAX_VIOLATIONS} violations; the rest are omitted")
-            raise InvalidDocument(*self, more)
+        if len(self) >= MAX_VIOLATIONS and violation not in self:
+            violation = Violation(
+                "", f"more than {MAX_VIOLATIONS} violations; the rest are omitted"
+            )
+            if self._fatal:
+                raise InvalidDocument(*self, violation)
         self[violation] = None
 
     def extend(self, violations: Iterable[Violation]) -> None:

@@ -9,11 +9,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from operator import itemgetter
+from typing import TypeAlias
 
 from image_steward.messages import nearest, short
 from image_steward.naming.text import clean
@@ -32,6 +33,9 @@ _SLICES = {
     "H": slice(11, 13), "M": slice(14, 16), "S": slice(17, 19),
 }  # fmt: skip
 """The directives that are a slice of a time as `clock.utc` writes it, and need no strftime."""
+
+
+Hint: TypeAlias = "Callable[[object, Iterable[str]], str]"
 
 
 class NoValue(Exception):
@@ -79,8 +83,16 @@ class Template:
     _fields: tuple[_Field, ...]
 
     @classmethod
-    def parse(cls, text: str, fields: Fields, values: Collection[str] = ()) -> Template:
+    def parse(
+        cls,
+        text: str,
+        fields: Fields,
+        hint: Hint = nearest,
+        values: Collection[str] = (),
+    ) -> Template:
         """Parse a template; `values` are fields that have one, to suggest for a missing prefix.
+
+        `hint` finds the nearest name, as `messages.nearest` does.
 
         Raises:
             ValueError: what is wrong, and what is allowed.
@@ -96,7 +108,7 @@ class Template:
                     f"write a field as {{ImageId}}, and a literal brace as {brace * 2}"
                 )
             if token["field"] is not None:
-                found.append(_field(token["field"], fields, values))
+                found.append(_field(token["field"], fields, hint, values))
                 if len(found) > MAX_FIELDS:
                     raise ValueError(f"has more than {MAX_FIELDS} fields")
                 pattern += "%s"
@@ -135,7 +147,7 @@ def _calendar(time: str) -> dict[str, str]:
     return {letter: moment.strftime(f"%{letter}") for letter in DIRECTIVES}
 
 
-def _field(source: str, fields: Fields, values: Collection[str]) -> _Field:
+def _field(source: str, fields: Fields, hint: Hint, values: Collection[str]) -> _Field:
     body, bar, default = source.partition("|")
     if bar and not default:
         raise ValueError(f"{{{source}}} has an empty default; give one, or leave out the |")
@@ -154,7 +166,9 @@ def _field(source: str, fields: Fields, values: Collection[str]) -> _Field:
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
     if name in fields.names and colon:
         raise ValueError(f"{{{source}}}: only {' and '.join(fields.times)} may have a format")
-    meant = [f"{{{prefix}{name}}}" for prefix in fields.prefixes if f"{prefix}{name}" in values]
-    hint = f"; did you mean {meant[0]}?" if meant else nearest(name, known)
-    hint = hint or f"; allowed are {', '.join(known)}"
-    raise ValueError(f"{short('{' + source + '}')} is not a field{hint}")
+    wanted = [f"{prefix}{name}" for prefix in fields.prefixes]
+    meant = [value for value in wanted if value in values]
+    meant += [value for value in values if value.lower() in map(str.lower, wanted)]
+    advice = f"; did you mean {{{meant[0]}}}?" if meant else hint(name, known)
+    advice = advice or f"; allowed are {', '.join(known)}"
+    raise ValueError(f"{short('{' + source + '}')} is not a field{advice}")

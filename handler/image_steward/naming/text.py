@@ -10,8 +10,14 @@ from image_steward.messages import short
 CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 """Control characters and line ends, as in the brackets of a pattern; the schemas repeat them."""
 
-INVISIBLE = r"\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-"""Zero width characters and direction marks, without the joiners, which belong to words."""
+INVISIBLE = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u3164\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0001"
+)
+"""Zero width characters, fillers and direction marks, as in the brackets of a pattern.
+
+Without the joiners, which belong to words, and the variation selectors, which belong to emoji.
+"""
 
 _CONTROL, _INVISIBLE = re.compile(f"[{CONTROL}]"), re.compile(f"[{INVISIBLE}]")
 
@@ -31,6 +37,8 @@ def value_error(name: str, text: str) -> str:
     if name != "ImageDescription" and (control := _CONTROL.search(text)):
         code = f"U+{ord(control[0]):04X}"
         return f"{short(text)} contains {code}; no control character or line end is allowed"
+    if name == "TagKey" and text != clean(text):
+        return f"{short(text)} has invisible characters, or blanks at its ends"
     least, most = LENGTHS.get(name.partition(".")[0], (0, len(text)))
     if least <= len(text) <= most:
         return ""

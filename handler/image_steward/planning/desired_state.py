@@ -106,7 +106,7 @@ def oldest_first(states: Iterable[DesiredState]) -> list[DesiredState]:
 
 
 def retire(keep: int, states: list[DesiredState], spared: Collection[str] = ()) -> None:
-    """Deprecate all but the newest `keep` images of each family, and those that are `spared`.
+    """Deprecate all but the newest `keep` images of each family; not those that are `spared`.
 
     `states` are oldest first.
     """
@@ -116,8 +116,8 @@ def retire(keep: int, states: list[DesiredState], spared: Collection[str] = ()) 
         if family and not state.skip_reason:
             families[family] += 1
             state.rank = families[family]
-            is_spared = state.image.image_id in spared
-            state.attributes["ImageDeprecated"] = state.rank > keep and not is_spared
+            if state.rank <= keep or state.image.image_id not in spared:
+                state.attributes["ImageDeprecated"] = state.rank > keep
 
 
 def _number_conflicts(policy: NamingPolicy, states: list[DesiredState], taken: set[str]) -> None:

@@ -47,10 +47,9 @@ def change_of(build: Build, region: str, image: Image) -> Change:
         NoValue: a template field has neither a value nor a default.
         InvalidDocument: no document may set a value.
     """
-    fields = {field for template in build.templates.values() for field in template.fields}
-    values = values_of(fields, region, image)
+    values = values_of(build.fields, region, image)
     # Only the values in use: a build may have thousands of values, and a thousand images.
-    values |= {field: build.values[field] for field in fields if field in build.values}
+    values |= {field: build.values[field] for field in build.fields if field in build.values}
     attributes: dict[str, str | bool] = {}
     tags: dict[str, str] = {}
     for name, template in build.templates.items():
@@ -74,14 +73,13 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
     SCF may deliver an event twice, a run may be interrupted between attributes and tags, and a
     rename may be postponed.
     """
-    fields = {field for template in build.templates.values() for field in template.fields}
     wanted = change.values
     without_name = {name: text for name, text in change.attributes.items() if name != "ImageName"}
     unstable: dict[str, Violation] = {}
-    seen = [values_of(fields, change.region, image)]
+    seen = [values_of(build.fields, change.region, image)]
     for attributes, tags in product((change.attributes, without_name, {}), (change.tags, {})):
         labelled = diff.apply_step(image, Step(change.region, image.image_id, attributes, tags))
-        if (values := values_of(fields, change.region, labelled)) in seen:
+        if (values := values_of(build.fields, change.region, labelled)) in seen:
             continue  # the templates see no difference
         seen.append(values)
         try:
@@ -101,15 +99,15 @@ def unstable_values(build: Build, image: Image, change: Change) -> list[Violatio
 
 def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByRegion, Violations]:
     """The steps of all images, and the errors of the builds left out. Raises as `plan`."""
-    conflicts, errors = Violations(), Violations()
+    conflicts, errors = Violations(), Violations(fatal=False)
     errors.extend(manifest.errors)
     named: dict[tuple[str, str], str] = {}
     """By region and name: the first image that is to have it, and what says so."""
     steps: StepsByRegion = {}
     for build in manifest.builds:
-        count = len(errors)
+        count = errors.count
         own = [_step(diff.empty_step(r, i, images[r]), build, errors) for r, i in build.images]
-        if len(errors) > count:
+        if errors.count > count:
             continue
         unready = next(filter(None, map(_why_unready, own)), "")
         for step in own:
@@ -156,13 +154,13 @@ def _postponed(step: Step, unready: str, *, dry_run: bool) -> Step:
 
     `unready` says which image is not ready, and why. A dry run only adds what would wait.
     """
-    why = _why_unready(step)
+    why = "" if step.is_empty and not step.is_skipped else _why_unready(step)
     message = why or f"not renamed while {unready}: Packer finds the copies of an image by its name"
     if not (why or step.new_name):
         return step
     if dry_run:
-        return replace(step, reasons=(*step.reasons, f"would wait: {message}"))
-    error = step.error or ImageBusy(diff.STATE_CODE, message)
+        return replace(step, would_wait=True, reasons=(*step.reasons, f"would wait: {message}"))
+    error = ImageBusy(diff.STATE_CODE, message)
     if why:
         return diff.failed_step(step, error)
     others = {name: value for name, value in step.attributes.items() if name != "ImageName"}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
 from image_steward.current_images import CurrentImages, RegionImages
-from image_steward.errors import ImageBusy, NameTaken, StewardError, TemporaryName
+from image_steward.errors import ApiError, ImageBusy, NameTaken, StewardError, TemporaryName
 from image_steward.model import Image, Plan, Step, StepsByRegion
 from image_steward.naming.temporary import is_temporary, temporary
 from image_steward.planning.diff import STATE_CODE, failed_step
@@ -42,7 +42,8 @@ def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -
     holders: dict[str, list[str]] = defaultdict(list)
     for image_id, name in names.items():
         holders[name].append(image_id)
-    conflicts: dict[str, StewardError] = {**_conflicts(renames, names, holders)}
+    waiting = {step.image_id for step in steps if step.error and step.error.transient}
+    conflicts = _conflicts(renames, names, holders, waiting)
     new_names = {i: step.new_name for i, step in renames.items() if i not in conflicts}
     waits_for = {i: holders[name][0] for i, name in new_names.items() if name in holders}
     cycles = _cycles(waits_for)
@@ -70,19 +71,23 @@ def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -
 
 
 def _conflicts(
-    renames: Mapping[str, Step], names: Mapping[str, str], holders: Mapping[str, Sequence[str]]
-) -> dict[str, NameTaken]:
-    """The images that cannot get their new names, and why."""
+    renames: Mapping[str, Step],
+    names: Mapping[str, str],
+    holders: Mapping[str, Sequence[str]],
+    waiting: Collection[str],
+) -> dict[str, StewardError]:
+    """The images that cannot get their new names, and why; some images are `waiting`."""
     claims: dict[str, str] = {}
     """For each new name, the first image that is to get it."""
-    conflicts: dict[str, NameTaken] = {}
+    conflicts: dict[str, StewardError] = {}
     for image_id, step in renames.items():
         other = claims.setdefault(step.new_name, image_id)
         having = holders.get(step.new_name, ())
         if len(having) > 1:  # whatever becomes of one, the others may keep it
             conflicts[image_id] = _taken(step, f"{', '.join(having[:5])} have it")
         elif having and having[0] not in renames:
-            conflicts[image_id] = _taken(step, f"{having[0]} has it")
+            waits = having[0] in waiting
+            conflicts[image_id] = _taken(step, f"{having[0]} has it", waits=waits)
         elif other != image_id:
             conflicts[image_id] = _taken(step, f"{other} will get it")
     keepers = list(conflicts)
@@ -90,15 +95,16 @@ def _conflicts(
         keeper = keepers.pop()
         claimant = claims.get(names[keeper])
         if claimant is not None and claimant not in conflicts:
-            conflicts[claimant] = _taken(
-                renames[claimant], f"{keeper} has it and cannot be renamed"
-            )
+            why, waits = f"{keeper} has it and cannot be renamed", conflicts[keeper].transient
+            conflicts[claimant] = _taken(renames[claimant], why, waits=waits)
             keepers.append(claimant)
     return conflicts
 
 
-def _taken(step: Step, why: str) -> NameTaken:
+def _taken(step: Step, why: str, *, waits: bool = False) -> ApiError:
     message = f'the name "{step.new_name}" is taken in {step.region}: {why}'
+    if waits:
+        return ImageBusy(STATE_CODE, f"{message} for now")
     return NameTaken("InvalidImageName.Duplicate", message)
 
 

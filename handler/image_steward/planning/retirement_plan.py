@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,10 +22,12 @@ class Retirement:
     regions: Collection[str]
     keep: Mapping[tuple[str, str], int]
     """How many images to keep, by region and family."""
-    labelled: Mapping[tuple[str, str], Step]
-    """The steps of the manifest's own images, by image key."""
+    labelled: Mapping[tuple[str, str], Image]
+    """The manifest's own images with their new labels, by image key."""
     built: Collection[str]
     """The ids of all images that the run has built: none of them retires."""
+    explicit: Collection[str]
+    """The ids of those whose build sets ImageDeprecated: they do not count, either."""
     left_alone: Collection[tuple[str, str]]
     """Regions and families of images that were not labelled; an empty family: all of them."""
     path: str
@@ -37,19 +40,26 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
     """The request by a manifest's KeepLatest, for the families of the images labelled; or None.
 
     A family is left alone if one of its images was not labelled. If the family of such an image is
-    not known, since it is not a fixed text, all families of the region are.
+    not known, since it is not a fixed text, all families of the region are; if its region is not
+    known, the family is left alone everywhere. While any image is pending, all families are.
     """
-    steps = {o.step.image_key: o.step for o in outcomes if not (o.error or o.step.is_skipped)}
+    labelled = {
+        o.step.image_key: apply_step(o.step.before, o.step)
+        for o in outcomes
+        if o.step.before and not (o.error or o.step.is_skipped)
+    }
+    waits = any(o.status == "pending" or o.step.would_wait for o in outcomes)
     every = (*manifest.builds, *manifest.others)
     builds = [build for build in every if "KeepLatest" in build.data]
+    everywhere = {(region, "") for build in every for region, _ in build.images}
     keep: dict[tuple[str, str], int] = {}
     left_alone: set[tuple[str, str]] = set()
     for build in builds:
         template = build.templates.get("ImageFamily")
-        fixed = template.render({}) if template and not template.fields else ""
-        for region, image_id in build.images:
-            if step := steps.get((region, image_id)):
-                family = region, step.after("ImageFamily")
+        fixed = "" if waits or not template or template.fields else template.render({})
+        for region, image_id in build.images or everywhere:
+            if (image := labelled.get((region, image_id))) and not waits:
+                family = region, str(image.attributes["ImageFamily"])
                 keep[family] = max(keep.get(family, 0), build.keep_latest)
             else:
                 left_alone.add((region, fixed))
@@ -57,9 +67,10 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
     if not builds:
         return None
     regions = tuple(dict.fromkeys(region for region, _ in keep))
-    built = {image_id for build in every for _, image_id in build.images}
-    path = builds[0].paths["KeepLatest"]
-    return Retirement(regions, keep, steps, built, left_alone, path, manifest.dry_run)
+    built = {image_id: build for build in every for _, image_id in build.images}
+    explicit = {image_id for image_id, build in built.items() if "ImageDeprecated" in build.data}
+    path, dry_run = builds[0].paths["KeepLatest"], manifest.dry_run
+    return Retirement(regions, keep, labelled, built, explicit, left_alone, path, dry_run)
 
 
 def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
@@ -71,7 +82,7 @@ def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
     warnings: list[StewardError] = [
         NotRetired(
             f"KeepLatest leaves {f'family {family}' if family else 'all families'} in {region} "
-            "alone: not all images of this run were labelled"
+            "alone: not all images of this run are labelled"
         )
         for region, family in sorted(request.left_alone)
     ]
@@ -92,18 +103,22 @@ def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
 
 def _retire(request: Retirement, region: str, images: Collection[Image]) -> list[Step]:
     """The steps that deprecate all but the newest images of each family."""
-    # With their new labels, even if DescribeImages does not show these yet.
-    known = [apply_step(i, request.labelled.get((region, i.image_id))) for i in images]
+    # With their new labels, even if DescribeImages does not list these, or the images, yet.
+    own = {i: image for (where, i), image in request.labelled.items() if where == region}
+    families: dict[tuple[str, str], list[DesiredState]] = defaultdict(list)
+    for image in ({image.image_id: image for image in images} | own).values():
+        if image.image_id not in request.explicit:
+            state = DesiredState(image, "" if image.image_id in own else reason_to_skip(image))
+            families[region, str(image.attributes["ImageFamily"])].append(state)
     steps: list[Step] = []
-    for family in (family for where, family in request.keep if where == region):
-        keep = request.keep[region, family]
-        members = [image for image in known if image.attributes["ImageFamily"] == family]
-        states = [DesiredState(image, reason_to_skip(image)) for image in members]
+    for family, states in families.items():
+        if not (keep := request.keep.get(family, 0)):
+            continue
         retire(keep, oldest_first(states), request.built)
         rules = {"ImageDeprecated": f"KeepLatest: {keep}"}
         steps += [state.step(region, rules) for state in states]
     # The manifest's own images have an outcome already; they are listed only if they change again.
-    return [step for step in steps if not step.is_empty or step.image_key not in request.labelled]
+    return [step for step in steps if not step.is_empty or step.image_id not in own]
 
 
 def _priority(step: Step) -> tuple[bool, str, str]:

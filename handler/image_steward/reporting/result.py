@@ -132,7 +132,7 @@ class _Budget:
 
 
 def _apply(run: Run, budget: _Budget) -> list[Entry]:
-    """What does exactly what was planned; none if the plan would be rejected or does not fit."""
+    """What does exactly what was planned; none if that would be rejected, wait, or not fit."""
     warnings = [warning for report in run.reports for warning in report.warnings]
     planned = list(apply_entries(outcome for _, outcome in run.images))
     size = len(json.dumps(planned))
@@ -141,7 +141,14 @@ def _apply(run: Run, budget: _Budget) -> list[Entry]:
         isinstance(each, TooManyChanges) and not each.violations[0].path.endswith("/KeepLatest")
         for each in warnings
     )
-    if is_rejected or has_too_many_tags or len(planned) > IMAGES_PER_REQUEST or size > budget.left:
+    waits = any(outcome.step.would_wait for outcome in run.outcomes)
+    if (
+        waits
+        or is_rejected
+        or has_too_many_tags
+        or len(planned) > IMAGES_PER_REQUEST
+        or size > budget.left
+    ):
         return []
     budget.left -= size
     return planned
