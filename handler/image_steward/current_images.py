@@ -86,9 +86,7 @@ class ImageReader(NamedTuple):
         until = self.deadline.earlier(
             0 if request.dry_run else remaining - min(remaining / 2, reserve)
         )
-        return self._read(
-            request, FIRST_POLL_DELAY, until, lambda _, i: not i.is_unready or not i.may_change
-        )
+        return self._read(request, FIRST_POLL_DELAY, until, lambda _, image: not image.is_unready)
 
     def _read(
         self, request: Request, delay: float, until: Deadline, is_ready: IsReady

@@ -99,11 +99,6 @@ class Image:
         return self.tags.get(OPT_OUT[0]) == OPT_OUT[1]
 
     @property
-    def may_change(self) -> bool:
-        """Whether it may be changed once it is ready."""
-        return self.facts["ImageType"] == "PRIVATE_IMAGE" and not self.is_opted_out
-
-    @property
     def state(self) -> str:
         """Its ImageState."""
         return self.facts["ImageState"]
@@ -127,8 +122,12 @@ class Image:
 
     @property
     def is_unready(self) -> bool:
-        """Whether its state is transient; not all such states are documented."""
-        return self.state != "NORMAL" and not self.has_failed
+        """Whether its state is transient, and it may be changed afterwards.
+
+        Not all such states are documented.
+        """
+        is_ours = self.facts["ImageType"] == "PRIVATE_IMAGE" and not self.is_opted_out
+        return is_ours and self.state != "NORMAL" and not self.has_failed
 
     def missing(
         self, attributes: Attributes, tags: Mapping[str, TagT]

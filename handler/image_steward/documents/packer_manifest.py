@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from image_steward import limits
 from image_steward.clock import utc
@@ -24,6 +24,9 @@ from image_steward.regions import KNOWN, UNKNOWN, is_region
 
 BUILDER = "tencentcloud-cvm"
 
+Entries: TypeAlias = "dict[str, dict[str, Any]]"
+"""Entries of `builds`, by JSON Pointer."""
+
 FIELDS = Fields(
     names=(*fields.FIELDS.names, "name", "build_time", "packer_run_uuid"),
     prefixes=(*fields.FIELDS.prefixes, "custom_data."),
@@ -31,7 +34,12 @@ FIELDS = Fields(
 )
 """The fields of templates in `custom_data`."""
 
-_SETTABLE = (*fields.TEXT_ATTRIBUTES, "ImageDeprecated", "KeepLatest", "Tag.<key>")
+_FIXED = {
+    "ImageDeprecated": ("true|false", '"true" or "false"'),
+    "KeepLatest": ("[1-9][0-9]{0,5}", 'a number from "1" to "999999"'),
+}
+"""The keys whose values are not templates: what is allowed, as a pattern and in words."""
+_SETTABLE = (*fields.TEXT_ATTRIBUTES, *_FIXED, "Tag.<key>")
 _TYPO_CUTOFF = 0.8
 """Similarity at which a data key looks like a misspelt settable key."""
 _MAX_HINTS, _MAX_KEYS, _MAX_ALL_KEYS = 20, 100, 1000
@@ -62,9 +70,6 @@ class Build:
     """The values of template fields that come from the manifest."""
     templates: dict[str, Template]
     """By key of `custom_data`: attributes in the order of `TEXT_ATTRIBUTES`, then `Tag.…`."""
-    deprecated: bool | None
-    keep_latest: int
-    """Images of the family that are not deprecated; 0: leave the others alone."""
     is_active: bool
     """Whether it is valid and sets something."""
 
@@ -98,12 +103,8 @@ class PackerManifest:
     @property
     def tag_paths(self) -> dict[str, str]:
         """The JSON Pointer of each tag."""
-        return {
-            name.removeprefix("Tag."): build.paths[name]
-            for build in self.builds
-            for name in build.templates
-            if name.startswith("Tag.")
-        }
+        tags = ((b, name) for b in self.builds for name in b.templates if name.startswith("Tag."))
+        return {name.removeprefix("Tag."): build.paths[name] for build, name in tags}
 
     @cached_property
     def image_ids(self) -> dict[str, list[str]]:
@@ -128,7 +129,7 @@ def read(
     """
     validate("packer-manifest", document)
     run = document["last_run_uuid"]
-    ours: dict[object, dict[str, dict[str, Any]]] = {}
+    ours: dict[object, Entries] = {}
     """The entries of each artifact, by path; an artifact is its images, in any order."""
     for i, entry in enumerate(document["builds"]):
         if entry["builder_type"] == BUILDER and entry["packer_run_uuid"] == run:
@@ -151,15 +152,12 @@ def read(
 
 
 def _read_build(
-    entries: dict[str, dict[str, Any]],
-    known: Collection[str],
-    conflicts: Violations,
-    errors: Violations,
+    entries: Entries, known: Collection[str], conflicts: Violations, errors: Violations
 ) -> Build:
     """Read a build from its entries, by path; adds contradictions to `conflicts`."""
     path, entry = next(iter(entries.items()))
     count = errors.count
-    images = _artifacts(entry["artifact_id"], f"{path}/artifact_id", known, errors)
+    images = tuple(_artifacts(entry["artifact_id"], f"{path}/artifact_id", known, errors))
     data, paths = _merged(entries, conflicts)
     time = entry.get("build_time", 0)  # 0: a version without strip_time has written it
     values = {f"custom_data.{key}": value for key, value in data.items()}
@@ -177,28 +175,17 @@ def _read_build(
             templates[name] = _template(name, data, values, errors)
         except ValueError as error:  # noqa: PERF203 - report all of them
             errors.add(paths[name], str(error))
-    deprecated, keep_latest = data.get("ImageDeprecated"), data.get("KeepLatest")
-    if deprecated not in {None, "true", "false"}:
-        errors.add(
-            paths["ImageDeprecated"], f'is {short(str(deprecated))}; must be "true" or "false"'
-        )
-    if deprecated is not None and keep_latest is not None:
+    given = [name for name in _FIXED if name in data]
+    for name, (pattern, allowed) in ((name, _FIXED[name]) for name in given):
+        if not re.fullmatch(pattern, data[name]):
+            errors.add(paths[name], f"is {short(data[name])}; must be {allowed}")
+    if len(given) > 1:
         errors.add(paths["ImageDeprecated"], "cannot be combined with KeepLatest, which sets it")
-    number = re.fullmatch("[1-9][0-9]{0,5}", keep_latest or "")
-    if keep_latest is not None and not number:
-        errors.add(
-            paths["KeepLatest"], f'is {short(keep_latest)}; must be a number from "1" to "999999"'
-        )
-    is_deprecated = None if deprecated is None else deprecated == "true"
-    latest = int(number[0]) if number else 0
-    sets_something = bool(templates or latest) or deprecated is not None
-    is_active = sets_something and errors.count == count
-    return Build(path, images, data, paths, values, templates, is_deprecated, latest, is_active)
+    is_active = bool(templates or given) and errors.count == count
+    return Build(path, images, data, paths, values, templates, is_active)
 
 
-def _merged(
-    entries: dict[str, dict[str, Any]], conflicts: Violations
-) -> tuple[dict[str, str], dict[str, str]]:
+def _merged(entries: Entries, conflicts: Violations) -> tuple[dict[str, str], dict[str, str]]:
     """The `custom_data` of all entries of a build, and the JSON Pointer of each key."""
     data: dict[str, str] = {}
     paths: dict[str, str] = {}
@@ -215,22 +202,21 @@ def _merged(
 
 def _artifacts(
     text: str, path: str, known: Collection[str], errors: Violations
-) -> tuple[tuple[str, str], ...]:
-    """Region and id of the image and its copies (packer-plugin-tencentcloud, artifact.go)."""
+) -> Iterator[tuple[str, str]]:
+    """Yield region and id of the image and its copies (packer-plugin-tencentcloud, artifact.go)."""
     parts = text.split(",", limits.IMAGES_PER_REQUEST)
     if len(parts) > limits.IMAGES_PER_REQUEST:
         errors.add(path, f"has more than {limits.IMAGES_PER_REQUEST:,} images")
-    images = []
     for part in dict.fromkeys(part.strip() for part in parts[: limits.IMAGES_PER_REQUEST]):
         region, _, image_id = part.partition(":")
-        if is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id):
-            images.append((region, image_id))
+        is_image = is_region(region) and re.fullmatch("img-[0-9a-z]+", image_id)
+        if is_image and region in known:
+            yield region, image_id
         else:
-            allowed = "must be a list of <region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
-            errors.add(path, f"contains {short(part)}; {allowed}")
-    for region in dict.fromkeys(region for region, _ in images if region not in known):
-        errors.add(path, f"{short(region)} {UNKNOWN}{errors.nearest(region, known)}")
-    return tuple(images)
+            problem = "must be a list of <region>:<image id>, such as ap-guangzhou:img-6pb6lrmy"
+            if is_image:
+                problem = f"{short(region)} {UNKNOWN}{errors.nearest(region, known)}"
+            errors.add(path, f"contains {short(part)}; {problem}")
 
 
 def _template(
@@ -245,7 +231,7 @@ def _template(
     if problem := value_error("TagKey", key):
         raise ValueError(f"the tag key {problem}")
     template = Template.parse(data[name], FIELDS, violations.nearest, values)
-    own = {f for f in template.fields if f in values or f.startswith("custom_data.")}
+    own = (f for f in template.fields if f in values or f.startswith("custom_data."))
     known = {field: values.get(field, "") for field in own}
     if (size := sum(map(len, known.values()))) > _MAX_VALUES:
         raise ValueError(f"its fields have {size} characters; at most {_MAX_VALUES} are allowed")
@@ -257,7 +243,7 @@ def _template(
         if missing not in {error.field, *data}:
             hint = violations.nearest(missing, islice(data, _MAX_KEYS))
         raise ValueError(f"{error}{hint}") from None
-    if own == template.fields and (message := value_error(name, text)):
+    if known.keys() == template.fields and (message := value_error(name, text)):
         raise ValueError(message)
     return template
 

@@ -34,8 +34,8 @@ _SLICES = {
 }  # fmt: skip
 """The directives that are a slice of a time as `clock.utc` writes it, and need no strftime."""
 
-
 Hint: TypeAlias = "Callable[[object, Iterable[str]], str]"
+"""Finds the nearest name, as `messages.nearest`; a document has a budget for it."""
 
 
 class NoValue(Exception):
@@ -84,15 +84,9 @@ class Template:
 
     @classmethod
     def parse(
-        cls,
-        text: str,
-        fields: Fields,
-        hint: Hint = nearest,
-        values: Collection[str] = (),
+        cls, text: str, fields: Fields, hint: Hint = nearest, values: Collection[str] = ()
     ) -> Template:
         """Parse a template; `values` are fields that have one, to suggest for a missing prefix.
-
-        `hint` finds the nearest name, as `messages.nearest` does.
 
         Raises:
             ValueError: what is wrong, and what is allowed.
@@ -166,9 +160,8 @@ def _field(source: str, fields: Fields, hint: Hint, values: Collection[str]) -> 
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
     if name in fields.names and colon:
         raise ValueError(f"{{{source}}}: only {' and '.join(fields.times)} may have a format")
-    wanted = [f"{prefix}{name}" for prefix in fields.prefixes]
-    meant = [value for value in wanted if value in values]
-    meant += [value for value in values if value.lower() in map(str.lower, wanted)]
-    advice = f"; did you mean {{{meant[0]}}}?" if meant else hint(name, known)
+    wanted = {f"{prefix}{name}".lower() for prefix in fields.prefixes}
+    meant = sorted((v for v in values if v.lower() in wanted), key=lambda v: v.endswith(name))
+    advice = f"; did you mean {{{meant[-1]}}}?" if meant else hint(name, known)
     advice = advice or f"; allowed are {', '.join(known)}"
     raise ValueError(f"{short('{' + source + '}')} is not a field{advice}")

@@ -62,8 +62,8 @@ def change_of(build: Build, region: str, image: Image) -> Change:
             tags[name.removeprefix("Tag.")] = text
         if name == "ImageName":  # it is rendered first; the other templates see the new name
             values[name] = text
-    if build.deprecated is not None:
-        attributes["ImageDeprecated"] = build.deprecated
+    if "ImageDeprecated" in build.data:
+        attributes["ImageDeprecated"] = build.data["ImageDeprecated"] == "true"
     return Change(region, image.image_id, attributes, tags, ())
 
 
@@ -141,7 +141,7 @@ def _step(step: Step, build: Build, violations: Violations) -> Step:
         return diff.failed_step(step, invalid)
     violations.extend(unstable_values(build, image, change))
     step = diff.step_of(change, {step.image_id: image})
-    if build.keep_latest and not step.after("ImageFamily"):
+    if "KeepLatest" in build.data and not step.after("ImageFamily"):
         message = f"{step.image_id} in {step.region} has none, and the manifest sets none"
         violations.add(build.paths["KeepLatest"], f"requires an ImageFamily; {message}")
     changed = by_name(step.attributes, step.tags)

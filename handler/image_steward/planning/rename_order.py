@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -42,8 +42,7 @@ def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -
     holders: dict[str, list[str]] = defaultdict(list)
     for image_id, name in names.items():
         holders[name].append(image_id)
-    waiting = {step.image_id for step in steps if step.error and step.error.transient}
-    conflicts = _conflicts(renames, names, holders, waiting)
+    conflicts = _conflicts(steps, names, holders)
     new_names = {i: step.new_name for i, step in renames.items() if i not in conflicts}
     waits_for = {i: holders[name][0] for i, name in new_names.items() if name in holders}
     cycles = _cycles(waits_for)
@@ -71,12 +70,11 @@ def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -
 
 
 def _conflicts(
-    renames: Mapping[str, Step],
-    names: Mapping[str, str],
-    holders: Mapping[str, Sequence[str]],
-    waiting: Collection[str],
+    steps: list[Step], names: Mapping[str, str], holders: Mapping[str, Sequence[str]]
 ) -> dict[str, StewardError]:
-    """The images that cannot get their new names, and why; some images are `waiting`."""
+    """The images that cannot get their new names, or not yet, and why."""
+    renames = {step.image_id: step for step in steps if step.new_name}
+    waiting = {step.image_id for step in steps if step.error and step.error.transient}
     claims: dict[str, str] = {}
     """For each new name, the first image that is to get it."""
     conflicts: dict[str, StewardError] = {}
@@ -86,8 +84,7 @@ def _conflicts(
         if len(having) > 1:  # whatever becomes of one, the others may keep it
             conflicts[image_id] = _taken(step, f"{', '.join(having[:5])} have it")
         elif having and having[0] not in renames:
-            waits = having[0] in waiting
-            conflicts[image_id] = _taken(step, f"{having[0]} has it", waits=waits)
+            conflicts[image_id] = _taken(step, f"{having[0]} has it", waits=having[0] in waiting)
         elif other != image_id:
             conflicts[image_id] = _taken(step, f"{other} will get it")
     keepers = list(conflicts)

@@ -24,10 +24,11 @@ class Retirement:
     """How many images to keep, by region and family."""
     labelled: Mapping[tuple[str, str], Image]
     """The manifest's own images with their new labels, by image key."""
-    built: Collection[str]
-    """The ids of all images that the run has built: none of them retires."""
-    explicit: Collection[str]
-    """The ids of those whose build sets ImageDeprecated: they do not count, either."""
+    built: Mapping[str, bool]
+    """By the id of each image that the run has built, whether its build sets ImageDeprecated.
+
+    None of them retires, and those do not count, either.
+    """
     left_alone: Collection[tuple[str, str]]
     """Regions and families of images that were not labelled; an empty family: all of them."""
     path: str
@@ -43,11 +44,8 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
     not known, since it is not a fixed text, all families of the region are; if its region is not
     known, the family is left alone everywhere. While any image is pending, all families are.
     """
-    labelled = {
-        o.step.image_key: apply_step(o.step.before, o.step)
-        for o in outcomes
-        if o.step.before and not (o.error or o.step.is_skipped)
-    }
+    steps = [o.step for o in outcomes if not (o.error or o.step.is_skipped)]
+    labelled = {s.image_key: apply_step(s.before, s) for s in steps if s.before}
     waits = any(o.status == "pending" or o.step.would_wait for o in outcomes)
     every = (*manifest.builds, *manifest.others)
     builds = [build for build in every if "KeepLatest" in build.data]
@@ -60,17 +58,16 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
         for region, image_id in build.images or everywhere:
             if (image := labelled.get((region, image_id))) and not waits:
                 family = region, str(image.attributes["ImageFamily"])
-                keep[family] = max(keep.get(family, 0), build.keep_latest)
+                keep[family] = max(keep.get(family, 0), int(build.data["KeepLatest"]))
             else:
                 left_alone.add((region, fixed))
     keep = {key: n for key, n in keep.items() if left_alone.isdisjoint((key, (key[0], "")))}
     if not builds:
         return None
     regions = tuple(dict.fromkeys(region for region, _ in keep))
-    built = {image_id: build for build in every for _, image_id in build.images}
-    explicit = {image_id for image_id, build in built.items() if "ImageDeprecated" in build.data}
-    path, dry_run = builds[0].paths["KeepLatest"], manifest.dry_run
-    return Retirement(regions, keep, labelled, built, explicit, left_alone, path, dry_run)
+    built = {i: "ImageDeprecated" in build.data for build in every for _, i in build.images}
+    path = builds[0].paths["KeepLatest"]
+    return Retirement(regions, keep, labelled, built, left_alone, path, manifest.dry_run)
 
 
 def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
@@ -79,14 +76,7 @@ def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
     Images that are no longer deprecated come first, so that no family is left without an image.
     """
     planned = plan_regions(current, lambda region, images: _retire(request, region, images))
-    warnings: list[StewardError] = [
-        NotRetired(
-            f"KeepLatest leaves {f'family {family}' if family else 'all families'} in {region} "
-            "alone: not all images of this run are labelled"
-        )
-        for region, family in sorted(request.left_alone)
-    ]
-    planned = planned._replace(warnings=tuple(warnings))
+    planned = planned._replace(warnings=tuple(map(_not_retired, sorted(request.left_alone))))
     changes = sorted(planned.changes, key=_priority)
     later = {step.image_key for step in changes[request.max_changes :]}
     if not later:
@@ -98,7 +88,14 @@ def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
     )
     steps = {r: [s for s in planned.steps[r] if s.image_key not in later] for r in planned.steps}
     warning = TooManyChanges(Violation(request.path, message))
-    return planned._replace(steps=steps, warnings=(*warnings, warning))
+    return planned._replace(steps=steps, warnings=(*planned.warnings, warning))
+
+
+def _not_retired(left_alone: tuple[str, str]) -> StewardError:
+    region, family = left_alone
+    families = f"family {family}" if family else "all families"
+    reason = "not all images of this run are labelled"
+    return NotRetired(f"KeepLatest leaves {families} in {region} alone: {reason}")
 
 
 def _retire(request: Retirement, region: str, images: Collection[Image]) -> list[Step]:
@@ -107,13 +104,12 @@ def _retire(request: Retirement, region: str, images: Collection[Image]) -> list
     own = {i: image for (where, i), image in request.labelled.items() if where == region}
     families: dict[tuple[str, str], list[DesiredState]] = defaultdict(list)
     for image in ({image.image_id: image for image in images} | own).values():
-        if image.image_id not in request.explicit:
+        if not request.built.get(image.image_id):
             state = DesiredState(image, "" if image.image_id in own else reason_to_skip(image))
             families[region, str(image.attributes["ImageFamily"])].append(state)
     steps: list[Step] = []
-    for family, states in families.items():
-        if not (keep := request.keep.get(family, 0)):
-            continue
+    for family, keep in request.keep.items():
+        states = families[family]  # none if it is one of another region
         retire(keep, oldest_first(states), request.built)
         rules = {"ImageDeprecated": f"KeepLatest: {keep}"}
         steps += [state.step(region, rules) for state in states]

@@ -142,13 +142,8 @@ def _apply(run: Run, budget: _Budget) -> list[Entry]:
         for each in warnings
     )
     waits = any(outcome.step.would_wait for outcome in run.outcomes)
-    if (
-        waits
-        or is_rejected
-        or has_too_many_tags
-        or len(planned) > IMAGES_PER_REQUEST
-        or size > budget.left
-    ):
+    is_too_large = len(planned) > IMAGES_PER_REQUEST or size > budget.left
+    if waits or is_rejected or has_too_many_tags or is_too_large:
         return []
     budget.left -= size
     return planned
