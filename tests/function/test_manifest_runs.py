@@ -383,15 +383,19 @@ def test_no_waiting_for_an_image_that_is_never_changed(
 
 def test_name_of_an_image_that_waits(function: Function) -> None:
     """A name that an image still has only because its own rename waits is awaited, too."""
-    (other,) = built(function, "img-other000")
+    other, third = built(function, "img-other000", "img-third000")
     set_state(function, "img-copy0001", "ap-shanghai", "SYNCING")
     taking = build({"ImageName": "packer-web"}, artifact_id=other)
-    event = uploaded(function, taking, build(LABELS, artifact_id=COPIES))
-    with pytest.raises(Unfinished, match="3 of 3"):
+    after = build({"ImageName": "packer-other000"}, artifact_id=third)
+    event = uploaded(function, after, taking, build(LABELS, artifact_id=COPIES))
+    with pytest.raises(Unfinished, match="4 of 4"):
         function(event)
+    codes = {line["Code"] for line in function.lines if line["Event"] == "image.pending"}
+    assert codes == {"InvalidImageId.IncorrectState"}
     set_state(function, "img-copy0001", "ap-shanghai", "NORMAL")
     assert function(event)["Outcome"] == "applied"
     assert function.names()["img-other000"] == "packer-web"
+    assert function.names()["img-third000"] == "packer-other000"
 
 
 def test_keep_latest(function: Function) -> None:

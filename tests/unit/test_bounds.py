@@ -17,11 +17,14 @@ import pytest
 
 import hostile
 from image_steward import registry
+from image_steward.current_images import RegionImages
 from image_steward.errors import InvalidEvent, InvalidJSON, Rejection, TimeRanOut
 from image_steward.events.parse import InlineDocument, RejectedPart, parse
 from image_steward.limits import NAME_LENGTH
 from image_steward.naming.style import Style, cut
+from image_steward.planning import retirement_plan
 from image_steward.planning.policy_plan import normalise
+from image_steward.planning.retirement_plan import Retirement
 from packer import build, manifest
 from region import NOW, REGION, image, policy
 
@@ -76,6 +79,18 @@ def test_time_of_a_manifest(data: dict[str, str]) -> None:
     with executed_lines() as lines, suppress(Rejection):
         hostile.plan_manifest(data, "\ufdfa" * 200, IMAGES)
     assert lines[0] < IMAGES * LINES_PER_IMAGE
+
+
+def test_time_of_a_retirement() -> None:
+    """KeepLatest looks at each image once, however many families the run has built."""
+    families = [f"web-{number}" for number in range(1000)]
+    images = {f"img-{f}": image(f"img-{f}", f, ImageFamily=f) for f in families}
+    keep = {(REGION, family): 1 for family in families}
+    request = Retirement((REGION,), keep, {}, {}, (), "", dry_run=False)
+    with executed_lines() as lines:
+        planned = retirement_plan.plan(request, {REGION: RegionImages(images)}, lambda: NOW)
+    assert len(planned.all_steps) == len(families)
+    assert lines[0] < len(families) * 100
 
 
 @pytest.mark.parametrize("make", hostile.DOCUMENTS.values(), ids=list(hostile.DOCUMENTS))
