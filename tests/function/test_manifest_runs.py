@@ -356,6 +356,25 @@ def test_nothing_is_retired_while_an_image_waits(function: Function, *, dry_run:
     assert deprecated(function) == OLDER
 
 
+def test_dry_run_of_an_unready_image_whose_name_is_taken(function: Function) -> None:
+    """An image that is not ready counts as waiting in a dry run, even if its name is taken."""
+    set_state(function, "img-new00001", "ap-guangzhou", "SYNCING")
+    (other,) = built(function, "img-other000")
+    event = uploaded(
+        function,
+        build({"ImageName": "web-1"}, artifact_id="ap-guangzhou:img-new00001"),
+        build({"ImageFamily": "web", "KeepLatest": "1"}, artifact_id=other),
+    )
+    result = function(event, STEWARD_DRY_RUN="1")
+    statuses = {image["ImageId"]: image["Status"] for image in result["Images"]}
+    assert statuses == {"img-new00001": "failed", "img-other000": "planned"}
+    assert [warning["Code"] for warning in result["Warnings"]] == ["NotRetired"]
+    assert "Apply" not in result
+    with pytest.raises(Unfinished, match="1 of 2"):
+        function(event)
+    assert deprecated(function) == set()
+
+
 def test_unready_image_that_needs_no_change(function: Function) -> None:
     """A labelled image whose copy is made later is unchanged, and counts for KeepLatest."""
     data = {"ImageFamily": "web", "KeepLatest": "2"}

@@ -86,7 +86,8 @@ def change_error(image: Image) -> ApiError | None:
 
 def failed_step(step: Step, error: StewardError) -> Step:
     """The step with an error instead of its changes."""
-    return Step(step.region, step.image_id, before=step.before, error=error)
+    waits = step.would_wait
+    return Step(step.region, step.image_id, before=step.before, error=error, would_wait=waits)
 
 
 def apply_step(image: Image, step: Step) -> Image:
