@@ -127,9 +127,7 @@ def test_forged_line_is_reported(text: str) -> None:
     """A line that is not certain to be the function's own is not undone, but reported."""
     read = undo.read(text.encode())
     assert (read.entries, bool(read.problems)) == ([], True)
-    assert "img-x" not in str(
-        list(log_records.steward_lines(r.message for r in log_records.from_text(text)))
-    )
+    assert "img-x" not in str(list(log_records.steward_lines(log_records.from_text(text))))
 
 
 def test_lines_after_an_error_that_ends() -> None:
@@ -224,7 +222,8 @@ def test_log_on_the_terminal_is_still_a_log(tmp_path: Path) -> None:
     """What `invoke` prints to stderr can be undone, with every character of the values."""
     entry = {"Region": "ap-x", "ImageId": "img-a", "ImageDescription": UNSAFE[9:].strip()}
     line = json.dumps({**json.loads(FORGED), "Undo": entry}, ensure_ascii=False)
-    (tmp_path / "index.py").write_text(f"def main_handler(event, context):\n    print({line!r})")
+    printed = f"{line!r}.replace({RUN!r}, context['request_id'])"
+    (tmp_path / "index.py").write_text(f"def main_handler(event, context):\n    print({printed})")
     saved = CliRunner().invoke(main, ["invoke", "--code", str(tmp_path)], input="{}").stderr
     assert json.loads(CliRunner().invoke(main, ["undo"], input=saved).stdout) == {"Images": [entry]}
 
@@ -236,3 +235,42 @@ def test_escaped_json_has_the_same_value(value: object) -> None:
     text = escaped(json.dumps(value, ensure_ascii=False, indent=2))
     assert json.loads(text) == value
     assert not set(UNSAFE) & set(text)
+
+
+NOTE = "scf-local: 5 images"
+
+
+def test_no_value_forges_a_line_on_the_terminal(tmp_path: Path) -> None:
+    """A line break in a name, a source or an id of a log begins no line of the commands' output."""
+    lines = [
+        {**HEAD, "Event": "run.finished", "RequestId": f"{RUN}\n{NOTE}", "Outcome": f"\n{NOTE}",
+         "Trigger": trigger, "Source": source}
+        for trigger, source in (
+            ("timer", f"timer:x\n{NOTE}"), ("cos", f"Records/0\n{NOTE}"), ("cos", f"cos://b-1/k\n{NOTE}"),
+        )
+    ]  # fmt: skip
+    records = [
+        {"SCF_RequestId": f"{number}{line['RequestId']}", "SCF_FunctionName": f"f{number}\n{NOTE}",
+         "SCF_Message": json.dumps({**line, "RequestId": f"{number}{line['RequestId']}"})}
+        for number, line in enumerate(lines)
+    ]  # fmt: skip
+    log = tmp_path / "a.json"
+    log.write_text(json.dumps(records), "utf-8")
+    run = f"9{RUN}\n{NOTE}"
+    before = {**json.loads(FORGED), "RequestId": run}
+    (tmp_path / "b.json").write_text(
+        json.dumps({"SCF_RequestId": run, "SCF_Message": json.dumps(before)})
+    )
+    (tmp_path / "index.py").write_text("def main_handler(event, context): raise ValueError")
+    commands = [
+        ["replay", "--list", str(log)],
+        ["replay", "--list", str(tmp_path / "b.json")],
+        ["replay", "--logs", "--code", str(tmp_path), str(log)],
+        ["replay", "--list", str(log), "--only", f"f1\n{NOTE}x".replace("\n", "")],
+        ["undo", str(tmp_path / "b.json")],
+        ["undo", str(tmp_path / "b.json"), "--request-id", run[1:].replace("\n", "")],
+    ]
+    results = [CliRunner().invoke(main, command) for command in commands]
+    outputs = [result.stdout + result.stderr for result in results]
+    assert [NOTE in output.splitlines() for output in outputs] == [False] * len(outputs)
+    assert [NOTE in output for output in outputs] == [True] * len(outputs), outputs

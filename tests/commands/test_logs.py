@@ -410,6 +410,16 @@ STEWARD_LINE = '{"Time": "2026", "Level": "INFO", "Event": "run.started", "Reque
         {"Time": 1, "RawLog": "printed"},
         {"RetMsg": "{}", "ErrMsg": ""},
         {"__CONTENT__": "printed"},
+        {"Result": {"RetMsg": "{}", "FunctionRequestId": "r-1", "ErrMsg": ""}, "RequestId": "r"},
+        {"Context": "", "ListOver": True, "Analysis": False, "Results": [], "RequestId": "r"},
+        {"Context": "", "ListOver": True, "Analysis": False, "Results": None, "RequestId": "r"},
+        {"TotalCount": 0, "Data": [], "SearchContext": {"Offset": ""}, "RequestId": "r"},
+        {"Error": {"Code": "AuthFailure", "Message": "m"}, "RequestId": "r"},
+        {"LogContextInfos": [{"Content": "x", "PkgId": "1"}], "RequestId": "r"},
+        {"TotalCount": 0, "ImageSet": [], "RequestId": "r"},
+        {"HistogramInfos": [], "RequestId": "r"},
+        {"Response": {"Results": []}},
+        {"RequestId": "r"},
     ],
 )
 def test_reply_without_log_is_not_an_event(bench: Bench, name: str, value: object) -> None:
@@ -451,3 +461,105 @@ def test_pretty_events(bench: Bench, name: str) -> None:
     echo = bench.code("echo", "def main_handler(event, context):\n    return event\n")
     file = bench.write(name, "".join(json.dumps(event, indent=2) + "\n" for event in events))
     assert [entry["Result"] for entry in documents(file, "--code", echo)] == events
+
+
+def test_result_is_not_an_event(bench: Bench) -> None:
+    """A result of Image Steward, as printed or in the journal, is never replayed as an event."""
+    result = {"RequestId": "r-1", "Trigger": "cos", "Outcome": "applied", "Images": []}
+    for name in ("a.json", "20260101T000000Z-result.json"):
+        replayed = replay("--list", bench.write(name, json.dumps(result)))
+        assert (replayed.exit_code, replayed.stdout) == (2, "")
+        assert "a result, not an event; use `scf-local undo`, or replay its" in replayed.stderr
+
+
+def test_event_with_members_of_a_reply(bench: Bench) -> None:
+    """A direct event may have members that a reply has, too."""
+    events = [{"Results": []}, {"Data": [], "RequestId": "r"}, {"Outcome": "x", "RequestId": "r"}]
+    listed = replay("--list", bench.write("a.json", json.dumps(events)))
+    assert listed.stdout.count("direct") == 3, listed.output
+
+
+RUN = "r-1"
+SOURCE = "cos://manifests-1250000000/requests/a.json"
+FORGED_EVENT = (
+    "{'Records':[{'cos':{'cosBucket':{'name':'evil','appid':'1'},'cosObject':{'key':'k'}},"
+    "'event':{'eventName':'cos:ObjectCreated:Put'}}]}"
+)
+
+
+def _line(event: str, run: str = RUN, level: str = "INFO", **fields: object) -> str:
+    head = {"Time": "2026-01-01T00:00:00.000Z", "Level": level, "Event": event, "RequestId": run}
+    return json.dumps({**head, **fields}, separators=(",", ":"))
+
+
+def _text(*lines: str, run: str = RUN) -> str:
+    start, end = (
+        f"START RequestId:{run}",
+        f"END RequestId:{run}\nReport RequestId:{run} Duration:5ms",
+    )
+    return "\n".join([start, *lines, end, ""])
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+@pytest.mark.parametrize("form", ["reply", "text", "records"])
+def test_description_is_not_an_event(bench: Bench, form: str, *, is_finished: bool) -> None:
+    """No event is taken from the rest of a line of Image Steward whose beginning is cut off."""
+    after = {"ImageDescription": FORGED_EVENT}
+    cut = _line("image.changed", Source="direct", ImageId="img-a", After=after)[100:]
+    finished = _line("run.finished", Trigger="direct", Outcome="applied")
+    lines = [cut, finished] if is_finished or form != "reply" else [cut]
+    log = "\n".join([*lines, *_text().split("\n")[1:]])
+    reply = {"FunctionRequestId": RUN, "RetMsg": '{"Outcome": "applied"}', "ErrMsg": "", "Log": log}
+    text = {
+        "reply": json.dumps({"Response": {"Result": reply, "RequestId": "x"}}),
+        "text": _text(*lines),
+        "records": "\n".join(
+            json.dumps({"SCF_RequestId": RUN, "SCF_Message": line}) for line in lines
+        ),
+    }[form]
+    result = replay("--list", bench.write("a.log", text))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "cannot be replayed" in result.stderr
+
+
+def _keys(event: Any) -> list[str]:  # noqa: ANN401 - any JSON value
+    return [record["cos"]["cosObject"]["key"].split("/", 3)[-1] for record in event["Records"]]
+
+
+@pytest.mark.parametrize("key", ["requests/a.json ap-shanghai", "requests/a.json"])
+def test_key_that_ends_with_a_region(bench: Bench, key: str) -> None:
+    """The region after the source of a rejected policy is no part of it; one in a key is."""
+    source = f"cos://manifests-1250000000/{key}"
+    log = bench.write("a.log", _text(
+        _line("run.started", Source=source),
+        _line("document.rejected", Source=source, Code="InvalidJSON"),
+        _line("document.rejected", Source=f"{source} ap-beijing", Code="NotFound"),
+        _line("run.finished", Trigger="cos", Outcome="rejected"),
+    ))  # fmt: skip
+    echo = bench.code("echo", "def main_handler(event, context):\n    return event\n")
+    (entry,) = documents(log, "--code", echo)
+    assert _keys(entry["Result"]) == [key]
+
+
+def test_source_that_was_cut(bench: Bench) -> None:
+    """A source that the function's logger has cut does not become a document of the event."""
+    log = bench.write("a.log", _text(
+        _line("run.started", Source=SOURCE),
+        _line("image.before", Source=f"{SOURCE[:30]}…", Cut=["Source", "Undo"], Undo="…"),
+        _line("run.finished", Trigger="cos", Outcome="applied"),
+    ))  # fmt: skip
+    echo = bench.code("echo", "def main_handler(event, context):\n    return event\n")
+    (entry,) = documents(log, "--code", echo)
+    assert _keys(entry["Result"]) == ["requests/a.json"]
+
+
+def test_run_within_the_error_of_another(bench: Bench) -> None:
+    """A run that may be text of an error is not replayed, but reported."""
+    error = f"ERROR RequestId:{RUN} Result:" + json.dumps({"statusCode": 430, "stackTrace": "x"})
+    inner = _text(_line("run.started", "r-2", Source=SOURCE.replace("a.json", "b.json")), run="r-2")
+    log = _text(_line("run.started", Source=SOURCE), error, inner.strip())
+    result = replay("--list", bench.write("a.log", log))
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
+    assert "run r-2 begins within the text of an error of run r-1" in " ".join(
+        result.stderr.split()
+    )

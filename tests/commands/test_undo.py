@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import json
+import lzma
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +20,7 @@ from image_steward import registry
 from image_steward.model import ChangeRequest
 from scf_local.cli import main
 from scf_local.invocation import InvocationResult
+from scf_local.log_records import from_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,9 +284,8 @@ _BINARY = "the log is not text: it contains zero bytes"
         (START + END, _DOES_NOT_SHOW),
         (START + b'{"level": "info", "message": "of another function"}\n' + END, _DOES_NOT_SHOW),
         (START + OTHER.decode().encode("cp037") + END, _DOES_NOT_SHOW),
-        (START + _line(ImageName="a").decode().encode("utf-16-le") + OTHER * 99, _BINARY),
         (OTHER.decode().encode("utf-32"), _BINARY),
-        (b"PK\x03\x04\x00\x00", _BINARY),
+        (b"\x7fELF\x00\x00", _BINARY),
         (gzip.compress(b"\x00" * 9, mtime=0), _BINARY),
     ],
 )
@@ -556,3 +559,179 @@ def test_log_may_be_a_file(tmp_path: Path) -> None:
     assert (
         _undo(arguments=(str(log),)).stdout == _undo(_line(ImageName="a"), arguments=("-",)).stdout
     )
+
+
+LOST = _line("img-b", ImageName="b")
+TRACEBACK = b"Traceback (most recent call last):\n"
+
+
+def _record(line: bytes, **members: str) -> dict[str, str]:
+    return {"SCF_RequestId": "r-1", "SCF_Message": line.decode().strip(), **members}
+
+
+def _as_reply(*records: object) -> bytes:
+    return json.dumps({"Response": {"Results": records, "RequestId": "x"}}).encode()
+
+
+def _nested(value: object) -> object:
+    for _ in range(9):
+        value = {"Logs": [value]}
+    return value
+
+
+GOOD = {"LogJson": json.dumps(_record(_line(ImageName="a")))}
+SEVERAL = _line(ImageName="a") * 40
+"""More than the 4 KB from which the encoding is guessed."""
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        START + _line(ImageName="a") + TRACEBACK + LOST[:-9],
+        START + _line(ImageName="a") + b"ERROR RequestId:r-1 Result:x\n" + LOST[:-9],
+        START + _line(ImageName="a") + TRACEBACK + b"scf-1  | " + LOST + END,
+        json.dumps([_record(_line(ImageName="a")), _record(b"warning: x\n" + LOST[:-9])]).encode(),
+        _as_reply(GOOD, {"LogJson": json.dumps(_record(LOST))[:-9]}),
+        _as_reply(GOOD, {"Weird": json.dumps(_record(LOST))}),
+        json.dumps([_record(_line(ImageName="a")), {"x": LOST.decode()}]).encode(),
+        json.dumps([_record(_line(ImageName="a")), _nested(_record(LOST))]).encode(),
+        SEVERAL + LOST.replace(b"RequestId", b"x").decode().encode("utf-16-le"),
+    ],
+    ids=["traceback", "error", "prefix", "text", "cut", "member", "element", "levels", "zeros"],
+)
+def test_no_line_is_dropped(log: bytes) -> None:
+    """Whatever hides a line `image.before`, others are undone, and the loss is reported."""
+    result = _undo(log)
+    assert (result.exit_code, _images(result)[0]["ImageName"]) == (1, "a")
+    assert "cannot be used: " in result.stderr
+
+
+@pytest.mark.parametrize("command", [["undo"], ["replay", "--list"]])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+@pytest.mark.parametrize("is_wide_first", [True, False])
+def test_log_in_two_encodings(
+    tmp_path: Path, command: list[str], encoding: str, *, is_wide_first: bool
+) -> None:
+    """A file in UTF-8 to which PowerShell has appended UTF-16, or the reverse, is not half read."""
+    wide = (START + SEVERAL + END).decode().encode(encoding)
+    log = tmp_path / "run.log"
+    log.write_bytes(wide + START + LOST + END if is_wide_first else START + SEVERAL + END + wide)
+    result = CliRunner().invoke(main, [*command, str(log)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "run.log: is partly UTF-16 and partly UTF-8" in " ".join(result.stderr.split())
+
+
+def test_highlighted_words_are_not_lines() -> None:
+    """The words that a reply of SearchLog highlights are not taken for lost lines."""
+    reply = _as_reply({**GOOD, "HighLights": [{"Key": "SCF_Message", "Values": ["image.before"]}]})
+    assert (_undo(reply).exit_code, _undo(_as_reply(GOOD)).exit_code) == (0, 0)
+
+
+@pytest.mark.parametrize("command", [["undo"], ["replay", "--list"]])
+def test_csv_with_an_unquoted_comma(tmp_path: Path, command: list[str]) -> None:
+    """A CSV row with more columns than the header row is wrong usage: its message may be cut."""
+    quoted = LOST.decode().strip().replace('"', '""')
+    log = tmp_path / "export.csv"
+    log.write_text(f'SCF_RequestId,SCF_Message\nr-1,"{quoted}"\nr-1,x,"{quoted}"\n', "utf-8")
+    result = CliRunner().invoke(main, [*command, str(log)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "not CSV after line 3: more columns than the header row" in result.stderr
+
+
+OTHER_RUN = _line("img-b", run="other", ImageName="b")
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        START + OTHER_RUN + _line(ImageName="a") + END,
+        START.replace(b"r-1", b"other") + END.replace(b"r-1", b"other") + START + OTHER_RUN
+        + _line(ImageName="a") + END,
+        json.dumps([_record(OTHER_RUN), _record(_line(ImageName="a"))]).encode(),
+        b"\n".join(
+            json.dumps(_record(line)).encode() for line in (OTHER_RUN, _line(ImageName="a"))
+        ),
+        _reply(OTHER_RUN, _line(ImageName="a")),
+    ],
+    ids=["text", "ended", "list", "lines", "reply"],
+)  # fmt: skip
+def test_line_of_another_run(log: bytes) -> None:
+    """A line with another request id than its run is reported, and not undone."""
+    result = _undo(log)
+    assert (result.exit_code, [entry["ImageId"] for entry in _images(result)]) == (1, ["img-a"])
+    assert "its RequestId other is not that of the run, r-1" in result.stderr
+
+
+def test_runs_at_the_same_time() -> None:
+    """Lines of runs that overlap in a text log belong to the runs that they name."""
+    other = [line.replace(b"r-1", b"other") for line in (START, END)]
+    log = [START, other[0], _line(ImageName="a"), OTHER_RUN, other[1], _line(ImageFamily="f"), END]
+    result = _undo(*log)
+    assert (result.exit_code, len(_images(result))) == (0, 2)
+    assert "2 images of 2 runs: " in result.stderr
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r\n", b" \t\n"])
+@pytest.mark.parametrize("before", [b"", TRACEBACK, START], ids=["", "traceback", "start"])
+def test_blank_lines_cost_nothing(line: bytes, before: bytes) -> None:
+    """Millions of blank lines need little time and memory, and leave line numbers as they are."""
+    text = (before + line * 1_000_000).decode()
+    tracemalloc.start()
+    assert len(from_text(text)) == bool(before)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert "line 4 " in _undo(START, line * 2, _line("img-b")).stderr
+
+
+def _finished(outcome: str, run: str = "r-1") -> bytes:
+    fields = {"Time": "2026-01-01T00:00:00Z", "Event": "run.finished", "RequestId": run}
+    return _event({**fields, "Outcome": outcome})
+
+
+CHANGED = _event({"Time": "", "Event": "image.changed", "RequestId": "r-1"})
+_NOTHING = "there is nothing to undo"
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        (
+            START + _finished("planned") + END,
+            f"run r-1 was planned: it changed nothing, so {_NOTHING}",
+        ),
+        (
+            _finished("ignored") + _finished("rejected", "r-2"),
+            "run r-1 was ignored, run r-2 was rejected",
+        ),
+        (START + CHANGED + _finished("rejected") + END, ""),
+        (START + CHANGED + END + _finished("planned", "r-2"), ""),
+        (START + _finished("applied") + END, ""),
+    ],
+)
+def test_run_without_changes(log: bytes, message: str) -> None:
+    """If the log shows that its runs changed nothing, the message says so, else it does not."""
+    result = _undo(log)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in " ".join(result.stderr.split())
+    assert (_NOTHING in result.stderr) == bool(message)
+
+
+@pytest.mark.parametrize("command", [["undo"], ["replay"], ["invoke"]])
+@pytest.mark.parametrize(
+    "data",
+    [bz2.compress(b"x"), lzma.compress(b"x"), b"PK\x03\x04\x00\x00", b"\x28\xb5\x2f\xfd\x00"],
+    ids=["bz2", "xz", "zip", "zstd"],
+)
+def test_other_compression(tmp_path: Path, command: list[str], data: bytes) -> None:
+    """A file that is compressed, but not with gzip, is said to be so."""
+    (tmp_path / "a.log").write_bytes(data)
+    result = CliRunner().invoke(main, [*command, str(tmp_path / "a.log")])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "a.log: compressed; only gzip is read" in " ".join(result.stderr.split())
+
+
+def test_message_names_the_file(tmp_path: Path) -> None:
+    """The error for a file that is not a log names it."""
+    (tmp_path / "a.log").write_bytes(b"hello\n")
+    result = _undo(arguments=(str(tmp_path / "a.log"),))
+    assert "a.log: the log has no line image.before" in " ".join(result.stderr.split())

@@ -47,7 +47,7 @@ class Cases:
         return [case for case in self.events if case.number in selected or not patterns]
 
     def _no_match(self, pattern: str) -> str:
-        names = [name for case in self.events for name in _names(case)]
+        names = [printable(name) for case in self.events for name in _names(case)]
         return (
             f"--only {pattern[:80]!r} matches no event; use a number up to {len(self.events)}, a "
             "name as --list shows it (wildcards: * and ?), a request id or the name of a function"
@@ -156,10 +156,9 @@ def _read_lines(path: Path, data: bytes) -> Iterator[Case]:
     """The events of JSON Lines."""
     values: list[tuple[int, Any]] = []
     errors: list[str] = []
-    for number, line in enumerate(data.splitlines(), 1):
+    for number, line in json_files.lines(data):
         try:
-            if line.strip():
-                values.append((number, json_files.parse(line, str(path), line=number)))
+            values.append((number, json_files.parse(line, str(path), line=number)))
         except ValueError as error:  # noqa: PERF203 - reports every error
             errors.append(str(error))
     if errors:
@@ -170,7 +169,7 @@ def _read_lines(path: Path, data: bytes) -> Iterator[Case]:
 def _read_log(
     path: Path, records: list[Record], region: str, problems: list[str]
 ) -> Iterator[Case]:
-    functions = sorted({record.function for record in records if record.function})
+    functions = sorted({printable(record.function, 64) for record in records if record.function})
     if len(functions) > 1:
         problems.append(
             f"{path}: contains runs of {len(functions)} functions: {', '.join(functions)}; "
@@ -178,12 +177,13 @@ def _read_log(
         )
     if not any(record.request_id for record in records):
         problems.append(f"{path}: no record has a request id; export SCF_RequestId too")
+    problems += (f"{path}: {problem}" for problem in logged_runs.swallowed(records))
     for run in logged_runs.runs(records):
         try:
             event = run.event(region)
         except ValueError as error:  # noqa: PERF203 - reports every error
             name = f"run {printable(run.request_id, 64)} (outcome {run.summary.outcome})"
-            problems.append(f"{path}: {name} cannot be replayed: {error}")
+            problems.append(f"{path}: {name} cannot be replayed: {printable(error, 500)}")
         else:
             yield Case(path, event, event_id=run.request_id, logged=run.summary)
 

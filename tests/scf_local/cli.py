@@ -37,6 +37,7 @@ from scf_local.options import (
     serving,
     watched_paths,
 )
+from scf_local.terminal_text import printable
 from scf_local.watch import rerun_on_change
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _read_event(path: str) -> Any:  # noqa: ANN401 - any JSON value may be an ev
 
 def _print_problems(problems: Sequence[str]) -> None:
     for problem in problems[:_MAX_PROBLEMS]:
-        note(problem)
+        note(printable(problem, 1000))
     if len(problems) > _MAX_PROBLEMS:
         note(f"… {len(problems):,} problems in total")
 
@@ -225,7 +226,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
                 if json_list:
                     json_list.add(document_of(replayed))
                 if logs or not replayed.as_expected:
-                    log_writer()(f"--- {replayed.case.name}\n".encode() + log)
+                    log_writer()(f"--- {printable(replayed.case.name)}\n".encode() + log)
             if until_failure and not replayed.as_expected:
                 break
     if not as_json:

@@ -15,12 +15,14 @@ from image_steward import strict_json
 from image_steward.errors import InvalidJSON
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_EVENT_DEPTH = 500
 """Levels of events and results, which are only passed on and shown; Python fails near 1,000."""
 _MAX_UNPACKED = 256 << 20
 """Largest size of an unpacked gzip file, in bytes."""
+_COMPRESSED = re.compile(rb"PK\x03\x04|\xfd7zXZ|BZh[1-9]1AY|\x28\xb5\x2f\xfd")
 _BETWEEN = re.compile(r"^\}\s*^(?=\{)", re.MULTILINE)
 """Between two objects that `jq .` has printed."""
 
@@ -45,7 +47,8 @@ def unpacked(data: bytes, name: str) -> bytes:
     Other data is returned as it is.
 
     Raises:
-        ValueError: it is damaged or cut gzip, or too large; begins with the file's `name`.
+        ValueError: it is damaged or cut gzip, too large, compressed otherwise, or partly UTF-16;
+            begins with the file's `name`.
     """
     if data.startswith(b"\x1f\x8b"):
         try:
@@ -54,15 +57,28 @@ def unpacked(data: bytes, name: str) -> bytes:
             raise ValueError(f"{name}: gzip that is damaged or cut off: {error}") from None
         if len(data) > _MAX_UNPACKED:
             raise ValueError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; split it")
+    if _COMPRESSED.match(data):
+        raise ValueError(f"{name}: compressed; only gzip is read, so unpack it first")
     start = data[:4096]
     even, odd = start[::2].count(0), start[1::2].count(0)
     has_mark = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     # In UTF-16, every second byte of ASCII is zero.
-    if max(even, odd) > (0 if has_mark else max(4 * min(even, odd), len(start) // 8)):
+    is_wide = max(even, odd) > (0 if has_mark else max(4 * min(even, odd), len(start) // 8))
+    # PowerShell's >> appends UTF-16, whatever the file is. Each line of a log has this word.
+    others = ("utf-8",) if is_wide else ("utf-16-le", "utf-16-be")
+    if any("RequestId".encode(encoding) in data for encoding in others):
+        raise ValueError(f"{name}: is partly UTF-16 and partly UTF-8; save it in one encoding")
+    if is_wide:
         encoding = "utf-16-le" if odd > even else "utf-16-be"
         text = data[: len(data) & ~1].decode(encoding, "surrogatepass")
         return text.encode("utf-8", "surrogatepass")
     return data
+
+
+def lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers."""
+    numbered = enumerate(io.BytesIO(data), 1)
+    return ((number, line.rstrip()) for number, line in numbered if line.strip())
 
 
 def sequence(data: bytes) -> list[Any]:

@@ -17,7 +17,7 @@ from image_steward.settings import LEVELS
 from scf_local import json_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
 _TIME = r"^(?:[\d:., TZ+/-]+\s)?"
 """What consoles put in front of a line."""
@@ -33,6 +33,7 @@ CUT = "(The beginning of this log is missing.)"
 OBJECT = re.compile(_TIME + r"(?=\{)")
 """The beginning of a line that is a JSON object."""
 _TRACEBACK = re.compile(_TIME + r"Traceback \(most recent call last\):")
+_TEXT = re.compile(r"\S[^\n]*")
 _BOUNDARIES = {"START", "END", "Report"}
 """SCF's lines around a run."""
 _RUNNING = 202
@@ -42,8 +43,11 @@ _WRAPPERS = ("Response", "Result", "Results", "results", "Logs", "records", *_AN
 """Members that hold records in the output of the APIs of CLS and SCF, and of CLS's consumers."""
 _CONTENTS = ("LogJson", "RawLog", "content", "Content", "__CONTENT__", "log")
 """Members that may hold a record, as an object or as text."""
-_OF_LOGS = {"LogJson", "RawLog", "__CONTENT__", "RetMsg", *_ANALYSES}
+_OF_LOGS = {"LogJson", "RawLog", "__CONTENT__", "RetMsg", "LogContextInfos", *_ANALYSES}
 """Members that only logs and API replies have."""
+_OF_REPLIES = {"Error", "HistogramInfos", "Results", "TotalCount"}
+"""Members that API replies have next to their RequestId."""
+_RESULT = "a result, not an event; use `scf-local undo`, or replay its event"
 _NOT_EVENT = (
     "not an event, but a reply of the cloud's API or part of a log; a log needs SCF_RequestId and "
     "SCF_Message in each record, so query it without analysis (without |)"
@@ -75,14 +79,16 @@ class Record:
     """Line number in the file; 0 if it has no lines."""
 
 
-def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Record], list[str]]:
+def read(data: bytes, name: str, *, is_log: bool = False) -> tuple[list[Record], list[str]]:
     """The records of a log in any format, and messages about lines that should be JSON.
 
-    A file that is not a log has no records. `errors` says how to decode bytes that are not UTF-8.
+    A file without request ids has no records, unless it `is_log`. Then bytes that are not UTF-8
+    become surrogates, so that names with such bytes are detected, not replaced by others.
 
     Raises:
         ValueError: a CSV file lacks a column or is cut off; begins with the file's `name`.
     """
+    errors = "surrogateescape" if is_log else "replace"
     try:
         return from_json(json_files.parse(data, name)), []
     except ValueError:
@@ -90,17 +96,17 @@ def read(data: bytes, name: str, *, errors: str = "replace") -> tuple[list[Recor
             return _from_json_lines(data, name, errors)
     if records := from_json(json_files.sequence(data)):
         return records, []
-    text = data.decode("utf-8-sig", errors)
+    text, problem = data.decode("utf-8-sig", errors), ""
+    if delimiter := _delimiter(text) or "," * name.endswith(".csv"):
+        try:
+            return from_csv(text, delimiter), []
+        except ValueError as error:
+            problem = f"{name}: {error}"
     records = from_text(text)
     is_text = any(record.request_id for record in records)
-    delimiter = _delimiter(text)
-    if delimiter or (name.endswith(".csv") and not is_text):
-        try:
-            return from_csv(text, delimiter or ","), []
-        except ValueError as error:
-            if not is_text:
-                raise ValueError(f"{name}: {error}") from None
-    return records if is_text else [], []
+    if problem and not is_text:
+        raise ValueError(problem)
+    return records if is_text or is_log else [], []
 
 
 def _is_json_lines_log(data: bytes) -> bool:
@@ -109,7 +115,7 @@ def _is_json_lines_log(data: bytes) -> bool:
     Lines that were cut off, or from other tools, may precede it. Printed logs may hold JSON too: a
     file with SCF's own lines does not count, nor one whose first record is a printed line.
     """
-    lines = list(islice(filter(bytes.strip, io.BytesIO(data)), _MAX_PROBED_LINES))
+    lines = list(islice(filter(bytes.strip, io.BytesIO(data.lstrip())), _MAX_PROBED_LINES))
     if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in lines):
         return False
     for line in lines:
@@ -157,10 +163,18 @@ def _from_object(value: dict[str, Any], levels: int) -> list[Record]:
 
 
 def why_not_event(value: object) -> str:
-    """Why a JSON value is not an event, but a log without its fields; empty if it may be one."""
+    """Why a JSON value is not an event, but a reply, a result or a log; empty if it may be one."""
     members = value if isinstance(value, dict) else {}
-    response = members.get("Response")
-    is_reply = isinstance(response, dict) and "RequestId" in response
+    if {"RequestId", "Outcome", "Images"} <= members.keys():
+        return _RESULT
+    reply = members.get("Response", members)
+    names = {*reply} if isinstance(reply, dict) else set()
+    signs = (reply is not members, "RequestId" in names, bool(names & _OF_REPLIES))
+    is_reply = (
+        sum(signs) > 1
+        or names == {"RequestId"}
+        or ("Result" in members and why_not_event(members["Result"]))
+    )
     return _NOT_EVENT * bool(is_reply or members.keys() & _OF_LOGS or from_json(members))
 
 
@@ -169,23 +183,22 @@ def _from_reply(reply: dict[str, Any]) -> list[Record]:
     run, text = str(reply.get("FunctionRequestId", "")), str(reply["Log"] or "")
     with suppress(ValueError):  # some SDKs leave it in Base64
         text = base64.b64decode(text, validate=True).decode()
-    records = [replace(record, request_id=record.request_id or run) for record in from_text(text)]
-    if not text.startswith("START"):
-        records.insert(0, Record(run, CUT))
-    if not reply.get("ErrMsg"):
+    records = [replace(record, line=0) for record in from_text(text, run)]
+    if error := reply.get("ErrMsg"):
+        records.insert(0, Record(run, f"ERROR RequestId:{run} Result:{error}"))
+    else:
         records.append(Record(run, f"Response RequestId:{run} RetMsg:{reply['RetMsg']}"))
-    return [replace(record, line=0) for record in records]
+    return records if text.startswith("START") else [Record(run, CUT), *records]
 
 
 def _from_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record], list[str]]:
     """The records of JSON Lines. A line without one is kept as text, without a request id."""
     records: list[Record] = []
     problems: list[str] = []
-    for number, line in enumerate(data.splitlines(), 1):
+    for number, line in json_files.lines(data):
         in_line: list[Record] = []
         try:
-            if line.strip():
-                in_line = from_json(json_files.parse(line, name, line=number))
+            in_line = from_json(json_files.parse(line, name, line=number))
         except ValueError as error:
             problems.append(str(error))
         in_line = in_line or [Record("", line.decode("utf-8", errors))]
@@ -213,20 +226,44 @@ def from_csv(text: str, delimiter: str = ",") -> list[Record]:
     rows = csv.DictReader(lines, strict=True, delimiter=delimiter)
     try:
         missing = _REQUIRED_COLUMNS - {*(rows.fieldnames or ())}
-        records = [_from_fields({k: v for k, v in row.items() if k and v}) for row in rows]
+        if missing:
+            raise ValueError(
+                f"the header row lacks {' and '.join(sorted(missing))}; export the fields "
+                "SCF_RequestId, SCF_Message, SCF_StartTime, SCF_StatusCode and SCF_RetryNum"
+            )
+        records = []
+        for row in rows:
+            _check_row(row)
+            records.append(_from_fields({k: v for k, v in row.items() if v}))
     except csv.Error as error:
         raise ValueError(f"not CSV after line {rows.line_num}: {error}") from None
-    if missing:
-        raise ValueError(
-            f"the header row lacks {' and '.join(sorted(missing))}; export the fields "
-            "SCF_RequestId, SCF_Message, SCF_StartTime, SCF_StatusCode and SCF_RetryNum"
-        )
     return records
 
 
-def from_text(text: str) -> list[Record]:
-    """The records of a text log: SCF's lines, and the function's output between them."""
-    return list(_from_lines(text.split("\n")))
+def _check_row(row: Mapping[Any, object]) -> None:
+    if None in row:  # such as after a comma in a message that is not quoted
+        raise csv.Error("more columns than the header row")
+
+
+def from_text(text: str, request_id: str = "") -> list[Record]:
+    """The records of a text log: SCF's lines, and the function's output between them.
+
+    `request_id` is that of the lines before SCF's first one.
+    """
+    return list(_from_lines(text, request_id))
+
+
+def text_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text that are not blank, with their numbers.
+
+    Only line feeds end a line: JSON may contain U+2028.
+    """
+    number, end = 1, 0
+    for match in _TEXT.finditer(text):
+        start = text.rfind("\n", end, match.start()) + 1 or end
+        number += text.count("\n", end, start)
+        end = match.end()
+        yield number, text[start:end]
 
 
 def is_steward_line(value: object) -> bool:
@@ -246,19 +283,19 @@ def whole_object(line: str) -> object:
     return None
 
 
-def steward_lines(messages: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Image Steward's log lines in messages: whole lines, which no other text precedes.
+def steward_lines(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+    """Image Steward's log lines in records: whole lines of their runs, which no text precedes.
 
     Lines after other text may be a part of it, such as an object's key in the text of an error.
     """
-    for message in messages:
-        for line in message.split("\n"):  # not splitlines: JSON may contain U+2028
+    for record in records:
+        for _, line in text_lines(record.message):
             # Searched before it is parsed: most lines are not Image Steward's.
             value = whole_object(line) if '"RequestId"' in line else None
-            if isinstance(value, dict) and is_steward_line(value):
-                yield value
-            elif line.strip():
+            if not isinstance(value, dict) or not is_steward_line(value):
                 break
+            if record.request_id in {value["RequestId"], ""}:
+                yield value
 
 
 def in_log_order(records: list[Record]) -> list[Record]:
@@ -305,10 +342,11 @@ def _from_fields(fields: dict[str, Any]) -> Record:
         }
         message = json.dumps(printed, ensure_ascii=False) if printed else ""
     text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
-    line = None if "SCF_LogTime" in fields else next(steward_lines([text]), None)
+    run = str(fields.get("SCF_RequestId", ""))
+    line = None if "SCF_LogTime" in fields else next(steward_lines([Record(run, text)]), None)
     status = _number(fields.get("SCF_StatusCode"))
     return Record(
-        str(fields.get("SCF_RequestId", "")),
+        run,
         text,
         _number(fields.get("SCF_RetryNum")),
         timestamp(fields.get("SCF_StartTime")),
@@ -318,27 +356,40 @@ def _from_fields(fields: dict[str, Any]) -> Record:
     )
 
 
-def _from_lines(lines: Sequence[str]) -> Iterator[Record]:
-    matches = [PLATFORM.match(line) for line in lines]
-    last = {match["id"]: i for i, match in enumerate(matches) if match and _is_boundary(match)}
-    request_id, end = "", 0
-    while end < len(lines):
-        start, end = end, end + 1
-        line, platform = lines[start], matches[start]
-        request_id = platform["id"] if platform else request_id
+def _from_lines(text: str, request_id: str) -> Iterator[Record]:
+    last: dict[str, int] = {}
+    for number, line in text_lines(text):
+        match = PLATFORM.match(line)
+        if match and _is_boundary(match):
+            last[match["id"]] = number
+    running = {request_id} - {""}
+    lines = text_lines(text)
+    following = next(lines, None)
+    while following:
+        (start, line), following = following, next(lines, None)
+        if platform := PLATFORM.match(line):
+            request_id = platform["id"]
+            if platform["kind"] == "START":
+                running.add(request_id)
+            elif _is_boundary(platform):
+                running.discard(request_id)
         run = request_id if last.get(request_id, 0) > start else None
         is_error = platform["kind"] == "ERROR" if platform else bool(_TRACEBACK.match(line))
         # Text of an error may contain anything but the run's id. If the log lacks the run's last
         # lines, such as after `grep`, whole JSON shows that there is no more of it.
         rest = "" if run or not platform else platform["rest"].partition("Result:")[2]
         if is_error and not whole_object(rest):
-            while end < len(lines) and not _is_boundary(matches[end], run):
-                end += 1
-        message = "\n".join(lines[start:end])
-        logged = next(steward_lines([message]), None)
+            message = [line]
+            while following and not _is_boundary(PLATFORM.match(following[1]), run):
+                message.append(following[1])
+                following = next(lines, None)
+            line = "\n".join(message)
+        logged = next(steward_lines([Record("", line)]), None)
         time = timestamp(logged["Time"]) if logged else None
-        run_id = logged["RequestId"] if logged else request_id
-        yield Record(run_id, message, time=time, line=start + 1)
+        # Runs may overlap; a line of a run that is not running may be forged.
+        own = logged["RequestId"] if logged else request_id
+        run_id = own if own in running or not running else request_id
+        yield Record(run_id, line, time=time, line=start)
         if platform and platform["kind"] == "Report":
             request_id = ""  # the last line of a run
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from image_steward import regions
 from scf_local import raw_events, run_summary
 from scf_local.events import cos_event, timer_event
-from scf_local.log_records import PLATFORM, by_run, steward_lines, timestamp
+from scf_local.log_records import CUT, PLATFORM, by_run, steward_lines, text_lines, timestamp
+from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from scf_local.log_records import Record
     from scf_local.run_summary import RunSummary
@@ -40,28 +41,28 @@ class LoggedRun:
         return self.summary.start or next((time for time in times if time), None)
 
     def event(self, region: str) -> dict[str, Any]:
-        """The event as printed, else rebuilt from Image Steward's log lines.
+        """The event rebuilt from Image Steward's log lines, else as printed.
 
         `region` is the function's, and so that of the buckets whose events it gets.
 
         Raises:
             ValueError: the log is not sufficient; says what is missing.
         """
-        for attempt in self.attempts:
-            text = "\n".join(
-                record.message for record in attempt if not PLATFORM.match(record.message)
-            )
-            if event := raw_events.find(text):
-                return event
-        if self._lines:
+        if self._lines:  # Image Steward prints no event, but its lines may contain others' text
             return self._rebuilt(region)
+        for attempt in self.attempts:
+            messages = [r.message for r in attempt if not PLATFORM.match(r.message)]
+            if messages[:1] == [CUT]:
+                del messages[:2]  # the first line may be the end of one
+            if event := raw_events.find("\n".join(messages)):
+                return event
         if any(raw_events.is_cut(r.message) for attempt in self.attempts for r in attempt):
             raise ValueError("the printed event is cut off (SCF keeps 8 KB of a line)")
         raise ValueError("the function printed no event, or SCF_Message is missing")
 
     @cached_property
     def _lines(self) -> list[dict[str, Any]]:
-        return list(steward_lines(r.message for attempt in self.attempts for r in attempt))
+        return list(steward_lines(r for attempt in self.attempts for r in attempt))
 
     def _rebuilt(self, region: str) -> dict[str, Any]:
         """An event that has the same effect as the original.
@@ -71,7 +72,8 @@ class LoggedRun:
         """
         finished = (line for line in self._lines if line["Event"] == "run.finished")
         trigger = next((str(line.get("Trigger")) for line in finished), None)
-        sources = list(dict.fromkeys(_source(line) for line in self._lines if "Source" in line))
+        lines = [line for line in self._lines if "Source" not in line.get("Cut", ())]
+        sources = _sources(line for line in lines if "Source" in line)
         objects = [source for source in sources if source.startswith(_COS)]
         if len(objects) < len(sources) or not objects:
             raise ValueError(_why_not(trigger, [s for s in sources if s not in objects]))
@@ -110,13 +112,28 @@ def _attempts(records: Sequence[Record]) -> tuple[tuple[Record, ...], ...]:
     return tuple(tuple(attempts[number]) for number in sorted(attempts))
 
 
-def _source(line: dict[str, Any]) -> str:
-    source = str(line["Source"])
-    if line["Event"] == "document.rejected":
+def swallowed(records: Iterable[Record]) -> Iterator[str]:
+    """Messages about runs that begin within a record, such as in the text of an error."""
+    for record in records:
+        for number, line in text_lines(record.message):
+            match = PLATFORM.match(line) if number > 1 else None
+            if match and match["kind"] == "START":
+                run, other = match["id"][:64], printable(record.request_id, 64)
+                yield f"run {run} begins within the text of an error of run {other}: not replayed"
+
+
+def _sources(lines: Iterable[dict[str, Any]]) -> list[str]:
+    """The sources of documents, in the order of their first lines."""
+    sources: dict[str, set[object]] = {}
+    for line in lines:
+        sources.setdefault(str(line["Source"]), set()).add(line["Event"])
+
+    def is_of_region(source: str) -> bool:
         # A policy that was rejected for one region has that region after its source.
         document, _, region = source.rpartition(" ")
-        return document if document and regions.is_region(region) else source
-    return source
+        return document in sources and regions.is_region(region)
+
+    return [s for s, events in sources.items() if "run.started" in events or not is_of_region(s)]
 
 
 def _why_not(trigger: object, sources: list[str]) -> str:

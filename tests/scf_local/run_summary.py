@@ -103,9 +103,9 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
     """
     records = [record for attempt in attempts for record in attempt]
     last = [record.message for record in attempts[-1]]
+    lines = list(steward_lines(attempts[-1]))
     error, status = _error(last), _status(attempts[-1])
     result = _payload(last, "Response", "RetMsg:") if status == _OK else None
-    lines = list(steward_lines(last))
     is_known = result is not None or bool(lines)
     starts = (record.start or record.time for record in records)
     outcome = _outcome(status, result, lines)
@@ -115,7 +115,7 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
     return RunSummary(
         outcome=outcome,
         codes=_codes(result, lines) if is_known else None,
-        images=_images(result, steward_lines(record.message for record in records)),
+        images=_images(result, steward_lines(records)),
         error=error if outcome == "raised" or status != _OK else "",
         request_id=records[0].request_id,
         function=next((record.function for record in records if record.function), ""),
@@ -128,7 +128,7 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
 def from_invocation(invocation: InvocationResult, log: bytes) -> RunSummary:
     """The summary of an invocation and its log."""
     records = from_text(log.decode("utf-8", "replace"))
-    lines = list(steward_lines(record.message for record in records))
+    lines = list(steward_lines(records))
     is_known = invocation.error is None or bool(lines)
     return RunSummary(
         outcome=invocation.outcome,

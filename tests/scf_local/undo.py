@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from scf_local.log_records import PLATFORM, is_steward_line
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scf_local.log_records import Record
 
@@ -38,6 +39,10 @@ _NO_READABLE_LINES = (
 )
 _NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
 _NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
+_UNCHANGED = {"ignored", "planned", "rejected"}
+"""Outcomes of runs that changed nothing."""
+_NAMED = re.compile(rb"Event\W+image\.before")
+_LOST = "not in a line or record that could be read; use the log as printed, or as CLS exports it"
 _IN_TEXT = f"{EVENT} follows other text, such as that of an error, and may be part of it"
 _CUT_REPLY = "the reply omits the beginning of the log; take it from CLS, or take the result"
 _CUT = "what this Truncated result omits", "take it from the journal or the log"
@@ -132,18 +137,37 @@ def _lines_of_result(data: bytes, name: str) -> list[BeforeLine]:
 
 
 def _lines_of_log(log: bytes, name: str) -> list[BeforeLine]:
-    # With "surrogateescape", names that are not UTF-8 are detected, not replaced by others.
-    records, _ = log_records.read(log, name, errors="surrogateescape")
-    if not records:
-        records = log_records.from_text(log.decode("utf-8", "surrogateescape"))
-    by_run = log_records.by_run(records).values()
-    lines = [line for run in by_run for record in run for line in _lines(record)]
+    records, _ = log_records.read(log, name, is_log=True)
+    runs = log_records.by_run(records)
+    lines = [line for run in runs.values() for record in run for line in _lines(record)]
     if not lines:
-        is_ours = any(log_records.steward_lines(record.message for record in records))
+        is_ours = any(log_records.steward_lines(records))
         problem = _NO_LINES if is_ours else _NO_STEWARD_LINES
-        problem = _NO_READABLE_LINES if EVENT.encode() in log else problem
-        raise ValueError(_BINARY if b"\0" in log else problem)
-    return lines
+        problem = _NO_READABLE_LINES if EVENT.encode() in log else _without_changes(runs) or problem
+        problem = _BINARY if b"\0" in log else problem
+        raise ValueError(f"{name}: {problem}")
+    messages = (record.message.encode(errors="replace") for record in records)
+    lost = _count(log.replace(b"\0", b"")) - sum(map(_count, messages))
+    return [*lines, BeforeLine(f"{EVENT} ({lost:,} times)", problem=_LOST)] if lost > 0 else lines
+
+
+def _count(data: bytes) -> int:
+    """How often a text names the event, in any encoding of JSON within JSON or CSV."""
+    return sum(1 for _ in _NAMED.finditer(data))
+
+
+def _without_changes(runs: Mapping[str, Iterable[Record]]) -> str:
+    """That the runs changed nothing; empty unless their lines show it."""
+    ends = []
+    for run, records in runs.items():
+        lines = list(log_records.steward_lines(records))
+        outcomes = {str(line.get("Outcome")) for line in lines if line["Event"] == "run.finished"}
+        is_unchanged = outcomes and outcomes <= _UNCHANGED
+        if lines and (not is_unchanged or any(line["Event"] == "image.changed" for line in lines)):
+            return ""
+        ends += [f"run {printable(run, 64)} was {' and '.join(sorted(outcomes))}"] * bool(lines)
+    those = "it" if len(ends) == 1 else "they"
+    return f"{_listed(ends)}: {those} changed nothing, so there is nothing to undo" if ends else ""
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -158,16 +182,16 @@ def _lines(record: Record) -> Iterator[BeforeLine]:
     if record.message == log_records.CUT:
         yield BeforeLine("the log", problem=_CUT_REPLY)
     is_text = False  # whether another line than the function's precedes
-    for number, text in enumerate(record.message.split("\n")):
+    for _, text in log_records.text_lines(record.message):
         fields = log_records.whole_object(text)
-        if number == 0 and PLATFORM.match(text):
+        if PLATFORM.match(text):
             is_text = True  # whatever its JSON contains
-        elif EVENT in text and (fields or not is_text) and (line := _line(position, text, fields)):
+        elif EVENT in text and (line := _line(position, text, fields, record.request_id)):
             yield BeforeLine(position, problem=_IN_TEXT) if is_text else line
-        is_text = is_text or bool(text.strip() and not is_steward_line(fields))
+        is_text = is_text or not is_steward_line(fields)
 
 
-def _line(position: str, text: str, fields: object) -> BeforeLine | None:
+def _line(position: str, text: str, fields: object, run: str) -> BeforeLine | None:
     # In quotes, which are escaped by backslashes within JSON.
     names_event = f'"{EVENT}"' in text.replace("\\", "")
     if not text.isascii() and text != text.encode(errors="replace").decode():
@@ -184,6 +208,9 @@ def _line(position: str, text: str, fields: object) -> BeforeLine | None:
     else:
         problem = _problem_of(undo)
     request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
+    if not problem and run not in {request_id, ""}:
+        ids = [printable(each, 64) for each in (request_id, run)]
+        problem = "its RequestId {} is not that of the run, {}".format(*ids)
     return BeforeLine(position, undo, request_id, time, problem)
 
 
@@ -216,7 +243,7 @@ def _of_run(lines: Iterable[BeforeLine], request_id: str) -> list[BeforeLine]:
     ids = _request_ids(lines)
     if request_id not in ids:
         known = f"the log has {_listed(ids)}" if ids else "none is readable"
-        near = nearest(request_id, ids)
+        near = nearest(request_id, map(printable, ids))
         raise ValueError(f"no line {EVENT} has request id {request_id!r}; {known}{near}")
     return [line for line in lines if line.request_id in {request_id, None}]
 
