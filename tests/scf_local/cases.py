@@ -154,16 +154,10 @@ def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
 
 def _read_lines(path: Path, data: bytes) -> Iterator[Case]:
     """The events of JSON Lines."""
-    values: list[tuple[int, Any]] = []
-    errors: list[str] = []
-    for number, line in json_files.lines(data):
-        try:
-            values.append((number, json_files.parse(line, str(path), line=number)))
-        except ValueError as error:  # noqa: PERF203 - reports every error
-            errors.append(str(error))
-    if errors:
+    lines = list(json_files.parsed_lines(data, str(path)))
+    if errors := [error for *_, error in lines if error]:
         raise ValueError("\n".join(errors))
-    return (Case(path, value, event_id=str(number)) for number, value in values)
+    return (Case(path, value, event_id=str(number)) for number, _, value, _ in lines)
 
 
 def _read_log(

@@ -75,10 +75,14 @@ def unpacked(data: bytes, name: str) -> bytes:
     return data
 
 
-def lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers."""
-    numbered = enumerate(io.BytesIO(data), 1)
-    return ((number, line.rstrip()) for number, line in numbered if line.strip())
+def parsed_lines(data: bytes, name: str) -> Iterator[tuple[int, bytes, Any, str]]:
+    """The lines that are not blank: number, line, JSON value, and why it is not JSON or empty."""
+    for number, line in enumerate(io.BytesIO(data), 1):
+        if line.strip():
+            try:
+                yield number, line.rstrip(), parse(line, name, line=number), ""
+            except ValueError as error:
+                yield number, line.rstrip(), None, str(error)
 
 
 def sequence(data: bytes) -> list[Any]:

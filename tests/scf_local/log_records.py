@@ -17,7 +17,7 @@ from image_steward.settings import LEVELS
 from scf_local import json_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 _TIME = r"^(?:[\d:., TZ+/-]+\s)?"
 """What consoles put in front of a line."""
@@ -45,7 +45,7 @@ _CONTENTS = ("LogJson", "RawLog", "content", "Content", "__CONTENT__", "log")
 """Members that may hold a record, as an object or as text."""
 _OF_LOGS = {"LogJson", "RawLog", "__CONTENT__", "RetMsg", "LogContextInfos", *_ANALYSES}
 """Members that only logs and API replies have."""
-_OF_REPLIES = {"Error", "HistogramInfos", "Results", "TotalCount"}
+_OF_REPLIES = {"Error", "HistogramInfos", "Result", "Results", "TotalCount"}
 """Members that API replies have next to their RequestId."""
 _RESULT = "a result, not an event; use `scf-local undo`, or replay its event"
 _NOT_EVENT = (
@@ -170,11 +170,7 @@ def why_not_event(value: object) -> str:
     reply = members.get("Response", members)
     names = {*reply} if isinstance(reply, dict) else set()
     signs = (reply is not members, "RequestId" in names, bool(names & _OF_REPLIES))
-    is_reply = (
-        sum(signs) > 1
-        or names == {"RequestId"}
-        or ("Result" in members and why_not_event(members["Result"]))
-    )
+    is_reply = sum(signs) > 1 or names == {"RequestId"}
     return _NOT_EVENT * bool(is_reply or members.keys() & _OF_LOGS or from_json(members))
 
 
@@ -195,25 +191,17 @@ def _from_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record],
     """The records of JSON Lines. A line without one is kept as text, without a request id."""
     records: list[Record] = []
     problems: list[str] = []
-    for number, line in json_files.lines(data):
-        in_line: list[Record] = []
-        try:
-            in_line = from_json(json_files.parse(line, name, line=number))
-        except ValueError as error:
-            problems.append(str(error))
-        in_line = in_line or [Record("", line.decode("utf-8", errors))]
+    for number, line, value, problem in json_files.parsed_lines(data, name):
+        problems += [problem] * bool(problem)
+        in_line = from_json(value) or [Record("", line.decode("utf-8", errors))]
         records += [replace(record, line=number) for record in in_line]
     return records, problems
 
 
 def _delimiter(text: str) -> str:
     """What separates the columns of a header row with a required one; empty without such a row."""
-    header, _, _ = text.partition("\n")
-    for delimiter in ",;\t":
-        with suppress(csv.Error):
-            if _REQUIRED_COLUMNS & {*next(csv.reader([header], delimiter=delimiter), ())}:
-                return delimiter
-    return ""
+    header = text.split("\n", 1)[0].translate({ord(c): None for c in '" \r\ufeff'})
+    return next((d for d in ",;\t" if _REQUIRED_COLUMNS & {*header.split(d)}), "")
 
 
 def from_csv(text: str, delimiter: str = ",") -> list[Record]:
@@ -233,16 +221,12 @@ def from_csv(text: str, delimiter: str = ",") -> list[Record]:
             )
         records = []
         for row in rows:
-            _check_row(row)
+            if None in row:  # such as after a comma in a message that is not quoted
+                raise csv.Error("more columns than the header row")  # noqa: TRY301 - caught below
             records.append(_from_fields({k: v for k, v in row.items() if v}))
     except csv.Error as error:
         raise ValueError(f"not CSV after line {rows.line_num}: {error}") from None
     return records
-
-
-def _check_row(row: Mapping[Any, object]) -> None:
-    if None in row:  # such as after a comma in a message that is not quoted
-        raise csv.Error("more columns than the header row")
 
 
 def from_text(text: str, request_id: str = "") -> list[Record]:
@@ -335,11 +319,8 @@ def _from_fields(fields: dict[str, Any]) -> Record:
     message = fields.get("SCF_Message")
     if not message:
         # CLS has turned the members of a printed JSON object into fields.
-        printed = {
-            name: _value(value)
-            for name, value in fields.items()
-            if not name.startswith(("SCF_", "__"))
-        }
+        names = (name for name in fields if not name.startswith(("SCF_", "__")))
+        printed = {name: _value(fields[name]) for name in names}
         message = json.dumps(printed, ensure_ascii=False) if printed else ""
     text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
     run = str(fields.get("SCF_RequestId", ""))
@@ -357,11 +338,8 @@ def _from_fields(fields: dict[str, Any]) -> Record:
 
 
 def _from_lines(text: str, request_id: str) -> Iterator[Record]:
-    last: dict[str, int] = {}
-    for number, line in text_lines(text):
-        match = PLATFORM.match(line)
-        if match and _is_boundary(match):
-            last[match["id"]] = number
+    matches = ((number, PLATFORM.match(line)) for number, line in text_lines(text))
+    last = {match["id"]: number for number, match in matches if match and _is_boundary(match)}
     running = {request_id} - {""}
     lines = text_lines(text)
     following = next(lines, None)

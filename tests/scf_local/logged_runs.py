@@ -72,8 +72,9 @@ class LoggedRun:
         """
         finished = (line for line in self._lines if line["Event"] == "run.finished")
         trigger = next((str(line.get("Trigger")) for line in finished), None)
-        lines = [line for line in self._lines if "Source" not in line.get("Cut", ())]
-        sources = _sources(line for line in lines if "Source" in line)
+        # The function's logger cuts the values of long lines.
+        named = [x for x in self._lines if "Source" in x and "Source" not in x.get("Cut", ())]
+        sources = _sources(named)
         objects = [source for source in sources if source.startswith(_COS)]
         if len(objects) < len(sources) or not objects:
             raise ValueError(_why_not(trigger, [s for s in sources if s not in objects]))
@@ -122,18 +123,17 @@ def swallowed(records: Iterable[Record]) -> Iterator[str]:
                 yield f"run {run} begins within the text of an error of run {other}: not replayed"
 
 
-def _sources(lines: Iterable[dict[str, Any]]) -> list[str]:
+def _sources(lines: Sequence[dict[str, Any]]) -> list[str]:
     """The sources of documents, in the order of their first lines."""
-    sources: dict[str, set[object]] = {}
-    for line in lines:
-        sources.setdefault(str(line["Source"]), set()).add(line["Event"])
+    started = {str(line["Source"]) for line in lines if line["Event"] == "run.started"}
+    sources = list(dict.fromkeys(str(line["Source"]) for line in lines))
 
     def is_of_region(source: str) -> bool:
         # A policy that was rejected for one region has that region after its source.
         document, _, region = source.rpartition(" ")
         return document in sources and regions.is_region(region)
 
-    return [s for s, events in sources.items() if "run.started" in events or not is_of_region(s)]
+    return [s for s in sources if s in started or not is_of_region(s)]
 
 
 def _why_not(trigger: object, sources: list[str]) -> str:

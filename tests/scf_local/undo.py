@@ -19,7 +19,7 @@ from scf_local.log_records import PLATFORM, is_steward_line
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from scf_local.log_records import Record
 
@@ -28,21 +28,16 @@ _MAX_LISTED = 10
 _NO_LINES = (
     f"the log has no line {EVENT}, which Image Steward writes before each change, at any log level"
 )
-_NO_STEWARD_LINES = (
-    f"{_NO_LINES}; nor has it any other line of Image Steward, so it does not show what was "
-    "changed: use the log as printed, or as CLS exports it, or a result"
-)
+_USE = "use the log as printed, or as CLS exports it"
+_NO_STEWARD_LINES = f"{_NO_LINES}; nor has it any other line of Image Steward: {_USE}, or a result"
+_NO_READABLE_LINES = f"the log contains {EVENT}, but no such line as the function writes it; {_USE}"
 _BINARY = "the log is not text: it contains zero bytes"
-_NO_READABLE_LINES = (
-    f"the log contains {EVENT}, but no such line as the function writes it; use the log as it was "
-    "printed, or as CLS exports it"
-)
 _NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
 _NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
 _UNCHANGED = {"ignored", "planned", "rejected"}
 """Outcomes of runs that changed nothing."""
 _NAMED = re.compile(rb"Event\W+image\.before")
-_LOST = "not in a line or record that could be read; use the log as printed, or as CLS exports it"
+_LOST = f"not in a line or record that could be read; {_USE}"
 _IN_TEXT = f"{EVENT} follows other text, such as that of an error, and may be part of it"
 _CUT_REPLY = "the reply omits the beginning of the log; take it from CLS, or take the result"
 _CUT = "what this Truncated result omits", "take it from the journal or the log"
@@ -138,36 +133,31 @@ def _lines_of_result(data: bytes, name: str) -> list[BeforeLine]:
 
 def _lines_of_log(log: bytes, name: str) -> list[BeforeLine]:
     records, _ = log_records.read(log, name, is_log=True)
-    runs = log_records.by_run(records)
-    lines = [line for run in runs.values() for record in run for line in _lines(record)]
+    by_run = log_records.by_run(records).values()
+    lines = [line for run in by_run for record in run for line in _lines(record)]
     if not lines:
-        is_ours = any(log_records.steward_lines(records))
-        problem = _NO_LINES if is_ours else _NO_STEWARD_LINES
-        problem = _NO_READABLE_LINES if EVENT.encode() in log else _without_changes(runs) or problem
+        ours = list(log_records.steward_lines(records))
+        problem = _without_changes(ours) or _NO_LINES if ours else _NO_STEWARD_LINES
+        problem = _NO_READABLE_LINES if EVENT.encode() in log else problem
         problem = _BINARY if b"\0" in log else problem
         raise ValueError(f"{name}: {problem}")
+    # No encoding of JSON within JSON or CSV changes how often a text names the event.
     messages = (record.message.encode(errors="replace") for record in records)
-    lost = _count(log.replace(b"\0", b"")) - sum(map(_count, messages))
+    lost = len(_NAMED.findall(log.replace(b"\0", b"")))
+    lost -= sum(len(_NAMED.findall(message)) for message in messages)
     return [*lines, BeforeLine(f"{EVENT} ({lost:,} times)", problem=_LOST)] if lost > 0 else lines
 
 
-def _count(data: bytes) -> int:
-    """How often a text names the event, in any encoding of JSON within JSON or CSV."""
-    return sum(1 for _ in _NAMED.finditer(data))
-
-
-def _without_changes(runs: Mapping[str, Iterable[Record]]) -> str:
-    """That the runs changed nothing; empty unless their lines show it."""
-    ends = []
-    for run, records in runs.items():
-        lines = list(log_records.steward_lines(records))
-        outcomes = {str(line.get("Outcome")) for line in lines if line["Event"] == "run.finished"}
-        is_unchanged = outcomes and outcomes <= _UNCHANGED
-        if lines and (not is_unchanged or any(line["Event"] == "image.changed" for line in lines)):
-            return ""
-        ends += [f"run {printable(run, 64)} was {' and '.join(sorted(outcomes))}"] * bool(lines)
-    those = "it" if len(ends) == 1 else "they"
-    return f"{_listed(ends)}: {those} changed nothing, so there is nothing to undo" if ends else ""
+def _without_changes(lines: Sequence[dict[str, Any]]) -> str:
+    """That the runs that logged these lines changed nothing; empty unless the lines show it."""
+    ends = dict.fromkeys((line["RequestId"] for line in lines), "")
+    for event in ("run.finished", "image.changed"):
+        ended = (line for line in lines if line["Event"] == event)
+        ends |= {line["RequestId"]: str(line.get("Outcome")) for line in ended}
+    if not _UNCHANGED.issuperset(ends.values()):
+        return ""
+    runs = _listed([f"run {run} was {outcome}" for run, outcome in ends.items()])
+    return f"{runs}: nothing was changed, so there is nothing to undo"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -208,9 +198,8 @@ def _line(position: str, text: str, fields: object, run: str) -> BeforeLine | No
     else:
         problem = _problem_of(undo)
     request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
-    if not problem and run not in {request_id, ""}:
-        ids = [printable(each, 64) for each in (request_id, run)]
-        problem = "its RequestId {} is not that of the run, {}".format(*ids)
+    if run not in {request_id, ""}:
+        problem = problem or f"its RequestId {request_id} is not that of the run, {run}"
     return BeforeLine(position, undo, request_id, time, problem)
 
 

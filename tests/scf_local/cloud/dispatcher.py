@@ -11,9 +11,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from scf_local.cloud import api_requests, cos, cvm, tags
+from scf_local.cloud.api_requests import Tc3Request
 from scf_local.cloud.faults import Faults
 from scf_local.cloud.rate_limits import RateLimits
-from scf_local.cloud.signatures import verify_cos
+from scf_local.cloud.signatures import names_key, verify_cos
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Call, CosError, ErrorReply, Reply
 from scf_local.credentials import AccountCredentials
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scf_local.cloud.actions import EmulatedAction, Service
-    from scf_local.cloud.api_requests import Tc3Request, V1Request
+    from scf_local.cloud.api_requests import V1Request
     from scf_local.cloud.faults import Rule
     from scf_local.cloud.wire import Request
 
 SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
 
 _DOMAIN = "tencentcloudapi.com"
+_OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]|([\w-]+\.)+tencentcloudapi\.com)(:\d+)?")
+_MAX_UNSIGNED_BYTES = 64 << 10
+_MAX_RECORDED = 100
+"""Characters of the name of an action or a region."""
 _REGIONAL_HOST = re.compile(r"\w+\.([a-z0-9-]+)\.tencentcloudapi\.com")
 _HELP = """\
 This is the emulated cloud. It serves
@@ -73,11 +78,18 @@ class Dispatcher:
                 return _json(self.state.snapshot())
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
 
+    @staticmethod
+    def is_own(host: str) -> bool:
+        """Whether a Host header names the cloud; by DNS rebinding, web pages send others."""
+        return bool(_OWN_HOST.fullmatch(host.lower()) or cos.bucket_of(host))
+
     def body_limit(self, http: Request) -> int:
         """Return how many bytes the body may have; 0 if a request is answered without its body."""
         if not cos.bucket_of(http.headers.get("host", "")):
             kind = api_requests.parse(http) or api_requests.V1Request
-            return kind.max_bytes if http.path == "/" else 0
+            is_unsigned = isinstance(kind, Tc3Request) and not names_key(http, self.credentials)
+            limit = _MAX_UNSIGNED_BYTES if is_unsigned else kind.max_bytes
+            return limit * (http.path == "/")
         try:
             verify_cos(http, self.credentials, self.clock())  # does not cover the body
         except CosError:
@@ -86,7 +98,7 @@ class Dispatcher:
 
     def _api(self, request: Tc3Request | V1Request) -> Reply:
         now = self.clock()
-        name, region = request.common("Action"), request.common("Region")
+        name, region = (request.common(part)[:_MAX_RECORDED] for part in ("Action", "Region"))
         params: Any = {}
         rule = self.faults.rule_for(name, self.state.count(name) + 1)
         try:

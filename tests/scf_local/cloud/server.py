@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from scf_local.cloud.api_requests import MAX_GET_BYTES
 from scf_local.cloud.dispatcher import Dispatcher
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _HOST = "127.0.0.1"
+_FORBIDDEN = Reply(403, {"Content-Type": "text/plain"}, b"The Host is not the emulated cloud.\n")
+_LOG = logging.getLogger(__name__)
+# What is not HTTP is answered, and not worth a traceback.
+_LOG.addFilter(lambda entry: not isinstance((entry.exc_info or "  ")[1], HttpProcessingError))
 _LINGER_SECONDS = 1.0
 """How long the rest of a body is discarded after the reply, so that clients can read the reply."""
 
@@ -73,6 +79,7 @@ class EmulatedCloud(Dispatcher):
         server = web.Server(
             self._handle,
             access_log=None,
+            logger=_LOG,
             auto_decompress=False,  # the bytes as sent are what is signed and stored
             handler_cancellation=True,
             keepalive_timeout=self.request_seconds,
@@ -98,6 +105,8 @@ class EmulatedCloud(Dispatcher):
         path, _, query = http.raw_path.partition("?")
         headers = {name.lower(): value for name, value in http.headers.items()}
         request = Request(http.method, unquote(path, errors="surrogateescape"), query, headers)
+        if not self.is_own(headers.get("host", "")):
+            return await self._send(http, _FORBIDDEN)
         limit = self.body_limit(request)
         if limit:
             request = await self._with_body(http, request, limit)

@@ -67,6 +67,12 @@ def tc3_signature(  # noqa: PLR0913 - everything that is signed
     return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
+def names_key(request: Request, credentials: AccountCredentials) -> bool:
+    """Whether the head of a request seems to be signed with the account's key."""
+    signed = _TC3.fullmatch(request.headers.get("authorization", "").strip())
+    return signed is not None and signed["id"] == credentials.secret_id
+
+
 def verify_tc3(request: Request, credentials: AccountCredentials, now: float) -> str:
     """Verify a signature, and return the service that it is for, such as `cvm`.
 
