@@ -267,6 +267,12 @@ def whole_object(line: str) -> object:
     return None
 
 
+def _steward_line(line: str) -> dict[str, Any] | None:
+    # Searched before it is parsed: most lines are not Image Steward's.
+    value = whole_object(line) if '"RequestId"' in line else None
+    return value if isinstance(value, dict) and is_steward_line(value) else None
+
+
 def steward_lines(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
     """Image Steward's log lines in records: whole lines of their runs, which no text precedes.
 
@@ -274,9 +280,8 @@ def steward_lines(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
     """
     for record in records:
         for _, line in text_lines(record.message):
-            # Searched before it is parsed: most lines are not Image Steward's.
-            value = whole_object(line) if '"RequestId"' in line else None
-            if not isinstance(value, dict) or not is_steward_line(value):
+            value = _steward_line(line)
+            if value is None:
                 break
             if record.request_id in {value["RequestId"], ""}:
                 yield value
@@ -362,7 +367,7 @@ def _from_lines(text: str, request_id: str) -> Iterator[Record]:
                 message.append(following[1])
                 following = next(lines, None)
             line = "\n".join(message)
-        logged = next(steward_lines([Record("", line)]), None)
+        logged = _steward_line(line)
         time = timestamp(logged["Time"]) if logged else None
         # Runs may overlap; a line of a run that is not running may be forged.
         own = logged["RequestId"] if logged else request_id

@@ -145,7 +145,7 @@ def _lines_of_log(log: bytes, name: str) -> list[BeforeLine]:
     messages = (record.message.encode(errors="replace") for record in records)
     lost = len(_NAMED.findall(log.replace(b"\0", b"")))
     lost -= sum(len(_NAMED.findall(message)) for message in messages)
-    return [*lines, BeforeLine(f"{EVENT} ({lost:,} times)", problem=_LOST)] if lost > 0 else lines
+    return [*lines, BeforeLine(f"{EVENT} (count: {lost:,})", problem=_LOST)] if lost > 0 else lines
 
 
 def _without_changes(lines: Sequence[dict[str, Any]]) -> str:
