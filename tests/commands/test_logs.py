@@ -560,6 +560,6 @@ def test_run_within_the_error_of_another(bench: Bench) -> None:
     log = _text(_line("run.started", Source=SOURCE), error, inner.strip())
     result = replay("--list", bench.write("a.log", log))
     assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
-    assert "run r-2 begins within the text of an error of run r-1" in " ".join(
+    assert "run r-2 begins within the text of run r-1; not replayed" in " ".join(
         result.stderr.split()
     )

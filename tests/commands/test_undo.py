@@ -278,7 +278,7 @@ _BINARY = "the log is not text: it contains zero bytes"
 @pytest.mark.parametrize(
     ("log", "message"),
     [
-        (START + OTHER + END, "Image Steward writes before each change, at any log level"),
+        (START + OTHER + END, "which is written before each change, at any log level"),
         (b"", _DOES_NOT_SHOW),
         (b"\n", _DOES_NOT_SHOW),
         (START + END, _DOES_NOT_SHOW),

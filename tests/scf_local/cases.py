@@ -171,7 +171,9 @@ def _read_log(
         )
     if not any(record.request_id for record in records):
         problems.append(f"{path}: no record has a request id; export SCF_RequestId too")
-    problems += (f"{path}: {problem}" for problem in logged_runs.swallowed(records))
+    problems += (
+        f"{path}: {printable(text)}; not replayed" for text in logged_runs.swallowed(records)
+    )
     for run in logged_runs.runs(records):
         try:
             event = run.event(region)

@@ -169,8 +169,8 @@ def why_not_event(value: object) -> str:
         return _RESULT
     reply = members.get("Response", members)
     names = {*reply} if isinstance(reply, dict) else set()
-    signs = (reply is not members, "RequestId" in names, bool(names & _OF_REPLIES))
-    is_reply = sum(signs) > 1 or names == {"RequestId"}
+    signs = (reply is not members) + ("RequestId" in names) + bool(names & _OF_REPLIES)
+    is_reply = signs > 1 or names == {"RequestId"}
     return _NOT_EVENT * bool(is_reply or members.keys() & _OF_LOGS or from_json(members))
 
 

@@ -11,7 +11,6 @@ from image_steward import regions
 from scf_local import raw_events, run_summary
 from scf_local.events import cos_event, timer_event
 from scf_local.log_records import CUT, PLATFORM, by_run, steward_lines, text_lines, timestamp
-from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -52,9 +51,8 @@ class LoggedRun:
             return self._rebuilt(region)
         for attempt in self.attempts:
             messages = [r.message for r in attempt if not PLATFORM.match(r.message)]
-            if messages[:1] == [CUT]:
-                del messages[:2]  # the first line may be the end of one
-            if event := raw_events.find("\n".join(messages)):
+            skipped = 2 * (messages[:1] == [CUT])  # the first line may be the end of one
+            if event := raw_events.find("\n".join(messages[skipped:])):
                 return event
         if any(raw_events.is_cut(r.message) for attempt in self.attempts for r in attempt):
             raise ValueError("the printed event is cut off (SCF keeps 8 KB of a line)")
@@ -119,8 +117,7 @@ def swallowed(records: Iterable[Record]) -> Iterator[str]:
         for number, line in text_lines(record.message):
             match = PLATFORM.match(line) if number > 1 else None
             if match and match["kind"] == "START":
-                run, other = match["id"][:64], printable(record.request_id, 64)
-                yield f"run {run} begins within the text of an error of run {other}: not replayed"
+                yield f"run {match['id']} begins within the text of run {record.request_id}"
 
 
 def _sources(lines: Sequence[dict[str, Any]]) -> list[str]:

@@ -25,17 +25,13 @@ if TYPE_CHECKING:
 
 EVENT = "image.before"
 _MAX_LISTED = 10
-_NO_LINES = (
-    f"the log has no line {EVENT}, which Image Steward writes before each change, at any log level"
-)
+_NO_LINES = f"the log has no line {EVENT}, which is written before each change, at any log level"
 _USE = "use the log as printed, or as CLS exports it"
 _NO_STEWARD_LINES = f"{_NO_LINES}; nor has it any other line of Image Steward: {_USE}, or a result"
 _NO_READABLE_LINES = f"the log contains {EVENT}, but no such line as the function writes it; {_USE}"
 _BINARY = "the log is not text: it contains zero bytes"
 _NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
 _NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
-_UNCHANGED = {"ignored", "planned", "rejected"}
-"""Outcomes of runs that changed nothing."""
 _NAMED = re.compile(rb"Event\W+image\.before")
 _LOST = f"not in a line or record that could be read; {_USE}"
 _IN_TEXT = f"{EVENT} follows other text, such as that of an error, and may be part of it"
@@ -142,9 +138,8 @@ def _lines_of_log(log: bytes, name: str) -> list[BeforeLine]:
         problem = _BINARY if b"\0" in log else problem
         raise ValueError(f"{name}: {problem}")
     # No encoding of JSON within JSON or CSV changes how often a text names the event.
-    messages = (record.message.encode(errors="replace") for record in records)
-    lost = len(_NAMED.findall(log.replace(b"\0", b"")))
-    lost -= sum(len(_NAMED.findall(message)) for message in messages)
+    used = (name for r in records for name in _NAMED.findall(r.message.encode(errors="replace")))
+    lost = len(_NAMED.findall(log.replace(b"\0", b""))) - sum(1 for _ in used)
     return [*lines, BeforeLine(f"{EVENT} (count: {lost:,})", problem=_LOST)] if lost > 0 else lines
 
 
@@ -154,7 +149,7 @@ def _without_changes(lines: Sequence[dict[str, Any]]) -> str:
     for event in ("run.finished", "image.changed"):
         ended = (line for line in lines if line["Event"] == event)
         ends |= {line["RequestId"]: str(line.get("Outcome")) for line in ended}
-    if not _UNCHANGED.issuperset(ends.values()):
+    if not {"ignored", "planned", "rejected"}.issuperset(ends.values()):
         return ""
     runs = _listed([f"run {run} was {outcome}" for run, outcome in ends.items()])
     return f"{runs}: nothing was changed, so there is nothing to undo"

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
 
 _DOMAIN = "tencentcloudapi.com"
-_OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]|([\w-]+\.)+tencentcloudapi\.com)(:\d+)?")
-_MAX_UNSIGNED_BYTES = 64 << 10
-_MAX_RECORDED = 100
-"""Characters of the name of an action or a region."""
+OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]|([\w-]+\.)+tencentcloudapi\.com)(:\d+)?")
+"""The cloud's names, besides those of buckets; by DNS rebinding, web pages send others."""
 _REGIONAL_HOST = re.compile(r"\w+\.([a-z0-9-]+)\.tencentcloudapi\.com")
 _HELP = """\
 This is the emulated cloud. It serves
@@ -78,17 +76,12 @@ class Dispatcher:
                 return _json(self.state.snapshot())
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
 
-    @staticmethod
-    def is_own(host: str) -> bool:
-        """Whether a Host header names the cloud; by DNS rebinding, web pages send others."""
-        return bool(_OWN_HOST.fullmatch(host.lower()) or cos.bucket_of(host))
-
     def body_limit(self, http: Request) -> int:
         """Return how many bytes the body may have; 0 if a request is answered without its body."""
         if not cos.bucket_of(http.headers.get("host", "")):
             kind = api_requests.parse(http) or api_requests.V1Request
             is_unsigned = isinstance(kind, Tc3Request) and not names_key(http, self.credentials)
-            limit = _MAX_UNSIGNED_BYTES if is_unsigned else kind.max_bytes
+            limit = 64 << 10 if is_unsigned else kind.max_bytes
             return limit * (http.path == "/")
         try:
             verify_cos(http, self.credentials, self.clock())  # does not cover the body
@@ -98,7 +91,8 @@ class Dispatcher:
 
     def _api(self, request: Tc3Request | V1Request) -> Reply:
         now = self.clock()
-        name, region = (request.common(part)[:_MAX_RECORDED] for part in ("Action", "Region"))
+        # Cut, because they are recorded, whoever has sent them.
+        name, region = (request.common(part)[:100] for part in ("Action", "Region"))
         params: Any = {}
         rule = self.faults.rule_for(name, self.state.count(name) + 1)
         try:

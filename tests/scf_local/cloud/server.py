@@ -17,7 +17,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from scf_local.cloud.api_requests import MAX_GET_BYTES
-from scf_local.cloud.dispatcher import Dispatcher
+from scf_local.cloud.cos import bucket_of
+from scf_local.cloud.dispatcher import OWN_HOST, Dispatcher
 from scf_local.cloud.wire import Reply, Request
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ class EmulatedCloud(Dispatcher):
         path, _, query = http.raw_path.partition("?")
         headers = {name.lower(): value for name, value in http.headers.items()}
         request = Request(http.method, unquote(path, errors="surrogateescape"), query, headers)
-        if not self.is_own(headers.get("host", "")):
+        host = headers.get("host", "").lower()
+        if not OWN_HOST.fullmatch(host) and not bucket_of(host):
             return await self._send(http, _FORBIDDEN)
         limit = self.body_limit(request)
         if limit:
