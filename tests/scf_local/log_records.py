@@ -47,7 +47,6 @@ _OF_LOGS = {"LogJson", "RawLog", "__CONTENT__", "RetMsg", "LogContextInfos", *_A
 """Members that only logs and API replies have."""
 _OF_REPLIES = {"Error", "HistogramInfos", "Result", "Results", "TotalCount"}
 """Members that API replies have next to their RequestId."""
-_RESULT = "a result, not an event; use `scf-local undo`, or replay its event"
 _NOT_EVENT = (
     "not an event, but a reply of the cloud's API or part of a log; a log needs SCF_RequestId and "
     "SCF_Message in each record, so query it without analysis (without |)"
@@ -166,7 +165,7 @@ def why_not_event(value: object) -> str:
     """Why a JSON value is not an event, but a reply, a result or a log; empty if it may be one."""
     members = value if isinstance(value, dict) else {}
     if {"RequestId", "Outcome", "Images"} <= members.keys():
-        return _RESULT
+        return "a result, not an event; use `scf-local undo`, or replay its event"
     reply = members.get("Response", members)
     names = {*reply} if isinstance(reply, dict) else set()
     signs = (reply is not members) + ("RequestId" in names) + bool(names & _OF_REPLIES)
@@ -352,10 +351,8 @@ def _from_lines(text: str, request_id: str) -> Iterator[Record]:
         (start, line), following = following, next(lines, None)
         if platform := PLATFORM.match(line):
             request_id = platform["id"]
-            if platform["kind"] == "START":
-                running.add(request_id)
-            elif _is_boundary(platform):
-                running.discard(request_id)
+            if _is_boundary(platform):
+                (running.add if platform["kind"] == "START" else running.discard)(request_id)
         run = request_id if last.get(request_id, 0) > start else None
         is_error = platform["kind"] == "ERROR" if platform else bool(_TRACEBACK.match(line))
         # Text of an error may contain anything but the run's id. If the log lacks the run's last

@@ -29,7 +29,6 @@ _NO_LINES = f"the log has no line {EVENT}, which is written before each change, 
 _USE = "use the log as printed, or as CLS exports it"
 _NO_STEWARD_LINES = f"{_NO_LINES}; nor has it any other line of Image Steward: {_USE}, or a result"
 _NO_READABLE_LINES = f"the log contains {EVENT}, but no such line as the function writes it; {_USE}"
-_BINARY = "the log is not text: it contains zero bytes"
 _NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
 _NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
 _NAMED = re.compile(rb"Event\W+image\.before")
@@ -135,7 +134,7 @@ def _lines_of_log(log: bytes, name: str) -> list[BeforeLine]:
         ours = list(log_records.steward_lines(records))
         problem = _without_changes(ours) or _NO_LINES if ours else _NO_STEWARD_LINES
         problem = _NO_READABLE_LINES if EVENT.encode() in log else problem
-        problem = _BINARY if b"\0" in log else problem
+        problem = "the log is not text: it contains zero bytes" if b"\0" in log else problem
         raise ValueError(f"{name}: {problem}")
     # No encoding of JSON within JSON or CSV changes how often a text names the event.
     used = (name for r in records for name in _NAMED.findall(r.message.encode(errors="replace")))
