@@ -12,7 +12,6 @@ from image_steward.errors import InvalidDocument, NotAllowed, SourceNotAllowed, 
 from image_steward.lazy import load
 from image_steward.messages import nearest, short
 from image_steward.model import OPT_OUT
-from image_steward.naming.patterns import Glob
 from image_steward.settings import KINDS as KIND_NAMES
 from image_steward.settings import Settings
 
@@ -133,11 +132,13 @@ def _check_allowed(request: Any, settings: Settings) -> None:  # noqa: ANN401 - 
         for region, path in request.region_paths.items()
         if listed and region not in listed
     ]
-    protected = [Glob(text) for text in (OPT_OUT[0], *settings.protected_tags)]
-    violations += [
-        Violation(path, f"tag {short(key)} is protected: no document may set or delete it")
-        for key, path in request.tag_paths.items()
-        if any(glob.matches(key.strip()) for glob in protected)
-    ]
+    if tag_paths := request.tag_paths:
+        glob = load(".naming.patterns:Glob")
+        globs = [glob(text) for text in (OPT_OUT[0], *settings.protected_tags)]
+        violations += [
+            Violation(path, f"tag {short(key)} is protected: no document may set or delete it")
+            for key, path in tag_paths.items()
+            if any(each.matches(key.strip()) for each in globs)
+        ]
     if violations:
         raise NotAllowed(*violations[:_MAX_LISTED])

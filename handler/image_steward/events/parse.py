@@ -18,10 +18,9 @@ from image_steward.strict_json import is_text, kind_of
 _MAX_HOST = 253
 _MAX_NUMBER = 10**20
 _CREATED = "cos:ObjectCreated:"
-_VERSION_ID = re.compile(r"([!-~]{1,1024})\Z")
-_ETAG = re.compile(r'"?([!#-~]{1,1024})"?\Z')  # events have it in quotes
-_IP_ADDRESS = re.compile(r"([0-9A-Fa-f.:]{1,45})\Z")
-_KEY_ID = re.compile(r"(?:.*&)?q-ak=([!-%'-~]{20,})")
+_MAX_IP = 45
+_MIN_KEY_ID = 20
+_MAX_TOKEN = 1024
 _COS_HOST = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
 
 
@@ -132,8 +131,8 @@ def _parse_record(source: str, record: Any, region: str) -> CosObject | IgnoredP
         bucket,
         _key(key, bucket, appid),
         _region(cos, region),
-        version_id=_matched(_VERSION_ID, cos["cosObject"].get("vid")),
-        etag=_matched(_ETAG, _members(cos["cosObject"].get("meta")).get("ETag")),
+        version_id=_token(cos["cosObject"].get("vid")),
+        etag=_token(_members(cos["cosObject"].get("meta")).get("ETag")).strip('"'),
         uploader=_uploader(_members(record["event"].get("requestParameters"))),
     )
     if cos_object.key.endswith("/"):
@@ -152,19 +151,19 @@ def _members(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _matched(pattern: re.Pattern[str], value: object) -> str:
-    """The first group of a pattern in a string; else empty."""
-    match = pattern.match(value) if isinstance(value, str) else None
-    return match[1] if match else ""
+def _token(value: object) -> str:
+    """A string of printable ASCII without blanks, as it may be in a header; else empty."""
+    text = value[:_MAX_TOKEN] if isinstance(value, str) else ""
+    return text if text.isascii() and text.isprintable() and " " not in text else ""
 
 
 def _uploader(request: dict[str, Any]) -> dict[str, str]:
     """Who uploaded an object: the IP address, and both ends of the key id in the signature."""
-    authorization = _members(request.get("requestHeaders")).get("Authorization")
-    key_id = _matched(_KEY_ID, authorization)
+    signature = _token(_members(request.get("requestHeaders")).get("Authorization"))
+    key_id = f"&{signature}".partition("&q-ak=")[2].partition("&")[0]
     fields = {
-        "UploaderIp": _matched(_IP_ADDRESS, request.get("requestSourceIP")),
-        "UploaderKeyId": key_id and f"{key_id[:8]}…{key_id[-4:]}",
+        "UploaderIp": _token(request.get("requestSourceIP"))[:_MAX_IP],
+        "UploaderKeyId": f"{key_id[:8]}…{key_id[-4:]}" if len(key_id) >= _MIN_KEY_ID else "",
     }
     return {name: value for name, value in fields.items() if value}
 

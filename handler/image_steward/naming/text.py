@@ -19,7 +19,7 @@ INVISIBLE = (
 Without the joiners, which belong to words, and the variation selectors, which belong to emoji.
 """
 
-_CONTROL, _INVISIBLE = re.compile(f"[{CONTROL}]"), re.compile(f"[{INVISIBLE}]")
+_CONTROL = re.compile(f"[{CONTROL}]")
 
 
 def clean(text: str) -> str:
@@ -29,7 +29,7 @@ def clean(text: str) -> str:
     """
     if text.isascii():
         return text.strip()
-    return _INVISIBLE.sub("", text.encode(errors="ignore").decode()).strip()
+    return re.sub(f"[{INVISIBLE}]", "", text.encode(errors="ignore").decode()).strip()
 
 
 def value_error(name: str, text: str) -> str:

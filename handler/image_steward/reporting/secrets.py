@@ -13,9 +13,7 @@ WINDOW = 16
 _NAMES = ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
 _RUN = re.compile(rf"[\w+/=.~%&#;\\-]{{{WINDOW},}}")
 """What a secret and its encoded forms consist of."""
-_OTHERS = re.compile(
-    r"(?:q-)?signature=[^\s&,\"]+|credential=[^\s,]+|(?<=//)[^/\s@]*:[^\s@]*@", re.IGNORECASE
-)
+_OTHERS = r"(?i)(?:q-)?signature=[^\s&,\"]+|credential=[^\s,]+|(?<=//)[^/\s@]*:[^\s@]*@"
 """Signatures, and the logins in URLs."""
 
 
@@ -52,7 +50,7 @@ class Secrets:
         if len(text) < WINDOW:  # as most are
             return text
         text = _RUN.sub(without, text)
-        return _OTHERS.sub("[redacted]", text) if "=" in text or "@" in text else text
+        return re.sub(_OTHERS, "[redacted]", text) if "=" in text or "@" in text else text
 
 
 def _windows(text: str) -> set[str]:
