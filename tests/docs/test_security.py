@@ -315,7 +315,7 @@ def _(function: Function) -> None:
     assert is_rejected(function({"Images": entries}), "TooManyChanges")
 
 
-@holds("Whoever may change the code or the settings can do all that the execution role may do.")
+@holds("The right to change the code or the settings includes all that the execution role may do.")
 def _(_: Function) -> None:
     trust = json.loads((ROOT / "deploy/trust.json").read_text(encoding="utf-8"))
     assert trust["statement"][0]["principal"] == {"service": ["scf.qcloud.com"]}

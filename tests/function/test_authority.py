@@ -1,4 +1,4 @@
-"""Who may do what: sources, ceilings, protected tags and images; and what is told of it."""
+"""Bounds of what a document may do, by its source, and what logs and results show of it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ NAMED: dict[str, Any] = {
 @pytest.mark.parametrize("kind", NAMED)
 @pytest.mark.parametrize("dry_run", ["0", "1"])
 def test_image_that_opted_out_is_named(function: Function, kind: str, dry_run: str) -> None:
-    """An image with the tag image-steward = ignore fails with NotAllowed, whoever names it."""
+    """A document that names an image with the tag image-steward = ignore gets NotAllowed for it."""
     function.hold(OPTED_OUT)
     former = function.images
     result = function(NAMED[kind], STEWARD_DRY_RUN=dry_run)

@@ -91,7 +91,7 @@ class Dispatcher:
 
     def _api(self, request: Tc3Request | V1Request) -> Reply:
         now = self.clock()
-        # Cut, because they are recorded, whoever has sent them.
+        # Cut, because unsigned requests are recorded, too.
         name, region = (request.common(part)[:100] for part in ("Action", "Region"))
         params: Any = {}
         rule = self.faults.rule_for(name, self.state.count(name) + 1)
