@@ -140,8 +140,7 @@ class Invocation:
             if not document.planner:
                 raise errors.InvalidDocument(_NESTED_POINTER)
         except errors.Superseded as error:
-            reason = error.message
-            self.log.warning("event.ignored", Source=source, Reason=reason, **started)
+            self.log.warning("event.ignored", Source=source, Reason=error.message, **started)
             return Report(source)
         except errors.StewardError as error:
             self.log.info("run.started", Source=source, **started)

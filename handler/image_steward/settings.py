@@ -179,7 +179,7 @@ def _regions(text: str) -> tuple[str, ...]:
 
 def _globs(text: str) -> tuple[str, ...]:
     globs = _entries(text)
-    if wrong := next((glob for glob in globs if re.search(r"[\s|^$\\]", glob)), ""):
+    if wrong := next((glob for glob in globs if re.search(r"[|^$\\]|[*?]\s|\s[*?]", glob)), ""):
         message = (
             f"must be a comma-separated list of globs, such as cost-*,owner, not {short(wrong)}"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -345,11 +346,16 @@ def test_image_that_is_not_there_counts(function: Function) -> None:
 
 
 def test_image_that_is_never_changed_does_not_count(function: Function) -> None:
-    """An image that has opted out takes no room of others."""
-    function.hold(OPTED_OUT, *images(1))
-    entries = [{"ImageId": i, "ImageDescription": "d"} for i in ("img-out00000", "img-00000000")]
+    """An image that no delivery would change takes no room of others."""
+    shared = {"ImageId": "img-shared00", "ImageName": "s", "ImageType": "SHARED_IMAGE"}
+    failed = {"ImageId": "img-failed00", "ImageName": "f", "ImageState": "CREATEFAILED"}
+    function.hold(OPTED_OUT, shared, failed, *images(2))
+    ids = ["img-out00000", "img-shared00", "img-failed00", "img-00000000"]
+    entries: list[dict[str, Any]] = [{"ImageId": i, "ImageDescription": "d"} for i in ids]
+    entries.append({"ImageId": "img-00000001", "ImageDescription": "d",
+                    "Expect": {"ImageName": "another"}})  # fmt: skip
     result = function({"Images": entries}, STEWARD_MAX_CHANGES="1")
-    assert result["Summary"]["Changed"] == 1
+    assert (result["Summary"]["Changed"], result["Summary"]["Failed"]) == (1, 4)
 
 
 @pytest.mark.parametrize(("most", "changed"), [(3, 3), (4, 4), (10, 5)])
@@ -393,6 +399,14 @@ def test_key_that_reaches_another_object(function: Function, key: str, *, has_pr
     result = function(event, STEWARD_JOURNAL=f"{BUCKET}/journal/")
     assert codes(result) == {"SourceNotAllowed"}
     assert function.calls("GetObject", "DescribeImages") == []
+
+
+def test_very_long_key(function: Function) -> None:
+    """A key, of an event or a pointer, that COS would not allow is rejected with a reason."""
+    assert codes(function(cos_event("x" * 3000))) == {"InvalidEvent"}
+    result = function({"Document": f"cos://{BUCKET}/{'x' * 1_000_000}"})
+    assert codes(result) == {"InvalidDocument"}
+    assert "Truncated" not in result
 
 
 @pytest.mark.parametrize("key", ["%2Fjournal/x.json", "a//x.json", "a/../journal/x.json"])
@@ -584,6 +598,34 @@ def test_echoed_secret(function: Function, code: str, name: str, form: str) -> N
     assert "[redacted]" in output
 
 
+def test_values_are_not_redacted(function: Function) -> None:
+    """Only messages lose what looks like a signature or a login: Undo restores values whole."""
+    texts = ["built from https://git.example.com:8443/web@v2", "signature=none", "a//b:c@d"]
+    function.hold({"ImageId": IMAGE, "ImageName": "n", "ImageDescription": texts[0],
+                   "Tags": [{"Key": "src", "Value": texts[1]}]})  # fmt: skip
+    former = function.images
+    request = {"ImageId": IMAGE, "ImageDescription": texts[2], "DeleteTags": ["src"]}
+    result = function(request)
+    assert function(result["Undo"])["Outcome"] == "applied"
+    assert function.images == former
+    assert (
+        function({**request, "DryRun": True})["Apply"]["Images"][0]["ImageDescription"] == texts[2]
+    )
+
+
+@pytest.mark.parametrize("text", ["a//" + ":" * 200_000 + "=", "//a:" * 50_000, "x1" * 500_000])
+def test_time_and_memory_of_a_hostile_text(text: str) -> None:
+    """Looking for secrets takes time in proportion to a text, and memory that does not matter."""
+    secrets = Secrets({"TENCENTCLOUD_SECRETKEY": "0123456789abcdefghij"})
+    tracemalloc.start()
+    try:
+        assert secrets.redacted({"Message": text}) == {"Message": text}
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * len(text) + 1_000_000
+
+
 def test_credentials_read_again_are_redacted() -> None:
     """Credentials that were replaced during the run stay secret, as do the new ones."""
     environ = {"TENCENTCLOUD_SESSIONTOKEN": "the-first-token-of-all"}
@@ -615,6 +657,8 @@ def test_no_long_part_of_a_secret_is_left(secret: str, around: str, data: st.Dat
         "q-sign-algorithm=sha1&q-ak=x&q-signature=0123abcd",
         "TC3-HMAC-SHA256 Credential=x/2026-11-26/cvm/tc3_request, Signature=0123abcd",
         "proxy http://me:0123abcd@127.0.0.1:99999",
+        'headers {"Signature": "0123abcd"}',
+        "url http://x/?q-signature%3D0123abcd",
     ],
 )
 def test_signature_is_redacted(function: Function, text: str) -> None:

@@ -542,6 +542,23 @@ def test_this_run_is_not_retired(function: Function, keep: int, *, marked: bool)
         assert deprecated(function) == OLDER | (beyond if marked else set())
 
 
+def test_image_opts_out_between_label_and_retirement(function: Function) -> None:
+    """KeepLatest leaves an image alone that has opted out since it was labelled."""
+    artifacts = built(function, "img-a0000000")
+    change(function, "img-a0000000", "ap-guangzhou", ImageDeprecated=True)
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        if call.action == "ModifyImageAttribute":
+            tag = {"Key": "image-steward", "Value": "ignore"}
+            change(function, "img-a0000000", "ap-guangzhou", Tags=[tag])
+        return reply
+
+    function.cloud.on_reply = on_reply
+    labels = {"ImageDescription": "d", "ImageFamily": "web", "KeepLatest": "1"}
+    function(uploaded(function, build(labels, artifact_id=artifacts[0])))
+    assert function.image("img-a0000000")["ImageDeprecated"] is True
+
+
 def test_late_event_of_an_earlier_run(function: Function) -> None:
     """A redelivery of an earlier run's event does not un-mark its image, which has retired."""
     artifacts = built(function, "img-a0000000", "img-b0000000")

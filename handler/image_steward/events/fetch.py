@@ -6,13 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from image_steward.errors import (
-    DocumentTooLarge,
-    ObjectNotFound,
-    SourceNotAllowed,
-    StewardError,
-    Superseded,
-)
+from image_steward import errors
 from image_steward.events.parse import InlineDocument
 from image_steward.model import CosObject
 from image_steward.settings import Settings
@@ -36,7 +30,7 @@ def fetch(part: CosObject | InlineDocument, settings: Settings, read: Read) -> F
     size, limit = len(part.data), settings.max_document_bytes
     if size > limit:
         message = f"the document has {size} bytes; STEWARD_MAX_DOCUMENT_BYTES is {limit}"
-        raise DocumentTooLarge(message)
+        raise errors.DocumentTooLarge(message)
     kinds = settings.kinds_from(part.source.partition(":")[0])
     if not kinds:
         raise _not_allowed(part.source, settings)
@@ -61,20 +55,20 @@ def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> Fet
     if any({"", ".", ".."} & set(key.split("/")) for key in keys):
         # The SDK removes slashes at the beginning, and HTTP clients normalise dots.
         rule = "an empty, . or .. segment in a key, also URL-encoded, could reach another object"
-        raise SourceNotAllowed(f"{source} is not an allowed source: {rule}")
-    error: StewardError = _not_allowed(source, settings)
+        raise errors.SourceNotAllowed(f"{source} is not an allowed source: {rule}")
+    error: errors.StewardError = _not_allowed(source, settings)
     for obj in objects:
         if kinds := settings.kinds_from(obj.path):
             try:
                 return read(obj), kinds
-            except (ObjectNotFound, Superseded) as missed:
-                error = error if isinstance(error, Superseded) else missed
+            except (errors.ObjectNotFound, errors.Superseded) as missed:
+                error = error if isinstance(error, errors.Superseded) else missed
     raise error
 
 
-def _not_allowed(source: str, settings: Settings) -> SourceNotAllowed:
-    listed = ", ".join(settings.sources)
-    return SourceNotAllowed(f"{source} is not an allowed source; STEWARD_SOURCES has {listed}")
+def _not_allowed(source: str, settings: Settings) -> errors.SourceNotAllowed:
+    message = f"is not an allowed source; STEWARD_SOURCES has {', '.join(settings.sources)}"
+    return errors.SourceNotAllowed(f"{source} {message}")
 
 
 def _variants(part: CosObject) -> list[CosObject]:

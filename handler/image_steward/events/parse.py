@@ -19,6 +19,7 @@ _MAX_HOST = 253
 _MAX_NUMBER = 10**20
 _CREATED = "cos:ObjectCreated:"
 _MAX_IP = 45
+_MAX_KEY = 3000  # COS allows 850 bytes, here perhaps URL-encoded
 _MIN_KEY_ID = 20
 _MAX_TOKEN = 1024
 _COS_HOST = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
@@ -124,7 +125,7 @@ def _parse_record(source: str, record: Any, region: str) -> CosObject | IgnoredP
     cos = _member(record, "cos", "the record")
     bucket, appid = _bucket(_member(cos, "cosBucket", "cos"))
     key = _member(cos, "cosObject", "cos").get("key")
-    if not isinstance(key, str) or not key.strip("/") or not is_text(key):
+    if not isinstance(key, str) or not key.strip("/") or not is_text(key) or len(key) > _MAX_KEY:
         given = short(key) if isinstance(key, str) else _kind(key)
         raise InvalidEvent(f"cos.cosObject.key is {given}; must be the key of an object")
     cos_object = CosObject(

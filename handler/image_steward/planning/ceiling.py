@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from image_steward.errors import Rejection, TooManyChanges, Violation
+from image_steward.errors import NameTaken, StewardError, TooManyChanges, Violation
 from image_steward.model import Plan
 
 
@@ -15,8 +15,8 @@ def limited(plan: Plan, most: int, name: str, path: str = "", *, dry_run: bool) 
         TooManyChanges: the plan changes more images.
     """
     # The next delivery may change an image that this one could not read, find or rename.
-    failed = (s for s in plan.all_steps if s.error and not isinstance(s.error, Rejection))
-    count = len({step.image_key for step in (*plan.changes, *failed)})
+    may_follow = (step for step in plan.all_steps if step.error and _may_follow(step.error))
+    count = len({step.image_key for step in (*plan.changes, *may_follow)})
     if count <= most:
         return plan
     message = f"{count} images would be changed; {name} allows {most}"
@@ -24,3 +24,8 @@ def limited(plan: Plan, most: int, name: str, path: str = "", *, dry_run: bool) 
     if not dry_run:
         raise error
     return plan._replace(warnings=(*plan.warnings, error))
+
+
+def _may_follow(error: StewardError) -> bool:
+    is_missing = error.code == "InvalidImageId.NotFound"
+    return error.transient or is_missing or isinstance(error, NameTaken)

@@ -84,7 +84,7 @@ def plan(request: Retirement, current: CurrentImages, _now: Now) -> Plan:
     message = (
         f"KeepLatest would change {len(changes)} images; at most {request.max_changes} are "
         "allowed in one run, oldest first; the rest follow when this or a later build's manifest "
-        "is delivered"
+        "is delivered, if STEWARD_MAX_CHANGES leaves room"
     )
     steps = {r: [s for s in planned.steps[r] if s.image_key not in later] for r in planned.steps}
     warning = TooManyChanges(Violation(request.path, message))
@@ -101,7 +101,9 @@ def _not_retired(left_alone: tuple[str, str]) -> StewardError:
 def _retire(request: Retirement, region: str, images: Collection[Image]) -> list[Step]:
     """The steps that deprecate all but the newest images of each family."""
     # With their new labels, even if DescribeImages does not list these, or the images, yet.
-    own = {i: image for (where, i), image in request.labelled.items() if where == region}
+    opted_out = {image.image_id for image in images if image.is_opted_out}
+    labelled = request.labelled.items()
+    own = {i: image for (r, i), image in labelled if r == region and i not in opted_out}
     families: dict[tuple[str, str], list[DesiredState]] = defaultdict(list)
     for image in ({image.image_id: image for image in images} | own).values():
         if not request.built.get(image.image_id):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 WINDOW = 16
 """Characters of a secret that may not appear in a row; a shorter secret is none."""
@@ -13,8 +14,11 @@ WINDOW = 16
 _NAMES = ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
 _RUN = re.compile(rf"[\w+/=.~%&#;\\-]{{{WINDOW},}}")
 """What a secret and its encoded forms consist of."""
-_OTHERS = r"(?i)(?:q-)?signature=[^\s&,\"]+|credential=[^\s,]+|(?<=//)[^/\s@]*:[^\s@]*@"
-"""Signatures, and the logins in URLs."""
+_OTHERS = (
+    r"(?i)(?:q-)?signature(?:=|%3d|[\"']\s*:\s*[\"'])[^\s&,\"']+|credential=[^\s,]+"
+    r"|(?<=//)[^/\s@:]{0,200}:[^/\s@]{0,200}@"
+)
+"""Signatures, and the logins in URLs: in messages only, since elsewhere such texts are values."""
 
 
 @dataclass
@@ -31,28 +35,30 @@ class Secrets:
             secret = self.environ.get(f"TENCENTCLOUD_{name}", "")
             if secret not in self._known:
                 self._known.add(secret)
-                self._windows |= _windows(secret)
-        return self._redacted(value)
+                self._windows |= {*_windows(secret), *_windows(quote(secret, safe=""))}
+        return self._redacted(value, is_message=isinstance(value, str))
 
-    def _redacted(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    def _redacted(self, value: Any, *, is_message: bool = False) -> Any:  # noqa: ANN401 - any JSON value
         if value is None or isinstance(value, (bool, int, float)):
             return value
         if isinstance(value, dict):
-            return {self._text(name): self._redacted(member) for name, member in value.items()}
+            return {
+                self._text(name): self._redacted(member, is_message=name == "Message")
+                for name, member in value.items()
+            }
         if isinstance(value, (list, tuple)):
             return [self._redacted(entry) for entry in value]
-        return self._text(str(value))
+        text = self._text(str(value))
+        return re.sub(_OTHERS, "[redacted]", text) if is_message else text
 
     def _text(self, text: str) -> str:
         def without(run: re.Match[str]) -> str:
-            return run[0] if self._windows.isdisjoint(_windows(run[0])) else "[redacted]"
+            is_secret = any(window in self._windows for window in _windows(run[0]))
+            return "[redacted]" if is_secret else run[0]
 
-        if len(text) < WINDOW:  # as most are
-            return text
-        text = _RUN.sub(without, text)
-        return re.sub(_OTHERS, "[redacted]", text) if "=" in text or "@" in text else text
+        return _RUN.sub(without, text) if len(text) >= WINDOW else text  # as most are not
 
 
-def _windows(text: str) -> set[str]:
+def _windows(text: str) -> Iterator[str]:
     """All parts of a text that have `WINDOW` characters."""
-    return {text[i : i + WINDOW] for i in range(len(text) - WINDOW + 1)}
+    return (text[i : i + WINDOW] for i in range(len(text) - WINDOW + 1))
