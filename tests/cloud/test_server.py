@@ -567,7 +567,8 @@ def test_no_host(shared: EmulatedCloud) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1:{}", "localhost:{}", "LOCALHOST:{}", "[::1]:{}", "cvm.tencentcloudapi.com",
+    "host", ["127.0.0.1:{}", "localhost:{}", "LOCALHOST:{}", "cvm.ap-guangzhou.localhost:{}",
+             "[::1]:{}", "cvm.tencentcloudapi.com",
              "cvm.ap-guangzhou.tencentcloudapi.com:443"],
 )  # fmt: skip
 def test_own_host(shared: EmulatedCloud, host: str) -> None:

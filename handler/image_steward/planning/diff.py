@@ -8,16 +8,7 @@ from dataclasses import replace
 from image_steward.current_images import CurrentImages, Images, ImagesByRegion, RegionImages
 from image_steward.errors import ApiError, Changed, NotAllowed, StewardError
 from image_steward.messages import short
-from image_steward.model import (
-    OPTED_OUT,
-    Change,
-    Image,
-    Plan,
-    Step,
-    StepsByRegion,
-    Values,
-    by_name,
-)
+from image_steward.model import OPTED_OUT, Change, Image, Plan, Step, StepsByRegion, Values
 from image_steward.naming.temporary import is_temporary
 
 STATE_CODE = "InvalidImageId.IncorrectState"
@@ -92,7 +83,8 @@ def failed_step(step: Step, error: StewardError) -> Step:
 
 def apply_step(image: Image, step: Step) -> Image:
     """The image with the attributes and tags that its step sets."""
-    return image.with_values(by_name(step.attributes, step.tags)) if not step.is_empty else image
+    attributes = {**image.attributes, **step.attributes}
+    return Image(image.image_id, attributes, {**image.tags, **step.tags}, image.facts)
 
 
 def plan_regions(

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
 
 _DOMAIN = "tencentcloudapi.com"
-OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]|([\w-]+\.)+tencentcloudapi\.com)(:\d+)?")
+OWN_HOST = re.compile(
+    r"(127\.0\.0\.1|([\w-]+\.)*localhost|\[::1\]|([\w-]+\.)+tencentcloudapi\.com)(:\d+)?"
+)
 """The cloud's names, besides those of buckets; by DNS rebinding, web pages send others."""
 _REGIONAL_HOST = re.compile(r"\w+\.([a-z0-9-]+)\.tencentcloudapi\.com")
 _HELP = """\
