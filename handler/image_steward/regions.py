@@ -27,8 +27,8 @@ SHORT_CODES = {
 KNOWN = frozenset(SHORT_CODES.values())
 """The names that documents may use; STEWARD_REGIONS adds others."""
 
-
 UNKNOWN = "is not a known region, nor listed in STEWARD_REGIONS"
+"""Why documents may not use a name."""
 
 
 def is_region(value: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 WINDOW = 16
-"""Characters of a secret that may not appear in a row; a shorter secret is none."""
+"""A text loses any part of a secret that has so many characters; shorter secrets are not known."""
 
 _NAMES = ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
 _RUN = re.compile(rf"[\w+/=.~%&#;\\-]{{{WINDOW},}}")
@@ -56,7 +56,7 @@ class Secrets:
             is_secret = any(window in self._windows for window in _windows(run[0]))
             return "[redacted]" if is_secret else run[0]
 
-        return _RUN.sub(without, text) if len(text) >= WINDOW else text  # as most are not
+        return _RUN.sub(without, text) if len(text) >= WINDOW else text  # most are shorter
 
 
 def _windows(text: str) -> Iterator[str]:
