@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import string
 import sys
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, example, given
@@ -14,8 +16,18 @@ from image_steward.naming.style import Style, cut
 from image_steward.naming.temporary import TEMPORARY, temporary
 
 SEPARATORS = ("-", "_", ".", " ")
+LAST_NUMBER = 999_999
+"""Of a numbered name: more than a region can hold images."""
+
 CASES = ("keep", "lower", "upper")
-STYLES = st.builds(Style, st.sampled_from(CASES), st.sampled_from(SEPARATORS))
+CHARSETS = ("any", "ascii")
+STYLES = st.builds(
+    Style,
+    st.sampled_from(CASES),
+    st.sampled_from(SEPARATORS),
+    st.sampled_from(CHARSETS),
+    st.integers(8, NAME_LENGTH),
+)
 
 # Errors lie among these; random text rarely has two of them in a row.
 AWKWARD = [
@@ -66,9 +78,9 @@ CHARACTERS = {
 @example(Style(), "ﷺ" * 4)
 @example(Style(), "q" + "\u0301" * 100)
 def test_style(style: Style, text: str) -> None:
-    """Any text becomes at most 60 code points of NFKC, with single separators inside only."""
+    """Any text becomes at most `max_length` code points of NFKC, separators single and inside."""
     name = style.apply(text)
-    assert len(name) <= NAME_LENGTH
+    assert len(name) <= style.max_length
     assert unicodedata.is_normalized("NFKC", name)
     assert name == name.strip(style.separator)
     assert style.separator * 2 not in name
@@ -85,10 +97,26 @@ def test_style(style: Style, text: str) -> None:
 @example(Style("lower"), "ΑΣ" * 60)
 @example(Style(), "x" * 59 + " y")
 @example(Style(), "x" * 59 + CHINA)
+@example(Style("upper", "_", "ascii", 8), "ΐß" * 9)
+@example(Style("lower", "-", "ascii", 8), "İxxxx İ xxx")
 def test_style_is_idempotent(style: Style, text: str) -> None:
     """A normalised name stays the same."""
     name = style.apply(text)
     assert style.apply(name) == name
+
+
+@given(STYLES.filter(lambda style: style.charset == "ascii"), TEXTS)
+@example(Style(charset="ascii"), "e\u0301a")
+@example(Style("upper", ".", "ascii"), "镜像..ß..é")
+def test_ascii(style: Style, text: str) -> None:
+    """Under `ascii`, a name has ASCII letters, digits, dots and single separators only."""
+    name = style.apply(text)
+    kept = f"{string.ascii_letters}{string.digits}.{style.separator}"
+    assert set(name) <= set(kept)
+    # What is ASCII anyway is styled as under `any`, apart from other characters.
+    plain = "".join(letter for letter in text if letter in kept or letter in " _-/\\|")
+    other = replace(style, charset="any")
+    assert style.apply(plain) == other.apply(plain)
 
 
 @given(st.sampled_from(SEPARATORS), TEXTS)
@@ -179,6 +207,14 @@ def test_one_separator(gap: str, separator: str) -> None:
         (Style(), "ＷＥＢ①", "WEB1"),
         (Style(), "می\u200cخرم", "می\u200cخرم"),
         (Style(), FAMILY, FAMILY),
+        (Style("lower", "-", "ascii"), "数据库备份-mysql-8.0.33", "mysql-8.0.33"),
+        (Style("keep", "_", "ascii"), "café (ＷＥＢ①) v1..2 #3", "caf_WEB1_v1..2_3"),
+        (Style("keep", ".", "ascii"), "v1..2 【3】", "v1.2.3"),
+        (Style("keep", "-", "ascii"), "镜像", ""),
+        (Style("upper", " ", "ascii"), "straße/İ\u200bx", "STRASSE X"),
+        (Style(max_length=8), "web-prod-1", "web-prod"),
+        (Style(max_length=8), "web-pro--1", "web-pro"),
+        (Style(max_length=9), f"web-pro{CHINA}{JAPAN}", f"web-pro{CHINA}"),
         (Style(), "", ""),
         (Style(), " -_- ", ""),
     ],
@@ -268,7 +304,17 @@ def test_numbered(name: str, number: int, numbered: str) -> None:
     assert Style().numbered(name, number) == numbered
 
 
-@given(STYLES, TEXTS, st.integers(2, 10**6), st.integers(2, 10**6))
+def test_numbered_to_max_length() -> None:
+    """A short `max_length` counts the number, which leaves at least one character of the name."""
+    style = Style(max_length=8)
+    assert style.numbered("web-prod", 2) == "web-pr-2"
+    assert style.numbered("web-prod", 123) == "web-123"
+    assert style.numbered("web-prod", LAST_NUMBER) == "w-999999"
+    assert style.fits("w-999999", "web-prod")
+    assert not style.fits("web-prod-2", "web-prod")
+
+
+@given(STYLES, TEXTS, st.integers(2, LAST_NUMBER), st.integers(2, LAST_NUMBER))
 @example(Style(), "x" * 60, 9, 10)
 @example(Style(), "x" * 57 + FAMILY, 2, 99)
 def test_numbered_names_differ(style: Style, text: str, one: int, other: int) -> None:
@@ -278,7 +324,7 @@ def test_numbered_names_differ(style: Style, text: str, one: int, other: int) ->
     names = {style.numbered(base, number) for number in (one, other)}
     assert len(names) == len({one, other})
     for name in names:
-        assert len(name) <= NAME_LENGTH
+        assert len(name) <= style.max_length
         assert style.apply(name) == name
         assert name.rpartition(style.separator)[0]
 
@@ -290,7 +336,7 @@ def test_name_that_is_its_own_numbered_form() -> None:
     assert Style().numbered(name, 3) == "x" * 58 + "-3"
 
 
-@given(STYLES, TEXTS, st.integers(1, 10**6))
+@given(STYLES, TEXTS, st.integers(1, LAST_NUMBER))
 def test_numbered_forms_are_recognised(style: Style, text: str, number: int) -> None:
     """Every numbered form of a name is recognised."""
     base = style.apply(text)
@@ -312,7 +358,7 @@ def test_numbered_forms_are_recognised(style: Style, text: str, number: int) -> 
 def test_other_names_are_not_recognised(style: Style, text: str, length: int, ending: str) -> None:
     """A name that no number produces is not recognised as a numbered form."""
     wanted = style.apply(text[:length])
-    name = wanted[: NAME_LENGTH - len(ending)] + ending
+    name = wanted[: style.max_length - len(ending)] + ending
     numbered = {style.numbered(wanted, number) for number in range(1, 1000)}
     assert style.fits(name, wanted) == (name in numbered)
 
@@ -320,10 +366,11 @@ def test_other_names_are_not_recognised(style: Style, text: str, length: int, en
 @pytest.mark.parametrize(
     "name",
     ["", "web-", "web-0", "web-1", "web-02", "web-+2", "web- 2", "web-2 ", "web-\uff12", "web-²",
-     "web--2", "web_2", "web2", "web-2-2", "WEB-2", "web-1_0", f"web-{'9' * 5000}"],
+     "web--2", "web_2", "web2", "web-2-2", "WEB-2", "web-1_0", f"web-{'9' * 5000}",
+     "web-1000000", "web-20240203"],
 )  # fmt: skip
 def test_other_endings_are_not_numbers(name: str) -> None:
-    """Only a separator and a plain number above 1 make a numbered form."""
+    """Only a separator and a plain number from 2 to 999,999 make a numbered form."""
     assert not Style().fits(name, "web")
     assert Style().fits("web-2", "web")
 

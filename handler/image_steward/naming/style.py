@@ -1,4 +1,4 @@
-"""The style of image names: case, separators, length, number suffixes. Pure."""
+"""The style of image names: case, characters, separators, length, number suffixes. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from itertools import takewhile
 from image_steward.limits import NAME_LENGTH
 from image_steward.naming.text import CONTROL, INVISIBLE
 
-_SEPARATORS = rf"\s{CONTROL}{INVISIBLE}_\-/\\|"
+_SEPARATORS = {
+    "any": rf"\s{CONTROL}{INVISIBLE}_\-/\\|",
+    "ascii": r"\0-\-/:-@\[-`{-\U0010ffff",  # all but letters, digits and dots
+}
+"""What becomes a separator, by charset, as in the brackets of a pattern."""
 
 _MARKS = ("Mn", "Mc", "Me")
 _VIRAMA = 9
@@ -25,7 +29,8 @@ _JOINED = re.compile(
     re.DOTALL,
 )
 """Pairs of code points of one visible character, apart from those that their categories join."""
-_NUMBER = re.compile(r"[1-9][0-9]{0,28}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
+"""Leaves room for a character and a separator in the shortest `max_length`, 8."""
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _MAX_CLUSTER = 32
 
@@ -39,13 +44,15 @@ class Style:
 
     case: str = "keep"
     separator: str = "-"
+    charset: str = "any"
+    max_length: int = NAME_LENGTH
 
     @cached_property
     def _separators(self) -> re.Pattern[str]:
-        return re.compile(f"[{_SEPARATORS}{re.escape(self.separator)}]+")
+        return re.compile(f"[{_SEPARATORS[self.charset]}{re.escape(self.separator)}]+")
 
     def apply(self, text: str) -> str:
-        """Turn a text into a name of at most 60 characters; it may be empty.
+        """Turn a text into a name of at most `max_length` characters; it may be empty.
 
         Only the first 512 code points of the text count.
         """
@@ -54,7 +61,7 @@ class Style:
             changed = text.lower() if self.case == "lower" else text.upper()
             text = unicodedata.normalize("NFKC", changed)
         text = self._separators.sub(self.separator, text).strip(self.separator)
-        return self.cut(text, NAME_LENGTH)
+        return self.cut(text, self.max_length)
 
     def cut(self, name: str, length: int) -> str:
         """Cut a name as `cut` does, and remove separators at its end."""
@@ -65,7 +72,7 @@ class Style:
         if number == 1:
             return name
         ending = f"{self.separator}{number}"
-        return self.cut(name, NAME_LENGTH - len(ending)) + ending
+        return self.cut(name, self.max_length - len(ending)) + ending
 
     def fits(self, name: str, base: str) -> bool:
         """Whether `name` is `base` or one of its numbered forms."""
