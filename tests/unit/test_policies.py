@@ -476,7 +476,7 @@ def test_every_violation_is_listed() -> None:
         "/Tags/2/Key", "/Tags/3/Key",
     ]  # fmt: skip
     for part, (_, message) in zip(
-        ["did you mean OsName?", "unmatched", "empty default", "a time format",
+        ["did you mean OsName?", "unmatched", "empty alternative", "a time format",
          "only CreatedTime", 'key "team" appears again', 'key "team" appears again'],
         found,
         strict=True,

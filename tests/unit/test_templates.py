@@ -1,10 +1,11 @@
-"""Templates: fields in braces, defaults, time formats, and nothing else."""
+"""Templates: fields in braces, alternatives, formats, and nothing else."""
 
 from __future__ import annotations
 
 import string
 import unicodedata
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import example, given
@@ -105,13 +106,16 @@ def test_directives(directive: str, written: str) -> None:
 PARTS = st.sampled_from([*(f"%{letter}" for letter in DIRECTIVES), "%%", "-", "s", "é"])
 
 
-@given(st.integers(0, 253_000_000_000), st.lists(PARTS, min_size=1))
-@example(1_798_862_706, ["%%", "s", "%y", "%Y"])
-def test_any_format(moment: int, parts: list[str]) -> None:
-    """Any format renders a time as strftime does."""
+@given(st.integers(0, 253_000_000_000), st.lists(PARTS, min_size=1), st.integers(-840, 840))
+@example(1_798_862_706, ["%%", "s", "%y", "%Y"], 0)
+def test_any_format(moment: int, parts: list[str], minutes: int) -> None:
+    """Any format renders a time as strftime does, local to any offset."""
     form = "".join(["%d", *parts])
-    written = datetime.fromtimestamp(moment, timezone.utc).strftime(form)
-    assert render(f"{{CreatedTime:{form}}}", CreatedTime=utc(moment)) == written
+    fields = replace(FIELDS, utc_offset=minutes * 60)
+    zone = timezone(timedelta(minutes=minutes))
+    template = Template.parse(f"{{CreatedTime:{form}}}", fields)
+    written = datetime.fromtimestamp(moment, zone).strftime(form)
+    assert template.render({"CreatedTime": utc(moment)}) == written
 
 
 def test_every_directive_is_tested() -> None:
@@ -153,7 +157,9 @@ def test_formats_that_end_early(form: str) -> None:
         ("{}", '"{}" is not a field; allowed are ImageId, ImageName, '),
         ("{ }", '"{ }" is not a field; allowed are'),
         ("{0}", '"{0}" is not a field; allowed are'),
-        ("{|web}", "is not a field; allowed are"),
+        ("{|web}", "{|web} has an empty alternative"),
+        ("{ImageName||web}", "{ImageName||web} has an empty alternative"),
+        ("{||}", "{||} has an empty alternative"),
         ("{:%Y}", "is not a field; allowed are"),
         ("{__class__}", "is not a field; allowed are"),
         ("{self}", "is not a field; allowed are"),
@@ -172,18 +178,36 @@ def test_formats_that_end_early(form: str) -> None:
         ("{ImageName!r}", "did you mean ImageName?"),
         ("{CreatedTime!s:%Y}", "did you mean CreatedTime?"),
         ("{CreatedTime.year}", "did you mean CreatedTime?"),
-        ("{ImageName:>10}", "{ImageName:>10}: only CreatedTime may have a format"),
-        ("{ImageName:}", "only CreatedTime may have a format"),
-        ("{Region:%Y}", "only CreatedTime may have a format"),
+        ("{ImageName:>10}", "{ImageName:>10}: only CreatedTime may have a time format; others may"),
+        ("{ImageName:%Y}", "have a time format; others may have .20, lower or upper"),
+        ("{ImageName:}", "only CreatedTime may have a time format"),
+        ("{Region:%Y}", "only CreatedTime may have a time format"),
+        ("{ImageName:.0}", "{ImageName:.0}: only CreatedTime"),
+        ("{ImageName:.}", "{ImageName:.}: only CreatedTime"),
+        ("{ImageName:.10000}", "{ImageName:.10000}: only CreatedTime"),
+        ("{ImageName:.\u0662}", "only CreatedTime may have a time format"),
+        ("{ImageName:Lower}", "only CreatedTime may have a time format"),
+        ("{ImageName:.20:lower}", "{ImageName:.20:lower}: only CreatedTime"),
+        ("{lower}", '"{lower}" is not a field; allowed are'),
+        ("{:lower}", '"{:lower}" is not a field; allowed are'),
+        ("{Tag.:lower}", "is not a field; did you mean Tag.<key>?"),
+        ("{CreatedTime:abc}", "{CreatedTime:abc}: a time format requires at least one of %Y"),
+        ("{CreatedTime:lower:%q}", "{CreatedTime:lower:%q}: a time format"),
+        ("{Tag.a|ImageNmae|x}", '"{ImageNmae}" is not a field; did you mean ImageName?'),
+        ("{Tag.a|b|c}", '"{b}" is not a field; allowed are ImageId, '),
+        ("{Tag.a|ImageName:%Y}", "{ImageName:%Y}: only CreatedTime may have a time format"),
+        ("{Tag.a|CreatedTime:%q}", "{CreatedTime:%q}: a time format requires"),
+        ("{Tag.a|ImageName:>10|x}", "{ImageName:>10}: only CreatedTime"),
         ("{CreatedTime:>10}", "{CreatedTime:>10}: a time format requires at least one of %Y"),
         ("{CreatedTime:%%}", "{CreatedTime:%%}: a time format requires at least one"),
         ("{CreatedTime:%Y}{CreatedTime:%c}", "{CreatedTime:%c}: a time format"),
-        ("{ImageName|}", "{ImageName|} has an empty default; give one, or leave out the |"),
-        ("{Tag.a|}", "{Tag.a|} has an empty default"),
-        ("{CreatedTime:%Y|}", "{CreatedTime:%Y|} has an empty default"),
-        ("{|}", "{|} has an empty default"),
+        ("{ImageName|}", "{ImageName|} has an empty alternative; give one, or leave out the |"),
+        ("{Tag.a|}", "{Tag.a|} has an empty alternative"),
+        ("{CreatedTime:%Y|}", "{CreatedTime:%Y|} has an empty alternative"),
+        ("{|}", "{|} has an empty alternative"),
         ("x" * (MAX_LENGTH + 1), "has 1025 characters; at most 1024 are allowed"),
         ("{ImageId}" * (MAX_FIELDS + 1), "has more than 20 fields"),
+        ("{ImageId}" * 10 + "{ImageId|ImageName|x}" * 5 + "{ImageId}", "has more than 20 fields"),
     ],
 )
 def test_rejected(text: str, error: str) -> None:
@@ -220,10 +244,108 @@ def test_keys_of_tags(key: str) -> None:
 
 
 def test_bar() -> None:
-    """The first bar ends the name: a default may contain another, the key of a tag may not."""
-    template = Template.parse("{Tag.a|b|c}", FIELDS)
-    assert template.fields == {"Tag.a"}
-    assert template.render({"Tag.a": ""}) == "b|c"
+    """A bar ends a name, even the key of a tag."""
+    template = Template.parse("{Tag.a|Tag.b:c|d:e}", FIELDS)
+    assert template.fields == {"Tag.a", "Tag.b:c"}
+    values = {"Tag.a": "A", "Tag.b:c": "B"}
+    for empty, rendered in [((), "A"), (("Tag.a",), "B"), (values, "d:e")]:
+        assert template.render(values | dict.fromkeys(empty, "")) == rendered
+
+
+@pytest.mark.parametrize(
+    ("text", "empty", "rendered"),
+    [
+        ("{ImageFamily|OsName}", "", "web"),
+        ("{ImageFamily|OsName}", "ImageFamily", "TencentOS Server 3.1 (TK4)"),
+        ("{ImageFamily:upper|OsName:.9}", "", "WEB"),
+        ("{ImageFamily:upper|OsName:.9}", "ImageFamily", "TencentOS"),
+        ("{ImageFamily|OsName|Region|x}", "ImageFamily OsName", "ap-guangzhou"),
+        ("{ImageFamily|OsName|Region|x}", "ImageFamily OsName Region", "x"),
+        ("{CreatedTime:%Y|ImageFamily}", "CreatedTime", "web"),
+        ("{ImageFamily|CreatedTime:%H:%M|x:y}", "ImageFamily", "04:05"),
+        ("{ImageFamily|CreatedTime:%H:%M|x:y}", "ImageFamily CreatedTime", "x:y"),
+        ("{ImageFamily|CreatedTime}", "ImageFamily", "2024-02-03T04:05:06Z"),
+        ("{ImageFamily|ImageFamily}", "", "web"),
+        ("{ImageFamily|ImageNmae}", "ImageFamily", "ImageNmae"),
+        ("{ImageFamily|Region: none}", "ImageFamily", "Region: none"),
+        ("{ImageFamily|%Y:.20}", "ImageFamily", "%Y:.20"),
+        ("{ImageFamily|Tag.}", "ImageFamily", "Tag."),
+        ("{ImageFamily|lower}-{Region:.2}", "ImageFamily", "lower-ap"),
+    ],
+)
+def test_alternatives(text: str, empty: str, rendered: str) -> None:
+    """The first alternative that has a value is used, in its own format, or the final text."""
+    assert render(text, **dict.fromkeys(empty.split(), "")) == rendered
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "rendered"),
+    [
+        (".3", "web-7", "web"),
+        (".5", "web-7", "web-7"),
+        (".9999", "web-7", "web-7"),
+        (".2", "x👨\u200d👩\u200d👧y", "x"),
+        (".5", "👨\u200d👩\u200d👧y", "👨\u200d👩\u200d👧"),
+        (".4", "web 7", "web"),
+        ("lower", "WEB İ ΑΣ", "web i\u0307 ας"),
+        ("upper", "straße", "STRASSE"),
+    ],
+)
+def test_formats_of_texts(form: str, value: str, rendered: str) -> None:
+    """A text is cut between visible characters, or its case is changed."""
+    for name in ("ImageName", "Tag.a:b", "Tag.lower"):
+        template = Template.parse(f"{{{name}:{form}}}", FIELDS)
+        assert template.fields == {name}
+        assert template.render({name: value}) == rendered
+        with pytest.raises(NoValue, match=f"^{name} has no value"):
+            template.render({name: ""})
+
+
+def test_formats_of_texts_apply_to_times() -> None:
+    """Without directives, a time is its text in UTC, which may be cut."""
+    assert render("{CreatedTime:.10}_{CreatedTime:lower}") == "2024-02-03_2024-02-03t04:05:06z"
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "rendered"),
+    [
+        ("{CreatedTime:%Y%m%d %H%M%S}", 28_800, "20240203 120506"),
+        ("{CreatedTime:%Y%m%d}", -18_000, "20240202"),
+        ("{CreatedTime:%j %G-%V-%u}", -18_000, "033 2024-05-5"),
+        ("{CreatedTime:%j %G-%V-%u}", 0, "034 2024-05-6"),
+        ("{CreatedTime:%H:%M}", 20_700, "09:50"),
+        ("{CreatedTime}", 28_800, "2024-02-03T04:05:06Z"),
+        ("{ImageFamily|CreatedTime:%H}", 28_800, "12"),
+    ],
+)
+def test_offset(text: str, offset: int, rendered: str) -> None:
+    """A time with directives is local to the offset of the fields; without, it is UTC."""
+    template = Template.parse(text, replace(FIELDS, utc_offset=offset))
+    assert template.render(VALUES | {"ImageFamily": ""}) == rendered
+
+
+@pytest.mark.parametrize(
+    ("time", "offset", "directive"),
+    [("9999-12-31T23:00:00Z", 3600, "%Y"), ("0001-01-01T00:59:59Z", -3600, "%j")],
+)
+def test_no_local_time(time: str, offset: int, directive: str) -> None:
+    """A time whose local year would be 0 or 10000 has no value, and neither has an empty one."""
+    fields = replace(FIELDS, utc_offset=offset)
+    template = Template.parse(f"{{CreatedTime:{directive}|none}}", fields)
+    assert template.render({"CreatedTime": time}) == "none"
+    assert template.render({"CreatedTime": ""}) == "none"
+
+
+def test_early_years() -> None:
+    """A year has four digits, whichever directives are beside it."""
+    text = "{CreatedTime:%Y}{CreatedTime:%Y%j}{CreatedTime:%G}"
+    assert render(text, CreatedTime="0007-01-02T00:00:00Z") == "000700070020007"
+
+
+def test_no_value_of_alternatives() -> None:
+    """If no alternative has a value, the reason names all of them."""
+    with pytest.raises(NoValue, match=r"^Tag\.a\|ImageName has no value and no default$"):
+        render("{Tag.a|ImageName:upper}", **{"Tag.a": "", "ImageName": ""})
 
 
 @pytest.mark.parametrize(
@@ -264,7 +386,7 @@ def test_other_fields() -> None:
     values = {"run": "r", "custom_data.sha": "3f2c1d", "Tag.x": "y"}
     times = {"built": "2024-02-03T04:05:06Z", "copied": "2024-02-04T04:05:06Z"}
     assert template.render(values | times) == "r/3f2c1d/y/2024/04"
-    with pytest.raises(ValueError, match="only built and copied may have a format"):
+    with pytest.raises(ValueError, match="only built and copied may have a time format"):
         Template.parse("{run:%Y}", fields)
     with pytest.raises(ValueError, match=r"are run, built, custom_data\.<key>, Tag\.<key>"):
         Template.parse("{ImageName}", fields)
@@ -323,8 +445,8 @@ def test_values_are_not_templates(name: str, team: str) -> None:
     assert render(text, **{"ImageName": name, "Tag.team": team}) == f"<{name}|{team}>%"
 
 
-PIECES = ["{", "}", "{{", "}}", "|", ":", "%", "%Y", "%q", "!r", "[0]", ".", "Tag.", "ImageName",
-          "CreatedTime", "x", "\0"]  # fmt: skip
+PIECES = ["{", "}", "{{", "}}", "|", ":", ".9", "lower", "%", "%Y", "%q", "!r", "[0]", ".", "Tag.",
+          "ImageName", "CreatedTime", "x", "\0"]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))

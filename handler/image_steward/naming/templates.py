@@ -1,22 +1,28 @@
 """Templates: text with fields in braces, which can reach nothing else.
 
-{ImageFamily}           the value of a field
-{Tag.team|unknown}      ... or a default if it is empty or missing
-{CreatedTime:%Y%m%d}    a formatted time (UTC)
-{{  }}                  a literal brace
+{ImageFamily}                   the value of a field
+{Tag.team|ImageFamily|unknown}  ... or of the first field that has one, or the text at the end
+{CreatedTime:%Y%m%d}            a formatted time, at the fields' offset from UTC
+{ImageName:.20}                 at most 20 characters of a value, whole visible ones
+{OsName:lower} {OsName:upper}   in lower and in upper case
+{{  }}                          a literal brace
+
+Each alternative may have a format. Any other `:` is part of a name, such as `Tag.app:role`, or of
+the text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property, lru_cache
+from datetime import datetime, timedelta
+from functools import cached_property, lru_cache, partial
 from operator import itemgetter
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from image_steward.messages import nearest, short
+from image_steward.naming.style import cut
 from image_steward.naming.text import clean
 
 MAX_LENGTH, MAX_FIELDS = 1024, 20
@@ -26,6 +32,7 @@ DIRECTIVES = "YymdHMSjGVu"
 """The strftime directives allowed after `%`: numbers only, the same in every locale."""
 
 _TOKEN = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])|(?P<text>[^{}]+)")
+_TEXT_FORMAT = re.compile(r"\.[1-9][0-9]{0,3}|lower|upper")
 # strftime stops at a zero character.
 _TIME_FORMAT = re.compile(rf"(?:[^%\0]|%%)*%[{DIRECTIVES}](?:[^%\0]|%[{DIRECTIVES}%])*")
 _SLICES = {
@@ -53,25 +60,43 @@ class Fields:
     names: tuple[str, ...]
     prefixes: tuple[str, ...]
     times: tuple[str, ...]
+    utc_offset: int = 0
+    """Seconds; times with a format are local to it."""
 
 
 @dataclass(frozen=True)
 class _Field:
     name: str
-    default: str
-    format: str = ""
+    format: str
+    utc_offset: int
+    default: str = ""
+    others: tuple[_Field, ...] = ()
+    """The fields that are used if this one is empty."""
 
     @cached_property
-    def format_time(self) -> Callable[[str], str]:
-        """Formats a time; an empty one stays empty. Uses strftime only for calendar directives."""
+    def formatted(self) -> Callable[[str], str]:
+        """Formats a value; an empty one stays empty. Uses strftime only for calendar directives."""
+        if "%" not in self.format:
+            cases = {"lower": str.lower, "upper": str.upper}
+            return cases.get(self.format) or partial(cut, length=int(self.format[1:]))
         parts = re.findall(r"%(.)|([^%]+)", self.format)
         directives = [letter for letter, _ in parts if letter and letter != "%"]
         pattern = "".join(text or ("%%" if letter == "%" else "%s") for letter, text in parts)
-        if not _SLICES.keys() >= set(directives):
-            values = itemgetter(*directives)
-            return lambda time: time and pattern % values(_calendar(time))
-        slices = itemgetter(*(_SLICES[letter] for letter in directives))
-        return lambda time: time and pattern % slices(time)
+        if not self.utc_offset and _SLICES.keys() >= set(directives):
+            slices = itemgetter(*(_SLICES[letter] for letter in directives))
+            return lambda time: time and pattern % slices(time)
+        values, offset = itemgetter(*directives), self.utc_offset
+
+        def formatted(time: str) -> str:
+            numbers = time and _calendar(time, offset)
+            return pattern % values(numbers) if numbers else ""
+
+        return formatted
+
+    def otherwise(self, values: Mapping[str, str]) -> str:
+        """The first value of the other fields, or the default."""
+        found = (f.formatted(values[f.name]) if f.format else values[f.name] for f in self.others)
+        return next(filter(None, found), self.default)
 
 
 @dataclass(frozen=True)
@@ -91,30 +116,22 @@ class Template:
         Raises:
             ValueError: what is wrong, and what is allowed.
         """
-        if len(text) > MAX_LENGTH:
-            raise ValueError(f"has {len(text)} characters; at most {MAX_LENGTH} are allowed")
-        pattern = ""
+        pattern, count = "", 0
         found: list[_Field] = []
-        for token in _TOKEN.finditer(text):
-            if brace := token["stray"]:
-                raise ValueError(
-                    f"unmatched {brace} at character {token.start() + 1}; "
-                    f"write a field as {{ImageId}}, and a literal brace as {brace * 2}"
-                )
-            if token["field"] is not None:
-                found.append(_field(token["field"], fields, hint, values))
-                if len(found) > MAX_FIELDS:
+        for _, field, literal in tokens(text, "ImageId"):
+            pattern += literal.replace("%", "%%")
+            if field is not None:
+                found.append(_field(field, fields, hint, values))
+                count += 1 + len(found[-1].others)
+                if count > MAX_FIELDS:
                     raise ValueError(f"has more than {MAX_FIELDS} fields")
                 pattern += "%s"
-            else:
-                literal = token["brace"][0] if token["brace"] else token["text"]
-                pattern += literal.replace("%", "%%")
         return cls(text, pattern, tuple(found))
 
     @cached_property
     def fields(self) -> frozenset[str]:
         """The names of its fields."""
-        return frozenset(field.name for field in self._fields)
+        return frozenset(f.name for field in self._fields for f in (field, *field.others))
 
     def render(self, values: Mapping[str, str]) -> str:
         """Render with the values of all fields, which may be empty; times as by `clock.utc`.
@@ -126,42 +143,95 @@ class Template:
         """
         # A hot loop: a run may have 100,000 images to name.
         rendered = [
-            (f.format_time(values[f.name]) if f.format else values[f.name]) or f.default
+            (f.formatted(values[f.name]) if f.format else values[f.name])
+            or (f.otherwise(values) if f.others else f.default)
             for f in self._fields
         ]
         if "" in rendered:
-            raise NoValue(self._fields[rendered.index("")].name)
+            field = self._fields[rendered.index("")]
+            raise NoValue("|".join(f.name for f in (field, *field.others)))
         return clean(self._pattern % tuple(rendered))
 
 
+def tokens(text: str, example: str) -> Iterator[tuple[int, str | None, str]]:
+    """Yield the parts of a text: the position and content of a field, or None, and literal text.
+
+    `example` is the name of a field for messages.
+
+    Raises:
+        ValueError: a brace is unmatched, or the text is too long.
+    """
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"has {len(text)} characters; at most {MAX_LENGTH} are allowed")
+    for token in _TOKEN.finditer(text):
+        if brace := token["stray"]:
+            raise ValueError(
+                f"unmatched {brace} at character {token.start() + 1}; "
+                f"write a field as {{{example}}}, and a literal brace as {brace * 2}"
+            )
+        literal = token["brace"][0] if token["brace"] else token["text"] or ""
+        yield token.start() + 1, token["field"], literal
+
+
 @lru_cache(maxsize=1000)
-def _calendar(time: str) -> dict[str, str]:
-    """What each directive makes of a time; a document may use them in thousands of fields."""
-    moment = datetime.fromisoformat(time[:-1])
-    return {letter: moment.strftime(f"%{letter}") for letter in DIRECTIVES}
+def _calendar(time: str, utc_offset: int) -> dict[str, str]:
+    """What each directive makes of a time, local to an offset; nothing if it has no local time.
+
+    Cached, since a document may use the same times in thousands of fields.
+    """
+    try:
+        moment = datetime.fromisoformat(time[:-1]) + timedelta(seconds=utc_offset)
+    except OverflowError:
+        return {}
+    local = moment.isoformat()
+    week = dict(zip("jGVu", moment.strftime("%j %G %V %u").split(), strict=True))
+    week["G"] = week["G"].zfill(4)  # strftime's years may have fewer digits
+    return {letter: local[part] for letter, part in _SLICES.items()} | week
 
 
 def _field(source: str, fields: Fields, hint: Hint, values: Collection[str]) -> _Field:
-    body, bar, default = source.partition("|")
-    if bar and not default:
-        raise ValueError(f"{{{source}}} has an empty default; give one, or leave out the |")
-    name, colon, time_format = body.partition(":")
+    *bodies, last = source.split("|")
+    if bodies and "" in (*bodies, last):
+        raise ValueError(f"{{{source}}} has an empty alternative; give one, or leave out the |")
+    found = [_named(body, fields) or _reject(body, fields, hint, values) for body in bodies]
+    if field := _named(last, fields):
+        found.append(field)
+    name, _, form = last.partition(":")
+    if not found or (not field and name in fields.names and form.startswith("%")):
+        _reject(last, fields, hint, values)
+    others = tuple([_Field(*each, fields.utc_offset) for each in found[1:]])
+    return _Field(*found[0], fields.utc_offset, "" if field else last, others)
+
+
+def _named(body: str, fields: Fields) -> tuple[str, str] | None:
+    """The name and the format of a field, if an alternative names one."""
+    name, _, form = body.partition(":")
+    if name in fields.times and _TIME_FORMAT.fullmatch(form):
+        return name, form
+    name, colon, form = body.rpartition(":")
+    if not colon or not _TEXT_FORMAT.fullmatch(form):
+        name, form = body, ""  # the key of a tag may contain a colon
+    has_prefix = name.startswith(fields.prefixes) and name not in fields.prefixes
+    return (name, form) if has_prefix or name in fields.names else None
+
+
+def _reject(body: str, fields: Fields, hint: Hint, values: Collection[str]) -> NoReturn:
+    """Raise an error: why an alternative is not a field, and what is allowed."""
+    name, colon, _ = body.partition(":")
     if colon and name in fields.times:
-        if not _TIME_FORMAT.fullmatch(time_format):
-            allowed = " ".join(f"%{letter}" for letter in DIRECTIVES)
-            raise ValueError(
-                f"{{{source}}}: a time format requires at least one of {allowed}, and allows no "
-                "other; write a literal % as %%"
-            )
-        return _Field(name, default, time_format)
-    has_prefix = any(body.startswith(prefix) and body != prefix for prefix in fields.prefixes)
-    if has_prefix or body in fields.names:  # the key of a tag may contain a colon
-        return _Field(body, default)
+        allowed = " ".join(f"%{letter}" for letter in DIRECTIVES)
+        raise ValueError(
+            f"{{{body}}}: a time format requires at least one of {allowed}, and allows no "
+            "other; write a literal % as %%"
+        )
+    if colon and name in fields.names:
+        times = " and ".join(fields.times)
+        raise ValueError(
+            f"{{{body}}}: only {times} may have a time format; others may have .20, lower or upper"
+        )
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
-    if name in fields.names and colon:
-        raise ValueError(f"{{{source}}}: only {' and '.join(fields.times)} may have a format")
     wanted = {f"{prefix}{name}".lower() for prefix in fields.prefixes}
     meant = sorted((v for v in values if v.lower() in wanted), key=lambda v: v.endswith(name))
     advice = f"; did you mean {{{meant[-1]}}}?" if meant else hint(name, known)
     advice = advice or f"; allowed are {', '.join(known)}"
-    raise ValueError(f"{short('{' + source + '}')} is not a field{advice}")
+    raise ValueError(f"{short('{' + body + '}')} is not a field{advice}")
