@@ -145,6 +145,38 @@ HUGE: dict[str, Callable[[], bytes]] = {
 """Documents of up to a MiB that are rejected."""
 
 
+def patterns() -> list[tuple[str, str]]:
+    """Patterns, and texts of 256 and 1,024 characters from which they read nothing, slowly."""
+    letters = "abcdefghijklmnopqrst"
+    words = "".join(f"{{{x}:word}}-" for x in letters)
+    pairs = "".join(
+        f"{{{x}}}{{{y}:word}}-" for x, y in zip(letters[:10], letters[10:], strict=True)
+    )
+    slow = {
+        "*{a:version}!": "1",
+        "{a}{b:version}{c:version}!": "1.",
+        "*{a:digits}!": "1",
+        "*{a:word}!": "a",
+        "*{a:word}é": "字",
+        f"*{words}!": "a" * 50 + "-",
+        f"{pairs}!": "a" * 50 + "-",
+        "*" + "-".join(f"{{{x}:version}}" for x in letters) + "!": "1.1.1.1.1-",
+        "".join(f"{{{x}}}" for x in letters) + "!": "a",
+        "".join(f"{{{x}}}a" for x in letters) + "!": "a",
+        "*a" * 500 + "*b": "a",
+        "*?" * 500 + "b": "a",
+        "*" + "?" * 500 + "b": "a",
+        "*" + "字" * 500 + "b": "字",
+        "*{a:%Y%m%d%H%M%S}!": "20230229112233",
+        "*{a:%Y年%m月%d日}!": "2023年2月29日",
+        "*" + "".join(f"{{{x}:%y%m%d}}" for x in letters) + "!": "230503",
+        f"*{{a:%y{'0' * 450}%m{'0' * 450}%d}}!": "0",
+    }
+    return [
+        (pattern, (text * size)[:size]) for pattern, text in slow.items() for size in (256, 1024)
+    ]
+
+
 def _tags(number: int, template: str) -> dict[str, str]:
     return {f"Tag.{i}": template for i in range(number)}
 

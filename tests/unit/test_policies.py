@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +25,6 @@ from image_steward.planning.desired_state import desired_state_of
 from image_steward.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-
     from image_steward.model import Image
 
 OWN = "ap-guangzhou"
@@ -75,85 +71,6 @@ def image(**members: object) -> Image:
             **members,
         }
     )
-
-
-@pytest.fixture
-def ten_seconds() -> Iterator[None]:
-    """Fail the test after ten seconds, so that an endless search ends."""
-
-    def give_up(_signal: int, _frame: FrameType | None) -> None:
-        raise TimeoutError("ten seconds are over")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(10)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "matching", "other"),
-    [
-        ("build-*", ["build-", "build-7", "build-7\n8"], ["build", "a-build-7", "Build-7"]),
-        ("*", ["", "a", "\n", "镜像"], []),
-        ("**", ["", "a"], []),
-        ("?", ["a", "镜", "\n", "?", "*", "😀"], ["", "ab"]),
-        ("?*", ["a", "ab"], [""]),
-        ("web-??", ["web-01"], ["web-1", "web-001"]),
-        ("*-web-*", ["-web-", "a-web-b", "web-web-web"], ["web", "a-web"]),
-        ("web", ["web"], ["web2", "aweb", "web\n", "WEB", ""]),
-        ("[web]", ["[web]"], ["w", "e", "[w]"]),
-        ("[!a]", ["[!a]"], ["b"]),
-        ("[a-z]*", ["[a-z]", "[a-z]x"], ["a", "ax"]),
-        ("[[]", ["[[]"], ["["]),
-        ("[", ["["], [""]),
-        ("]", ["]"], [""]),
-        ("a.c", ["a.c"], ["abc"]),
-        ("a+(b|c){2}^$", ["a+(b|c){2}^$"], ["aab", ""]),
-        ("\\*", ["\\", "\\x"], ["*"]),
-        ("\\d", ["\\d"], ["7"]),
-        ("{a,b}", ["{a,b}"], ["a"]),
-    ],
-)  # fmt: skip
-def test_glob(pattern: str, matching: list[str], other: list[str]) -> None:
-    """Stars and question marks are wildcards, and everything else is literal."""
-    glob = Glob(pattern)
-    assert [text for text in [*matching, *other] if glob.matches(text)] == matching
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Match a glob literally by its definition, and slowly."""
-    if not pattern:
-        return not text
-    if pattern[0] == "*":
-        return matches(pattern[1:], text) or (bool(text) and matches(pattern, text[1:]))
-    return bool(text) and pattern[0] in ("?", text[0]) and matches(pattern[1:], text[1:])
-
-
-@given(st.text("ab*?[]!\n", max_size=6), st.text("ab[]!\n", max_size=6))
-@example("*a*b", "aab")
-@example("*ab", "abab")
-@example("a*?*b", "ab")
-def test_glob_by_definition(pattern: str, text: str) -> None:
-    """A glob matches what its definition says, for any pattern and text."""
-    assert Glob(pattern).matches(text) == matches(pattern, text)
-
-
-@given(st.text(st.characters(exclude_characters="*?", exclude_categories=["Cs"])), st.text())
-def test_glob_without_wildcards(pattern: str, text: str) -> None:
-    """A pattern without wildcards matches only itself."""
-    assert Glob(pattern).matches(pattern)
-    assert Glob(pattern).matches(text) == (text == pattern)
-
-
-@pytest.mark.usefixtures("ten_seconds")
-@pytest.mark.parametrize(
-    "pattern", ["a*" * 30 + "b", "*a" * 127 + "*b", "?*" * 100 + "b", "*" * 256 + "b"]
-)
-def test_glob_is_fast(pattern: str) -> None:
-    """A pattern made to take very long is matched at once."""
-    assert not Glob(pattern).matches("a" * 2000)
-    assert Glob(pattern).matches("a" * 2000 + "b")
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@
 {{  }}             a literal brace
 
 All other text is literal, and compared after NFKC, ignoring case; a literal star or question mark
-cannot be written. The whole text must match. A `*` or `{app}` ends at the first place where what
-follows it matches, up to the next `*` or `{app}` or to the end of the text; this place is not
-given up again. The other fields take as many characters as they can, and give none back.
+cannot be written. The whole text must match. A `*` or `{app}` takes as few characters as the rest
+of the pattern allows. The other fields take as many as they can, and give none back.
 
 Of a time, `%Y` has four digits. Other numbers have two, or one where the format has other text
 before or after it and no digit follows. Missing parts are those of 2000-01-01 00:00:00.
@@ -153,8 +152,8 @@ def _literal(text: str) -> str:
 def _compile(segments: Iterable[str]) -> re.Pattern[str]:
     """Compile segments: all but the first begin with text of any length.
 
-    As in fnmatch of Python 3.10, a lookahead finds a segment, which then is not searched again:
-    the syntax for that exists only since Python 3.11.
+    As in `fnmatch`, a lookahead finds each segment once, so that the time is at most quadratic: no
+    other place of a segment helps the next one, which can reach it anyway.
     """
     *before, last = segments
     atomic = [f"(?=(?P<_{i}>{segment}))(?P=_{i})" for i, segment in enumerate(before)]
