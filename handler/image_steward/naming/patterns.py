@@ -30,7 +30,6 @@ from functools import cached_property
 from image_steward.messages import nearest, short
 from image_steward.naming.templates import DIRECTIVES, MAX_FIELDS, tokens
 
-_NAME = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
 _KINDS = {
     "word": r"[^\W_]+(?![^\W_])",
     "digits": "[0-9]+(?![0-9])",
@@ -101,7 +100,7 @@ class Pattern:
             if field is None:
                 continue
             name, colon, kind = field.partition(":")
-            if name in sources or not _NAME.fullmatch(name):
+            if name in sources or not re.fullmatch("[A-Za-z][A-Za-z0-9_]{0,63}", name):
                 problem = "is used twice" if name in sources else "is not a name"
                 raise ValueError(
                     f"{short(name)} at character {at + 1} {problem}; each field requires its own: "

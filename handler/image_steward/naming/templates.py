@@ -85,13 +85,8 @@ class _Field:
         if not self.utc_offset and _SLICES.keys() >= set(directives):
             slices = itemgetter(*(_SLICES[letter] for letter in directives))
             return lambda time: time and pattern % slices(time)
-        values, offset = itemgetter(*directives), self.utc_offset
-
-        def formatted(time: str) -> str:
-            numbers = time and _calendar(time, offset)
-            return pattern % values(numbers) if numbers else ""
-
-        return formatted
+        values, at = itemgetter(*directives), self.utc_offset
+        return lambda time: pattern % values(n) if time and (n := _calendar(time, at)) else ""
 
     def otherwise(self, values: Mapping[str, str]) -> str:
         """The first value of the other fields, or the default."""
@@ -218,17 +213,13 @@ def _named(body: str, fields: Fields) -> tuple[str, str] | None:
 def _reject(body: str, fields: Fields, hint: Hint, values: Collection[str]) -> NoReturn:
     """Raise an error: why an alternative is not a field, and what is allowed."""
     name, colon, _ = body.partition(":")
-    if colon and name in fields.times:
-        allowed = " ".join(f"%{letter}" for letter in DIRECTIVES)
-        raise ValueError(
-            f"{{{body}}}: a time format requires at least one of {allowed}, and allows no "
-            "other; write a literal % as %%"
-        )
-    if colon and name in fields.names:
-        times = " and ".join(fields.times)
-        raise ValueError(
-            f"{{{body}}}: only {times} may have a time format; others may have .20, lower or upper"
-        )
+    if colon and name in (*fields.names, *fields.times):
+        times, allowed = " and ".join(fields.times), " ".join(f"%{x}" for x in DIRECTIVES)
+        problem = f"only {times} may have a time format; others may have .20, lower or upper"
+        if name in fields.times:
+            problem = f"a time format requires at least one of {allowed}, and allows no other; "
+            problem += "write a literal % as %%"
+        raise ValueError(f"{{{body}}}: {problem}")
     known = [*fields.names, *(f"{prefix}<key>" for prefix in fields.prefixes)]
     wanted = {f"{prefix}{name}".lower() for prefix in fields.prefixes}
     meant = sorted((v for v in values if v.lower() in wanted), key=lambda v: v.endswith(name))
