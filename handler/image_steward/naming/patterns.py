@@ -167,8 +167,8 @@ def _time(name: str, form: str, start: int) -> str:
     """
     if not re.search("%[^%]", form):
         raise ValueError(
-            f"{short(form)} at character {start} is not a kind of field{nearest(form, _KINDS)}; "
-            f"allowed are {', '.join(_KINDS)}, and times such as %Y%m%d"
+            f"{short(form)} at character {start} is not a kind of field; allowed are "
+            f"{', '.join(_KINDS)}, and times such as %Y%m%d{nearest(form, _KINDS)}"
         )
     parts: list[str] = []
     letters: set[str] = set()
