@@ -24,7 +24,8 @@
     │           └── CredentialsExpired     ... which it accepted earlier in the run
     ├── AmbiguousResponse      no readable response: the call may have worked
     ├── Changed                the image is not what the document expects
-    ├── Superseded             the object is another than the event tells of: ignored
+    ├── Ignored                the function has nothing to do: reported, but not as an error
+    │   └── Superseded             the object is another than the event tells of
     ├── TimeRanOut             the run's time was over before this could start
     ├── Stopped                not attempted after an AccountError
     ├── TemporaryName          an image has a temporary name: a warning, never raised
@@ -207,7 +208,11 @@ class Changed(StewardError):
     """The image is neither what the document expects nor what it wants: left as it is."""
 
 
-class Superseded(StewardError):
+class Ignored(StewardError):
+    """A part of an event is not for this function."""
+
+
+class Superseded(Ignored):
     """The object has been replaced since the event; the later upload has an event of its own."""
 
 

@@ -21,8 +21,8 @@ from image_steward import errors, regions, registry
 from image_steward.clock import RunDeadlines
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import ImageReader
-from image_steward.events.fetch import fetch, fetch_target, is_journal
-from image_steward.events.parse import IgnoredPart, Part, RejectedPart, parse
+from image_steward.events.fetch import fetch, is_journal
+from image_steward.events.parse import Part, parse
 from image_steward.execution.executor import Executor
 from image_steward.instance import Cloud, Instance
 from image_steward.lazy import load
@@ -73,7 +73,7 @@ def handle(
         log.level = settings.log_level
         region = scf.get("tencentcloud_region") or environ.get("TENCENTCLOUD_REGION")
         region = str(region) if regions.is_region(region) else ""
-        parsed = parse(event, region=region)
+        trigger, parts = parse(event, region=region)
     except errors.Rejection as error:
         log.error("event.rejected", **error.log_fields)
         run = result.Run("unknown", [Report("event", errors=(("event", error),))], dry_run)
@@ -81,8 +81,8 @@ def handle(
         cloud = Cloud(instance, settings, environ, deadlines)
         retries = Retries(deadlines.start_by, instance.uniform)
         invocation = Invocation(settings, region, cloud, retries, log)
-        reports = [invocation.process(part) for part in parsed.parts]
-        run = result.Run(parsed.trigger, reports, dry_run)
+        reports = [invocation.process(part) for part in parts]
+        run = result.Run(trigger, reports, dry_run)
     document: dict[str, Any] = secrets.redacted(result.document(run, request_id))
     if invocation and run.outcome != "ignored":
         invocation.journal.record_result(document)
@@ -120,27 +120,25 @@ class Invocation:
 
     def process(self, part: Part) -> Report:
         """Take one part of the event through all stages; its errors do not affect the others."""
-        source = part.source
-        if isinstance(part, CosObject) and is_journal(part, self.settings):
-            part = IgnoredPart(source, "the object is in the journal")
-        if isinstance(part, IgnoredPart):
-            self.log.info("event.ignored", Source=source, Reason=part.reason)
-            return Report(source)
-        started: dict[str, Any] = {**part.uploader} if isinstance(part, CosObject) else {}
+        source, content = part
+        if isinstance(content, list) and is_journal(content, self.settings):
+            content = errors.Ignored("the object is in the journal")
+        started: dict[str, Any] = {**content[0].uploader} if isinstance(content, list) else {}
         try:
-            if isinstance(part, RejectedPart):
-                raise part.error
+            if isinstance(content, errors.StewardError):
+                raise content
             read = partial(registry.read, region=self.region, settings=self.settings)
-            data, kinds = fetch(part, self.settings, self._read)
+            data, kinds = fetch(source, content, self.settings, self._read)
             document = read(data, kinds=kinds)
             if isinstance(document.request, CosObject):  # the document is a pointer
                 source, started["Pointer"] = document.request.source, source
-                data, there = fetch_target(document.request, self.settings, self._read)
+                data, there = fetch(source, [document.request], self.settings, self._read)
                 document = read(data, kinds=[kind for kind in kinds if kind in there])
             if not document.planner:
                 raise errors.InvalidDocument(_NESTED_POINTER)
-        except errors.Superseded as error:
-            self.log.warning("event.ignored", Source=source, Reason=error.message, **started)
+        except errors.Ignored as error:
+            write = self.log.info if type(error) is errors.Ignored else self.log.warning
+            write("event.ignored", Source=source, Reason=error.message, **started)
             return Report(source)
         except errors.StewardError as error:
             self.log.info("run.started", Source=source, **started)

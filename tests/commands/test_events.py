@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 from image_steward.events.parse import parse
-from image_steward.model import CosObject
 from scf_local.cli import main
 from scf_local.events import COS_EVENT_NAMES, SHAPES, cos_event, timer_event
 
@@ -133,9 +132,9 @@ def test_options_of_an_object() -> None:
 def test_function_finds_the_object(shape: str, key: str) -> None:
     """The function reads the given bucket, region and key from either shape."""
     event = cos_event("manifests-1250000000", key, region="ap-nanjing", shape=shape)
-    (part,) = parse(event, region="eu-frankfurt").parts
-    assert isinstance(part, CosObject)
-    assert part[:5] == ("manifests-1250000000", key, "ap-nanjing", "", "")
+    _, (part,) = parse(event, region="eu-frankfurt")
+    assert isinstance(part.content, list)
+    assert part.content[0][:5] == ("manifests-1250000000", key, "ap-nanjing", "", "")
 
 
 def test_timer_event_is_as_delivered() -> None:

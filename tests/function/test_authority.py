@@ -472,8 +472,9 @@ def test_nothing_else_of_the_uploader_is_kept(ip: object, text: str, *, wrap: bo
     from image_steward.events.parse import parse  # noqa: PLC0415 - only here
 
     event = uploaded_by(cos_event("x"), ip, f"q-ak={text}" if wrap else {"q-ak": text})
-    (part,) = parse(event, region="ap-guangzhou").parts
-    kept = getattr(part, "uploader", {})
+    _, (part,) = parse(event, region="ap-guangzhou")
+    assert isinstance(part.content, list)
+    kept = part.content[0].uploader
     assert kept.get("UploaderIp", "").isascii()
     assert kept.get("UploaderIp", "").isprintable()
     assert len(kept.get("UploaderKeyId", "AKIDz8kr…MPLE")) == 13

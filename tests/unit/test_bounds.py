@@ -19,7 +19,7 @@ import hostile
 from image_steward import registry
 from image_steward.current_images import RegionImages
 from image_steward.errors import InvalidEvent, InvalidJSON, Rejection, TimeRanOut
-from image_steward.events.parse import InlineDocument, RejectedPart, parse
+from image_steward.events.parse import parse
 from image_steward.limits import NAME_LENGTH
 from image_steward.naming.style import Style, cut
 from image_steward.planning import retirement_plan
@@ -198,10 +198,10 @@ def test_member_of_an_event(member: str, value: object) -> None:
     else:
         bucket, cos_object = ({}, {member: value}) if member == "url" else ({member: value}, {})
         event = record(bucket, cos_object)
-    (part,) = parse(event, region=REGION).parts
+    _, (part,) = parse(event, region=REGION)
     if member in {"name", "appid"}:
-        assert isinstance(part, RejectedPart)
-        assert "cosBucket is" in part.error.message
+        assert isinstance(part.content, InvalidEvent)
+        assert "cosBucket is" in part.content.message
 
 
 @pytest.mark.parametrize("value", [DEEP, LONG], ids=["deep", "long"])
@@ -212,15 +212,15 @@ def test_other_member_of_an_event(member: str, value: object) -> None:
     (one,) = event["Records"]
     parent = {"eventName": one["event"], "key": one["cos"]["cosObject"]}.get(member, one)
     parent[member] = value
-    (part,) = parse(event, region=REGION).parts
-    assert isinstance(part, RejectedPart)
+    _, (part,) = parse(event, region=REGION)
+    assert isinstance(part.content, InvalidEvent)
 
 
 def test_direct_event_with_a_long_number() -> None:
     """A number that JSON cannot hold makes no document."""
-    (part,) = parse({"ImageId": "img-1", "x": 10**400}, region=REGION).parts
-    assert isinstance(part, InlineDocument)
+    _, (part,) = parse({"ImageId": "img-1", "x": 10**400}, region=REGION)
+    assert isinstance(part.content, bytes)
     with pytest.raises(InvalidJSON):
-        registry.read(part.data, region=REGION)
+        registry.read(part.content, region=REGION)
     with pytest.raises(InvalidEvent):
         parse({"ImageId": "img-1", "x": LONG}, region=REGION)

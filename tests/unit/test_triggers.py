@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_steward.errors import InvalidEvent
-from image_steward.events.parse import IgnoredPart, InlineDocument, RejectedPart, parse
+from image_steward.errors import Ignored, InvalidEvent
+from image_steward.events.parse import Part, parse
 from image_steward.model import CosObject
 from image_steward.regions import SHORT_CODES, is_region
 
@@ -35,10 +35,15 @@ def record(  # noqa: PLR0913 - the fields that vary
     }
 
 
-def only_part(*records: object) -> Any:  # noqa: ANN401 - any kind of part
-    """Return the only part of an event with these records."""
-    (part,) = parse({"Records": list(records)}, region=OWN).parts
-    return part
+def only_part(event: object, region: str = OWN) -> Any:  # noqa: ANN401 - any kind of content
+    """Return the content of the only part of an event."""
+    _, (part,) = parse(event, region=region)
+    return part.content
+
+
+def only_object(*records: object) -> Any:  # noqa: ANN401 - an error fails the test
+    """Return the object of an event with these records, by the event's own key."""
+    return only_part({"Records": list(records)})[0]
 
 
 @pytest.mark.parametrize(
@@ -55,14 +60,14 @@ def only_part(*records: object) -> Any:  # noqa: ANN401 - any kind of part
 )
 def test_key(key: str, expected: str) -> None:
     """The prefix of account and bucket is removed once, at the start only."""
-    assert only_part(record(key)) == CosObject("manifests-1250000000", expected, "ap-guangzhou")
+    assert only_object(record(key)) == CosObject("manifests-1250000000", expected, "ap-guangzhou")
 
 
 @pytest.mark.parametrize("name", ["manifests", "manifests-1250000000"])
 @pytest.mark.parametrize("appid", ["1250000000", 1250000000])
 def test_bucket(name: str, appid: object) -> None:
     """The full bucket name ends with the appid exactly once, whether it is text or a number."""
-    assert only_part(record(name=name, appid=appid)).bucket == "manifests-1250000000"
+    assert only_object(record(name=name, appid=appid)).bucket == "manifests-1250000000"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_bucket(name: str, appid: object) -> None:
 )
 def test_region(bucket: dict[str, Any], url: object, region: str) -> None:
     """The region is the first found: full names, short code, URL, the function's own."""
-    assert only_part(record(bucket=bucket, url=url)).region == region
+    assert only_object(record(bucket=bucket, url=url)).region == region
 
 
 def test_short_codes_are_regions() -> None:
@@ -103,15 +108,15 @@ def test_short_codes_are_regions() -> None:
 )
 def test_ignored(event_name: str, key: str) -> None:
     """Removals, unknown event types and folder marks are ignored, with a reason."""
-    part = only_part(record(key, event_name=event_name))
-    assert isinstance(part, IgnoredPart)
-    assert part.reason
+    error = only_part({"Records": [record(key, event_name=event_name)]})
+    assert type(error) is Ignored
+    assert error.message
 
 
 @pytest.mark.parametrize("event_name", ["cos:ObjectCreated:*", " cos: ObjectCreated :Post"])
 def test_created(event_name: str) -> None:
     """The literal star of an old sample, and extra blanks, are accepted."""
-    assert isinstance(only_part(record(event_name=event_name)), CosObject)
+    assert isinstance(only_object(record(event_name=event_name)), CosObject)
 
 
 @pytest.mark.parametrize(
@@ -133,22 +138,22 @@ def test_created(event_name: str) -> None:
 )
 def test_broken_record_is_rejected_alone(broken: object) -> None:
     """A bad record is rejected with its path, and a good one beside it is read."""
-    good, bad = parse({"Records": [record(), broken]}, region=OWN).parts
-    assert isinstance(good, CosObject)
-    assert isinstance(bad, RejectedPart)
+    _, (good, bad) = parse({"Records": [record(), broken]}, region=OWN)
+    assert isinstance(good.content, list)
     assert bad.source == "Records/1"
-    assert isinstance(bad.error, InvalidEvent)
+    assert isinstance(bad.content, InvalidEvent)
 
 
 def test_removal_is_ignored_first() -> None:
     """A removal is ignored whatever else its record contains."""
-    assert isinstance(only_part({"event": {"eventName": "cos:ObjectRemove:Delete"}}), IgnoredPart)
+    event = {"Records": [{"event": {"eventName": "cos:ObjectRemove:Delete"}}]}
+    assert isinstance(only_part(event), Ignored)
 
 
 def test_no_region() -> None:
     """A bucket without a known region is rejected."""
-    (part,) = parse({"Records": [record(bucket={"x": 1})]}, region="").parts
-    assert isinstance(part, RejectedPart)
+    event = {"Records": [record(bucket={"x": 1})]}
+    assert isinstance(only_part(event, region=""), InvalidEvent)
 
 
 @pytest.mark.parametrize(
@@ -177,23 +182,20 @@ def test_too_deep_a_direct_event() -> None:
 def test_timer() -> None:
     """A timer's document is its Message, and its source names the trigger."""
     event = {"Type": "Timer", "TriggerName": "nightly", "Time": "x", "Message": '{"a": "é"}'}
-    parsed = parse(event, region=OWN)
-    assert parsed.trigger == "timer"
-    assert parsed.parts == [InlineDocument("timer:nightly", '{"a": "é"}'.encode())]
+    parts = [Part("timer:nightly", '{"a": "é"}'.encode())]
+    assert parse(event, region=OWN) == ("timer", parts)
 
 
 @pytest.mark.parametrize("message", [None, 5, {}])
 def test_timer_without_text(message: object) -> None:
     """A timer whose Message is not text is rejected."""
-    (part,) = parse({"Type": "Timer", "Message": message}, region=OWN).parts
-    assert isinstance(part, RejectedPart)
+    assert isinstance(only_part({"Type": "Timer", "Message": message}), InvalidEvent)
 
 
 def test_direct() -> None:
     """Any other object is a document."""
-    parsed = parse({"ImageId": "img-1", "Type": "x"}, region=OWN)
-    assert parsed.trigger == "direct"
-    assert parsed.parts == [InlineDocument("direct", b'{"ImageId":"img-1","Type":"x"}')]
+    parts = [Part("direct", b'{"ImageId":"img-1","Type":"x"}')]
+    assert parse({"ImageId": "img-1", "Type": "x"}, region=OWN) == ("direct", parts)
 
 
 JSON = st.recursive(
@@ -216,6 +218,6 @@ JSON = st.recursive(
 def test_any_json_is_read_or_rejected(event: object) -> None:
     """Reading any JSON value as an event raises nothing but InvalidEvent."""
     try:
-        assert parse(event, region=OWN).trigger in {"cos", "timer", "direct"}
+        assert parse(event, region=OWN)[0] in {"cos", "timer", "direct"}
     except InvalidEvent as error:
         assert error.message  # noqa: PT017 - either result is right

@@ -7,7 +7,6 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from image_steward import errors
-from image_steward.events.parse import InlineDocument
 from image_steward.model import CosObject
 from image_steward.settings import Settings
 
@@ -18,34 +17,29 @@ Fetched: TypeAlias = "tuple[bytes, tuple[str, ...]]"
 """A document, and the kinds of documents that STEWARD_SOURCES allows from its source."""
 
 
-def fetch(part: CosObject | InlineDocument, settings: Settings, read: Read) -> Fetched:
-    """Return the document of one part of an event.
+def fetch(source: str, content: list[CosObject] | bytes, settings: Settings, read: Read) -> Fetched:
+    """Return the document of one part of an event, or the one that a pointer names.
 
     Raises:
         DocumentTooLarge, SourceNotAllowed, ObjectNotFound, AccessDenied, Superseded: see `errors`.
         StewardError: the request to COS failed.
     """
-    if isinstance(part, CosObject):
-        return _read_first(_variants(part), settings, read)
-    size, limit = len(part.data), settings.max_document_bytes
+    if isinstance(content, list):
+        return _read_first(content, settings, read)
+    size, limit = len(content), settings.max_document_bytes
     if size > limit:
         message = f"the document has {size} bytes; STEWARD_MAX_DOCUMENT_BYTES is {limit}"
         raise errors.DocumentTooLarge(message)
-    kinds = settings.kinds_from(part.source.partition(":")[0])
+    kinds = settings.kinds_from(source.partition(":")[0])
     if not kinds:
-        raise _not_allowed(part.source, settings)
-    return part.data, kinds
+        raise _not_allowed(source, settings)
+    return content, kinds
 
 
-def fetch_target(target: CosObject, settings: Settings, read: Read) -> Fetched:
-    """Return the document that a pointer names. Its key is not decoded. Raises like `fetch`."""
-    return _read_first([target], settings, read)
-
-
-def is_journal(part: CosObject, settings: Settings) -> bool:
-    """Whether a part may be a journal object, which would undo the run that has just written it."""
+def is_journal(objects: list[CosObject], settings: Settings) -> bool:
+    """Whether it may be a journal object, which would undo the run that has just written it."""
     bucket, prefix = settings.journal or ("", "")
-    return any(obj.bucket == bucket and obj.key.startswith(prefix) for obj in _variants(part))
+    return any(obj.bucket == bucket and obj.key.startswith(prefix) for obj in objects)
 
 
 def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> Fetched:
@@ -69,10 +63,3 @@ def _read_first(objects: list[CosObject], settings: Settings, read: Read) -> Fet
 def _not_allowed(source: str, settings: Settings) -> errors.SourceNotAllowed:
     message = f"is not an allowed source; STEWARD_SOURCES has {', '.join(settings.sources)}"
     return errors.SourceNotAllowed(f"{source} {message}")
-
-
-def _variants(part: CosObject) -> list[CosObject]:
-    """The object by the event's key and by that key URL-decoded: the encoding is undocumented."""
-    decoded = unquote(part.key)
-    is_key = decoded not in {part.key, ""} and not decoded.endswith("/") and "\ufffd" not in decoded
-    return [part, *([part._replace(key=decoded)] if is_key else [])]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from image_steward import regions
-from image_steward.errors import InvalidEvent, Rejection
+from image_steward.errors import Ignored, InvalidEvent, StewardError
 from image_steward.messages import short
 from image_steward.model import CosObject
 from image_steward.settings import BUCKET
@@ -25,47 +24,21 @@ _MAX_TOKEN = 1024
 _COS_HOST = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
 
 
-class InlineDocument(NamedTuple):
-    """A document inside the event itself."""
+class Part(NamedTuple):
+    """A part of an event; the others do not depend on it."""
 
     source: str
-    data: bytes
+    content: list[CosObject] | bytes | StewardError
+    """The object that holds a document, by all keys that may be meant; or the document itself.
+
+    Or why it is not processed: `Ignored`, or a `Rejection`.
+    """
 
 
-class IgnoredPart(NamedTuple):
-    """A part of an event that is not for this function, and why."""
+def parse(event: object, *, region: str) -> tuple[str, list[Part]]:
+    """The trigger of an event, and its parts.
 
-    source: str
-    reason: str
-
-
-class RejectedPart(NamedTuple):
-    """An invalid part of an event; the other parts are processed."""
-
-    source: str
-    error: Rejection
-
-
-Part: TypeAlias = "CosObject | InlineDocument | IgnoredPart | RejectedPart"
-
-
-class Event(NamedTuple):
-    """A parsed event: the name of its trigger, and its independent parts."""
-
-    trigger: str
-    parts: list[Part]
-
-
-class Trigger(NamedTuple):
-    """A kind of event: `matches(event)`, and `parts(event, region)` with the function's region."""
-
-    name: str
-    matches: Callable[[dict[str, Any]], bool]
-    parts: Callable[[dict[str, Any], str], list[Part]]
-
-
-def parse(event: object, *, region: str) -> Event:
-    """Parse an event. `region` is the function's own, the fallback for COS events without one.
+    `region` is the function's own, the fallback for COS events without one.
 
     Raises:
         InvalidEvent: the event matches no trigger.
@@ -75,33 +48,29 @@ def parse(event: object, *, region: str) -> Event:
             f"the event is {kind_of(event)}; must be a JSON object: a COS event (Records), "
             'a timer event (Type "Timer") or a document'
         )
-    trigger = next(trigger for trigger in TRIGGERS if trigger.matches(event))
-    return Event(trigger.name, trigger.parts(event, region))
-
-
-def _direct(event: dict[str, Any], _region: str) -> list[Part]:
+    if "Records" in event:  # document/product/583/9707
+        return "cos", _records(event["Records"], region)
+    if event.get("Type") == "Timer":  # document/product/583/9708
+        return "timer", [_timer(event)]
+    if "EventList" in event or {"specversion", "data"} <= event.keys():  # document/product/1359
+        raise InvalidEvent("the event is one of EventBridge, which the function does not read yet")
     try:
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         raise InvalidEvent("the event is not valid JSON, or is nested too deeply") from None
-    return [InlineDocument("direct", text.encode("utf-8", "surrogatepass"))]
+    return "direct", [Part("direct", text.encode("utf-8", "surrogatepass"))]
 
 
-def _eventbridge(_event: dict[str, Any], _region: str) -> list[Part]:
-    raise InvalidEvent("the event is one of EventBridge, which the function does not read yet")
-
-
-def _timer(event: dict[str, Any], _region: str) -> list[Part]:
+def _timer(event: dict[str, Any]) -> Part:
     source = f"timer:{_text(event.get('TriggerName'))[:60]}"
     text = event.get("Message")
     if not isinstance(text, str):
-        error = InvalidEvent(f"Message of the timer event is {_kind(text)}; must be a string")
-        return [RejectedPart(source, error)]
-    return [InlineDocument(source, text.encode("utf-8", "surrogatepass"))]
+        message = f"Message of the timer event is {_kind(text)}; must be a string"
+        return Part(source, InvalidEvent(message))
+    return Part(source, text.encode("utf-8", "surrogatepass"))
 
 
-def _records(event: dict[str, Any], region: str) -> list[Part]:
-    records = event["Records"]
+def _records(records: object, region: str) -> list[Part]:
     if not isinstance(records, list) or not records:
         given = "empty" if records == [] else kind_of(records)
         raise InvalidEvent(f"Records is {given}; must be an array of at least one record")
@@ -110,25 +79,36 @@ def _records(event: dict[str, Any], region: str) -> list[Part]:
 
 def _part(source: str, record: object, region: str) -> Part:
     try:
-        return _parse_record(source, record, region)
-    except InvalidEvent as error:
-        return RejectedPart(source, error)
+        cos_object = _parse_record(record, region)
+    except (InvalidEvent, Ignored) as error:
+        return Part(source, error)
+    if cos_object.key.endswith("/"):
+        marker = Ignored("the key ends with /: the object is a folder marker")
+        return Part(cos_object.source, marker)
+    return Part(cos_object.source, _variants(cos_object))
 
 
-def _parse_record(source: str, record: Any, region: str) -> CosObject | IgnoredPart:  # noqa: ANN401 - any JSON value
+def _variants(cos_object: CosObject) -> list[CosObject]:
+    """The object by the event's key and by that key URL-decoded: the encoding is undocumented."""
+    key = unquote(cos_object.key)
+    is_key = key not in {cos_object.key, ""} and not key.endswith("/") and "\ufffd" not in key
+    return [cos_object, *([cos_object._replace(key=key)] if is_key else [])]
+
+
+def _parse_record(record: Any, region: str) -> CosObject:  # noqa: ANN401 - any JSON value
     event_name = _member(record, "event", "the record").get("eventName")
     if not isinstance(event_name, str):
         raise InvalidEvent(f"event.eventName is {_kind(event_name)}; must be a string")
     event_name = "".join(event_name.split())  # an old template has a space after "cos:"
     if not event_name.startswith(_CREATED):
-        return IgnoredPart(source, f"event {event_name[:60]} does not create an object")
+        raise Ignored(f"event {event_name[:60]} does not create an object")
     cos = _member(record, "cos", "the record")
     bucket, appid = _bucket(_member(cos, "cosBucket", "cos"))
     key = _member(cos, "cosObject", "cos").get("key")
     if not isinstance(key, str) or not key.strip("/") or not is_text(key) or len(key) > _MAX_KEY:
         given = short(key) if isinstance(key, str) else _kind(key)
         raise InvalidEvent(f"cos.cosObject.key is {given}; must be the key of an object")
-    cos_object = CosObject(
+    return CosObject(
         bucket,
         _key(key, bucket, appid),
         _region(cos, region),
@@ -136,9 +116,6 @@ def _parse_record(source: str, record: Any, region: str) -> CosObject | IgnoredP
         etag=_token(_members(cos["cosObject"].get("meta")).get("ETag")).strip('"'),
         uploader=_uploader(_members(record["event"].get("requestParameters"))),
     )
-    if cos_object.key.endswith("/"):
-        return IgnoredPart(cos_object.source, "the key ends with /: the object is a folder marker")
-    return cos_object
 
 
 def _member(value: object, name: str, parent: str) -> dict[str, Any]:
@@ -213,16 +190,3 @@ def _url_region(cos_object: dict[str, Any]) -> str | None:
         return None
     match = _COS_HOST.search(host[-_MAX_HOST:])
     return regions.from_code(match[1]) if match and host.endswith(match[0]) else None
-
-
-TRIGGERS = (
-    Trigger("cos", lambda event: "Records" in event, _records),  # document/product/583/9707
-    Trigger("timer", lambda event: event.get("Type") == "Timer", _timer),  # 583/9708
-    Trigger(  # document/product/1359
-        "eventbridge",
-        lambda event: "EventList" in event or {"specversion", "data"} <= event.keys(),
-        _eventbridge,
-    ),
-    Trigger("direct", lambda _: True, _direct),
-)
-"""The first match counts."""
