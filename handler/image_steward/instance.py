@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from image_steward.clock import Clock, Deadline, RunDeadlines
 from image_steward.cloud.credentials import Credentials, RunCredentials
-from image_steward.cloud.rate_limit import RateLimiters
+from image_steward.cloud.rate_limit import RateLimiter
 from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.lazy import load
 from image_steward.settings import Settings
@@ -41,7 +41,7 @@ class Instance:
     def __init__(self, clock: Clock, uniform: Callable[[], float]) -> None:
         self.clock = clock
         self.uniform = uniform
-        self.rate_limiters = RateLimiters(clock)
+        self.rate_limiters: dict[tuple[str, str], RateLimiter] = {}
         self.recent_writes = RecentWrites(clock)
         self.runs = 0
         self._connections: Connections | None = None
@@ -66,6 +66,8 @@ class Cloud:
     settings: Settings
     environ: Mapping[str, str]
     deadlines: RunDeadlines
+    counts: dict[str, int]
+    """As those of `Api`."""
 
     @cached_property
     def api(self) -> Api:
@@ -74,10 +76,10 @@ class Cloud:
         Raises:
             InvalidSetting: the environment has no valid credentials.
         """
-        credentials, limiters = self._credentials, self.instance.rate_limiters
-        api: Api = load(".cloud.api:Api")(
-            self.settings, self._session(), limiters, credentials, self.deadlines.start_by
-        )
+        credentials, session = self._credentials, self._session()
+        limiters, start_by = self.instance.rate_limiters, self.deadlines.start_by
+        new = load(".cloud.api:Api")
+        api: Api = new(self.settings, session, limiters, credentials, start_by, self.counts)
         return api
 
     @cached_property
@@ -86,12 +88,6 @@ class Cloud:
         credentials, session = self._credentials, self._session()
         objects: Objects = load(".cloud.objects:Objects")(self.settings, session, credentials)
         return objects
-
-    def call_counts(self) -> dict[str, int]:
-        """The number of API calls, and of those that were throttled."""
-        api: Api | None = vars(self).get("api")  # not made for this, as it takes long to import
-        calls, throttles = (api.calls, api.throttles) if api else (0, 0)
-        return {"ApiCalls": calls, "Throttles": throttles}
 
     def _session(self) -> Session:
         return self.instance.session(self.deadlines.end_by)

@@ -66,7 +66,8 @@ def handle(
     secrets = Secrets(environ)
     deadlines = RunDeadlines.of(scf.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, secrets, request_id)
-    cloud = invocation = None
+    invocation = None
+    counts = {"ApiCalls": 0, "Throttles": 0}
     dry_run = environ.get("STEWARD_DRY_RUN", "").strip() == "1"  # even if another one is invalid
     try:
         settings = Settings.from_environ(environ)
@@ -78,7 +79,7 @@ def handle(
         log.error("event.rejected", **error.log_fields)
         run = result.Run("unknown", [Report("event", errors=(("event", error),))], dry_run)
     else:
-        cloud = Cloud(instance, settings, environ, deadlines)
+        cloud = Cloud(instance, settings, environ, deadlines, counts)
         retries = Retries(deadlines.start_by, instance.uniform)
         invocation = Invocation(settings, region, cloud, retries, log)
         reports = [invocation.process(part) for part in parts]
@@ -93,7 +94,7 @@ def handle(
         Summary=run.summary,
         Errors=len(run.errors),
         DurationMs=round((clock.monotonic() - start) * 1000),
-        **(cloud.call_counts() if cloud else {"ApiCalls": 0, "Throttles": 0}),
+        **counts,
         ColdStart=instance.runs == 0,
     )
     instance.runs += 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 from threading import Barrier, Thread
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -11,9 +13,12 @@ from hypothesis import strategies as st
 
 from clocks import FakeClock
 from image_steward.clock import Deadline
-from image_steward.cloud.actions import ACTIONS, DESCRIBE_IMAGES
-from image_steward.cloud.rate_limit import DECREASE, MAX_SHARE, MIN_SHARE, RateLimiter, RateLimiters
+from image_steward.cloud.actions import ACTIONS, DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
+from image_steward.cloud.rate_limit import DECREASE, MAX_SHARE, MIN_SHARE, RateLimiter
 from image_steward.errors import TimeRanOut
+
+if TYPE_CHECKING:
+    from conftest import Function
 
 FAR = 1e12
 
@@ -124,9 +129,21 @@ def test_call_after_the_deadline() -> None:
     assert clock.sleeps == [pytest.approx(1 / 9.5, abs=1e-5)]
 
 
-def test_one_limiter_per_action_and_endpoint() -> None:
-    """Each pair of action and endpoint has its own rate limiter, with the action's limit."""
-    rate_limiters = RateLimiters(FakeClock())
-    assert rate_limiters.of(DESCRIBE_IMAGES, "a") is rate_limiters.of(DESCRIBE_IMAGES, "a")
-    assert rate_limiters.of(DESCRIBE_IMAGES, "a") is not rate_limiters.of(DESCRIBE_IMAGES, "b")
-    assert all(rate_limiters.of(action, "a").limit == action.limit for action in ACTIONS)
+def test_one_limiter_per_action_and_endpoint(function: Function) -> None:
+    """Each pair of action and endpoint has one rate limiter, with the action's limit."""
+    port = urlsplit(function.environ["STEWARD_API_ENDPOINT"]).port
+    endpoints = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")]
+    known = function.instance.rate_limiters
+    for name in ("a", "b"):
+        former = dict(known)
+        for endpoint in endpoints:
+            rename = {"ImageId": "img-6pb6lrmy", "ImageName": f"{name}-{endpoint[7]}"}
+            function(rename, STEWARD_API_ENDPOINT=endpoint)
+    assert former == known
+    assert known.keys() == {
+        (action.name, endpoint)
+        for action in (DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE)
+        for endpoint in endpoints
+    }
+    limits = {action.name: action.limit for action in ACTIONS}
+    assert all(limiter.limit == limits[name] for (name, _), limiter in known.items())

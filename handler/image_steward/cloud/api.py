@@ -26,7 +26,7 @@ from image_steward.clock import Deadline
 from image_steward.cloud.actions import Action
 from image_steward.cloud.credentials import Credentials, RunCredentials
 from image_steward.cloud.image_api import parsing
-from image_steward.cloud.rate_limit import RateLimiters
+from image_steward.cloud.rate_limit import RateLimiter
 from image_steward.cloud.transport import MAX_REPLY_BYTES, Session, decoded
 from image_steward.error_codes import error_of
 from image_steward.settings import Settings
@@ -39,12 +39,12 @@ class Api:
 
     settings: Settings
     session: Session
-    rate_limiters: RateLimiters
+    rate_limiters: dict[tuple[str, str], RateLimiter]
+    """By action and endpoint."""
     credentials: RunCredentials
     start_by: Deadline
-    calls: int = 0
-    throttles: int = 0
-    """Throttled calls."""
+    counts: dict[str, int]
+    """Of calls, and of those that were throttled."""
     _account_error: errors.AccountError | None = None
     _lock: Lock = field(default_factory=Lock, repr=False)
 
@@ -57,28 +57,31 @@ class Api:
             TimeRanOut: the rate limit would delay the call past `start_by`.
             Stopped: an earlier call failed with an error that concerns the whole account.
         """
+        try:
+            return self.credentials.use(partial(self._call, action, region, params))
+        except errors.AccountError as error:
+            self._account_error = error
+            raise
+
+    def _call(
+        self, action: Action, region: str, params: Mapping[str, Any], credentials: Credentials
+    ) -> dict[str, Any]:
         endpoint = self.settings.api_endpoint_of(action.service, region)
-        rate_limiter = self.rate_limiters.of(action, endpoint)
+        new = RateLimiter(self.start_by.clock, action.limit)
+        rate_limiter = self.rate_limiters.setdefault((action.name, endpoint), new)  # atomic
         self._check_account()
         moment = rate_limiter.wait(self.start_by)
         self._check_account()
-        credentials = self.credentials.current
         with self._lock:
-            self.calls += 1
+            self.counts["ApiCalls"] += 1
         try:
             response = _response(self._client(credentials, action, region), action, params)
         except errors.Throttled:
             rate_limiter.on_throttled(moment)
             with self._lock:
-                self.throttles += 1
+                self.counts["Throttles"] += 1
             raise
-        except errors.AccountError as error:
-            if final := self.credentials.reject(credentials, error):
-                self._account_error = final
-                raise final from None
-            return self(action, region, params)
         rate_limiter.on_success()
-        self.credentials.accept()
         return response
 
     def _check_account(self) -> None:

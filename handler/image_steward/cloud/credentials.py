@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import TypeVar
 
-from image_steward.errors import AccountError, CredentialsError, CredentialsExpired, InvalidSetting
+from image_steward.errors import CredentialsError, CredentialsExpired, InvalidSetting
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,26 +51,28 @@ class RunCredentials:
 
     def __init__(self, read: Callable[[], Credentials]) -> None:
         self._read = read
-        self._first = self.current = read()
+        self._first = self._current = read()
         self._accepted = False
         self._lock = Lock()
 
-    def accept(self) -> None:
-        """Note that the cloud has accepted the credentials."""
-        self._accepted = True
+    def use(self, call: Callable[[Credentials], T]) -> T:
+        """What `call` returns, called again if the credentials have been read again meanwhile.
 
-    def reject(self, rejected: Credentials, error: AccountError) -> AccountError | None:
-        """None if the call may be made again, as the credentials have been read again since.
-
-        Otherwise the final error: `CredentialsExpired` if the cloud rejects those too, but has
-        accepted some before.
+        Raises:
+            CredentialsExpired: the cloud rejects those too, but has accepted some before.
         """
-        if isinstance(error, CredentialsError):
+        credentials = self._current
+        try:
+            result = call(credentials)
+        except CredentialsError as error:
             with self._lock:
-                if self.current is rejected is self._first:
-                    self.current = self._read()
-                if self.current is not rejected:
-                    return None
+                if self._current is credentials is self._first:
+                    self._current = self._read()
+            if self._current is not credentials:
+                return self.use(call)
             if self._accepted:
-                return CredentialsExpired(error.code, error.message, error.request_id)
-        return error
+                code, message, request_id = error.code, error.message, error.request_id
+                raise CredentialsExpired(code, message, request_id) from None
+            raise
+        self._accepted = True
+        return result

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
@@ -18,8 +18,6 @@ from image_steward.cloud.credentials import Credentials, RunCredentials
 from image_steward.cloud.transport import Session, decoded
 from image_steward.model import CosObject
 from image_steward.settings import Settings
-
-T = TypeVar("T")
 
 _TOKEN_CODES = {"ExpiredToken", "InvalidToken"}
 
@@ -40,15 +38,12 @@ class Objects:
             ApiError: COS returned another error.
             AmbiguousResponse: no response, or an incomplete one.
         """
-
-        def read(client: CosS3Client) -> bytes:
-            asked = {"VersionId": target.version_id} if target.version_id else {}
-            if target.etag and not asked:
-                asked = {"IfMatch": f'"{target.etag}"'}
-            response = client.get_object(Bucket=target.bucket, Key=target.key, **asked)
+        asked = {"VersionId": target.version_id} if target.version_id else {}
+        if target.etag and not asked:
+            asked = {"IfMatch": f'"{target.etag}"'}
+        response = self._call(target, "GetObject", CosS3Client.get_object, **asked)
+        with _translated_errors(target.source, "GetObject"):
             return self._read_body(response["Body"], target.source)
-
-        return self._call(target, "GetObject", read)
 
     def write(self, target: CosObject, data: bytes) -> None:
         """Write an object. Idempotent.
@@ -58,25 +53,16 @@ class Objects:
             AccessDenied: the role may not write to it.
             ApiError, AmbiguousResponse: as in `read`.
         """
+        content = {"Body": data, "ContentType": "application/json"}
+        self._call(target, "PutObject", CosS3Client.put_object, **content)
 
-        def write(client: CosS3Client) -> None:
-            client.put_object(
-                Bucket=target.bucket, Key=target.key, Body=data, ContentType="application/json"
-            )
-
-        self._call(target, "PutObject", write)
-
-    def _call(self, target: CosObject, action: str, call: Callable[[CosS3Client], T]) -> T:
-        credentials = self.credentials.current
-        try:
+    def _call(self, target: CosObject, action: str, method: Any, **options: Any) -> Any:  # noqa: ANN401 - the SDK's
+        def call(credentials: Credentials) -> Any:  # noqa: ANN401 - the SDK's
             with _translated_errors(target.source, action):
-                result = call(self._client(credentials, target.region))
-        except errors.CredentialsError as error:
-            if final := self.credentials.reject(credentials, error):
-                raise final from None
-            return self._call(target, action, call)
-        self.credentials.accept()
-        return result
+                client = self._client(credentials, target.region)
+                return method(client, Bucket=target.bucket, Key=target.key, **options)
+
+        return self.credentials.use(call)
 
     def _client(self, credentials: Credentials, region: str) -> CosS3Client:
         endpoint: dict[str, Any] = {}

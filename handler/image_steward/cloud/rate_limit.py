@@ -10,7 +10,6 @@ from __future__ import annotations
 from threading import Lock
 
 from image_steward.clock import Clock, Deadline
-from image_steward.cloud.actions import Action
 from image_steward.errors import TimeRanOut
 
 MAX_SHARE = 0.95
@@ -63,16 +62,3 @@ class RateLimiter:
         """Raise the rate after a call that was not throttled."""
         with self._lock:
             self.rate = min(self.rate + self.limit * INCREASE, self.limit * MAX_SHARE)
-
-
-class RateLimiters:
-    """One rate limiter per action and endpoint. Thread-safe."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._limiters: dict[tuple[str, str], RateLimiter] = {}
-
-    def of(self, action: Action, endpoint: str) -> RateLimiter:
-        """The rate limiter for an action at an endpoint."""
-        new = RateLimiter(self._clock, action.limit)
-        return self._limiters.setdefault((action.name, endpoint), new)  # atomic in CPython
