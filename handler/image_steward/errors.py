@@ -48,12 +48,27 @@ MAX_MESSAGE = 1000
 """Characters kept of a message from the cloud."""
 
 
+class Violation(NamedTuple):
+    """A rule that a document violates, and where: `path` is a JSON Pointer into the document."""
+
+    path: str
+    message: str
+
+
 class StewardError(Exception):
-    """Base class; `code` is the name of the class or the error code of the cloud."""
+    """Base class; `code` is the name of the class or the error code of the cloud.
+
+    `details` has at least one entry; its path is "" if there is none.
+    """
 
     code: str
     transient: ClassVar[bool] = False
     may_be_applied: ClassVar[bool] = False
+
+    def __init__(self, *details: Violation | str) -> None:
+        pairs = (d if isinstance(d, Violation) else Violation("", d) for d in details)
+        self.details = tuple(pairs)
+        super().__init__(self.message)
 
     def __init_subclass__(cls) -> None:
         cls.code = cls.__name__
@@ -66,12 +81,7 @@ class StewardError(Exception):
     @property
     def message(self) -> str:
         """What was given and what is allowed."""
-        return str(self.args[0])
-
-    @property
-    def details(self) -> tuple[tuple[str, str], ...]:
-        """At least one pair of a JSON Pointer ("" if there is none) and a message."""
-        return (("", self.message),)
+        return self.details[0].message
 
     @property
     def log_fields(self) -> dict[str, object]:
@@ -80,25 +90,13 @@ class StewardError(Exception):
         return {"Code": self.code, "Path": path, "Message": message, "Details": len(self.details)}
 
 
-class Violation(NamedTuple):
-    """A rule that a document violates, and where: `path` is a JSON Pointer into the document."""
-
-    path: str
-    message: str
-
-
 class Rejection(StewardError):
-    """Something was rejected before any change; `violations` has at least one entry."""
-
-    def __init__(self, *violations: Violation | str) -> None:
-        pairs = (v if isinstance(v, Violation) else Violation("", v) for v in violations)
-        self.violations = tuple(pairs)
-        super().__init__(self.violations[0].message)
+    """Something was rejected before any change."""
 
     @property
-    def details(self) -> tuple[tuple[str, str], ...]:
-        """Path and message of each violation."""
-        return self.violations
+    def violations(self) -> tuple[Violation, ...]:
+        """The rules that a document violates, or another reason."""
+        return self.details
 
 
 class InvalidSetting(Rejection):

@@ -136,7 +136,7 @@ def test_every_wrong_value_is_named() -> None:
     """Two wrong values are two violations of one error."""
     with pytest.raises(InvalidSetting) as caught:
         Settings.from_environ({"STEWARD_DRY_RUN": "2", "STEWARD_LOG_LEVEL": "LOUD"})
-    assert len(caught.value.violations) == 2
+    assert len(caught.value.details) == 2
 
 
 @pytest.mark.parametrize(

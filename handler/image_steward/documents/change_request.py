@@ -48,7 +48,7 @@ def read_api_body(document: dict[str, Any], region: str, _known: object = ()) ->
     try:
         change_request = read({**request, "Images": [image]}, region)
     except InvalidDocument as error:
-        inner = (Violation(v.path.removeprefix("/Images/0"), v.message) for v in error.violations)
+        inner = (Violation(v.path.removeprefix("/Images/0"), v.message) for v in error.details)
         raise InvalidDocument(*inner) from None
     return replace(
         change_request,

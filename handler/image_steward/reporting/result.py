@@ -138,7 +138,7 @@ def _apply(run: Run, budget: _Budget) -> list[Entry]:
     size = len(json.dumps(planned))
     has_too_many_tags = any(len(entry.get("Tags", ())) > TAGS_PER_IMAGE for entry in planned)
     is_rejected = any(
-        isinstance(each, TooManyChanges) and not each.violations[0].path.endswith("/KeepLatest")
+        isinstance(each, TooManyChanges) and not each.details[0].path.endswith("/KeepLatest")
         for each in warnings
     )
     waits = any(outcome.step.would_wait for outcome in run.outcomes)
