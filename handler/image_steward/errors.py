@@ -58,7 +58,8 @@ class Violation(NamedTuple):
 class StewardError(Exception):
     """Base class; `code` is the name of the class or the error code of the cloud.
 
-    `details` has at least one entry; its path is "" if there is none.
+    `details` has at least one entry; its path is "" if there is none. A class may set `transient`
+    and `may_be_applied`, which those below it inherit.
     """
 
     code: str
@@ -70,8 +71,10 @@ class StewardError(Exception):
         self.details = tuple(pairs)
         super().__init__(self.message)
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **flags: bool) -> None:
         cls.code = cls.__name__
+        for name, value in flags.items():
+            setattr(cls, name, value)
 
     @property
     def status(self) -> str:
@@ -152,29 +155,20 @@ class ApiError(StewardError):
         self.request_id = request_id
 
 
-class ApiBusy(ApiError):
+class ApiBusy(ApiError, transient=True, may_be_applied=True):
     """The cloud returned a transient error code."""
 
-    transient = True
-    may_be_applied = True
 
-
-class Throttled(ApiBusy):
+class Throttled(ApiBusy, may_be_applied=False):
     """The calls exceed the API's rate limit."""
 
-    may_be_applied = False
 
-
-class ImageBusy(ApiBusy):
+class ImageBusy(ApiBusy, may_be_applied=False):
     """The image is being created, copied or imported."""
 
-    may_be_applied = False
 
-
-class FailedOperation(ApiError):
+class FailedOperation(ApiError, may_be_applied=True):
     """A permanent error code that does not say whether the change was made."""
-
-    may_be_applied = True
 
 
 class NameTaken(ApiError):
@@ -189,17 +183,12 @@ class CredentialsError(AccountError):
     """The cloud rejects the credentials or the token; the environment may hold new ones."""
 
 
-class CredentialsExpired(CredentialsError):
+class CredentialsExpired(CredentialsError, transient=True):
     """The cloud accepted the credentials earlier in the run; the next delivery has new ones."""
 
-    transient = True
 
-
-class AmbiguousResponse(StewardError):
+class AmbiguousResponse(StewardError, transient=True, may_be_applied=True):
     """There is no response, or it is neither an error nor a success: the call may have worked."""
-
-    transient = True
-    may_be_applied = True
 
 
 class Changed(StewardError):
@@ -214,10 +203,8 @@ class Superseded(Ignored):
     """The object has been replaced since the event; the later upload has an event of its own."""
 
 
-class TimeRanOut(StewardError):
+class TimeRanOut(StewardError, transient=True):
     """The run's time was over before this could start."""
-
-    transient = True
 
 
 class Stopped(StewardError):
@@ -236,11 +223,5 @@ class NotRetired(StewardError):
     """An image of a manifest was not labelled, so its family stays: a warning, never raised."""
 
 
-class Unfinished(StewardError):
+class Unfinished(StewardError, transient=True):
     """The function raises this if a redelivery of the event can finish what is left."""
-
-    transient = True
-
-    def __init__(self, message: str) -> None:
-        # SCF prints the message into the log, where the cloud's words must not begin a line.
-        super().__init__("".join(letter if letter.isprintable() else " " for letter in message))

@@ -104,7 +104,9 @@ def handle(
             f"pending: {pending} of {len(run.images) + len(run.errors)} images and documents "
             f"({causes[0].code}: {causes[0].message}); a redelivery of the event retries them"
         )
-        raise errors.Unfinished(secrets.redacted(message))
+        # SCF prints the message into the log, where the cloud's words must not begin a line.
+        letters = (letter if letter.isprintable() else " " for letter in secrets.redacted(message))
+        raise errors.Unfinished("".join(letters))
     return document
 
 
