@@ -32,7 +32,7 @@ _USERINFO = re.compile(r"(//|^).*@")
 
 @dataclass(frozen=True)
 class Settings:
-    """One field per variable; `_VARIABLES` maps them."""
+    """One field for each variable of `_VARIABLES`: `dry_run` for STEWARD_DRY_RUN."""
 
     dry_run: bool = False
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -60,18 +60,17 @@ class Settings:
         Raises:
             InvalidSetting: names every invalid or unknown variable, and what is allowed.
         """
-        known = [name for name, _ in _VARIABLES.values()]
         # A misspelt one was meant to restrict something.
         violations = [
-            f"{short(name)} is not a setting{nearest(name, known)}"
+            f"{short(name)} is not a setting{nearest(name, _VARIABLES)}"
             for name in environ
-            if name.startswith("STEWARD_") and name not in known
+            if name.startswith("STEWARD_") and name not in _VARIABLES
         ]
         values: dict[str, object] = {}
-        for attribute, (name, parse) in _VARIABLES.items():
+        for name, parse in _VARIABLES.items():
             if text := environ.get(name, "").strip():
                 try:
-                    values[attribute] = parse(text)
+                    values[name.removeprefix("STEWARD_").lower()] = parse(text)
                 except ValueError as error:
                     violations.append(f"{name} is {short(_USERINFO.sub('//…@', text))}; {error}")
         if violations:
@@ -195,15 +194,15 @@ def _journal(text: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-_VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
-    "dry_run": ("STEWARD_DRY_RUN", _flag),
-    "sources": ("STEWARD_SOURCES", _sources),
-    "max_document_bytes": ("STEWARD_MAX_DOCUMENT_BYTES", partial(_number, 64 << 20)),
-    "api_endpoint": ("STEWARD_API_ENDPOINT", _api_endpoint),
-    "cos_endpoint": ("STEWARD_COS_ENDPOINT", _cos_endpoint),
-    "log_level": ("STEWARD_LOG_LEVEL", _level),
-    "max_changes": ("STEWARD_MAX_CHANGES", partial(_number, 1_000_000)),
-    "regions": ("STEWARD_REGIONS", _regions),
-    "protected_tags": ("STEWARD_PROTECTED_TAGS", _globs),
-    "journal": ("STEWARD_JOURNAL", _journal),
+_VARIABLES: dict[str, Callable[[str], object]] = {
+    "STEWARD_DRY_RUN": _flag,
+    "STEWARD_SOURCES": _sources,
+    "STEWARD_MAX_DOCUMENT_BYTES": partial(_number, 64 << 20),
+    "STEWARD_API_ENDPOINT": _api_endpoint,
+    "STEWARD_COS_ENDPOINT": _cos_endpoint,
+    "STEWARD_LOG_LEVEL": _level,
+    "STEWARD_MAX_CHANGES": partial(_number, 1_000_000),
+    "STEWARD_REGIONS": _regions,
+    "STEWARD_PROTECTED_TAGS": _globs,
+    "STEWARD_JOURNAL": _journal,
 }
