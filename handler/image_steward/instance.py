@@ -66,8 +66,8 @@ class Cloud:
     settings: Settings
     environ: Mapping[str, str]
     deadlines: RunDeadlines
-    counts: dict[str, int]
-    """As those of `Api`."""
+    calls: list[str]
+    """As in `Api`."""
 
     @cached_property
     def api(self) -> Api:
@@ -79,7 +79,7 @@ class Cloud:
         credentials, session = self._credentials, self._session()
         limiters, start_by = self.instance.rate_limiters, self.deadlines.start_by
         new = load(".cloud.api:Api")
-        api: Api = new(self.settings, session, limiters, credentials, start_by, self.counts)
+        api: Api = new(self.settings, session, limiters, credentials, start_by, self.calls)
         return api
 
     @cached_property

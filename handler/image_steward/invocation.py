@@ -67,7 +67,7 @@ def handle(
     deadlines = RunDeadlines.of(scf.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, secrets, request_id)
     invocation = None
-    counts = {"ApiCalls": 0, "Throttles": 0}
+    calls: list[str] = []
     dry_run = environ.get("STEWARD_DRY_RUN", "").strip() == "1"  # even if another one is invalid
     try:
         settings = Settings.from_environ(environ)
@@ -79,9 +79,8 @@ def handle(
         log.error("event.rejected", **error.log_fields)
         run = result.Run("unknown", [Report("event", errors=(("event", error),))], dry_run)
     else:
-        cloud = Cloud(instance, settings, environ, deadlines, counts)
-        retries = Retries(deadlines.start_by, instance.uniform)
-        invocation = Invocation(settings, region, cloud, retries, log)
+        cloud = Cloud(instance, settings, environ, deadlines, calls)
+        invocation = Invocation(region, cloud, log)
         reports = [invocation.process(part) for part in parts]
         run = result.Run(trigger, reports, dry_run)
     document: dict[str, Any] = secrets.redacted(result.document(run, request_id))
@@ -94,7 +93,8 @@ def handle(
         Summary=run.summary,
         Errors=len(run.errors),
         DurationMs=round((clock.monotonic() - start) * 1000),
-        **counts,
+        ApiCalls=calls.count("ApiCalls"),
+        Throttles=calls.count("Throttles"),
         ColdStart=instance.runs == 0,
     )
     instance.runs += 1
@@ -113,11 +113,9 @@ def handle(
 class Invocation:
     """Processes the parts of one event; `region` is the function's own."""
 
-    def __init__(
-        self, settings: Settings, region: str, cloud: Cloud, retries: Retries, log: Log
-    ) -> None:
-        self.settings, self.region, self.log = settings, region, log
-        self.cloud, self.retries = cloud, retries
+    def __init__(self, region: str, cloud: Cloud, log: Log) -> None:
+        self.region, self.cloud, self.settings, self.log = region, cloud, cloud.settings, log
+        self.retries = Retries(cloud.deadlines.start_by, cloud.instance.uniform)
         delivery = f"{int(self.retries.uniform() * 16**6):06x}"
         self.journal = Journal(self.settings, self.region, self.log, self._write, delivery)
 

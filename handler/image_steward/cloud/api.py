@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,10 +42,9 @@ class Api:
     """By action and endpoint."""
     credentials: RunCredentials
     start_by: Deadline
-    counts: dict[str, int]
-    """Of calls, and of those that were throttled."""
+    calls: list[str]
+    """Gets an entry `ApiCalls` for each call, and `Throttles` for each that was throttled."""
     _account_error: errors.AccountError | None = None
-    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def __call__(self, action: Action, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Make a call, and return the members of `Response`, which always include `RequestId`.
@@ -72,14 +70,12 @@ class Api:
         self._check_account()
         moment = rate_limiter.wait(self.start_by)
         self._check_account()
-        with self._lock:
-            self.counts["ApiCalls"] += 1
+        self.calls.append("ApiCalls")
         try:
             response = _response(self._client(credentials, action, region), action, params)
         except errors.Throttled:
             rate_limiter.on_throttled(moment)
-            with self._lock:
-                self.counts["Throttles"] += 1
+            self.calls.append("Throttles")
             raise
         rate_limiter.on_success()
         return response

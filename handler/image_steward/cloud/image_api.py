@@ -17,7 +17,7 @@ from image_steward.cloud.actions import Action
 from image_steward.error_codes import error_of
 from image_steward.errors import AmbiguousResponse, ApiError, StewardError
 from image_steward.limits import PAGE_SIZE
-from image_steward.model import ATTRIBUTES, FACTS, STATE, Image, TagChanges
+from image_steward.model import ATTRIBUTES, FACTS, STATE, Attributes, Image, TagChanges
 
 _LISTINGS = 2
 """Pages shift when an image is deleted meanwhile; a second listing finds what the first missed."""
@@ -109,9 +109,7 @@ def _list_once(call: Call, region: str, filters: Sequence[object]) -> tuple[dict
     return found, len(totals) == 1 and len(found) >= total
 
 
-def modify_image_attribute(
-    call: Call, region: str, image_id: str, attributes: Mapping[str, str | bool]
-) -> str:
+def modify_image_attribute(call: Call, region: str, image_id: str, attributes: Attributes) -> str:
     """Change attributes of an image, and return the RequestId."""
     params = {"ImageId": image_id, **attributes}
     return str(call(actions.MODIFY_IMAGE_ATTRIBUTE, region, params)["RequestId"])

@@ -40,7 +40,7 @@ class Journal:
         entries = [entry for step in plan.changes if (entry := undo.entry(step))]
         if self.settings.journal and entries:
             for batch in undo.batches(entries, self.settings.max_document_bytes):
-                self._write_object(*self.settings.journal, {"Images": batch})
+                self._write_object({"Images": batch})
         for entry in entries:
             for chunk in undo.chunks(entry, CHUNK_BYTES):
                 self.log.always("image.before", Source=source, Undo=chunk)
@@ -49,15 +49,14 @@ class Journal:
         """Record the result of the run; if it cannot be written, a line of the log says so."""
         if self.settings.journal:
             try:
-                self._write_object(*self.settings.journal, document, "-result")
+                self._write_object(document, "-result")
             except StewardError as error:
                 self.log.error("journal.failed", **error.log_fields)
 
-    def _write_object(
-        self, bucket: str, prefix: str, document: dict[str, Any], kind: str = ""
-    ) -> None:
+    def _write_object(self, document: dict[str, Any], kind: str = "") -> None:
         if not self.region:
             raise InvalidSetting("STEWARD_JOURNAL: the function's own region is unknown")
+        bucket, prefix = self.settings.journal or ("", "")
         time = re.sub("[-:]", "", utc(self.log.clock.time()))
         run = re.sub(r"[^\w-]", "", self.log.request_id)
         key = f"{prefix}{time}-{run}-{self.delivery}-{self._written + 1}{kind}.json"
