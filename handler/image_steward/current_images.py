@@ -83,26 +83,14 @@ class ImageReader(NamedTuple):
         """
         remaining = self.deadline.remaining()
         reserve = SECONDS_PER_IMAGE * sum(map(len, request.image_ids.values()))
-        until = self.deadline.earlier(
-            0 if request.dry_run else remaining - min(remaining / 2, reserve)
-        )
+        polling = 0 if request.dry_run else remaining - min(remaining / 2, reserve)
+        until = self.deadline.earlier(polling)
         return self._read(request, FIRST_POLL_DELAY, until, lambda _, image: not image.is_unready)
 
     def _read(
         self, request: Request, delay: float, until: Deadline, is_ready: IsReady
     ) -> CurrentImages:
-        images = self._read_until_ready(request.image_ids, delay, until, is_ready)
-        names = self.new_names(request, images) if self.new_names else {}
-        holders = self._in_regions(images, lambda r: self._read_holders(names.get(r, ()), r))
-        return {
-            r: found if isinstance(found, StewardError) else RegionImages(found, holders[r])
-            for r, found in images.items()
-        }
-
-    def _read_until_ready(
-        self, ids: Mapping[str, Sequence[str]], delay: float, until: Deadline, is_ready: IsReady
-    ) -> dict[str, dict[str, Image | ApiError] | StewardError]:
-        """The images by region and id."""
+        ids: Mapping[str, Sequence[str]] = request.image_ids
 
         def read(region: str) -> dict[str, Image | ApiError]:
             found = describe_images(self.call, region, ids[region])
@@ -124,7 +112,12 @@ class ImageReader(NamedTuple):
             until.clock.sleep_until(until.clock.monotonic() + min(delay, left))
             images |= self._in_regions(dict.fromkeys(region for region, _ in unready), read)
             delay = min(delay * 1.5, LONGEST_POLL_DELAY)
-        return images
+        names = self.new_names(request, images) if self.new_names else {}
+        holders = self._in_regions(images, lambda r: self._read_holders(names.get(r, ()), r))
+        return {
+            r: found if isinstance(found, StewardError) else RegionImages(found, holders[r])
+            for r, found in images.items()
+        }
 
     def _read_holders(self, names: Sequence[str], region: str) -> list[Image]:
         # DescribeImages filters by a few names only; if there are more, all images are read.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -108,20 +108,17 @@ def read(
         raise SourceNotAllowed(f"STEWARD_SOURCES allows {allowed} from here, not {kind.name}")
     known = {*regions.KNOWN, *settings.regions, region}
     request = load(kind.read)(document, region, known)
-    _check_known({request.region: "/Region"} if not kind.planner else request.region_paths, known)
-    if kind.planner:
-        _check_allowed(request, settings)
-    return Document(request, kind.name, kind.planner)
-
-
-def _check_known(region_paths: Mapping[str, str], known: Collection[str]) -> None:
+    paths = request.region_paths if kind.planner else {request.region: "/Region"}
     unknown = (
-        Violation(path, f"{short(region)} {regions.UNKNOWN}{nearest(region, known)}")
-        for region, path in region_paths.items()
-        if region not in known
+        Violation(path, f"{short(name)} {regions.UNKNOWN}{nearest(name, known)}")
+        for name, path in paths.items()
+        if name not in known
     )
     if violations := list(islice(unknown, _MAX_LISTED)):
         raise InvalidDocument(*violations)
+    if kind.planner:
+        _check_allowed(request, settings)
+    return Document(request, kind.name, kind.planner)
 
 
 def _check_allowed(request: Any, settings: Settings) -> None:  # noqa: ANN401 - any request

@@ -44,9 +44,8 @@ class Violations(dict[Violation, None]):
         self.count += 1
         violation = Violation(path, message)
         if len(self) >= MAX_VIOLATIONS and violation not in self:
-            violation = Violation(
-                "", f"more than {MAX_VIOLATIONS} violations; the rest are omitted"
-            )
+            message = f"more than {MAX_VIOLATIONS} violations; the rest are omitted"
+            violation = Violation("", message)
             if self._fatal:
                 raise InvalidDocument(*self, violation)
         self[violation] = None
