@@ -44,9 +44,6 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-MAX_MESSAGE = 1000
-"""Characters kept of a message from the cloud."""
-
 
 class Violation(NamedTuple):
     """A rule that a document violates, and where: `path` is a JSON Pointer into the document."""
@@ -150,7 +147,7 @@ class ApiError(StewardError):
     """The cloud returned an error code, which is kept as `code`."""
 
     def __init__(self, code: str, message: str, request_id: str = "") -> None:
-        super().__init__(message[:MAX_MESSAGE])
+        super().__init__(message[:1000])  # the cloud sets no limit
         self.code = code
         self.request_id = request_id
 

@@ -37,8 +37,6 @@ from image_steward.reporting.log import Log
 from image_steward.reporting.secrets import Secrets
 from image_steward.settings import Settings
 
-MAX_REQUEST_ID = 64
-
 _NESTED_POINTER = "Document names another pointer; it must name the document itself"
 
 _LOG_LEVELS = {"unchanged": "debug", "skipped": "debug", "pending": "warning", "failed": "error"}
@@ -62,7 +60,7 @@ def handle(
     clock = instance.clock
     start = clock.monotonic()
     scf: dict[str, Any] = context if isinstance(context, dict) else {}
-    request_id = str(scf.get("request_id", ""))[:MAX_REQUEST_ID]
+    request_id = str(scf.get("request_id", ""))[:64]
     secrets = Secrets(environ)
     deadlines = RunDeadlines.of(scf.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, secrets, request_id)

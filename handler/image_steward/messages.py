@@ -10,9 +10,6 @@ from image_steward.lazy import load
 MAX_QUOTED = 60
 """Characters of the input that a message quotes."""
 
-_MAX_STEP = 200
-"""Characters of a step of a JSON Pointer: longer than any valid key."""
-
 _CUTOFF = 0.6
 _MIN_PREFIX = 3
 
@@ -42,8 +39,8 @@ def shown(value: object) -> str:
 
 
 def pointer_step(step: str) -> str:
-    """Escape a step of a JSON Pointer (RFC 6901)."""
-    return step[:_MAX_STEP].replace("~", "~0").replace("/", "~1")
+    """Escape a step of a JSON Pointer (RFC 6901), cut to more than any valid key has."""
+    return step[:200].replace("~", "~0").replace("/", "~1")
 
 
 def _clip(text: str) -> str:

@@ -19,10 +19,6 @@ from image_steward.errors import AmbiguousResponse, ApiError, StewardError
 from image_steward.limits import PAGE_SIZE
 from image_steward.model import ATTRIBUTES, FACTS, STATE, Attributes, Image, TagChanges
 
-_LISTINGS = 2
-"""Pages shift when an image is deleted meanwhile; a second listing finds what the first missed."""
-
-
 _UNREADABLE = (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error)
 """What reading a response may raise; `requests.RequestException` is an OSError."""
 
@@ -83,7 +79,8 @@ def list_images(call: Call, region: str, names: Sequence[str] = ()) -> dict[str,
     if names:
         filters.append({"Name": "image-name", "Values": list(names)})
     found: dict[str, Image] = {}
-    for _ in range(_LISTINGS):
+    # Pages shift when an image is deleted meanwhile; a second listing finds what the first missed.
+    for _ in range(2):
         images, is_complete = _list_once(call, region, filters)
         if is_complete:
             return images

@@ -19,8 +19,6 @@ from image_steward.cloud.transport import Session, decoded
 from image_steward.model import CosObject
 from image_steward.settings import Settings
 
-_TOKEN_CODES = {"ExpiredToken", "InvalidToken"}
-
 
 @dataclass(frozen=True)
 class Objects:
@@ -122,7 +120,7 @@ def _error_of(error: CosServiceError, source: str, action: str) -> errors.Stewar
         code, message = str(error.get_error_code()), f"{source}: {error.get_error_msg()}"
     except KeyError:  # the SDK takes any JSON for an error of COS
         code, message = "Unknown", ""
-    if code in _TOKEN_CODES:
+    if code in {"ExpiredToken", "InvalidToken"}:
         return errors.CredentialsError("AccessDenied", f"{message} ({code})")
     if code == "Unknown":  # the body is empty or not from COS, so only the status is known
         code, message = f"HTTP{status}", f"{source}: HTTP status {status}"

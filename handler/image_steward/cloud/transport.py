@@ -25,14 +25,7 @@ REPLY_SECONDS = 10.0
 """For a whole response. The SDKs' own timeouts, 60 and 30 s, apply to each read."""
 MAX_REPLY_BYTES = 16 << 20
 """Of a whole response, headers included."""
-MAX_ERROR_BYTES = 64 << 10
-"""Of the body of an error."""
-MAX_HOSTS = 32
-CONNECTIONS = 8
-"""Kept open, per host."""
 
-_SHORTEST = 0.001  # seconds; a socket takes a timeout of zero for none at all
-_GZIP = b"\x1f\x8b"
 _CLOCK = Clock()  # sockets use real time
 
 
@@ -52,7 +45,7 @@ def decoded(data: bytes, limit: int) -> bytes:
     Raises:
         zlib.error: the gzip data is damaged, cut off, or more than one file.
     """
-    if not data.startswith(_GZIP):
+    if not data.startswith(b"\x1f\x8b"):
         return data
     member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     unpacked = member.decompress(data, limit + 1)
@@ -110,7 +103,7 @@ class _Response(http.client.HTTPResponse):
         super().begin()
         del self.msg["Content-Encoding"]
         if self.status >= http.client.BAD_REQUEST:
-            self._bounded.room = MAX_ERROR_BYTES
+            self._bounded.room = 64 << 10
 
 
 def _resolve(host: str, port: int | None, deadline: Deadline) -> list[Any]:
@@ -142,7 +135,8 @@ class _HTTP(urllib3.connection.HTTPConnection):
         deadline = Deadline.after(seconds, _CLOCK)
 
         def connect(address: Any, share: float) -> socket.socket:  # noqa: ANN401 - host and port
-            left = max(_SHORTEST, deadline.remaining() * share)
+            # A socket would take a timeout of zero for none.
+            left = max(0.001, deadline.remaining() * share)
             connection = socket.create_connection(address, left)
             connection.settimeout(seconds)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -174,7 +168,7 @@ class Connections(requests.adapters.HTTPAdapter):
     """Connections that outlive a run. Thread-safe."""
 
     def __init__(self) -> None:
-        super().__init__(pool_connections=MAX_HOSTS, pool_maxsize=CONNECTIONS)
+        super().__init__(pool_connections=32, pool_maxsize=8)  # hosts; connections of each
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on

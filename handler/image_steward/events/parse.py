@@ -14,14 +14,9 @@ from image_steward.model import CosObject
 from image_steward.settings import BUCKET
 from image_steward.strict_json import is_text, kind_of
 
-_MAX_HOST = 253
 _MAX_NUMBER = 10**20
-_CREATED = "cos:ObjectCreated:"
-_MAX_IP = 45
 _MAX_KEY = 3000  # COS allows 850 bytes, here perhaps URL-encoded
 _MIN_KEY_ID = 20
-_MAX_TOKEN = 1024
-_COS_HOST = re.compile(r"cos\.?([a-z0-9-]+)\.myqcloud\.com")
 
 
 class Part(NamedTuple):
@@ -100,7 +95,7 @@ def _parse_record(record: Any, region: str) -> CosObject:  # noqa: ANN401 - any 
     if not isinstance(event_name, str):
         raise InvalidEvent(f"event.eventName is {_kind(event_name)}; must be a string")
     event_name = "".join(event_name.split())  # an old template has a space after "cos:"
-    if not event_name.startswith(_CREATED):
+    if not event_name.startswith("cos:ObjectCreated:"):
         raise Ignored(f"event {event_name[:60]} does not create an object")
     cos = _member(record, "cos", "the record")
     bucket, appid = _bucket(_member(cos, "cosBucket", "cos"))
@@ -131,7 +126,7 @@ def _members(value: object) -> dict[str, Any]:
 
 def _token(value: object) -> str:
     """A string of printable ASCII without blanks, as it may be in a header; else empty."""
-    text = value[:_MAX_TOKEN] if isinstance(value, str) else ""
+    text = value[:1024] if isinstance(value, str) else ""
     return text if text.isascii() and text.isprintable() and " " not in text else ""
 
 
@@ -140,7 +135,7 @@ def _uploader(request: dict[str, Any]) -> dict[str, str]:
     signature = _token(_members(request.get("requestHeaders")).get("Authorization"))
     key_id = f"&{signature}".partition("&q-ak=")[2].partition("&")[0]
     fields = {
-        "UploaderIp": _token(request.get("requestSourceIP"))[:_MAX_IP],
+        "UploaderIp": _token(request.get("requestSourceIP"))[:45],
         "UploaderKeyId": f"{key_id[:8]}…{key_id[-4:]}" if len(key_id) >= _MIN_KEY_ID else "",
     }
     return {name: value for name, value in fields.items() if value}
@@ -188,5 +183,5 @@ def _url_region(cos_object: dict[str, Any]) -> str | None:
         host = urlsplit(_text(cos_object.get("url"))).hostname or ""
     except ValueError:
         return None
-    match = _COS_HOST.search(host[-_MAX_HOST:])
+    match = re.search(r"cos\.?([a-z0-9-]+)\.myqcloud\.com", host[-253:])  # the longest host
     return regions.from_code(match[1]) if match and host.endswith(match[0]) else None

@@ -15,9 +15,6 @@ from image_steward.reporting import undo
 from image_steward.reporting.log import Log
 from image_steward.settings import Settings
 
-CHUNK_BYTES = 6000
-"""The undo entry in a line `image.before`, which as a whole must stay below SCF's 8 KB."""
-
 
 @dataclass
 class Journal:
@@ -42,7 +39,7 @@ class Journal:
             for batch in undo.batches(entries, self.settings.max_document_bytes):
                 self._write_object({"Images": batch})
         for entry in entries:
-            for chunk in undo.chunks(entry, CHUNK_BYTES):
+            for chunk in undo.chunks(entry, 6000):  # the whole line must stay below SCF's 8 KB
                 self.log.always("image.before", Source=source, Undo=chunk)
 
     def record_result(self, document: dict[str, Any]) -> None:

@@ -19,8 +19,6 @@ MAX_LINE_BYTES = 8000
 
 _MAX_FIELD_BYTES = 200
 """Of a field that stays whole in a line that is too long."""
-_ENDS = re.compile("[\x7f-\x9f\u2028\u2029]")
-"""What JSON allows in a text, although it ends a line or controls a terminal."""
 
 
 @dataclass
@@ -71,7 +69,8 @@ class Log:
 
 def _line(fields: dict[str, Any]) -> bytes:
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    text = _ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    # JSON allows these characters, which end a line or control a terminal.
+    text = re.sub("[\x7f-\x9f\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
     # An unpaired surrogate becomes \ud83d, as in JSON.
     return text.encode("utf-8", "backslashreplace")
 

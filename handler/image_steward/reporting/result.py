@@ -16,8 +16,6 @@ from image_steward.reporting.undo import Entry, apply_entries, entries
 MAX_BYTES = 1 << 20
 """The size limit of a result; SCF's own is 6 MB."""
 
-_RESERVED_BYTES = 4096  # for the members outside the lists, generously
-
 
 @dataclass(frozen=True)
 class Run:
@@ -87,7 +85,7 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
 
     Errors have priority, then warnings, then undo: what was done is in the log as well.
     """
-    budget = _Budget(MAX_BYTES - _RESERVED_BYTES)
+    budget = _Budget(MAX_BYTES - 4096)  # for the members outside the lists, generously
     warned = [(report.source, error) for report in run.reports for error in report.warnings]
     errors = budget.fit(entry for pair in run.errors for entry in _errors(*pair))
     warnings = budget.fit(entry for pair in warned for entry in _errors(*pair))
