@@ -61,11 +61,8 @@ class Settings:
             InvalidSetting: names every invalid or unknown variable, and what is allowed.
         """
         # A misspelt one was meant to restrict something.
-        violations = [
-            f"{short(name)} is not a setting{nearest(name, _VARIABLES)}"
-            for name in environ
-            if name.startswith("STEWARD_") and name not in _VARIABLES
-        ]
+        unknown = [n for n in environ if n.startswith("STEWARD_") and n not in _VARIABLES]
+        violations = [f"{short(n)} is not a setting{nearest(n, _VARIABLES)}" for n in unknown]
         values: dict[str, object] = {}
         for name, parse in _VARIABLES.items():
             if text := environ.get(name, "").strip():
@@ -179,10 +176,8 @@ def _regions(text: str) -> tuple[str, ...]:
 def _globs(text: str) -> tuple[str, ...]:
     globs = _entries(text)
     if wrong := next((glob for glob in globs if re.search(r"[|^$\\]|[*?]\s|\s[*?]", glob)), ""):
-        message = (
-            f"must be a comma-separated list of globs, such as cost-*,owner, not {short(wrong)}"
-        )
-        raise ValueError(message)
+        allowed = "a comma-separated list of globs, such as cost-*,owner"
+        raise ValueError(f"must be {allowed}, not {short(wrong)}")
     return globs
 
 

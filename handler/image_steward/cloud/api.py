@@ -70,9 +70,14 @@ class Api:
         self._check_account()
         moment = rate_limiter.wait(self.start_by)
         self._check_account()
+        # A client for each call: creating it costs 5 % of the call, reusing it would add state.
+        http = HttpProfile(endpoint=urlsplit(endpoint).netloc)
+        profile = ClientProfile(httpProfile=http, language="en-US")
+        client = CommonClient(action.service, action.version, credentials, region, profile)
+        client.request.send_request = partial(self._send, endpoint)
         self.calls.append("ApiCalls")
         try:
-            response = _response(self._client(credentials, action, region), action, params)
+            response = _response(client, action, params)
         except errors.Throttled:
             rate_limiter.on_throttled(moment)
             self.calls.append("Throttles")
@@ -83,15 +88,6 @@ class Api:
     def _check_account(self) -> None:
         if error := self._account_error:
             raise errors.Stopped(f"the run stopped after {error.code}: {error.message}")
-
-    def _client(self, credentials: Credentials, action: Action, region: str) -> CommonClient:
-        """A client for one call: creating it costs 5 % of the call, reusing it would add state."""
-        endpoint = self.settings.api_endpoint_of(action.service, region)
-        http = HttpProfile(endpoint=urlsplit(endpoint).netloc)
-        profile = ClientProfile(httpProfile=http, language="en-US")
-        client = CommonClient(action.service, action.version, credentials, region, profile)
-        client.request.send_request = partial(self._send, endpoint)
-        return client
 
     def _send(self, endpoint: str, request: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
         """Replaces the SDK's own HTTP layer, of which `CommonClient` uses one method."""

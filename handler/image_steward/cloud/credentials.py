@@ -71,8 +71,7 @@ class RunCredentials:
             if self._current is not credentials:
                 return self.use(call)
             if self._accepted:
-                code, message, request_id = error.code, error.message, error.request_id
-                raise CredentialsExpired(code, message, request_id) from None
+                raise CredentialsExpired(error.code, error.message, error.request_id) from None
             raise
         self._accepted = True
         return result

@@ -31,18 +31,14 @@ Raises like `cloud.api.Api`.
 
 def image_of(entry: Mapping[str, Any]) -> Image:
     """Convert an entry of DescribeImages' ImageSet; absent members become empty."""
-    return Image(
-        image_id=_text(entry["ImageId"]),
-        attributes={
-            **{name: _text(entry.get(name)) for name in ATTRIBUTES if name != "ImageDeprecated"},
-            "ImageDeprecated": bool(entry.get("ImageDeprecated")),
-        },
-        tags={_text(tag["Key"]): _text(tag["Value"]) for tag in entry.get("Tags") or ()},
-        facts={
-            **{name: _text(entry.get(name)) for name in (*FACTS, *STATE)},
-            "CreatedTime": _time(_text(entry.get("CreatedTime"))),
-        },
-    )
+    image_id = _text(entry["ImageId"])
+    names = (name for name in ATTRIBUTES if name != "ImageDeprecated")
+    attributes: Attributes = {name: _text(entry.get(name)) for name in names}
+    attributes["ImageDeprecated"] = bool(entry.get("ImageDeprecated"))
+    tags = {_text(tag["Key"]): _text(tag["Value"]) for tag in entry.get("Tags") or ()}
+    facts = {name: _text(entry.get(name)) for name in (*FACTS, *STATE, "CreatedTime")}
+    facts["CreatedTime"] = _time(facts["CreatedTime"])
+    return Image(image_id, attributes, tags, facts)
 
 
 def describe_images(call: Call, region: str, ids: Sequence[str]) -> dict[str, Image | ApiError]:

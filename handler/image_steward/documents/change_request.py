@@ -50,11 +50,9 @@ def read_api_body(document: dict[str, Any], region: str, _known: object = ()) ->
     except InvalidDocument as error:
         inner = (Violation(v.path.removeprefix("/Images/0"), v.message) for v in error.details)
         raise InvalidDocument(*inner) from None
-    return replace(
-        change_request,
-        region_paths=dict.fromkeys(change_request.by_region, "/Region"),
-        tag_paths={k: p.removeprefix("/Images/0") for k, p in change_request.tag_paths.items()},
-    )
+    region_paths = dict.fromkeys(change_request.by_region, "/Region")
+    tag_paths = {k: p.removeprefix("/Images/0") for k, p in change_request.tag_paths.items()}
+    return replace(change_request, region_paths=region_paths, tag_paths=tag_paths)
 
 
 def _check_rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> None:

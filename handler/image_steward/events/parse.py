@@ -99,18 +99,16 @@ def _parse_record(record: Any, region: str) -> CosObject:  # noqa: ANN401 - any 
         raise Ignored(f"event {event_name[:60]} does not create an object")
     cos = _member(record, "cos", "the record")
     bucket, appid = _bucket(_member(cos, "cosBucket", "cos"))
-    key = _member(cos, "cosObject", "cos").get("key")
+    cos_object = _member(cos, "cosObject", "cos")
+    key = cos_object.get("key")
     if not isinstance(key, str) or not key.strip("/") or not is_text(key) or len(key) > _MAX_KEY:
         given = short(key) if isinstance(key, str) else _kind(key)
         raise InvalidEvent(f"cos.cosObject.key is {given}; must be the key of an object")
-    return CosObject(
-        bucket,
-        _key(key, bucket, appid),
-        _region(cos, region),
-        version_id=_token(cos["cosObject"].get("vid")),
-        etag=_token(_members(cos["cosObject"].get("meta")).get("ETag")).strip('"'),
-        uploader=_uploader(_members(record["event"].get("requestParameters"))),
-    )
+    key, region = _key(key, bucket, appid), _region(cos, region)
+    version_id = _token(cos_object.get("vid"))
+    etag = _token(_members(cos_object.get("meta")).get("ETag")).strip('"')
+    uploader = _uploader(_members(record["event"].get("requestParameters")))
+    return CosObject(bucket, key, region, version_id, etag, uploader)
 
 
 def _member(value: object, name: str, parent: str) -> dict[str, Any]:

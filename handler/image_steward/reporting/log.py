@@ -41,12 +41,8 @@ class Log:
 
     def _write(self, level: str, event: str, /, **fields: object) -> None:
         now = datetime.fromtimestamp(self.clock.time(), timezone.utc)
-        head = {
-            "Time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "Level": level,
-            "Event": event,
-            "RequestId": self.request_id,
-        }
+        time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        head = {"Time": time, "Level": level, "Event": event, "RequestId": self.request_id}
         fields = self.secrets.redacted(fields)
         line = _line({**head, **fields})
         if len(line) > MAX_LINE_BYTES:

@@ -148,10 +148,8 @@ def _apply(run: Run, budget: _Budget) -> list[Entry]:
 
 
 def _errors(source: str, error: StewardError) -> list[Entry]:
-    return [
-        {"Source": source, "Code": error.code, "Path": path, "Message": message}
-        for path, message in error.details
-    ]
+    head = {"Source": source, "Code": error.code}
+    return [{**head, "Path": path, "Message": message} for path, message in error.details]
 
 
 def _image(source: str, outcome: Outcome) -> Entry:

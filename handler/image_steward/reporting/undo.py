@@ -126,11 +126,8 @@ def _undo_entry(outcome: Outcome) -> Entry:
     What a document may not set is left out, although an image may have it.
     """
     done = outcome.values
-    values = {
-        name: value
-        for name, value in outcome.old_values.items()
-        if value != done[name] and is_settable(name, value)
-    }
+    old = outcome.old_values.items()
+    values = {n: v for n, v in old if v != done[n] and is_settable(n, v)}
     expected = {name: done[name] for name in values}
     return _entry(outcome.step.image_key, values, expected) if values else {}
 
@@ -152,8 +149,8 @@ def is_settable(name: str, value: str | bool | None) -> bool:  # noqa: FBT001 - 
 
 def _parts(entry: Entry) -> tuple[tuple[str, str], Values, Values]:
     """The image, and what `_entry` was made from."""
-    expected = values_in(entry.get("Expect", {}))
-    return (entry["Region"], entry["ImageId"]), values_in(entry), expected
+    image_key = entry["Region"], entry["ImageId"]
+    return image_key, values_in(entry), values_in(entry.get("Expect", {}))
 
 
 def _entry(image_key: tuple[str, str], values: Values, expected: Values) -> Entry:
