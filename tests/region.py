@@ -20,8 +20,7 @@ from image_steward.cloud.actions import (
 from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.documents.naming_policy import NamingPolicy
-from image_steward.error_codes import error_of
-from image_steward.errors import AmbiguousResponse, TimeRanOut
+from image_steward.errors import AmbiguousResponse, TimeRanOut, error_of
 from image_steward.execution.executor import Executor
 from image_steward.execution.writes import tasks_of
 from image_steward.limits import NAME_LENGTH

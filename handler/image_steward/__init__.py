@@ -17,6 +17,5 @@ Most packages are stages of an event, which `invocation` calls one after the oth
     naming              templates, styles, patterns and temporary names; pure
     model               the values that pass between the stages
     settings            environment variables
-    used everywhere     error_codes, errors, strict_json, messages, clock, regions, limits,
-                        parallel, lazy
+    used everywhere     errors, strict_json, messages, clock, regions, limits, parallel, lazy
 """

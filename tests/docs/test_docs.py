@@ -205,7 +205,7 @@ def test_every_setting_is_documented() -> None:
     """The table of settings has exactly the settings that exist."""
     source = (ROOT / "handler/image_steward/settings.py").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(STEWARD_\w+)`", PAGES["docs/settings.md"], re.MULTILINE)) == set(
-        re.findall(r'"(STEWARD_\w+)", (?:_|partial)', source)
+        re.findall(r'"(STEWARD_\w+)": (?:_|partial)', source)
     )
 
 

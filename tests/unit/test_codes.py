@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from image_steward.error_codes import error_of
 from image_steward.errors import (
     AccountError,
     ApiBusy,
@@ -15,6 +14,7 @@ from image_steward.errors import (
     NameTaken,
     StewardError,
     Throttled,
+    error_of,
 )
 
 CODES: dict[type[StewardError], str] = {
@@ -64,7 +64,7 @@ CODES: dict[type[StewardError], str] = {
         LimitExceeded.ResourceAttachedTags LimitExceeded.ResourceNumPerRequest
         LimitExceeded.TagKey LimitExceeded.TagNumPerRequest LimitExceeded.TagValue""",
 }
-"""All codes that the sources of `error_codes` name, by the class that each must become."""
+"""All codes that the sources in `errors` name, by the class that each must become."""
 
 CLASSES = {code: cls for cls, codes in CODES.items() for code in codes.split()}
 

@@ -16,8 +16,7 @@ from image_steward.clock import Deadline
 from image_steward.cloud.actions import DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
 from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
-from image_steward.error_codes import error_of
-from image_steward.errors import AmbiguousResponse
+from image_steward.errors import AmbiguousResponse, error_of
 from image_steward.execution.executor import WORKERS, Executor
 from image_steward.model import Outcome, Plan, Step
 from image_steward.parallel import run_parallel

@@ -27,7 +27,6 @@ from image_steward.cloud.credentials import Credentials, RunCredentials
 from image_steward.cloud.image_api import parsing
 from image_steward.cloud.rate_limit import RateLimiter
 from image_steward.cloud.transport import MAX_REPLY_BYTES, Session, decoded
-from image_steward.error_codes import error_of
 from image_steward.settings import Settings
 from image_steward.strict_json import MAX_CONTAINERS
 
@@ -114,4 +113,4 @@ def _response(client: CommonClient, action: Action, params: Mapping[str, Any]) -
             return response
         code, message = (str(response["Error"][name]) for name in ("Code", "Message"))
         request_id = str(response.get("RequestId", ""))
-    raise error_of(code, message, request_id)
+    raise errors.error_of(code, message, request_id)

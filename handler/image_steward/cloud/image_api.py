@@ -14,8 +14,7 @@ from typing import Any, TypeAlias
 from image_steward.clock import utc
 from image_steward.cloud import actions
 from image_steward.cloud.actions import Action
-from image_steward.error_codes import error_of
-from image_steward.errors import AmbiguousResponse, ApiError, StewardError
+from image_steward.errors import AmbiguousResponse, ApiError, StewardError, error_of
 from image_steward.limits import PAGE_SIZE
 from image_steward.model import ATTRIBUTES, FACTS, STATE, Attributes, Image, TagChanges
 
