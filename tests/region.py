@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clocks import FakeClock
 from image_steward import registry
 from image_steward.clock import Deadline
-from image_steward.cloud.actions import (
+from image_steward.cloud.image_api import (
     DESCRIBE_IMAGES,
     MODIFY_IMAGE_ATTRIBUTE,
     TAG_RESOURCES,
@@ -33,7 +33,7 @@ from image_steward.planning.rename_order import order_renames
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from image_steward.cloud.actions import Action
+    from image_steward.cloud.image_api import Action
     from image_steward.execution.writes import Write
     from image_steward.model import Outcome, Step
 

@@ -8,7 +8,7 @@ import re
 import yaml
 
 from conftest import ROOT
-from image_steward.cloud.actions import ACTIONS
+from image_steward.cloud.image_api import ACTIONS
 from serverless_rules import ServerlessFile
 
 FILE = ServerlessFile(yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8")))
@@ -34,7 +34,7 @@ def permissions_needed() -> set[str]:
     calls = {f"name/{action.service}:{action.name}" for action in ACTIONS}
     for path in (ROOT / "handler").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
-        for verb, noun in re.findall(r"\.(get|put|head|delete|list|copy)_(object)\w*\(", source):
+        for verb, noun in re.findall(r"\.(get|put|head|delete|list|copy)_(object)\w*", source):
             calls.add(f"name/cos:{verb.title()}{noun.title()}")
     return calls
 

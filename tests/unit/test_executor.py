@@ -13,7 +13,7 @@ import pytest
 
 from clocks import FakeClock
 from image_steward.clock import Deadline
-from image_steward.cloud.actions import DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
+from image_steward.cloud.image_api import DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
 from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.errors import AmbiguousResponse, error_of
@@ -26,8 +26,7 @@ from region import REGION, image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from image_steward.cloud.actions import Action
-    from image_steward.cloud.image_api import Call
+    from image_steward.cloud.image_api import Action, Call
     from image_steward.parallel import RunParallel
 
 T = TypeVar("T")

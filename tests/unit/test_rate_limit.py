@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clocks import FakeClock
 from image_steward.clock import Deadline
-from image_steward.cloud.actions import ACTIONS, DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
+from image_steward.cloud.image_api import ACTIONS, DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
 from image_steward.cloud.rate_limit import DECREASE, MAX_SHARE, MIN_SHARE, RateLimiter
 from image_steward.errors import TimeRanOut
 

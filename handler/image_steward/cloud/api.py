@@ -22,9 +22,8 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 
 from image_steward import errors
 from image_steward.clock import Deadline
-from image_steward.cloud.actions import Action
 from image_steward.cloud.credentials import Credentials, RunCredentials
-from image_steward.cloud.image_api import parsing
+from image_steward.cloud.image_api import Action, parsing
 from image_steward.cloud.rate_limit import RateLimiter
 from image_steward.cloud.transport import MAX_REPLY_BYTES, Session, decoded
 from image_steward.settings import Settings

@@ -9,14 +9,37 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from image_steward.clock import utc
-from image_steward.cloud import actions
-from image_steward.cloud.actions import Action
 from image_steward.errors import AmbiguousResponse, ApiError, StewardError, error_of
 from image_steward.limits import PAGE_SIZE
 from image_steward.model import ATTRIBUTES, FACTS, STATE, Attributes, Image, TagChanges
+
+
+class Action(NamedTuple):
+    """An API action."""
+
+    service: str
+    version: str
+    name: str
+    limit: int
+    """Calls per second, for each account and endpoint."""
+    parameters: str
+    """All parameters that the function may send."""
+
+
+# document/api/213/15715
+DESCRIBE_IMAGES = Action("cvm", "2017-03-12", "DescribeImages", 40, "ImageIds Filters Offset Limit")
+MODIFY_IMAGE_ATTRIBUTE = Action(  # document/api/213/15713
+    "cvm", "2017-03-12", "ModifyImageAttribute", 10,
+    "ImageId ImageName ImageDescription ImageFamily ImageDeprecated",
+)  # fmt: skip
+# document/product/651/33003
+TAG_RESOURCES = Action("tag", "2018-08-13", "TagResources", 20, "ResourceList Tags")
+UNTAG_RESOURCES = Action("tag", "2018-08-13", "UnTagResources", 20, "ResourceList TagKeys")
+
+ACTIONS = (DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE, TAG_RESOURCES, UNTAG_RESOURCES)
 
 _UNREADABLE = (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error)
 """What reading a response may raise; `requests.RequestException` is an OSError."""
@@ -52,8 +75,8 @@ def describe_images(call: Call, region: str, ids: Sequence[str]) -> dict[str, Im
         batch = batches.pop()
         try:
             params = {"ImageIds": batch, "Limit": PAGE_SIZE}
-            response = call(actions.DESCRIBE_IMAGES, region, params)
-            with parsing(actions.DESCRIBE_IMAGES):
+            response = call(DESCRIBE_IMAGES, region, params)
+            with parsing(DESCRIBE_IMAGES):
                 found |= {image.image_id: image for image in map(image_of, response["ImageSet"])}
         except ApiError as error:
             if error.code != "InvalidImageId.Malformed":
@@ -89,8 +112,8 @@ def _list_once(call: Call, region: str, filters: Sequence[object]) -> tuple[dict
     offset, total, totals = 0, 1, set()
     while offset < total:
         params = {"Filters": filters, "Offset": offset, "Limit": PAGE_SIZE}
-        response = call(actions.DESCRIBE_IMAGES, region, params)
-        with parsing(actions.DESCRIBE_IMAGES):
+        response = call(DESCRIBE_IMAGES, region, params)
+        with parsing(DESCRIBE_IMAGES):
             page = [image_of(entry) for entry in response["ImageSet"]]
             total = int(response["TotalCount"])
         totals.add(total)
@@ -104,7 +127,7 @@ def _list_once(call: Call, region: str, filters: Sequence[object]) -> tuple[dict
 def modify_image_attribute(call: Call, region: str, image_id: str, attributes: Attributes) -> str:
     """Change attributes of an image, and return the RequestId."""
     params = {"ImageId": image_id, **attributes}
-    return str(call(actions.MODIFY_IMAGE_ATTRIBUTE, region, params)["RequestId"])
+    return str(call(MODIFY_IMAGE_ATTRIBUTE, region, params)["RequestId"])
 
 
 def change_tags(
@@ -118,9 +141,9 @@ def change_tags(
     resources = [f"qcs::cvm:{region}:uin/:image/{image_id}" for image_id in image_ids]
     params: dict[str, Any] = {"ResourceList": resources}
     if None in tags.values():
-        action, params["TagKeys"] = actions.UNTAG_RESOURCES, list(tags)
+        action, params["TagKeys"] = UNTAG_RESOURCES, list(tags)
     else:
-        action = actions.TAG_RESOURCES
+        action = TAG_RESOURCES
         params["Tags"] = [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
     response = call(action, region, params)
     request_id = str(response["RequestId"])

@@ -1,6 +1,6 @@
 """Client-side rate limiting, adapted to throttling by the cloud (AIMD).
 
-The limits (see `actions`) are per action and endpoint, and shared by all clients of the account.
+The limits (see `image_api`) are per action and endpoint, and shared by all clients of the account.
 The rate starts 5 % below the limit, without bursts. It drops by a quarter when a call is throttled,
 and recovers a little with every call that is not.
 """
