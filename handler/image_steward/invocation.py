@@ -133,7 +133,7 @@ class Invocation:
                 source, started["Pointer"] = document.request.source, source
                 data, there = fetch(source, [document.request], self.settings, self._read)
                 document = read(data, kinds=[kind for kind in kinds if kind in there])
-            if not document.planner:
+            if not document.kind.planner:
                 raise errors.InvalidDocument(_NESTED_POINTER)
         except errors.Ignored as error:
             write = self.log.info if type(error) is errors.Ignored else self.log.warning
@@ -142,8 +142,8 @@ class Invocation:
         except errors.StewardError as error:
             self.log.info("run.started", Source=source, **started)
             return self._with_error(Report(source), source, error)
-        self.log.info("run.started", Source=source, Kind=document.kind, **started)
-        return self._process_request(source, document.request, document.planner)
+        self.log.info("run.started", Source=source, Kind=document.kind.name, **started)
+        return self._process_request(source, document.request, document.kind.planner)
 
     def _process_request(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
         """Plan and execute a request, and the request that follows from it, if there is one."""
@@ -161,7 +161,7 @@ class Invocation:
         try:
             api = self.cloud.api
             new_names = load(planner.new_names) if planner.new_names else None
-            call, deadline = self.retries.wrap(api), self.retries.deadline
+            call, deadline = self._call, self.retries.deadline
             recent = self.cloud.instance.recent_writes
             reader = ImageReader(call, run_parallel, deadline, self._log_wait, new_names, recent)
             images = planner.read_images(reader, request)
@@ -208,6 +208,9 @@ class Invocation:
         write = self.log.warning if error.transient else self.log.error
         write("document.rejected", Source=source, **error.log_fields)
         return replace(report, errors=(*report.errors, (source, error)))
+
+    def _call(self, *args: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
+        return self.retries(partial(self.cloud.api, *args))
 
     def _read(self, target: CosObject) -> bytes:
         return self.retries(partial(self.cloud.objects.read, target))

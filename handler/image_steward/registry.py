@@ -74,12 +74,10 @@ KINDS = {
 
 
 class Document(NamedTuple):
-    """The request that a document holds, its kind, and its planner."""
+    """The request that a document holds, and its kind."""
 
     request: Any
-    kind: str
-    planner: Planner | None
-    """None for a pointer, as in `Kind`."""
+    kind: Kind
 
 
 def read(
@@ -109,26 +107,21 @@ def read(
     known = {*regions.KNOWN, *settings.regions, region}
     request = load(kind.read)(document, region, known)
     paths = request.region_paths if kind.planner else {request.region: "/Region"}
-    unknown = (
-        Violation(path, f"{short(name)} {regions.UNKNOWN}{nearest(name, known)}")
-        for name, path in paths.items()
-        if name not in known
-    )
-    if violations := list(islice(unknown, _MAX_LISTED)):
-        raise InvalidDocument(*violations)
+    unknown = [(n, p) for n, p in paths.items() if n not in known][:_MAX_LISTED]
+    errors = [Violation(p, f"{short(n)} {regions.UNKNOWN}{nearest(n, known)}") for n, p in unknown]
+    if errors:
+        raise InvalidDocument(*errors)
     if kind.planner:
         _check_allowed(request, settings)
-    return Document(request, kind.name, kind.planner)
+    return Document(request, kind)
 
 
 def _check_allowed(request: Any, settings: Settings) -> None:  # noqa: ANN401 - any request
     """Check the regions and tags of a request against the settings. Raises as `read`."""
     listed = settings.regions
-    violations = [
-        Violation(path, f"{region} is not in STEWARD_REGIONS: {', '.join(listed)}")
-        for region, path in request.region_paths.items()
-        if listed and region not in listed
-    ]
+    others = [(r, p) for r, p in request.region_paths.items() if listed and r not in listed]
+    reason = f"is not in STEWARD_REGIONS: {', '.join(listed)}"
+    violations = [Violation(path, f"{region} {reason}") for region, path in others]
     if tag_paths := request.tag_paths:
         glob = load(".naming.patterns:Glob")
         globs = [glob(text) for text in (OPT_OUT[0], *settings.protected_tags)]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple, TypeVar
 
 from image_steward import errors
 from image_steward.clock import Deadline
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _BACKOFFS: dict[type[errors.StewardError], tuple[int, float, float]] = {
@@ -62,7 +61,3 @@ class Retries(NamedTuple):
                 if moment is None:
                     raise
             self.deadline.clock.sleep_until(moment)
-
-    def wrap(self, function: Callable[P, T]) -> Callable[P, T]:
-        """A function that calls `function` with retries."""
-        return lambda *args, **options: self(lambda: function(*args, **options))

@@ -132,10 +132,8 @@ def _uploader(request: dict[str, Any]) -> dict[str, str]:
     """Who uploaded an object: the IP address, and both ends of the key id in the signature."""
     signature = _token(_members(request.get("requestHeaders")).get("Authorization"))
     key_id = f"&{signature}".partition("&q-ak=")[2].partition("&")[0]
-    fields = {
-        "UploaderIp": _token(request.get("requestSourceIP"))[:45],
-        "UploaderKeyId": f"{key_id[:8]}…{key_id[-4:]}" if len(key_id) >= _MIN_KEY_ID else "",
-    }
+    ends = f"{key_id[:8]}…{key_id[-4:]}" if len(key_id) >= _MIN_KEY_ID else ""
+    fields = {"UploaderIp": _token(request.get("requestSourceIP"))[:45], "UploaderKeyId": ends}
     return {name: value for name, value in fields.items() if value}
 
 

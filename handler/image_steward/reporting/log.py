@@ -35,11 +35,9 @@ class Log:
     level: str = "INFO"
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def _log(self, level: str, event: str, /, **fields: object) -> None:
-        if LEVELS.index(level) >= LEVELS.index(self.level):
-            self._write(level, event, **fields)
-
-    def _write(self, level: str, event: str, /, **fields: object) -> None:
+    def _log(self, level: str, event: str, /, *, always: bool = False, **fields: object) -> None:
+        if LEVELS.index(level) < LEVELS.index(self.level) and not always:
+            return
         now = datetime.fromtimestamp(self.clock.time(), timezone.utc)
         time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         head = {"Time": time, "Level": level, "Event": event, "RequestId": self.request_id}
@@ -55,7 +53,7 @@ class Log:
     """For developers only."""
     info = partialmethod(_log, "INFO")
     """What was done."""
-    always = partialmethod(_write, "INFO")
+    always = partialmethod(_log, "INFO", always=True)
     """Needed by undo: written at any level."""
     warning = partialmethod(_log, "WARNING")
     """What a redelivery of the event will fix."""

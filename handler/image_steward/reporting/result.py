@@ -131,14 +131,12 @@ class _Budget:
 
 def _apply(run: Run, budget: _Budget) -> list[Entry]:
     """What does exactly what was planned; none if that would be rejected, wait, or not fit."""
-    warnings = [warning for report in run.reports for warning in report.warnings]
+    warnings = (warning for report in run.reports for warning in report.warnings)
+    too_many = [warning for warning in warnings if isinstance(warning, TooManyChanges)]
+    is_rejected = any(not w.details[0].path.endswith("/KeepLatest") for w in too_many)
     planned = list(apply_entries(outcome for _, outcome in run.images))
     size = len(json.dumps(planned))
     has_too_many_tags = any(len(entry.get("Tags", ())) > TAGS_PER_IMAGE for entry in planned)
-    is_rejected = any(
-        isinstance(each, TooManyChanges) and not each.details[0].path.endswith("/KeepLatest")
-        for each in warnings
-    )
     waits = any(outcome.step.would_wait for outcome in run.outcomes)
     is_too_large = len(planned) > IMAGES_PER_REQUEST or size > budget.left
     if waits or is_rejected or has_too_many_tags or is_too_large:

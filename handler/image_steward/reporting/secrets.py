@@ -42,10 +42,8 @@ class Secrets:
         if value is None or isinstance(value, (bool, int, float)):
             return value
         if isinstance(value, dict):
-            return {
-                self._text(name): self._redacted(member, is_message=name == "Message")
-                for name, member in value.items()
-            }
+            texts = {n: self._redacted(v, is_message=n == "Message") for n, v in value.items()}
+            return {self._text(name): member for name, member in texts.items()}
         if isinstance(value, (list, tuple)):
             return [self._redacted(entry) for entry in value]
         text = self._text(str(value))
