@@ -16,7 +16,7 @@ from hypothesis import settings
 
 from clocks import FakeClock
 from image_steward.clock import Clock
-from image_steward.cloud import transport
+from image_steward.cloud import image_api, transport
 from image_steward.errors import Unfinished
 from image_steward.instance import Instance
 from image_steward.invocation import handle
@@ -37,6 +37,9 @@ SECRETS = (
     "q-signature",
     "TC3-HMAC-SHA256 Cred",
 )
+
+ACTIONS = [each for each in vars(image_api).values() if isinstance(each, image_api.Action)]
+"""All actions of the API that the function calls."""
 
 transport.silence_loggers()  # some tests use the SDKs without the function
 

@@ -7,8 +7,7 @@ import re
 
 import yaml
 
-from conftest import ROOT
-from image_steward.cloud.image_api import ACTIONS
+from conftest import ACTIONS, ROOT
 from serverless_rules import ServerlessFile
 
 FILE = ServerlessFile(yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8")))

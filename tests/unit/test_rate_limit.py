@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clocks import FakeClock
+from conftest import ACTIONS
 from image_steward.clock import Deadline
-from image_steward.cloud.image_api import ACTIONS, DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
+from image_steward.cloud.image_api import DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE
 from image_steward.cloud.rate_limit import DECREASE, MAX_SHARE, MIN_SHARE, RateLimiter
 from image_steward.errors import TimeRanOut
 

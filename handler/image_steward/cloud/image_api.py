@@ -39,8 +39,6 @@ MODIFY_IMAGE_ATTRIBUTE = Action(  # document/api/213/15713
 TAG_RESOURCES = Action("tag", "2018-08-13", "TagResources", 20, "ResourceList Tags")
 UNTAG_RESOURCES = Action("tag", "2018-08-13", "UnTagResources", 20, "ResourceList TagKeys")
 
-ACTIONS = (DESCRIBE_IMAGES, MODIFY_IMAGE_ATTRIBUTE, TAG_RESOURCES, UNTAG_RESOURCES)
-
 _UNREADABLE = (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error)
 """What reading a response may raise; `requests.RequestException` is an OSError."""
 

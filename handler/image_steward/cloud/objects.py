@@ -63,18 +63,16 @@ class Objects:
         return self.credentials.use(call)
 
     def _client(self, credentials: Credentials, region: str) -> CosS3Client:
-        endpoint: dict[str, Any] = {}
-        if self.settings.cos_endpoint:
-            url = urlsplit(self.settings.cos_endpoint)
-            # IP keeps the real bucket in the Host header; Endpoint and Domain would not.
-            host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
-            endpoint = {"Scheme": url.scheme, "IP": host, "Port": url.port}
+        url = urlsplit(self.settings.cos_endpoint)
+        host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
         config = CosConfig(
             Region=region,
             SecretId=credentials.secret_id,
             SecretKey=credentials.secret_key,
             Token=credentials.token,  # CosConfig's CredentialInstance would not send it
-            **endpoint,
+            Scheme=url.scheme or None,
+            IP=host,  # keeps the real bucket in the Host header; Endpoint and Domain would not
+            Port=url.port,
         )
         return CosS3Client(config, retry=0, session=self.session)
 

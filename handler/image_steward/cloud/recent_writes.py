@@ -63,9 +63,8 @@ class RecentWrites:
 
     def expire(self) -> None:
         """Forget the writes that are older."""
-        for image_key, writes in list(self._writes.items()):
-            if not any(map(self._recent, writes.values())):
-                del self._writes[image_key]
+        images = self._writes.items()
+        self._writes = {key: w for key, w in images if any(map(self._recent, w.values()))}
 
     def _recent(self, write: _Write) -> list[tuple[Value, float]]:
         since = self._clock.monotonic() - LAG_SECONDS

@@ -57,7 +57,6 @@ class Retries(NamedTuple):
             try:
                 return function()
             except errors.StewardError as error:
-                moment = self.next_attempt(error, attempts)
-                if moment is None:
+                if (moment := self.next_attempt(error, attempts)) is None:
                     raise
             self.deadline.clock.sleep_until(moment)

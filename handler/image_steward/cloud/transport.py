@@ -150,7 +150,7 @@ class _HTTP(urllib3.connection.HTTPConnection):
 
 
 class _HTTPS(_HTTP, urllib3.connection.HTTPSConnection):
-    pass
+    """As `_HTTP`, which connects the socket below TLS."""
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):

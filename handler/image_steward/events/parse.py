@@ -39,10 +39,8 @@ def parse(event: object, *, region: str) -> tuple[str, list[Part]]:
         InvalidEvent: the event matches no trigger.
     """
     if not isinstance(event, dict):
-        raise InvalidEvent(
-            f"the event is {kind_of(event)}; must be a JSON object: a COS event (Records), "
-            'a timer event (Type "Timer") or a document'
-        )
+        allowed = 'a COS event (Records), a timer event (Type "Timer") or a document'
+        raise InvalidEvent(f"the event is {kind_of(event)}; must be a JSON object: {allowed}")
     if "Records" in event:  # document/product/583/9707
         return "cos", _records(event["Records"], region)
     if event.get("Type") == "Timer":  # document/product/583/9708

@@ -135,11 +135,9 @@ def _undo_entry(outcome: Outcome) -> Entry:
 def omitted(step: Step) -> list[NotRestorable]:
     """A warning for each value that a step changes and Undo has to leave out."""
     image = f"of {step.image_id} in {step.region}"
-    return [
-        NotRestorable(f"{name} {image} has a value that no document may set, so Undo leaves it out")
-        for name, value in Outcome.planned_for(step).old_values.items()
-        if not is_settable(name, value)
-    ]
+    reason = "has a value that no document may set, so Undo leaves it out"
+    old = Outcome.planned_for(step).old_values.items()
+    return [NotRestorable(f"{n} {image} {reason}") for n, v in old if not is_settable(n, v)]
 
 
 def is_settable(name: str, value: str | bool | None) -> bool:  # noqa: FBT001 - one of the values
