@@ -52,6 +52,11 @@ MANIFESTS: dict[str, dict[str, str]] = {
         **{f"Tag.k{i}": "{ImageName}" * 20 for i in range(50)},
     },
     "values": {"a": "x" * 100, **{f"Tag.k{i}": "{custom_data.a}" * 2 for i in range(50)}},
+    "copied tags": {
+        "CopyTags": "true",
+        "Style.Case": "lower",
+        **{f"Tag.k{i}": "{Tag.k1|x}" * 20 for i in range(50)},
+    },
     "a description": {"ImageDescription": "{ImageDescription|d}", "Tag.a": "{ImageDescription}"},
 }
 """`custom_data` of a build."""

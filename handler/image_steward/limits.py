@@ -28,6 +28,9 @@ LENGTHS = {
 TAGS_PER_IMAGE = 50
 """[3]"""
 
+RESERVED_TAG_KEYS = ("qcs:", "project", "项目", "qcloud", "tencent")
+"""Beginnings of the keys that only the cloud may bind. [3]"""
+
 IMAGES_PER_REQUEST = 1000
 """Our own limit: images that one document may name."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import SEED, Function
+from packer import build, manifest
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
 
@@ -156,6 +157,28 @@ def test_killed_between_name_and_tag(select: str, last: int, forks: subprocess.P
     for image in function.images["ap-guangzhou"]:
         assert ("raw" in json.dumps(image["Tags"])) == (select == "by name")
         assert ("infra" in json.dumps(image["Tags"])) == (select == "by name")
+
+
+@pytest.mark.parametrize("last", range(1, 1 + 3 + 2 + 1))
+def test_killed_while_tags_are_copied(last: int, forks: subprocess.Popen[str]) -> None:
+    """After a kill at any call, the next delivery copies the tags that are missing."""
+    tags = {f"k{n}": f"v{n}" for n in range(12)}
+    bound = [{"Key": key, "Value": value} for key, value in tags.items()]
+    data = {"CopyTags": "true", "ImageDescription": "{Tag.k0}", "Tag.k11": "{Tag.k11|none}"}
+    event = manifest(build(data, artifact_id=",".join(f"ap-guangzhou:{i}" for i in RAW)))
+    times = ("2026-11-24T00:02:00Z", "2026-11-24T00:01:00Z", "2026-11-24T00:03:00Z")
+    images = [
+        {"ImageId": i, "ImageName": i, "CreatedTime": time, "Tags": bound if i == RAW[1] else []}
+        for i, time in zip(RAW, times, strict=True)
+    ]
+    with EmulatedCloud(State({"ap-guangzhou": images}), limits=False) as cloud:
+        function = Function(cloud, cloud.environment())
+        kill_after(last, event, function, forks)
+        assert function(event)["Outcome"] == "applied"
+        assert function(event)["Summary"]["Unchanged"] == len(RAW)
+    for image in function.images["ap-guangzhou"]:
+        assert image["ImageDescription"] == "v0"
+        assert {tag["Key"]: tag["Value"] for tag in image["Tags"]} == tags
 
 
 def kill_after(

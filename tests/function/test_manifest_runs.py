@@ -907,3 +907,340 @@ def test_all_builds_are_invalid(function: Function) -> None:
     assert result["Outcome"] == "rejected"
     paths = [error["Path"] for error in result["Errors"]]
     assert paths == ["/builds/1/artifact_id", *["/builds/0/custom_data/ImageName"] * 2]
+
+
+def bind(function: Function, image: tuple[str, str], **tags: str) -> None:
+    """Give an image of the cloud these tags in place of its own, without checks."""
+    change(function, *image, Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+
+
+def test_style_of_a_manifest(function: Function) -> None:
+    """The styled name is the one that is set, compared, and checked against other names."""
+    (artifact,) = built(function, "img-style000")
+    data = {"ImageName": "{Tag.title}", "Style.Case": "lower", "Style.Separator": "_"}
+    bind(function, ("img-style000", "ap-guangzhou"), title="Web -- API")
+    event = uploaded(function, build(data, artifact_id=artifact))
+    assert function(event)["Outcome"] == "applied"
+    assert function.names()["img-style000"] == "web_api"
+    assert function(event)["Summary"]["Unchanged"] == 1
+    other = build({"ImageName": "web_api"}, artifact_id="ap-guangzhou:img-new00001")
+    result = function(uploaded(function, build(data, artifact_id=artifact), other))
+    (error,) = result["Errors"]
+    assert error["Message"].startswith('"web_api" would also be the name of img-style000')
+
+
+TAGS = {"os": "centos", "team": "base", "cost": "42"}
+SOURCE = ("img-new00001", "ap-guangzhou")
+FIRST, SECOND = ("img-copy0001", "ap-shanghai"), ("img-copy0002", "ap-beijing")
+FAMILY = (SOURCE, FIRST, SECOND)
+ARTIFACTS = "ap-beijing:img-copy0002,ap-guangzhou:img-new00001,ap-shanghai:img-copy0001"
+
+
+@pytest.fixture
+def copies(function: Function) -> Function:
+    """The function, with a tagged image and two copies of it, made later."""
+    bind(function, SOURCE, **TAGS)
+    change(function, *FIRST, CreatedTime="2026-11-24T00:09:00Z")
+    second = {"ImageName": "packer-web", "CreatedTime": "2026-11-24T00:10:00Z"}
+    function.hold({"ImageId": SECOND[0], **second}, region=SECOND[1])
+    return function
+
+
+def copying(function: Function, data: dict[str, str] | None = None) -> dict[str, Any]:
+    """Upload a manifest that copies tags, and return the event."""
+    made = build({"CopyTags": "true", **(data or {})}, artifact_id=ARTIFACTS)
+    return uploaded(function, made)
+
+
+def family_tags(function: Function) -> list[dict[str, str]]:
+    """The tags of the image and of its two copies."""
+    found = [function.image(*image)["Tags"] for image in FAMILY]
+    return [{tag["Key"]: tag["Value"] for tag in image} for image in found]
+
+
+def test_tags_are_copied(copies: Function) -> None:
+    """Copies get the tags of the earliest image, and keep others; a second delivery is silent."""
+    bind(copies, FIRST, os="other", own="kept")
+    former = family_tags(copies)
+    event = copying(copies)
+    result = copies(event)
+    assert (result["Outcome"], result["Summary"]["Changed"]) == ("applied", 2)
+    assert family_tags(copies) == [TAGS, {**TAGS, "own": "kept"}, TAGS]
+    writes = copies.writes
+    assert copies(event)["Summary"]["Unchanged"] == 3
+    assert copies.writes == writes
+    assert copies(result["Undo"])["Outcome"] == "applied"
+    assert family_tags(copies) == former
+
+
+def test_reason_of_copied_tags(copies: Function) -> None:
+    """A dry run says which image tags are copied from."""
+    result = copies(copying(copies, {"Tag.a": "b"}), STEWARD_DRY_RUN="1")
+    reasons = {image["ImageId"]: image["Reason"] for image in result["Images"]}
+    own = 'Tag.a: "b"'
+    copied = f"{own}; CopyTags: from img-new00001"
+    assert reasons == {"img-new00001": own, "img-copy0001": copied, "img-copy0002": copied}
+    copies(result["Apply"])
+    assert family_tags(copies) == [{**TAGS, "a": "b"}] * 3
+
+
+def test_tags_are_not_copied(copies: Function) -> None:
+    """Without CopyTags, or with "false", copies get no tags."""
+    for data in ({"CopyTags": "false", "Tag.a": "b"}, {"Tag.a": "b"}):
+        copies(uploaded(copies, build(data, artifact_id=ARTIFACTS)))
+        assert family_tags(copies) == [{**TAGS, "a": "b"}, {"a": "b"}, {"a": "b"}]
+
+
+def test_templates_see_copied_tags(copies: Function) -> None:
+    """Templates of a copy see its own tags, then copied ones; tags that the manifest sets win."""
+    bind(copies, FIRST, mine="x", team="other")
+    data = {
+        "ImageName": "{Tag.os}-{Tag.cost}",
+        "ImageDescription": "{Tag.mine|none}",
+        "Tag.team": "{Tag.team|infra}",
+        "Tag.state": "new",
+    }
+    event = copying(copies, data)
+    for _ in range(2):
+        assert copies(event)["Outcome"] == "applied"
+        assert {copies.image(*image)["ImageName"] for image in FAMILY} == {"centos-42"}
+        texts = [copies.image(*image)["ImageDescription"] for image in FAMILY]
+        assert texts == ["none", "x", "none"]
+        new = {**TAGS, "state": "new"}
+        assert family_tags(copies) == [new, {**new, "mine": "x", "team": "other"}, new]
+    assert copies(event)["Summary"]["Unchanged"] == 3
+
+
+@pytest.mark.parametrize("key", ["image-steward", "qcs:a", "project", "项目a", "qcloud", "tencent"])
+@pytest.mark.parametrize("opted_out", [False, True])
+def test_tags_that_no_call_may_set(copies: Function, key: str, *, opted_out: bool) -> None:
+    """Opt-outs, reserved keys, and tags that no document may set are left out; others are copied.
+
+    An image that has opted out is not changed, but its copies are.
+    """
+    bad = {
+        "empty": "",
+        "bad": "a\nb",
+        "blank ": "b",
+        "padded": " p ",
+        "image-steward-x": "y",
+        key: "x",
+    }
+    if opted_out:
+        bad["image-steward"] = "ignore"
+    bind(copies, SOURCE, **bad, **TAGS)
+    result = copies(copying(copies, {"Tag.a": "b"}))
+    copied = {"padded": "p", "image-steward-x": "y", **TAGS, "a": "b"}
+    assert family_tags(copies)[1:] == [copied, copied]
+    assert family_tags(copies)[0] == {**bad, **TAGS, **({} if opted_out else {"a": "b"})}
+    assert result["Outcome"] == ("partial" if opted_out else "applied")
+    assert [i["Code"] for i in result["Images"] if "Code" in i] == ["NotAllowed"] * opted_out
+    assert copies(copying(copies, {"Tag.a": "b"}))["Summary"]["Changed"] == 0
+
+
+@pytest.mark.parametrize("count", [51, 50])
+def test_copy_with_too_many_tags(copies: Function, count: int) -> None:
+    """A build is left out if an image would have more than 50 tags, its own ones included."""
+    own = {f"own{number}": "x" for number in range(count - 4)}
+    bind(copies, FIRST, cost="42", **own)
+    (other,) = built(copies, "img-other000")
+    made = build({"CopyTags": "true", "Tag.a": "b"}, artifact_id=ARTIFACTS)
+    result = copies(uploaded(copies, made, build({"Tag.a": "b"}, artifact_id=other)))
+    assert tags(copies, "img-other000") == {"a": "b"}
+    if count == 50:
+        assert result["Outcome"] == "applied"
+        assert len(family_tags(copies)[1]) == count
+        return
+    ((code, path, message),) = [(e["Code"], e["Path"], e["Message"]) for e in result["Errors"]]
+    assert (code, path) == ("InvalidDocument", "/builds/0/custom_data")
+    assert message == "img-copy0001 in ap-shanghai would have 51 tags; at most 50 are allowed"
+    assert family_tags(copies)[2] == {}
+
+
+def test_too_many_tags_without_copying(function: Function) -> None:
+    """A manifest's own tags count, too, before any write."""
+    bind(function, SOURCE, **{f"own{number}": "x" for number in range(50)})
+    event = uploaded(function, build({"Tag.a": "b", "ImageFamily": "web"}, artifact_id=COPIES))
+    result = function(event)
+    assert result["Outcome"] == "rejected"
+    assert "img-new00001 in ap-guangzhou would have 51 tags" in result["Errors"][0]["Message"]
+    assert function.writes == 0
+
+
+@pytest.mark.parametrize("created", ["2026-11-24T00:00:00Z", "unknown"])
+def test_images_made_at_one_time(copies: Function, created: str) -> None:
+    """Of images made at one time, the first that has tags is the source."""
+    bind(copies, SOURCE, **TAGS)
+    bind(copies, FIRST, os="other", x="y")
+    for image in FAMILY:
+        change(copies, *image, CreatedTime=created)
+    event = copying(copies, {"Tag.a": "b"})
+    for _ in range(2):
+        assert copies(event)["Outcome"] == "applied"
+        new = {**TAGS, "a": "b"}
+        assert family_tags(copies) == [new, {**new, "x": "y"}, new]
+
+
+def test_unknown_time(copies: Function) -> None:
+    """An image whose CreatedTime is unknown is not the source if another one's is known."""
+    change(copies, *SECOND, CreatedTime="unknown")
+    bind(copies, SECOND, x="y")
+    copies(copying(copies))
+    assert family_tags(copies) == [TAGS, TAGS, {**TAGS, "x": "y"}]
+
+
+@pytest.mark.parametrize("state", ["SYNCING", "CREATING"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_source_that_is_not_ready(copies: Function, state: str, *, dry_run: bool) -> None:
+    """While the image is not ready, its tags may not be complete, and all of its copies wait."""
+    set_state(copies, *SOURCE, state)
+    bind(copies, SOURCE)
+    data = {"Tag.os": "{Tag.os|none}", "ImageFamily": "{Tag.team}", "ImageName": "{Tag.os|none}-1"}
+    event = copying(copies, data)
+    former = copies.images
+    if dry_run:
+        result = copies(event, STEWARD_DRY_RUN="1")
+        assert "Apply" not in result
+        reasons = [image["Reason"] for image in result["Images"]]
+        ends = ["img-new00001 is SYNCING", "CopyTags waits while img-new00001 is SYNCING"]
+        assert all(any(r.endswith(e.replace("SYNCING", state)) for e in ends) for r in reasons)
+        assert len(reasons) == 3
+    else:
+        with pytest.raises(Unfinished, match="3 of 3"):
+            copies(event)
+    assert copies.images == former
+    set_state(copies, *SOURCE, "NORMAL")
+    bind(copies, SOURCE, **TAGS)
+    assert copies(event)["Summary"]["Changed"] == 3
+    assert family_tags(copies) == [TAGS] * 3
+    assert {copies.image(*image)["ImageName"] for image in FAMILY} == {"centos-1"}
+    assert {copies.image(*image)["ImageFamily"] for image in FAMILY} == {"base"}
+
+
+@pytest.mark.parametrize("region", ["ap-guangzhou", "ap-beijing"])
+def test_image_that_cannot_be_read_while_tags_are_copied(copies: Function, region: str) -> None:
+    """While an image that may be the source cannot be read, nothing of its build is written."""
+
+    def on_reply(call: Call, reply: Reply) -> Reply:
+        error = {"Error": {"Code": "InternalError", "Message": "m"}, "RequestId": "q"}
+        is_there = call.action == "DescribeImages" and call.region == region
+        body = json.dumps({"Response": error}).encode()
+        return Reply(reply.status, reply.headers, body) if is_there else reply
+
+    other = {"ImageId": "img-other000", "ImageName": "other"}
+    copies.hold(*copies.images["ap-shanghai"], other, region="ap-shanghai")
+    data = {
+        "CopyTags": "true",
+        "Tag.os": "{Tag.os|linux}",
+        "ImageName": "{Tag.os|none}",
+        "ImageFamily": "web",
+    }
+    another = build({"Tag.a": "b"}, artifact_id="ap-shanghai:img-other000")
+    event = uploaded(copies, build(data, artifact_id=ARTIFACTS), another)
+    copies.cloud.on_reply = on_reply
+    former = [copies.image(*image) for image in FAMILY]
+    with pytest.raises(Unfinished, match="3 of 4"):
+        copies(event)
+    messages = [line["Message"] for line in copies.lines if line["Event"] == "image.pending"]
+    unread = dict(zip(("ap-guangzhou", "ap-beijing"), (SOURCE[0], SECOND[0]), strict=True))[region]
+    assert messages.count(f"CopyTags waits while {unread} cannot be read") == 2
+    assert [copies.image(*image) for image in FAMILY] == former
+    copies.cloud.on_reply = lambda _call, reply: reply
+    assert copies(event)["Outcome"] == "applied"
+    assert family_tags(copies) == [TAGS] * 3
+    assert {copies.image(*image)["ImageName"] for image in FAMILY} == {"centos"}
+
+
+def test_source_that_is_gone(copies: Function) -> None:
+    """If the image was deleted, the earliest copy counts, and the copies are labelled."""
+    bind(copies, FIRST, os="centos")
+    copies.hold()
+    result = copies(copying(copies, {"ImageFamily": "web"}))
+    assert {i["ImageId"]: i.get("Code") for i in result["Images"]} == {
+        "img-copy0002": None, "img-new00001": "InvalidImageId.NotFound", "img-copy0001": None,
+    }  # fmt: skip
+    for image in (FIRST, SECOND):
+        assert copies.image(*image)["Tags"][0]["Value"] == "centos"
+
+
+def test_all_images_are_gone(copies: Function) -> None:
+    """If no image of the build can be read, each fails as without CopyTags."""
+    for _, region in FAMILY:
+        copies.hold(region=region)
+    result = copies(copying(copies))
+    assert [image["Code"] for image in result["Images"]] == ["InvalidImageId.NotFound"] * 3
+
+
+def test_name_that_is_not_known_yet(copies: Function) -> None:
+    """A name that may change once tags can be copied is not compared with other names."""
+    bind(copies, SOURCE)
+    set_state(copies, *SOURCE, "CREATING")
+    data = {"CopyTags": "true", "ImageName": "{Tag.os|none}"}
+    (other,) = built(copies, "img-other000")
+    builds = build(data, artifact_id=ARTIFACTS), build({"ImageName": "none"}, artifact_id=other)
+    event = uploaded(copies, *builds)
+    with pytest.raises(Unfinished, match="3 of 4"):
+        copies(event)
+    set_state(copies, *SOURCE, "NORMAL")
+    bind(copies, SOURCE, **TAGS)
+    assert copies(event)["Outcome"] == "applied"
+    assert (copies.names()[SOURCE[0]], copies.names()["img-other000"]) == ("centos", "none")
+
+
+def test_copying_waits_for_all_copies(copies: Function) -> None:
+    """While a copy is not ready, nothing of its build is written, so that no copy is half done."""
+    set_state(copies, *SECOND, "SYNCING")
+    event = copying(copies)
+    with pytest.raises(Unfinished, match="2 of 3"):
+        copies(event)
+    assert family_tags(copies) == [TAGS, {}, {}]
+    set_state(copies, *SECOND, "NORMAL")
+    copies(event)
+    assert family_tags(copies) == [TAGS] * 3
+
+
+def test_unready_image_whose_copies_have_its_tags(copies: Function) -> None:
+    """Nothing waits for an image that is not ready if nothing is to change."""
+    event = copying(copies)
+    copies(event)
+    set_state(copies, *SOURCE, "SYNCING")
+    assert copies(event)["Summary"]["Unchanged"] == 3
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_tag_that_the_source_has_already(copies: Function, *, copy: bool) -> None:
+    """A template may read a tag that is set, if copies find the same value at their source."""
+    bind(copies, SOURCE, state="new", team="base")
+    data = {"ImageName": "{Tag.state|none}", "Tag.state": "new", "CopyTags": str(copy).lower()}
+    result = copies(copying(copies, data))
+    assert result["Outcome"] == ("applied" if copy else "rejected")
+    names = {copies.image(*image)["ImageName"] for image in FAMILY}
+    assert names == {"new" if copy else "packer-web"}
+
+
+@pytest.mark.parametrize("count", [3, 25])
+@pytest.mark.parametrize("writes", range(1, 4))
+@pytest.mark.parametrize("tag_calls", range(1, 7))
+def test_copying_is_taken_up(copies: Function, count: int, writes: int, tag_calls: int) -> None:
+    """Whichever writes a run gets done, the next one completes all images as one run would."""
+    source = {f"k{number}": f"v{number}" for number in range(count)}
+    bind(copies, SOURCE, **source)
+    data = {
+        "ImageName": "web-{Tag.k0}",
+        "ImageDescription": "{Tag.k2} {Tag.was|old}",
+        "Tag.k1": "{Tag.k1|none}",
+        "Tag.was": "old",
+    }
+    rules = {"ModifyImageAttribute": writes, "TagResources": tag_calls}
+    copies.cloud.faults = Faults(
+        tuple(Rule(a, "error", code="InternalError", start=n) for a, n in rules.items())
+    )
+    event = copying(copies, data)
+    with pytest.raises(Unfinished):
+        copies(event)
+    copies.cloud.faults = Faults()
+    assert copies(event)["Outcome"] == "applied"
+    assert family_tags(copies) == [{**source, "was": "old"}] * 3
+    assert {copies.image(*image)["ImageName"] for image in FAMILY} == {"web-v0"}
+    assert {copies.image(*image)["ImageDescription"] for image in FAMILY} == {"v2 old"}
+    assert copies(event)["Summary"]["Unchanged"] == 3

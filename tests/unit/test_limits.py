@@ -49,6 +49,7 @@ def test_limits_are_those_of_the_api() -> None:
             "TagKey": (1, 127),
         },
         "TAGS_PER_IMAGE": 50,
+        "RESERVED_TAG_KEYS": ("qcs:", "project", "项目", "qcloud", "tencent"),
         "IMAGES_PER_REQUEST": 1000,
         "PAGE_SIZE": 100,
         "VALUES_PER_FILTER": 5,

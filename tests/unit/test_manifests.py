@@ -9,14 +9,18 @@ from itertools import islice
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from image_steward import registry
+from image_steward import limits, registry
 from image_steward.current_images import CurrentImages, RegionImages
 from image_steward.documents.packer_manifest import Build, PackerManifest
 from image_steward.errors import ApiError, InvalidDocument
 from image_steward.model import Image
+from image_steward.naming.style import Style
 from image_steward.naming.templates import NoValue
-from image_steward.planning.manifest_plan import change_of, new_names, plan, unstable_values
+from image_steward.naming.text import clean
+from image_steward.planning.manifest_plan import labelled, new_names, plan, unstable_values
 from packer import OTHER_RUN, RUN, build, manifest
 
 IMAGE = Image(
@@ -42,8 +46,10 @@ def read(*builds: object) -> PackerManifest:
 def desired_values(custom_data: dict[str, str], image: Image = IMAGE, **members: object) -> Any:  # noqa: ANN401 - attributes and tags
     """Return the attributes and tags that one build sets on an image."""
     (one,) = read(build(custom_data, **members)).builds
-    change = change_of(one, "ap-guangzhou", image)
-    return {**change.attributes, **{f"Tag.{key}": value for key, value in change.tags.items()}}
+    wanted = labelled(one, "ap-guangzhou", image).values
+    others = {name: value for name, value in wanted.items() if name not in one.data}
+    assert others.items() <= image.values.items()
+    return {name: value for name, value in wanted.items() if name in one.data}
 
 
 def violations(*builds: object) -> list[tuple[str, str]]:
@@ -134,7 +140,7 @@ def test_optional_members() -> None:
     body = build({"ImageName": "a-{build_time:%Y|0}"}, files=[{"name": "f", "size": 1}], new=1)
     del body["build_time"], body["name"]
     (one,) = read(body).builds
-    assert change_of(one, "ap-guangzhou", IMAGE).attributes == {"ImageName": "a-0"}
+    assert labelled(one, "ap-guangzhou", IMAGE).name == "a-0"
 
 
 ONLY = {"ImageName": "a"}
@@ -230,6 +236,29 @@ COPIES = "ap-guangzhou:img-6pb6lrmy,ap-hongkong:img-b2"
         ([build({"KeepLatest": "0"})], "/builds/0/custom_data/KeepLatest", 'is "0"; must be'),
         ([build({"KeepLatest": "3", "ImageDeprecated": "true"})],
          "/builds/0/custom_data/ImageDeprecated", "cannot be combined with KeepLatest"),
+        ([build({"KeepLatest": "3", "ImageDeprecated": "False", "CopyTags": "no"})],
+         "/builds/0/custom_data/ImageDeprecated",
+         'is "False"; must be "true" or "false"; did you mean false?'),
+        ([build({"CopyTags": "yes"})], "/builds/0/custom_data/CopyTags",
+         'is "yes"; must be "true" or "false"'),
+        ([build({**ONLY, "Style.Case": "Lower"})], "/builds/0/custom_data/Style.Case",
+         'is "Lower"; must be "keep", "lower" or "upper"; did you mean lower?'),
+        ([build({**ONLY, "Style.Separator": ""})], "/builds/0/custom_data/Style.Separator",
+         'is ""; must be "-", "_", "." or " "'),
+        ([build({**ONLY, "Style.Charset": "ascii7"})], "/builds/0/custom_data/Style.Charset",
+         'is "ascii7"; must be "any" or "ascii"; did you mean ascii?'),
+        ([build({**ONLY, "Style.MaxLength": "61"})], "/builds/0/custom_data/Style.MaxLength",
+         'is "61"; must be a number from "8" to "60"'),
+        ([build({"Tag.a": "b", "Style.Case": "lower", "Style.MaxLength": "x"})],
+         "/builds/0/custom_data/Style.Case", "requires ImageName, whose style it sets"),
+        ([build({"Style.MaxLength": "x"})],
+         "/builds/0/custom_data/Style.MaxLength", 'is "x"; must be a number'),
+        ([build({"ImageName": "- _ -", "Style.Case": "keep"})],
+         "/builds/0/custom_data/ImageName", '"- _ -" is empty in its style'),
+        ([build({"ImageName": "{custom_data.x}", "x": "", "Style.Case": "keep"})],
+         "/builds/0/custom_data/ImageName", "custom_data.x has no value"),
+        ([build({"git": "1"})], "/builds/0/custom_data",
+         "ImageFamily, ImageDeprecated, KeepLatest, CopyTags, Tag.<key> is required"),
     ],
 )  # fmt: skip
 def test_rejected(builds: list[object], path: str, message: str) -> None:
@@ -293,6 +322,14 @@ def test_every_violation_is_listed() -> None:
         ("Tags.team", "Tag.<key>"),
         ("Tag_team", "Tag.<key>"),
         ("ImageOwner", ""),
+        ("CopyTag", "CopyTags"),
+        ("copytags", "CopyTags"),
+        ("Style.Cas", "Style.Case"),
+        ("style.case", "Style.Case"),
+        ("Style.Seperator", "Style.Separator"),
+        ("StyleMaxLength", "Style.MaxLength"),
+        ("style", ""),
+        ("stylesheet", ""),
         ("Tags", "Tag.<key>"),
         ("tags", "Tag.<key>"),
         ("Tag", "Tag.<key>"),
@@ -314,7 +351,7 @@ def test_value_of_the_image_is_missing() -> None:
     """A field that the image lacks is reported by its name."""
     (one,) = read(build({"ImageName": "{Tag.none}"})).builds
     with pytest.raises(NoValue, match=r"Tag\.none has no value"):
-        change_of(one, "ap-guangzhou", IMAGE)
+        labelled(one, "ap-guangzhou", IMAGE)
 
 
 def test_unused_values_are_not_read() -> None:
@@ -331,26 +368,116 @@ def test_unused_values_are_not_read() -> None:
     many = Many()
     many.data = one.values
     seen = replace(one, values=many)  # type: ignore[arg-type]  # it is read like a dict
-    assert change_of(seen, "ap-guangzhou", IMAGE).attributes == {"ImageName": "a-0"}
+    assert labelled(seen, "ap-guangzhou", IMAGE).name == "a-0"
 
 
 def test_value_of_the_image_is_too_long() -> None:
     """A name that is too long because of the image's values is rejected, too."""
     (one,) = read(build({"ImageName": "x" * 50 + "{ImageId}"})).builds
     with pytest.raises(InvalidDocument, match="has 62 characters"):
-        change_of(one, "ap-guangzhou", IMAGE)
+        labelled(one, "ap-guangzhou", IMAGE)
+
+
+@pytest.mark.parametrize("key", ["Style", "Style.Numbers", "styles.of", "STYLE_x"])
+def test_unknown_member_of_style(key: str) -> None:
+    """A key that looks like a member of Style, but like none of them, is a warning with all."""
+    ((path, message),) = read(build({**ONLY, key: "x"})).warnings
+    assert path == f"/builds/0/custom_data/{key}"
+    assert message.endswith(
+        "; allowed are Style.Case, Style.Separator, Style.Charset, Style.MaxLength"
+    )
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [
+        ({}, "Web  API_v1"),
+        ({"Case": "keep"}, "Web-API-v1"),
+        ({"Case": "lower"}, "web-api-v1"),
+        ({"Case": "upper", "Separator": "_"}, "WEB_API_V1"),
+        ({"Separator": " "}, "Web API v1"),
+        ({"Separator": ".\n"}, "Web.API.v1"),
+        ({"Charset": "any"}, "Web-API-v1"),
+        ({"MaxLength": "8"}, "Web-API"),
+        ({"MaxLength": "9 "}, "Web-API-v"),
+    ],
+)
+@pytest.mark.parametrize("name", ["Web  API_v1", "{custom_data.x}", "{Tag.long}"])
+def test_style_of_the_name(style: dict[str, str], expected: str, name: str) -> None:
+    """Any key of Style styles the name, which the other templates see; without any it stays."""
+    data = {f"Style.{key}": value for key, value in style.items()}
+    data |= {"ImageName": name, "Tag.n": "{ImageName}", "ImageFamily": "A_b", "x": "Web  API_v1"}
+    image = replace(IMAGE, tags={"long": "Web  API_v1"})
+    assert desired_values(data, image) == {
+        "ImageName": expected, "Tag.n": expected, "ImageFamily": "A_b",
+    }  # fmt: skip
+
+
+def test_style_is_that_of_a_policy() -> None:
+    """The keys of Style make the same style as the members of a policy's Style."""
+    data = {"Style.Case": "upper", "Style.Separator": ".", "Style.Charset": "ascii"}
+    (one,) = read(build({**ONLY, **data, "Style.MaxLength": "12"})).builds
+    assert one.style == Style(case="upper", separator=".", charset="ascii", max_length=12)
+    (one,) = read(build({**ONLY, "Style.MaxLength": "60"})).builds
+    assert one.style == Style()
+
+
+def test_style_may_shorten_a_name() -> None:
+    """With a style, a text of more than 60 characters is a name, in the manifest or the image."""
+    data = {"ImageName": "{Tag.team}-" + "x" * 70, "Style.MaxLength": "20"}
+    assert desired_values(data)["ImageName"] == "infra-" + "x" * 14
+    literal = {**data, "ImageName": "x" * 70}
+    assert desired_values(literal)["ImageName"] == "x" * 20
+
+
+def test_name_is_empty_in_its_style() -> None:
+    """A name that is empty by what the image holds and the style is an error that shows both."""
+    (one,) = read(build({"ImageName": "{Tag.team}", "Style.Case": "lower"})).builds
+    with pytest.raises(InvalidDocument, match='"___" is empty in its style'):
+        labelled(one, "ap-guangzhou", replace(IMAGE, tags={"team": "___"}))
+
+
+@given(st.text("0123456789 ٣-", max_size=4) | st.integers(0, 100).map(str))
+def test_length_of_a_style(text: str) -> None:
+    """MaxLength is a plain number from 8 to the longest name."""
+    body = json.dumps(manifest(build({**ONLY, "Style.MaxLength": text}))).encode()
+    allowed = [str(number) for number in range(8, limits.NAME_LENGTH + 1)]
+    try:
+        (one,) = registry.read(body, region="").request.builds
+    except InvalidDocument:
+        assert clean(text) not in allowed
+    else:
+        assert str(one.style.max_length) == clean(text)
+        assert clean(text) in allowed
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_copy_tags_alone(value: str) -> None:
+    """CopyTags is enough for a build, although it sets nothing on the image itself."""
+    assert desired_values({"CopyTags": value}) == {}
 
 
 @pytest.mark.parametrize(
     ("data", "names"),
     [
         ({"ImageName": "prod-{ImageName}"}, ["ImageName"]),
+        ({"ImageName": "Prod {ImageName}", "Style.Case": "lower"}, ["ImageName"]),
+        ({"ImageName": "{ImageName} ", "Style.Case": "upper"}, []),
         ({"ImageName": "x" * 54 + "{ImageName}"}, ["ImageName"]),
         ({"Tag.n": "{Tag.n|0}1"}, ["Tag.n"]),
         ({"ImageName": "{ImageFamily}-1", "ImageFamily": "db"}, ["ImageName"]),
         ({"ImageDescription": "{Tag.team}", "Tag.team": "b"}, ["ImageDescription"]),
         ({"ImageFamily": "", "Tag.b": "{ImageFamily}"}, ["Tag.b"]),
         ({"ImageFamily": "{Tag.team}", "Tag.team": "{ImageFamily}"}, ["ImageFamily", "Tag.team"]),
+        # Alike once all is set, but not in between.
+        (
+            {
+                "ImageDescription": "{ImageFamily}{Tag.team}",
+                "ImageFamily": "we",
+                "Tag.team": "binfra",
+            },
+            ["ImageDescription"],
+        ),
         ({"ImageName": "{ImageName}"}, []),
         ({"Tag.team": "{Tag.team|infra}", "Tag.b": "{Tag.b|none}"}, []),
         ({"ImageName": "n", "ImageDescription": "{ImageName}", "Tag.b": "{ImageName}"}, []),
@@ -359,7 +486,7 @@ def test_value_of_the_image_is_too_long() -> None:
 def test_unstable_manifest(data: dict[str, str], names: list[str]) -> None:
     """Values that a second delivery would set differently are found."""
     (one,) = read(build(data)).builds
-    found = unstable_values(one, IMAGE, change_of(one, "ap-guangzhou", IMAGE))
+    found = unstable_values(one, "ap-guangzhou", IMAGE, labelled(one, "ap-guangzhou", IMAGE))
     assert sorted(v.path for v in found) == [f"/builds/0/custom_data/{name}" for name in names]
 
 
@@ -440,7 +567,7 @@ def test_entries_of_one_artifact(again: str, *, is_first: bool) -> None:
     (one,) = read(first, second).builds
     images = [("ap-guangzhou", "img-6pb6lrmy"), ("ap-hongkong", "img-b2")]
     assert sorted(one.images) == images
-    assert change_of(one, "ap-guangzhou", IMAGE).attributes == {"ImageName": "1-2025"}
+    assert labelled(one, "ap-guangzhou", IMAGE).name == "1-2025"
     assert one.paths["ImageName"] == "/builds/1/custom_data/ImageName"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any, TypeAlias
@@ -18,6 +18,7 @@ from image_steward.documents.validation import Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import nearest, pointer_step, short
 from image_steward.naming import fields
+from image_steward.naming.style import Style
 from image_steward.naming.templates import Fields, NoValue, Template
 from image_steward.naming.text import clean, value_error
 from image_steward.regions import KNOWN, UNKNOWN, is_region
@@ -37,9 +38,16 @@ FIELDS = Fields(
 _FIXED = {
     "ImageDeprecated": ("true|false", '"true" or "false"'),
     "KeepLatest": ("[1-9][0-9]{0,5}", 'a number from "1" to "999999"'),
+    "CopyTags": ("true|false", '"true" or "false"'),
+}
+_STYLE = {
+    "Style.Case": ("keep|lower|upper", '"keep", "lower" or "upper"'),
+    "Style.Separator": ("[-_. ]", '"-", "_", "." or " "'),
+    "Style.Charset": ("any|ascii", '"any" or "ascii"'),
+    "Style.MaxLength": ("[89]|[1-5][0-9]|60", 'a number from "8" to "60"'),
 }
 """The keys whose values are not templates: what is allowed, as a pattern and in words."""
-_SETTABLE = (*fields.TEXT_ATTRIBUTES, *_FIXED, "Tag.<key>")
+_KEYS = (*fields.TEXT_ATTRIBUTES, *_FIXED, *_STYLE)
 _TYPO_CUTOFF = 0.8
 """Similarity at which a data key looks like a misspelt settable key."""
 _MAX_HINTS, _MAX_KEYS, _MAX_ALL_KEYS = 20, 100, 1000
@@ -70,7 +78,9 @@ class Build:
     """The values of template fields that come from the manifest."""
     templates: dict[str, Template]
     """By key of `custom_data`: attributes in the order of `TEXT_ATTRIBUTES`, then `Tag.…`."""
-    is_active: bool
+    style: Style | None
+    """Of the name; None: the name stays as the template yields it."""
+    is_active: bool = False
     """Whether it is valid and sets something."""
 
     @cached_property
@@ -164,7 +174,21 @@ def _read_build(
     values["name"] = entry.get("name", "")
     values["build_time"] = utc(time) if 0 < time <= _MAX_TIME else ""
     values["packer_run_uuid"] = entry["packer_run_uuid"]
-    templates: dict[str, Template] = {}
+    valid: dict[str, str] = {}
+    for name, (pattern, allowed) in (_FIXED | _STYLE).items():
+        if name in data and re.fullmatch(pattern, data[name]):
+            valid[name] = data[name]
+        elif name in data:
+            hint = errors.nearest(data[name], allowed.split('"')[1::2])
+            errors.add(paths[name], f"is {short(data[name])}; must be {allowed}{hint}")
+    if {"ImageDeprecated", "KeepLatest"} <= data.keys():
+        errors.add(paths["ImageDeprecated"], "cannot be combined with KeepLatest, which sets it")
+    if (given := _STYLE.keys() & data.keys()) and "ImageName" not in data:
+        errors.add(paths[min(given)], "requires ImageName, whose style it sets")
+    pairs = zip(_STYLE, ("keep", "-", "any", "60"), strict=True)
+    case, separator, charset, length = (valid.get(name, default) for name, default in pairs)
+    style = Style(case=case, separator=separator, charset=charset, max_length=int(length))
+    build = Build(path, images, data, paths, values, {}, style if given else None)
     tags = [name for name in data if name.startswith("Tag.")]
     if len(tags) > limits.TAGS_PER_IMAGE:
         message = f"sets {len(tags)} tags; at most {limits.TAGS_PER_IMAGE} are allowed"
@@ -172,17 +196,11 @@ def _read_build(
         tags = []
     for name in (*(name for name in fields.TEXT_ATTRIBUTES if name in data), *tags):
         try:
-            templates[name] = _template(name, data, values, errors)
+            build.templates[name] = _template(name, build, errors)
         except ValueError as error:  # noqa: PERF203 - report all of them
             errors.add(paths[name], str(error))
-    given = [name for name in _FIXED if name in data]
-    for name, (pattern, allowed) in ((name, _FIXED[name]) for name in given):
-        if not re.fullmatch(pattern, data[name]):
-            errors.add(paths[name], f"is {short(data[name])}; must be {allowed}")
-    if len(given) > 1:
-        errors.add(paths["ImageDeprecated"], "cannot be combined with KeepLatest, which sets it")
-    is_active = bool(templates or given) and errors.count == count
-    return Build(path, images, data, paths, values, templates, is_active)
+    sets_something = build.templates or _FIXED.keys() & data.keys()
+    return replace(build, is_active=bool(sets_something) and errors.count == count)
 
 
 def _merged(entries: Entries, conflicts: Violations) -> tuple[dict[str, str], dict[str, str]]:
@@ -191,7 +209,8 @@ def _merged(entries: Entries, conflicts: Violations) -> tuple[dict[str, str], di
     paths: dict[str, str] = {}
     for path, entry in entries.items():
         for key, text in (entry.get("custom_data") or {}).items():
-            value = clean(text)  # what a command prints ends in a line break
+            # What a command prints ends in a line break.
+            value = text.rstrip("\r\n") if key == "Style.Separator" else clean(text)
             here = f"{path}/custom_data/{pointer_step(key)}"
             if (other := data.setdefault(key, value)) != value:
                 message = f"is {short(value)}, but {short(other)} at {paths[key]}"
@@ -219,9 +238,19 @@ def _artifacts(
             errors.add(path, f"contains {short(part)}; {problem}")
 
 
-def _template(
-    name: str, data: dict[str, str], values: dict[str, str], violations: Violations
-) -> Template:
+def usable(name: str, text: str, style: Style | None) -> str:
+    """What a rendered text sets, as a name in its style.
+
+    Raises:
+        ValueError: no document may set it.
+    """
+    styled = style.apply(text) if style and name == "ImageName" else text
+    if error := value_error(name, styled):
+        raise ValueError(f"{short(text)} is empty in its style" if text and not styled else error)
+    return styled
+
+
+def _template(name: str, build: Build, violations: Violations) -> Template:
     """Parse the template of a key, and render it with placeholders for what only the image has.
 
     Raises:
@@ -230,6 +259,7 @@ def _template(
     key = name.removeprefix("Tag.")
     if problem := value_error("TagKey", key):
         raise ValueError(f"the tag key {problem}")
+    data, values = build.data, build.values
     template = Template.parse(data[name], FIELDS, violations.nearest, values)
     own = (f for f in template.fields if f in values or f.startswith("custom_data."))
     known = {field: values.get(field, "") for field in own}
@@ -243,8 +273,8 @@ def _template(
         if missing not in {error.field, *data}:
             hint = violations.nearest(missing, islice(data, _MAX_KEYS))
         raise ValueError(f"{error}{hint}") from None
-    if known.keys() == template.fields and (message := value_error(name, text)):
-        raise ValueError(message)
+    if known.keys() == template.fields:
+        usable(name, text, build.style)
     return template
 
 
@@ -269,18 +299,21 @@ def _warnings(builds: Iterable[Build]) -> Iterator[Violation]:
         value, path = build.data[key], build.paths[key]
         if found := _UNRENDERED.search(value):
             yield Violation(path, f"contains {short(found[0])}, which Packer has not filled in")
-        if key in _SETTABLE or key.startswith("Tag.") or f"custom_data.{key}" in build.fields:
+        if key in _KEYS or key.startswith("Tag.") or f"custom_data.{key}" in build.fields:
             continue
-        hint = nearest(key, _SETTABLE[:-1], _TYPO_CUTOFF)
-        if key in {"Tags", "tags", "Tag"} or re.match(r"tags?[^a-z0-9]", key, re.IGNORECASE):
+        hint = nearest(key, _KEYS, _TYPO_CUTOFF)
+        if re.match(r"(Tags?|tags)$|(?i:tags?[^a-z0-9])", key):
             hint = "; did you mean Tag.<key>?"
+        elif not hint and re.match(r"Styles?$|(?i:styles?[^a-z0-9])", key):
+            hint = f"; allowed are {', '.join(_STYLE)}"
         if hint:
             yield Violation(path, f"{short(key)} sets nothing: it is data for templates{hint}")
 
 
 def _nothing_to_set(build: Build) -> Violation:
     keys = ", ".join(map(short, list(build.data)[:5])) or "no keys"
-    message = f"nothing to set: at least one of {', '.join(_SETTABLE)} is required; found {keys}"
+    settable = ", ".join((*fields.TEXT_ATTRIBUTES, *_FIXED, "Tag.<key>"))
+    message = f"nothing to set: at least one of {settable} is required; found {keys}"
     hints = [warning.message for warning in _warnings([build])][:5]
     return Violation(f"{build.path}/custom_data", "; ".join([message, *hints]))
 

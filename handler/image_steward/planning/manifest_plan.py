@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 
+from image_steward import limits
 from image_steward.current_images import CurrentImages, ImagesByRegion
-from image_steward.documents.packer_manifest import Build, PackerManifest
+from image_steward.documents.packer_manifest import Build, PackerManifest, usable
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import Change, Image, Now, Plan, Step, StepsByRegion, by_name
-from image_steward.naming.fields import TEXT_ATTRIBUTES, values_of
+from image_steward.model import OPT_OUT, Image, Now, Plan, Step, StepsByRegion, by_name
+from image_steward.naming.fields import values_of
 from image_steward.naming.templates import NoValue
-from image_steward.naming.text import value_error
+from image_steward.naming.text import clean, value_error
 from image_steward.planning import diff
 from image_steward.planning.rename_order import order_renames_by_region
 
@@ -40,8 +42,8 @@ def plan(manifest: PackerManifest, current: CurrentImages, _now: Now) -> Plan:
     return Plan(order_renames_by_region(steps, current), errors, warnings)
 
 
-def change_of(build: Build, region: str, image: Image) -> Change:
-    """What a build asks for its image, or for a copy of the image.
+def labelled(build: Build, region: str, image: Image) -> Image:
+    """What a build asks its image, or a copy of the image, to be.
 
     Raises:
         NoValue: a template field has neither a value nor a default.
@@ -50,47 +52,43 @@ def change_of(build: Build, region: str, image: Image) -> Change:
     values = values_of(build.fields, region, image)
     # Only the values in use: a build may have thousands of values, and a thousand images.
     values |= {field: build.values[field] for field in build.fields if field in build.values}
-    attributes: dict[str, str | bool] = {}
-    tags: dict[str, str] = {}
+    wanted: dict[str, str | bool] = {}
     for name, template in build.templates.items():
-        text = template.render(values)
-        if error := value_error(name, text):
-            raise InvalidDocument(Violation(build.paths[name], error))
-        if name in TEXT_ATTRIBUTES:
-            attributes[name] = text
-        else:
-            tags[name.removeprefix("Tag.")] = text
+        try:
+            text = wanted[name] = usable(name, template.render(values), build.style)
+        except ValueError as error:
+            raise InvalidDocument(Violation(build.paths[name], str(error))) from None
         if name == "ImageName":  # it is rendered first; the other templates see the new name
             values[name] = text
     if "ImageDeprecated" in build.data:
-        attributes["ImageDeprecated"] = build.data["ImageDeprecated"] == "true"
-    return Change(region, image.image_id, attributes, tags, ())
+        wanted["ImageDeprecated"] = build.data["ImageDeprecated"] == "true"
+    return image.with_values(wanted)
 
 
-def unstable_values(build: Build, image: Image, change: Change) -> list[Violation]:
-    """The values that would differ at the next delivery, after the `change` or a part of it.
+def unstable_values(build: Build, region: str, image: Image, wanted: Image) -> list[Violation]:
+    """The values that would differ at the next delivery, once the image is as wanted, or in part.
 
     SCF may deliver an event twice, a run may be interrupted between attributes and tags, and a
     rename may be postponed.
     """
-    wanted = change.values
-    without_name = {name: text for name, text in change.attributes.items() if name != "ImageName"}
+    values, not_renamed = wanted.values, {**wanted.attributes, "ImageName": image.name}
     unstable: dict[str, Violation] = {}
-    seen = [values_of(build.fields, change.region, image)]
-    for attributes, tags in product((change.attributes, without_name, {}), (change.tags, {})):
-        labelled = diff.apply_step(image, Step(change.region, image.image_id, attributes, tags))
-        if (values := values_of(build.fields, change.region, labelled)) in seen:
+    seen = [values_of(build.fields, region, image)]
+    states = (wanted.attributes, not_renamed, image.attributes), (wanted.tags, image.tags)
+    for attributes, tags in product(*states):
+        state = replace(image, attributes=attributes, tags=tags)
+        if (fields := values_of(build.fields, region, state)) in seen:
             continue  # the templates see no difference
-        seen.append(values)
+        seen.append(fields)
         try:
-            later = change_of(build, change.region, labelled).values
+            later = labelled(build, region, state).values
         except (NoValue, InvalidDocument):
             later = {}
         for name, template in build.templates.items():
-            if template.fields and later.get(name) != wanted[name]:
-                now, then = short(str(wanted[name])), short(str(later.get(name, "invalid")))
+            if template.fields and later.get(name) != values[name]:
+                now, then = short(str(values[name])), short(str(later.get(name, "invalid")))
                 message = (
-                    f"{name} of {image.image_id} in {change.region} would be {now} now and {then} "
+                    f"{name} of {image.image_id} in {region} would be {now} now and {then} "
                     "at the next delivery; it must not depend on what this manifest sets"
                 )
                 unstable.setdefault(name, Violation(build.paths[name], message))
@@ -105,19 +103,23 @@ def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByReg
     """By region and name: the first image that is to have it, and what says so."""
     steps: StepsByRegion = {}
     for build in manifest.builds:
-        count = errors.count
-        own = [_step(diff.empty_step(r, i, images[r]), build, errors) for r, i in build.images]
-        if errors.count > count:
+        current = [diff.empty_step(r, i, images[r]) for r, i in build.images]
+        unready = next(filter(None, map(_why_unready, current)), "")
+        source = _source(build, current) if build.data.get("CopyTags") == "true" else None
+        blocked = f"CopyTags waits while {unready}" if unready and source else ""
+        found = Violations(fatal=False)
+        own = [_step(step, build, source, found) for step in current]
+        if found and not blocked:
+            errors.extend(found)
             continue
-        unready = next(filter(None, map(_why_unready, own)), "")
         for step in own:
-            if "ImageName" in build.templates and not (step.error or step.is_skipped):
+            if "ImageName" in build.templates and not (blocked or step.error or step.is_skipped):
                 name, path = step.after("ImageName"), build.paths["ImageName"]
                 claim = f"{step.image_id} in {step.region} by {path}"
                 if (other := named.setdefault((step.region, name), claim)) != claim:
                     message = f"{short(name)} would also be the name of {other}; use a field that "
                     conflicts.add(path, f"{message}differs, such as {{name}} or {{ImageId}}")
-            planned = _postponed(step, unready, dry_run=manifest.dry_run) if unready else step
+            planned = _postponed(step, unready, blocked, dry_run=manifest.dry_run)
             steps.setdefault(step.region, []).append(planned)
     if conflicts or not steps:
         conflicts.extend(errors)
@@ -125,38 +127,69 @@ def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByReg
     return steps, errors
 
 
-def _step(step: Step, build: Build, violations: Violations) -> Step:
-    """The step with the changes that a build asks for; adds to the violations."""
-    image = step.before
+def _source(build: Build, steps: Iterable[Step]) -> Image | None:
+    """The image that others are copies of, as labelled, with those of its tags that they may get.
+
+    It is the earliest image; of several, the first that has tags.
+    """
+    pairs = [(image, step) for step in steps if (image := step.before)]
+    if not pairs:
+        return None
+    image, step = min(pairs, key=lambda p: (p[0].facts["CreatedTime"] or "unknown", not p[0].tags))
+    image = diff.apply_step(image, _step(step, build, None, Violations(fatal=False)))
+    tags = {key: clean(text) for key, text in image.tags.items()}
+    return replace(image, tags={key: tags[key] for key in tags if _may_be_copied(key, tags[key])})
+
+
+def _may_be_copied(key: str, text: str) -> bool:
+    is_reserved = key == OPT_OUT[0] or key.startswith(limits.RESERVED_TAG_KEYS)
+    return not (is_reserved or value_error("TagKey", key) or value_error("Tag", text))
+
+
+def _step(step: Step, build: Build, source: Image | None, violations: Violations) -> Step:
+    """The step with the changes that a build asks for; adds to the violations.
+
+    A copy gets the tags of its `source`, and its templates see them. Tags that the manifest sets
+    have precedence, and so do their former values.
+    """
+    image, where = step.before, f"{step.image_id} in {step.region}"
     if step.error or not image:
         return step
     if error := diff.change_error(image):
         return diff.failed_step(step, error)
+    seen = image
+    if source and source.image_id != image.image_id:
+        former = {key: text for key, text in image.tags.items() if f"Tag.{key}" in build.templates}
+        seen = replace(image, tags={**image.tags, **source.tags, **former})
     try:
-        change = change_of(build, step.region, image)
-    except NoValue as missing:
-        return replace(step, reasons=(str(missing),), is_skipped=True)
-    except InvalidDocument as invalid:
-        violations.extend(invalid.violations)
-        return diff.failed_step(step, invalid)
-    violations.extend(unstable_values(build, image, change))
-    step = diff.step_of(change, {step.image_id: image})
-    if "KeepLatest" in build.data and not step.after("ImageFamily"):
-        message = f"{step.image_id} in {step.region} has none, and the manifest sets none"
-        violations.add(build.paths["KeepLatest"], f"requires an ImageFamily; {message}")
-    changed = by_name(step.attributes, step.tags)
-    rules = (f"{n}: {short(t.text)}" for n, t in build.templates.items() if n in changed)
-    return replace(step, reasons=tuple(rules))
+        wanted = labelled(build, step.region, seen)
+    except (NoValue, InvalidDocument) as reason:
+        violations.extend(reason.violations if isinstance(reason, InvalidDocument) else ())
+        return replace(step, reasons=(str(reason),), is_skipped=True)
+    violations.extend(unstable_values(build, step.region, seen, wanted))
+    if (count := len(wanted.tags)) > limits.TAGS_PER_IMAGE:
+        message = f"{where} would have {count} tags; at most {limits.TAGS_PER_IMAGE} are allowed"
+        violations.add(f"{build.path}/custom_data", message)
+    if "KeepLatest" in build.data and not wanted.attributes["ImageFamily"]:
+        message = f"requires an ImageFamily; {where} has none, and the manifest sets none"
+        violations.add(build.paths["KeepLatest"], message)
+    attributes, tags = image.missing(wanted.attributes, wanted.tags)
+    changed = by_name(attributes, tags)
+    rules = [f"{n}: {short(t.text)}" for n, t in build.templates.items() if n in changed]
+    if source and any(f"Tag.{key}" not in build.templates for key in tags):
+        rules.append(f"CopyTags: from {source.image_id}")
+    return replace(step, attributes=attributes, tags=tags, reasons=tuple(rules))
 
 
-def _postponed(step: Step, unready: str, *, dry_run: bool) -> Step:
+def _postponed(step: Step, unready: str, blocked: str, *, dry_run: bool) -> Step:
     """The step without what must wait: all of an image that is not ready, the name of the others.
 
-    `unready` says which image is not ready, and why. A dry run only adds what would wait.
+    `unready` says which image of the build is not ready, and why; `blocked`, why all of the others
+    waits, too. A dry run only adds what would wait.
     """
-    why = "" if step.is_empty and not step.is_skipped else _why_unready(step)
+    why = "" if step.is_empty and not step.is_skipped else _why_unready(step) or blocked
     message = why or f"not renamed while {unready}: Packer finds the copies of an image by its name"
-    if not (why or step.new_name):
+    if not (why or (unready and step.new_name)):
         return step
     if dry_run:
         return replace(step, would_wait=True, reasons=(*step.reasons, f"would wait: {message}"))
