@@ -119,10 +119,9 @@ class PackerManifest:
     @cached_property
     def image_ids(self) -> dict[str, list[str]]:
         """The ids of the images, by region."""
-        ids: dict[str, list[str]] = {}
-        for region, image_id in (image for build in self.builds for image in build.images):
-            ids.setdefault(region, []).append(image_id)
-        return ids
+        images = [image for build in self.builds for image in build.images]
+        regions = dict.fromkeys(region for region, _ in images)
+        return {region: [i for r, i in images if r == region] for region in regions}
 
 
 def read(
