@@ -6,6 +6,7 @@ The documents are made when they are needed: collecting garbage takes longer the
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import image_steward.documents.change_request  # noqa: F401 - not while lines are counted
@@ -18,6 +19,7 @@ from region import NOW, REGION, image, policy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from image_steward.documents.naming_policy import NamingPolicy
     from image_steward.model import Plan
 
 MIB = 1 << 20
@@ -38,6 +40,43 @@ TEXTS = {
 
 FULL = "{ImageDescription}" * 20
 CALENDAR = [{"Key": f"k{i}", "Value": f"{{CreatedTime:%j{i}}}" * 20} for i in range(50)]
+GLOBS = [f"*{i}*a*b*c" for i in range(50)]
+PAIRS = [{"Key": f"{'*a' * 127}{i % 10}", "Value": "v" * 256} for i in range(100)]
+STEP = {"From": "{ImageDescription}"}
+GROWING = [{"Key": "a", "Value": "a" * 256}, *[{"Key": "a", "Value": "aa"}] * 99]
+WORST = ["*{a:word}!", "{a}{b:version}{c:version}!", "*{a:digits}!", "*" + "-".join(
+    f"{{{x}:version}}" for x in "abcdefghijklmnopqrst") + "!"]  # fmt: skip
+DERIVES: dict[str, list[dict[str, Any]]] = {
+    "replace": [{**STEP, "Replace": GROWING, "As": f"x{i}"} for i in range(10)],
+    "map": [{**STEP, "Map": PAIRS, "As": f"x{i}"} for i in range(10)],
+    "parse": [{**STEP, "Parse": WORST * 5} for _ in range(10)],
+    "many fields": [
+        {**STEP, "Parse": ["".join(f"{{x{i}y{j}}}" for j in range(20)) + "!"] * 20}
+        for i in range(10)
+    ],
+}
+"""The most and the slowest steps that a policy may have."""
+LARGEST: dict[str, dict[str, Any]] = {
+    **{
+        name: {
+            "ImageDescription": "{x|d}",
+            "ImageName": "{ImageId}",
+            "Derive": [*steps[1:], {"From": "{ImageId}", "Parse": ["{x}"]}],
+        }
+        for name, steps in DERIVES.items()
+    },
+    "select": {
+        "Select": dict.fromkeys(("ImageFamily", "OsName", "Platform", "Architecture"), GLOBS),
+        "Except": [{"ImageFamily": GLOBS, "Tags": [{"Key": k} for k in "abcdefghij"]}] * 20,
+        "ImageDescription": "x",
+    },
+    "except": {
+        "Except": [{"ImageFamily": [*GLOBS[1:], "*"], "Platform": "?*"}] * 20,
+        "ImageDescription": "x",
+    },
+    "delete": {"DeleteTags": GLOBS, "ImageDescription": "x"},
+}
+"""Policies with the most and the slowest steps and patterns."""
 POLICIES: dict[str, dict[str, Any]] = {
     "full": {"ImageName": FULL, "ImageFamily": FULL, "Tags": [{"Key": "k", "Value": FULL}]},
     "one field": {"ImageName": "{ImageDescription}", "OnConflict": "number"},
@@ -86,6 +125,10 @@ DOCUMENTS: dict[str, Callable[[], object]] = {
     "wrong images": lambda: {"Images": [{"ImageId": 5, "x": 1}] * 27_000},
     "tags": lambda: {"ImageId": "img-1", "Tags": [{"Key": 5}] * 50_000},
     "unknown members": lambda: {"ImageId": "img-1", **_typos(50_000)},
+    **{
+        f"policy: {name}": partial(lambda body: {"Normalise": body}, body)
+        for name, body in LARGEST.items()
+    },
     "regions": lambda: {
         "Normalise": {"Regions": [f"ap-guangzho{i}" for i in range(50)], "KeepLatest": 1}
     },
@@ -150,8 +193,8 @@ HUGE: dict[str, Callable[[], bytes]] = {
 """Documents of up to a MiB that are rejected."""
 
 
-def patterns() -> list[tuple[str, str]]:
-    """Patterns, and texts of 256 and 1,024 characters from which they read nothing, slowly."""
+def patterns(*sizes: int) -> list[tuple[str, str]]:
+    """Patterns, and texts of given sizes from which they read nothing, slowly."""
     letters = "abcdefghijklmnopqrst"
     words = "".join(f"{{{x}:word}}-" for x in letters)
     pairs = "".join(
@@ -177,9 +220,7 @@ def patterns() -> list[tuple[str, str]]:
         "*" + "".join(f"{{{x}:%y%m%d}}" for x in letters) + "!": "230503",
         f"*{{a:%y{'0' * 450}%m{'0' * 450}%d}}!": "0",
     }
-    return [
-        (pattern, (text * size)[:size]) for pattern, text in slow.items() for size in (256, 1024)
-    ]
+    return [(pattern, (text * size)[:size]) for pattern, text in slow.items() for size in sizes]
 
 
 def _tags(number: int, template: str) -> dict[str, str]:
@@ -210,12 +251,17 @@ def read(document: object) -> Any:  # noqa: ANN401 - a request of any kind
 
 
 def plan_policy(body: dict[str, Any], text: str, number: int) -> Plan:
-    """Apply a policy to a number of images with this description and family."""
+    """Apply a policy to a number of images, as `plan_images`."""
+    return plan_images(policy({**body, "MaxChanges": number}), text, number)
+
+
+def plan_images(request: NamingPolicy, text: str, number: int) -> Plan:
+    """Apply a policy to images with this description and family, each ending differently."""
+    texts = [f"{text[:-4]}{i:04}" for i in range(number)]
     images = {
-        f"img-{i}": image(f"img-{i}", f"n-{i}", ImageDescription=text, ImageFamily=text)
-        for i in range(number)
+        f"img-{i}": image(f"img-{i}", f"n-{i}", ImageDescription=each, ImageFamily=each)
+        for i, each in enumerate(texts)
     }
-    request = policy({**body, "MaxChanges": number})
     return policy_plan.plan(request, {REGION: RegionImages(images)}, lambda: NOW)
 
 

@@ -27,7 +27,7 @@ from image_steward.limits import NAME_LENGTH
 from image_steward.model import ONE_PHASE, Change, ChangeRequest, Image, Plan
 from image_steward.naming.temporary import TEMPORARY, temporary
 from image_steward.planning.diff import step_of
-from image_steward.planning.policy_plan import normalise
+from image_steward.planning.policy_plan import in_safe_order, normalise
 from image_steward.planning.rename_order import order_renames
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class RejectedCall(Exception):
 
 def writes_of(steps: Sequence[Step]) -> list[Write]:
     """Return the calls that steps need."""
-    tasks = tasks_of(REGION, steps, ("attributes", "tags"))
+    tasks = tasks_of(REGION, steps, ONE_PHASE[0], ())
     return [write for task in tasks for write in task.writes]
 
 
@@ -89,11 +89,10 @@ class Region:
         api = FakeApi(self, dice, max_calls)
         retries = Retries(Deadline.after(1e9, clock), dice.random)
         executor = Executor(api, retries, in_any_order(dice), lambda _: None, RecentWrites(clock))
-        phases = policy.phases if policy else ONE_PHASE
-        blocking_statuses = policy.blocking_statuses if policy else ()
-        return executor.execute(
-            Plan({REGION: list(steps)}, phases=phases, blocking_statuses=blocking_statuses)
-        )
+        plan = Plan({REGION: list(steps)})
+        if policy:
+            plan = in_safe_order(policy, plan, lambda: NOW)
+        return executor.execute(plan)
 
 
 def in_any_order(dice: Random) -> Callable[..., Iterator[Any]]:
@@ -289,44 +288,105 @@ TEXTS = st.sampled_from(
 SELECTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
-        "ImageName": st.sampled_from(["*", SELECTED, "web*", "*-?"]),
-        "ImageFamily": st.sampled_from(["*", "web*", "d?"]),
+        "ImageName": st.sampled_from(["*", SELECTED, ["web*", "x"], "*-?"]),
+        "ImageFamily": st.sampled_from(["*", "web*", ["d?", "x"]]),
         "Tags": st.sampled_from(
             [[{"Key": "a"}], [{"Key": "*", "Value": "1"}], [{"Key": "b", "Value": "w*"}]]
         ),
         "OlderThanHours": st.just(2),
+        "YoungerThanHours": st.just(100),
     },
 )
-BODIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
-    {
-        "ImageName": NAME_TEMPLATES,
-        "OnConflict": st.sampled_from(["number", "skip"]),
-        "Select": st.just({}) | SELECTS,
-    },
-    optional={
-        "ImageDescription": TEXTS,
-        "ImageFamily": TEXTS,
-        "Tags": st.lists(
-            st.builds(
-                lambda key, value: {"Key": key, "Value": value},
-                st.sampled_from(["a", "b", "c"]),
-                TEXTS,
-            ),
-            unique_by=lambda tag: tag["Key"],
-            min_size=1,
-            max_size=3,
-        ),
-        "Style": st.fixed_dictionaries(
-            {},
+EXCEPTS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"ImageName": "web"},
+        {"ImageName": ["db*", "x-?"]},
+        {"ImageFamily": "db"},
+        {"Tags": [{"Key": "c"}]},
+        {"Tags": [{"Key": "a", "Value": "1"}]},
+        {"OlderThanHours": 1000},
+    ]
+)
+DERIVES: list[list[dict[str, Any]]] = [
+    [
+        {"From": "{ImageName}", "Parse": ["{app}-{n:digits}", "{app}-{n:digits}-*", "{app}"]},
+        {"From": "{ImageFamily}", "Map": [{"Key": "W*", "Value": "web"}], "As": "os"},
+    ],
+    [
+        {"From": "{ImageName}", "Replace": [{"Key": "build", "Value": "b"}], "As": "app"},
+        {"From": "{app|x}-{Tag.a|b}", "Parse": ["{os:word}-{n:digits}", "*-{n}"]},
+    ],
+    [
+        {"From": "{OldName}", "Map": [{"Key": "web*", "Value": "web"}], "As": "app"},
+        {"From": "{app}", "Replace": [{"Key": "w", "Value": "ww"}], "As": "n"},
+        {"From": "{Tag.b}", "Parse": ["{os}"]},
+    ],
+]
+"""Steps that make the fields app, n and os."""
+DERIVED_NAMES = st.sampled_from(
+    ["{app|x}", "{app}-{n|0}", "{os|web}-{n|1}", "{app|os|x}-{Tag.a|n}"]
+)
+DERIVED_TEXTS = st.sampled_from(
+    ["{Tag.c|OldName}", "{app|x}", "{OldName|x}", "{os}", "{Tag.b|app|x}"]
+)
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw the member `Normalise` of a policy."""
+    has_fields = draw(st.booleans())
+    names = NAME_TEMPLATES | DERIVED_NAMES if has_fields else NAME_TEMPLATES
+    texts = TEXTS | DERIVED_TEXTS if has_fields else TEXTS
+    retire = {
+        "KeepLatest": st.integers(1, 2),
+        "ImageDeprecated": st.booleans(),
+        "Retire": st.fixed_dictionaries(
+            {"KeepLatest": st.integers(1, 2)},
             optional={
-                "Case": st.sampled_from(["keep", "lower", "upper"]),
-                "Separator": st.sampled_from(["-", "_", ".", " "]),
+                "GroupBy": texts.map(lambda text: f"{text}{{Region}}"),
+                "OlderThanDays": st.sampled_from([3, 100]),
             },
         ),
-        "KeepLatest": st.integers(1, 2),
-    },
-)
-"""The members `Normalise` of policies."""
+    }
+    rule = draw(st.sampled_from(["", *retire]))
+    strategy: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        {
+            "ImageName": names,
+            "OnConflict": st.sampled_from(["number", "skip"]),
+            "Select": st.just({}) | SELECTS,
+            **({"Derive": st.sampled_from(DERIVES)} if has_fields else {}),
+            **({rule: retire[rule]} if rule else {}),
+        },
+        optional={
+            "Except": st.lists(EXCEPTS, min_size=1, max_size=2),
+            "ImageDescription": texts,
+            "ImageFamily": texts,
+            "Tags": st.lists(
+                st.builds(
+                    lambda key, value: {"Key": key, "Value": value},
+                    st.sampled_from(["a", "b", "c"]),
+                    texts,
+                ),
+                unique_by=lambda tag: tag["Key"],
+                min_size=1,
+                max_size=3,
+            ),
+            "DeleteTags": st.sampled_from([["a"], ["b", "c"], ["*"]]),
+            "Style": st.fixed_dictionaries(
+                {},
+                optional={
+                    "Case": st.sampled_from(["keep", "lower", "upper"]),
+                    "Separator": st.sampled_from(["-", "_", ".", " "]),
+                    "Charset": st.sampled_from(["any", "ascii"]),
+                    "MaxLength": st.sampled_from([8, 20, 60]),
+                },
+            ),
+        },
+    )
+    return draw(strategy)
+
+
+BODIES = bodies()
 
 
 @st.composite

@@ -70,6 +70,13 @@ def change_request(random: Random, images: dict[str, list[dict[str, Any]]]) -> d
     return {"Images": entries, "DryRun": random.random() < 0.1}
 
 
+DERIVE = [
+    {"From": "{ImageName}", "Parse": ["{app}-{n:digits}", "{app}"]},
+    {"From": "{app}", "Replace": [{"Key": "build", "Value": "web"}], "As": "app"},
+    {"From": "{ImageFamily}", "Map": [{"Key": "W*", "Value": "w"}], "As": "kind"},
+]
+
+
 def naming_policy(random: Random) -> dict[str, Any]:
     """A policy that is stable more often than not."""
     body: dict[str, Any] = {
@@ -81,11 +88,29 @@ def naming_policy(random: Random) -> dict[str, Any]:
         "MaxChanges": random.choice([2, 100, 100]),
     }
     if random.random() < 0.4:
-        body["Tags"] = [{"Key": "c", "Value": "{ImageName}"}]
+        body["Derive"] = DERIVE
+        body["ImageName"] = random.choice(["{app}-{kind|x}", "{kind|app}", "{app}-{n|Tag.a|0}"])
+    if random.random() < 0.4:
+        text = random.choice(["{ImageName}", "{Tag.c|OldName}"])
+        body["Tags"] = [{"Key": "c", "Value": text}]
+    if random.random() < 0.2:
+        body["DeleteTags"] = random.choice([["a"], ["*"]])
     if random.random() < 0.3:
-        body["Select"] = random.choice([{"ImageName": "build-*"}, {"Tags": [{"Key": "a"}]}])
-    if random.random() < 0.3:
-        body["KeepLatest"] = random.choice([1, 2])
+        body["Select"] = random.choice(
+            [{"ImageName": ["build-*", "db"]}, {"Tags": [{"Key": "a"}]}, {"OlderThanHours": 200}]
+        )
+    if random.random() < 0.2:
+        body["Except"] = [random.choice([{"Tags": [{"Key": "c"}]}, {"ImageName": "web-?"}])]
+    if random.random() < 0.2:
+        body["Style"] = {"Charset": "ascii", "MaxLength": 8}
+    if random.random() < 0.4:
+        rules: list[dict[str, Any]] = [
+            {"KeepLatest": 1},
+            {"ImageDeprecated": True},
+            {"Retire": {"KeepLatest": 2}},
+            {"Retire": {"KeepLatest": 1, "GroupBy": "{Tag.a|x}", "OlderThanDays": 9}},
+        ]
+        body |= random.choice(rules)
     return {"Normalise": body, "DryRun": random.random() < 0.1}
 
 

@@ -91,12 +91,7 @@ class StewardError(Exception):
 
 
 class Rejection(StewardError):
-    """Something was rejected before any change."""
-
-    @property
-    def violations(self) -> tuple[Violation, ...]:
-        """The rules that a document violates, or another reason."""
-        return self.details
+    """Something was rejected before any change; the details of a document are its violations."""
 
 
 class InvalidSetting(Rejection):

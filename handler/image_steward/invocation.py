@@ -33,8 +33,7 @@ from image_steward.planning.rename_order import temporary_name_warnings
 from image_steward.registry import Planner
 from image_steward.reporting import result, undo
 from image_steward.reporting.journal import Journal
-from image_steward.reporting.log import Log
-from image_steward.reporting.secrets import Secrets
+from image_steward.reporting.log import Log, Secrets
 from image_steward.settings import Settings
 
 _NESTED_POINTER = "Document names another pointer; it must name the document itself"
@@ -152,8 +151,7 @@ class Invocation:
         if planner.next_planner and (later := load(planner.next_request)(request, report.outcomes)):
             left = max(0, self.settings.max_changes - len(report.outcomes))
             later = replace(later, max_changes=min(later.max_changes, left))
-            start = replace(report, outcomes=())
-            report = report.merged_with(self._plan_and_execute(start, later, planner.next_planner))
+            report = self._plan_and_execute(report, later, planner.next_planner)
         return report
 
     def _plan_and_execute(self, report: Report, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
@@ -180,7 +178,7 @@ class Invocation:
                 outcomes = executor.execute(plan)
         except errors.StewardError as error:
             return self._with_error(report, report.source, error)
-        return replace(report, outcomes=tuple(outcomes))
+        return replace(report, outcomes=(*report.outcomes, *outcomes))
 
     def _now(self) -> Now:
         moment, deadline = self.log.clock.time(), self.retries.deadline

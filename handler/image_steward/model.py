@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 from image_steward.errors import StewardError
 
@@ -33,8 +33,6 @@ Attributes: TypeAlias = "dict[str, str | bool]"
 
 Tags: TypeAlias = "dict[str, str]"
 """Values by key."""
-
-TagT = TypeVar("TagT", str, "str | None")
 
 TagChanges: TypeAlias = "dict[str, str | None]"
 """New values by key; None unbinds the tag."""
@@ -129,9 +127,7 @@ class Image:
         is_ours = self.facts["ImageType"] == "PRIVATE_IMAGE" and not self.is_opted_out
         return is_ours and self.state != "NORMAL" and not self.has_failed
 
-    def missing(
-        self, attributes: Attributes, tags: Mapping[str, TagT]
-    ) -> tuple[Attributes, dict[str, TagT]]:
+    def missing(self, attributes: Attributes, tags: Tags) -> tuple[Attributes, Tags]:
         """Those of the given attributes and tags that the image does not have yet."""
         current = self.attributes
         changed = {name: value for name, value in attributes.items() if current[name] != value}
@@ -167,25 +163,21 @@ class ChangeRequest:
     """The JSON Pointer of the first change of each tag."""
 
     @cached_property
-    def by_region(self) -> dict[str, list[Change]]:
-        """The changes of each region."""
-        regions: dict[str, list[Change]] = {}
+    def by_region(self) -> dict[str, dict[str, Change]]:
+        """The changes of each region, by image id."""
+        regions: dict[str, dict[str, Change]] = {}
         for change in self.changes:
-            regions.setdefault(change.region, []).append(change)
+            regions.setdefault(change.region, {})[change.image_id] = change
         return regions
 
     @property
     def image_ids(self) -> dict[str, list[str]]:
         """The ids of its images, by region."""
-        return {r: [change.image_id for change in changes] for r, changes in self.by_region.items()}
-
-    @cached_property
-    def _by_key(self) -> dict[tuple[str, str], Change]:
-        return {(change.region, change.image_id): change for change in self.changes}
+        return {region: list(changes) for region, changes in self.by_region.items()}
 
     def is_as_expected(self, region: str, image: Image) -> bool:
         """Whether an image is what its change expects."""
-        return image.has(self._by_key[region, image.image_id].expect)
+        return image.has(self.by_region[region][image.image_id].expect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +220,16 @@ class Step:
         """The new ImageName; empty if the image is not renamed."""
         return str(self.attributes.get("ImageName", ""))
 
-    def after(self, name: str) -> str:
-        """The value of an attribute after the step."""
-        current = self.before.attributes[name] if self.before else ""
-        return str(self.attributes.get(name, current))
+    def tag_changes(self, phase: Collection[str], last_tags: Collection[str]) -> TagChanges:
+        """The tags that a phase changes, as `Plan.phases` describes it."""
+        changes: TagChanges = dict.fromkeys(self.delete_tags) if "deletions" in phase else {}
+        bound = self.tags.items()
+        return changes | {k: v for k, v in bound if ("tags", "last")[k in last_tags] in phase}
 
 
 StepsByRegion: TypeAlias = "dict[str, list[Step]]"
 
-ONE_PHASE = (("attributes", "tags"),)
+ONE_PHASE = (("attributes", "tags", "deletions"),)
 """The phases of a plan that writes attributes and tags in parallel."""
 
 
@@ -248,9 +241,11 @@ class Plan(NamedTuple):
     """Why regions could not be planned; by "", why a part of the document could not."""
     warnings: tuple[StewardError, ...] = ()
     phases: tuple[tuple[str, ...], ...] = ONE_PHASE
-    """Phases follow one another; each writes "attributes", "tags" or both."""
-    blocking_statuses: tuple[str, ...] = ()
-    """An image with one of these statuses gets no writes of later phases."""
+    """Phases follow one another, and end for an image with its first error.
+
+    Each writes "attributes", "tags" that are bound, "deletions" of tags, or the "last" tags.
+    """
+    last_tags: Collection[str] = ()
 
     @property
     def all_steps(self) -> list[Step]:
@@ -268,9 +263,8 @@ class Outcome:
     """What a step has changed (in a dry run: would change), and the error that ended it."""
 
     step: Step
-    attributes: Attributes = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     """Those that differ from the image before the step."""
-    tags: TagChanges = field(default_factory=dict)
     request_ids: tuple[str, ...] = ()
     error: StewardError | None = None
     planned: bool = False
@@ -285,7 +279,7 @@ class Outcome:
     def planned_for(cls, step: Step) -> Outcome:
         """The outcome of a step in a dry run."""
         tags: TagChanges = {**step.tags, **dict.fromkeys(step.delete_tags)}
-        return cls(step, dict(step.attributes), tags, error=step.error, planned=True)
+        return cls(step, by_name(step.attributes, tags), error=step.error, planned=True)
 
     @property
     def status(self) -> str:
@@ -297,13 +291,8 @@ class Outcome:
         return "planned" if self.planned else "changed"
 
     @property
-    def values(self) -> Values:
-        """What has changed."""
-        return by_name(self.attributes, self.tags)
-
-    @property
     def old_values(self) -> Values:
-        """What it was before the step."""
+        """What the values were before the step."""
         old = self.step.before.values if self.step.before else {}
         return {name: old.get(name) for name in self.values}
 
@@ -321,27 +310,22 @@ class Outcome:
         """One outcome for this one and a `later` one of the same image."""
         step, error = self.step, self.error
         if later.step is not step:
-            step = replace(
-                step,
-                attributes={**step.attributes, **later.step.attributes},
-                tags={**step.tags, **later.step.tags},
-                delete_tags=step.delete_tags + later.step.delete_tags,
-                before=_before(self, later),
-                reasons=step.reasons + later.step.reasons,
-            )
+            writing = later.step if step.is_empty and not later.step.is_empty else step
+            reasons = step.reasons + later.step.reasons
+            step = replace(writing, before=_before(self, later), reasons=reasons)
         # A transient error has precedence, as it causes a redelivery; then the first error.
         if later.error and (not error or (later.error.transient and not error.transient)):
             error = later.error
         if self.planned != later.planned:  # what was done counts, not what a dry run would do
             return replace(later if self.planned else self, error=error)
-        attributes, tags = {**self.attributes, **later.attributes}, {**self.tags, **later.tags}
+        values = {**self.values, **later.values}
         if step.before:
-            attributes, tags = step.before.missing(attributes, tags)
+            before = step.before.values
+            values = {name: value for name, value in values.items() if before.get(name) != value}
         return replace(
             self,
             step=step,
-            attributes=attributes,
-            tags=tags,
+            values=values,
             request_ids=self.request_ids + later.request_ids,
             error=error,
             attempts=self.attempts + later.attempts,
@@ -380,11 +364,6 @@ class Report:
     """Problems that did not stop the document."""
     dry_run: bool | None = None
     """Whether it was a dry run; None: there was no document, or it could not be read."""
-
-    def merged_with(self, later: Report) -> Report:
-        """One report for this one and a `later` one, with one outcome for each image."""
-        outcomes = by_image((*self.outcomes, *later.outcomes))
-        return replace(later, outcomes=tuple(outcomes.values()))
 
 
 def by_name(attributes: Attributes, tags: Mapping[str, str | None]) -> Values:

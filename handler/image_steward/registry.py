@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -64,7 +65,7 @@ _MANIFEST = Planner(
 )
 
 KINDS = {
-    "Document": Kind("pointers", ".documents.pointer:read"),
+    "Document": Kind("pointers", ".documents.change_request:read_pointer"),
     "Normalise": Kind("policies", ".documents.naming_policy:read", _POLICY),
     "builds": Kind("manifests", ".documents.packer_manifest:read", _MANIFEST),
     "Images": Kind("requests", ".documents.change_request:read", _CHANGE_REQUEST),
@@ -112,19 +113,22 @@ def read(
     if errors:
         raise InvalidDocument(*errors)
     if kind.planner:
-        _check_allowed(request, settings)
+        request = _allowed(request, settings)
     return Document(request, kind)
 
 
-def _check_allowed(request: Any, settings: Settings) -> None:  # noqa: ANN401 - any request
-    """Check the regions and tags of a request against the settings. Raises as `read`."""
+def _allowed(request: Any, settings: Settings) -> Any:  # noqa: ANN401 - any request
+    """The request, if the settings allow its regions and tags. Raises as `read`."""
     listed = settings.regions
     others = [(r, p) for r, p in request.region_paths.items() if listed and r not in listed]
     reason = f"is not in STEWARD_REGIONS: {', '.join(listed)}"
     violations = [Violation(path, f"{region} {reason}") for region, path in others]
-    if tag_paths := request.tag_paths:
+    tag_paths = request.tag_paths
+    reaches_others = hasattr(request, "protected_tags")
+    if tag_paths or reaches_others:
         glob = load(".naming.patterns:Glob")
-        globs = [glob(text) for text in (OPT_OUT[0], *settings.protected_tags)]
+        globs = tuple(glob(text) for text in (OPT_OUT[0], *settings.protected_tags))
+        request = replace(request, protected_tags=globs) if reaches_others else request
         violations += [
             Violation(path, f"tag {short(key)} is protected: no document may set or delete it")
             for key, path in tag_paths.items()
@@ -132,3 +136,4 @@ def _check_allowed(request: Any, settings: Settings) -> None:  # noqa: ANN401 - 
         ]
     if violations:
         raise NotAllowed(*violations[:_MAX_LISTED])
+    return request

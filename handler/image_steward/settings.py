@@ -124,10 +124,9 @@ def _sources(text: str) -> dict[str, tuple[str, ...]]:
         if not equals or "/" in names:  # it is a part of the prefix
             source, names = entry, "+".join(KINDS)
         source, kinds = source.rstrip("/"), tuple(names.split("+"))
-        for kind in kinds:
-            if kind not in KINDS:
-                hint = nearest(kind, KINDS)
-                raise ValueError(f"kinds are {', '.join(KINDS)}, not {short(kind)}{hint}")
+        if wrong := [kind for kind in kinds if kind not in KINDS]:
+            given = f"{short(wrong[0])}{nearest(wrong[0], KINDS)}"
+            raise ValueError(f"kinds are {', '.join(KINDS)}, not {given}")
         if source not in _TRIGGERS and not BUCKET.fullmatch(source.partition("/")[0]):
             hint = "; join kinds with +" if source in KINDS else nearest(source, _TRIGGERS)
             raise ValueError(

@@ -25,6 +25,7 @@ import promises
 from image_steward.cloud.image_api import image_of
 from image_steward.documents import naming_policy
 from image_steward.errors import Rejection
+from image_steward.naming.patterns import Pattern
 from image_steward.planning.policy_plan import normalise
 from starts import memory, rejected_memory, starts
 from throughput import alone, calls, neighbour, several, three_regions
@@ -43,6 +44,34 @@ POLICY = {
     "KeepLatest": 3,
 }
 
+DERIVING = {
+    "Derive": [
+        {
+            "From": "{ImageName}",
+            "Replace": [{"Key": "【勿删】", "Value": ""}, {"Key": "_副本", "Value": ""}],
+            "As": "clean",
+        },
+        {
+            "From": "{clean}",
+            "Parse": [
+                "{app}-{os:word}-{version:version}-{built:%Y%m%d}*",
+                "{app}-v{version:version}-{built:%Y%m%d}",
+                "{app}_{built:%d.%m.%Y}*",
+                "{app}-copy-{n:digits}",
+                "{app}",
+            ],
+        },
+        {"From": "{OsName}", "Map": [{"Key": "TencentOS*", "Value": "tencentos3"}], "As": "os"},
+        {"From": "{Tag.team}", "Map": [{"Key": "inf*", "Value": "inf"}], "As": "team"},
+        {"From": "{ImageDescription}", "Parse": ["built from {commit:word}*"]},
+    ],
+    "ImageName": "{app:.30}-{os}-{version|0}-{built:%Y%m%d|CreatedTime:%Y%m%d}",
+    "TimeZone": "+08:00",
+    "Style": {"Case": "lower", "Charset": "ascii"},
+    "Tags": [{"Key": "team", "Value": "{team}"}, {"Key": "commit", "Value": "{commit|none}"}],
+    "Retire": {"KeepLatest": 3, "GroupBy": "{app}"},
+}
+
 
 def planning() -> Iterator[tuple[promises.Promise, float]]:
     """A policy that reads what it writes, for ten thousand and for a hundred thousand images."""
@@ -58,6 +87,15 @@ def planning() -> Iterator[tuple[promises.Promise, float]]:
             if any(step.is_empty for step in steps):
                 raise AssertionError("every image must be changed")
         best.append(min(seconds))
+    deriving = naming_policy.read({"Normalise": DERIVING}, "ap-guangzhou")
+    images = [made_up(i) for i in range(10_000)]
+    yield (
+        promises.DERIVING,
+        cpu_seconds(lambda: normalise(deriving, "ap-guangzhou", images, time.time)),
+    )
+    pairs = [(Pattern.parse(p), text) for p, text in hostile.patterns(256)]
+    slowest = max(cpu_seconds(partial(pattern.match, text)) for pattern, text in pairs)
+    yield promises.PATTERN, slowest * 1000
     yield promises.PLANNING_LESS, best[0]
     yield promises.PLANNING, best[1]
     yield promises.PLANNING_GROWTH, best[1] / best[0]

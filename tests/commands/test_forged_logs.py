@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 import cls_export
 from clocks import FakeClock
 from conftest import ROOT
-from image_steward.reporting.log import Log
-from image_steward.reporting.secrets import Secrets
+from image_steward.reporting.log import Log, Secrets
 from scf_local import log_records, undo
 from scf_local.cli import main
 from scf_local.environment import FunctionConfig

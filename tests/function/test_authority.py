@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from conftest import ROOT, Function, cos_event
 from image_steward.errors import Unfinished
-from image_steward.reporting.secrets import Secrets
+from image_steward.reporting.log import Secrets
 from packer import build, manifest
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.seed import Object

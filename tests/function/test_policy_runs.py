@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -253,13 +254,13 @@ def test_keep_latest_that_changes_its_selection(function: Function, *, dry_run: 
     assert result["Summary"]["Planned" if dry_run else "Changed"] == 2
     (warning,) = result["Warnings"]
     assert (warning["Code"], warning["Path"]) == ("UnstablePolicy", "/Normalise/KeepLatest")
-    assert "if the run is interrupted" in warning["Message"]
+    assert "if this run is interrupted" in warning["Message"]
     if not dry_run:
         assert "Warnings" not in function(document)
 
 
 def test_failed_resource(function: Function) -> None:
-    """In a batch of tags, only the image that the API names as failed fails."""
+    """Of several images, only that fails which would have more than 50 tags."""
     full = [{"Key": f"k{i}", "Value": "v"} for i in range(50)]
     images = numbered(9)
     images[4]["Tags"] = full
@@ -278,6 +279,14 @@ def test_failed_resource(function: Function) -> None:
 
 # --- Rejections ---
 
+PREFIXED = [{"Key": "prefix", "Value": "x"}]
+GROWING: dict[str, Any] = {
+    "Derive": [{"From": "{Tag.prefix}-{ImageName}", "Parse": ["{grown}"]}],
+    "ImageName": "{grown|ImageId}",
+    "Tags": [{"Key": "owner", "Value": "infra"}],
+}
+"""Makes the names of images with a prefix longer in every run."""
+
 
 def test_unstable_policy(function: Function) -> None:
     """A policy that would grow names is rejected, naming an image and both names."""
@@ -285,24 +294,55 @@ def test_unstable_policy(function: Function) -> None:
     former = function.images
     result = function(function.uploaded(policy(ImageName="prod-{ImageName}")))
     assert result["Outcome"] == "rejected"
-    (error,) = result["Errors"]
-    assert error["Code"] == "UnstablePolicy"
+    assert [error["Code"] for error in result["Errors"]] == ["UnstablePolicy"] * 3
+    error = result["Errors"][0]
     assert error["Path"] == "/Normalise/ImageName"
-    for text in ("img-build0002", "ap-guangzhou", '"prod-build-2"', '"prod-prod-build-2"'):
+    for text in ("img-build0000", "ap-guangzhou", '"prod-build-0"', '"prod-prod-build-0"'):
         assert text in error["Message"]
     assert function.images == former
     assert function.writes == 0
 
 
+def test_unstable_for_some_images(function: Function) -> None:
+    """The images that a policy would change again fail, and the others are done, in all regions."""
+    for region in ("ap-guangzhou", "ap-shanghai"):
+        images = numbered(3)
+        images[1]["Tags"] = PREFIXED
+        function.hold(*images, region=region)
+    both = ["ap-guangzhou", "ap-shanghai"]
+    document = policy(**GROWING, Regions=both)
+    result = function(document)
+    assert result["Outcome"] == "partial"
+    assert (result["Summary"]["Changed"], result["Summary"]["Failed"]) == (4, 2)
+    failed = [image for image in result["Images"] if image["Status"] == "failed"]
+    assert {(image["Region"], image["ImageId"], image["Code"]) for image in failed} == {
+        (region, "img-build0001", "UnstablePolicy") for region in both
+    }
+    for image in failed:
+        assert (
+            '"build-1"; this run would make it "x-build-1" and the next one "x-x-build-1"'
+            in (image["Message"])
+        )
+    assert function.names() == {
+        "img-build0000": "img-build0000", "img-build0001": "build-1",
+        "img-build0002": "img-build0002",
+    }  # fmt: skip
+    assert "owner" not in json.dumps(function.image("img-build0001"))
+    writes = function.writes
+    again = function(document)  # it would change only images that flip
+    assert [error["Code"] for error in again["Errors"]] == ["UnstablePolicy"] * 2
+    assert function.writes == writes
+
+
 def test_unstable_in_one_region(function: Function) -> None:
-    """A policy that is unstable in one of its regions is applied in none."""
-    function.hold({"ImageId": "img-calm0001", "ImageName": "b", "ImageFamily": "b"})
-    function.hold(*numbered(1, ImageFamily="a"), region="ap-shanghai")
-    regions = ["ap-guangzhou", "ap-shanghai"]
-    result = function(policy(Regions=regions, ImageFamily="b{ImageFamily}"))
-    assert result["Outcome"] == "rejected"
-    assert [error["Code"] for error in result["Errors"]] == ["UnstablePolicy"]
-    assert function.writes == 0
+    """If a policy is unstable for all images of one region, the other region is done."""
+    function.hold(*numbered(2))
+    function.hold(*numbered(2, Tags=PREFIXED), region="ap-shanghai")
+    result = function(policy(**GROWING, Regions=["ap-guangzhou", "ap-shanghai"]))
+    assert result["Outcome"] == "partial"
+    statuses = {(image["Region"], image["Status"]) for image in result["Images"]}
+    assert statuses == {("ap-guangzhou", "changed"), ("ap-shanghai", "failed")}
+    assert function(policy(**GROWING, Regions=["ap-shanghai"]))["Outcome"] == "rejected"
 
 
 def test_too_many_changes(function: Function) -> None:
@@ -552,7 +592,7 @@ def test_interrupted_cycle(function: Function) -> None:
     with pytest.raises(Unfinished, match="InternalError"):
         function(SLOT_POLICY)
     assert [i for i, name in function.names().items() if name.startswith(TEMPORARY)] == [
-        "img-slot0003"
+        "img-slot0000"
     ]
     function.cloud.faults = Faults()
     assert function(SLOT_POLICY)["Outcome"] == "applied"
@@ -709,13 +749,103 @@ def test_time_is_over_while_planning(function: Function) -> None:
     assert function.writes == 0
 
 
-def test_half_of_what_stays_selected_fails(function: Function) -> None:
-    """If a half fails but the image stays selected, the other half is written."""
+def test_failed_tags(function: Function) -> None:
+    """If its tags fail, an image gets nothing else, whatever the policy selects by."""
     function.hold(*numbered(3))
+    former = function.images
     tags = [{"Key": "qcs:reserved", "Value": "v"}]
     result = function(policy(ImageName="web-{ImageId}", Tags=tags))
     assert result["Summary"]["Failed"] == 3
-    assert all(name.startswith("web-") for name in function.names().values())
+    assert function.images == former
+
+
+WHOLE: dict[str, Any] = {
+    "ImageName": "web-{ImageId}",
+    "Tags": [{"Key": "state", "Value": "named"}, {"Key": "owner", "Value": "infra"}],
+    "DeleteTags": ["tmp-*", "state", "no-such-tag"],
+}
+BY_TAG = [("TagResources", "owner"), ("ModifyImageAttribute", "web-img-build0000"),
+          ("UnTagResources", "tmp-1"), ("TagResources", "state")]  # fmt: skip
+BY_NAME = [("TagResources", "state"), ("UnTagResources", "tmp-1"),
+           ("ModifyImageAttribute", "web-img-build0000")]  # fmt: skip
+SEQUENCES = [
+    (policy(**WHOLE, Select={"Tags": RAW}), BY_TAG),
+    (policy(**WHOLE, Except=[{"Tags": [{"Key": "state", "Value": "named"}]}]), BY_TAG),
+    (policy(**WHOLE, Select={"ImageName": "build-*"}), BY_NAME),
+    (policy(**WHOLE, Except=[{"ImageName": "web-*"}]), BY_NAME),
+    (policy(**WHOLE, Select={"Tags": [{"Key": "tmp-1"}]}), [BY_NAME[0], *BY_TAG[1:3]]),
+    (policy(**WHOLE), [BY_NAME[0], *BY_TAG[1:3]]),
+]
+"""Policies, and their calls for one image, in order, each with something in its parameters."""
+TEMPORARY_TAGS = [*RAW, {"Key": "tmp-1", "Value": "1"}, {"Key": "tmp-2", "Value": "2"}]
+NAMED_TAGS = {"state": "named", "owner": "infra"}
+
+
+@pytest.mark.parametrize(("document", "sequence"), SEQUENCES)
+def test_sequence_of_writes(
+    function: Function, document: dict[str, Any], sequence: list[tuple[str, str]]
+) -> None:
+    """Tags come first, then attributes, then what may end the selection."""
+    function.hold(*numbered(1, Tags=TEMPORARY_TAGS))
+    seen = recorded(function, "ModifyImageAttribute", "TagResources", "UnTagResources")
+    result = function(document)
+    assert "Warnings" not in result
+    assert [call.action for call in seen] == [action for action, _ in sequence]
+    for call, (_, part) in zip(seen, sequence, strict=True):
+        assert part in json.dumps(dict(call.params))
+    is_whole(function)
+
+
+@pytest.mark.parametrize("code", ["InvalidParameterValue", "InternalError"])
+@pytest.mark.parametrize(
+    ("document", "sequence", "number"),
+    [(document, calls, i) for document, calls in SEQUENCES for i in range(len(calls))],
+)
+def test_each_write_waits_for_the_former(
+    function: Function,
+    document: dict[str, Any],
+    sequence: list[tuple[str, str]],
+    number: int,
+    code: str,
+) -> None:
+    """After a call that fails, or is pending, none follows; a later run does the rest."""
+    function.hold(*numbered(1, Tags=TEMPORARY_TAGS))
+    action = sequence[number][0]
+    start = [each for each, _ in sequence[: number + 1]].count(action)
+    function.cloud.faults = Faults((Rule(action, "error", start=start, code=code),))
+    with suppress(Unfinished):
+        function(document)
+    done = [call["Action"] for call in function.calls() if call["Outcome"] == "ok"]
+    assert [each for each in done if each != "DescribeImages"] == [
+        each for each, _ in sequence[:number]
+    ]
+    function.cloud.faults = Faults()
+    assert function(document)["Outcome"] == "applied"
+    is_whole(function)
+    assert not function(document)["Summary"]["Changed"]
+
+
+def is_whole(function: Function) -> None:
+    """Check that the image has all that it was to get."""
+    (image,) = function.images["ap-guangzhou"]
+    assert image["ImageName"] == "web-img-build0000"
+    assert {tag["Key"]: tag["Value"] for tag in image["Tags"]} == NAMED_TAGS
+
+
+def test_protected_tags_of_a_policy(function: Function) -> None:
+    """A glob of DeleteTags leaves protected tags out; a protected key is rejected."""
+    tags = [{"Key": key, "Value": "1"} for key in ("tmp", "keep-1", "image-steward", "set")]
+    function.hold(*numbered(1, Tags=tags))
+    protected: dict[str, Any] = {"STEWARD_PROTECTED_TAGS": "keep-*"}
+    document = policy(DeleteTags=["*"], Tags=[{"Key": "set", "Value": "2"}])
+    result = function(document, **protected)
+    assert result["Outcome"] == "applied"
+    kept = {tag["Key"]: tag["Value"] for tag in function.image("img-build0000")["Tags"]}
+    assert kept == {"keep-1": "1", "image-steward": "1", "set": "2"}
+    assert function(document, **protected)["Summary"]["Unchanged"] == 1
+    for key in ("keep-1", "image-steward"):
+        (error,) = function(policy(DeleteTags=["tmp", key]), **protected)["Errors"]
+        assert (error["Code"], error["Path"]) == ("NotAllowed", "/Normalise/DeleteTags")
 
 
 def test_failure_in_a_cycle(function: Function) -> None:
@@ -746,9 +876,9 @@ def test_pending_in_a_cycle(function: Function) -> None:
     fail = failing_in("ap-guangzhou", "InternalError", "TagResources")
 
     def on_reply(call: Call, reply: Reply) -> Reply:
-        is_one = "img-slot0000" in str(call.params.get("ResourceList"))
+        is_one = "img-slot0001" in str(call.params.get("ResourceList"))
         if is_one:  # the call has not worked
-            image = function.cloud.state.find("ap-guangzhou", "img-slot0000")
+            image = function.cloud.state.find("ap-guangzhou", "img-slot0001")
             assert image
             image["Tags"] = [tag for tag in image["Tags"] if tag["Key"] != "owner"]
         return fail(call, reply) if is_one else reply
@@ -757,12 +887,12 @@ def test_pending_in_a_cycle(function: Function) -> None:
     with pytest.raises(Unfinished, match=r"2 of 4 .*InternalError"):
         function({"Normalise": members})
     ends = {line["ImageId"]: line["Event"] for line in function.lines if "ImageId" in line}
-    # The last one opened the cycle, and is to get the first one's name.
+    # The first one opened the cycle, and is to get the second one's name.
     assert ends == {
         "img-slot0000": "image.pending",
-        "img-slot0001": "image.changed",
+        "img-slot0001": "image.pending",
         "img-slot0002": "image.changed",
-        "img-slot0003": "image.pending",
+        "img-slot0003": "image.changed",
     }
     function.cloud.on_reply = lambda _call, reply: reply
     assert function({"Normalise": members})["Outcome"] == "applied"

@@ -18,9 +18,9 @@ from image_steward import invocation
 from image_steward.errors import Unfinished
 from image_steward.model import values_in
 from image_steward.naming.temporary import is_temporary
-from image_steward.reporting import undo
 from region import in_any_order
-from scenarios import document, images_of
+from scenarios import document, images_of, naming_policy
+from scf_local.undo import merged
 from simulation import BUCKET, Luck, World
 
 if TYPE_CHECKING:
@@ -244,11 +244,11 @@ class Scenario:
             case _:
                 lines = [line for run in self.runs for line in run.lines]
                 found = [line["Undo"] for line in lines if line["Event"] == "image.before"]
-        return list(undo.merged(found))
+        return list(merged(found))
 
 
 def _by_image(entries: list[Entry]) -> dict[ImageKey, Entry]:
-    return {(entry["Region"], entry["ImageId"]): entry for entry in undo.merged(entries)}
+    return {(entry["Region"], entry["ImageId"]): entry for entry in merged(entries)}
 
 
 def _by_name(members: dict[str, Any]) -> dict[str, object]:
@@ -298,6 +298,43 @@ def test_killed_after_any_call(before: str, seed: int, monkeypatch: pytest.Monke
         assert again
         assert again["Outcome"] == result["Outcome"]
         assert killed.world.values() == whole.world.values()
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_policy_killed_after_any_call(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that is killed after any call and redelivered ends like one that is not.
+
+    Unless its warning says that no order of its writes is safe.
+    """
+    killed = 0
+    for seed in range(batch, 160, 4):
+        whole = policy_scenario(monkeypatch, seed)
+        result = whole.world.run(whole.document).result
+        assert result
+        codes = {each["Code"] for each in (*result["Errors"], *result.get("Warnings", ()))}
+        names = {name for each in result["Images"] for name in [each["Before"].get("ImageName")]}
+        if codes & {"UnstablePolicy", "TooManyChanges"} or any(
+            map(is_temporary, filter(None, names))
+        ):
+            continue
+        for number in range(1, 1000):
+            torn = policy_scenario(monkeypatch, seed)
+            torn.world.crash_in = number
+            if not torn.world.run(torn.document).crashed:
+                break
+            killed += 1
+            torn.world.run(torn.document)
+            assert torn.world.values() == whole.world.values(), f"policy {seed}, call {number}"
+    assert killed > 50
+
+
+def policy_scenario(monkeypatch: pytest.MonkeyPatch, seed: int) -> Scenario:
+    """A scenario of a policy, with images that are ready."""
+    found = scenario(monkeypatch, seed)
+    found.document = naming_policy(Random(seed))  # noqa: S311 - no secret
+    found.document["DryRun"] = False
+    found.world.all_ready()
+    return found
 
 
 @pytest.mark.parametrize("batch", range(4))

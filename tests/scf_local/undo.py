@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from image_steward import registry
 from image_steward.errors import Rejection
 from image_steward.messages import nearest
+from image_steward.model import values_in
 from image_steward.reporting import undo as undo_entries
 from image_steward.settings import Settings
 from scf_local import json_files, log_records
@@ -21,6 +22,8 @@ from scf_local.terminal_text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from image_steward.model import Values
+    from image_steward.reporting.undo import Entry
     from scf_local.log_records import Record
 
 EVENT = "image.before"
@@ -97,12 +100,29 @@ def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Und
     # Logs may be newest first. Lines with equal times keep their order.
     usable = sorted((line for line in lines if not line.problem), key=lambda line: line.time)
     entries = []
-    for entry in undo_entries.merged(line.undo for line in usable):
+    for entry in merged(line.undo for line in usable):
         if violation := _violation_of(entry):  # valid lines may exceed a limit once merged
             problems.append(f"{_image_name(entry)} cannot be undone: {violation}")
         else:
             entries.append(entry)
     return Undo(entries, _request_ids(usable), problems)
+
+
+def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Merge entries, given in the order in which they were written, into one per image.
+
+    The first state of an image is restored, and the last one expected. The order is that of
+    `entries` of `image_steward.reporting.undo`.
+    """
+    images: dict[tuple[str, str], tuple[Values, Values]] = {}
+    for entry in entries:
+        image_key = entry["Region"], entry["ImageId"]
+        first, last = images.pop(image_key, ({}, {}))
+        # Earlier values keep their position, too.
+        expected = {**last, **values_in(entry.get("Expect", {}))}
+        images[image_key] = {**first, **values_in(entry), **first}, expected
+    for image_key, (first, last) in reversed(images.items()):
+        yield undo_entries.entry_of(image_key, first, last)
 
 
 def _lines_of_result(data: bytes, name: str) -> list[BeforeLine]:

@@ -7,6 +7,7 @@ seconds and the memory of the same documents.
 from __future__ import annotations
 
 import sys
+import time
 import tracemalloc
 import unicodedata
 from contextlib import contextmanager, suppress
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.no_cover  # coverage would be most of the time and of the memory
 
+POLICIES = hostile.POLICIES | hostile.LARGEST
 IMAGES = 10
 LINES_PER_IMAGE = 20_000
+RUN_SECONDS = 900
 LINES_PER_DOCUMENT = 5_000_000
 """At most a third of a second for a document; for 1,000 images a second."""
 
@@ -63,14 +66,27 @@ def executed_lines() -> Iterator[list[int]]:
 # --- Time ---
 
 
-@pytest.mark.parametrize("body", hostile.POLICIES.values(), ids=list(hostile.POLICIES))
+@pytest.mark.parametrize("body", POLICIES.values(), ids=list(POLICIES))
 @pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=list(hostile.TEXTS))
 def test_time_of_a_policy(text: str, body: dict[str, Any]) -> None:
-    """Normalising, cutting and numbering take no longer for any text and any templates."""
+    """Deriving, normalising, cutting and numbering take no longer for any text and any policy."""
+    request = policy({**body, "MaxChanges": IMAGES})
+    hostile.plan_images(request, text, 1)  # what is compiled once
     with executed_lines() as lines:
-        plan = hostile.plan_policy(body, text, IMAGES)
+        plan = hostile.plan_images(request, text, IMAGES)
     assert len(plan.all_steps) == IMAGES
     assert lines[0] < IMAGES * LINES_PER_IMAGE
+
+
+@pytest.mark.parametrize("text", ["1" * 256, "a" * 256, "1." * 128, "a-" * 128])
+@pytest.mark.parametrize("steps", hostile.DERIVES.values(), ids=list(hostile.DERIVES))
+def test_seconds_of_derive(steps: list[dict[str, Any]], text: str) -> None:
+    """The slowest steps read 1,000 images with different texts in a third of a run's time."""
+    request = policy({"ImageDescription": "x", "Derive": steps})
+    hostile.plan_images(request, text, 1)
+    start = time.process_time()
+    hostile.plan_images(request, text, 3)
+    assert time.process_time() - start < RUN_SECONDS / 1000
 
 
 @pytest.mark.parametrize("data", hostile.MANIFESTS.values(), ids=list(hostile.MANIFESTS))

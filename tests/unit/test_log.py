@@ -8,8 +8,7 @@ import json
 import pytest
 
 from clocks import FakeClock
-from image_steward.reporting.log import MAX_LINE_BYTES, Log
-from image_steward.reporting.secrets import Secrets
+from image_steward.reporting.log import MAX_LINE_BYTES, Log, Secrets
 from image_steward.settings import LEVELS
 
 

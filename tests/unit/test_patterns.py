@@ -323,10 +323,9 @@ def test_first_place(pattern: str, text: str, values: dict[str, str] | None) -> 
 
 
 def test_fields() -> None:
-    """Fields are listed in order; the source, the times and equal patterns are known."""
+    """Fields are listed in order; the times and equal patterns are known."""
     text = "{b}-{a_1:word}{{x}}-{t:%Y}*{u:%y}?{C:digits}"
     pattern = Pattern.parse(text)
-    assert pattern.text == text
     assert pattern.fields == ("b", "a_1", "t", "u", "C")
     assert pattern.times == {"t", "u"}
     assert pattern == Pattern.parse(text) != Pattern.parse(text, CHINA)
@@ -623,7 +622,7 @@ def test_literal_text(text: str) -> None:
 
 
 @pytest.mark.usefixtures("ten_seconds")
-@pytest.mark.parametrize(("pattern", "text"), hostile.patterns())
+@pytest.mark.parametrize(("pattern", "text"), hostile.patterns(256, 1024))
 def test_hostile(pattern: str, text: str) -> None:
     """Patterns made to take very long give up at once."""
     assert Pattern.parse(pattern).match(text) is None

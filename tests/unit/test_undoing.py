@@ -23,6 +23,7 @@ from image_steward.model import (
 )
 from image_steward.reporting import undo as undoing
 from region import BODIES, REGION, Region, changes, image, normalised, regions, requested, shuffles
+from scf_local.undo import merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -176,9 +177,9 @@ def test_chunks_make_the_entry(entry: dict[str, Any], size: int) -> None:
     chunks = list(undoing.chunks(entry, size))
     names = [name for chunk in chunks for name in values_in(chunk)]
     assert len(names) == len(set(names))
-    (merged,) = undoing.merged(chunks)
-    assert (merged["Region"], merged["ImageId"]) == (REGION, "img-a")
-    assert values_and_expected(merged) == values_and_expected(entry)
+    (whole,) = merged(chunks)
+    assert (whole["Region"], whole["ImageId"]) == (REGION, "img-a")
+    assert values_and_expected(whole) == values_and_expected(entry)
 
 
 @given(ENTRIES, SIZES)
@@ -315,8 +316,7 @@ def test_first_state_is_restored() -> None:
     outcomes = [
         Outcome(
             Step(REGION, "img-a", {"ImageName": "2"}, before=was),
-            {"ImageName": "2"},
-            {"k": "2"},
+            {"ImageName": "2", "Tag.k": "2"},
         ),
         Outcome(
             Step(REGION, "img-b", {"ImageName": "4"}, before=image("img-b", "3")),
@@ -324,8 +324,7 @@ def test_first_state_is_restored() -> None:
         ),
         Outcome(
             Step(REGION, "img-a", {"ImageName": "5"}, before=once),
-            {"ImageName": "5"},
-            {"k": None},
+            {"ImageName": "5", "Tag.k": None},
         ),
     ]
     assert list(undoing.entries(outcomes)) == [
@@ -344,8 +343,8 @@ def test_reverted_change_needs_no_undo() -> None:
     """An image that two documents changed and changed back needs no undo."""
     was, once = image("img-a", "1"), image("img-a", "2", Tags={"k": "1"})
     outcomes = [
-        Outcome(Step(REGION, "img-a", before=was), {"ImageName": "2"}, {"k": "1"}),
-        Outcome(Step(REGION, "img-a", before=once), {"ImageName": "1"}, {"k": None}),
+        Outcome(Step(REGION, "img-a", before=was), {"ImageName": "2", "Tag.k": "1"}),
+        Outcome(Step(REGION, "img-a", before=once), {"ImageName": "1", "Tag.k": None}),
     ]
     assert list(undoing.entries(outcomes)) == []
 

@@ -1,4 +1,4 @@
-"""Change requests: the desired attributes and tags of listed images."""
+"""Change requests, the desired attributes and tags of listed images; and pointers to documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from image_steward.documents.validation import NO_REGION, Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import ATTRIBUTES, Change, ChangeRequest, values_in
+from image_steward.model import ATTRIBUTES, Change, ChangeRequest, CosObject, values_in
 
 
 def read(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRequest:
@@ -53,6 +53,19 @@ def read_api_body(document: dict[str, Any], region: str, _known: object = ()) ->
     region_paths = dict.fromkeys(change_request.by_region, "/Region")
     tag_paths = {k: p.removeprefix("/Images/0") for k, p in change_request.tag_paths.items()}
     return replace(change_request, region_paths=region_paths, tag_paths=tag_paths)
+
+
+def read_pointer(document: dict[str, Any], region: str, _known: object = ()) -> CosObject:
+    """Read a pointer to a document in COS; `region` is the default for its Region.
+
+    Raises:
+        InvalidDocument: lists every violation of the schema; or no region is known.
+    """
+    validate("pointer", document)
+    bucket, _, key = document["Document"].removeprefix("cos://").partition("/")
+    if not (region := document.get("Region", region)):
+        raise InvalidDocument(NO_REGION)
+    return CosObject(bucket, key, region)
 
 
 def _check_rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> None:

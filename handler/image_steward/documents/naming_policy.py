@@ -2,65 +2,92 @@
 
 from __future__ import annotations
 
+import re
 import zlib
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from image_steward.clock import utc
 from image_steward.documents.validation import NO_REGION, Violations, validate
 from image_steward.errors import InvalidDocument, Violation
-from image_steward.limits import TAG_VALUE_LENGTH
-from image_steward.model import Image
-from image_steward.naming.fields import FIELDS, TEXT_ATTRIBUTES
-from image_steward.naming.patterns import Glob
+from image_steward.limits import LENGTHS, RESERVED_TAG_KEYS
+from image_steward.messages import short
+from image_steward.model import FACTS, OPT_OUT, Image
+from image_steward.naming import derive
+from image_steward.naming.derive import Derive
+from image_steward.naming.fields import FIELDS, TEXT_ATTRIBUTES, values_of
+from image_steward.naming.patterns import Glob, Pattern
 from image_steward.naming.style import Style
-from image_steward.naming.templates import Template
+from image_steward.naming.templates import Fields, Template
 from image_steward.naming.temporary import is_temporary
 from image_steward.naming.text import value_error
 
 MAX_CHANGES = 100
 """Images that one run may change, unless the policy sets another limit."""
 
+_WRITABLE = ("ImageName", "ImageFamily")
+"""The attributes that Select reads and a policy may write."""
+_MAX_SHOWN = 5
+"""Patterns that a reason lists."""
+_HOUR, _DAY = 3600, 86400
+_NO_LIMIT = (0, 1 << 20)
+
 
 @dataclass(frozen=True)
 class Select:
-    """Selects the images of a policy; an image must match every condition."""
+    """Conditions of `Select`, or of an entry of `Except`; an image must meet all of them."""
 
-    attributes: dict[str, Glob]
-    tags: tuple[tuple[Glob, Glob], ...]
+    attributes: dict[str, tuple[Glob, ...]]
+    """By name of an attribute or a fact: patterns, one of which must match."""
+    tags: tuple[tuple[Glob, Glob], ...] = ()
     """Pairs of key and value: some tag of the image must match both."""
-    older_than: float | None
+    older_than: float | None = None
+    younger_than: float | None = None
     """Seconds."""
 
     @cached_property
     def owner(self) -> str:
         """Marks temporary names as this policy's: an image left with one is still selected."""
-        globs = {name: glob.text for name, glob in self.attributes.items()}
+        globs = {n: [g.text for g in self.attributes[n]] for n in _WRITABLE if n in self.attributes}
         return f"{zlib.crc32(repr(globs).encode()):08x}-" if globs else ""
 
-    def may_deselect(self, key: str, template: Template) -> bool:
-        """Whether an image may no longer be selected once it has this tag."""
-        value = "" if template.fields else template.render({})
-        value = value if len(value) <= TAG_VALUE_LENGTH else ""  # it will be cut
-        globs = [glob for name, glob in self.tags if name.matches(key)]
-        return not all(glob.text == "*" or (value and glob.matches(value)) for glob in globs)
-
-    def mismatch(self, image: Image, now: float) -> str:
-        """Why an image is not selected at `now` (seconds since the epoch); empty if it is."""
-        if self.attributes and not is_temporary(image.name, self.owner):
-            for name, glob in self.attributes.items():
-                if not glob.matches(str(image.attributes[name])):
-                    return f"{name} does not match {glob.text}"
+    def mismatch(self, image: Image) -> str:
+        """Which condition an image does not meet, apart from its age; empty if it meets all."""
+        is_ours = bool(self.owner) and is_temporary(image.name, self.owner)
+        for name, globs in self.attributes.items():
+            text = str(image.attributes[name] if name in _WRITABLE else image.facts[name])
+            if not (any(glob.matches(text) for glob in globs) or (is_ours and name in _WRITABLE)):
+                shown = " or ".join(glob.text for glob in globs[:_MAX_SHOWN])
+                return f"{name} does not match {shown}{' …' if globs[_MAX_SHOWN:] else ''}"
         for key, value in self.tags:
             if not any(key.matches(k) and value.matches(v) for k, v in image.tags.items()):
                 return f"no tag matches {key.text} = {value.text}"
-        if self.older_than is not None:
-            if not image.facts["CreatedTime"]:
-                return "CreatedTime is unknown"
-            if image.facts["CreatedTime"] > utc(now - self.older_than):
-                return f"it is younger than {self.older_than / 3600:g} hours"
         return ""
+
+    def age_mismatch(self, image: Image, now: float) -> str:
+        """Why an image does not have the right age at `now` (seconds since the epoch)."""
+        created = image.facts["CreatedTime"]
+        if not created and (self.older_than, self.younger_than) != (None, None):
+            return "CreatedTime is unknown"
+        if self.older_than is not None and created > utc(now - self.older_than):
+            return f"it is younger than {self.older_than / _HOUR:g} hours"
+        if self.younger_than is not None and created <= utc(now - self.younger_than):
+            return f"it is older than {self.younger_than / _HOUR:g} hours"
+        return ""
+
+
+@dataclass(frozen=True)
+class Retire:
+    """Which images of a group stay: the newest; of the others those that are old are retired."""
+
+    keep: int
+    group_by: Template
+    older_than: float
+    """Seconds."""
+    path: str
+    """Its JSON Pointer."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +96,23 @@ class NamingPolicy:
 
     regions: tuple[str, ...]
     select: Select
+    excepted: tuple[Select, ...]
+    derive: tuple[Derive, ...]
     style: Style
     templates: dict[str, Template]
     """By attribute, in the order of `TEXT_ATTRIBUTES`."""
+    deprecated: bool | None
+    """The value of ImageDeprecated; None: left alone, or set by `retire`."""
     tags: dict[str, Template]
-    """By key. Tags that may deselect an image come last, since one call sets only some of them."""
+    """By key."""
+    delete_tags: tuple[Glob, ...]
     number_on_conflict: bool
     """Whether a taken name gets a number; otherwise the newer image keeps its old name."""
-    keep_latest: int
-    """Images of each family that are not deprecated; 0: leave ImageDeprecated alone."""
+    retire: Retire | None
     max_changes: int
     dry_run: bool = False
+    protected_tags: tuple[Glob, ...] = ()
+    """Keys that `delete_tags` leaves out."""
 
     @property
     def region_paths(self) -> dict[str, str]:
@@ -88,104 +121,238 @@ class NamingPolicy:
 
     @property
     def tag_paths(self) -> dict[str, str]:
-        """The JSON Pointer of each tag."""
-        return dict.fromkeys(self.tags, "/Normalise/Tags")
+        """The JSON Pointer of each tag that the document names; a glob names none."""
+        deleted = (g.text for g in self.delete_tags if not re.search(r"[*?]", g.text))
+        paths = dict.fromkeys(deleted, "/Normalise/DeleteTags")
+        return {**paths, **dict.fromkeys(self.tags, "/Normalise/Tags")}
+
+    @cached_property
+    def all_templates(self) -> dict[str, Template]:
+        """By attribute or `Tag.<key>`, that of the name first."""
+        return {**self.templates, **{f"Tag.{key}": tag for key, tag in self.tags.items()}}
+
+    @cached_property
+    def other_templates(self) -> tuple[tuple[str, str, Template, int], ...]:
+        """All but that of the name: name, key of a tag, template, most characters."""
+        return tuple(
+            (
+                n,
+                n[4:] if n.startswith("Tag.") else "",
+                t,
+                LENGTHS.get(n.split(".")[0], _NO_LIMIT)[1],
+            )
+            for n, t in self.all_templates.items()
+            if n != "ImageName"
+        )
 
     @cached_property
     def fields(self) -> frozenset[str]:
         """The names of the fields in all templates."""
-        templates = (*self.templates.values(), *self.tags.values())
-        return frozenset().union(*(template.fields for template in templates))
+        sources = [step.source for step in self.derive]
+        sources += [self.retire.group_by] if self.retire else []
+        return frozenset().union(*(t.fields for t in (*self.all_templates.values(), *sources)))
 
     @cached_property
-    def feedback_paths(self) -> int:
-        """How many of four paths there are from what the policy writes to what it reads.
+    def tag_fields(self) -> tuple[str, ...]:
+        """The fields of all templates that are tags."""
+        return tuple(name for name in self.fields if name.startswith("Tag."))
 
-        It writes attributes or tags, and reads them in templates or in Select. With no path the
-        policy is stable. With one path, an image that has only the attributes or only the tags of
-        a plan looks to the policy like the image before or after the whole plan. With more, such
-        an image may get other values, or be skipped.
+    def reads(self, name: str) -> bool:
+        """Whether a value of an image, such as `Tag.team`, decides about what it becomes."""
+        selects = (self.select, *self.excepted)
+        keys = (key for each in selects for key, _ in each.tags if name.startswith("Tag."))
+        is_selected = any(name in each.attributes for each in selects)
+        own_name = name == "ImageName" and "OldName" in self.fields
+        return (
+            own_name or is_selected or name in self.fields or any(k.matches(name[4:]) for k in keys)
+        )
+
+    def mismatch(self, image: Image, now: float) -> str:
+        """Why Select or Except leaves an image out at `now`, apart from Select's age members."""
+        for i, each in enumerate(self.excepted):
+            is_hidden = "ImageName" in each.attributes and is_temporary(image.name)
+            if not (is_hidden or each.mismatch(image) or each.age_mismatch(image, now)):
+                return f"it matches /Normalise/Except/{i}"
+        return self.select.mismatch(image)
+
+    def values(self, region: str, image: Image) -> dict[str, Any]:
+        """The values of all template fields, by the name that the image has."""
+        return self.derived(values_of(self.tag_fields, region, image), {})
+
+    def derived(
+        self,
+        values: dict[str, Any],
+        former: Mapping[str, str],
+        changed: Collection[str] | None = None,
+    ) -> dict[str, Any]:
+        """`values` with the derived fields; one that would be empty keeps its `former` value.
+
+        If only some fields have `changed`, `values` has all others already.
         """
-        name = self.templates.get("ImageName")
-        # The ImageName template reads the old name, all others the new one.
-        read = self.fields - {"ImageName"} | (name.fields if name else set())
-        rendered = (read & self.templates.keys(), read & {f"Tag.{key}" for key in self.tags})
-        return sum(map(bool, (*rendered, *self._deselects)))
+        stale = set(changed or ())
+        is_partial = changed is not None and self._reads_final_fields
+        for step in self.derive:
+            if not is_partial or step.depends_on(stale):
+                for name, text in step.apply(values):
+                    values[name] = text or former.get(name, "")
+                stale.update(step.fields)
+        return values
 
     @cached_property
-    def may_regroup(self) -> bool:
-        """Whether KeepLatest may rank different images once some of them have been written."""
-        return self.keep_latest > 0 and any(self._deselects)
-
-    @property
-    def phases(self) -> tuple[tuple[str, ...], ...]:
-        """The order of writes: first what cannot deselect an image that is only half done."""
-        return (("attributes",), ("tags",)) if self._deselects[1] else (("tags",), ("attributes",))
-
-    @property
-    def blocking_statuses(self) -> tuple[str, ...]:
-        """The statuses that exclude an image from the last phase.
-
-        If the last phase deselects images, a failed write of an earlier phase could never be
-        retried.
-        """
-        return ("pending", "failed") if any(self._deselects) else ("pending",)
+    def _reads_final_fields(self) -> bool:
+        """Whether no step of Derive reads a field that a later step gives once more."""
+        last = {name: i for i, step in enumerate(self.derive) for name in step.fields}
+        reads = ((i, name) for i, step in enumerate(self.derive) for name in step.source.fields)
+        return all(last.get(name, -1) < i for i, name in reads)
 
     @cached_property
-    def _deselects(self) -> tuple[bool, bool]:
-        """Whether the attributes, and the tags, that it writes may deselect an image."""
-        tags = (self.select.may_deselect(key, value) for key, value in self.tags.items())
-        return bool(self.select.attributes.keys() & self.templates.keys()), any(tags)
+    def changed_fields(self) -> frozenset[str]:
+        """The fields that may change with the image, apart from its name."""
+        deleted = (name for name in self.tag_fields if self.deletes(name[4:]))
+        return frozenset((*self.all_templates, *deleted)) - {"ImageName"}
+
+    def deletes(self, key: str) -> bool:
+        """Whether it deletes the tag with a key."""
+        kept = key in {*self.tags, OPT_OUT[0]} or key.startswith(RESERVED_TAG_KEYS)
+        kept = kept or bool(value_error("TagKey", key))
+        kept = kept or any(glob.matches(key) for glob in self.protected_tags)
+        return not kept and any(glob.matches(key) for glob in self.delete_tags)
+
+    @cached_property
+    def last_tags(self) -> frozenset[str]:
+        """The tags that may end the selection of an image, by Select or Except."""
+        globs = [key for key, value in self.select.tags if value.text != "*"]
+        globs += [key for each in self.excepted for key, _ in each.tags]
+        return frozenset(key for key in self.tags if any(glob.matches(key) for glob in globs))
 
 
 def read(document: dict[str, Any], region: str, _known: object = ()) -> NamingPolicy:
     """Read a naming policy; `region` is the default for Regions.
 
     Raises:
-        InvalidDocument: lists every violation of the schema, or every invalid template and
-            duplicate tag; or no region is known.
+        InvalidDocument: lists every violation of the schema, or of the rules beyond it; or no
+            region is known.
     """
     validate("naming-policy", document)
     body = document["Normalise"]
     if not region and "Regions" not in body:
         raise InvalidDocument(Violation("/Normalise", NO_REGION))
-    tags, style, select = body.get("Tags", ()), body.get("Style", {}), _select(body)
-    texts = {name: body[name] for name in TEXT_ATTRIBUTES if name in body}
-    texts |= {f"Tags/{i}/Value": tag["Value"] for i, tag in enumerate(tags)}
-    templates: dict[str, Template] = {}
-    violations = Violations()
-    for path, text in texts.items():
-        try:
-            templates[path] = Template.parse(text, FIELDS, violations.nearest)
-        except ValueError as error:  # noqa: PERF203 - report all of them
-            violations.add(f"/Normalise/{path}", str(error))
-    keys = [tag["Key"] for tag in tags]
-    for i, key in enumerate(keys):
-        if problem := value_error("TagKey", key):
-            violations.add(f"/Normalise/Tags/{i}/Key", f"the tag key {problem}")
-        if key in keys[:i]:
-            violations.add(f"/Normalise/Tags/{i}/Key", f'key "{key}" appears again')
-    violations.check()
-    by_key = [(key, templates.pop(f"Tags/{i}/Value")) for i, key in enumerate(keys)]
+    sign, hours, minutes = re.findall("[+-]|[0-9]+", body.get("TimeZone", "+00:00"))
+    offset = int(f"{sign}{int(hours) * _HOUR + int(minutes) * 60}")
+    reader = _Reader(replace(FIELDS, utc_offset=offset))
+    steps = [reader.step(*step) for step in enumerate(body.get("Derive", ()))]
+    templates = {name: reader.template(name, body) for name in TEXT_ATTRIBUTES if name in body}
+    tags = reader.tags(body.get("Tags", ()))
+    retire = reader.retire(body)
+    reader.violations.check()
     return NamingPolicy(
         regions=tuple(dict.fromkeys(body.get("Regions", (region,)))),
-        select=select,
-        style=Style(style.get("Case", "keep"), style.get("Separator", "-")),
+        select=_select(body.get("Select", {})),
+        excepted=tuple(map(_select, body.get("Except", ()))),
+        derive=tuple(steps),
+        style=Style.of(body.get("Style", {})),
         templates=templates,
-        tags=dict(sorted(by_key, key=lambda tag: select.may_deselect(*tag))),
+        deprecated=body.get("ImageDeprecated"),
+        tags=tags,
+        delete_tags=tuple(map(Glob, body.get("DeleteTags", ()))),
         number_on_conflict=body.get("OnConflict", "number") == "number",
-        keep_latest=int(body.get("KeepLatest", 0)),
+        retire=retire,
         max_changes=int(body.get("MaxChanges", MAX_CHANGES)),
         dry_run=document.get("DryRun", False),
     )
 
 
-def _select(body: dict[str, Any]) -> Select:
-    given = body.get("Select", {})
-    tags = ((Glob(tag["Key"]), Glob(tag.get("Value", "*"))) for tag in given.get("Tags", ()))
-    hours = given.get("OlderThanHours")
-    return Select(
-        {name: Glob(given[name]) for name in ("ImageName", "ImageFamily") if name in given},
-        tuple(tags),
-        None if hours is None else hours * 3600,
-    )
+def _select(given: dict[str, Any]) -> Select:
+    texts = {name: given[name] for name in (*_WRITABLE, *FACTS) if name in given}
+    globs = {n: tuple(map(Glob, [t] if isinstance(t, str) else t)) for n, t in texts.items()}
+    tags = tuple((Glob(tag["Key"]), Glob(tag.get("Value", "*"))) for tag in given.get("Tags", ()))
+    ages = (given.get(name) for name in ("OlderThanHours", "YoungerThanHours"))
+    return Select(globs, tags, *(hours if hours is None else hours * _HOUR for hours in ages))
+
+
+class _Reader:
+    """Reads the templates of a policy; each step of Derive adds fields for what follows."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.violations = Violations()
+        self._fields = fields
+
+    def template(self, name: str, given: dict[str, Any], path: str = "") -> Template:
+        """The template in a member; if it is invalid, a violation and an empty template."""
+        try:
+            return Template.parse(given[name], self._fields, self.violations.nearest)
+        except ValueError as error:
+            self._add(f"{path}/{name}", str(error))
+            return Template.parse("", FIELDS)
+
+    def step(self, number: int, given: dict[str, Any]) -> Derive:
+        """A step of Derive."""
+        path = f"/Derive/{number}"
+        source = self.template("From", given, path)
+        kinds = [kind for kind in ("Replace", "Map", "Parse") if kind in given]
+        if len(kinds) != 1:
+            found = f"has {' and '.join(kinds)}" if kinds else "has no rule"
+            self._add(path, f"{found}; exactly one of Replace, Map and Parse is required")
+        elif ("As" in given) is (kinds == ["Parse"]):
+            with_parse = "is not allowed with Parse, whose patterns name the fields"
+            self._add(path, f"As {with_parse if 'As' in given else 'is required: the new field'}")
+        texts = given.get("Parse", ())
+        patterns = [self._pattern(text, f"{path}/Parse/{i}") for i, text in enumerate(texts)]
+        named = [given["As"]] if "As" in given else []
+        fields = tuple(dict.fromkeys((*named, *(name for p in patterns for name in p.fields))))
+        times = dict.fromkeys(name for pattern in patterns for name in sorted(pattern.times))
+        for name in fields:
+            if name in FIELDS.names:
+                self._add(path, f"{name} is a field of every image; choose another name")
+            if name in times and any(name in {*p.fields} - p.times for p in patterns):
+                self._add(f"{path}/Parse", f"{name} is a time in one pattern and text in another")
+            if name in self._fields.names and (name in times) != (name in self._fields.times):
+                self._add(path, f"{name} is a time in one step and text in another")
+        known = dict.fromkeys((*self._fields.names, *fields))
+        times |= dict.fromkeys(name for name in self._fields.times if name not in fields)
+        self._fields = replace(self._fields, names=tuple(known), times=tuple(times))
+        if "Parse" in given:
+            return Derive(source, fields, derive.parsing(patterns, fields))
+        make = derive.replacing if "Replace" in given else derive.mapping
+        return Derive(source, fields, make(given.get("Replace", given.get("Map", ()))))
+
+    def tags(self, given: Sequence[dict[str, Any]]) -> dict[str, Template]:
+        """The templates in `Tags`, by key."""
+        tags: dict[str, Template] = {}
+        for i, tag in enumerate(given):
+            if problem := value_error("TagKey", tag["Key"]):
+                self._add(f"/Tags/{i}/Key", f"the tag key {problem}")
+            if tag["Key"] in tags:
+                self._add(f"/Tags/{i}/Key", f'key "{tag["Key"]}" appears again')
+            tags[tag["Key"]] = self.template("Value", tag, f"/Tags/{i}")
+        return tags
+
+    def retire(self, body: dict[str, Any]) -> Retire | None:
+        """The rule in `Retire`, or in `KeepLatest` alone."""
+        setting = [name for name in ("ImageDeprecated", "KeepLatest", "Retire") if name in body]
+        for other in setting[1:]:
+            self._add(f"/{other}", f"cannot be combined with {setting[0]}, which sets the same")
+        given = body.get("Retire", body)
+        if "KeepLatest" not in given:
+            return None
+        group = {"GroupBy": "{ImageFamily}", **given}
+        group_by = self.template("GroupBy", group, "/Retire")
+        if group_by.text and not group_by.fields:
+            message = f"{short(group_by.text)} has no field, so all images would be one group"
+            self._add("/Retire/GroupBy", f"{message}; write a field as {{ImageFamily}}")
+        path = f"/Normalise/{'Retire' if 'Retire' in body else 'KeepLatest'}"
+        older_than = given.get("OlderThanDays", 0) * _DAY
+        return Retire(int(given["KeepLatest"]), group_by, older_than, path)
+
+    def _pattern(self, text: str, path: str) -> Pattern:
+        try:
+            return Pattern.parse(text, self._fields.utc_offset)
+        except ValueError as error:
+            self._add(path, str(error))
+            # With its fields, so that the templates that use them are not violations, too.
+            fields = dict(re.findall(r"\{([A-Za-z]\w*)(:[^{}]*%)?", text))
+            times = frozenset(name for name, form in fields.items() if form)
+            return replace(Pattern.parse("*"), fields=tuple(fields), times=times)
+
+    def _add(self, path: str, message: str) -> None:
+        self.violations.add(f"/Normalise{path}", message)

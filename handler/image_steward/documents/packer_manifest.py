@@ -18,6 +18,7 @@ from image_steward.documents.validation import Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import nearest, pointer_step, short
 from image_steward.naming import fields
+from image_steward.naming.patterns import Glob
 from image_steward.naming.style import Style
 from image_steward.naming.templates import Fields, NoValue, Template
 from image_steward.naming.text import clean, value_error
@@ -103,6 +104,8 @@ class PackerManifest:
     """Data that was probably meant otherwise."""
     dry_run: bool = False
     """A manifest cannot ask for a dry run; STEWARD_DRY_RUN can."""
+    protected_tags: tuple[Glob, ...] = ()
+    """Keys of tags that are not copied."""
 
     @property
     def region_paths(self) -> dict[str, str]:
@@ -184,9 +187,7 @@ def _read_build(
         errors.add(paths["ImageDeprecated"], "cannot be combined with KeepLatest, which sets it")
     if (given := _STYLE.keys() & data.keys()) and "ImageName" not in data:
         errors.add(paths[min(given)], "requires ImageName, whose style it sets")
-    pairs = zip(_STYLE, ("keep", "-", "any", "60"), strict=True)
-    case, separator, charset, length = (valid.get(name, default) for name, default in pairs)
-    style = Style(case=case, separator=separator, charset=charset, max_length=int(length))
+    style = Style.of({name.removeprefix("Style."): text for name, text in valid.items()})
     build = Build(path, images, data, paths, values, {}, style if given else None)
     tags = [name for name in data if name.startswith("Tag.")]
     if len(tags) > limits.TAGS_PER_IMAGE:

@@ -152,8 +152,8 @@ def _messages(error: ValidationError, violations: Violations) -> Iterator[tuple[
         case "type":
             kinds = [allowed] if isinstance(allowed, str) else allowed
             yield "", f"is {kind_of(given)}; must be {' or '.join(map(_with_article, kinds))}"
-        case "minLength" | "maxLength" | "minItems" | "maxItems" as rule:
-            noun = "characters" if rule.endswith("Length") else "entries"
+        case "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" as rule:
+            noun = {"Length": "characters", "Items": "entries"}.get(rule[3:], "members")
             verb = "is required" if is_min else "are allowed"
             yield "", f"has {len(given)} {noun}; {bound} {allowed} {verb}"
         case "minimum" | "maximum":

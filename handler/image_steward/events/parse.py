@@ -42,7 +42,11 @@ def parse(event: object, *, region: str) -> tuple[str, list[Part]]:
         allowed = 'a COS event (Records), a timer event (Type "Timer") or a document'
         raise InvalidEvent(f"the event is {kind_of(event)}; must be a JSON object: {allowed}")
     if "Records" in event:  # document/product/583/9707
-        return "cos", _records(event["Records"], region)
+        records = event["Records"]
+        if not isinstance(records, list) or not records:
+            given = "empty" if records == [] else kind_of(records)
+            raise InvalidEvent(f"Records is {given}; must be an array of at least one record")
+        return "cos", [_part(f"Records/{i}", record, region) for i, record in enumerate(records)]
     if event.get("Type") == "Timer":  # document/product/583/9708
         return "timer", [_timer(event)]
     if "EventList" in event or {"specversion", "data"} <= event.keys():  # document/product/1359
@@ -63,13 +67,6 @@ def _timer(event: dict[str, Any]) -> Part:
     return Part(source, text.encode("utf-8", "surrogatepass"))
 
 
-def _records(records: object, region: str) -> list[Part]:
-    if not isinstance(records, list) or not records:
-        given = "empty" if records == [] else kind_of(records)
-        raise InvalidEvent(f"Records is {given}; must be an array of at least one record")
-    return [_part(f"Records/{i}", record, region) for i, record in enumerate(records)]
-
-
 def _part(source: str, record: object, region: str) -> Part:
     try:
         cos_object = _parse_record(record, region)
@@ -78,14 +75,14 @@ def _part(source: str, record: object, region: str) -> Part:
     if cos_object.key.endswith("/"):
         marker = Ignored("the key ends with /: the object is a folder marker")
         return Part(cos_object.source, marker)
-    return Part(cos_object.source, _variants(cos_object))
-
-
-def _variants(cos_object: CosObject) -> list[CosObject]:
-    """The object by the event's key and by that key URL-decoded: the encoding is undocumented."""
-    key = unquote(cos_object.key)
-    is_key = key not in {cos_object.key, ""} and not key.endswith("/") and "\ufffd" not in key
-    return [cos_object, *([cos_object._replace(key=key)] if is_key else [])]
+    objects, decoded = [cos_object], unquote(cos_object.key)  # the encoding is undocumented
+    if (
+        decoded not in {cos_object.key, ""}
+        and not decoded.endswith("/")
+        and "\ufffd" not in decoded
+    ):
+        objects.append(cos_object._replace(key=decoded))
+    return Part(cos_object.source, objects)
 
 
 def _parse_record(record: Any, region: str) -> CosObject:  # noqa: ANN401 - any JSON value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
@@ -49,15 +49,15 @@ class Executor:
     def _execute_region(self, plan: Plan, region: str) -> list[Outcome]:
         steps = plan.steps[region]
         outcomes = {step.image_id: Outcome(step, error=step.error) for step in steps}
-        phases = [tasks_of(region, steps, phase) for phase in plan.phases]
+        phases = [list(tasks_of(region, steps, phase, plan.last_tags)) for phase in plan.phases]
         tasks_left = Counter(i for tasks in phases for task in tasks for i in task.image_ids)
         for image_id, outcome in outcomes.items():
             if not tasks_left[image_id]:
                 self.on_outcome(outcome)
-        for number, tasks in enumerate(phases):
-            blocking = plan.blocking_statuses if number else ()
-            excluded = {i: o.error for i, o in outcomes.items() if o.error and o.status in blocking}
-            started = [(0.0, task, self._execute_task(task, excluded, blocking)) for task in tasks]
+        for tasks in phases:
+            errors = {i: o.error for i, o in outcomes.items() if o.error}
+            failed = errors if len(phases) > 1 else None
+            started = [(0.0, task, self._execute_task(task, failed)) for task in tasks]
             for task, settled in self._run_tasks(started):
                 for outcome in settled:
                     image_id = outcome.step.image_id
@@ -91,11 +91,10 @@ class Executor:
                 else:
                     yield task, result
 
-    def _execute_task(
-        self, task: Task, excluded: Mapping[str, StewardError], blocking: Sequence[str]
-    ) -> TaskExecution:
+    def _execute_task(self, task: Task, failed: Mapping[str, StewardError] | None) -> TaskExecution:
+        """Make the writes; `failed` are the images whose phases have ended: None if one is all."""
         outcomes: list[Outcome] = []
-        errors = dict(excluded)  # of the images that get no further write
+        errors = dict(failed or {})  # of the images that get no further write
         renamed: list[Write] = []
         conflict: StewardError | None = None  # why the name of the next write is not free
         for write in task.writes:
@@ -106,7 +105,7 @@ class Executor:
                 settled = yield from self._settle(replace(write, steps=steps))
             outcomes += settled
             for outcome in settled:
-                if outcome.error and (write.attributes or outcome.status in blocking):
+                if outcome.error and (write.attributes or failed is not None):
                     errors[outcome.step.image_id] = outcome.error
             if write.attributes and write is not task.writes[-1]:
                 (image_id,) = write.steps

@@ -119,9 +119,8 @@ class Settling:
         if before and not error:
             self._recent_writes.add(write.region, before, write.attributes, write.tags)
         outcome = Outcome(
-            self._write.steps[image_id],
-            attributes={} if error else self._write.attributes,
-            tags={} if error else self._write.tags,
+            write.steps[image_id],
+            values={} if error else by_name(write.attributes, write.tags),
             request_ids=self._unsettled.pop(image_id),
             error=error,
             attempts=self._attempts,

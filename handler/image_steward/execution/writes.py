@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
@@ -57,11 +57,23 @@ class Task(NamedTuple):
         return {image_id for write in self.writes for image_id in write.steps}
 
 
-def tasks_of(region: str, steps: Sequence[Step], phase: Sequence[str]) -> list[Task]:
-    """The tasks of a phase, which writes "attributes", "tags" or both."""
-    attribute_tasks = _attribute_tasks(region, steps) if "attributes" in phase else ()
-    tag_tasks = _tag_tasks(region, steps) if "tags" in phase else ()
-    return [*attribute_tasks, *tag_tasks]
+def tasks_of(
+    region: str, steps: Sequence[Step], phase: Sequence[str], last_tags: Collection[str]
+) -> Iterator[Task]:
+    """The tasks of a phase, as `Plan.phases` describes it."""
+    if "attributes" in phase:
+        yield from _attribute_tasks(region, steps)
+    groups: dict[frozenset[tuple[str, str | None]], tuple[TagChanges, list[Step]]] = {}
+    for step in steps:
+        if changes := step.tag_changes(phase, last_tags):
+            groups.setdefault(frozenset(changes.items()), (changes, []))[1].append(step)
+    for changes, group in groups.values():
+        deleted = [(key, value) for key, value in changes.items() if value is None]
+        bound = [(key, value) for key, value in changes.items() if value is not None]
+        calls = (*_batches(deleted, TAGS_PER_TAG_CALL), *_batches(bound, TAGS_PER_TAG_CALL))
+        for batch in _batches(group, RESOURCES_PER_TAG_CALL):
+            by_id = {step.image_id: step for step in batch}
+            yield Task([Write(region, by_id, tags=dict(tags)) for tags in calls])
 
 
 def _attribute_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
@@ -78,21 +90,6 @@ def _attribute_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
                 writes[0].attributes["ImageName"] = start.temporary_name
                 writes.append(replace(writes[0], attributes={"ImageName": start.new_name}))
             yield Task(writes, is_cycle=bool(start.temporary_name))
-
-
-def _tag_tasks(region: str, steps: Iterable[Step]) -> Iterator[Task]:
-    groups: dict[tuple[object, ...], list[Step]] = {}
-    for step in steps:
-        if step.tags or step.delete_tags:
-            changes = (frozenset(step.tags.items()), frozenset(step.delete_tags))
-            groups.setdefault(changes, []).append(step)
-    for group in groups.values():
-        for batch in _batches(group, RESOURCES_PER_TAG_CALL):
-            by_id = {step.image_id: step for step in batch}
-            deleted = [(key, None) for key in batch[0].delete_tags]
-            bound = list(batch[0].tags.items())
-            calls = (*_batches(deleted, TAGS_PER_TAG_CALL), *_batches(bound, TAGS_PER_TAG_CALL))
-            yield Task([Write(region, by_id, tags=dict(tags)) for tags in calls])
 
 
 def _batches(items: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -60,12 +60,16 @@ class Glob:
 
     def matches(self, text: str) -> bool:
         """Whether the pattern matches the whole text."""
-        # fnmatch's regular expressions, which it caches, never backtrack over a `*`.
-        return fnmatch.fnmatchcase(text, self.text.replace("[", "[[]"))
+        return self.text == "*" or bool(self._exact.match(text))
 
     def matches_folded(self, text: str) -> bool:
         """Whether the pattern matches as a `Pattern` does; the text must be NFKC already."""
         return bool(self._folded.match(text))
+
+    @cached_property
+    def _exact(self) -> re.Pattern[str]:
+        # The expressions of fnmatch never backtrack over a `*`.
+        return re.compile(fnmatch.translate(self.text.replace("[", "[[]")))
 
     @cached_property
     def _folded(self) -> re.Pattern[str]:
@@ -74,9 +78,8 @@ class Glob:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A parsed pattern. `text` is its source."""
+    """A parsed pattern."""
 
-    text: str
     fields: tuple[str, ...]
     """The names of its fields, in order."""
     times: frozenset[str]
@@ -115,7 +118,7 @@ class Pattern:
                 sources[name] = _KINDS.get(kind) or _time(name, kind, at + len(name) + 2)
             segments[-1] += f"(?P<{name}>{sources[name]})"
         times = frozenset(name for name, source in sources.items() if "(?P<" in source)
-        return cls(text, tuple(sources), times, _compile(segments), timedelta(seconds=utc_offset))
+        return cls(tuple(sources), times, _compile(segments), timedelta(seconds=utc_offset))
 
     def match(self, text: str) -> dict[str, str] | None:
         """The values of the fields, if the pattern matches the whole text; times as by `clock.utc`.

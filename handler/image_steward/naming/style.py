@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
+from typing import Any
 
 from image_steward.limits import NAME_LENGTH
 from image_steward.naming.text import CONTROL, INVISIBLE
@@ -34,7 +36,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _MAX_CLUSTER = 32
 
-_MAX_RENDERED = 512
+_MAX_RENDERED = 256
 """Code points of a rendered text that count: NFKC may make 18 of one."""
 
 
@@ -47,6 +49,13 @@ class Style:
     charset: str = "any"
     max_length: int = NAME_LENGTH
 
+    @classmethod
+    def of(cls, members: Mapping[str, Any]) -> Style:
+        """The style with the members of `Style` in a document; a length may also be a string."""
+        names = ("Case", "Separator", "Charset")
+        texts = {name.lower(): members[name] for name in names if name in members}
+        return cls(**texts, max_length=int(members.get("MaxLength", NAME_LENGTH)))
+
     @cached_property
     def _separators(self) -> re.Pattern[str]:
         return re.compile(f"[{_SEPARATORS[self.charset]}{re.escape(self.separator)}]+")
@@ -54,14 +63,14 @@ class Style:
     def apply(self, text: str) -> str:
         """Turn a text into a name of at most `max_length` characters; it may be empty.
 
-        Only the first 512 code points of the text count.
+        Only the first 256 code points of the text count.
         """
         text = unicodedata.normalize("NFKC", text[:_MAX_RENDERED])[:_MAX_RENDERED]
         if self.case != "keep":
             changed = text.lower() if self.case == "lower" else text.upper()
             text = unicodedata.normalize("NFKC", changed)
         text = self._separators.sub(self.separator, text).strip(self.separator)
-        return self.cut(text, self.max_length)
+        return text if len(text) <= self.max_length else self.cut(text, self.max_length)
 
     def cut(self, name: str, length: int) -> str:
         """Cut a name as `cut` does, and remove separators at its end."""

@@ -145,7 +145,8 @@ class Template:
         if "" in rendered:
             field = self._fields[rendered.index("")]
             raise NoValue("|".join(f.name for f in (field, *field.others)))
-        return clean(self._pattern % tuple(rendered))
+        text = self._pattern % tuple(rendered)
+        return text.strip() if text.isascii() else clean(text)
 
 
 def tokens(text: str, example: str) -> Iterator[tuple[int, str | None, str]]:
@@ -212,10 +213,11 @@ def _named(body: str, fields: Fields) -> tuple[str, str] | None:
 
 def _reject(body: str, fields: Fields, hint: Hint, values: Collection[str]) -> NoReturn:
     """Raise an error: why an alternative is not a field, and what is allowed."""
-    name, colon, _ = body.partition(":")
+    name, colon, form = body.partition(":")
     if colon and name in (*fields.names, *fields.times):
         times, allowed = " and ".join(fields.times), " ".join(f"%{x}" for x in DIRECTIVES)
-        problem = f"only {times} may have a time format; others may have .20, lower or upper"
+        problem = f"{short(form)} is not a format of {name}; allowed are .20 (characters), lower "
+        problem += f"and upper, and only {times} may have a time format"
         if name in fields.times:
             problem = f"a time format requires at least one of {allowed}, and allows no other; "
             problem += "write a literal % as %%"

@@ -20,6 +20,6 @@ def plan(request: ChangeRequest, current: CurrentImages, _now: Now) -> Plan:
 
 def _steps(request: ChangeRequest, images: ImagesByRegion) -> StepsByRegion:
     return {
-        region: [step_of(change, images[region]) for change in changes]
+        region: [step_of(change, images[region]) for change in changes.values()]
         for region, changes in request.by_region.items()
     }

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
+from typing import Any
 
+from image_steward.clock import utc
 from image_steward.documents.naming_policy import NamingPolicy
-from image_steward.limits import DESCRIPTION_LENGTH, TAG_VALUE_LENGTH
+from image_steward.errors import ApiError
+from image_steward.limits import TAGS_PER_IMAGE
 from image_steward.messages import short
 from image_steward.model import OPTED_OUT, Attributes, Image, Now, Step, Tags
-from image_steward.naming.fields import values_of
 from image_steward.naming.style import cut
 from image_steward.naming.templates import NoValue
 from image_steward.naming.temporary import is_temporary
 from image_steward.naming.text import value_error
+
+ANY_TIME = "~"
+"""Later than any time as `clock.utc` writes it."""
+
+
+_TOO_MANY_TAGS = "LimitExceeded.ResourceAttachedTags"
+"""The Tag API's error code (document/api/651)."""
 
 
 @dataclass(slots=True)
@@ -28,65 +38,99 @@ class DesiredState:
     """The name from the template, without a number."""
     attributes: Attributes = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
+    delete_tags: tuple[str, ...] = ()
+    group: str = ""
+    """The images among which Retire ranks this one; empty: it is not ranked."""
     rank: int = 0
-    """In its family; the newest image has rank 1."""
-    values: dict[str, str] = field(default_factory=dict)
-    """Of the template fields; `ImageName` is the new name once it is known."""
+    """In its group; the newest image has rank 1."""
+
+    has_too_many_tags: bool = False
+    """Whether it fails, since it would have more tags than an image can have."""
+    is_displaced: bool = False
+    """Whether it is skipped because another image has its name."""
+
+    def skip(self, reason: str) -> None:
+        """Leave the image alone."""
+        note = " (the image has a temporary name)" if is_temporary(self.image.name) else ""
+        self.skip_reason, self.group = reason + note, ""
 
     def step(self, region: str, rules: Mapping[str, str]) -> Step:
         """The step to this state; `rules` has the text of each rule by attribute or `Tag.<key>`."""
         image = self.image
+        if self.has_too_many_tags:
+            error = ApiError(_TOO_MANY_TAGS, self.skip_reason)
+            return Step(region, image.image_id, before=image, error=error)
         if self.skip_reason:
-            why = (self.skip_reason,)
-            return Step(region, image.image_id, before=image, reasons=why, is_skipped=True)
+            skipped = (self.skip_reason,)
+            return Step(region, image.image_id, before=image, reasons=skipped, is_skipped=True)
         attributes, tags = image.missing(self.attributes, self.tags)
-        reasons = [rules[name] for name in attributes] + [rules[f"Tag.{key}"] for key in tags]
+        reasons = [*map(rules.__getitem__, attributes), *(rules[f"Tag.{key}"] for key in tags)]
+        if self.delete_tags:
+            reasons.append(rules["DeleteTags"])
         if "ImageName" in attributes and attributes["ImageName"] != self.base_name:
-            reasons.append(f"{short(self.base_name)} is taken")
-        if "ImageDeprecated" in attributes:
-            reasons.append(f"number {self.rank} of its family, newest first")
-        return Step(region, image.image_id, attributes, tags, before=image, reasons=tuple(reasons))
+            reasons.append(f'"{self.base_name}" is taken')
+        if self.rank and "ImageDeprecated" in attributes:
+            reasons.append(f"number {self.rank} of its group, newest first")
+        why = tuple(reasons)
+        return Step(region, image.image_id, attributes, tags, self.delete_tags, image, reasons=why)
 
 
 def desired_states_of(
-    policy: NamingPolicy, region: str, images: Iterable[Image], now: Now
+    policy: NamingPolicy,
+    region: str,
+    images: Iterable[Image],
+    now: Now,
+    left_out: Collection[str] = (),
 ) -> list[DesiredState]:
-    """The desired states of images, in the same order."""
-    states = [desired_state_of(policy, region, image, now) for image in images]
-    selected = oldest_first(states)
+    """The desired states of images, oldest first; those `left_out`, by id, are skipped."""
+    states = [desired_state_of(policy, region, image, now, left_out) for image in images]
     if "ImageName" in policy.templates:
+        selected = [state for state in states if not state.skip_reason]
         taken = {state.image.name for state in states if state.skip_reason}
         if policy.number_on_conflict:
-            _number_conflicts(policy, selected, taken)
+            _number_conflicts(policy, region, selected, taken)
         else:
             _skip_conflicts(selected, taken)
-    if policy.keep_latest:
-        retire(policy.keep_latest, selected)
+    if rule := policy.retire:
+        created_by = utc(now() - rule.older_than) if rule.older_than else ANY_TIME
+        retire(rule.keep, states, (), created_by)
     return states
 
 
 def desired_state_of(
-    policy: NamingPolicy, region: str, image: Image, now: Now, current_name: str = ""
+    policy: NamingPolicy, region: str, image: Image, now: Now, left_out: Collection[str] = ()
 ) -> DesiredState:
-    """Desired state of an image, ignoring name conflicts; `current_name` overrides its own name."""
-    state = DesiredState(image, reason_to_skip(image) or policy.select.mismatch(image, now()))
-    if state.skip_reason:
+    """The desired state of an image, ignoring name conflicts and ranks."""
+    moment = now()
+    state = DesiredState(image, reason_to_skip(image) or policy.mismatch(image, moment))
+    if image.image_id in left_out:
+        state.skip_reason = "the policy is not stable for it"
+    age = policy.select.age_mismatch(image, moment)
+    if state.skip_reason or (age and not policy.retire):
+        state.skip_reason = state.skip_reason or age
         return state
-    state.values = values_of(policy.fields, region, image)
+    values = policy.values(region, image)
+    if age and not replace(policy.select, younger_than=None).age_mismatch(image, moment):
+        return DesiredState(image, age, group=_group(state, policy, values))  # it stays as it is
     try:
+        name = ""
         if template := policy.templates.get("ImageName"):
-            base = state.base_name = policy.style.apply(template.render(state.values))
-            if not base:
-                state.skip_reason = f"the name from {short(template.text)} is empty"
-                return state
-            name = current_name or image.name
-            name = name if policy.number_on_conflict and policy.style.fits(name, base) else base
-            state.attributes["ImageName"] = state.values["ImageName"] = name
-        _render(state, policy)
+            name = state.base_name = policy.style.apply(template.render(values))
+            if not name:
+                _check("ImageName", name)
+            if policy.number_on_conflict and policy.style.fits(image.name, name):
+                name = image.name
+        _render(state, policy, values, name)
+        added = len(state.tags.keys() - image.tags.keys())
+        if added and len(image.tags) + added > TAGS_PER_IMAGE:
+            state.has_too_many_tags = True
+            later = " before others are deleted" if state.delete_tags else ""
+            count = len(image.tags) + added
+            state.skip(f"it would have {count} tags{later}; at most {TAGS_PER_IMAGE} are allowed")
     except NoValue as error:
-        state.skip_reason = str(error)
-        if is_temporary(image.name):
-            state.skip_reason += " (the image has a temporary name)"
+        state.skip(str(error))
+    if age:  # it is only ranked, as it will be
+        state = DesiredState(image, age, group=state.group)
     return state
 
 
@@ -99,33 +143,44 @@ def reason_to_skip(image: Image) -> str:
     return "" if image.state == "NORMAL" else f"ImageState is {image.state}, not NORMAL"
 
 
-def oldest_first(states: Iterable[DesiredState]) -> list[DesiredState]:
-    """The states of images that are not skipped, oldest image first."""
-    selected = [state for state in states if not state.skip_reason]
-    return sorted(selected, key=lambda s: (s.image.facts["CreatedTime"], s.image.image_id))
+def oldest_first(images: Iterable[Image]) -> list[Image]:
+    """The images, oldest first."""
+    return sorted(images, key=lambda image: (image.facts["CreatedTime"], image.image_id))
 
 
-def retire(keep: int, states: list[DesiredState], spared: Collection[str] = ()) -> None:
-    """Deprecate all but the newest `keep` images of each family; not those that are `spared`.
+def retire(
+    keep: int,
+    states: Sequence[DesiredState],
+    spared: Collection[str] = (),
+    created_by: str = ANY_TIME,
+) -> None:
+    """Deprecate all but the newest `keep` images of each group; not those that are `spared`.
 
-    `states` are oldest first.
+    `states` are oldest first. Images created after `created_by`, or of unknown age if that is a
+    time, are not deprecated, either.
     """
-    families: dict[str, int] = defaultdict(int)
+    ranks: dict[str, int] = defaultdict(int)
     for state in reversed(states):
-        family = str(state.attributes.get("ImageFamily", state.image.attributes["ImageFamily"]))
-        if family and not state.skip_reason:
-            families[family] += 1
-            state.rank = families[family]
-            if state.rank <= keep or state.image.image_id not in spared:
-                state.attributes["ImageDeprecated"] = state.rank > keep
+        if state.group:
+            ranks[state.group] += 1
+            state.rank = ranks[state.group]
+            created, image = state.image.facts["CreatedTime"], state.image
+            is_kept = state.rank <= keep
+            is_old = (created or ANY_TIME) <= created_by
+            if is_kept or (is_old and image.image_id not in spared):
+                state.attributes["ImageDeprecated"] = not is_kept
+                if image.attributes["ImageDeprecated"] is is_kept:
+                    state.skip_reason = ""  # what is only too young or too old is retired, too
 
 
-def _number_conflicts(policy: NamingPolicy, states: list[DesiredState], taken: set[str]) -> None:
+def _number_conflicts(
+    policy: NamingPolicy, region: str, states: list[DesiredState], taken: set[str]
+) -> None:
     """Add numbers to names that are taken; an image keeps its name if that fits, number and all."""
-    renamed = [state for state in states if state.attributes["ImageName"] != state.image.name]
-    taken |= {s.image.name for s in states if s.attributes["ImageName"] == s.image.name}
+    is_kept = [s.attributes["ImageName"] == s.image.attributes["ImageName"] for s in states]
+    taken |= {state.image.name for state in compress(states, is_kept)}
     conflicts = []
-    for state in renamed:
+    for state in (s for s, kept in zip(states, is_kept, strict=True) if not kept):
         if state.base_name in taken:
             conflicts.append(state)
         else:
@@ -142,8 +197,10 @@ def _number_conflicts(policy: NamingPolicy, states: list[DesiredState], taken: s
             number = tried[series] = max(number + 1, tried.get(series, 0))
         last[state.base_name] = number
         taken.add(name)
-        state.attributes["ImageName"] = state.values["ImageName"] = name
-        _render(state, policy)
+        try:
+            _render(state, policy, policy.values(region, state.image), name)
+        except NoValue as error:
+            state.skip(str(error))
 
 
 def _skip_conflicts(states: list[DesiredState], taken: set[str]) -> None:
@@ -154,31 +211,57 @@ def _skip_conflicts(states: list[DesiredState], taken: set[str]) -> None:
     ]
     while skipped:  # a skipped image keeps its name, which another one may want
         state = skipped.pop()
-        state.skip_reason = f"the name {short(state.base_name)} is taken by another image"
+        state.skip(f"the name {short(state.base_name)} is taken by another image")
+        state.is_displaced = True
         holder = holders.get(state.image.name)
         if holder is not None and not holder.skip_reason:
             skipped.append(holder)
 
 
-def _render(state: DesiredState, policy: NamingPolicy) -> None:
-    """Render all templates except that of the name."""
-    for name, template in policy.templates.items():
-        if name != "ImageName":
-            text = template.render(state.values)
-            is_description = name == "ImageDescription"
-            text = cut(text, DESCRIPTION_LENGTH).rstrip() if is_description else _usable(name, text)
-            state.attributes[name] = text
-    for key, template in policy.tags.items():
-        text = cut(template.render(state.values), TAG_VALUE_LENGTH).rstrip()
-        state.tags[key] = _usable(f"Tag.{key}", text)
+def _render(state: DesiredState, policy: NamingPolicy, values: dict[str, Any], name: str) -> None:
+    """Render all templates except that of the name; `name` is the new one, empty for none.
+
+    `values` are those by the old name.
+    """
+    if name:
+        state.attributes["ImageName"] = name
+        if name != state.image.name:
+            values = policy.derived({**values, "ImageName": name}, values, {"ImageName"})
+    if policy.deprecated is not None:
+        state.attributes["ImageDeprecated"] = policy.deprecated
+    for member, key, template, most in policy.other_templates:
+        text = template.render(values)
+        if len(text) > most:
+            text = cut(text, most).rstrip()
+        if member != "ImageDescription" and not (text and text.isprintable()):
+            _check(member, text)
+        if key:
+            state.tags[key] = text
+        else:
+            state.attributes[member] = text
+    state.delete_tags = tuple(
+        filter(policy.deletes, state.image.tags if policy.delete_tags else ())
+    )
+    state.group = _group(state, policy, values)
 
 
-def _usable(name: str, text: str) -> str:
-    """The text of a family or a tag.
+def _group(state: DesiredState, policy: NamingPolicy, values: dict[str, Any]) -> str:
+    """The group in which an image is ranked, by its values as they will be; empty if it is not."""
+    if not policy.retire:
+        return ""
+    values |= {**state.attributes, **{f"Tag.{key}": text for key, text in state.tags.items()}}
+    values |= {f"Tag.{key}": "" for key in state.delete_tags}
+    try:
+        return policy.retire.group_by.render(policy.derived(values, values, policy.changed_fields))
+    except NoValue:
+        return ""
+
+
+def _check(name: str, text: str) -> None:
+    """Check the text of a family or a tag.
 
     Raises:
         NoValue: it is empty, or has a character that is not allowed.
     """
     if error := value_error(name, text) if text else "is empty":
         raise NoValue(name, error)
-    return text

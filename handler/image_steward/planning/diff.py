@@ -82,9 +82,11 @@ def failed_step(step: Step, error: StewardError) -> Step:
 
 
 def apply_step(image: Image, step: Step) -> Image:
-    """The image with the attributes and tags that its step sets."""
-    attributes = {**image.attributes, **step.attributes}
-    return Image(image.image_id, attributes, {**image.tags, **step.tags}, image.facts)
+    """The image after its step."""
+    attributes, tags = {**image.attributes, **step.attributes}, {**image.tags, **step.tags}
+    for key in step.delete_tags:
+        del tags[key]
+    return Image(image.image_id, attributes, tags, image.facts)
 
 
 def plan_regions(

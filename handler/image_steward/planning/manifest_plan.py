@@ -14,6 +14,7 @@ from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import short
 from image_steward.model import OPT_OUT, Image, Now, Plan, Step, StepsByRegion, by_name
 from image_steward.naming.fields import values_of
+from image_steward.naming.patterns import Glob
 from image_steward.naming.templates import NoValue
 from image_steward.naming.text import clean, value_error
 from image_steward.planning import diff
@@ -105,7 +106,8 @@ def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByReg
     for build in manifest.builds:
         current = [diff.empty_step(r, i, images[r]) for r, i in build.images]
         unready = next(filter(None, map(_why_unready, current)), "")
-        source = _source(build, current) if build.data.get("CopyTags") == "true" else None
+        is_copying = build.data.get("CopyTags") == "true"
+        source = _source(build, current, manifest.protected_tags) if is_copying else None
         blocked = f"CopyTags waits while {unready}" if unready and source else ""
         found = Violations(fatal=False)
         own = [_step(step, build, source, found) for step in current]
@@ -113,8 +115,9 @@ def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByReg
             errors.extend(found)
             continue
         for step in own:
-            if "ImageName" in build.templates and not (blocked or step.error or step.is_skipped):
-                name, path = step.after("ImageName"), build.paths["ImageName"]
+            is_named = "ImageName" in build.templates and not (step.error or step.is_skipped)
+            if step.before and is_named and not blocked:
+                name, path = step.new_name or step.before.name, build.paths["ImageName"]
                 claim = f"{step.image_id} in {step.region} by {path}"
                 if (other := named.setdefault((step.region, name), claim)) != claim:
                     message = f"{short(name)} would also be the name of {other}; use a field that "
@@ -127,7 +130,7 @@ def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByReg
     return steps, errors
 
 
-def _source(build: Build, steps: Iterable[Step]) -> Image | None:
+def _source(build: Build, steps: Iterable[Step], protected: Iterable[Glob]) -> Image | None:
     """The image that others are copies of, as labelled, with those of its tags that they may get.
 
     It is the earliest image; of several, the first that has tags.
@@ -138,12 +141,12 @@ def _source(build: Build, steps: Iterable[Step]) -> Image | None:
     image, step = min(pairs, key=lambda p: (p[0].facts["CreatedTime"] or "unknown", not p[0].tags))
     image = diff.apply_step(image, _step(step, build, None, Violations(fatal=False)))
     tags = {key: clean(text) for key, text in image.tags.items()}
-    return replace(image, tags={key: tags[key] for key in tags if _may_be_copied(key, tags[key])})
-
-
-def _may_be_copied(key: str, text: str) -> bool:
-    is_reserved = key == OPT_OUT[0] or key.startswith(limits.RESERVED_TAG_KEYS)
-    return not (is_reserved or value_error("TagKey", key) or value_error("Tag", text))
+    left_out = {
+        key for key in tags if key == OPT_OUT[0] or key.startswith(limits.RESERVED_TAG_KEYS)
+    }
+    left_out |= {k for k, v in tags.items() if value_error("TagKey", k) or value_error("Tag", v)}
+    left_out |= {key for key in tags if any(glob.matches(key) for glob in protected)}
+    return replace(image, tags={key: tags[key] for key in tags if key not in left_out})
 
 
 def _step(step: Step, build: Build, source: Image | None, violations: Violations) -> Step:
@@ -164,7 +167,7 @@ def _step(step: Step, build: Build, source: Image | None, violations: Violations
     try:
         wanted = labelled(build, step.region, seen)
     except (NoValue, InvalidDocument) as reason:
-        violations.extend(reason.violations if isinstance(reason, InvalidDocument) else ())
+        violations.extend(reason.details if isinstance(reason, InvalidDocument) else ())
         return replace(step, reasons=(str(reason),), is_skipped=True)
     violations.extend(unstable_values(build, step.region, seen, wanted))
     if (count := len(wanted.tags)) > limits.TAGS_PER_IMAGE:

@@ -2,119 +2,213 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from itertools import islice, product
+
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import UnstablePolicy, Violation
-from image_steward.messages import short
+from image_steward.messages import short, shown
 from image_steward.model import Image, Now, Plan, Step, by_name
+from image_steward.naming.temporary import is_temporary
 from image_steward.planning.ceiling import limited
-from image_steward.planning.desired_state import DesiredState, desired_state_of, desired_states_of
-from image_steward.planning.diff import apply_step, plan_regions
+from image_steward.planning.desired_state import (
+    DesiredState,
+    desired_state_of,
+    desired_states_of,
+    oldest_first,
+)
+from image_steward.planning.diff import apply_step, failed_step, plan_regions
 from image_steward.planning.rename_order import order_renames
 
-_RANKING_CHANGES = (
-    "KeepLatest ranks the images that Select matches, and this policy changes what Select looks "
-    "at: if the run is interrupted, the next one ranks fewer images, and may keep the wrong ones"
+MAX_ROUNDS = 10
+"""How often a region is planned anew without the images that would change again."""
+
+_MAX_LISTED = 20
+"""Images that a rejection lists."""
+_ORDERS = (
+    (("tags",), ("attributes",), ("deletions",), ("last",)),
+    (("tags",), ("deletions",), ("attributes",), ("last",)),
+    (("tags",), ("attributes",), ("last",), ("deletions",)),
 )
+"""Orders of writes: what may end the selection of an image comes last."""
 
 
 def plan(policy: NamingPolicy, current: CurrentImages, now: Now) -> Plan:
     """The plan of a policy. A dry run may exceed MaxChanges.
 
     Raises:
-        UnstablePolicy: as `normalise`.
+        UnstablePolicy: the policy is stable for none of the images that it would change.
         TooManyChanges: the plan changes more images than MaxChanges.
         TimeRanOut: as `now`.
     """
     planned = plan_regions(current, lambda region, images: normalise(policy, region, images, now))
+    unstable = [s.error for s in planned.all_steps if isinstance(s.error, UnstablePolicy)]
+    if unstable and not (planned.changes or planned.errors):
+        listed = dict.fromkeys(Violation(*pair) for error in unstable for pair in error.details)
+        more = [f"and {len(listed) - _MAX_LISTED} more images"] if len(listed) > _MAX_LISTED else []
+        raise UnstablePolicy(*islice(listed, _MAX_LISTED), *more)
     errors = planned.errors.values()
     if not policy.dry_run and any(error.transient or error.may_be_applied for error in errors):
         # MaxChanges is for all regions together, and the next delivery may read those missing.
         planned = planned._replace(steps={})
-    if policy.may_regroup and planned.changes:
-        warning = UnstablePolicy(Violation("/Normalise/KeepLatest", _RANKING_CHANGES))
-        planned = planned._replace(warnings=(warning,))
-    phases, statuses = policy.phases, policy.blocking_statuses
-    planned = planned._replace(phases=phases, blocking_statuses=statuses)
-    path = "/Normalise/MaxChanges"
-    return limited(planned, policy.max_changes, "MaxChanges", path, dry_run=policy.dry_run)
+    path, most = "/Normalise/MaxChanges", policy.max_changes
+    planned = limited(planned, most, "MaxChanges", path, dry_run=policy.dry_run)
+    return in_safe_order(policy, planned, now)
 
 
 def normalise(policy: NamingPolicy, region: str, images: list[Image], now: Now) -> list[Step]:
     """A step for each private image of a region.
 
+    The region is planned again on its own outcome. Images that would change again are taken out,
+    and fail with `UnstablePolicy`; the rest is planned anew.
+
     Raises:
-        UnstablePolicy: a second run would change something again.
         TimeRanOut: as `now`.
     """
-    templates = {**policy.templates, **{f"Tag.{key}": tag for key, tag in policy.tags.items()}}
-    rules = {name: f"{name}: {short(template.text)}" for name, template in templates.items()}
-    rules["ImageDeprecated"] = f"KeepLatest: {policy.keep_latest}"
-    states = desired_states_of(policy, region, images, now)
-    steps = [state.step(region, rules) for state in states]
-    check_stable(policy, region, images, steps, now)
+    rules = _rules(policy)
+    images = oldest_first(images)
+    unstable: dict[str, UnstablePolicy] = {}
+    for left in reversed(range(MAX_ROUNDS)):
+        states = desired_states_of(policy, region, images, now, unstable)
+        steps = [state.step(region, rules) for state in states]
+        del states  # there may be 100,000
+        changed = [step.image_id for step in steps if not step.is_empty]
+        flips = _flips(policy, region, steps, now, unstable) if changed else {}
+        if not flips:
+            break
+        if not left:
+            message = (
+                f"images still change again after {MAX_ROUNDS} plans, such as {next(iter(flips))}"
+            )
+            unstable |= dict.fromkeys(changed, UnstablePolicy(Violation("/Normalise", message)))
+        unstable |= flips
+    steps = [failed_step(s, unstable[s.image_id]) if s.image_id in unstable else s for s in steps]
     return order_renames(steps, images, policy.select.owner)
 
 
-def check_stable(
-    policy: NamingPolicy, region: str, images: list[Image], steps: list[Step], now: Now
-) -> None:
-    """Check that the policy does not change its own outcome in a second run.
+def _rules(policy: NamingPolicy) -> dict[str, str]:
+    """The text of each rule, by attribute or `Tag.<key>`."""
+    rules = {n: f"{n}: {short(template.text)}" for n, template in policy.all_templates.items()}
+    rules["DeleteTags"] = f"DeleteTags: {', '.join(short(g.text) for g in policy.delete_tags)}"
+    rules["ImageDeprecated"] = f"ImageDeprecated: {str(policy.deprecated).lower()}"
+    if policy.retire:
+        rules["ImageDeprecated"] = f"KeepLatest: {policy.retire.keep}"
+    return rules
 
-    Every changed image is planned again, both after the whole run and after a run that is
-    interrupted between attributes and tags. Only KeepLatest compares images: if some of them are
-    not selected any more, all images of the region are planned again together.
 
-    Raises:
-        UnstablePolicy: it would change something again, or skip an image that is half done.
+def _flips(
+    policy: NamingPolicy, region: str, steps: list[Step], now: Now, unstable: Collection[str]
+) -> dict[str, UnstablePolicy]:
+    """The images that the next run would change again, by id, and what it would change."""
+    outcome = (apply_step(step.before, step) for step in steps if step.before)
+    flips: dict[str, UnstablePolicy] = {}
+    again = desired_states_of(policy, region, outcome, now, unstable)
+    for step, state in zip(steps, again, strict=True):
+        image = state.image
+        is_same = (
+            state.attributes.items() <= image.attributes.items()
+            and state.tags.items() <= image.tags.items()
+        )
+        # An image that keeps its name only because the next one is taken is not stable.
+        is_skipped = state.skip_reason and (step.is_empty or not state.is_displaced)
+        if step.before and not (is_same or is_skipped or step.error):
+            differences = image.missing(state.attributes, state.tags)
+            name, later = next(iter(by_name(*differences).items()))
+            before, after = step.before.values, image.values
+            now_, then = (shown(values.get(name)) for values in (before, after))
+            message = (
+                f"{name.replace('Tag.', 'tag ', 1)} of {step.image_id} in {region} is {now_}; this "
+                f"run would make it {then} and the next one {shown(later)}; a second run must "
+                "change nothing"
+            )
+            path = f"/Normalise/{'Tags' if name.startswith('Tag.') else name}"
+            if policy.retire and name == "ImageDeprecated":
+                path = policy.retire.path
+            flips[step.image_id] = UnstablePolicy(Violation(path, message))
+    return flips
+
+
+def in_safe_order(policy: NamingPolicy, plan: Plan, now: Now) -> Plan:
+    """The plan with an order of writes in which the next run finishes what this one may not.
+
+    If no order is safe, the plan has a warning.
     """
-    if not policy.feedback_paths:
-        return
-    deselects = False
-    for image, step in zip(images, steps, strict=True):
-        if step.is_empty:
+    orders = [plan._replace(phases=order, last_tags=policy.last_tags) for order in _ORDERS]
+    problems: list[Violation] = []
+    for ordered in orders:
+        problem = _order_problem(policy, ordered, now)
+        if not problem:
+            return ordered
+        problems.append(problem)
+    return orders[0]._replace(warnings=(*plan.warnings, UnstablePolicy(problems[0])))
+
+
+def _order_problem(policy: NamingPolicy, plan: Plan, now: Now) -> Violation | None:
+    """Why the order of a plan's writes is not safe, or None."""
+    last = len(plan.phases)
+    for number, (region, steps) in product((last, *range(1, last)), plan.steps.items()):
+        written = [name for phase in plan.phases[:number] for name in phase]
+        halves = [half for step in steps if (half := _half_done(step, written, plan.last_tags))]
+        wholes = [apply_step(step.before, step) for step in steps if step.before]
+        is_whole = number == last
+        if halves == wholes and not (is_whole and policy.retire):
             continue
-        changed = apply_step(image, step)
-        state = desired_state_of(policy, region, changed, now)
-        deselects |= bool(state.skip_reason)
-        _reject_if_unstable(region, image, state)
-        if policy.feedback_paths > 1 and step.attributes and step.tags:
-            ((first,), _) = policy.phases
-            half = apply_step(image, Step(region, image.image_id, **{first: getattr(step, first)}))
-            state = desired_state_of(policy, region, half, now, current_name=changed.name)
-            if state.skip_reason:
+        pairs = zip((step.before for step in steps if step.before), halves, strict=True)
+        changed = {name for pair in pairs for name in _differences(*pair)}
+        if not any(map(policy.reads, changed)):
+            continue  # the next run sees no difference
+        unstable = {s.image_id for s in steps if isinstance(s.error, UnstablePolicy)}
+        states = desired_states_of(policy, region, halves, now, unstable)
+        for step, state, whole in zip(steps, states, wholes, strict=True):
+            if is_whole and policy.retire and _was_ranked(policy, region, step, state, now):
                 message = (
-                    f"if the run is interrupted after it has written the {first} of "
-                    f"{image.image_id} in {region}, the next one skips the image half done "
-                    f"({state.skip_reason}); Select and the templates may read the attributes or "
-                    "the tags that the policy writes, but not both"
+                    f"{step.image_id} in {region} is ranked now, but the next run skips it, as "
+                    f"{state.skip_reason}: if this run is interrupted, or newer images come, the "
+                    "wrong ones may be kept"
                 )
-                raise UnstablePolicy(Violation("/Normalise", message))
-            state.image = changed  # the image to compare with
-            _reject_if_unstable(region, image, state)
-    if policy.may_regroup and deselects:
-        outcome = [apply_step(image, step) for image, step in zip(images, steps, strict=True)]
-        states = desired_states_of(policy, region, outcome, now)
-        for image, state in zip(images, states, strict=True):
-            _reject_if_unstable(region, image, state)
+                return Violation(policy.retire.path, message)
+            end = apply_step(state.image, state.step(region, defaultdict(str)))
+            if (names := _differences(whole, end)) and not step.error:
+                reason = (
+                    f": the next one skips it, as {state.skip_reason}" if state.skip_reason else ""
+                )
+                where, advice = f"{step.image_id} in {region}", "use two policies"
+                torn = f"has written the {' and '.join(written)} of {where}"
+                if is_temporary(state.image.name):
+                    torn = f"has given {where} a temporary name, so that others may change names"
+                    advice = "the journal and the log keep its old name"
+                return Violation(
+                    "/Normalise",
+                    f"no order of writes is safe: if a run is interrupted when it {torn}, "
+                    f"{names[0]} does not become what is planned{reason}; {advice}",
+                )
+    return None
 
 
-def _reject_if_unstable(region: str, before: Image, state: DesiredState) -> None:
-    """Reject a policy whose next run would change an image again.
+def _differences(image: Image, other: Image) -> list[str]:
+    """The names of the values in which two images differ."""
+    if image is other or image == other:
+        return []
+    values, others = image.values, other.values
+    return [name for name in (*values, *others) if values.get(name) != others.get(name)]
 
-    Raises:
-        UnstablePolicy: the first value that would change: now, after this run and after the next.
-    """
-    after = state.image
-    differences = by_name(*after.missing(state.attributes, state.tags))
-    if state.skip_reason or not differences:
-        return
-    name = next(iter(differences))
-    member = "Tags" if name.startswith("Tag.") else name.replace("ImageDeprecated", "KeepLatest")
-    values = (by_name(i.attributes, i.tags).get(name, "") for i in (before, after, state))
-    now, then, later = (short(str(value)) for value in values)
-    message = (
-        f"{name.replace('Tag.', 'tag ', 1)} of {after.image_id} in {region} is {now}; this run "
-        f"would make it {then} and the next one {later}; a second run must change nothing"
-    )
-    raise UnstablePolicy(Violation(f"/Normalise/{member}", message))
+
+def _half_done(step: Step, written: Sequence[str], last_tags: Collection[str]) -> Image | None:
+    """An image when a part of its step is written; the first of a cycle has a temporary name."""
+    if not step.before or step.is_empty:
+        return step.before
+    attributes = step.attributes if "attributes" in written else {}
+    if step.temporary_name and not attributes:
+        attributes = {**step.attributes, "ImageName": step.temporary_name}
+    return step.before.with_values(by_name(attributes, step.tag_changes(written, last_tags)))
+
+
+def _was_ranked(
+    policy: NamingPolicy, region: str, step: Step, later: DesiredState, now: Now
+) -> bool:
+    """Whether an image is ranked now, but will not be `later`."""
+    if step.is_empty or later.group or not step.before:
+        return False
+    return bool(desired_state_of(policy, region, step.before, now).group)

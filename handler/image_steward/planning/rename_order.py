@@ -39,9 +39,11 @@ def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -
         return list(steps)
     names = {image.image_id: image.name for image in images}
     names |= {step.image_id: step.before.name for step in steps if step.before}
+    wanted = {step.new_name for step in renames.values()}
     holders: dict[str, list[str]] = defaultdict(list)
     for image_id, name in names.items():
-        holders[name].append(image_id)
+        if name in wanted:
+            holders[name].append(image_id)
     conflicts = _conflicts(steps, names, holders)
     new_names = {i: step.new_name for i, step in renames.items() if i not in conflicts}
     waits_for = {i: holders[name][0] for i, name in new_names.items() if name in holders}
@@ -53,7 +55,7 @@ def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -
             message = f"{unready.image_id} of its rename cycle is {unready.state}"
             conflicts |= dict.fromkeys(cycle, ImageBusy(STATE_CODE, message))
     openers = {cycle[0] for cycle in cycles}
-    taken = {*holders, *new_names.values()}
+    taken = {*names.values(), *wanted} if openers else wanted
 
     def with_order(step: Step) -> Step:
         image_id = step.image_id
@@ -62,9 +64,8 @@ def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -
         if image_id not in waits_for:
             return step
         candidates = (temporary(image_id, number, owner) for number in count(1))
-        free = (name for name in candidates if name not in taken)
-        temporary_name = next(free) if image_id in openers else ""
-        return replace(step, waits_for=waits_for[image_id], temporary_name=temporary_name)
+        free = next(n for n in candidates if n not in taken) if image_id in openers else ""
+        return replace(step, waits_for=waits_for[image_id], temporary_name=free)
 
     return [with_order(step) for step in steps]
 

@@ -105,14 +105,16 @@ def _retire(request: Retirement, region: str, images: Collection[Image]) -> list
     labelled = request.labelled.items()
     own = {i: image for (r, i), image in labelled if r == region and i not in opted_out}
     families: dict[tuple[str, str], list[DesiredState]] = defaultdict(list)
-    for image in ({image.image_id: image for image in images} | own).values():
+    for image in oldest_first(({image.image_id: image for image in images} | own).values()):
         if not request.built.get(image.image_id):
-            state = DesiredState(image, "" if image.image_id in own else reason_to_skip(image))
-            families[region, str(image.attributes["ImageFamily"])].append(state)
+            skip_reason = "" if image.image_id in own else reason_to_skip(image)
+            group = str(image.attributes["ImageFamily"])
+            state = DesiredState(image, skip_reason, group="" if skip_reason else group)
+            families[region, group].append(state)
     steps: list[Step] = []
     for family, keep in request.keep.items():
         states = families[family]  # none if it is one of another region
-        retire(keep, oldest_first(states), request.built)
+        retire(keep, states, request.built)
         rules = {"ImageDeprecated": f"KeepLatest: {keep}"}
         steps += [state.step(region, rules) for state in states]
     # The manifest's own images have an outcome already; they are listed only if they change again.

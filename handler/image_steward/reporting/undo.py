@@ -46,23 +46,7 @@ def apply_entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
         if outcome.status == "planned" and outcome.values:
             old = outcome.old_values.items()
             expected = {n: v for n, v in old if not isinstance(v, str) or is_text(v)}
-            yield _entry(outcome.step.image_key, outcome.values, expected)
-
-
-def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Merge entries, given in the order in which they were written, into one per image.
-
-    The first state of an image is restored, and the last one expected. The order is that of
-    `entries`.
-    """
-    images: dict[tuple[str, str], tuple[Values, Values]] = {}
-    for entry in entries:
-        image_key, values, expected = _parts(entry)
-        first, last = images.pop(image_key, ({}, {}))
-        # Earlier values keep their position, too.
-        images[image_key] = {**first, **values, **first}, {**last, **expected}
-    for image_key, (values, expected) in reversed(images.items()):
-        yield _entry(image_key, values, expected)
+            yield entry_of(outcome.step.image_key, outcome.values, expected)
 
 
 def batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
@@ -94,11 +78,12 @@ def chunks(entry: Entry, size: int) -> Iterator[Entry]:
     if len(json.dumps(entry)) <= size:
         yield entry
         return
-    image_key, values, expected = _parts(entry)
+    image_key = entry["Region"], entry["ImageId"]
+    values, expected = values_in(entry), values_in(entry.get("Expect", {}))
 
     def chunk_of(names: list[str]) -> Entry:
         chosen = [{n: part[n] for n in names if n in part} for part in (values, expected)]
-        return _entry(image_key, *chosen)
+        return entry_of(image_key, *chosen)
 
     head = len(json.dumps(chunk_of([])))
     names = sorted(values, key=lambda n: (n not in ATTRIBUTES, values[n] is not None))
@@ -129,7 +114,7 @@ def _undo_entry(outcome: Outcome) -> Entry:
     old = outcome.old_values.items()
     values = {n: v for n, v in old if v != done[n] and is_settable(n, v)}
     expected = {name: done[name] for name in values}
-    return _entry(outcome.step.image_key, values, expected) if values else {}
+    return entry_of(outcome.step.image_key, values, expected) if values else {}
 
 
 def omitted(step: Step) -> list[NotRestorable]:
@@ -142,15 +127,12 @@ def omitted(step: Step) -> list[NotRestorable]:
 
 def is_settable(name: str, value: str | bool | None) -> bool:  # noqa: FBT001 - one of the values
     """Whether a document may set a value of an attribute or a tag."""
-    return not isinstance(value, str) or (is_text(value) and not value_error(name, value))
+    key_error = value_error("TagKey", name[4:]) if name.startswith("Tag.") else ""
+    is_valid = not isinstance(value, str) or (is_text(value) and not value_error(name, value))
+    return is_valid and not key_error
 
 
-def _parts(entry: Entry) -> tuple[tuple[str, str], Values, Values]:
-    """The image, and what `_entry` was made from."""
-    image_key = entry["Region"], entry["ImageId"]
-    return image_key, values_in(entry), values_in(entry.get("Expect", {}))
-
-
-def _entry(image_key: tuple[str, str], values: Values, expected: Values) -> Entry:
+def entry_of(image_key: tuple[str, str], values: Values, expected: Values) -> Entry:
+    """The entry that sets values of an image, if it has those expected."""
     entry = {"Region": image_key[0], "ImageId": image_key[1], **members_of(values)}
     return {**entry, "Expect": members_of(expected)} if expected else entry
