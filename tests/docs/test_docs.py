@@ -15,9 +15,11 @@ import pytest
 
 from conftest import ROOT
 from image_steward import errors, registry
-from image_steward.documents.naming_policy import MAX_CHANGES
+from image_steward.documents import naming_policy
 from image_steward.naming.fields import FIELDS
+from image_steward.naming.patterns import Pattern
 from image_steward.naming.templates import DIRECTIVES
+from region import image
 from scf_local.cli import main
 from scf_local.cloud.faults import Faults
 
@@ -29,7 +31,7 @@ PAGES = {
         *sorted((ROOT / "docs").glob("*.md")),
     )
 }
-COOKBOOK = PAGES["docs/policies.md"]
+COOKBOOK, POLICIES = PAGES["docs/cookbook.md"], PAGES["docs/policies.md"]
 BIN = Path(sys.executable).parent
 SESSIONS = [
     (page, command, output)
@@ -168,30 +170,72 @@ def test_cookbook_shows_the_files() -> None:
     assert COOKBOOK.count("```json") == len(shown)
 
 
-def test_cookbook_has_every_member() -> None:
-    """The cookbook's table has the members of the schema, with their allowed values."""
+def test_every_member_of_policies_is_documented() -> None:
+    """The table of members has those of the schema, with their allowed values."""
     path = ROOT / "handler/image_steward/documents/schemas/naming-policy.json"
-    members = json.loads(path.read_text(encoding="utf-8"))["properties"]["Normalise"]["properties"]
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    members = schema["properties"]["Normalise"]["properties"]
+    objects = {name: members[name] for name in ("Style", "Retire")} | schema["$defs"]
     inner = {
-        f"{name}.{each}" for name in ("Select", "Style") for each in members[name]["properties"]
+        f"{name}.{each}"
+        for name in ("Select", "Style", "Retire")
+        for each in objects[name]["properties"]
     }
-    rows = re.findall(r"^\| ((?:`[A-Z]\w+(?:\.\w+)?`(?:, )?)+) \| (.*)", COOKBOOK, re.MULTILINE)
+    table = POLICIES[POLICIES.index("### Members") : POLICIES.index("### Templates")]
+    rows = re.findall(r"^\| ((?:`[A-Z]\w+(?:\.\w+)?`(?:, )?)+) \| (.*)", table, re.MULTILINE)
     found = {name: row for names, row in rows for name in re.findall(r"`(.+?)`", names)}
     assert found.keys() | {"Style"} == members.keys() | inner
-    assert found["MaxChanges"].startswith(f"{MAX_CHANGES} |")
+    assert found["MaxChanges"].startswith(f"{naming_policy.MAX_CHANGES} |")
     choices = {
         "Style.Case": members["Style"]["properties"]["Case"],
         "Style.Separator": members["Style"]["properties"]["Separator"],
+        "Style.Charset": members["Style"]["properties"]["Charset"],
         "OnConflict": members["OnConflict"],
     }
-    for name, schema in choices.items():
+    for name, choice in choices.items():
         row = found[name].replace("a space", "` `")
-        assert all(f"`{value}`" in row for value in schema["enum"])
+        assert all(f"`{value}`" in row for value in choice["enum"])
 
 
-def test_cookbook_has_every_field() -> None:
-    """The cookbook has exactly the fields and time directives of templates."""
-    table = COOKBOOK[COOKBOOK.index("| In a template") : COOKBOOK.index("### Names")]
+def test_every_rule_of_derive_is_documented() -> None:
+    """The table of rules has those of the schema, and says which need `As`."""
+    path = ROOT / "handler/image_steward/documents/schemas/naming-policy.json"
+    members = json.loads(path.read_text(encoding="utf-8"))["properties"]["Normalise"]["properties"]
+    table = POLICIES[POLICIES.index("## Deriving fields") : POLICIES.index("### Patterns")]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (?:`(As)` )?\|", table, re.MULTILINE))
+    assert rows.keys() == members["Derive"]["items"]["properties"].keys() - {"From", "As"}
+    assert rows == {"Replace": "As", "Map": "As", "Parse": ""}
+
+
+def test_patterns_match_their_examples() -> None:
+    """Each pattern in the table matches the examples beside it."""
+    table = POLICIES[POLICIES.index("| In a pattern") : POLICIES.index("### An example")]
+    rows = re.findall(r"^\| `(\{\w+(?::.+?)?\})` \|.+\| (`.+`) \|$", table, re.MULTILINE)
+    assert {pattern.partition(":")[2] for pattern, _ in rows} == {
+        "", "word}", "digits}", "version}", "%Y%m%d}"
+    }  # fmt: skip
+    for pattern, examples in rows:
+        for text in re.findall("`(.+?)`", examples):
+            assert Pattern.parse(pattern).match(text)
+
+
+def test_steps_of_the_example_yield_the_fields_beside_them() -> None:
+    """The steps of the example of Derive make the fields and the name that the page shows."""
+    example = POLICIES[POLICIES.index("### An example") : POLICIES.index("## Stable")]
+    (old,) = re.findall("The name is `(.+)`:", example)
+    steps = [json.loads(step) for step in re.findall(r"^\| `(\{.+\})` \|", example, re.MULTILINE)]
+    template, name = re.findall("the template `(.+)` yields `(.+)`", example)[0]
+    policy = naming_policy.read({"Normalise": {"Derive": steps, "ImageName": template}}, "ap-x")
+    values = policy.values("ap-x", image("img-00000001", old))
+    shown = dict(re.findall(r"`(\w+)` is `(.+?)`", example))
+    assert shown == {field: values[field] for field in ("clean", "app", "version", "owner")}
+    assert values["built"] == "2023-05-03T00:00:00Z"
+    assert policy.templates["ImageName"].render(values) == name
+
+
+def test_every_field_is_documented() -> None:
+    """The page on policies has exactly the fields and time directives of templates."""
+    table = POLICIES[POLICIES.index("| In a template") : POLICIES.index("### Names")]
     named = set(re.findall(r"\{([A-Z]\w+)", table))
     assert named == {
         *FIELDS.names,
