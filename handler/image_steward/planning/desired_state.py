@@ -22,7 +22,6 @@ from image_steward.naming.text import value_error
 ANY_TIME = "~"
 """Later than any time as `clock.utc` writes it."""
 
-
 _TOO_MANY_TAGS = "LimitExceeded.ResourceAttachedTags"
 """The Tag API's error code (document/api/651)."""
 
@@ -43,7 +42,6 @@ class DesiredState:
     """The images among which Retire ranks this one; empty: it is not ranked."""
     rank: int = 0
     """In its group; the newest image has rank 1."""
-
     has_too_many_tags: bool = False
     """Whether it fails, since it would have more tags than an image can have."""
     is_displaced: bool = False
@@ -121,11 +119,10 @@ def desired_state_of(
             if policy.number_on_conflict and policy.style.fits(image.name, name):
                 name = image.name
         _render(state, policy, values, name)
-        added = len(state.tags.keys() - image.tags.keys())
-        if added and len(image.tags) + added > TAGS_PER_IMAGE:
+        count = len(image.tags.keys() | state.tags.keys())
+        if len(image.tags) < count > TAGS_PER_IMAGE:
             state.has_too_many_tags = True
             later = " before others are deleted" if state.delete_tags else ""
-            count = len(image.tags) + added
             state.skip(f"it would have {count} tags{later}; at most {TAGS_PER_IMAGE} are allowed")
     except NoValue as error:
         state.skip(str(error))
@@ -258,7 +255,7 @@ def _group(state: DesiredState, policy: NamingPolicy, values: dict[str, Any]) ->
 
 
 def _check(name: str, text: str) -> None:
-    """Check the text of a family or a tag.
+    """Check the text of a name, a family or a tag.
 
     Raises:
         NoValue: it is empty, or has a character that is not allowed.
