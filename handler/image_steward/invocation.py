@@ -199,7 +199,8 @@ class Invocation:
         warnings = (*plan.warnings, *temporary_name_warnings(plan), *omitted)
         for warning in warnings:
             self.log.warning("document.warned", Source=report.source, **warning.log_fields)
-        return replace(report, warnings=report.warnings + warnings)
+        rules = report.rules + plan.rules
+        return replace(report, warnings=report.warnings + warnings, rules=rules)
 
     def _with_error(self, report: Report, source: str, error: errors.StewardError) -> Report:
         """Log an error and add it to the report."""

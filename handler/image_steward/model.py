@@ -46,6 +46,9 @@ Planning asks for it between images, since there may be many of them.
 Values: TypeAlias = "Mapping[str, str | bool | None]"
 """Attributes, and tags as `Tag.<key>`: the names of templates. None: the tag is not bound."""
 
+Rules: TypeAlias = "tuple[tuple[str, object], ...]"
+"""The members of a document that say what images become, with their values."""
+
 
 class CosObject(NamedTuple):
     """A COS object that holds a document; `bucket` is the full name, `<bucket>-<appid>`."""
@@ -246,6 +249,7 @@ class Plan(NamedTuple):
     Each writes "attributes", "tags" that are bound, "deletions" of tags, or the "last" tags.
     """
     last_tags: Collection[str] = ()
+    rules: Rules = ()
 
     @property
     def all_steps(self) -> list[Step]:
@@ -362,6 +366,7 @@ class Report:
     """Pairs of a source and why it, or one of its regions, was rejected."""
     warnings: tuple[StewardError, ...] = ()
     """Problems that did not stop the document."""
+    rules: Rules = ()
     dry_run: bool | None = None
     """Whether it was a dry run; None: there was no document, or it could not be read."""
 

@@ -135,7 +135,7 @@ def test_second_run_writes_nothing(function: Function) -> None:
 
 @pytest.mark.parametrize("how", ["document", "setting"])
 def test_dry_run_of_a_policy(function: Function, how: str) -> None:
-    """A dry run shows each change with the rule that causes it, and writes nothing."""
+    """A dry run shows each change and its image's name, the rules once, and writes nothing."""
     function.hold(*WEB)
     former = function.images
     document = {**WEB_POLICY, "DryRun": how == "document"}
@@ -144,10 +144,16 @@ def test_dry_run_of_a_policy(function: Function, how: str) -> None:
     assert result["Summary"]["Planned"] == 2
     planned = next(i for i in result["Images"] if i["ImageId"] == "img-web00002")
     assert planned["After"]["ImageName"] == "web-20261101-2"
-    assert planned["Reason"].startswith(
-        'ImageName: "{ImageFamily}-{CreatedTime:%Y%m%d}"; Tag.source: "{Tag.pipeline|unknown}"'
-    )
-    assert '"web-20261101" is taken' in planned["Reason"]
+    assert planned["Reason"] == '"web-20261101" is taken'
+    assert [image["ImageName"] for image in result["Images"]] == [
+        "build 17",
+        "build 18",
+        "by hand",
+    ]
+    assert result["Rules"] == [
+        {"Key": "ImageName", "Value": "{ImageFamily}-{CreatedTime:%Y%m%d}"},
+        {"Key": "Tag.source", "Value": "{Tag.pipeline|unknown}"},
+    ]
     assert result["Undo"] == {"Images": []}
     assert "Warnings" not in result
     assert function.images == former

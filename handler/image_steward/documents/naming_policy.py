@@ -14,7 +14,7 @@ from image_steward.documents.validation import NO_REGION, Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.limits import LENGTHS, RESERVED_TAG_KEYS
 from image_steward.messages import short
-from image_steward.model import FACTS, OPT_OUT, Image
+from image_steward.model import FACTS, OPT_OUT, Image, Rules
 from image_steward.naming import derive
 from image_steward.naming.derive import Derive
 from image_steward.naming.fields import FIELDS, TEXT_ATTRIBUTES, values_of
@@ -125,6 +125,19 @@ class NamingPolicy:
         deleted = (g.text for g in self.delete_tags if not re.search(r"[*?]", g.text))
         paths = dict.fromkeys(deleted, "/Normalise/DeleteTags")
         return {**paths, **dict.fromkeys(self.tags, "/Normalise/Tags")}
+
+    @property
+    def rules(self) -> Rules:
+        """What it sets, deletes and keeps."""
+        rules: list[tuple[str, object]] = [(n, t.text) for n, t in self.all_templates.items()]
+        if self.deprecated is not None:
+            rules.append(("ImageDeprecated", self.deprecated))
+        rules += [("DeleteTags", glob.text) for glob in self.delete_tags]
+        if self.retire:
+            days = self.retire.older_than / _DAY
+            rules += [("KeepLatest", self.retire.keep), ("GroupBy", self.retire.group_by.text)]
+            rules += [("OlderThanDays", days)] if days else []
+        return tuple(rules)
 
     @cached_property
     def all_templates(self) -> dict[str, Template]:

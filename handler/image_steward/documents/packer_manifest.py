@@ -17,6 +17,7 @@ from image_steward.clock import utc
 from image_steward.documents.validation import Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import nearest, pointer_step, short
+from image_steward.model import Rules
 from image_steward.naming import fields
 from image_steward.naming.patterns import Glob
 from image_steward.naming.style import Style
@@ -118,6 +119,12 @@ class PackerManifest:
         """The JSON Pointer of each tag."""
         tags = ((b, name) for b in self.builds for name in b.templates if name.startswith("Tag."))
         return {name.removeprefix("Tag."): build.paths[name] for build, name in tags}
+
+    @property
+    def rules(self) -> Rules:
+        """What its builds set, keep and copy."""
+        pairs = (pair for build in self.builds for pair in build.data.items())
+        return tuple(dict.fromkeys(p for p in pairs if p[0] in _KEYS or p[0].startswith("Tag.")))
 
     @cached_property
     def image_ids(self) -> dict[str, list[str]]:

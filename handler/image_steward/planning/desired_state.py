@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any
@@ -52,8 +52,8 @@ class DesiredState:
         note = " (the image has a temporary name)" if is_temporary(self.image.name) else ""
         self.skip_reason, self.group = reason + note, ""
 
-    def step(self, region: str, rules: Mapping[str, str]) -> Step:
-        """The step to this state; `rules` has the text of each rule by attribute or `Tag.<key>`."""
+    def step(self, region: str) -> Step:
+        """The step to this state."""
         image = self.image
         if self.has_too_many_tags:
             error = ApiError(_TOO_MANY_TAGS, self.skip_reason)
@@ -62,9 +62,7 @@ class DesiredState:
             skipped = (self.skip_reason,)
             return Step(region, image.image_id, before=image, reasons=skipped, is_skipped=True)
         attributes, tags = image.missing(self.attributes, self.tags)
-        reasons = [*map(rules.__getitem__, attributes), *(rules[f"Tag.{key}"] for key in tags)]
-        if self.delete_tags:
-            reasons.append(rules["DeleteTags"])
+        reasons = []
         if "ImageName" in attributes and attributes["ImageName"] != self.base_name:
             reasons.append(f'"{self.base_name}" is taken')
         if self.rank and "ImageDeprecated" in attributes:

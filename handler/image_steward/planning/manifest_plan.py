@@ -12,7 +12,7 @@ from image_steward.documents.packer_manifest import Build, PackerManifest, usabl
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import OPT_OUT, Image, Now, Plan, Step, StepsByRegion, by_name
+from image_steward.model import OPT_OUT, Image, Now, Plan, Step, StepsByRegion
 from image_steward.naming.fields import values_of
 from image_steward.naming.patterns import Glob
 from image_steward.naming.templates import NoValue
@@ -40,7 +40,8 @@ def plan(manifest: PackerManifest, current: CurrentImages, _now: Now) -> Plan:
     steps, invalid = _steps(manifest, diff.images_of(current))
     errors = {"": InvalidDocument(*invalid)} if invalid else {}
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
-    return Plan(order_renames_by_region(steps, current), errors, warnings)
+    steps = order_renames_by_region(steps, current)
+    return Plan(steps, errors, warnings, rules=manifest.rules)
 
 
 def labelled(build: Build, region: str, image: Image) -> Image:
@@ -177,11 +178,9 @@ def _step(step: Step, build: Build, source: Image | None, violations: Violations
         message = f"requires an ImageFamily; {where} has none, and the manifest sets none"
         violations.add(build.paths["KeepLatest"], message)
     attributes, tags = image.missing(wanted.attributes, wanted.tags)
-    changed = by_name(attributes, tags)
-    rules = [f"{n}: {short(t.text)}" for n, t in build.templates.items() if n in changed]
-    if source and any(f"Tag.{key}" not in build.templates for key in tags):
-        rules.append(f"CopyTags: from {source.image_id}")
-    return replace(step, attributes=attributes, tags=tags, reasons=tuple(rules))
+    is_copy = source and any(f"Tag.{key}" not in build.templates for key in tags)
+    reasons = (f"CopyTags: from {source.image_id}",) if source and is_copy else ()
+    return replace(step, attributes=attributes, tags=tags, reasons=reasons)
 
 
 def _postponed(step: Step, unready: str, blocked: str, *, dry_run: bool) -> Step:

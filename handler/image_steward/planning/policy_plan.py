@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from itertools import islice, product
 
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import UnstablePolicy, Violation
-from image_steward.messages import short, shown
+from image_steward.messages import shown
 from image_steward.model import Image, Now, Plan, Step, by_name
 from image_steward.naming.temporary import is_temporary
 from image_steward.planning.ceiling import limited
@@ -55,7 +54,7 @@ def plan(policy: NamingPolicy, current: CurrentImages, now: Now) -> Plan:
         planned = planned._replace(steps={})
     path, most = "/Normalise/MaxChanges", policy.max_changes
     planned = limited(planned, most, "MaxChanges", path, dry_run=policy.dry_run)
-    return in_safe_order(policy, planned, now)
+    return in_safe_order(policy, planned._replace(rules=policy.rules), now)
 
 
 def normalise(policy: NamingPolicy, region: str, images: list[Image], now: Now) -> list[Step]:
@@ -67,12 +66,11 @@ def normalise(policy: NamingPolicy, region: str, images: list[Image], now: Now) 
     Raises:
         TimeRanOut: as `now`.
     """
-    rules = _rules(policy)
     images = oldest_first(images)
     unstable: dict[str, UnstablePolicy] = {}
     for left in reversed(range(MAX_ROUNDS)):
         states = desired_states_of(policy, region, images, now, unstable)
-        steps = [state.step(region, rules) for state in states]
+        steps = [state.step(region) for state in states]
         del states  # there may be 100,000
         changed = [step.image_id for step in steps if not step.is_empty]
         flips = _flips(policy, region, steps, now, unstable) if changed else {}
@@ -86,16 +84,6 @@ def normalise(policy: NamingPolicy, region: str, images: list[Image], now: Now) 
         unstable |= flips
     steps = [failed_step(s, unstable[s.image_id]) if s.image_id in unstable else s for s in steps]
     return order_renames(steps, images, policy.select.owner)
-
-
-def _rules(policy: NamingPolicy) -> dict[str, str]:
-    """The text of each rule, by attribute or `Tag.<key>`."""
-    rules = {n: f"{n}: {short(template.text)}" for n, template in policy.all_templates.items()}
-    rules["DeleteTags"] = f"DeleteTags: {', '.join(short(g.text) for g in policy.delete_tags)}"
-    rules["ImageDeprecated"] = f"ImageDeprecated: {str(policy.deprecated).lower()}"
-    if policy.retire:
-        rules["ImageDeprecated"] = f"KeepLatest: {policy.retire.keep}"
-    return rules
 
 
 def _flips(
@@ -169,7 +157,7 @@ def _order_problem(policy: NamingPolicy, plan: Plan, now: Now) -> Violation | No
                     "wrong ones may be kept"
                 )
                 return Violation(policy.retire.path, message)
-            end = apply_step(state.image, state.step(region, defaultdict(str)))
+            end = apply_step(state.image, state.step(region))
             if (names := _differences(whole, end)) and not step.error:
                 reason = (
                     f": the next one skips it, as {state.skip_reason}" if state.skip_reason else ""

@@ -115,8 +115,7 @@ def _retire(request: Retirement, region: str, images: Collection[Image]) -> list
     for family, keep in request.keep.items():
         states = families[family]  # none if it is one of another region
         retire(keep, states, request.built)
-        rules = {"ImageDeprecated": f"KeepLatest: {keep}"}
-        steps += [state.step(region, rules) for state in states]
+        steps += [state.step(region) for state in states]
     # The manifest's own images have an outcome already; they are listed only if they change again.
     return [step for step in steps if not step.is_empty or step.image_id not in own]
 

@@ -94,6 +94,8 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
     # Skipped images are omitted first.
     outcomes = sorted(run.images, key=lambda pair: pair[1].status == "skipped")
     images = budget.fit(_image(*pair) for pair in outcomes if pair[1].status != "unchanged")
+    rules = (rule for report in run.reports if report.dry_run for rule in report.rules)
+    told = budget.fit({"Key": key, "Value": value} for key, value in rules)
     return {
         "RequestId": request_id,
         "Trigger": run.trigger,
@@ -104,6 +106,7 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
         "Errors": errors,
         "Undo": {"Images": undo},
         **({"Apply": {"Images": apply}} if apply else {}),
+        **({"Rules": told} if told else {}),
         **({"Warnings": warnings} if warnings else {}),
         **({"Truncated": True} if budget.is_exceeded else {}),
     }
@@ -153,10 +156,12 @@ def _errors(source: str, error: StewardError) -> list[Entry]:
 def _image(source: str, outcome: Outcome) -> Entry:
     step, error = outcome.step, outcome.error
     has_reason = step.reasons and outcome.status in {"planned", "skipped"}
+    name = {"ImageName": step.before.name} if outcome.planned and step.before else {}
     return {
         "Source": source,
         "Region": step.region,
         "ImageId": step.image_id,
+        **name,
         "Status": outcome.status,
         "Before": outcome.before,
         "After": outcome.after,
