@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ from image_steward.errors import AmbiguousResponse, TimeRanOut, error_of
 from image_steward.execution.executor import Executor
 from image_steward.execution.writes import tasks_of
 from image_steward.limits import NAME_LENGTH
-from image_steward.model import ONE_PHASE, Change, ChangeRequest, Image, Plan
+from image_steward.model import ATTRIBUTES, ONE_PHASE, Change, ChangeRequest, Image, Plan, tags_of
 from image_steward.naming.temporary import TEMPORARY, temporary
 from image_steward.planning.diff import step_of
 from image_steward.planning.policy_plan import in_safe_order, normalise
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from image_steward.cloud.image_api import Action
     from image_steward.execution.writes import Write
-    from image_steward.model import Outcome, Step
+    from image_steward.model import Outcome, Step, Values
 
 T = TypeVar("T")
 
@@ -53,8 +53,41 @@ class RejectedCall(Exception):
 
 def writes_of(steps: Sequence[Step]) -> list[Write]:
     """Return the calls that steps need."""
-    tasks = tasks_of(REGION, steps, ONE_PHASE[0], ())
+    tasks = tasks_of(Plan({REGION: list(steps)}), REGION, ONE_PHASE[0])
     return [write for task in tasks for write in task.writes]
+
+
+class HasValues(Protocol):
+    """An image, a change, a step or a write."""
+
+    @property
+    def values(self) -> Values:
+        """Attributes, and tags as `Tag.<key>`."""
+
+
+def attributes_of(part: HasValues) -> dict[str, str | bool | None]:
+    """Return the attributes among the values."""
+    return {name: value for name, value in part.values.items() if name in ATTRIBUTES}
+
+
+def bound_tags(part: HasValues) -> dict[str, str]:
+    """Return the tags among the values that are not deleted, by key."""
+    return {key: str(v) for key, v in tags_of(part.values).items() if v is not None}
+
+
+def deleted_tags(part: HasValues) -> tuple[str, ...]:
+    """Return the keys of the tags that are deleted."""
+    return tuple(key for key, value in tags_of(part.values).items() if value is None)
+
+
+def with_tags(image: Image, tags: Mapping[str, str]) -> Image:
+    """Return an image with these tags in place of its own."""
+    return replace(image, values={**attributes_of(image), **named(tags)})
+
+
+def named(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags by the names of their values."""
+    return {f"Tag.{key}": value for key, value in tags.items()}
 
 
 class Region:
@@ -142,12 +175,8 @@ class FakeApi:
             raise RejectedCall(f"{name!r} is not a valid name")
         if any(i != image_id and name == other for i, other in self._region.names.items()):
             raise RejectedCall(f"{image_id} cannot get the name {name!r}, which is taken")
-        tagged = {**image.tags, **tags}
-        self._region.images[image_id] = replace(
-            image,
-            attributes={**image.attributes, **attributes},
-            tags={key: value for key, value in tagged.items() if value is not None},
-        )
+        named_tags = {f"Tag.{key}": value for key, value in tags.items()}
+        self._region.images[image_id] = image.with_values({**attributes, **named_tags})
 
 
 def _changes_of(
@@ -169,7 +198,7 @@ def _changes_of(
 def _entry(image: Image) -> dict[str, Any]:
     """Return an image as DescribeImages does."""
     tags = [{"Key": key, "Value": value} for key, value in image.tags.items()]
-    return {"ImageId": image.image_id, **image.attributes, **image.facts, "Tags": tags}
+    return {"ImageId": image.image_id, **attributes_of(image), **image.facts, "Tags": tags}
 
 
 def image(image_id: str, name: str, **members: object) -> Image:
@@ -183,8 +212,11 @@ def image(image_id: str, name: str, **members: object) -> Image:
     }  # fmt: skip
     return Image(
         image_id,
-        {"ImageName": name, **{n: given.get(n, value) for n, value in attributes.items()}},
-        dict(given.get("Tags", {})),
+        {
+            "ImageName": name,
+            **{n: given.get(n, value) for n, value in attributes.items()},
+            **named(given.get("Tags", {})),
+        },
         {n: given.get(n, value) for n, value in facts.items()},
     )
 
@@ -404,12 +436,16 @@ def shuffles(draw: st.DrawFn) -> tuple[list[Image], list[Change]]:
         Change(
             REGION,
             image_id,
-            {"ImageName": wanted[image_id], **draw(st.sampled_from(_OTHERS))},
-            tags,
-            tuple({"a", "b"} - tags.keys()) if draw(st.booleans()) else (),
+            {
+                "ImageName": wanted[image_id],
+                **draw(st.sampled_from(_OTHERS)),
+                **named(tags),
+                **dict.fromkeys(f"Tag.{key}" for key in deleted if key not in tags),
+            },
         )
         for image_id in requested_ids
         for tags in [draw(TAGS)]
+        for deleted in [draw(st.sampled_from([(), ("a", "b")]))]
     ]
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from image_steward.errors import StewardError
+
+T = TypeVar("T")
 
 ATTRIBUTES = ("ImageName", "ImageDescription", "ImageFamily", "ImageDeprecated")
 """What ModifyImageAttribute can change (document/api/213/15713)."""
@@ -22,20 +24,13 @@ STATE = ("ImageState", "ImageType")
 OPT_OUT = ("image-steward", "ignore")
 """An image with this tag is never changed, and no document may set or delete the tag."""
 
+_OPT_OUT = f"Tag.{OPT_OUT[0]}"
+
 OPTED_OUT = f"it has the tag {' = '.join(OPT_OUT)}"
 """Why such an image is not changed."""
 
 STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
 """The members of `Summary`; in lower case, the values of an image's `Status`."""
-
-Attributes: TypeAlias = "dict[str, str | bool]"
-"""Values by name (`ATTRIBUTES`)."""
-
-Tags: TypeAlias = "dict[str, str]"
-"""Values by key."""
-
-TagChanges: TypeAlias = "dict[str, str | None]"
-"""New values by key; None unbinds the tag."""
 
 Now: TypeAlias = "Callable[[], float]"
 """When a run plans, in seconds since the epoch; raises `TimeRanOut` once the run's time is over.
@@ -45,6 +40,9 @@ Planning asks for it between images, since there may be many of them.
 
 Values: TypeAlias = "Mapping[str, str | bool | None]"
 """Attributes, and tags as `Tag.<key>`: the names of templates. None: the tag is not bound."""
+
+TAG = "Tag."
+"""Begins the name of a tag."""
 
 Rules: TypeAlias = "tuple[tuple[str, object], ...]"
 """The members of a document that say what images become, with their values."""
@@ -79,25 +77,26 @@ class Image:
     """An image, with the members of DescribeImages that the function uses."""
 
     image_id: str
-    attributes: Attributes
-    tags: Tags
+    values: Values
+    """All attributes, and its tags."""
     facts: dict[str, str] = field(default_factory=dict)
     """`FACTS`, `STATE`, and `CreatedTime` as `clock.utc` writes it (empty if unreadable)."""
 
     @property
     def name(self) -> str:
         """Its ImageName."""
-        return str(self.attributes["ImageName"])
+        return str(self.values["ImageName"])
 
     @property
-    def values(self) -> Values:
-        """Its attributes and tags."""
-        return by_name(self.attributes, self.tags)
+    def tags(self) -> dict[str, str]:
+        """Its tags, by key."""
+        tags: dict[str, Any] = tags_of(self.values)
+        return tags
 
     @property
     def is_opted_out(self) -> bool:
         """Whether it has the tag by which its owner forbids all changes."""
-        return self.tags.get(OPT_OUT[0]) == OPT_OUT[1]
+        return self.values.get(_OPT_OUT) == OPT_OUT[1]
 
     @property
     def state(self) -> str:
@@ -106,15 +105,12 @@ class Image:
 
     def has(self, values: Values) -> bool:
         """Whether it has all these values."""
-        current = self.values
-        return all(current.get(name) == value for name, value in values.items())
+        return not self.missing(values)
 
     def with_values(self, values: Values) -> Image:
         """The image with these values in place of its own."""
-        all_values = {**self.values, **values}
-        pairs = ((n, v) for n, v in all_values.items() if n.startswith("Tag.") and v is not None)
-        attributes: Attributes = {n: all_values[n] for n in self.attributes}  # type: ignore[misc]  # only tags may be None
-        return replace(self, attributes=attributes, tags={n[4:]: str(v) for n, v in pairs})
+        pairs = {**self.values, **values}.items()
+        return Image(self.image_id, {n: v for n, v in pairs if v is not None}, self.facts)
 
     @property
     def has_failed(self) -> bool:
@@ -130,11 +126,10 @@ class Image:
         is_ours = self.facts["ImageType"] == "PRIVATE_IMAGE" and not self.is_opted_out
         return is_ours and self.state != "NORMAL" and not self.has_failed
 
-    def missing(self, attributes: Attributes, tags: Tags) -> tuple[Attributes, Tags]:
-        """Those of the given attributes and tags that the image does not have yet."""
-        current = self.attributes
-        changed = {name: value for name, value in attributes.items() if current[name] != value}
-        return changed, {key: value for key, value in tags.items() if self.tags.get(key) != value}
+    def missing(self, values: Values) -> Values:
+        """Those of the given values that the image does not have yet."""
+        current = self.values
+        return {name: value for name, value in values.items() if current.get(name) != value}
 
 
 class Change(NamedTuple):
@@ -142,16 +137,9 @@ class Change(NamedTuple):
 
     region: str
     image_id: str
-    attributes: Attributes
-    tags: Tags
-    delete_tags: tuple[str, ...]
+    values: Values
     expect: Values = MappingProxyType({})
     """What the image must still be."""
-
-    @property
-    def values(self) -> Values:
-        """What it asks for."""
-        return by_name(self.attributes, {**self.tags, **dict.fromkeys(self.delete_tags)})
 
 
 @dataclass(frozen=True)
@@ -189,9 +177,8 @@ class Step:
 
     region: str
     image_id: str
-    attributes: Attributes = field(default_factory=dict)
-    tags: Tags = field(default_factory=dict)
-    delete_tags: tuple[str, ...] = ()
+    values: Values = field(default_factory=dict)
+    """The new values, which differ from those before."""
     before: Image | None = None
     """The current image; None if it could not be read."""
     error: StewardError | None = None
@@ -216,18 +203,12 @@ class Step:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.attributes or self.tags or self.delete_tags)
+        return not self.values
 
     @property
     def new_name(self) -> str:
         """The new ImageName; empty if the image is not renamed."""
-        return str(self.attributes.get("ImageName", ""))
-
-    def tag_changes(self, phase: Collection[str], last_tags: Collection[str]) -> TagChanges:
-        """The tags that a phase changes, as `Plan.phases` describes it."""
-        changes: TagChanges = dict.fromkeys(self.delete_tags) if "deletions" in phase else {}
-        bound = self.tags.items()
-        return changes | {k: v for k, v in bound if ("tags", "last")[k in last_tags] in phase}
+        return str(self.values.get("ImageName", ""))
 
 
 StepsByRegion: TypeAlias = "dict[str, list[Step]]"
@@ -250,6 +231,16 @@ class Plan(NamedTuple):
     """
     last_tags: Collection[str] = ()
     rules: Rules = ()
+
+    def written_in(self, phase: Collection[str], step: Step) -> Values:
+        """The values of a step that a phase writes."""
+
+        def kind(name: str, value: object) -> str:
+            if not name.startswith(TAG):
+                return "attributes"
+            return "deletions" if value is None else "last" if name in self.last_tags else "tags"
+
+        return {n: v for n, v in step.values.items() if kind(n, v) in phase}
 
     @property
     def all_steps(self) -> list[Step]:
@@ -282,8 +273,7 @@ class Outcome:
     @classmethod
     def planned_for(cls, step: Step) -> Outcome:
         """The outcome of a step in a dry run."""
-        tags: TagChanges = {**step.tags, **dict.fromkeys(step.delete_tags)}
-        return cls(step, by_name(step.attributes, tags), error=step.error, planned=True)
+        return cls(step, step.values, error=step.error, planned=True)
 
     @property
     def status(self) -> str:
@@ -371,21 +361,21 @@ class Report:
     """Whether it was a dry run; None: there was no document, or it could not be read."""
 
 
-def by_name(attributes: Attributes, tags: Mapping[str, str | None]) -> Values:
-    """Attributes and tags together."""
-    return {**attributes, **{f"Tag.{key}": value for key, value in tags.items()}}
+def tags_of(values: Mapping[str, T]) -> dict[str, T]:
+    """The tags among some values, by key."""
+    return {name[4:]: value for name, value in values.items() if name.startswith(TAG)}
 
 
 def values_in(members: Mapping[str, Any]) -> Values:
     """The values in an entry of a change request: attributes, `Tags` and `DeleteTags`."""
-    bound = {tag["Key"]: tag["Value"] for tag in members.get("Tags", ())}
-    attributes = {name: members[name] for name in ATTRIBUTES if name in members}
-    return by_name(attributes, {**bound, **dict.fromkeys(members.get("DeleteTags", ()))})
+    bound = {f"Tag.{tag['Key']}": tag["Value"] for tag in members.get("Tags", ())}
+    deleted = dict.fromkeys(f"Tag.{key}" for key in members.get("DeleteTags", ()))
+    return {**{n: members[n] for n in ATTRIBUTES if n in members}, **bound, **deleted}
 
 
 def members_of(values: Values) -> dict[str, Any]:
     """The members of an entry, as `values_in` reads them."""
-    tags = {name[4:]: value for name, value in values.items() if name.startswith("Tag.")}
+    tags = tags_of(values)
     bound = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
     lists = {"Tags": bound, "DeleteTags": [key for key, value in tags.items() if value is None]}
     attributes = {name: value for name, value in values.items() if name in ATTRIBUTES}

@@ -13,7 +13,7 @@ from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import InvalidDocument
 from image_steward.naming.derive import MAX_TEXT
 from image_steward.planning.desired_state import desired_states_of
-from region import NOW, REGION, Region, image, normalised, policy
+from region import NOW, REGION, Region, attributes_of, bound_tags, image, normalised, policy
 
 if TYPE_CHECKING:
     from image_steward.model import Image
@@ -180,7 +180,7 @@ def renamed(body: dict[str, Any], *images: Image) -> dict[str, Any]:
     """Return what a policy gives an image: its new attributes and tags."""
     (step,) = normalised(body, Region(images))
     assert not step.error
-    return {**step.attributes, **step.tags}
+    return {**attributes_of(step), **bound_tags(step)}
 
 
 def test_time_zone() -> None:

@@ -13,6 +13,7 @@ from image_steward import registry
 from image_steward.documents import validation
 from image_steward.errors import InvalidDocument
 from image_steward.model import Change, ChangeRequest, CosObject
+from region import bound_tags
 
 OWN = "ap-guangzhou"
 IMAGE = {"ImageId": "img-6pb6lrmy", "ImageName": "sample"}
@@ -50,16 +51,18 @@ def test_change_request() -> None:
             ],
         }
     )
-    attributes: dict[str, str | bool] = {
+    values: dict[str, str | bool | None] = {
         "ImageName": "sample",
         "ImageDescription": "",
         "ImageFamily": "web",
         "ImageDeprecated": False,
+        "Tag.team": "infra",
+        "Tag.tmp": None,
     }
     assert request == ChangeRequest(
         (
-            Change("ap-beijing", "img-6pb6lrmy", attributes, {"team": "infra"}, ("tmp",)),
-            Change("ap-shanghai", "img-6pb6lrmy", {"ImageName": "sample"}, {}, ()),
+            Change("ap-beijing", "img-6pb6lrmy", values),
+            Change("ap-shanghai", "img-6pb6lrmy", {"ImageName": "sample"}),
         ),
         dry_run=True,
         region_paths={"ap-beijing": "/Images/0/Region", "ap-shanghai": "/Region"},
@@ -69,7 +72,7 @@ def test_change_request() -> None:
 
 def test_api_body() -> None:
     """The body of the API call is a change request for one image."""
-    change = Change(OWN, "img-6pb6lrmy", {"ImageName": "sample"}, {}, ())
+    change = Change(OWN, "img-6pb6lrmy", {"ImageName": "sample"})
     paths = {OWN: "/Region"}
     assert read(IMAGE) == ChangeRequest((change,), dry_run=False, region_paths=paths)
     assert read({**IMAGE, "DryRun": True}) == ChangeRequest(
@@ -167,7 +170,7 @@ def test_largest_values() -> None:
     request = read({"Images": images})
     assert isinstance(request, ChangeRequest)
     assert len(request.changes) == 1000
-    assert len(request.changes[-1].tags) == 50
+    assert len(bound_tags(request.changes[-1])) == 50
 
 
 def test_search_stops_early() -> None:

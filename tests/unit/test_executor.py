@@ -69,7 +69,8 @@ def step(number: int) -> Step:
     """Return a step that gives an image a new name and a tag of its own."""
     image_id = f"img-{number}"
     before = image(image_id, f"old-{number}")
-    return Step(REGION, image_id, {"ImageName": f"new-{number}"}, {"k": str(number)}, before=before)
+    values = {"ImageName": f"new-{number}", "Tag.k": str(number)}
+    return Step(REGION, image_id, values, before=before)
 
 
 @pytest.mark.usefixtures("hasty_threads")

@@ -20,13 +20,19 @@ from image_steward.model import Image
 from image_steward.naming.style import Style
 from image_steward.naming.templates import NoValue
 from image_steward.naming.text import clean
-from image_steward.planning.manifest_plan import labelled, new_names, plan, unstable_values
+from image_steward.planning.manifest_plan import labels, new_names, plan, unstable_values
 from packer import OTHER_RUN, RUN, build, manifest
+from region import with_tags
 
 IMAGE = Image(
     "img-6pb6lrmy",
-    {"ImageName": "old", "ImageDescription": "", "ImageFamily": "web", "ImageDeprecated": False},
-    {"team": "infra"},
+    {
+        "ImageName": "old",
+        "ImageDescription": "",
+        "ImageFamily": "web",
+        "ImageDeprecated": False,
+        "Tag.team": "infra",
+    },
     {
         "OsName": "Linux",
         "CreatedTime": "2026-11-01T00:00:00Z",
@@ -46,7 +52,7 @@ def read(*builds: object) -> PackerManifest:
 def desired_values(custom_data: dict[str, str], image: Image = IMAGE, **members: object) -> Any:  # noqa: ANN401 - attributes and tags
     """Return the attributes and tags that one build sets on an image."""
     (one,) = read(build(custom_data, **members)).builds
-    wanted = labelled(one, "ap-guangzhou", image).values
+    wanted = image.with_values(labels(one, "ap-guangzhou", image)).values
     others = {name: value for name, value in wanted.items() if name not in one.data}
     assert others.items() <= image.values.items()
     return {name: value for name, value in wanted.items() if name in one.data}
@@ -140,7 +146,7 @@ def test_optional_members() -> None:
     body = build({"ImageName": "a-{build_time:%Y|0}"}, files=[{"name": "f", "size": 1}], new=1)
     del body["build_time"], body["name"]
     (one,) = read(body).builds
-    assert labelled(one, "ap-guangzhou", IMAGE).name == "a-0"
+    assert labels(one, "ap-guangzhou", IMAGE)["ImageName"] == "a-0"
 
 
 ONLY = {"ImageName": "a"}
@@ -351,7 +357,7 @@ def test_value_of_the_image_is_missing() -> None:
     """A field that the image lacks is reported by its name."""
     (one,) = read(build({"ImageName": "{Tag.none}"})).builds
     with pytest.raises(NoValue, match=r"Tag\.none has no value"):
-        labelled(one, "ap-guangzhou", IMAGE)
+        labels(one, "ap-guangzhou", IMAGE)
 
 
 def test_unused_values_are_not_read() -> None:
@@ -368,14 +374,14 @@ def test_unused_values_are_not_read() -> None:
     many = Many()
     many.data = one.values
     seen = replace(one, values=many)  # type: ignore[arg-type]  # it is read like a dict
-    assert labelled(seen, "ap-guangzhou", IMAGE).name == "a-0"
+    assert labels(seen, "ap-guangzhou", IMAGE)["ImageName"] == "a-0"
 
 
 def test_value_of_the_image_is_too_long() -> None:
     """A name that is too long because of the image's values is rejected, too."""
     (one,) = read(build({"ImageName": "x" * 50 + "{ImageId}"})).builds
     with pytest.raises(InvalidDocument, match="has 62 characters"):
-        labelled(one, "ap-guangzhou", IMAGE)
+        labels(one, "ap-guangzhou", IMAGE)
 
 
 @pytest.mark.parametrize("key", ["Style", "Style.Numbers", "styles.of", "STYLE_x"])
@@ -407,7 +413,7 @@ def test_style_of_the_name(style: dict[str, str], expected: str, name: str) -> N
     """Any key of Style styles the name, which the other templates see; without any it stays."""
     data = {f"Style.{key}": value for key, value in style.items()}
     data |= {"ImageName": name, "Tag.n": "{ImageName}", "ImageFamily": "A_b", "x": "Web  API_v1"}
-    image = replace(IMAGE, tags={"long": "Web  API_v1"})
+    image = with_tags(IMAGE, {"long": "Web  API_v1"})
     assert desired_values(data, image) == {
         "ImageName": expected, "Tag.n": expected, "ImageFamily": "A_b",
     }  # fmt: skip
@@ -434,7 +440,7 @@ def test_name_is_empty_in_its_style() -> None:
     """A name that is empty by what the image holds and the style is an error that shows both."""
     (one,) = read(build({"ImageName": "{Tag.team}", "Style.Case": "lower"})).builds
     with pytest.raises(InvalidDocument, match='"___" is empty in its style'):
-        labelled(one, "ap-guangzhou", replace(IMAGE, tags={"team": "___"}))
+        labels(one, "ap-guangzhou", IMAGE.with_values({"Tag.team": "___"}))
 
 
 @given(st.text("0123456789 ٣-", max_size=4) | st.integers(0, 100).map(str))
@@ -486,7 +492,7 @@ def test_copy_tags_alone(value: str) -> None:
 def test_unstable_manifest(data: dict[str, str], names: list[str]) -> None:
     """Values that a second delivery would set differently are found."""
     (one,) = read(build(data)).builds
-    found = unstable_values(one, "ap-guangzhou", IMAGE, labelled(one, "ap-guangzhou", IMAGE))
+    found = unstable_values(one, "ap-guangzhou", IMAGE, labels(one, "ap-guangzhou", IMAGE))
     assert sorted(v.path for v in found) == [f"/builds/0/custom_data/{name}" for name in names]
 
 
@@ -520,7 +526,7 @@ def test_unknown_holders_stop_renames_only() -> None:
     images = {IMAGE.image_id: IMAGE}
     current: CurrentImages = {"ap-guangzhou": RegionImages(images, ApiError("InvalidFilter", "no"))}
     (step,) = plan(request, current, lambda: 0).steps["ap-guangzhou"]
-    assert (step.tags, step.error) == ({"team": "web"}, None)
+    assert (step.values, step.error) == ({"Tag.team": "web"}, None)
 
 
 def test_data_that_is_used_is_no_typo() -> None:
@@ -567,7 +573,7 @@ def test_entries_of_one_artifact(again: str, *, is_first: bool) -> None:
     (one,) = read(first, second).builds
     images = [("ap-guangzhou", "img-6pb6lrmy"), ("ap-hongkong", "img-b2")]
     assert sorted(one.images) == images
-    assert labelled(one, "ap-guangzhou", IMAGE).name == "1-2025"
+    assert labels(one, "ap-guangzhou", IMAGE)["ImageName"] == "1-2025"
     assert one.paths["ImageName"] == "/builds/1/custom_data/ImageName"
 
 

@@ -30,12 +30,16 @@ from region import (
     REGION,
     SELECTED,
     Region,
+    attributes_of,
+    bound_tags,
     cycles,
+    deleted_tags,
     image,
     normalised,
     policy,
     regions,
     wanted_names,
+    with_tags,
     writes_of,
 )
 
@@ -84,8 +88,8 @@ def test_names_are_unique_and_fit(body: dict[str, Any], region: Region, random: 
 def test_a_cycle_takes_one_more_call(body: dict[str, Any], region: Region) -> None:
     """A policy takes a call for each changed image, and one more for each rename cycle."""
     steps = normalised(body, region)
-    calls = [call for call in writes_of(steps) if call.attributes]
-    assert len(calls) == sum(bool(step.attributes) for step in steps) + cycles(steps)
+    calls = [call for call in writes_of(steps) if attributes_of(call)]
+    assert len(calls) == sum(bool(attributes_of(step)) for step in steps) + cycles(steps)
 
 
 @given(GROWING | BODIES, regions(), RANDOMS)
@@ -109,12 +113,12 @@ def test_images_that_flip_do_not_touch_the_others(body: dict[str, Any], region: 
     steps = planned(body, region)
     failed = [image_id for image_id, step in steps.items() if step.error]
     for image_id in failed:
-        tags = region.images[image_id].tags | {"image-steward": "ignore"}
-        region.images[image_id] = replace(region.images[image_id], tags=tags)
+        tags = bound_tags(region.images[image_id]) | {"image-steward": "ignore"}
+        region.images[image_id] = with_tags(region.images[image_id], tags)
     alone = planned(body, region)
     for image_id in steps.keys() - failed:
-        assert alone[image_id].attributes == steps[image_id].attributes
-        assert alone[image_id].tags == steps[image_id].tags
+        assert attributes_of(alone[image_id]) == attributes_of(steps[image_id])
+        assert bound_tags(alone[image_id]) == bound_tags(steps[image_id])
 
 
 @given(BODIES, regions(), RANDOMS, st.lists(st.integers(0, 20), max_size=3))
@@ -154,7 +158,7 @@ def test_untouchable_images(body: dict[str, Any], region: Region) -> None:
     """Images that opt out, or have another type or state, are skipped."""
     for step in normalised(body, region):
         assert step.before
-        facts, tags = step.before.facts, step.before.tags
+        facts, tags = step.before.facts, bound_tags(step.before)
         if (
             tags.get("image-steward") == "ignore"
             or facts["ImageType"] != "PRIVATE_IMAGE"
@@ -173,11 +177,11 @@ def test_only_what_differs(body: dict[str, Any], region: Region) -> None:
     ]
     for step in steps:
         assert step.before
-        assert not step.attributes.items() & step.before.attributes.items()
-        assert not step.tags.items() & step.before.tags.items()
-        assert set(step.delete_tags) <= step.before.tags.keys() - step.tags.keys()
-        rules = [*step.attributes, *(f"Tag.{key}" for key in step.tags)]
-        rules += ["DeleteTags"] if step.delete_tags else []
+        assert not attributes_of(step).items() & attributes_of(step.before).items()
+        assert not bound_tags(step).items() & bound_tags(step.before).items()
+        assert set(deleted_tags(step)) <= bound_tags(step.before).keys() - bound_tags(step).keys()
+        rules = [*attributes_of(step), *(f"Tag.{key}" for key in bound_tags(step))]
+        rules += ["DeleteTags"] if deleted_tags(step) else []
         for name in rules:
             is_ranked = name == "ImageDeprecated" and "ImageDeprecated" not in body
             rule = "KeepLatest" if is_ranked else name
@@ -215,15 +219,15 @@ def test_retire(body: dict[str, Any], keep: int, days: int, region: Region, rand
         if step.is_skipped:  # without a value for a template it is not ranked, either
             alone = desired_state_of(of_any_age, REGION, step.before, lambda: NOW)
             is_ranked &= not alone.skip_reason
-        if is_ranked and not step.error and after.attributes["ImageFamily"]:
-            families.setdefault(str(after.attributes["ImageFamily"]), []).append(after)
+        if is_ranked and not step.error and attributes_of(after)["ImageFamily"]:
+            families.setdefault(str(attributes_of(after)["ImageFamily"]), []).append(after)
     for family in families.values():
         family.sort(key=lambda image: (image.facts["CreatedTime"], image.image_id), reverse=True)
         for rank, one in enumerate(family):
             if rank < keep:
-                assert one.attributes["ImageDeprecated"] is False
+                assert attributes_of(one)["ImageDeprecated"] is False
             elif not days or (one.facts["CreatedTime"] or ANY_TIME) <= created_by:
-                assert one.attributes["ImageDeprecated"] is True
+                assert attributes_of(one)["ImageDeprecated"] is True
 
 
 # ---- unstable policies
@@ -346,7 +350,7 @@ def test_a_policy_without_a_safe_order(*, dry_run: bool) -> None:
     one = image("img-a", "build-1", ImageFamily="web", Tags={"stage": "new"})
     planned_ = plan(body, one, dry_run=dry_run)
     (step,) = planned_.changes
-    assert (step.attributes, step.tags) == ({"ImageName": "web"}, {"stage": "done"})
+    assert (attributes_of(step), bound_tags(step)) == ({"ImageName": "web"}, {"stage": "done"})
     (warning,) = planned_.warnings
     assert isinstance(warning, UnstablePolicy)
     ((path, message),) = warning.details
@@ -383,7 +387,12 @@ def test_a_policy_of_every_member() -> None:
     assert [step.new_name for step in steps] == [
         f"web-tencentos-20261120{number}" for number in ("", "-2", "-3", "-4")
     ]
-    assert [step.attributes.get("ImageDeprecated") for step in steps] == [True, None, None, None]
+    assert [step.values.get("ImageDeprecated") for step in steps] == [
+        True,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_a_policy_that_empties_its_own_selection() -> None:
@@ -392,7 +401,7 @@ def test_a_policy_that_empties_its_own_selection() -> None:
     region = Region(image(f"img-{i}", f"build-{i}", ImageFamily="web") for i in "ab")
     steps = normalised(body, region)
     assert [step.new_name for step in steps] == ["web-img-a", "web-img-b"]
-    assert [step.attributes.get("ImageDeprecated") for step in steps] == [True, None]
+    assert [step.values.get("ImageDeprecated") for step in steps] == [True, None]
 
 
 def test_a_second_run_that_skips_a_numbered_name() -> None:
@@ -407,7 +416,10 @@ def test_a_second_run_that_skips_a_numbered_name() -> None:
     }
     steps = normalised(body, Region([image("img-a", "q"), image("img-b", "r")]))
     assert [step.new_name for step in steps] == ["web", "web-2"]
-    assert [step.tags for step in steps] == [{"a": "x", "b": "web"}, {"a": "x", "b": "web-2"}]
+    assert [bound_tags(step) for step in steps] == [
+        {"a": "x", "b": "web"},
+        {"a": "x", "b": "web-2"},
+    ]
 
 
 def test_names_from_other_fields_are_stable() -> None:
@@ -542,8 +554,12 @@ def test_other_templates_see_the_number() -> None:
     }
     kept = image("img-a", "web-2", CreatedTime="")
     steps = normalised(body, Region([kept, image("img-b", "1"), image("img-c", "2")]))
-    assert [step.attributes["ImageDescription"] for step in steps] == ["web-2.", "web.", "web-3."]
-    assert [step.tags["name"] for step in steps] == ["web-2", "web", "web-3"]
+    assert [step.values["ImageDescription"] for step in steps] == [
+        "web-2.",
+        "web.",
+        "web-3.",
+    ]
+    assert [bound_tags(step)["name"] for step in steps] == ["web-2", "web", "web-3"]
 
 
 def test_a_number_that_takes_a_value_away() -> None:
@@ -554,7 +570,7 @@ def test_a_number_that_takes_a_value_away() -> None:
         "ImageDescription": "{app}",
     }
     first, second = normalised(body, Region([image("img-a", "1 a"), image("img-b", "2 b")]))
-    assert first.attributes == {"ImageName": "web", "ImageDescription": "web"}
+    assert attributes_of(first) == {"ImageName": "web", "ImageDescription": "web"}
     assert second.is_skipped
     assert second.reasons == ("app has no value and no default",)
 
@@ -684,7 +700,7 @@ def test_image_deprecated() -> None:
     """ImageDeprecated marks or unmarks all selected images."""
     images = [image("img-a", "a", ImageDeprecated=True), image("img-b", "b")]
     assert [
-        step.attributes
+        attributes_of(step)
         for mark in (True, False)
         for step in plan({"ImageDeprecated": mark}, *images).changes
     ] == [
@@ -698,7 +714,7 @@ def test_delete_tags() -> None:
     tags = {"tmp-1": "1", "TMP-2": "2", "xtmp-3": "3", "old": "4", "set": "5", "kept": "6"}
     one = image("img-a", "a", Tags=tags)
     (step,) = plan({"DeleteTags": ["tmp-*", "no-such"]}, one).changes
-    assert step.delete_tags == ("tmp-1",)
+    assert deleted_tags(step) == ("tmp-1",)
     request = policy({"DeleteTags": ["*"], "Tags": [{"Key": "set", "Value": "{Tag.old|gone}"}]})
     request = replace(request, protected_tags=(Glob("kep?"), Glob("kept")))
     (step,) = policy_plan.normalise(request, REGION, [one], lambda: NOW)
@@ -706,8 +722,8 @@ def test_delete_tags() -> None:
     request = policy({"DeleteTags": ["*"], "Tags": [{"Key": "set", "Value": "x"}]})
     request = replace(request, protected_tags=(Glob("kep?"),))
     (step,) = policy_plan.normalise(request, REGION, [one], lambda: NOW)
-    assert step.delete_tags == ("tmp-1", "TMP-2", "xtmp-3", "old")
-    assert step.tags == {"set": "x"}
+    assert deleted_tags(step) == ("tmp-1", "TMP-2", "xtmp-3", "old")
+    assert bound_tags(step) == {"set": "x"}
 
 
 def test_no_value() -> None:
@@ -764,21 +780,21 @@ def test_rendered_values_are_clean(end: str) -> None:
     tag = {"Key": "k", "Value": template}
     body = {**dict.fromkeys(names, template), "Tags": [tag]}
     (step,) = normalised(body, Region([one]))
-    assert (step.attributes, step.tags) == (dict.fromkeys(names, "x"), {"k": "x"})
+    assert (attributes_of(step), bound_tags(step)) == (dict.fromkeys(names, "x"), {"k": "x"})
 
 
 def test_rendered_names_lose_invisible_characters() -> None:
     """An invisible character inside a name becomes no separator."""
     one = image("img-a", "a", Tags={"of": "x\u200by\ufeffz"})
     (step,) = normalised({"ImageName": "{Tag.of}"}, Region([one]))
-    assert step.attributes == {"ImageName": "xyz"}
+    assert attributes_of(step) == {"ImageName": "xyz"}
 
 
 def test_cut_description() -> None:
     """A description that is cut at a blank is the same in the next run."""
     one = image("img-a", "a", ImageDescription="x" * 255 + " y")
     (step,) = normalised({"ImageDescription": "{ImageDescription}"}, Region([one]))
-    assert step.attributes == {"ImageDescription": "x" * 255}
+    assert attributes_of(step) == {"ImageDescription": "x" * 255}
 
 
 def test_temporary_name() -> None:
@@ -812,7 +828,7 @@ def test_description_is_cut() -> None:
     """A description is cut to 256 characters, between two visible ones."""
     texts = ("d" * 300, f"{'d' * 254}{CONJUNCTS}")
     wanted = [
-        normalised({"ImageDescription": text}, Region([image("img-a", "a")]))[0].attributes
+        normalised({"ImageDescription": text}, Region([image("img-a", "a")]))[0].values
         for text in texts
     ]
     assert wanted == [{"ImageDescription": "d" * 256}, {"ImageDescription": "d" * 254}]
@@ -824,7 +840,7 @@ def test_tag_value_is_cut() -> None:
     for given_value, wanted in values.items():
         body = {"Tags": [{"Key": "k", "Value": given_value}]}
         (step,) = normalised(body, Region([image("img-a", "a")]))
-        assert step.tags == {"k": wanted}
+        assert bound_tags(step) == {"k": wanted}
 
 
 def test_blanks_do_not_displace_the_value() -> None:
@@ -834,14 +850,14 @@ def test_blanks_do_not_displace_the_value() -> None:
         "Tags": [{"Key": "k", "Value": f"{' ' * 254}{{ImageName}}"}],
     }
     steps = normalised(body, Region([image("img-a", "1"), image("img-b", "2")]))
-    assert [step.tags for step in steps] == [{"k": "\u0600"}, {"k": "\u0600-2"}]
+    assert [bound_tags(step) for step in steps] == [{"k": "\u0600"}, {"k": "\u0600-2"}]
 
 
 def test_family_and_region() -> None:
     """Region and the facts of an image are fields."""
     body = {"ImageFamily": "{Region}-{OsName}-{Architecture}"}
     (step,) = normalised(body, Region([image("img-a", "a")]))
-    assert step.attributes == {"ImageFamily": "ap-guangzhou-TencentOS-x86_64"}
+    assert attributes_of(step) == {"ImageFamily": "ap-guangzhou-TencentOS-x86_64"}
 
 
 def test_keep_latest_marks_and_unmarks() -> None:
@@ -855,7 +871,7 @@ def test_keep_latest_marks_and_unmarks() -> None:
         image("img-f", "6", ImageFamily="web", CreatedTime="2026-11-19T00:00:00Z"),
     ]
     steps = planned({"KeepLatest": 2}, Region(images))
-    marks = {image_id[-1]: s.attributes.get("ImageDeprecated") for image_id, s in steps.items()}
+    marks = {image_id[-1]: s.values.get("ImageDeprecated") for image_id, s in steps.items()}
     assert marks == {"a": True, "b": False, "c": True, "d": None, "e": None, "f": None}
     assert steps["img-c"].reasons == ("number 4 of its group, newest first",)
     assert steps["img-b"].reasons == ("number 1 of its group, newest first",)
@@ -869,8 +885,8 @@ def test_keep_latest_of_the_new_family() -> None:
         image("img-b", "2", ImageFamily="db", Tags={"team": "infra"}),
     ]
     first, second = normalised(body, Region(images))
-    assert first.attributes == {"ImageFamily": "infra", "ImageDeprecated": True}
-    assert second.attributes == {"ImageFamily": "infra"}
+    assert attributes_of(first) == {"ImageFamily": "infra", "ImageDeprecated": True}
+    assert attributes_of(second) == {"ImageFamily": "infra"}
 
 
 @pytest.mark.parametrize(
@@ -898,7 +914,7 @@ def test_groups_of_the_new_values(group_by: str, body: dict[str, Any]) -> None:
     ]  # fmt: skip
     body = {"Derive": derive, **body, "Retire": {"KeepLatest": 1, "GroupBy": group_by}}
     steps = plan(body, *images).all_steps
-    assert [step.attributes.get("ImageDeprecated") for step in steps] == [True, None]
+    assert [step.values.get("ImageDeprecated") for step in steps] == [True, None]
     assert not any(step.error for step in steps)
 
 
@@ -906,7 +922,7 @@ def marks(body: dict[str, Any], *images: Image) -> dict[str, Any]:
     """Return the new values of ImageDeprecated, by the ends of the ids."""
     steps = plan(body, *images).all_steps
     assert not any(step.error for step in steps)
-    found = {step.image_id[4:]: step.attributes.get("ImageDeprecated") for step in steps}
+    found = {step.image_id[4:]: step.values.get("ImageDeprecated") for step in steps}
     return {image_id: mark for image_id, mark in found.items() if mark is not None}
 
 
@@ -991,8 +1007,8 @@ def test_an_image_that_flips_is_not_ranked() -> None:
     images = [dated("a", 3), dated("b", 2), dated("c", 1, ImageDescription="twice twice x")]
     steps = {step.image_id: step for step in plan(body, *images).all_steps}
     assert isinstance(steps["img-c"].error, UnstablePolicy)
-    assert steps["img-a"].attributes["ImageDeprecated"] is True
-    assert "ImageDeprecated" not in steps["img-b"].attributes
+    assert steps["img-a"].values["ImageDeprecated"] is True
+    assert "ImageDeprecated" not in steps["img-b"].values
 
 
 def test_keep_latest_leaves_out_skipped_images() -> None:
@@ -1233,14 +1249,14 @@ def test_more_tags_than_an_image_may_have() -> None:
     assert failed.error.code == "LimitExceeded.ResourceAttachedTags"
     assert "51 tags" in failed.error.message
     assert failed.is_empty
-    assert (done.new_name, done.tags, done.delete_tags) == ("img-2", {"a": "b"}, ("k1",))
+    assert (done.new_name, bound_tags(done), deleted_tags(done)) == ("img-2", {"a": "b"}, ("k1",))
 
 
 def test_deleted_tags_that_no_document_may_name() -> None:
     """A glob leaves out keys that a change request could not name, as in the dry run's Apply."""
     tags = {"tmp\u0007": "v", "": "v", "t" * 128: "v", "tmp": "v"}
     (step,) = normalised({"DeleteTags": ["*"]}, Region([image("img-1", "x", Tags=tags)]))
-    assert step.delete_tags == ("tmp",)
+    assert deleted_tags(step) == ("tmp",)
 
 
 def test_old_images_are_ranked_as_they_are() -> None:
@@ -1254,9 +1270,9 @@ def test_old_images_are_ranked_as_they_are() -> None:
     old = image("img-2", "y", ImageFamily="legacy", CreatedTime=utc(NOW - 1_000_000))
     older = image("img-3", "z", ImageFamily="legacy", CreatedTime=utc(NOW - 2_000_000))
     steps = {step.image_id: step for step in normalised(body, Region([young, old, older]))}
-    assert steps["img-1"].attributes == {"ImageFamily": "new"}
+    assert attributes_of(steps["img-1"]) == {"ImageFamily": "new"}
     assert steps["img-2"].is_skipped
-    assert steps["img-3"].attributes == {"ImageDeprecated": True}
+    assert attributes_of(steps["img-3"]) == {"ImageDeprecated": True}
 
 
 FULL = {f"k{i}": "v" for i in range(50)}
@@ -1309,7 +1325,7 @@ def test_image_without_room_for_tags_is_not_ranked() -> None:
     full = image("img-2", "b", ImageFamily="web", CreatedTime=NEW, Tags=FULL)
     body = {"Tags": [{"Key": "t", "Value": "{ImageFamily}"}], "KeepLatest": 1}
     first, second = normalised(body, Region([old, full]))
-    assert "ImageDeprecated" not in first.attributes
+    assert "ImageDeprecated" not in first.values
     assert second.error
 
 

@@ -13,7 +13,7 @@ from image_steward import registry
 from image_steward.clock import utc
 from image_steward.documents.packer_manifest import BUILDER, PackerManifest
 from image_steward.model import Image
-from image_steward.planning.manifest_plan import labelled
+from image_steward.planning.manifest_plan import labels
 from packer import RUN
 
 # Go's encoder replaces invalid UTF-8, so no text has a surrogate.
@@ -21,7 +21,7 @@ TEXT = st.text(st.sampled_from('<&>{}$\n\0\u2028"\\/') | st.characters(exclude_c
 INT64 = st.integers(-(2**63), 2**63 - 1)
 GOOD = "ap-guangzhou:img-good0001"
 LABELS = {"ImageName": "n-{name|none}", "ImageDescription": "{build_time|none}"}
-IMAGE = Image("img-good0001", {"ImageName": "", "ImageDescription": "", "ImageFamily": ""}, {})
+IMAGE = Image("img-good0001", {"ImageName": "", "ImageDescription": "", "ImageFamily": ""})
 
 KEYS = st.sampled_from(
     ["ImageName", "ImageFamily", "ImageDeprecated", "KeepLatest", "Tag.", "Tag.a", "Tags", "git"]
@@ -136,7 +136,7 @@ def test_any_file_of_packer(
     assert isinstance(request, PackerManifest)
     (build,) = (b for b in request.builds if b.images == (("ap-guangzhou", "img-good0001"),))
     written = 0 if flags["strip"] and not flags["is_old"] else time
-    wanted = labelled(build, "ap-guangzhou", IMAGE).attributes
+    wanted = labels(build, "ap-guangzhou", IMAGE)
     assert wanted["ImageName"] == "n-web"
     described = utc(written) if 0 < written < 253402300800 else "none"
     assert wanted["ImageDescription"] == described

@@ -13,6 +13,7 @@ from image_steward.cloud.image_api import image_of
 from image_steward.errors import ApiBusy, ApiError
 from image_steward.model import Change, Image, Outcome, Step
 from image_steward.planning.diff import step_of
+from region import attributes_of, bound_tags, deleted_tags, named
 
 FACTS = {"ImageState": "NORMAL", "ImageType": "PRIVATE_IMAGE"}
 KEYS = st.sampled_from(["a", "b", "c", "d"])
@@ -28,7 +29,7 @@ ATTRIBUTES: dict[str, st.SearchStrategy[str | bool]] = {
 @st.composite
 def images(draw: st.DrawFn) -> Image:
     """An image as it is."""
-    return Image("img-1", draw(st.fixed_dictionaries(ATTRIBUTES)), draw(TAGS), FACTS)
+    return Image("img-1", {**draw(st.fixed_dictionaries(ATTRIBUTES)), **named(draw(TAGS))}, FACTS)
 
 
 @st.composite
@@ -37,14 +38,15 @@ def changes(draw: st.DrawFn) -> Change:
     tags = draw(TAGS)
     deleted = draw(st.lists(KEYS, unique=True))
     attributes = draw(st.fixed_dictionaries({}, optional=ATTRIBUTES))
-    return Change("r", "img-1", attributes, tags, tuple(k for k in deleted if k not in tags))
+    unbound = dict.fromkeys(f"Tag.{key}" for key in deleted if key not in tags)
+    return Change("r", "img-1", {**attributes, **named(tags), **unbound})
 
 
 def applied(image: Image, step: Step) -> Image:
     """Return the image after a step."""
-    tags = {k: v for k, v in image.tags.items() if k not in step.delete_tags}
-    attributes = {**image.attributes, **step.attributes}
-    return replace(image, attributes=attributes, tags={**tags, **step.tags})
+    tags = {k: v for k, v in image.tags.items() if k not in deleted_tags(step)}
+    attributes = {**attributes_of(image), **attributes_of(step)}
+    return replace(image, values={**attributes, **named({**tags, **bound_tags(step)})})
 
 
 @given(images(), changes())
@@ -52,9 +54,9 @@ def test_plan_reaches_the_desired_state(image: Image, change: Change) -> None:
     """After the step, the image is as desired, and planning the same change again is empty."""
     step = step_of(change, {"img-1": image})
     after = applied(image, step)
-    assert change.attributes.items() <= after.attributes.items()
-    assert change.tags.items() <= after.tags.items()
-    assert not set(change.delete_tags) & set(after.tags)
+    assert attributes_of(change).items() <= attributes_of(after).items()
+    assert bound_tags(change).items() <= bound_tags(after).items()
+    assert not set(deleted_tags(change)) & set(bound_tags(after))
     again = step_of(change, {"img-1": after})
     assert again.is_empty
 
@@ -63,9 +65,9 @@ def test_plan_reaches_the_desired_state(image: Image, change: Change) -> None:
 def test_only_differences(image: Image, change: Change) -> None:
     """A step has no value that the image already has."""
     step = step_of(change, {"img-1": image})
-    assert not step.attributes.items() & image.attributes.items()
-    assert not step.tags.items() & image.tags.items()
-    assert set(step.delete_tags) <= set(image.tags)
+    assert not attributes_of(step).items() & attributes_of(image).items()
+    assert not bound_tags(step).items() & image.tags.items()
+    assert set(deleted_tags(step)) <= set(image.tags)
 
 
 @given(images(), changes())
@@ -82,7 +84,7 @@ def test_before_and_after_have_the_same_members(image: Image, change: Change) ->
 
 def test_missing_image() -> None:
     """An image that does not exist fails before any call, with the API's own code."""
-    change = Change("r", "img-9", {"ImageName": "x"}, {}, ())
+    change = Change("r", "img-9", {"ImageName": "x"})
     step = step_of(change, {})
     outcome = Outcome(step, error=step.error)
     assert outcome.status == "failed"
@@ -93,7 +95,7 @@ def test_missing_image() -> None:
 
 def test_status() -> None:
     """The status tells whether a change is done, can be retried, or failed."""
-    image = Image("img-1", {}, {})
+    image = Image("img-1", {})
     step = Step("r", "img-1", {"ImageName": "x"}, before=image)
     statuses: list[Any] = [
         Outcome(step).status,
@@ -109,7 +111,7 @@ def test_image_from_api() -> None:
     """Members that are missing or null in the response are empty."""
     image = image_of({"ImageId": "img-1", "ImageDescription": None, "Tags": None})
     assert image.tags == {}
-    assert image.attributes == {
+    assert attributes_of(image) == {
         "ImageName": "",
         "ImageDescription": "",
         "ImageFamily": "",

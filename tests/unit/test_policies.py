@@ -18,6 +18,7 @@ from image_steward.cloud.image_api import image_of
 from image_steward.documents import validation
 from image_steward.documents.naming_policy import MAX_CHANGES, NamingPolicy, Select
 from image_steward.errors import InvalidDocument
+from image_steward.model import tags_of
 from image_steward.naming.fields import FIELDS
 from image_steward.naming.patterns import Glob
 from image_steward.naming.style import Style
@@ -214,7 +215,6 @@ def test_defaults() -> None:
     assert found.number_on_conflict
     assert (found.deprecated, found.retire) == (None, None)
     assert found.max_changes == MAX_CHANGES == 100
-    assert found.tags == {}
     assert {name: each.text for name, each in found.templates.items()} == NAMED
 
 
@@ -275,10 +275,8 @@ def test_all_members() -> None:
         ("ImageName", "{OsName}"),
         ("ImageDescription", "{ImageName}"),
         ("ImageFamily", "web"),
+        ("Tag.source", "{Tag.pipeline|unknown}"),
     ]
-    assert {key: each.text for key, each in found.tags.items()} == {
-        "source": "{Tag.pipeline|unknown}"
-    }
     assert found.style == Style("lower", "_", "ascii", 8)
     assert found.delete_tags == (Glob("tmp-*"), Glob("old"))
     assert found.tag_paths == {"old": "/Normalise/DeleteTags", "source": "/Normalise/Tags"}
@@ -286,7 +284,7 @@ def test_all_members() -> None:
     assert (found.retire.keep, found.retire.older_than) == (3, 129_600)
     assert found.retire.group_by.text == "{app}"
     assert (found.number_on_conflict, found.max_changes) == (False, 7)
-    assert set(found.tag_fields) == {"Tag.made", "Tag.pipeline"}
+    assert {n for n in found.fields if n.startswith("Tag.")} == {"Tag.made", "Tag.pipeline"}
 
 
 @pytest.mark.parametrize("field", FIELDS.names)
@@ -298,8 +296,9 @@ def test_every_field_is_allowed(field: str) -> None:
 
 def test_one_rule_is_enough() -> None:
     """A policy with a single rule is accepted."""
-    assert policy(ImageDescription="x").tag_fields == ()
-    assert policy(Tags=[{"Key": "team", "Value": "{Tag.a|Tag.b|x}"}]).tags.keys() == {"team"}
+    assert policy(ImageDescription="x").fields == frozenset()
+    tag = {"Key": "team", "Value": "{Tag.a|Tag.b|x}"}
+    assert policy(Tags=[tag]).templates.keys() == {"Tag.team"}
     assert policy(ImageFamily="web").templates.keys() == {"ImageFamily"}
     assert policy(ImageDeprecated=False).deprecated is False
     assert policy(DeleteTags=["*"]).delete_tags == (Glob("*"),)
@@ -339,7 +338,7 @@ def test_limits_are_reached() -> None:
     data = json.dumps({"Normalise": body}).encode()
     found = registry.read(data, region="", settings=Settings(regions=tuple(regions))).request
     assert isinstance(found, NamingPolicy)
-    assert len(found.tags) == len(found.regions) == 50
+    assert len(tags_of(found.templates)) == len(found.regions) == 50
     assert (len(found.excepted), len(found.derive), len(found.delete_tags)) == (20, 10, 50)
     assert found.retire
     assert (found.retire.keep, found.max_changes, found.select.older_than) == (1_000_000, 1, 0)
@@ -575,7 +574,7 @@ def test_rule_without_a_sentence() -> None:
 def test_names_that_are_kept(name: str, base: str, *, numbers: bool, keeps: bool) -> None:
     """A numbered form is kept only if conflicts are numbered."""
     found = policy(ImageName=base, OnConflict="number" if numbers else "skip")
-    wanted = desired_state_of(found, OWN, image(ImageName=name), lambda: CREATED).attributes[
+    wanted = desired_state_of(found, OWN, image(ImageName=name), lambda: CREATED).values[
         "ImageName"
     ]
     assert (wanted == name) == keeps

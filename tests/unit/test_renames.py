@@ -20,7 +20,10 @@ from region import (
     REGION,
     Region,
     RejectedCall,
+    attributes_of,
+    bound_tags,
     cycles,
+    deleted_tags,
     image,
     new_temporaries,
     requested,
@@ -37,9 +40,7 @@ RANDOMS = st.randoms(use_true_random=False)
 
 def steps_of(region: Region, **wanted: str) -> dict[str, Step]:
     """Return the ordered steps that rename images, by the ends of their ids."""
-    changes = [
-        Change(REGION, f"img-{i}", {"ImageName": name}, {}, ()) for i, name in wanted.items()
-    ]
+    changes = [Change(REGION, f"img-{i}", {"ImageName": name}) for i, name in wanted.items()]
     return {step.image_id.removeprefix("img-"): step for step in requested(changes, region)}
 
 
@@ -66,17 +67,15 @@ def test_a_cycle_takes_one_more_call(drawn: tuple[list[Image], list[Change]]) ->
     """There is a call for each changed image, and one more for each rename cycle."""
     images, changes = drawn
     steps = requested(changes, Region(images))
-    calls = [call for call in writes_of(steps) if call.attributes]
-    assert len(calls) == sum(bool(step.attributes) for step in steps) + cycles(steps)
+    calls = [call for call in writes_of(steps) if attributes_of(call)]
+    assert len(calls) == sum(bool(attributes_of(step)) for step in steps) + cycles(steps)
 
 
 @given(st.permutations(range(12)), RANDOMS)
 def test_permutations(targets: list[int], random: Random) -> None:
     """Any permutation of names is executed, with one more call for each cycle."""
     region = Region(image(f"img-{i}", f"n{i}") for i in range(12))
-    changes = [
-        Change(REGION, f"img-{i}", {"ImageName": f"n{n}"}, {}, ()) for i, n in enumerate(targets)
-    ]
+    changes = [Change(REGION, f"img-{i}", {"ImageName": f"n{n}"}) for i, n in enumerate(targets)]
     steps = requested(changes, region)
     moving = sum(i != n for i, n in enumerate(targets))
     assert len(writes_of(steps)) == moving + cycles(steps)
@@ -96,7 +95,7 @@ def test_conflicts_are_only_those_that_must_be(drawn: tuple[list[Image], list[Ch
     assert len(set(after.values())) == len(after)
     for change, step in zip(asked, steps, strict=True):
         others = {name for image_id, name in after.items() if image_id != change.image_id}
-        is_taken = change.attributes["ImageName"] in others
+        is_taken = attributes_of(change)["ImageName"] in others
         assert step.before
         is_shared = step.before.facts["ImageType"] != "PRIVATE_IMAGE"
         assert step.error or not is_taken
@@ -140,17 +139,18 @@ def test_steps_keep_their_order(drawn: tuple[list[Image], list[Change]]) -> None
     assert [step.image_id for step in steps] == [change.image_id for change in changes]
     for before, after in zip(planned, steps, strict=True):
         if not after.error:
-            assert (after.attributes, after.tags) == (before.attributes, before.tags)
-            assert after.delete_tags == before.delete_tags
+            assert (attributes_of(after), bound_tags(after)) == (
+                attributes_of(before),
+                bound_tags(before),
+            )
+            assert deleted_tags(after) == deleted_tags(before)
 
 
 @given(st.permutations(range(5)).filter(lambda targets: targets != sorted(targets)), RANDOMS)
 def test_the_fake_region_can_fail(targets: list[int], random: Random) -> None:
     """The fake region rejects a plan in which a rename does not wait for its name."""
     region = Region(image(f"img-{i}", f"n{i}") for i in range(5))
-    changes = [
-        Change(REGION, f"img-{i}", {"ImageName": f"n{n}"}, {}, ()) for i, n in enumerate(targets)
-    ]
+    changes = [Change(REGION, f"img-{i}", {"ImageName": f"n{n}"}) for i, n in enumerate(targets)]
     with pytest.raises(RejectedCall):
         region.execute([step_of(change, region.images) for change in changes], random)
 
@@ -172,9 +172,7 @@ def test_swap() -> None:
 def test_cycle_of_a_thousand() -> None:
     """A rename cycle of a thousand images takes a thousand and one calls."""
     region = Region(image(f"img-{i}", f"n{i}") for i in range(1000))
-    changes = [
-        Change(REGION, f"img-{i}", {"ImageName": f"n{(i + 1) % 1000}"}, {}, ()) for i in range(1000)
-    ]
+    changes = [Change(REGION, f"img-{i}", {"ImageName": f"n{(i + 1) % 1000}"}) for i in range(1000)]
     steps = requested(changes, region)
     assert len(writes_of(steps)) == 1001
     assert sum(bool(step.temporary_name) for step in steps) == 1
@@ -247,7 +245,7 @@ def test_conflict_spreads() -> None:
 def test_conflict_takes_all_of_an_image() -> None:
     """An image with a conflict is not changed at all, and neither are its tags."""
     region = named(a="1", b="2")
-    changes = [Change(REGION, "img-a", {"ImageName": "2", "ImageFamily": "f"}, {"k": "v"}, ())]
+    changes = [Change(REGION, "img-a", {"ImageName": "2", "ImageFamily": "f", "Tag.k": "v"})]
     (step,) = requested(changes, region)
     assert step.error
     assert step.is_empty
@@ -263,8 +261,8 @@ def test_no_renames() -> None:
 def test_step_of_a_missing_image_stays() -> None:
     """The error of a missing image is kept beside the renames of others."""
     changes = [
-        Change(REGION, "img-z", {"ImageName": "1"}, {}, ()),
-        Change(REGION, "img-a", {"ImageName": "2"}, {}, ()),
+        Change(REGION, "img-z", {"ImageName": "1"}),
+        Change(REGION, "img-a", {"ImageName": "2"}),
     ]
     missing, step = requested(changes, named(a="1"))
     assert isinstance(missing.error, ApiError)
@@ -275,7 +273,7 @@ def test_step_of_a_missing_image_stays() -> None:
 def test_images_that_were_not_listed() -> None:
     """The names of the plan's own images count, even if they were not listed."""
     region = named(a="1", b="2")
-    changes = [Change(REGION, f"img-{i}", {"ImageName": n}, {}, ()) for i, n in ("a2", "b3")]
+    changes = [Change(REGION, f"img-{i}", {"ImageName": n}) for i, n in ("a2", "b3")]
     first, second = order_renames([step_of(change, region.images) for change in changes], [])
     assert (first.waits_for, second.waits_for) == ("img-b", "")
 
@@ -284,8 +282,8 @@ def test_unknown_holders() -> None:
     """If the holders are unknown, images to be renamed fail, and the others are changed."""
     region = named(a="1", b="2")
     changes = [
-        Change(REGION, "img-a", {"ImageName": "3", "ImageFamily": "web"}, {}, ()),
-        Change(REGION, "img-b", {"ImageFamily": "web"}, {}, ()),
+        Change(REGION, "img-a", {"ImageName": "3", "ImageFamily": "web"}),
+        Change(REGION, "img-b", {"ImageFamily": "web"}),
     ]
     steps = [step_of(change, region.images) for change in changes]
     unknown = ApiError("InvalidFilter", "no")

@@ -12,17 +12,28 @@ from hypothesis import strategies as st
 
 from image_steward.errors import ApiError, UnstablePolicy
 from image_steward.model import (
-    Attributes,
     Image,
     Outcome,
     Step,
     Values,
-    by_name,
     members_of,
     values_in,
 )
 from image_steward.reporting import undo as undoing
-from region import BODIES, REGION, Region, changes, image, normalised, regions, requested, shuffles
+from region import (
+    BODIES,
+    REGION,
+    Region,
+    attributes_of,
+    bound_tags,
+    changes,
+    deleted_tags,
+    image,
+    normalised,
+    regions,
+    requested,
+    shuffles,
+)
 from scf_local.undo import merged
 
 if TYPE_CHECKING:
@@ -113,12 +124,11 @@ def test_entry_has_what_a_step_changes(drawn: tuple[Region, list[Step]]) -> None
         assert step.before
         assert entry.pop("Region") == step.region
         assert entry.pop("ImageId") == step.image_id
-        tags = {**step.tags, **dict.fromkeys(step.delete_tags)}
-        assert values_in(entry.pop("Expect")) == by_name(step.attributes, tags)
-        assert entry == {name: step.before.attributes[name] for name in step.attributes}
-        assert {*bound, *new} == {*step.tags, *step.delete_tags}
-        assert bound.items() <= step.before.tags.items()
-        assert not set(new) & step.before.tags.keys()
+        assert values_in(entry.pop("Expect")) == step.values
+        assert entry == {name: attributes_of(step.before)[name] for name in attributes_of(step)}
+        assert {*bound, *new} == {*bound_tags(step), *deleted_tags(step)}
+        assert bound.items() <= bound_tags(step.before).items()
+        assert not set(new) & bound_tags(step.before).keys()
 
 
 @given(plans(), RANDOMS)
@@ -147,13 +157,13 @@ FOUND = st.text("aé\n\0", max_size=60)
 def undo_entries(draw: st.DrawFn) -> dict[str, Any]:
     """An entry that a document may have, with or without what it expects of the same values."""
     optional = {"ImageName": TEXTS, "ImageDescription": TEXTS, "ImageFamily": TEXTS}
-    attributes: Attributes = {**draw(st.fixed_dictionaries({}, optional=optional))}
+    attributes: dict[str, str] = {**draw(st.fixed_dictionaries({}, optional=optional))}
     bound, new = draw(st.lists(TEXTS, max_size=20)), draw(st.integers(not attributes, 20))
-    tags = {
-        **{f"k{i}": text for i, text in enumerate(bound)},
-        **{f"n{i}": None for i in range(new)},
+    values: Values = {
+        **attributes,
+        **{f"Tag.k{i}": text for i, text in enumerate(bound)},
+        **{f"Tag.n{i}": None for i in range(new)},
     }
-    values = by_name(attributes, tags)
     left = draw(st.none() | st.lists(FOUND, min_size=len(values), max_size=len(values)))
     expected = {
         n: v or (None if "Tag." in n else "") for n, v in zip(values, left or (), strict=False)
@@ -298,10 +308,7 @@ def test_undo_of_a_cycle_of_a_thousand() -> None:
     journal = [undoing.entry(step) for step in steps]
     assert len(list(undoing.batches(journal, 1 << 20))) == 1
     wanted = {step.image_id: step.new_name for step in steps}
-    region.images = {
-        i: Image(i, {**was.attributes, "ImageName": wanted[i]}, was.tags, was.facts)
-        for i, was in former.items()
-    }
+    region.images = {i: was.with_values({"ImageName": wanted[i]}) for i, was in former.items()}
     back = requested(changes(journal), region)
     assert not any(step.error for step in back)
     assert {step.image_id: step.new_name for step in back} == {
@@ -389,7 +396,8 @@ def test_values_that_the_api_rejects() -> None:
     """An empty name or tag value is left out, because the API would reject the whole Undo."""
     before = image("img-a", "", Tags={"a": "", "b": "1"}, ImageDescription="")
     step = Step(
-        REGION, "img-a", {"ImageName": "n", "ImageDescription": "d"}, {"a": "x", "b": "x"}, ("c",),
+        REGION, "img-a",
+        {"ImageName": "n", "ImageDescription": "d", "Tag.a": "x", "Tag.b": "x", "Tag.c": None},
         before=before,
     )  # fmt: skip
     entry = undoing.entry(step)

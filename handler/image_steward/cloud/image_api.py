@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from image_steward.clock import utc
 from image_steward.errors import AmbiguousResponse, ApiError, StewardError, error_of
 from image_steward.limits import PAGE_SIZE
-from image_steward.model import ATTRIBUTES, FACTS, STATE, Attributes, Image, TagChanges
+from image_steward.model import ATTRIBUTES, FACTS, STATE, Image, Values, tags_of
 
 
 class Action(NamedTuple):
@@ -53,12 +53,12 @@ def image_of(entry: Mapping[str, Any]) -> Image:
     """Convert an entry of DescribeImages' ImageSet; absent members become empty."""
     image_id = _text(entry["ImageId"])
     names = (name for name in ATTRIBUTES if name != "ImageDeprecated")
-    attributes: Attributes = {name: _text(entry.get(name)) for name in names}
-    attributes["ImageDeprecated"] = bool(entry.get("ImageDeprecated"))
-    tags = {_text(tag["Key"]): _text(tag["Value"]) for tag in entry.get("Tags") or ()}
+    values: dict[str, str | bool | None] = {name: _text(entry.get(name)) for name in names}
+    values["ImageDeprecated"] = bool(entry.get("ImageDeprecated"))
+    values |= {f"Tag.{_text(t['Key'])}": _text(t["Value"]) for t in entry.get("Tags") or ()}
     facts = {name: _text(entry.get(name)) for name in (*FACTS, *STATE, "CreatedTime")}
     facts["CreatedTime"] = _time(facts["CreatedTime"])
-    return Image(image_id, attributes, tags, facts)
+    return Image(image_id, values, facts)
 
 
 def describe_images(call: Call, region: str, ids: Sequence[str]) -> dict[str, Image | ApiError]:
@@ -122,23 +122,19 @@ def _list_once(call: Call, region: str, filters: Sequence[object]) -> tuple[dict
     return found, len(totals) == 1 and len(found) >= total
 
 
-def modify_image_attribute(call: Call, region: str, image_id: str, attributes: Attributes) -> str:
-    """Change attributes of an image, and return the RequestId."""
-    params = {"ImageId": image_id, **attributes}
-    return str(call(MODIFY_IMAGE_ATTRIBUTE, region, params)["RequestId"])
-
-
-def change_tags(
-    call: Call, region: str, image_ids: Sequence[str], tags: TagChanges
+def change_images(
+    call: Call, region: str, image_ids: Sequence[str], values: Values
 ) -> tuple[str, dict[str, StewardError]]:
-    """Bind at most 10 tags to at most 9 images, or unbind them if a value is None.
+    """Change attributes of one image; or bind at most 10 tags to at most 9, or unbind them (None).
 
     Returns the RequestId, and the errors by image id.
     """
     # In a six-segment resource name, the account's own uin may be left empty.
     resources = [f"qcs::cvm:{region}:uin/:image/{image_id}" for image_id in image_ids]
     params: dict[str, Any] = {"ResourceList": resources}
-    if None in tags.values():
+    if not (tags := tags_of(values)):
+        action, params = MODIFY_IMAGE_ATTRIBUTE, {"ImageId": image_ids[0], **values}
+    elif None in tags.values():
         action, params["TagKeys"] = UNTAG_RESOURCES, list(tags)
     else:
         action = TAG_RESOURCES

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from image_steward.clock import Clock
 from image_steward.errors import ApiError
-from image_steward.model import Attributes, Image, TagChanges, by_name
+from image_steward.model import Image, Values
 
 T = TypeVar("T", Image, "Image | ApiError")
 
@@ -33,12 +33,12 @@ class RecentWrites:
         self._clock = clock
         self._writes: dict[tuple[str, str], dict[str, _Write]] = {}
 
-    def add(self, region: str, before: Image, attributes: Attributes, tags: TagChanges) -> None:
+    def add(self, region: str, before: Image, values: Values) -> None:
         """Note what was written to an image, which was read as `before`."""
         now = self._clock.monotonic()
         # Attributes and tags of an image may be written at the same moment.
         writes = self._writes.setdefault((region, before.image_id), {})
-        for name, value in by_name(attributes, tags).items():
+        for name, value in values.items():
             earlier = writes.get(name)
             older = ((earlier.value, now), *self._recent(earlier)) if earlier else ()
             replaced = ((before.values.get(name), now), *older)

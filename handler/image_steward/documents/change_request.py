@@ -9,7 +9,7 @@ from typing import Any
 from image_steward.documents.validation import NO_REGION, Violations, validate
 from image_steward.errors import InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import ATTRIBUTES, Change, ChangeRequest, CosObject, values_in
+from image_steward.model import Change, ChangeRequest, CosObject, tags_of, values_in
 
 
 def read(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRequest:
@@ -23,9 +23,7 @@ def read(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRe
         Change(
             region=image.get("Region", document.get("Region", region)),
             image_id=image["ImageId"],
-            attributes={name: image[name] for name in ATTRIBUTES if name in image},
-            tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", ())},
-            delete_tags=tuple(image.get("DeleteTags", ())),
+            values=values_in(image),
             expect=values_in(image.get("Expect", {})),
         )
         for image in document["Images"]
@@ -35,9 +33,8 @@ def read(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRe
     tag_paths: dict[str, str] = {}
     for i, (image, change) in enumerate(zip(document["Images"], changes, strict=True)):
         paths.setdefault(change.region, f"/Images/{i}/Region" if "Region" in image else "/Region")
-        for member, keys in (("Tags", change.tags), ("DeleteTags", change.delete_tags)):
-            for key in keys:
-                tag_paths.setdefault(key, f"/Images/{i}/{member}")
+        for key, value in tags_of(change.values).items():
+            tag_paths.setdefault(key, f"/Images/{i}/{'DeleteTags' if value is None else 'Tags'}")
     return ChangeRequest(changes, document.get("DryRun", False), paths, tag_paths)
 
 

@@ -12,12 +12,12 @@ from typing import Any
 from image_steward.clock import utc
 from image_steward.documents.validation import NO_REGION, Violations, validate
 from image_steward.errors import InvalidDocument, Violation
-from image_steward.limits import LENGTHS, RESERVED_TAG_KEYS
+from image_steward.limits import LENGTHS
 from image_steward.messages import short
-from image_steward.model import FACTS, OPT_OUT, Image, Rules
+from image_steward.model import FACTS, TAG, Image, Rules, tags_of
 from image_steward.naming import derive
 from image_steward.naming.derive import Derive
-from image_steward.naming.fields import FIELDS, TEXT_ATTRIBUTES, values_of
+from image_steward.naming.fields import FIELDS, TEXT_ATTRIBUTES, may_change, values_of
 from image_steward.naming.patterns import Glob, Pattern
 from image_steward.naming.style import Style
 from image_steward.naming.templates import Fields, Template
@@ -57,12 +57,13 @@ class Select:
         """Which condition an image does not meet, apart from its age; empty if it meets all."""
         is_ours = bool(self.owner) and is_temporary(image.name, self.owner)
         for name, globs in self.attributes.items():
-            text = str(image.attributes[name] if name in _WRITABLE else image.facts[name])
+            text = str(image.values[name] if name in _WRITABLE else image.facts[name])
             if not (any(glob.matches(text) for glob in globs) or (is_ours and name in _WRITABLE)):
                 shown = " or ".join(glob.text for glob in globs[:_MAX_SHOWN])
                 return f"{name} does not match {shown}{' …' if globs[_MAX_SHOWN:] else ''}"
+        tags = image.tags if self.tags else {}
         for key, value in self.tags:
-            if not any(key.matches(k) and value.matches(v) for k, v in image.tags.items()):
+            if not any(key.matches(k) and value.matches(v) for k, v in tags.items()):
                 return f"no tag matches {key.text} = {value.text}"
         return ""
 
@@ -100,11 +101,9 @@ class NamingPolicy:
     derive: tuple[Derive, ...]
     style: Style
     templates: dict[str, Template]
-    """By attribute, in the order of `TEXT_ATTRIBUTES`."""
+    """By attribute, in the order of `TEXT_ATTRIBUTES`, then by `Tag.<key>`."""
     deprecated: bool | None
     """The value of ImageDeprecated; None: left alone, or set by `retire`."""
-    tags: dict[str, Template]
-    """By key."""
     delete_tags: tuple[Glob, ...]
     number_on_conflict: bool
     """Whether a taken name gets a number; otherwise the newer image keeps its old name."""
@@ -124,12 +123,12 @@ class NamingPolicy:
         """The JSON Pointer of each tag that the document names; a glob names none."""
         deleted = (g.text for g in self.delete_tags if not re.search(r"[*?]", g.text))
         paths = dict.fromkeys(deleted, "/Normalise/DeleteTags")
-        return {**paths, **dict.fromkeys(self.tags, "/Normalise/Tags")}
+        return {**paths, **dict.fromkeys(tags_of(self.templates), "/Normalise/Tags")}
 
     @property
     def rules(self) -> Rules:
         """What it sets, deletes and keeps."""
-        rules: list[tuple[str, object]] = [(n, t.text) for n, t in self.all_templates.items()]
+        rules: list[tuple[str, object]] = [(n, t.text) for n, t in self.templates.items()]
         if self.deprecated is not None:
             rules.append(("ImageDeprecated", self.deprecated))
         rules += [("DeleteTags", glob.text) for glob in self.delete_tags]
@@ -140,35 +139,17 @@ class NamingPolicy:
         return tuple(rules)
 
     @cached_property
-    def all_templates(self) -> dict[str, Template]:
-        """By attribute or `Tag.<key>`, that of the name first."""
-        return {**self.templates, **{f"Tag.{key}": tag for key, tag in self.tags.items()}}
-
-    @cached_property
-    def other_templates(self) -> tuple[tuple[str, str, Template, int], ...]:
-        """All but that of the name: name, key of a tag, template, most characters."""
-        return tuple(
-            (
-                n,
-                n[4:] if n.startswith("Tag.") else "",
-                t,
-                LENGTHS.get(n.split(".")[0], _NO_LIMIT)[1],
-            )
-            for n, t in self.all_templates.items()
-            if n != "ImageName"
-        )
+    def other_templates(self) -> tuple[tuple[str, Template, int], ...]:
+        """All but that of the name: name, template, most characters."""
+        others = ((n, t) for n, t in self.templates.items() if n != "ImageName")
+        return tuple((n, t, LENGTHS.get(n.split(".")[0], _NO_LIMIT)[1]) for n, t in others)
 
     @cached_property
     def fields(self) -> frozenset[str]:
         """The names of the fields in all templates."""
         sources = [step.source for step in self.derive]
         sources += [self.retire.group_by] if self.retire else []
-        return frozenset().union(*(t.fields for t in (*self.all_templates.values(), *sources)))
-
-    @cached_property
-    def tag_fields(self) -> tuple[str, ...]:
-        """The fields of all templates that are tags."""
-        return tuple(name for name in self.fields if name.startswith("Tag."))
+        return frozenset().union(*(t.fields for t in (*self.templates.values(), *sources)))
 
     def reads(self, name: str) -> bool:
         """Whether a value of an image, such as `Tag.team`, decides about what it becomes."""
@@ -190,7 +171,7 @@ class NamingPolicy:
 
     def values(self, region: str, image: Image) -> dict[str, Any]:
         """The values of all template fields, by the name that the image has."""
-        return self.derived(values_of(self.tag_fields, region, image), {})
+        return self.derived(values_of(self.fields, region, image), {})
 
     def derived(
         self,
@@ -221,22 +202,24 @@ class NamingPolicy:
     @cached_property
     def changed_fields(self) -> frozenset[str]:
         """The fields that may change with the image, apart from its name."""
-        deleted = (name for name in self.tag_fields if self.deletes(name[4:]))
-        return frozenset((*self.all_templates, *deleted)) - {"ImageName"}
+        return frozenset((*self.templates, *filter(self.deletes, self.fields))) - {"ImageName"}
 
-    def deletes(self, key: str) -> bool:
-        """Whether it deletes the tag with a key."""
-        kept = key in {*self.tags, OPT_OUT[0]} or key.startswith(RESERVED_TAG_KEYS)
-        kept = kept or bool(value_error("TagKey", key))
-        kept = kept or any(glob.matches(key) for glob in self.protected_tags)
-        return not kept and any(glob.matches(key) for glob in self.delete_tags)
+    def deletes(self, name: str) -> bool:
+        """Whether it deletes a value: a tag."""
+        if not name.startswith(TAG) or name in self.templates:
+            return False
+        key = name.removeprefix(TAG)
+        return any(g.matches(key) for g in self.delete_tags) and may_change(
+            key, self.protected_tags
+        )
 
     @cached_property
     def last_tags(self) -> frozenset[str]:
         """The tags that may end the selection of an image, by Select or Except."""
         globs = [key for key, value in self.select.tags if value.text != "*"]
         globs += [key for each in self.excepted for key, _ in each.tags]
-        return frozenset(key for key in self.tags if any(glob.matches(key) for glob in globs))
+        tags = tags_of(self.templates)
+        return frozenset(f"Tag.{key}" for key in tags if any(g.matches(key) for g in globs))
 
 
 def read(document: dict[str, Any], region: str, _known: object = ()) -> NamingPolicy:
@@ -255,7 +238,7 @@ def read(document: dict[str, Any], region: str, _known: object = ()) -> NamingPo
     reader = _Reader(replace(FIELDS, utc_offset=offset))
     steps = [reader.step(*step) for step in enumerate(body.get("Derive", ()))]
     templates = {name: reader.template(name, body) for name in TEXT_ATTRIBUTES if name in body}
-    tags = reader.tags(body.get("Tags", ()))
+    templates |= reader.tags(body.get("Tags", ()))
     retire = reader.retire(body)
     reader.violations.check()
     return NamingPolicy(
@@ -266,7 +249,6 @@ def read(document: dict[str, Any], region: str, _known: object = ()) -> NamingPo
         style=Style.of(body.get("Style", {})),
         templates=templates,
         deprecated=body.get("ImageDeprecated"),
-        tags=tags,
         delete_tags=tuple(map(Glob, body.get("DeleteTags", ()))),
         number_on_conflict=body.get("OnConflict", "number") == "number",
         retire=retire,
@@ -330,14 +312,14 @@ class _Reader:
         return Derive(source, fields, make(given.get("Replace", given.get("Map", ()))))
 
     def tags(self, given: Sequence[dict[str, Any]]) -> dict[str, Template]:
-        """The templates in `Tags`, by key."""
+        """The templates in `Tags`, by `Tag.<key>`."""
         tags: dict[str, Template] = {}
         for i, tag in enumerate(given):
             if problem := value_error("TagKey", tag["Key"]):
                 self._add(f"/Tags/{i}/Key", f"the tag key {problem}")
-            if tag["Key"] in tags:
+            if (name := f"Tag.{tag['Key']}") in tags:
                 self._add(f"/Tags/{i}/Key", f'key "{tag["Key"]}" appears again')
-            tags[tag["Key"]] = self.template("Value", tag, f"/Tags/{i}")
+            tags[name] = self.template("Value", tag, f"/Tags/{i}")
         return tags
 
     def retire(self, body: dict[str, Any]) -> Retire | None:

@@ -49,7 +49,7 @@ class Executor:
     def _execute_region(self, plan: Plan, region: str) -> list[Outcome]:
         steps = plan.steps[region]
         outcomes = {step.image_id: Outcome(step, error=step.error) for step in steps}
-        phases = [list(tasks_of(region, steps, phase, plan.last_tags)) for phase in plan.phases]
+        phases = [list(tasks_of(plan, region, phase)) for phase in plan.phases]
         tasks_left = Counter(i for tasks in phases for task in tasks for i in task.image_ids)
         for image_id, outcome in outcomes.items():
             if not tasks_left[image_id]:
@@ -105,9 +105,9 @@ class Executor:
                 settled = yield from self._settle(replace(write, steps=steps))
             outcomes += settled
             for outcome in settled:
-                if outcome.error and (write.attributes or failed is not None):
+                if outcome.error and (failed is not None or not task.is_of_tags):
                     errors[outcome.step.image_id] = outcome.error
-            if write.attributes and write is not task.writes[-1]:
+            if not task.is_of_tags and write is not task.writes[-1]:
                 (image_id,) = write.steps
                 conflict = _conflict_after(errors.get(image_id), image_id)
                 if image_id not in errors:

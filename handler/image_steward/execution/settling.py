@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeAlias
 
-from image_steward.cloud.image_api import Call, change_tags, describe_images, modify_image_attribute
+from image_steward.cloud.image_api import Call, change_images, describe_images
 from image_steward.cloud.recent_writes import RecentWrites
 from image_steward.cloud.retries import Retries
 from image_steward.current_images import EXPECT_SECONDS
 from image_steward.errors import AmbiguousResponse, Changed, NotAllowed, StewardError
 from image_steward.execution.writes import Write
-from image_steward.model import OPTED_OUT, Image, Outcome, by_name
+from image_steward.model import OPTED_OUT, Image, Outcome
 
 Execution: TypeAlias = "Generator[float, None, list[Outcome]]"
 """Yields the moment (monotonic seconds) at which to resume it; returns the outcomes."""
@@ -73,7 +73,7 @@ class Settling:
         for image_id, image in images.items():
             if image_id not in self._unsettled or not isinstance(image, Image):
                 continue
-            if image.has(by_name(self._write.attributes, self._write.tags)):
+            if image.has(self._write.values):
                 self._settle(image_id)
             elif image.is_opted_out:
                 self._settle(image_id, NotAllowed(OPTED_OUT))
@@ -102,10 +102,7 @@ class Settling:
 
     def _send(self) -> None:
         write, ids = self._write, list(self._unsettled)
-        if write.attributes:
-            request_id = modify_image_attribute(self._call, write.region, ids[0], write.attributes)
-        else:
-            request_id, self._image_errors = change_tags(self._call, write.region, ids, write.tags)
+        request_id, self._image_errors = change_images(self._call, write.region, ids, write.values)
         for image_id in ids:
             self._unsettled[image_id] += (request_id,)
             error = self._image_errors.get(image_id)
@@ -117,10 +114,10 @@ class Settling:
     def _settle(self, image_id: str, error: StewardError | None = None) -> None:
         write, before = self._write, self._write.steps[image_id].before
         if before and not error:
-            self._recent_writes.add(write.region, before, write.attributes, write.tags)
+            self._recent_writes.add(write.region, before, write.values)
         outcome = Outcome(
             write.steps[image_id],
-            values={} if error else by_name(write.attributes, write.tags),
+            values={} if error else write.values,
             request_ids=self._unsettled.pop(image_id),
             error=error,
             attempts=self._attempts,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from image_steward.model import FACTS, Image
+from image_steward.limits import RESERVED_TAG_KEYS
+from image_steward.model import FACTS, OPT_OUT, Image
+from image_steward.naming.patterns import Glob
 from image_steward.naming.templates import Fields
 from image_steward.naming.temporary import is_temporary
+from image_steward.naming.text import value_error
 
 TEXT_ATTRIBUTES = ("ImageName", "ImageDescription", "ImageFamily")
 """The attributes set by templates. `ImageName` is first: the other templates see the new name."""
@@ -29,16 +32,14 @@ FIELDS = Fields(
 
 
 def values_of(fields: Iterable[str], region: str, image: Image) -> dict[str, Any]:
-    """The values for an image of all fields but tags, and of those tags that are in `fields`.
-
-    They are empty where it has none.
-    """
+    """The values of an image; those of `fields` that it does not have are empty."""
     name = "" if is_temporary(image.name) else image.name
     own = {"ImageId": image.image_id, "Region": region, "OldName": name, "ImageName": name}
-    values = {**image.facts, **image.attributes, **own}
-    for field in fields:
-        if field.startswith("Tag."):
-            values[field] = image.tags.get(field[4:], "")
-        else:
-            values.setdefault(field, "")
-    return values
+    return {**dict.fromkeys(fields, ""), **image.facts, **image.values, **own}
+
+
+def may_change(key: str, protected: Iterable[Glob]) -> bool:
+    """Whether a document may set or delete the tag with a key, unless it names the tag itself."""
+    is_reserved = key == OPT_OUT[0] or key.startswith(RESERVED_TAG_KEYS)
+    is_protected = is_reserved or any(glob.matches(key) for glob in protected)
+    return not (is_protected or value_error("TagKey", key))

@@ -13,7 +13,7 @@ from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import ApiError
 from image_steward.limits import TAGS_PER_IMAGE
 from image_steward.messages import short
-from image_steward.model import OPTED_OUT, Attributes, Image, Now, Step, Tags
+from image_steward.model import ATTRIBUTES, OPTED_OUT, Image, Now, Step
 from image_steward.naming.style import cut
 from image_steward.naming.templates import NoValue
 from image_steward.naming.temporary import is_temporary
@@ -35,9 +35,8 @@ class DesiredState:
     """Why the policy does not change the image; empty if it does."""
     base_name: str = ""
     """The name from the template, without a number."""
-    attributes: Attributes = field(default_factory=dict)
-    tags: Tags = field(default_factory=dict)
-    delete_tags: tuple[str, ...] = ()
+    values: dict[str, str | bool | None] = field(default_factory=dict)
+    """What it is to have; None: the tag is deleted."""
     group: str = ""
     """The images among which Retire ranks this one; empty: it is not ranked."""
     rank: int = 0
@@ -61,14 +60,12 @@ class DesiredState:
         if self.skip_reason:
             skipped = (self.skip_reason,)
             return Step(region, image.image_id, before=image, reasons=skipped, is_skipped=True)
-        attributes, tags = image.missing(self.attributes, self.tags)
-        reasons = []
-        if "ImageName" in attributes and attributes["ImageName"] != self.base_name:
+        values, reasons = image.missing(self.values), []
+        if values.get("ImageName", self.base_name) != self.base_name:
             reasons.append(f'"{self.base_name}" is taken')
-        if self.rank and "ImageDeprecated" in attributes:
+        if self.rank and "ImageDeprecated" in values:
             reasons.append(f"number {self.rank} of its group, newest first")
-        why = tuple(reasons)
-        return Step(region, image.image_id, attributes, tags, self.delete_tags, image, reasons=why)
+        return Step(region, image.image_id, values, image, reasons=tuple(reasons))
 
 
 def desired_states_of(
@@ -117,10 +114,11 @@ def desired_state_of(
             if policy.number_on_conflict and policy.style.fits(image.name, name):
                 name = image.name
         _render(state, policy, values, name)
-        count = len(image.tags.keys() | state.tags.keys())
-        if len(image.tags) < count > TAGS_PER_IMAGE:
+        added = state.values.keys() - image.values.keys()
+        count = len(image.values) + len(added) - len(ATTRIBUTES)
+        if added and count > TAGS_PER_IMAGE:
             state.has_too_many_tags = True
-            later = " before others are deleted" if state.delete_tags else ""
+            later = " before others are deleted" if None in state.values.values() else ""
             state.skip(f"it would have {count} tags{later}; at most {TAGS_PER_IMAGE} are allowed")
     except NoValue as error:
         state.skip(str(error))
@@ -163,8 +161,8 @@ def retire(
             is_kept = state.rank <= keep
             is_old = (created or ANY_TIME) <= created_by
             if is_kept or (is_old and image.image_id not in spared):
-                state.attributes["ImageDeprecated"] = not is_kept
-                if image.attributes["ImageDeprecated"] is is_kept:
+                state.values["ImageDeprecated"] = not is_kept
+                if image.values["ImageDeprecated"] is is_kept:
                     state.skip_reason = ""  # what is only too young or too old is retired, too
 
 
@@ -172,7 +170,7 @@ def _number_conflicts(
     policy: NamingPolicy, region: str, states: list[DesiredState], taken: set[str]
 ) -> None:
     """Add numbers to names that are taken; an image keeps its name if that fits, number and all."""
-    is_kept = [s.attributes["ImageName"] == s.image.attributes["ImageName"] for s in states]
+    is_kept = [s.values["ImageName"] == s.image.name for s in states]
     taken |= {state.image.name for state in compress(states, is_kept)}
     conflicts = []
     for state in (s for s, kept in zip(states, is_kept, strict=True) if not kept):
@@ -219,24 +217,20 @@ def _render(state: DesiredState, policy: NamingPolicy, values: dict[str, Any], n
     `values` are those by the old name.
     """
     if name:
-        state.attributes["ImageName"] = name
+        state.values["ImageName"] = name
         if name != state.image.name:
             values = policy.derived({**values, "ImageName": name}, values, {"ImageName"})
     if policy.deprecated is not None:
-        state.attributes["ImageDeprecated"] = policy.deprecated
-    for member, key, template, most in policy.other_templates:
+        state.values["ImageDeprecated"] = policy.deprecated
+    for member, template, most in policy.other_templates:
         text = template.render(values)
         if len(text) > most:
             text = cut(text, most).rstrip()
         if member != "ImageDescription" and not (text and text.isprintable()):
             _check(member, text)
-        if key:
-            state.tags[key] = text
-        else:
-            state.attributes[member] = text
-    state.delete_tags = tuple(
-        filter(policy.deletes, state.image.tags if policy.delete_tags else ())
-    )
+        state.values[member] = text
+    if policy.delete_tags:
+        state.values |= dict.fromkeys(filter(policy.deletes, state.image.values))
     state.group = _group(state, policy, values)
 
 
@@ -244,8 +238,7 @@ def _group(state: DesiredState, policy: NamingPolicy, values: dict[str, Any]) ->
     """The group in which an image is ranked, by its values as they will be; empty if it is not."""
     if not policy.retire:
         return ""
-    values |= {**state.attributes, **{f"Tag.{key}": text for key, text in state.tags.items()}}
-    values |= {f"Tag.{key}": "" for key in state.delete_tags}
+    values |= {name: "" if value is None else value for name, value in state.values.items()}
     try:
         return policy.retire.group_by.render(policy.derived(values, values, policy.changed_fields))
     except NoValue:

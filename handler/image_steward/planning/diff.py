@@ -41,12 +41,7 @@ def step_of(change: Change, images: Images) -> Step:
     image = step.before
     if step.error or not image:
         return step
-    attributes, tags = image.missing(change.attributes, change.tags)
-    deleted = tuple(key for key in change.delete_tags if key in image.tags)
-    is_guarded = bool(change.expect)
-    step = replace(
-        step, attributes=attributes, tags=tags, delete_tags=deleted, is_guarded=is_guarded
-    )
+    step = replace(step, values=image.missing(change.values), is_guarded=bool(change.expect))
     if unexpected := foreign_values(image, change.expect, {**change.expect, **change.values}):
         values = ", ".join(f"{name} is {short(str(v))}" for name, v in unexpected.items())
         return failed_step(step, Changed(f"not as expected: {values}; nothing is changed"))
@@ -79,14 +74,6 @@ def failed_step(step: Step, error: StewardError) -> Step:
     """The step with an error instead of its changes."""
     waits = step.would_wait
     return Step(step.region, step.image_id, before=step.before, error=error, would_wait=waits)
-
-
-def apply_step(image: Image, step: Step) -> Image:
-    """The image after its step."""
-    attributes, tags = {**image.attributes, **step.attributes}, {**image.tags, **step.tags}
-    for key in step.delete_tags:
-        del tags[key]
-    return Image(image.image_id, attributes, tags, image.facts)
 
 
 def plan_regions(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
+from typing import Any
 
 from image_steward import limits
 from image_steward.current_images import CurrentImages, ImagesByRegion
@@ -12,8 +13,18 @@ from image_steward.documents.packer_manifest import Build, PackerManifest, usabl
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import OPT_OUT, Image, Now, Plan, Step, StepsByRegion
-from image_steward.naming.fields import values_of
+from image_steward.model import (
+    ATTRIBUTES,
+    TAG,
+    Image,
+    Now,
+    Plan,
+    Step,
+    StepsByRegion,
+    Values,
+    tags_of,
+)
+from image_steward.naming.fields import may_change, values_of
 from image_steward.naming.patterns import Glob
 from image_steward.naming.templates import NoValue
 from image_steward.naming.text import clean, value_error
@@ -44,17 +55,15 @@ def plan(manifest: PackerManifest, current: CurrentImages, _now: Now) -> Plan:
     return Plan(steps, errors, warnings, rules=manifest.rules)
 
 
-def labelled(build: Build, region: str, image: Image) -> Image:
-    """What a build asks its image, or a copy of the image, to be.
+def labels(build: Build, region: str, image: Image) -> Values:
+    """What a build sets on its image, or on a copy of the image.
 
     Raises:
         NoValue: a template field has neither a value nor a default.
         InvalidDocument: no document may set a value.
     """
-    values = values_of(build.fields, region, image)
-    # Only the values in use: a build may have thousands of values, and a thousand images.
-    values |= {field: build.values[field] for field in build.fields if field in build.values}
-    wanted: dict[str, str | bool] = {}
+    values = _fields_of(build, region, image)
+    wanted: dict[str, str | bool | None] = {}
     for name, template in build.templates.items():
         try:
             text = wanted[name] = usable(name, template.render(values), build.style)
@@ -64,31 +73,36 @@ def labelled(build: Build, region: str, image: Image) -> Image:
             values[name] = text
     if "ImageDeprecated" in build.data:
         wanted["ImageDeprecated"] = build.data["ImageDeprecated"] == "true"
-    return image.with_values(wanted)
+    return wanted
 
 
-def unstable_values(build: Build, region: str, image: Image, wanted: Image) -> list[Violation]:
+def _fields_of(build: Build, region: str, image: Image) -> dict[str, Any]:
+    """The values of the fields in use: a build may have thousands of values."""
+    values = values_of(build.fields, region, image)
+    return {field: build.values.get(field, values[field]) for field in build.fields}
+
+
+def unstable_values(build: Build, region: str, image: Image, wanted: Values) -> list[Violation]:
     """The values that would differ at the next delivery, once the image is as wanted, or in part.
 
     SCF may deliver an event twice, a run may be interrupted between attributes and tags, and a
     rename may be postponed.
     """
-    values, not_renamed = wanted.values, {**wanted.attributes, "ImageName": image.name}
     unstable: dict[str, Violation] = {}
-    seen = [values_of(build.fields, region, image)]
-    states = (wanted.attributes, not_renamed, image.attributes), (wanted.tags, image.tags)
-    for attributes, tags in product(*states):
-        state = replace(image, attributes=attributes, tags=tags)
-        if (fields := values_of(build.fields, region, state)) in seen:
+    seen = [_fields_of(build, region, image)]
+    tags = [name for name in wanted if name.startswith(TAG)]
+    for left_out in product(((), ("ImageName",), ATTRIBUTES), ((), tags)):
+        state = image.with_values({n: v for n, v in wanted.items() if n not in chain(*left_out)})
+        if (fields := _fields_of(build, region, state)) in seen:
             continue  # the templates see no difference
         seen.append(fields)
         try:
-            later = labelled(build, region, state).values
+            later = labels(build, region, state)
         except (NoValue, InvalidDocument):
             later = {}
         for name, template in build.templates.items():
-            if template.fields and later.get(name) != values[name]:
-                now, then = short(str(values[name])), short(str(later.get(name, "invalid")))
+            if template.fields and later.get(name) != wanted[name]:
+                now, then = short(str(wanted[name])), short(str(later.get(name, "invalid")))
                 message = (
                     f"{name} of {image.image_id} in {region} would be {now} now and {then} "
                     "at the next delivery; it must not depend on what this manifest sets"
@@ -139,15 +153,12 @@ def _source(build: Build, steps: Iterable[Step], protected: Iterable[Glob]) -> I
     pairs = [(image, step) for step in steps if (image := step.before)]
     if not pairs:
         return None
-    image, step = min(pairs, key=lambda p: (p[0].facts["CreatedTime"] or "unknown", not p[0].tags))
-    image = diff.apply_step(image, _step(step, build, None, Violations(fatal=False)))
-    tags = {key: clean(text) for key, text in image.tags.items()}
-    left_out = {
-        key for key in tags if key == OPT_OUT[0] or key.startswith(limits.RESERVED_TAG_KEYS)
-    }
-    left_out |= {k for k, v in tags.items() if value_error("TagKey", k) or value_error("Tag", v)}
-    left_out |= {key for key in tags if any(glob.matches(key) for glob in protected)}
-    return replace(image, tags={key: tags[key] for key in tags if key not in left_out})
+    created = "CreatedTime"
+    image, step = min(pairs, key=lambda p: (p[0].facts[created] or "unknown", not p[0].tags))
+    image = image.with_values(_step(step, build, None, Violations(fatal=False)).values)
+    tags = {key: clean(text) for key, text in image.tags.items() if may_change(key, protected)}
+    valid = {f"Tag.{k}": text for k, text in tags.items() if not value_error("Tag", text)}
+    return replace(image, values=valid)
 
 
 def _step(step: Step, build: Build, source: Image | None, violations: Violations) -> Step:
@@ -163,24 +174,25 @@ def _step(step: Step, build: Build, source: Image | None, violations: Violations
         return diff.failed_step(step, error)
     seen = image
     if source and source.image_id != image.image_id:
-        former = {key: text for key, text in image.tags.items() if f"Tag.{key}" in build.templates}
-        seen = replace(image, tags={**image.tags, **source.tags, **former})
+        former = {name: v for name, v in image.values.items() if name in build.templates}
+        seen = image.with_values({**source.values, **former})
     try:
-        wanted = labelled(build, step.region, seen)
+        wanted = labels(build, step.region, seen)
     except (NoValue, InvalidDocument) as reason:
         violations.extend(reason.details if isinstance(reason, InvalidDocument) else ())
         return replace(step, reasons=(str(reason),), is_skipped=True)
     violations.extend(unstable_values(build, step.region, seen, wanted))
-    if (count := len(wanted.tags)) > limits.TAGS_PER_IMAGE:
+    after = seen.with_values(wanted)
+    if (count := len(after.tags)) > limits.TAGS_PER_IMAGE:
         message = f"{where} would have {count} tags; at most {limits.TAGS_PER_IMAGE} are allowed"
         violations.add(f"{build.path}/custom_data", message)
-    if "KeepLatest" in build.data and not wanted.attributes["ImageFamily"]:
+    if "KeepLatest" in build.data and not after.values["ImageFamily"]:
         message = f"requires an ImageFamily; {where} has none, and the manifest sets none"
         violations.add(build.paths["KeepLatest"], message)
-    attributes, tags = image.missing(wanted.attributes, wanted.tags)
-    is_copy = source and any(f"Tag.{key}" not in build.templates for key in tags)
+    values = image.missing(after.values)
+    is_copy = source and any(f"Tag.{key}" not in build.templates for key in tags_of(values))
     reasons = (f"CopyTags: from {source.image_id}",) if source and is_copy else ()
-    return replace(step, attributes=attributes, tags=tags, reasons=reasons)
+    return replace(step, values=values, reasons=reasons)
 
 
 def _postponed(step: Step, unready: str, blocked: str, *, dry_run: bool) -> Step:
@@ -198,8 +210,8 @@ def _postponed(step: Step, unready: str, blocked: str, *, dry_run: bool) -> Step
     error = ImageBusy(diff.STATE_CODE, message)
     if why:
         return diff.failed_step(step, error)
-    others = {name: value for name, value in step.attributes.items() if name != "ImageName"}
-    return replace(step, attributes=others, error=error)
+    others = {name: value for name, value in step.values.items() if name != "ImageName"}
+    return replace(step, values=others, error=error)
 
 
 def _why_unready(step: Step) -> str:

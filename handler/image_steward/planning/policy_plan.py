@@ -9,7 +9,7 @@ from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import UnstablePolicy, Violation
 from image_steward.messages import shown
-from image_steward.model import Image, Now, Plan, Step, by_name
+from image_steward.model import TAG, Image, Now, Plan, Step
 from image_steward.naming.temporary import is_temporary
 from image_steward.planning.ceiling import limited
 from image_steward.planning.desired_state import (
@@ -18,7 +18,7 @@ from image_steward.planning.desired_state import (
     desired_states_of,
     oldest_first,
 )
-from image_steward.planning.diff import apply_step, failed_step, plan_regions
+from image_steward.planning.diff import failed_step, plan_regions
 from image_steward.planning.rename_order import order_renames
 
 MAX_ROUNDS = 10
@@ -90,25 +90,21 @@ def _flips(
     policy: NamingPolicy, region: str, steps: list[Step], now: Now, unstable: Collection[str]
 ) -> dict[str, UnstablePolicy]:
     """The images that the next run would change again, by id, and what it would change."""
-    outcome = (apply_step(step.before, step) for step in steps if step.before)
+    outcome = (step.before.with_values(step.values) for step in steps if step.before)
     flips: dict[str, UnstablePolicy] = {}
     again = desired_states_of(policy, region, outcome, now, unstable)
     for step, state in zip(steps, again, strict=True):
         image = state.image
-        is_same = (
-            state.attributes.items() <= image.attributes.items()
-            and state.tags.items() <= image.tags.items()
-        )
+        differences = image.missing(state.values)
         # An image that keeps its name only because the next one is taken is not stable.
         is_skipped = state.skip_reason and (step.is_empty or not state.is_displaced)
-        if step.before and not (is_same or is_skipped or step.error):
-            differences = image.missing(state.attributes, state.tags)
-            name, later = next(iter(by_name(*differences).items()))
-            before, after = step.before.values, image.values
-            now_, then = (shown(values.get(name)) for values in (before, after))
+        if step.before and differences and not (is_skipped or step.error):
+            name = min(differences, key=lambda name: name.startswith(TAG))
+            runs = (step.before.values, image.values, differences)
+            now_, then, later = (shown(values.get(name)) for values in runs)
             message = (
                 f"{name.replace('Tag.', 'tag ', 1)} of {step.image_id} in {region} is {now_}; this "
-                f"run would make it {then} and the next one {shown(later)}; a second run must "
+                f"run would make it {then} and the next one {later}; a second run must "
                 "change nothing"
             )
             path = f"/Normalise/{'Tags' if name.startswith('Tag.') else name}"
@@ -138,8 +134,8 @@ def _order_problem(policy: NamingPolicy, plan: Plan, now: Now) -> Violation | No
     last = len(plan.phases)
     for number, (region, steps) in product((last, *range(1, last)), plan.steps.items()):
         written = [name for phase in plan.phases[:number] for name in phase]
-        halves = [half for step in steps if (half := _half_done(step, written, plan.last_tags))]
-        wholes = [apply_step(step.before, step) for step in steps if step.before]
+        halves = [half for step in steps if (half := _half_done(plan, step, written))]
+        wholes = [step.before.with_values(step.values) for step in steps if step.before]
         is_whole = number == last
         if halves == wholes and not (is_whole and policy.retire):
             continue
@@ -157,7 +153,7 @@ def _order_problem(policy: NamingPolicy, plan: Plan, now: Now) -> Violation | No
                     "wrong ones may be kept"
                 )
                 return Violation(policy.retire.path, message)
-            end = apply_step(state.image, state.step(region))
+            end = state.image.with_values(state.step(region).values)
             if (names := _differences(whole, end)) and not step.error:
                 reason = (
                     f": the next one skips it, as {state.skip_reason}" if state.skip_reason else ""
@@ -183,14 +179,15 @@ def _differences(image: Image, other: Image) -> list[str]:
     return [name for name in (*values, *others) if values.get(name) != others.get(name)]
 
 
-def _half_done(step: Step, written: Sequence[str], last_tags: Collection[str]) -> Image | None:
+def _half_done(plan: Plan, step: Step, written: Sequence[str]) -> Image | None:
     """An image when a part of its step is written; the first of a cycle has a temporary name."""
     if not step.before or step.is_empty:
         return step.before
-    attributes = step.attributes if "attributes" in written else {}
-    if step.temporary_name and not attributes:
-        attributes = {**step.attributes, "ImageName": step.temporary_name}
-    return step.before.with_values(by_name(attributes, step.tag_changes(written, last_tags)))
+    values = plan.written_in(written, step)
+    if step.temporary_name and "ImageName" not in values:
+        values = plan.written_in(("attributes", *written), step)
+        values = {**values, "ImageName": step.temporary_name}
+    return step.before.with_values(values)
 
 
 def _was_ranked(

@@ -12,7 +12,7 @@ from image_steward.documents.packer_manifest import PackerManifest
 from image_steward.errors import NotRetired, StewardError, TooManyChanges, Violation
 from image_steward.model import Image, Now, Outcome, Plan, Step
 from image_steward.planning.desired_state import DesiredState, oldest_first, reason_to_skip, retire
-from image_steward.planning.diff import apply_step, plan_regions
+from image_steward.planning.diff import plan_regions
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
     known, the family is left alone everywhere. While any image is pending, all families are.
     """
     steps = [o.step for o in outcomes if not (o.error or o.step.is_skipped)]
-    labelled = {s.image_key: apply_step(s.before, s) for s in steps if s.before}
+    labelled = {s.image_key: s.before.with_values(s.values) for s in steps if s.before}
     waits = any(o.status == "pending" or o.step.would_wait for o in outcomes)
     every = (*manifest.builds, *manifest.others)
     builds = [build for build in every if "KeepLatest" in build.data]
@@ -57,7 +57,7 @@ def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Reti
         fixed = "" if waits or not template or template.fields else template.render({})
         for region, image_id in build.images or everywhere:
             if (image := labelled.get((region, image_id))) and not waits:
-                family = region, str(image.attributes["ImageFamily"])
+                family = region, str(image.values["ImageFamily"])
                 keep[family] = max(keep.get(family, 0), int(build.data["KeepLatest"]))
             else:
                 left_alone.add((region, fixed))
@@ -108,7 +108,7 @@ def _retire(request: Retirement, region: str, images: Collection[Image]) -> list
     for image in oldest_first(({image.image_id: image for image in images} | own).values()):
         if not request.built.get(image.image_id):
             skip_reason = "" if image.image_id in own else reason_to_skip(image)
-            group = str(image.attributes["ImageFamily"])
+            group = str(image.values["ImageFamily"])
             state = DesiredState(image, skip_reason, group="" if skip_reason else group)
             families[region, group].append(state)
     steps: list[Step] = []
@@ -122,4 +122,4 @@ def _retire(request: Retirement, region: str, images: Collection[Image]) -> list
 
 def _priority(step: Step) -> tuple[bool, str, str]:
     created = step.before.facts["CreatedTime"] if step.before else ""
-    return bool(step.attributes["ImageDeprecated"]), created, step.image_id
+    return bool(step.values["ImageDeprecated"]), created, step.image_id
