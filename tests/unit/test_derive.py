@@ -467,7 +467,7 @@ def test_steps_are_left_out_if_nothing_changes(steps: list[dict[str, Any]], name
     images = [image("img-a", name, Tags={"t": "web"}), image("img-b", "x-2", ImageFamily="f")]
 
     def groups() -> list[DesiredState]:
-        return desired_states_of(policy(body), REGION, images, lambda: NOW)
+        return desired_states_of(policy(body), REGION, images, lambda: NOW, ())
 
     partly = groups()
     with patch.object(NamingPolicy, "_reads_final_fields", new=False):

@@ -19,23 +19,27 @@ def read(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRe
         InvalidDocument: lists every violation of the schema, or of the rules beyond it.
     """
     validate("change-request", document)
-    changes = tuple(
-        Change(
-            region=image.get("Region", document.get("Region", region)),
-            image_id=image["ImageId"],
-            values=values_in(image),
-            expect=values_in(image.get("Expect", {})),
-        )
-        for image in document["Images"]
-    )
-    _check_rules(document["Images"], changes)
-    paths: dict[str, str] = {}
+    violations = Violations()
+    changes: dict[tuple[str, str], Change] = {}
+    paths: dict[tuple[str, str], str] = {}
+    region_paths: dict[str, str] = {}
     tag_paths: dict[str, str] = {}
-    for i, (image, change) in enumerate(zip(document["Images"], changes, strict=True)):
-        paths.setdefault(change.region, f"/Images/{i}/Region" if "Region" in image else "/Region")
-        for key, value in tags_of(change.values).items():
-            tag_paths.setdefault(key, f"/Images/{i}/{'DeleteTags' if value is None else 'Tags'}")
-    return ChangeRequest(changes, document.get("DryRun", False), paths, tag_paths)
+    for i, image in enumerate(document["Images"]):
+        path = f"/Images/{i}"
+        key = (image.get("Region", document.get("Region", region)), image["ImageId"])
+        changes[key] = Change(*key, values_in(image), values_in(image.get("Expect", {})))
+        if not key[0]:
+            violations.add(path, NO_REGION)
+        if (earlier := paths.setdefault(key, path)) != path:
+            violations.add(f"{path}/ImageId", f"{key[1]} in {key[0]} is already at {earlier}")
+        _check_tags(path, image, violations)
+        _check_tags(f"{path}/Expect", image.get("Expect", {}), violations)
+        region_paths.setdefault(key[0], f"{path}/Region" if "Region" in image else "/Region")
+        for tag, value in tags_of(changes[key].values).items():
+            tag_paths.setdefault(tag, f"{path}/{'DeleteTags' if value is None else 'Tags'}")
+    violations.check()
+    dry_run = document.get("DryRun", False)
+    return ChangeRequest(tuple(changes.values()), dry_run, region_paths, tag_paths)
 
 
 def read_api_body(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRequest:
@@ -65,24 +69,12 @@ def read_pointer(document: dict[str, Any], region: str, _known: object = ()) -> 
     return CosObject(bucket, key, region)
 
 
-def _check_rules(images: list[dict[str, Any]], changes: tuple[Change, ...]) -> None:
-    """Check the rules that a schema cannot express. Raises like `read`."""
-    violations = Violations()
-    first: dict[tuple[str, str], int] = {}
-    for i, (image, change) in enumerate(zip(images, changes, strict=True)):
-        path = f"/Images/{i}"
-        if not change.region:
-            violations.add(path, NO_REGION)
-        earlier = first.setdefault((change.region, change.image_id), i)
-        if earlier != i:
-            message = f"{change.image_id} in {change.region} is already at /Images/{earlier}"
-            violations.add(f"{path}/ImageId", message)
-        for place, members in ((path, image), (f"{path}/Expect", image.get("Expect", {}))):
-            counts = Counter(("Tags", tag["Key"]) for tag in members.get("Tags", ()))
-            counts.update(("DeleteTags", key) for key in members.get("DeleteTags", ()))
-            for (name, key), count in counts.items():
-                if count > 1:
-                    violations.add(f"{place}/{name}", f"key {short(key)} appears {count} times")
-                if name == "DeleteTags" and ("Tags", key) in counts:
-                    violations.add(f"{place}/{name}", f"key {short(key)} is also in Tags")
-    violations.check()
+def _check_tags(path: str, members: dict[str, Any], violations: Violations) -> None:
+    """Check that each key is there once, which a schema cannot express."""
+    counts = Counter(("Tags", tag["Key"]) for tag in members.get("Tags", ()))
+    counts.update(("DeleteTags", key) for key in members.get("DeleteTags", ()))
+    for (name, key), count in counts.items():
+        if count > 1:
+            violations.add(f"{path}/{name}", f"key {short(key)} appears {count} times")
+        if name == "DeleteTags" and ("Tags", key) in counts:
+            violations.add(f"{path}/{name}", f"key {short(key)} is also in Tags")

@@ -18,7 +18,7 @@ MAX_TEXT = 256
 
 _CACHED = 1 << 14
 
-Pairs: TypeAlias = "Iterable[Mapping[str, str]]"
+Pairs: TypeAlias = "Sequence[Mapping[str, str]]"
 """Pairs of `Key` and `Value`."""
 
 Reader: TypeAlias = "Callable[[str], Sequence[str]]"
@@ -48,16 +48,11 @@ class Derive:
 
 def replacing(pairs: Pairs) -> Reader:
     """Replaces each key, a literal text in any case, by its value, in order."""
-    rules = [
-        (
-            re.compile(re.escape(_nfkc(pair["Key"])), re.IGNORECASE),
-            pair["Value"].replace("\\", r"\\"),
-        )
-        for pair in pairs
-    ]
+    keys = [re.compile(re.escape(_nfkc(pair["Key"])), re.IGNORECASE) for pair in pairs]
+    values = [pair["Value"].replace("\\", r"\\") for pair in pairs]
 
     def read(text: str) -> Sequence[str]:
-        for key, value in rules:
+        for key, value in zip(keys, values, strict=True):
             text = key.sub(value, text)[:MAX_TEXT]
         return (text,)
 

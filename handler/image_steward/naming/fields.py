@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from image_steward.limits import RESERVED_TAG_KEYS
-from image_steward.model import FACTS, OPT_OUT, Image
+from image_steward.model import FACTS, OPT_OUT, TAG, Image
 from image_steward.naming.patterns import Glob
 from image_steward.naming.templates import Fields
 from image_steward.naming.temporary import is_temporary
@@ -15,19 +15,8 @@ from image_steward.naming.text import value_error
 TEXT_ATTRIBUTES = ("ImageName", "ImageDescription", "ImageFamily")
 """The attributes set by templates. `ImageName` is first: the other templates see the new name."""
 
-FIELDS = Fields(
-    names=(
-        "ImageId",
-        "ImageName",
-        "OldName",
-        *TEXT_ATTRIBUTES[1:],
-        *FACTS,
-        "CreatedTime",
-        "Region",
-    ),
-    prefixes=("Tag.",),
-    times=("CreatedTime",),
-)
+_NAMES = ("ImageId", "ImageName", "OldName", *TEXT_ATTRIBUTES[1:], *FACTS, "CreatedTime", "Region")
+FIELDS = Fields(_NAMES, prefixes=(TAG,), times=("CreatedTime",))
 """By their API names; `OldName` is the name before the change."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any
@@ -69,11 +69,7 @@ class DesiredState:
 
 
 def desired_states_of(
-    policy: NamingPolicy,
-    region: str,
-    images: Iterable[Image],
-    now: Now,
-    left_out: Collection[str] = (),
+    policy: NamingPolicy, region: str, images: Iterable[Image], now: Now, left_out: Collection[str]
 ) -> list[DesiredState]:
     """The desired states of images, oldest first; those `left_out`, by id, are skipped."""
     states = [desired_state_of(policy, region, image, now, left_out) for image in images]
@@ -142,10 +138,7 @@ def oldest_first(images: Iterable[Image]) -> list[Image]:
 
 
 def retire(
-    keep: int,
-    states: Sequence[DesiredState],
-    spared: Collection[str] = (),
-    created_by: str = ANY_TIME,
+    keep: int, states: list[DesiredState], spared: Collection[str], created_by: str = ANY_TIME
 ) -> None:
     """Deprecate all but the newest `keep` images of each group; not those that are `spared`.
 

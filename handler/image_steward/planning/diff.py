@@ -52,12 +52,9 @@ def step_of(change: Change, images: Images) -> Step:
 def foreign_values(image: Image, known: Values, *also_known: Values) -> Values:
     """Of the names in `known`, the values that are neither known nor a temporary name of ours."""
     current = image.values
-    return {
-        name: current.get(name)
-        for name, value in known.items()
-        if current.get(name) not in {value, *(values.get(name) for values in also_known)}
-        and not (name == "ImageName" and is_temporary(image.name))
-    }
+    ours = {"ImageName"} if is_temporary(image.name) else set()
+    names = [n for n in known if current.get(n) not in {v.get(n) for v in (known, *also_known)}]
+    return {name: current.get(name) for name in names if name not in ours}
 
 
 def change_error(image: Image) -> ApiError | None:

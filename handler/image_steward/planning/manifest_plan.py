@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain, product
+from itertools import product
 from typing import Any
 
 from image_steward import limits
@@ -13,17 +13,7 @@ from image_steward.documents.packer_manifest import Build, PackerManifest, usabl
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import (
-    ATTRIBUTES,
-    TAG,
-    Image,
-    Now,
-    Plan,
-    Step,
-    StepsByRegion,
-    Values,
-    tags_of,
-)
+from image_steward.model import ATTRIBUTES, Image, Now, Plan, Step, StepsByRegion, Values
 from image_steward.naming.fields import may_change, values_of
 from image_steward.naming.patterns import Glob
 from image_steward.naming.templates import NoValue
@@ -90,9 +80,10 @@ def unstable_values(build: Build, region: str, image: Image, wanted: Values) -> 
     """
     unstable: dict[str, Violation] = {}
     seen = [_fields_of(build, region, image)]
-    tags = [name for name in wanted if name.startswith(TAG)]
-    for left_out in product(((), ("ImageName",), ATTRIBUTES), ((), tags)):
-        state = image.with_values({n: v for n, v in wanted.items() if n not in chain(*left_out)})
+    tags = tuple(wanted.keys() - set(ATTRIBUTES))
+    for first, second in product(((), ("ImageName",), ATTRIBUTES), ((), tags)):
+        left_out = {*first, *second}
+        state = image.with_values({n: v for n, v in wanted.items() if n not in left_out})
         if (fields := _fields_of(build, region, state)) in seen:
             continue  # the templates see no difference
         seen.append(fields)
@@ -190,7 +181,7 @@ def _step(step: Step, build: Build, source: Image | None, violations: Violations
         message = f"requires an ImageFamily; {where} has none, and the manifest sets none"
         violations.add(build.paths["KeepLatest"], message)
     values = image.missing(after.values)
-    is_copy = source and any(f"Tag.{key}" not in build.templates for key in tags_of(values))
+    is_copy = values.keys() - {*build.templates, *ATTRIBUTES}
     reasons = (f"CopyTags: from {source.image_id}",) if source and is_copy else ()
     return replace(step, values=values, reasons=reasons)
 

@@ -12,12 +12,7 @@ from image_steward.messages import shown
 from image_steward.model import TAG, Image, Now, Plan, Step
 from image_steward.naming.temporary import is_temporary
 from image_steward.planning.ceiling import limited
-from image_steward.planning.desired_state import (
-    DesiredState,
-    desired_state_of,
-    desired_states_of,
-    oldest_first,
-)
+from image_steward.planning.desired_state import desired_state_of, desired_states_of, oldest_first
 from image_steward.planning.diff import failed_step, plan_regions
 from image_steward.planning.rename_order import order_renames
 
@@ -134,19 +129,21 @@ def _order_problem(policy: NamingPolicy, plan: Plan, now: Now) -> Violation | No
     last = len(plan.phases)
     for number, (region, steps) in product((last, *range(1, last)), plan.steps.items()):
         written = [name for phase in plan.phases[:number] for name in phase]
-        halves = [half for step in steps if (half := _half_done(plan, step, written))]
-        wholes = [step.before.with_values(step.values) for step in steps if step.before]
+        befores = [(step, step.before) for step in steps if step.before]
+        halves = [_half_done(plan, step, image, written) for step, image in befores]
+        wholes = [image.with_values(step.values) for step, image in befores]
         is_whole = number == last
         if halves == wholes and not (is_whole and policy.retire):
             continue
-        pairs = zip((step.before for step in steps if step.before), halves, strict=True)
-        changed = {name for pair in pairs for name in _differences(*pair)}
+        pairs = zip(befores, halves, strict=True)
+        changed = {name for (_, image), half in pairs for name in _differences(image, half)}
         if not any(map(policy.reads, changed)):
             continue  # the next run sees no difference
         unstable = {s.image_id for s in steps if isinstance(s.error, UnstablePolicy)}
         states = desired_states_of(policy, region, halves, now, unstable)
-        for step, state, whole in zip(steps, states, wholes, strict=True):
-            if is_whole and policy.retire and _was_ranked(policy, region, step, state, now):
+        for (step, image), state, whole in zip(befores, states, wholes, strict=True):
+            loses_rank = is_whole and not (step.is_empty or state.group)
+            if policy.retire and loses_rank and desired_state_of(policy, region, image, now).group:
                 message = (
                     f"{step.image_id} in {region} is ranked now, but the next run skips it, as "
                     f"{state.skip_reason}: if this run is interrupted, or newer images come, the "
@@ -173,27 +170,13 @@ def _order_problem(policy: NamingPolicy, plan: Plan, now: Now) -> Violation | No
 
 def _differences(image: Image, other: Image) -> list[str]:
     """The names of the values in which two images differ."""
-    if image is other or image == other:
-        return []
-    values, others = image.values, other.values
-    return [name for name in (*values, *others) if values.get(name) != others.get(name)]
+    return [*other.missing(image.values), *image.missing(other.values)]
 
 
-def _half_done(plan: Plan, step: Step, written: Sequence[str]) -> Image | None:
+def _half_done(plan: Plan, step: Step, image: Image, written: Sequence[str]) -> Image:
     """An image when a part of its step is written; the first of a cycle has a temporary name."""
-    if not step.before or step.is_empty:
-        return step.before
     values = plan.written_in(written, step)
     if step.temporary_name and "ImageName" not in values:
         values = plan.written_in(("attributes", *written), step)
         values = {**values, "ImageName": step.temporary_name}
-    return step.before.with_values(values)
-
-
-def _was_ranked(
-    policy: NamingPolicy, region: str, step: Step, later: DesiredState, now: Now
-) -> bool:
-    """Whether an image is ranked now, but will not be `later`."""
-    if step.is_empty or later.group or not step.before:
-        return False
-    return bool(desired_state_of(policy, region, step.before, now).group)
+    return image.with_values(values)
