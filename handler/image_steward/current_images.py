@@ -33,14 +33,11 @@ Request: TypeAlias = Any
 Images: TypeAlias = "Mapping[str, Image | ApiError] | StewardError"
 """The images of a region by id (`ApiError`: the API rejects the id), or the region's error."""
 
-ImagesByRegion: TypeAlias = "Mapping[str, Images]"
-
 
 class RegionImages(NamedTuple):
     """The images of a region, and the holders of new names: the images that have these now."""
 
-    images: Mapping[str, Image | ApiError]
-    """By id; `ApiError`: the API rejects the id."""
+    images: Images
     holders: Sequence[Image] | StewardError = ()
     """All holders of new names, possibly with other images; or why they are unknown."""
 
@@ -48,7 +45,7 @@ class RegionImages(NamedTuple):
 IsReady: TypeAlias = "Callable[[str, Image], bool]"
 """Whether an image of a region need not be read again."""
 
-CurrentImages: TypeAlias = "dict[str, RegionImages | StewardError]"
+CurrentImages: TypeAlias = "dict[str, RegionImages]"
 """By region; an error of one region does not affect the others."""
 
 
@@ -60,13 +57,14 @@ class ImageReader(NamedTuple):
     deadline: Deadline
     on_wait: Callable[[str, Image], None]
     """Called with the region and each image that is not ready, before each poll."""
-    new_names: Callable[[Request, ImagesByRegion], Mapping[str, Sequence[str]]] | None
+    new_names: Callable[[Request, CurrentImages], Mapping[str, Sequence[str]]] | None
     """Returns the new names by region, for a request and its images; None: it renames nothing."""
     recent_writes: RecentWrites
 
     def read_all(self, request: Request) -> CurrentImages:
         """All private images of the regions of a request."""
-        return self._in_regions(request.regions, lambda r: RegionImages(self._list(r)))
+        images = self._in_regions(request.regions, self._list)
+        return {region: RegionImages(found) for region, found in images.items()}
 
     def read_named(self, request: Request) -> CurrentImages:
         """The images that a request names, and the holders of their new names.
@@ -112,12 +110,10 @@ class ImageReader(NamedTuple):
             until.clock.sleep_until(until.clock.monotonic() + min(delay, left))
             images |= self._in_regions(dict.fromkeys(region for region, _ in unready), read)
             delay = min(delay * 1.5, LONGEST_POLL_DELAY)
-        names = self.new_names(request, images) if self.new_names else {}
+        current = {region: RegionImages(found) for region, found in images.items()}
+        names = self.new_names(request, current) if self.new_names else {}
         holders = self._in_regions(images, lambda r: self._read_holders(names.get(r, ()), r))
-        return {
-            r: found if isinstance(found, StewardError) else RegionImages(found, holders[r])
-            for r, found in images.items()
-        }
+        return {r: RegionImages(found, holders[r]) for r, found in images.items()}
 
     def _read_holders(self, names: Sequence[str], region: str) -> list[Image]:
         # DescribeImages filters by a few names only; if there are more, all images are read.

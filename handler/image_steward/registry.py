@@ -29,7 +29,7 @@ class Planner(NamedTuple):
     plan: str
     """`plan(request, images, now)` returns the `Plan`; `now` is a `model.Now`."""
     new_names: str = ""
-    """`new_names(request, images)` returns the new names, whose holders are then read too."""
+    """`new_names(request, current)` returns the new names, whose holders are then read too."""
     next_request: str = ""
     """`next_request(request, outcomes)` returns a request for `next_planner`, or None."""
     next_planner: Planner | None = None

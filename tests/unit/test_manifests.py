@@ -516,7 +516,8 @@ def test_unused_names_are_not_looked_up() -> None:
         (making, False, {"ap-guangzhou": [], "ap-hongkong": []}),
         (making, True, names),
     ):
-        seen = {"ap-guangzhou": {IMAGE.image_id: IMAGE}, "ap-hongkong": {image.image_id: image}}
+        one, other = ({each.image_id: each} for each in (IMAGE, image))
+        seen = {"ap-guangzhou": RegionImages(one), "ap-hongkong": RegionImages(other)}
         assert new_names(replace(request, dry_run=dry_run), seen) == expected
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from image_steward.current_images import CurrentImages, Images, ImagesByRegion, RegionImages
+from image_steward.current_images import CurrentImages, Images
 from image_steward.errors import ApiError, Changed, NotAllowed, StewardError
 from image_steward.messages import short
 from image_steward.model import OPTED_OUT, Change, Image, Plan, Step, StepsByRegion, Values
@@ -13,11 +13,6 @@ from image_steward.naming.temporary import is_temporary
 
 STATE_CODE = "InvalidImageId.IncorrectState"
 """The API's error code for an image whose state forbids a change (document/api/213/15713)."""
-
-
-def images_of(current: CurrentImages) -> ImagesByRegion:
-    """The images of each region, without the holders of new names."""
-    return {r: c.images if isinstance(c, RegionImages) else c for r, c in current.items()}
 
 
 def new_names_of(steps: StepsByRegion) -> dict[str, list[str]]:
@@ -77,9 +72,10 @@ def plan_regions(
     current: CurrentImages, plan_region: Callable[[str, list[Image]], list[Step]]
 ) -> Plan:
     """A plan with the steps that `plan_region` returns for each region that could be read."""
+    found = {region: region_images.images for region, region_images in current.items()}
     steps = {
-        region: plan_region(region, [i for i in found.images.values() if isinstance(i, Image)])
-        for region, found in current.items()
-        if isinstance(found, RegionImages)
+        region: plan_region(region, [i for i in images.values() if isinstance(i, Image)])
+        for region, images in found.items()
+        if not isinstance(images, StewardError)
     }
-    return Plan(steps, {r: e for r, e in current.items() if isinstance(e, StewardError)})
+    return Plan(steps, {r: error for r, error in found.items() if isinstance(error, StewardError)})

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from image_steward import limits
-from image_steward.current_images import CurrentImages, ImagesByRegion
+from image_steward.current_images import CurrentImages
 from image_steward.documents.packer_manifest import Build, PackerManifest, usable
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
@@ -22,9 +22,9 @@ from image_steward.planning import diff
 from image_steward.planning.rename_order import order_renames_by_region
 
 
-def new_names(manifest: PackerManifest, images: ImagesByRegion) -> dict[str, list[str]]:
+def new_names(manifest: PackerManifest, current: CurrentImages) -> dict[str, list[str]]:
     """The names that images are to get, by region. Raises as `plan`."""
-    return diff.new_names_of(_steps(manifest, images)[0])
+    return diff.new_names_of(_steps(manifest, current)[0])
 
 
 def plan(manifest: PackerManifest, current: CurrentImages, _now: Now) -> Plan:
@@ -38,7 +38,7 @@ def plan(manifest: PackerManifest, current: CurrentImages, _now: Now) -> Plan:
     Raises:
         InvalidDocument: every image that would get the name of another one; or no build is left.
     """
-    steps, invalid = _steps(manifest, diff.images_of(current))
+    steps, invalid = _steps(manifest, current)
     errors = {"": InvalidDocument(*invalid)} if invalid else {}
     warnings = (InvalidDocument(*manifest.warnings),) if manifest.warnings else ()
     steps = order_renames_by_region(steps, current)
@@ -102,7 +102,7 @@ def unstable_values(build: Build, region: str, image: Image, wanted: Values) -> 
     return list(unstable.values())
 
 
-def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByRegion, Violations]:
+def _steps(manifest: PackerManifest, current: CurrentImages) -> tuple[StepsByRegion, Violations]:
     """The steps of all images, and the errors of the builds left out. Raises as `plan`."""
     conflicts, errors = Violations(), Violations(fatal=False)
     errors.extend(manifest.errors)
@@ -110,13 +110,13 @@ def _steps(manifest: PackerManifest, images: ImagesByRegion) -> tuple[StepsByReg
     """By region and name: the first image that is to have it, and what says so."""
     steps: StepsByRegion = {}
     for build in manifest.builds:
-        current = [diff.empty_step(r, i, images[r]) for r, i in build.images]
-        unready = next(filter(None, map(_why_unready, current)), "")
+        images = [diff.empty_step(r, i, current[r].images) for r, i in build.images]
+        unready = next(filter(None, map(_why_unready, images)), "")
         is_copying = build.data.get("CopyTags") == "true"
-        source = _source(build, current, manifest.protected_tags) if is_copying else None
+        source = _source(build, images, manifest.protected_tags) if is_copying else None
         blocked = f"CopyTags waits while {unready}" if unready and source else ""
         found = Violations(fatal=False)
-        own = [_step(step, build, source, found) for step in current]
+        own = [_step(step, build, source, found) for step in images]
         if found and not blocked:
             errors.extend(found)
             continue

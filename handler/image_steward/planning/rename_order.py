@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
-from image_steward.current_images import CurrentImages, RegionImages
+from image_steward.current_images import CurrentImages
 from image_steward.errors import ApiError, ImageBusy, NameTaken, StewardError, TemporaryName
 from image_steward.model import Image, Plan, Step, StepsByRegion
 from image_steward.naming.temporary import is_temporary, temporary
@@ -16,11 +16,10 @@ from image_steward.planning.diff import STATE_CODE, failed_step
 
 def order_renames_by_region(steps: StepsByRegion, current: CurrentImages) -> StepsByRegion:
     """`order_renames` for each region; renames fail where the holders of names are unknown."""
-    return {region: _order_or_fail(steps[region], current[region]) for region in steps}
+    return {region: _order_or_fail(steps[region], current[region].holders) for region in steps}
 
 
-def _order_or_fail(steps: list[Step], current: RegionImages | StewardError) -> list[Step]:
-    holders = current if isinstance(current, StewardError) else current.holders
+def _order_or_fail(steps: list[Step], holders: Sequence[Image] | StewardError) -> list[Step]:
     if not isinstance(holders, StewardError):
         return order_renames(steps, holders)
     return [failed_step(step, holders) if step.new_name else step for step in steps]
