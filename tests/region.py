@@ -234,7 +234,8 @@ def changes(entries: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
     request = registry.read(json.dumps({"Images": entries}).encode(), region=REGION).request
     if not isinstance(request, ChangeRequest):
         raise TypeError("not a change request")
-    return request.changes
+    regions = request.changes.values()
+    return tuple(change for region in regions for change in region.values())
 
 
 def requested(changes: Sequence[Change], region: Region) -> list[Step]:

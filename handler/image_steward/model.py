@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -144,31 +143,24 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class ChangeRequest:
-    """The changes of one document, at most one for each image."""
+    """The changes of one document."""
 
-    changes: tuple[Change, ...]
+    changes: dict[str, dict[str, Change]]
+    """By region and image id."""
     dry_run: bool
     region_paths: dict[str, str] = field(default_factory=dict)
     """The JSON Pointer of the first mention of each region."""
     tag_paths: dict[str, str] = field(default_factory=dict)
     """The JSON Pointer of the first change of each tag."""
 
-    @cached_property
-    def by_region(self) -> dict[str, dict[str, Change]]:
-        """The changes of each region, by image id."""
-        regions: dict[str, dict[str, Change]] = {}
-        for change in self.changes:
-            regions.setdefault(change.region, {})[change.image_id] = change
-        return regions
-
     @property
     def image_ids(self) -> dict[str, list[str]]:
         """The ids of its images, by region."""
-        return {region: list(changes) for region, changes in self.by_region.items()}
+        return {region: list(changes) for region, changes in self.changes.items()}
 
     def is_as_expected(self, region: str, image: Image) -> bool:
         """Whether an image is what its change expects."""
-        return image.has(self.by_region[region][image.image_id].expect)
+        return image.has(self.changes[region][image.image_id].expect)
 
 
 @dataclass(frozen=True, slots=True)

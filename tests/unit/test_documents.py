@@ -60,10 +60,12 @@ def test_change_request() -> None:
         "Tag.tmp": None,
     }
     assert request == ChangeRequest(
-        (
-            Change("ap-beijing", "img-6pb6lrmy", values),
-            Change("ap-shanghai", "img-6pb6lrmy", {"ImageName": "sample"}),
-        ),
+        {
+            "ap-beijing": {"img-6pb6lrmy": Change("ap-beijing", "img-6pb6lrmy", values)},
+            "ap-shanghai": {
+                "img-6pb6lrmy": Change("ap-shanghai", "img-6pb6lrmy", {"ImageName": "sample"})
+            },
+        },
         dry_run=True,
         region_paths={"ap-beijing": "/Images/0/Region", "ap-shanghai": "/Region"},
         tag_paths={"team": "/Images/0/Tags", "tmp": "/Images/0/DeleteTags"},
@@ -73,10 +75,10 @@ def test_change_request() -> None:
 def test_api_body() -> None:
     """The body of the API call is a change request for one image."""
     change = Change(OWN, "img-6pb6lrmy", {"ImageName": "sample"})
-    paths = {OWN: "/Region"}
-    assert read(IMAGE) == ChangeRequest((change,), dry_run=False, region_paths=paths)
+    paths, changes = {OWN: "/Region"}, {OWN: {"img-6pb6lrmy": change}}
+    assert read(IMAGE) == ChangeRequest(changes, dry_run=False, region_paths=paths)
     assert read({**IMAGE, "DryRun": True}) == ChangeRequest(
-        (change,), dry_run=True, region_paths=paths
+        changes, dry_run=True, region_paths=paths
     )
 
 
@@ -169,8 +171,9 @@ def test_largest_values() -> None:
     images[-1]["Tags"] = tags
     request = read({"Images": images})
     assert isinstance(request, ChangeRequest)
-    assert len(request.changes) == 1000
-    assert len(bound_tags(request.changes[-1])) == 50
+    *_, last = changes = [c for region in request.changes.values() for c in region.values()]
+    assert len(changes) == 1000
+    assert len(bound_tags(last)) == 50
 
 
 def test_search_stops_early() -> None:

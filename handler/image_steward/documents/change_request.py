@@ -20,26 +20,27 @@ def read(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRe
     """
     validate("change-request", document)
     violations = Violations()
-    changes: dict[tuple[str, str], Change] = {}
+    changes: dict[str, dict[str, Change]] = {}
     paths: dict[tuple[str, str], str] = {}
     region_paths: dict[str, str] = {}
     tag_paths: dict[str, str] = {}
     for i, image in enumerate(document["Images"]):
         path = f"/Images/{i}"
-        key = (image.get("Region", document.get("Region", region)), image["ImageId"])
-        changes[key] = Change(*key, values_in(image), values_in(image.get("Expect", {})))
-        if not key[0]:
+        own, image_id = image.get("Region", document.get("Region", region)), image["ImageId"]
+        expected = image.get("Expect", {})
+        change = Change(own, image_id, values_in(image), values_in(expected))
+        changes.setdefault(own, {})[image_id] = change
+        if not own:
             violations.add(path, NO_REGION)
-        if (earlier := paths.setdefault(key, path)) != path:
-            violations.add(f"{path}/ImageId", f"{key[1]} in {key[0]} is already at {earlier}")
+        if (earlier := paths.setdefault((own, image_id), path)) != path:
+            violations.add(f"{path}/ImageId", f"{image_id} in {own} is already at {earlier}")
         _check_tags(path, image, violations)
-        _check_tags(f"{path}/Expect", image.get("Expect", {}), violations)
-        region_paths.setdefault(key[0], f"{path}/Region" if "Region" in image else "/Region")
-        for tag, value in tags_of(changes[key].values).items():
+        _check_tags(f"{path}/Expect", expected, violations)
+        region_paths.setdefault(own, f"{path}/Region" if "Region" in image else "/Region")
+        for tag, value in tags_of(change.values).items():
             tag_paths.setdefault(tag, f"{path}/{'DeleteTags' if value is None else 'Tags'}")
     violations.check()
-    dry_run = document.get("DryRun", False)
-    return ChangeRequest(tuple(changes.values()), dry_run, region_paths, tag_paths)
+    return ChangeRequest(changes, document.get("DryRun", False), region_paths, tag_paths)
 
 
 def read_api_body(document: dict[str, Any], region: str, _known: object = ()) -> ChangeRequest:
@@ -51,7 +52,7 @@ def read_api_body(document: dict[str, Any], region: str, _known: object = ()) ->
     except InvalidDocument as error:
         inner = (Violation(v.path.removeprefix("/Images/0"), v.message) for v in error.details)
         raise InvalidDocument(*inner) from None
-    region_paths = dict.fromkeys(change_request.by_region, "/Region")
+    region_paths = dict.fromkeys(change_request.changes, "/Region")
     tag_paths = {k: p.removeprefix("/Images/0") for k, p in change_request.tag_paths.items()}
     return replace(change_request, region_paths=region_paths, tag_paths=tag_paths)
 

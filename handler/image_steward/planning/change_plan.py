@@ -21,5 +21,5 @@ def plan(request: ChangeRequest, current: CurrentImages, _now: Now) -> Plan:
 def _steps(request: ChangeRequest, current: CurrentImages) -> StepsByRegion:
     return {
         region: [step_of(change, current[region].images) for change in changes.values()]
-        for region, changes in request.by_region.items()
+        for region, changes in request.changes.items()
     }
