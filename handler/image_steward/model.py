@@ -37,8 +37,11 @@ Now: TypeAlias = "Callable[[], float]"
 Planning asks for it between images, since there may be many of them.
 """
 
-Values: TypeAlias = "Mapping[str, str | bool | None]"
-"""Attributes, and tags as `Tag.<key>`: the names of templates. None: the tag is not bound."""
+Value: TypeAlias = "str | bool | None"
+"""Of an attribute, or of a tag: None if it is not bound."""
+
+Values: TypeAlias = "Mapping[str, Value]"
+"""Attributes, and tags as `Tag.<key>`: the names of templates."""
 
 TAG = "Tag."
 """Begins the name of a tag."""
@@ -305,13 +308,10 @@ class Outcome:
         if self.planned != later.planned:  # what was done counts, not what a dry run would do
             return replace(later if self.planned else self, error=error)
         values = {**self.values, **later.values}
-        if step.before:
-            before = step.before.values
-            values = {name: value for name, value in values.items() if before.get(name) != value}
         return replace(
             self,
             step=step,
-            values=values,
+            values=step.before.missing(values) if step.before else values,
             request_ids=self.request_ids + later.request_ids,
             error=error,
             attempts=self.attempts + later.attempts,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from image_steward.clock import utc
 from image_steward.errors import AmbiguousResponse, ApiError, StewardError, error_of
 from image_steward.limits import PAGE_SIZE
-from image_steward.model import ATTRIBUTES, FACTS, STATE, Image, Values, tags_of
+from image_steward.model import ATTRIBUTES, FACTS, STATE, Image, Value, Values, tags_of
 
 
 class Action(NamedTuple):
@@ -53,7 +53,7 @@ def image_of(entry: Mapping[str, Any]) -> Image:
     """Convert an entry of DescribeImages' ImageSet; absent members become empty."""
     image_id = _text(entry["ImageId"])
     names = (name for name in ATTRIBUTES if name != "ImageDeprecated")
-    values: dict[str, str | bool | None] = {name: _text(entry.get(name)) for name in names}
+    values: dict[str, Value] = {name: _text(entry.get(name)) for name in names}
     values["ImageDeprecated"] = bool(entry.get("ImageDeprecated"))
     values |= {f"Tag.{_text(t['Key'])}": _text(t["Value"]) for t in entry.get("Tags") or ()}
     facts = {name: _text(entry.get(name)) for name in (*FACTS, *STATE, "CreatedTime")}

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeVar
 
 from image_steward.clock import Clock
 from image_steward.errors import ApiError
-from image_steward.model import Image, Values
+from image_steward.model import Image, Value, Values
 
 T = TypeVar("T", Image, "Image | ApiError")
 
 LAG_SECONDS = 30.0
 """Until then a read that shows an older value is taken to be late."""
-
-Value: TypeAlias = "str | bool | None"
-"""Of an attribute, or of a tag: None if it is not bound."""
 
 
 class _Write(NamedTuple):

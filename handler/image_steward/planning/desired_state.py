@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from itertools import compress
 from typing import Any
 
 from image_steward.clock import utc
@@ -13,7 +12,7 @@ from image_steward.documents.naming_policy import NamingPolicy
 from image_steward.errors import ApiError
 from image_steward.limits import TAGS_PER_IMAGE
 from image_steward.messages import short
-from image_steward.model import ATTRIBUTES, OPTED_OUT, Image, Now, Step
+from image_steward.model import ATTRIBUTES, OPTED_OUT, Image, Now, Step, Value
 from image_steward.naming.style import cut
 from image_steward.naming.templates import NoValue
 from image_steward.naming.temporary import is_temporary
@@ -35,7 +34,7 @@ class DesiredState:
     """Why the policy does not change the image; empty if it does."""
     base_name: str = ""
     """The name from the template, without a number."""
-    values: dict[str, str | bool | None] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
     """What it is to have; None: the tag is deleted."""
     group: str = ""
     """The images among which Retire ranks this one; empty: it is not ranked."""
@@ -91,14 +90,13 @@ def desired_state_of(
 ) -> DesiredState:
     """The desired state of an image, ignoring name conflicts and ranks."""
     moment = now()
-    state = DesiredState(image, reason_to_skip(image) or policy.mismatch(image, moment))
+    reason = reason_to_skip(image) or policy.mismatch(image, moment)
     if image.image_id in left_out:
-        state.skip_reason = "the policy is not stable for it"
+        reason = "the policy is not stable for it"
     age = policy.select.age_mismatch(image, moment)
-    if state.skip_reason or (age and not policy.retire):
-        state.skip_reason = state.skip_reason or age
-        return state
-    values = policy.values(region, image)
+    if reason or (age and not policy.retire):
+        return DesiredState(image, reason or age)
+    state, values = DesiredState(image), policy.values(region, image)
     if age and not replace(policy.select, younger_than=None).age_mismatch(image, moment):
         return DesiredState(image, age, group=_group(state, policy, values))  # it stays as it is
     try:
@@ -163,10 +161,10 @@ def _number_conflicts(
     policy: NamingPolicy, region: str, states: list[DesiredState], taken: set[str]
 ) -> None:
     """Add numbers to names that are taken; an image keeps its name if that fits, number and all."""
-    is_kept = [s.values["ImageName"] == s.image.name for s in states]
-    taken |= {state.image.name for state in compress(states, is_kept)}
+    renamed = [state for state in states if state.values["ImageName"] != state.image.name]
+    taken |= {state.image.name for state in states if state.values["ImageName"] == state.image.name}
     conflicts = []
-    for state in (s for s, kept in zip(states, is_kept, strict=True) if not kept):
+    for state in renamed:
         if state.base_name in taken:
             conflicts.append(state)
         else:

@@ -13,7 +13,7 @@ from image_steward.documents.packer_manifest import Build, PackerManifest, usabl
 from image_steward.documents.validation import Violations
 from image_steward.errors import ImageBusy, InvalidDocument, Violation
 from image_steward.messages import short
-from image_steward.model import ATTRIBUTES, Image, Now, Plan, Step, StepsByRegion, Values
+from image_steward.model import ATTRIBUTES, Image, Now, Plan, Step, StepsByRegion, Value, Values
 from image_steward.naming.fields import may_change, values_of
 from image_steward.naming.patterns import Glob
 from image_steward.naming.templates import NoValue
@@ -53,7 +53,7 @@ def labels(build: Build, region: str, image: Image) -> Values:
         InvalidDocument: no document may set a value.
     """
     values = _fields_of(build, region, image)
-    wanted: dict[str, str | bool | None] = {}
+    wanted: dict[str, Value] = {}
     for name, template in build.templates.items():
         try:
             text = wanted[name] = usable(name, template.render(values), build.style)
