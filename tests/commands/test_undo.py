@@ -51,7 +51,7 @@ def _images(result: Result) -> list[dict[str, Any]]:
     assert isinstance(request, ChangeRequest)
     document = json.loads(result.stdout)
     assert document.keys() == {"Images"}
-    assert len(request.changes) == len(document["Images"])
+    assert sum(map(len, request.changes.values())) == len(document["Images"])
     entries: list[dict[str, Any]] = document["Images"]
     return entries
 

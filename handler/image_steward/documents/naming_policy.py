@@ -154,12 +154,10 @@ class NamingPolicy:
     def reads(self, name: str) -> bool:
         """Whether a value of an image, such as `Tag.team`, decides about what it becomes."""
         selects = (self.select, *self.excepted)
-        keys = (key for each in selects for key, _ in each.tags if name.startswith("Tag."))
-        is_selected = any(name in each.attributes for each in selects)
-        own_name = name == "ImageName" and "OldName" in self.fields
-        return (
-            own_name or is_selected or name in self.fields or any(k.matches(name[4:]) for k in keys)
-        )
+        names = self.fields.union(*(each.attributes for each in selects))
+        keys = (key for each in selects for key, _ in each.tags if name.startswith(TAG))
+        is_old_name = name == "ImageName" and "OldName" in names
+        return name in names or is_old_name or any(key.matches(name[4:]) for key in keys)
 
     def mismatch(self, image: Image, now: float) -> str:
         """Why Select or Except leaves an image out at `now`, apart from Select's age members."""

@@ -76,11 +76,8 @@ def _part(source: str, record: object, region: str) -> Part:
         marker = Ignored("the key ends with /: the object is a folder marker")
         return Part(cos_object.source, marker)
     objects, decoded = [cos_object], unquote(cos_object.key)  # the encoding is undocumented
-    if (
-        decoded not in {cos_object.key, ""}
-        and not decoded.endswith("/")
-        and "\ufffd" not in decoded
-    ):
+    is_key = decoded and not decoded.endswith("/") and "\ufffd" not in decoded
+    if is_key and decoded != cos_object.key:
         objects.append(cos_object._replace(key=decoded))
     return Part(cos_object.source, objects)
 

@@ -117,8 +117,7 @@ def in_safe_order(policy: NamingPolicy, plan: Plan, now: Now) -> Plan:
     orders = [plan._replace(phases=order, last_tags=policy.last_tags) for order in _ORDERS]
     problems: list[Violation] = []
     for ordered in orders:
-        problem = _order_problem(policy, ordered, now)
-        if not problem:
+        if not (problem := _order_problem(policy, ordered, now)):
             return ordered
         problems.append(problem)
     return orders[0]._replace(warnings=(*plan.warnings, UnstablePolicy(problems[0])))
@@ -152,9 +151,8 @@ def _order_problem(policy: NamingPolicy, plan: Plan, now: Now) -> Violation | No
                 return Violation(policy.retire.path, message)
             end = state.image.with_values(state.step(region).values)
             if (names := _differences(whole, end)) and not step.error:
-                reason = (
-                    f": the next one skips it, as {state.skip_reason}" if state.skip_reason else ""
-                )
+                skips = f": the next one skips it, as {state.skip_reason}"
+                reason = skips if state.skip_reason else ""
                 where, advice = f"{step.image_id} in {region}", "use two policies"
                 torn = f"has written the {' and '.join(written)} of {where}"
                 if is_temporary(state.image.name):

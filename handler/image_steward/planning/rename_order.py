@@ -15,24 +15,22 @@ from image_steward.planning.diff import STATE_CODE, failed_step
 
 
 def order_renames_by_region(steps: StepsByRegion, current: CurrentImages) -> StepsByRegion:
-    """`order_renames` for each region; renames fail where the holders of names are unknown."""
-    return {region: _order_or_fail(steps[region], current[region].holders) for region in steps}
+    """`order_renames` for each region, by the holders of the new names."""
+    return {region: order_renames(steps[region], current[region].holders) for region in steps}
 
 
-def _order_or_fail(steps: list[Step], holders: Sequence[Image] | StewardError) -> list[Step]:
-    if not isinstance(holders, StewardError):
-        return order_renames(steps, holders)
-    return [failed_step(step, holders) if step.new_name else step for step in steps]
-
-
-def order_renames(steps: list[Step], images: Iterable[Image], owner: str = "") -> list[Step]:
+def order_renames(
+    steps: list[Step], images: Iterable[Image] | StewardError, owner: str = ""
+) -> list[Step]:
     """The steps; each rename waits until the image that has the new name is renamed itself.
 
     In each cycle of such renames one image first gets a temporary name, which costs one more call.
     A step fails if the image that has the new name keeps it, or if an earlier step gets that name.
-    `images` are those of the region; any that have none of the new names may be missing. `owner`
-    is for the temporary names.
+    `images` are those of the region; any that have none of the new names may be missing. If they
+    are unknown, all renames fail. `owner` is for the temporary names.
     """
+    if isinstance(images, StewardError):
+        return [failed_step(step, images) if step.new_name else step for step in steps]
     renames = {step.image_id: step for step in steps if step.new_name}
     if not renames:
         return list(steps)
