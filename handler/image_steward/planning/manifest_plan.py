@@ -144,8 +144,7 @@ def _source(build: Build, steps: Iterable[Step], protected: Iterable[Glob]) -> I
     pairs = [(image, step) for step in steps if (image := step.before)]
     if not pairs:
         return None
-    created = "CreatedTime"
-    image, step = min(pairs, key=lambda p: (p[0].facts[created] or "unknown", not p[0].tags))
+    image, step = min(pairs, key=lambda p: (p[0].facts["CreatedTime"] or "unknown", not p[0].tags))
     image = image.with_values(_step(step, build, None, Violations(fatal=False)).values)
     tags = {key: clean(text) for key, text in image.tags.items() if may_change(key, protected)}
     valid = {f"Tag.{k}": text for k, text in tags.items() if not value_error("Tag", text)}
