@@ -129,12 +129,12 @@ def change_images(
 
     Returns the RequestId, and the errors by image id.
     """
-    # In a six-segment resource name, the account's own uin may be left empty.
-    resources = [f"qcs::cvm:{region}:uin/:image/{image_id}" for image_id in image_ids]
-    params: dict[str, Any] = {"ResourceList": resources}
     if not (tags := tags_of(values)):
-        action, params = MODIFY_IMAGE_ATTRIBUTE, {"ImageId": image_ids[0], **values}
-    elif None in tags.values():
+        params: dict[str, Any] = {"ImageId": image_ids[0], **values}
+        return str(call(MODIFY_IMAGE_ATTRIBUTE, region, params)["RequestId"]), {}
+    # In a six-segment resource name, the account's own uin may be left empty.
+    params = {"ResourceList": [f"qcs::cvm:{region}:uin/:image/{i}" for i in image_ids]}
+    if None in tags.values():
         action, params["TagKeys"] = UNTAG_RESOURCES, list(tags)
     else:
         action = TAG_RESOURCES
