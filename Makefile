@@ -70,10 +70,10 @@ conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## test
 	cd .conformance/node && npm ci --silent
 	@touch $@
 
-browser: $(READY) .browser/.site ## test the report of a replay in Chromium
+browser: $(READY) .browser/.site ## test the report of a replay and the page of a plan in Chromium
 	@test -n "$(CHROMIUM)" || \
 	  { echo "Chromium was not found; install it (Debian: chromium), or run make browser CHROMIUM=/path/to/it"; exit 1; }
-	PYTHONPATH=.browser/site CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser/test_report.py
+	PYTHONPATH=.browser/site CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser
 
 # Not in .venv, since the driver is some 160 MB.
 .browser/.site: requirements/browser.txt | $(READY)

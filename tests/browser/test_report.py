@@ -6,15 +6,13 @@ Writes screenshots to build/.
 from __future__ import annotations
 
 import json
-import os
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from scf_local.cli import main
 from scf_local.environment import FunctionConfig
@@ -23,30 +21,19 @@ from scf_local.replay import Case, ReplayedCase
 from scf_local.report.page import Replay, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from playwright.sync_api import Browser, Page
 
+    Opened = Callable[..., AbstractContextManager[Page]]
+
 ROOT = Path(__file__).parents[2]
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 HOSTILE = '"><img src=x onerror="document.title=1"></script><script>document.title=1</script>'
 COUNT = len(json.loads((ROOT / "events" / "expected.json").read_text(encoding="utf-8")))
 LARGE = 10_000
 PATIENCE_S = 30
 """Limit for opening and searching the large report on a busy machine; usually a tenth is enough."""
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, with an empty profile."""
-    with sync_playwright() as playwright:
-        chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="session")
@@ -56,27 +43,6 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments = ["replay", str(ROOT / "events"), "--report", str(path)]
     assert CliRunner().invoke(main, arguments).exit_code == 0
     return path
-
-
-@contextmanager
-def _opened(
-    browser: Browser, path: Path, *, scheme: str = "light", width: int = 1280, height: int = 900
-) -> Iterator[Page]:
-    """Open a page; check that it caused no message, error or dialog, and requested only itself."""
-    size = {"width": width, "height": height}
-    context = browser.new_context(viewport=size, color_scheme=scheme)
-    page = context.new_page()
-    complaints: list[str] = []
-    requests: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(path.as_uri())
-    yield page
-    assert complaints == []
-    assert set(requests) == {path.as_uri()}
-    context.close()
 
 
 def _made(path: Path, *results: object) -> Path:
@@ -105,9 +71,9 @@ def _images(count: int) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def test_shows_what_happened(browser: Browser, samples: Path) -> None:
+def test_shows_what_happened(opened: Opened, samples: Path) -> None:
     """The heading, a row for each event, and a row for each action in each region."""
-    with _opened(browser, samples) as page:
+    with opened(samples) as page:
         expect(page.locator("h1")).to_have_text(f"{COUNT} of {COUNT} events as expected")
         expect(page.locator(".event:visible")).to_have_count(COUNT)
         expect(page.get_by_role("status")).to_have_text(f"{COUNT} events")
@@ -116,9 +82,9 @@ def test_shows_what_happened(browser: Browser, samples: Path) -> None:
         assert line.locator("svg").bounding_box()["width"] > 200
 
 
-def test_search_by_keyboard(browser: Browser, samples: Path) -> None:
+def test_search_by_keyboard(opened: Opened, samples: Path) -> None:
     """`/` focuses the search; rows must contain all words, even if closed; the URL keeps them."""
-    with _opened(browser, samples) as page:
+    with opened(samples) as page:
         page.keyboard.press("/")
         page.keyboard.type("rejected IMAGENMAE", delay=10)
         expect(page.get_by_role("status")).to_have_text(f"1 of {COUNT} events")
@@ -133,9 +99,9 @@ def test_search_by_keyboard(browser: Browser, samples: Path) -> None:
         expect(page.get_by_text("No event matches.")).to_be_visible()
 
 
-def test_filters(browser: Browser, samples: Path) -> None:
+def test_filters(opened: Opened, samples: Path) -> None:
     """Filters by outcome, trigger and unexpectedness can be combined, and set by the URL."""
-    with _opened(browser, samples) as page:
+    with opened(samples) as page:
         page.get_by_role("combobox", name="Outcome").select_option("rejected")
         assert _shown(page, "[data-outcome=rejected]") > 1
         page.get_by_role("combobox", name="Trigger").select_option("direct")
@@ -155,19 +121,19 @@ def _shown(page: Page, rows: str) -> int:
     return count
 
 
-def test_link_to_unexpected_events(browser: Browser, tmp_path: Path) -> None:
+def test_link_to_unexpected_events(opened: Opened, tmp_path: Path) -> None:
     """The heading counts the unexpected events, and links to them."""
     path = _made(tmp_path / "r.html", {"Outcome": "applied"}, {"Outcome": "rejected"})
-    with _opened(browser, path) as page:
+    with opened(path) as page:
         expect(page.locator("h1")).to_have_text("1 of 2 events as expected 1 unexpected")
         page.get_by_role("link", name="1 unexpected").click()
         expect(page.locator(".event:visible")).to_have_count(1)
         expect(page.locator(".event:visible")).to_contain_text("unexpected")
 
 
-def test_rows_open_by_keyboard(browser: Browser, samples: Path) -> None:
+def test_rows_open_by_keyboard(opened: Opened, samples: Path) -> None:
     """Enter opens a row with values before and after; its log stays closed until opened."""
-    with _opened(browser, samples) as page:
+    with opened(samples) as page:
         row = page.locator(".event").nth(2)
         expect(row.locator("ins").first).to_be_hidden()
         row.locator("summary").first.press("Enter")
@@ -181,10 +147,10 @@ def test_rows_open_by_keyboard(browser: Browser, samples: Path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_fits_and_follows_the_scheme(
-    browser: Browser, samples: Path, scheme: str, width: int
+    opened: Opened, samples: Path, scheme: str, width: int
 ) -> None:
     """Everything fits into narrow and wide windows; the background follows the colour scheme."""
-    with _opened(browser, samples, scheme=scheme, width=width, height=2600) as page:
+    with opened(samples, scheme=scheme, width=width, height=2600) as page:
         for number in (2, 6, 10):
             page.locator(".event > details > summary").nth(number).click()
         page.evaluate("scrollTo(0, 0)")
@@ -199,7 +165,7 @@ def test_fits_and_follows_the_scheme(
         page.screenshot(path=ROOT / "build" / f"report-{scheme}-{width}.png")
 
 
-def test_hostile_text_does_nothing(browser: Browser, tmp_path: Path) -> None:
+def test_hostile_text_does_nothing(opened: Opened, tmp_path: Path) -> None:
     """Markup in results and logs is shown as text, without help of the security policy."""
     image = dict.fromkeys(("Source", "Region", "ImageId", "Status", "Code", "Message"), HOSTILE)
     state = {HOSTILE: HOSTILE}
@@ -210,7 +176,7 @@ def test_hostile_text_does_nothing(browser: Browser, tmp_path: Path) -> None:
         HOSTILE: HOSTILE,
     }
     path = _made(tmp_path / "report.html", result, [HOSTILE])
-    with _opened(browser, path, width=360) as page:
+    with opened(path, width=360) as page:
         for summary in page.locator("summary").all():
             if summary.is_visible():
                 summary.click()
@@ -244,31 +210,28 @@ def test_security_policy(browser: Browser, samples: Path) -> None:
     page.close()
 
 
-def test_without_script(browser: Browser, samples: Path) -> None:
+def test_without_script(opened: Opened, samples: Path) -> None:
     """Without JavaScript all rows are shown, and the search box, which needs it, is hidden."""
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(samples.as_uri())
-    expect(page.locator(".event:visible")).to_have_count(COUNT)
-    expect(page.get_by_role("searchbox")).to_be_hidden()
-    context.close()
+    with opened(samples, scripts=False) as page:
+        expect(page.locator(".event:visible")).to_have_count(COUNT)
+        expect(page.get_by_role("searchbox")).to_be_hidden()
 
 
-def test_large_reports_open(browser: Browser, tmp_path: Path) -> None:
+def test_large_reports_open(opened: Opened, tmp_path: Path) -> None:
     """A report of ten thousand events opens, and can be searched, within `PATIENCE_S`."""
     summary = {"Changed": 2}
     results = [{"Outcome": "applied", "Summary": summary, "Images": _images(2)}] * LARGE
     results[5000] = {"Outcome": "applied", "Images": [], "Errors": [{"Message": "needle"}]}
     path = _made(tmp_path / "report.html", *results)
     start = time.monotonic()
-    with _opened(browser, path) as page:
-        opened = time.monotonic()
+    with opened(path) as page:
+        loaded = time.monotonic()
         page.locator("[name=q]").fill("needle")  # a locator by role would check every element
         expect(page.locator("output")).to_have_text(
             f"1 of {LARGE:,} events", timeout=PATIENCE_S * 1000
         )
         searched = time.monotonic()
         expect(page.locator(".event:visible")).to_contain_text("05000.json")
-    print(f"{path.stat().st_size / 1e6:.1f} MB, opened in {opened - start:.1f} s, ", end="")
-    print(f"searched in {searched - opened:.1f} s")
-    assert opened - start < PATIENCE_S
+    print(f"{path.stat().st_size / 1e6:.1f} MB, opened in {loaded - start:.1f} s, ", end="")
+    print(f"searched in {searched - loaded:.1f} s")
+    assert loaded - start < PATIENCE_S

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scf_local.replay import entries_of
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ABSENT = "(none)"
 """Shown for a missing value; a value with this very text is quoted."""
 
 _VALUE_LENGTH = 256  # the longest description
+_SHARED = 3
+"""A common start or end of two values is left unmarked only if it has this many characters."""
 
 
 class AttributeChange(NamedTuple):
@@ -25,11 +28,45 @@ class AttributeChange(NamedTuple):
     after: str
 
 
+class Diff(NamedTuple):
+    """A change, split into the common start of both values, what differs, and the common end."""
+
+    name: str
+    head: str
+    before: str
+    after: str
+    tail: str
+
+
 def changes_of(image: dict[str, Any]) -> Iterator[AttributeChange]:
     """The changes between `Before` and `After`, those named in `Before` first."""
-    before, after = _attributes(image.get("Before")), _attributes(image.get("After"))
+    return changes_between(_attributes(image.get("Before")), _attributes(image.get("After")))
+
+
+def changes_between(
+    before: Mapping[str, object], after: Mapping[str, object]
+) -> Iterator[AttributeChange]:
+    """The changes between values by name, those in `before` first."""
     for name in {**before, **after}:
         yield AttributeChange(printable(name), _text(before.get(name)), _text(after.get(name)))
+
+
+def diff_of(change: AttributeChange) -> Diff:
+    """Split a change, so that only the differing part can be marked."""
+    name, before, after = change
+    if ABSENT in {before, after}:
+        return Diff(name, "", before, after, "")
+    start = _shared(before, after)
+    old, new = before[start:], after[start:]
+    end = _shared(old[::-1], new[::-1])
+    tail = old[len(old) - end :]
+    return Diff(name, before[:start], old.removesuffix(tail), new.removesuffix(tail), tail)
+
+
+def _shared(old: str, new: str) -> int:
+    """Return the length of the common start, or 0 if it is shorter than `_SHARED`."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+    return same if same >= _SHARED else 0
 
 
 def _attributes(state: object) -> dict[str, object]:

@@ -1,20 +1,17 @@
-"""Renders the report as one HTML page that loads nothing and runs only its own script."""
+"""Renders the report as one HTML page."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from image_steward.model import STATUSES
-from scf_local.changes import ABSENT
-from scf_local.report.rows import Badge, badge, rows_of
+from scf_local.pages.parts import Badge, badge
+from scf_local.pages.rendering import render
+from scf_local.report.rows import rows_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
 
 if TYPE_CHECKING:
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from scf_local.environment import FunctionConfig
     from scf_local.replay import ReplayedCase
 
-_FOLDER = Path(__file__).parent
 _BAR = 100.0
 
 
@@ -50,16 +46,7 @@ class Share:
 
 
 def page_of(replay: Replay) -> Iterator[str]:
-    """Render the page in chunks, so that thousands of events are not in memory twice."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
-    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    """Render the page in chunks."""
     rows = list(rows_of(replay.replayed, replay.logs))
     calls = replay.calls or []
     length = max(replay.ended - replay.started, 0.001)
@@ -68,11 +55,8 @@ def page_of(replay: Replay) -> Iterator[str]:
     )
     dones = [replayed.invocation for replayed in replay.replayed]
     slowest = max(range(len(dones)), key=lambda index: dones[index].duration_ms)
-    return environment.get_template("page.html").generate(
-        style=style,
-        script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+    return render(
+        Path(__file__).parent,
         started=datetime.fromtimestamp(replay.started, timezone.utc),
         function=replay.function,
         rows=rows,
@@ -88,7 +72,6 @@ def page_of(replay: Replay) -> Iterator[str]:
         failed=sum(call["Outcome"] != "ok" or "Fault" in call for call in calls),
         series=list(series_of(calls, replay.started, replay.started + length)),
         max_series=MAX_SERIES,
-        placeholders={ABSENT: "none", '""': "empty"},
         width=WIDTH,
         height=HEIGHT,
     )
@@ -100,7 +83,3 @@ def _shares(counts: Counter[Badge]) -> Iterator[Share]:
         width = _BAR * count / total
         yield Share(label, count, round(start, 3), round(width, 3))
         start += width
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

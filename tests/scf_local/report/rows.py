@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from scf_local.changes import ABSENT, changes_of
+from scf_local.changes import Diff, changes_of, diff_of
 from scf_local.environment import trigger_of
+from scf_local.pages.parts import MAX_MESSAGE, Badge, Problem, badge, problems_of
 from scf_local.report.results import ResultParts
 from scf_local.terminal_text import printable
 
@@ -20,43 +20,6 @@ if TYPE_CHECKING:
 
 MAX_BLOCK = 64 * 1024
 """Characters shown of a log, a stack trace or a JSON value."""
-
-_TONES = {
-    "applied": "good", "changed": "good",
-    "planned": "info",
-    "partial": "warn", "rejected": "warn", "pending": "warn", "unfinished": "warn",
-    "failed": "bad", "raised": "bad", "timeout": "bad", "memory": "bad", "exited": "bad",
-}  # fmt: skip
-_LABEL = 40
-_MESSAGE = 4096
-_SHARED = 3
-"""A common start or end of two values is left unmarked only if it has this many characters."""
-
-
-class Badge(NamedTuple):
-    """A word, and the tone that decides its colour."""
-
-    text: str
-    tone: str
-
-
-class Diff(NamedTuple):
-    """A change, split into the common start of both values, what differs, and the common end."""
-
-    name: str
-    head: str
-    before: str
-    after: str
-    tail: str
-
-
-class Problem(NamedTuple):
-    """An entry of `Errors` or `Warnings`."""
-
-    source: str
-    code: str
-    path: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -98,12 +61,6 @@ class EventRow:
     log: str
 
 
-def badge(word: object) -> Badge:
-    """Return the badge of an outcome or a status, also of unknown ones from other functions."""
-    text = printable(word, _LABEL)
-    return Badge(text or "(empty)", _TONES.get(text, "quiet"))
-
-
 def rows_of(replayed: Iterable[ReplayedCase], logs: Iterable[bytes]) -> Iterator[EventRow]:
     """Yield a row for each event; file names are relative to their common folder."""
     replayed = list(replayed)
@@ -134,7 +91,7 @@ def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
     error = done.error or {}
     result = ResultParts() if error else ResultParts.of(done.result)
     images = [_image(entry) for entry in result.images]
-    errors, warnings = _problems(result.errors), _problems(result.warnings)
+    errors, warnings = problems_of(result.errors), problems_of(result.warnings)
     logged = event.case.logged
     comparison = [*event.comparison, *([logged.note] if logged and logged.note else [])]
     failure = f"{done.status} {error['errorMessage']}" if error else ""
@@ -146,7 +103,7 @@ def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
         outcome=badge(done.outcome),
         as_expected=event.as_expected,
         expected=event.expected,
-        comparison=printable("; ".join(comparison), _MESSAGE),
+        comparison=printable("; ".join(comparison), MAX_MESSAGE),
         note=printable(event.note or _counts(result.summary)),
         duration=duration(done.duration_ms),
         memory=f"{done.memory_mb:,.0f} MB",
@@ -155,7 +112,7 @@ def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
         images=images,
         errors=errors,
         warnings=warnings,
-        failure=printable(failure, _MESSAGE),
+        failure=printable(failure, MAX_MESSAGE),
         trace=block(trace),
         rest=[(printable(title), block(_json(value))) for title, value in result.rest],
         log=block(log.decode("utf-8", "replace")),
@@ -169,34 +126,11 @@ def _image(entry: dict[str, Any]) -> ImageRow:
         image_id=printable(entry.get("ImageId", "")),
         region=printable(entry.get("Region", "")),
         status=badge(entry.get("Status", "")),
-        source=printable(entry.get("Source", ""), _MESSAGE),
-        why=printable("; ".join(why), _MESSAGE),
-        request_ids=printable(" ".join(map(str, entry.get("RequestIds", []))), _MESSAGE),
-        diffs=[_diff(*change) for change in changes_of(entry) if change.before != change.after],
+        source=printable(entry.get("Source", ""), MAX_MESSAGE),
+        why=printable("; ".join(why), MAX_MESSAGE),
+        request_ids=printable(" ".join(map(str, entry.get("RequestIds", []))), MAX_MESSAGE),
+        diffs=[diff_of(change) for change in changes_of(entry) if change.before != change.after],
     )
-
-
-def _diff(name: str, before: str, after: str) -> Diff:
-    if ABSENT in {before, after}:
-        return Diff(name, "", before, after, "")
-    start = _shared(before, after)
-    old, new = before[start:], after[start:]
-    end = _shared(old[::-1], new[::-1])
-    tail = old[len(old) - end :]
-    return Diff(name, before[:start], old.removesuffix(tail), new.removesuffix(tail), tail)
-
-
-def _shared(old: str, new: str) -> int:
-    """Return the length of the common start, or 0 if it is shorter than `_SHARED`."""
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
-    return same if same >= _SHARED else 0
-
-
-def _problems(entries: Iterable[dict[str, Any]]) -> list[Problem]:
-    names = [name.capitalize() for name in Problem._fields]
-    return [
-        Problem(*(printable(entry.get(name, ""), _MESSAGE) for name in names)) for entry in entries
-    ]
 
 
 def _counts(summary: dict[str, int]) -> str:
