@@ -18,6 +18,7 @@ from cls_export import ENCODINGS
 from conftest import ROOT
 from image_steward import registry
 from image_steward.model import ChangeRequest
+from image_steward.settings import Settings
 from scf_local.cli import main
 from scf_local.invocation import InvocationResult
 from scf_local.log_records import from_text
@@ -369,6 +370,16 @@ def test_more_images_than_a_document_holds() -> None:
     assert parts[0].stderr == "scf-local: 1,001 images of 1 run: r-1; this is part 1 of 2\n"
     assert parts[1].stderr.endswith("part 2 of 2\n")
     assert _undo(*log).stdout == parts[0].stdout
+
+
+def test_parts_are_accepted() -> None:
+    """Each printed part has at most as many bytes as the function accepts, also with many tags."""
+    tags = [{"Key": f"k{n}", "Value": "v"} for n in range(30)]
+    log = [_line(f"img-{n}", Tags=tags) for n in range(1500)]
+    parts = [_undo(*log, arguments=("--part", str(n))) for n in (1, 2)]
+    assert parts[1].stderr.endswith("part 2 of 2\n")
+    assert [len(_images(part)) for part in parts] == [1000, 500]
+    assert all(len(part.stdout_bytes) <= Settings.max_document_bytes for part in parts)
 
 
 def _time(milliseconds: int) -> str:

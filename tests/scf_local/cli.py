@@ -6,10 +6,11 @@ import signal
 import sys
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from image_steward.settings import Settings
 from scf_local import json_files
 from scf_local.console import (
     JsonList,
@@ -41,13 +42,16 @@ from scf_local.terminal_text import printable
 from scf_local.watch import rerun_on_change
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from scf_local.entries import Entries
 
 # Imports for a single command are lazy: rich alone would add 50 ms to every invocation.
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+_PART = click.option("--part", default=1, metavar="N", help="Print part N, of up to 1,000 images.")
 _MAX_PROBLEMS = 20
-"""Messages to print about what cannot be undone or replayed; the others are counted."""
+"""Messages to print about what cannot be used; the others are counted."""
 
 
 def _read(path: str, argument: str) -> bytes:
@@ -67,6 +71,19 @@ def _print_problems(problems: Sequence[str]) -> None:
         note(printable(problem, 1000))
     if len(problems) > _MAX_PROBLEMS:
         note(f"… {len(problems):,} problems in total")
+
+
+def _print_part(read: Callable[[], Entries], part: int) -> NoReturn:
+    """Print one of the change requests that a file asks for, and what of it cannot be used."""
+    with usage_errors():
+        parsed = read()
+        document = parsed.part(part)
+    _print_problems(parsed.problems)
+    if parsed.entries:
+        emit_json(document, Settings.max_document_bytes)
+    which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
+    note(f"{parsed}{which}")
+    sys.exit(1 if parsed.problems else 0)
 
 
 @click.group(
@@ -248,7 +265,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
 )
 @click.argument("log", type=_FILE, default="-", metavar="[LOG|-]")
 @click.option("--request-id", metavar="ID", help="Undo only this run.  [default: all runs in LOG]")
-@click.option("--part", default=1, metavar="N", help="Print part N; each has up to 1,000 images.")
+@_PART
 def undo(log: str, request_id: str | None, part: int) -> None:
     """Print a change request that undoes the changes in LOG.
 
@@ -260,15 +277,7 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     """
     from scf_local import undo as log_undo  # noqa: PLC0415 - see the top
 
-    with usage_errors():
-        parsed = log_undo.read(_read(log, "log"), request_id, name=log)
-        document = parsed.part(part)
-    _print_problems(parsed.problems)
-    if parsed.entries:
-        emit_json(document)
-    which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
-    note(f"{parsed}{which}")
-    sys.exit(1 if parsed.problems else 0)
+    _print_part(lambda: log_undo.read(_read(log, "log"), request_id, name=log), part)
 
 
 @main.command(epilog=example("scf-local cloud --seed events/seed"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import os
 import signal
 import sys
@@ -78,9 +79,10 @@ def emit(text: str | bytes, *, nl: bool = True) -> None:
         raise click.ClickException(f"cannot write to standard output: {_message(error)}") from None
 
 
-def emit_json(value: object) -> None:
-    """Write a result to stdout as JSON."""
-    emit(_json(value))
+def emit_json(value: object, at_most: float = math.inf) -> None:
+    """Write a result to stdout as JSON; on one line if it would be longer than `at_most` bytes."""
+    text = _json(value)
+    emit(text if len(text) < at_most else _json(value, None))
 
 
 class JsonList:
@@ -182,8 +184,8 @@ def usage_errors() -> Iterator[None]:
         raise click.UsageError(escaped(message), click.get_current_context()) from None
 
 
-def _json(value: object) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+def _json(value: object, indent: int | None = 2) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
     # A lone surrogate has no UTF-8 form; "backslashreplace" writes its JSON escape.
     return escaped(text).encode("utf-8", "backslashreplace")
 

@@ -6,7 +6,6 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from image_steward import registry
@@ -16,6 +15,7 @@ from image_steward.model import values_in
 from image_steward.reporting import undo as undo_entries
 from image_steward.settings import Settings
 from scf_local import json_files, log_records
+from scf_local.entries import Entries, counted
 from scf_local.log_records import PLATFORM, is_steward_line
 from scf_local.terminal_text import printable
 
@@ -54,35 +54,14 @@ class BeforeLine:
 
 
 @dataclass(frozen=True)
-class Undo:
-    """What a log allows to undo: `entries` of change requests, in order.
+class Undo(Entries):
+    """What a log allows to undo; the problems are lines and images that cannot be undone."""
 
-    `problems` are messages about lines and images that cannot be undone.
-    """
-
-    entries: list[dict[str, Any]]
     request_ids: list[str]
-    problems: list[str]
 
     def __str__(self) -> str:
-        images, runs = len(self.entries), len(self.request_ids)
-        counts = f"{images:,} image{'s' * (images != 1)} of {runs:,} run{'s' * (runs != 1)}"
-        return f"{counts}: {_listed(self.request_ids)}" if runs else counts
-
-    @cached_property
-    def parts(self) -> list[list[dict[str, Any]]]:
-        """The entries by change request, each within the limits of a document."""
-        return list(undo_entries.batches(self.entries, Settings.max_document_bytes)) or [[]]
-
-    def part(self, number: int) -> dict[str, Any]:
-        """One of the change requests, counted from 1.
-
-        Raises:
-            ValueError: it does not exist.
-        """
-        if not 1 <= number <= len(self.parts):
-            raise ValueError(f"--part {number} not found; the last part is {len(self.parts)}")
-        return {"Images": self.parts[number - 1]}
+        counts = f"{counted(len(self.entries), 'image')} of {counted(len(self.request_ids), 'run')}"
+        return f"{counts}: {_listed(self.request_ids)}" if self.request_ids else counts
 
 
 def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Undo:
@@ -105,7 +84,7 @@ def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Und
             problems.append(f"{_image_name(entry)} cannot be undone: {violation}")
         else:
             entries.append(entry)
-    return Undo(entries, _request_ids(usable), problems)
+    return Undo(entries, problems, _request_ids(usable))
 
 
 def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
