@@ -179,7 +179,7 @@ class Step:
     error: StewardError | None = None
     """Why the image cannot be changed, or not completely."""
     reasons: tuple[str, ...] = ()
-    """The rules behind the changes, or why the image is skipped."""
+    """What is special about the changes, or why the image is skipped."""
     is_skipped: bool = False
     waits_for: str = ""
     """The id of the image that has the new name and must be renamed first."""
@@ -300,8 +300,11 @@ class Outcome:
         step, error = self.step, self.error
         if later.step is not step:
             writing = later.step if step.is_empty and not later.step.is_empty else step
-            reasons = step.reasons + later.step.reasons
-            step = replace(writing, before=_before(self, later), reasons=reasons)
+            both = [s for s in (step, later.step) if not s.is_skipped or writing.is_skipped]
+            reasons = tuple(reason for each in both for reason in each.reasons)
+            waits = step.would_wait or later.step.would_wait
+            before = _before(self, later)
+            step = replace(writing, before=before, reasons=reasons, would_wait=waits)
         # A transient error has precedence, as it causes a redelivery; then the first error.
         if later.error and (not error or (later.error.transient and not error.transient)):
             error = later.error

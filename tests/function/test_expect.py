@@ -146,10 +146,10 @@ def test_members_are_judged_alone(function: Function) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"ImageName": "theirs"}, 'ImageName is "theirs"'),
-        ({"ImageDescription": "theirs"}, 'ImageDescription is "theirs"'),
-        ({"Tags": {"team": "theirs"}}, 'Tag.team is "theirs"'),
-        ({"Tags": {"team": "infra", "new": "theirs"}}, 'Tag.new is "theirs"'),
+        ({"ImageName": "theirs"}, 'ImageName is "theirs", not "old"'),
+        ({"ImageDescription": "theirs"}, 'ImageDescription is "theirs", not ""'),
+        ({"Tags": {"team": "theirs"}}, 'Tag.team is "theirs", not "infra"'),
+        ({"Tags": {"team": "infra", "new": "theirs"}}, 'Tag.new is "theirs", not null'),
     ],
     ids=["name", "description", "tag", "new tag"],
 )
@@ -163,7 +163,7 @@ def test_one_unexpected_member_is_enough(
     result = function({"Images": changes})
     failed, changed = sorted(result["Images"], key=lambda image: str(image["ImageId"]))
     assert (failed["Status"], failed["Code"]) == ("failed", "Changed")
-    assert failed["Message"] == f"not as expected: {message}; nothing is changed"
+    assert failed["Message"] == f"not as expected: {message}; this image stays as it is"
     assert (failed["Before"], failed["After"]) == ({}, {})
     assert changed["Status"] == "changed"
     assert function.image(A) == former

@@ -144,16 +144,13 @@ def test_dry_run_of_a_policy(function: Function, how: str) -> None:
     assert result["Summary"]["Planned"] == 2
     planned = next(i for i in result["Images"] if i["ImageId"] == "img-web00002")
     assert planned["After"]["ImageName"] == "web-20261101-2"
-    assert planned["Reason"] == '"web-20261101" is taken'
+    assert planned["Reason"] == '"web-20261101" is taken by img-web00001'
     assert [image["ImageName"] for image in result["Images"]] == [
         "build 17",
         "build 18",
         "by hand",
     ]
-    assert result["Rules"] == [
-        {"Key": "ImageName", "Value": "{ImageFamily}-{CreatedTime:%Y%m%d}"},
-        {"Key": "Tag.source", "Value": "{Tag.pipeline|unknown}"},
-    ]
+    assert {rule["Key"]: rule["Value"] for rule in result["Rules"]} == WEB_POLICY["Normalise"]
     assert result["Undo"] == {"Images": []}
     assert "Warnings" not in result
     assert function.images == former
@@ -367,7 +364,8 @@ def test_too_many_changes(function: Function) -> None:
     planned = function(policy(Tags=tags, dry_run=True))
     assert planned["Outcome"] == "planned"
     assert planned["Summary"]["Planned"] == len(planned["Images"]) == 101
-    assert planned["Warnings"] == [{**error, "Source": "direct"}]
+    message = f"{error['Message']}, so the document would be rejected"
+    assert planned["Warnings"] == [{**error, "Source": "direct", "Message": message}]
     assert planned["Errors"] == []
     assert function.writes == 0
 

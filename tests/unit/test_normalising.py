@@ -185,7 +185,8 @@ def test_only_what_differs(body: dict[str, Any], region: Region) -> None:
         for name in rules:
             is_ranked = name == "ImageDeprecated" and "ImageDeprecated" not in body
             rule = "KeepLatest" if is_ranked else name
-            assert rule in dict(policy(body).rules)
+            member = "Tags" if rule.startswith("Tag.") else rule
+            assert {member, "Retire" if is_ranked else member} & body.keys()
 
 
 @given(BODIES, regions())
@@ -1030,27 +1031,20 @@ def test_reasons_of_a_planned_image() -> None:
     body = {"ImageName": "web", "ImageFamily": "f"}
     second = normalised(body, Region([image("img-a", "web"), image("img-b", "b")]))[1]
     assert second.new_name == "web-2"
-    assert second.reasons == ('"web" is taken',)
+    assert second.reasons == ('"web" is taken by img-a',)
 
 
 def test_rules() -> None:
-    """The rules of a plan are the members that say what images become, whole and in order."""
-    template = "{ImageFamily|" + "x" * 100 + "}"
+    """The rules of a plan are the members of the policy, whole and as they were given."""
     body = {
         "Select": {"ImageName": "a*"},
-        "ImageName": template,
+        "ImageName": "{ImageFamily|" + "x" * 100 + "}",
         "Tags": [{"Key": "k", "Value": "{OsName}"}],
         "DeleteTags": ["tmp-*", "old"],
         "Retire": {"KeepLatest": 3, "GroupBy": "{OsName}", "OlderThanDays": 90},
         "MaxChanges": 9,
     }
-    assert plan(body, image("img-a", "b")).rules == (
-        ("ImageName", template), ("Tag.k", "{OsName}"), ("DeleteTags", "tmp-*"),
-        ("DeleteTags", "old"), ("KeepLatest", 3), ("GroupBy", "{OsName}"), ("OlderThanDays", 90),
-    )  # fmt: skip
-    retired = plan({"KeepLatest": 1}).rules
-    assert retired == (("KeepLatest", 1), ("GroupBy", "{ImageFamily}"))
-    assert plan({"ImageDeprecated": False}).rules == (("ImageDeprecated", False),)
+    assert dict(plan(body, image("img-a", "b")).rules) == body
 
 
 def test_unchanged_image_has_no_reasons() -> None:

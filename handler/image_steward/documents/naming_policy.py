@@ -109,6 +109,7 @@ class NamingPolicy:
     """Whether a taken name gets a number; otherwise the newer image keeps its old name."""
     retire: Retire | None
     max_changes: int
+    rules: Rules
     dry_run: bool = False
     protected_tags: tuple[Glob, ...] = ()
     """Keys that `delete_tags` leaves out."""
@@ -124,19 +125,6 @@ class NamingPolicy:
         deleted = (g.text for g in self.delete_tags if not re.search(r"[*?]", g.text))
         paths = dict.fromkeys(deleted, "/Normalise/DeleteTags")
         return {**paths, **dict.fromkeys(tags_of(self.templates), "/Normalise/Tags")}
-
-    @property
-    def rules(self) -> Rules:
-        """What it sets, deletes and keeps."""
-        rules: list[tuple[str, object]] = [(n, t.text) for n, t in self.templates.items()]
-        if self.deprecated is not None:
-            rules.append(("ImageDeprecated", self.deprecated))
-        rules += [("DeleteTags", glob.text) for glob in self.delete_tags]
-        if self.retire:
-            days = self.retire.older_than / _DAY
-            rules += [("KeepLatest", self.retire.keep), ("GroupBy", self.retire.group_by.text)]
-            rules += [("OlderThanDays", days)] if days else []
-        return tuple(rules)
 
     @cached_property
     def other_templates(self) -> tuple[tuple[str, Template, int], ...]:
@@ -251,6 +239,7 @@ def read(document: dict[str, Any], region: str, _known: object = ()) -> NamingPo
         number_on_conflict=body.get("OnConflict", "number") == "number",
         retire=retire,
         max_changes=int(body.get("MaxChanges", MAX_CHANGES)),
+        rules=tuple(body.items()),
         dry_run=document.get("DryRun", False),
     )
 

@@ -122,9 +122,11 @@ class PackerManifest:
 
     @property
     def rules(self) -> Rules:
-        """What its builds set, keep and copy."""
-        pairs = (pair for build in self.builds for pair in build.data.items())
-        return tuple(dict.fromkeys(p for p in pairs if p[0] in _KEYS or p[0].startswith("Tag.")))
+        """What its builds set, keep and copy; with their paths if there are several builds."""
+        is_alone = len(self.builds) == 1
+        data = ((b.paths, key, text) for b in self.builds for key, text in b.data.items())
+        rules = (rule for rule in data if rule[1] in _KEYS or rule[1].startswith("Tag."))
+        return tuple((key if is_alone else paths[key], text) for paths, key, text in rules)
 
     @cached_property
     def image_ids(self) -> dict[str, list[str]]:

@@ -20,10 +20,10 @@ def limited(plan: Plan, most: int, name: str, path: str = "", *, dry_run: bool) 
     if count <= most:
         return plan
     message = f"{count} images would be changed; {name} allows {most}"
-    error = TooManyChanges(Violation(path, message))
     if not dry_run:
-        raise error
-    return plan._replace(warnings=(*plan.warnings, error))
+        raise TooManyChanges(Violation(path, message))
+    warning = TooManyChanges(Violation(path, f"{message}, so the document would be rejected"))
+    return plan._replace(warnings=(*plan.warnings, warning))
 
 
 def _may_follow(error: StewardError) -> bool:

@@ -34,6 +34,8 @@ class DesiredState:
     """Why the policy does not change the image; empty if it does."""
     base_name: str = ""
     """The name from the template, without a number."""
+    holder: str = ""
+    """The id of the image that has that name; empty: it is free."""
     values: dict[str, Value] = field(default_factory=dict)
     """What it is to have; None: the tag is deleted."""
     group: str = ""
@@ -60,8 +62,8 @@ class DesiredState:
             skipped = (self.skip_reason,)
             return Step(region, image.image_id, before=image, reasons=skipped, is_skipped=True)
         values, reasons = image.missing(self.values), []
-        if values.get("ImageName", self.base_name) != self.base_name:
-            reasons.append(f'"{self.base_name}" is taken')
+        if self.holder and "ImageName" in values:
+            reasons.append(f'"{self.base_name}" is taken by {self.holder}')
         if self.rank and "ImageDeprecated" in values:
             reasons.append(f"number {self.rank} of its group, newest first")
         return Step(region, image.image_id, values, image, reasons=tuple(reasons))
@@ -74,7 +76,7 @@ def desired_states_of(
     states = [desired_state_of(policy, region, image, now, left_out) for image in images]
     if "ImageName" in policy.templates:
         selected = [state for state in states if not state.skip_reason]
-        taken = {state.image.name for state in states if state.skip_reason}
+        taken = {s.image.name: s.image.image_id for s in states if s.skip_reason}
         if policy.number_on_conflict:
             _number_conflicts(policy, region, selected, taken)
         else:
@@ -158,17 +160,18 @@ def retire(
 
 
 def _number_conflicts(
-    policy: NamingPolicy, region: str, states: list[DesiredState], taken: set[str]
+    policy: NamingPolicy, region: str, states: list[DesiredState], taken: dict[str, str]
 ) -> None:
     """Add numbers to names that are taken; an image keeps its name if that fits, number and all."""
     renamed = [state for state in states if state.values["ImageName"] != state.image.name]
-    taken |= {state.image.name for state in states if state.values["ImageName"] == state.image.name}
+    images = (s.image for s in states if s.values["ImageName"] == s.image.name)
+    taken |= {image.name: image.image_id for image in images}
     conflicts = []
     for state in renamed:
         if state.base_name in taken:
             conflicts.append(state)
         else:
-            taken.add(state.base_name)
+            taken[state.base_name] = state.image.image_id
     # Long names may be equal once they are cut to make room for a number; such names share one
     # series of numbers.
     tried: dict[tuple[str, int], int] = {}
@@ -180,14 +183,15 @@ def _number_conflicts(
             series = (name.removesuffix(digits), len(digits))
             number = tried[series] = max(number + 1, tried.get(series, 0))
         last[state.base_name] = number
-        taken.add(name)
+        taken[name] = state.image.image_id
+        state.holder = taken[state.base_name]
         try:
             _render(state, policy, policy.values(region, state.image), name)
         except NoValue as error:
             state.skip(str(error))
 
 
-def _skip_conflicts(states: list[DesiredState], taken: set[str]) -> None:
+def _skip_conflicts(states: list[DesiredState], taken: Collection[str]) -> None:
     """Skip images whose names are taken; of several that want one name, the oldest gets it."""
     holders = {state.base_name: state for state in states if state.base_name == state.image.name}
     skipped = [

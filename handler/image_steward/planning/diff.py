@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from image_steward.current_images import CurrentImages, Images
 from image_steward.errors import ApiError, Changed, NotAllowed, StewardError
-from image_steward.messages import short
+from image_steward.messages import shown
 from image_steward.model import OPTED_OUT, Change, Image, Plan, Step, StepsByRegion, Values
 from image_steward.naming.temporary import is_temporary
 
@@ -38,8 +38,9 @@ def step_of(change: Change, images: Images) -> Step:
         return step
     step = replace(step, values=image.missing(change.values), is_guarded=bool(change.expect))
     if unexpected := foreign_values(image, change.expect, {**change.expect, **change.values}):
-        values = ", ".join(f"{name} is {short(str(v))}" for name, v in unexpected.items())
-        return failed_step(step, Changed(f"not as expected: {values}; nothing is changed"))
+        found = (f"{n} is {shown(v)}, not {shown(change.expect[n])}" for n, v in unexpected.items())
+        message = f"not as expected: {', '.join(found)}; this image stays as it is"
+        return failed_step(step, Changed(message))
     error = None if step.is_empty else change_error(image)
     return failed_step(step, error) if error else step
 
@@ -60,6 +61,19 @@ def change_error(image: Image) -> ApiError | None:
     if image.has_failed:
         return ApiError(STATE_CODE, f"{image.image_id} is permanently {image.state}")
     return None
+
+
+def why_unready(step: Step) -> str:
+    """Why an image is not ready, but may be soon; otherwise empty."""
+    if step.error:
+        return f"{step.image_id} cannot be read" if step.error.transient else ""
+    image = step.before
+    return f"{step.image_id} is {image.state}" if image and image.is_unready else ""
+
+
+def would_wait(step: Step, reason: str) -> Step:
+    """The step in a dry run, if a run would do it, or its rename, later."""
+    return replace(step, would_wait=True, reasons=(*step.reasons, f"would wait: {reason}"))
 
 
 def failed_step(step: Step, error: StewardError) -> Step:

@@ -111,7 +111,7 @@ def _steps(manifest: PackerManifest, current: CurrentImages) -> tuple[StepsByReg
     steps: StepsByRegion = {}
     for build in manifest.builds:
         images = [diff.empty_step(r, i, current[r].images) for r, i in build.images]
-        unready = next(filter(None, map(_why_unready, images)), "")
+        unready = next(filter(None, map(diff.why_unready, images)), "")
         is_copying = build.data.get("CopyTags") == "true"
         source = _source(build, images, manifest.protected_tags) if is_copying else None
         blocked = f"CopyTags waits while {unready}" if unready and source else ""
@@ -191,22 +191,14 @@ def _postponed(step: Step, unready: str, blocked: str, *, dry_run: bool) -> Step
     `unready` says which image of the build is not ready, and why; `blocked`, why all of the others
     waits, too. A dry run only adds what would wait.
     """
-    why = "" if step.is_empty and not step.is_skipped else _why_unready(step) or blocked
+    why = "" if step.is_empty and not step.is_skipped else diff.why_unready(step) or blocked
     message = why or f"not renamed while {unready}: Packer finds the copies of an image by its name"
     if not (why or (unready and step.new_name)):
         return step
     if dry_run:
-        return replace(step, would_wait=True, reasons=(*step.reasons, f"would wait: {message}"))
+        return diff.would_wait(step, message)
     error = ImageBusy(diff.STATE_CODE, message)
     if why:
         return diff.failed_step(step, error)
     others = {name: value for name, value in step.values.items() if name != "ImageName"}
     return replace(step, values=others, error=error)
-
-
-def _why_unready(step: Step) -> str:
-    """Why an image is not ready, but may be soon; otherwise empty."""
-    if step.error:
-        return f"{step.image_id} cannot be read" if step.error.transient else ""
-    image = step.before
-    return f"{step.image_id} is {image.state}" if image and image.is_unready else ""

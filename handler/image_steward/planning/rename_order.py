@@ -11,7 +11,7 @@ from image_steward.current_images import CurrentImages
 from image_steward.errors import ApiError, ImageBusy, NameTaken, StewardError, TemporaryName
 from image_steward.model import Image, Plan, Step, StepsByRegion
 from image_steward.naming.temporary import is_temporary, temporary
-from image_steward.planning.diff import STATE_CODE, failed_step
+from image_steward.planning.diff import STATE_CODE, failed_step, would_wait
 
 
 def order_renames_by_region(steps: StepsByRegion, current: CurrentImages) -> StepsByRegion:
@@ -45,12 +45,8 @@ def order_renames(
     new_names = {i: step.new_name for i, step in renames.items() if i not in conflicts}
     waits_for = {i: holders[name][0] for i, name in new_names.items() if name in holders}
     cycles = _cycles(waits_for)
-    for cycle in cycles:
-        images_of_cycle = [step.before for i in cycle if (step := renames[i]).before]
-        if unready := next((image for image in images_of_cycle if image.is_unready), None):
-            # Its rename may fail when another image has a temporary name already.
-            message = f"{unready.image_id} of its rename cycle is {unready.state}"
-            conflicts |= dict.fromkeys(cycle, ImageBusy(STATE_CODE, message))
+    conflicts |= _unready(cycles, renames)
+    waiting = _waiting(renames.values(), waits_for)
     openers = {cycle[0] for cycle in cycles}
     taken = {*names.values(), *wanted} if openers else wanted
 
@@ -60,6 +56,8 @@ def order_renames(
             return failed_step(step, conflicts[image_id])
         if image_id not in waits_for:
             return step
+        if image_id in waiting and not step.would_wait:
+            step = would_wait(step, f"{waits_for[image_id]} has the new name")
         candidates = (temporary(image_id, number, owner) for number in count(1))
         free = next(n for n in candidates if n not in taken) if image_id in openers else ""
         return replace(step, waits_for=waits_for[image_id], temporary_name=free)
@@ -101,6 +99,31 @@ def _taken(step: Step, why: str, *, waits: bool = False) -> ApiError:
     if waits:
         return ImageBusy(STATE_CODE, f"{message} for now")
     return NameTaken("InvalidImageName.Duplicate", message)
+
+
+def _unready(
+    cycles: Iterable[Sequence[str]], renames: Mapping[str, Step]
+) -> dict[str, StewardError]:
+    """The images of cycles that must wait, and why; a dry run shows cycles that would wait."""
+    busy: dict[str, StewardError] = {}
+    for cycle in cycles:
+        images = [step.before for i in cycle if not (step := renames[i]).would_wait and step.before]
+        if unready := next((image for image in images if image.is_unready), None):
+            # Its rename may fail when another image has a temporary name already.
+            message = f"{unready.image_id} of its rename cycle is {unready.state}"
+            busy |= dict.fromkeys(cycle, ImageBusy(STATE_CODE, message))
+    return busy
+
+
+def _waiting(renames: Iterable[Step], waits_for: Mapping[str, str]) -> set[str]:
+    """The images whose rename would wait, or whose new name is that of such an image."""
+    followers = {holder: image_id for image_id, holder in waits_for.items()}
+    last = {step.image_id for step in renames if step.would_wait}
+    waiting = set(last)
+    while last:
+        last = {followers[image_id] for image_id in last if image_id in followers} - waiting
+        waiting |= last
+    return waiting
 
 
 def _cycles(waits_for: Mapping[str, str]) -> list[list[str]]:

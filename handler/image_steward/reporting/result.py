@@ -16,6 +16,9 @@ from image_steward.reporting.undo import Entry, apply_entries, entries
 MAX_BYTES = 1 << 20
 """The size limit of a result; SCF's own is 6 MB."""
 
+RULES_BYTES = 1 << 16
+"""Of a result, kept for the rules of its documents; more if images leave room."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -85,7 +88,8 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
 
     Errors have priority, then warnings, then undo: what was done is in the log as well.
     """
-    budget = _Budget(MAX_BYTES - 4096)  # for the members outside the lists, generously
+    # 4 KB are for the members outside the lists, generously.
+    budget = _Budget(MAX_BYTES - RULES_BYTES - 4096)
     warned = [(report.source, error) for report in run.reports for error in report.warnings]
     errors = budget.fit(entry for pair in run.errors for entry in _errors(*pair))
     warnings = budget.fit(entry for pair in warned for entry in _errors(*pair))
@@ -95,7 +99,9 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
     outcomes = sorted(run.images, key=lambda pair: pair[1].status == "skipped")
     images = budget.fit(_image(*pair) for pair in outcomes if pair[1].status != "unchanged")
     rules = (rule for report in run.reports if report.dry_run for rule in report.rules)
-    told = budget.fit({"Key": key, "Value": value} for key, value in rules)
+    # One that is too long is left out; that makes no plan incomplete.
+    rules_budget = _Budget(budget.left + RULES_BYTES)
+    told = [entry for k, v in rules if rules_budget.fit([entry := {"Key": k, "Value": v}])]
     return {
         "RequestId": request_id,
         "Trigger": run.trigger,
@@ -166,6 +172,7 @@ def _image(source: str, outcome: Outcome) -> Entry:
         "Before": outcome.before,
         "After": outcome.after,
         "RequestIds": list(outcome.request_ids),
+        **({"Waits": True} if step.would_wait and not error else {}),
         **({"Reason": "; ".join(step.reasons)} if has_reason else {}),
         **({"Code": error.code, "Message": error.message} if error else {}),
     }

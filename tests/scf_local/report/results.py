@@ -86,7 +86,8 @@ def _is_object_of(value: object, shape: Mapping[str, Check]) -> TypeGuard[dict[s
 _TAG = dict.fromkeys(("Key", "Value"), _is_scalar)
 _PROBLEM = dict.fromkeys(("Source", "Code", "Path", "Message"), _is_scalar)
 _SCALARS = (
-    "Source", "Region", "ImageId", "ImageName", "Status", "Reason", "Code", "Message",
+    "Source", "Region", "ImageId", "ImageName", "Status", "Waits", "Reason", "Code",
+    "Message",
 )  # fmt: skip
 _IMAGE = {
     **dict.fromkeys(_SCALARS, _is_scalar),
