@@ -197,6 +197,12 @@ def cos_event(key: str, *, event_name: str = "cos:ObjectCreated:Put") -> dict[st
     }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables have their default width, whatever runs the tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def cloud() -> Iterator[EmulatedCloud]:
     """An emulated cloud with the project's seed, without rate limits."""

@@ -185,6 +185,12 @@ def _commands(tmp_path: Path, text: str) -> list[Result]:
     ], "Errors": [{"Code": text, "Message": text, "Path": text}]}  # fmt: skip
     (code / "index.py").write_text(f"def main_handler(event, context): return {plan}")
     results.append(CliRunner().invoke(main, ["invoke", str(event), "--code", str(code)]))
+    results += [
+        CliRunner().invoke(main, ["plan", str(event), "--code", str(code), *args])
+        for args in ([], ["--all"], ["--json"], ["-o", str(tmp_path / "plan.json")])
+    ]
+    table = f"ImageId,ImageName,{text}\nimg-a,{text},{text}\n".replace("\0", "")
+    results.append(CliRunner().invoke(main, ["request"], input=table))
     line = {**HEAD, "Event": "image.before", "RequestId": text,
             "Undo": {"Region": "ap-x", "ImageId": "img-a", "ImageDescription": text}}  # fmt: skip
     cut = {**line, "Undo": text, "Cut": ["Undo"]}

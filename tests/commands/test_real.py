@@ -78,6 +78,17 @@ def test_dry_run_needs_no_confirmation(function: Function, home: Path) -> None:
     assert not function.writes
 
 
+def test_plan_needs_no_confirmation(function: Function, home: Path) -> None:
+    """`scf-local plan --real` reads with the user's credentials, and changes nothing."""
+    write_profile(home)
+    command = ["plan", "--real", *endpoint_options(function.cloud)]
+    result = CliRunner().invoke(main, command, input=json.dumps(EVENT))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("Plan of stdin, real cloud\n")
+    assert "img-6pb6lrmy  ap-guangzhou  web-build-0142 → sample\n" in result.stdout
+    assert not function.writes
+
+
 @pytest.mark.parametrize("names", [0, 1])
 def test_yes_writes(function: Function, monkeypatch: pytest.MonkeyPatch, names: int) -> None:
     """With `--yes` and credentials in the SDKs' or SCF's variables, the change is made."""
@@ -257,4 +268,4 @@ def test_yes_without_real_is_wrong_usage() -> None:
     for arguments in (["--yes"], ["--profile", "x"]):
         result = CliRunner().invoke(main, ["invoke", *arguments], input="{}")
         assert result.exit_code == 2
-        assert "require --real" in result.stderr
+        assert "requires --real" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,7 +49,7 @@ def changes_between(
 ) -> Iterator[AttributeChange]:
     """The changes between values by name, those in `before` first."""
     for name in {**before, **after}:
-        yield AttributeChange(printable(name), _text(before.get(name)), _text(after.get(name)))
+        yield AttributeChange(printable(name), text_of(before.get(name)), text_of(after.get(name)))
 
 
 def diff_of(change: AttributeChange) -> Diff:
@@ -77,11 +78,13 @@ def _attributes(state: object) -> dict[str, object]:
     }
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """A value as a text for people, in quotes if its ends would not be visible."""
     if value is None:
         return ABSENT
     if not isinstance(value, str):
         return printable(json.dumps(value, ensure_ascii=False), _VALUE_LENGTH)
     text = printable(value, _VALUE_LENGTH)
-    # Quotes make an empty text and blanks at either end visible.
-    return f'"{text}"' if text != text.strip() or text in {"", ABSENT} else text
+    # Quotes make an empty text and blanks visible, and tell a name from what stands beside it.
+    is_plain = text == text.strip() and text not in {"", ABSENT} and not re.search("  |→", text)
+    return text if is_plain else f'"{text}"'

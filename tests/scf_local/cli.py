@@ -13,6 +13,7 @@ import click
 from image_steward.settings import Settings
 from scf_local import json_files
 from scf_local.console import (
+    INPUT_FILE,
     JsonList,
     Program,
     deferred_signals,
@@ -21,6 +22,7 @@ from scf_local.console import (
     example,
     log_writer,
     note,
+    read_input,
     rich_console,
     termination_handlers,
     usage_errors,
@@ -31,6 +33,8 @@ from scf_local.invoke_output import print_invocation
 from scf_local.options import (
     DEFAULT_REGION,
     configured,
+    dry_run_option,
+    endpoint_option,
     faults_option,
     function_options,
     real_options,
@@ -38,6 +42,7 @@ from scf_local.options import (
     serving,
     watched_paths,
 )
+from scf_local.plan_commands import plan
 from scf_local.terminal_text import printable
 from scf_local.watch import rerun_on_change
 
@@ -48,22 +53,16 @@ if TYPE_CHECKING:
 
 # Imports for a single command are lazy: rich alone would add 50 ms to every invocation.
 
-_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _PART = click.option("--part", default=1, metavar="N", help="Print part N, of up to 1,000 images.")
 _MAX_PROBLEMS = 20
 """Messages to print about what cannot be used; the others are counted."""
 
 
-def _read(path: str, argument: str) -> bytes:
-    if path == "-" and sys.stdin is None:
-        raise ValueError(f"standard input is closed; pass the {argument} as a file, or pipe it in")
-    with click.open_file(path, "rb") as stream:
-        return json_files.unpacked(stream.read(), path)
-
-
 def _read_event(path: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
     with usage_errors():
-        return json_files.parse(_read(path, "event"), "stdin" if path == "-" else f"event {path}")
+        return json_files.parse(
+            read_input(path, "event"), "stdin" if path == "-" else f"event {path}"
+        )
 
 
 def _print_problems(problems: Sequence[str]) -> None:
@@ -77,8 +76,8 @@ def _print_part(read: Callable[[], Entries], part: int) -> NoReturn:
     """Print one of the change requests that a file asks for, and what of it cannot be used."""
     with usage_errors():
         parsed = read()
+        _print_problems(parsed.problems)
         document = parsed.part(part)
-    _print_problems(parsed.problems)
     if parsed.entries:
         emit_json(document, Settings.max_document_bytes)
     which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
@@ -97,6 +96,7 @@ def main() -> None:
 
 
 main.add_command(event)
+main.add_command(plan)
 
 
 @main.command(
@@ -107,11 +107,12 @@ main.add_command(event)
         "scf-local invoke event.json --real --dry-run",
     )
 )
-@click.argument("event", type=_FILE, default="-", metavar="[EVENT|-]")
-@click.option("--endpoint", metavar="URL", help="Use the running `scf-local cloud` at URL.")
+@click.argument("event", type=INPUT_FILE, default="-", metavar="[EVENT|-]")
+@endpoint_option
 @seed_option
 @faults_option
 @function_options
+@dry_run_option
 @real_options
 @click.option("--watch", is_flag=True, help="Run again when EVENT or the code folder changes.")
 def invoke(
@@ -125,7 +126,7 @@ def invoke(
     """Invoke the function once, in a cold process.
 
     EVENT is a JSON file, or - for stdin. A dry run (--dry-run, or DryRun in the document) also
-    prints its plan as a table to stderr.
+    prints its plan to stderr.
 
     Exit status: 0 success, 1 function error, 2 usage error, 3 time limit, 4 memory limit.
     """
@@ -181,6 +182,7 @@ def invoke(
 @seed_option
 @faults_option
 @function_options
+@dry_run_option
 def replay(  # noqa: PLR0913 - the command line's options, by name
     paths: tuple[Path, ...],
     *,
@@ -263,7 +265,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
         "scf-local undo run.log --request-id ID | scf-local invoke --real --dry-run",
     )
 )
-@click.argument("log", type=_FILE, default="-", metavar="[LOG|-]")
+@click.argument("log", type=INPUT_FILE, default="-", metavar="[LOG|-]")
 @click.option("--request-id", metavar="ID", help="Undo only this run.  [default: all runs in LOG]")
 @_PART
 def undo(log: str, request_id: str | None, part: int) -> None:
@@ -277,7 +279,30 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     """
     from scf_local import undo as log_undo  # noqa: PLC0415 - see the top
 
-    _print_part(lambda: log_undo.read(_read(log, "log"), request_id, name=log), part)
+    _print_part(lambda: log_undo.read(read_input(log, "log"), request_id, name=log), part)
+
+
+@main.command(
+    epilog=example(
+        "scf-local request plan.csv > request.json",
+        "scf-local request plan.csv | scf-local invoke --real --dry-run",
+    )
+)
+@click.argument("table", type=INPUT_FILE, default="-", metavar="[FILE|-]")
+@_PART
+def request(table: str, part: int) -> None:
+    """Print the change request that a table asks for.
+
+    FILE is a CSV file in UTF-8, or - for stdin, with a row for each image. Its columns are
+    ImageId, Region, and the values to set: ImageName, ImageDescription, ImageFamily,
+    ImageDeprecated, Tag.<key>. Expect.<name> is the value that the image must still have. An
+    empty cell changes nothing; (none) deletes a tag. Columns whose names begin with # are ignored.
+
+    Exit status: 0 success, 1 if the table has errors (nothing is printed), 2 usage error.
+    """
+    from scf_local.plans import table as plan_table  # noqa: PLC0415 - see the top
+
+    _print_part(lambda: plan_table.read(read_input(table, "table"), table), part)
 
 
 @main.command(epilog=example("scf-local cloud --seed events/seed"))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scf_local import json_files
 from scf_local.terminal_text import escaped
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from typing_extensions import Self
 
+INPUT_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+"""The type of an argument for `read_input`."""
+
+_MIN_COLUMNS = 20
 _TERMINATION_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -54,6 +59,19 @@ def example(*lines: str) -> str:
 def note(message: str) -> None:
     """Write a message to stderr."""
     click.echo(f"scf-local: {escaped(message)}", err=True)
+
+
+def read_input(path: str, argument: str) -> bytes:
+    """The content of a file, or of stdin for `-`, as `json_files.unpacked` returns it.
+
+    Raises:
+        ValueError: it cannot be unpacked; stdin is closed, then the message names the `argument`.
+        OSError: the file cannot be read.
+    """
+    if path == "-" and sys.stdin is None:
+        raise ValueError(f"standard input is closed; pass the {argument} as a file, or pipe it in")
+    with click.open_file(path, "rb") as stream:
+        return json_files.unpacked(stream.read(), path)
 
 
 def log_writer() -> Callable[[bytes], None]:
@@ -167,11 +185,19 @@ def _install(handlers: Mapping[signal.Signals, Any]) -> None:
         signal.signal(number, handler)
 
 
-def rich_console(stream: TextIO) -> Console:
-    """A console for captured text; 140 columns if `stream` is a file or a pipe."""
+def rich_console(stream: TextIO, columns: int = 140) -> Console:
+    """A console for captured text, as wide as the terminal, or as COLUMNS says.
+
+    For a file or a pipe, the width is `columns` by default.
+    """
     from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and few commands need it
 
-    return Console(file=stream, width=None if stream.isatty() else 140)
+    given = os.environ.get("COLUMNS", "")[:4]
+    if given.isdecimal() and int(given) >= _MIN_COLUMNS:
+        columns = int(given)
+    elif stream.isatty():
+        columns = os.get_terminal_size(stream.fileno()).columns or columns
+    return Console(file=stream, width=columns, height=25)  # or rich would read COLUMNS itself
 
 
 @contextmanager

@@ -32,9 +32,11 @@ def print_invocation(invocation: InvocationResult) -> None:
         return
     emit_json(invocation.result)
     if isinstance(invocation.result, dict) and invocation.result.get("DryRun") is True:
-        from scf_local import plan  # noqa: PLC0415 - only plans need rich
+        from scf_local.plans.plan import Plan  # noqa: PLC0415 - only plans need rich
+        from scf_local.plans.text import MAX_COLUMNS, printed  # noqa: PLC0415 - the same
 
-        console = rich_console(sys.stderr)
-        with console.capture() as captured:
-            console.print(*plan.renderables_of(invocation.result), sep="\n")
-        click.echo(captured.get(), nl=False, err=True)
+        plan, console = (
+            Plan.of("the event", "dry run", invocation.result),
+            rich_console(sys.stderr, MAX_COLUMNS),
+        )
+        click.echo(printed(plan, console), nl=False, err=True)

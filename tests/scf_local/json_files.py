@@ -34,11 +34,21 @@ def read(path: Path) -> Any:  # noqa: ANN401 - any JSON value
         ValueError: the file cannot be read or is not strict JSON; begins with its path.
     """
     try:
-        return strict_json.loads(unpacked(path.read_bytes(), str(path)))
+        return loads(unpacked(path.read_bytes(), str(path)), str(path))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
+
+
+def loads(data: bytes, name: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The value in the content of a hand-written file.
+
+    Raises:
+        ValueError: it is not strict JSON; begins with the file's `name`.
+    """
+    try:
+        return strict_json.loads(data)
     except InvalidJSON as error:
-        raise ValueError(f"{path}: not JSON: {error.message}") from None
+        raise ValueError(f"{name}: not JSON: {error.message}") from None
 
 
 def unpacked(data: bytes, name: str) -> bytes:
@@ -57,6 +67,8 @@ def unpacked(data: bytes, name: str) -> bytes:
             raise ValueError(f"{name}: gzip that is damaged or cut off: {error}") from None
         if len(data) > _MAX_UNPACKED:
             raise ValueError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; split it")
+    if data.startswith(b"PK") and b"[Content_Types].xml" in data:
+        raise ValueError(f'{name}: an Excel workbook; save it as "CSV UTF-8"')
     if _COMPRESSED.match(data):
         raise ValueError(f"{name}: compressed; only gzip is read, so unpack it first")
     start = data[:4096]

@@ -66,14 +66,20 @@ function_options = _combined(
         "--memory", metavar="MB", default=128, type=click.IntRange(64, 3072), help="Memory limit."
     ),
     click.option("--timeout", metavar="S", default=60.0, help="Time limit in seconds."),
-    click.option("--dry-run", is_flag=True, help="Only plan (sets STEWARD_DRY_RUN=1)."),
     click.option("--env", multiple=True, metavar="K=V", help="Environment variable; repeatable."),
 )
 """Options that configure the function."""
 
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only plan (sets STEWARD_DRY_RUN=1).")
+endpoint_option = click.option(
+    "--endpoint", metavar="URL", help="Use the running `scf-local cloud` at URL."
+)
+profile_option = click.option(
+    "--profile", metavar="NAME", help="With --real: use this tccli profile."
+)
 real_options = _combined(
     click.option("--yes", is_flag=True, help="With --real: do not ask for confirmation."),
-    click.option("--profile", metavar="NAME", help="With --real: use this tccli profile."),
+    profile_option,
     click.option(
         "--real",
         is_flag=True,
@@ -118,8 +124,9 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
     with ExitStack() as stack:
         with usage_errors():
             variables = parse_variables(env) | ({"STEWARD_DRY_RUN": "1"} if dry_run else {})
-            if (profile is not None or yes) and not real:
-                raise ValueError("--profile and --yes require --real; add it or remove them")
+            for name, is_given in (("--profile", profile is not None), ("--yes", yes)):
+                if is_given and not real:
+                    raise ValueError(f"{name} requires --real; add it, or remove {name}")
         if real:
             account = _account(profile, region, endpoint=endpoint, seed=seed, faults=faults)
             region = region or account.region
@@ -180,6 +187,11 @@ def _account(profile: str | None, region: str | None, **emulated_only: object) -
     return account
 
 
+def seed_folder(seed: Path | None) -> Path | None:
+    """The folder with the initial content of the emulated cloud; None: it is empty."""
+    return seed or (_SEED if _SEED.is_dir() else None)
+
+
 @contextmanager
 def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[dict[str, str]]:
     """Run an emulated cloud with `seed`; yields the variables that point to it."""
@@ -190,7 +202,7 @@ def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[d
     with ExitStack() as stack:
         with usage_errors():
             rules = Faults.from_file(faults) if faults else Faults()
-            folder = seed or (_SEED if _SEED.is_dir() else None)
+            folder = seed_folder(seed)
             state = State.from_folder(folder) if folder else State()
             cloud = stack.enter_context(EmulatedCloud(state, port=port, faults=rules))
         yield cloud.environment()

@@ -16,6 +16,7 @@ _TONES = {
     "applied": "good", "changed": "good",
     "planned": "info",
     "partial": "warn", "rejected": "warn", "pending": "warn", "unfinished": "warn",
+    "would wait": "warn",
     "failed": "bad", "raised": "bad", "timeout": "bad", "memory": "bad", "exited": "bad",
 }  # fmt: skip
 _LABEL = 40

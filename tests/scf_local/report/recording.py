@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -12,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scf_local import output_files
 from scf_local.console import usage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from scf_local.environment import FunctionConfig
@@ -40,8 +39,7 @@ def reporting(
         yield lambda _replayed, _log: None
         return
     with usage_errors():
-        path = path.resolve()  # to replace the target of a symbolic link, not the link
-        _check_writable(path)
+        output_files.check_writable(path)
     replayed: list[ReplayedCase] = []
     logs: list[bytes] = []
 
@@ -57,34 +55,10 @@ def reporting(
     def write() -> None:
         from scf_local.report.page import Replay, page_of  # noqa: PLC0415 - only a report pays for Jinja2
 
-        _write(path, page_of(Replay(function, replayed, logs, calls, started, ended)))
+        output_files.write(path, page_of(Replay(function, replayed, logs, calls, started, ended)))
 
     if replayed:
         click.get_current_context().call_on_close(write)
-
-
-def _check_writable(path: Path) -> None:
-    """Fail before the replay if the file cannot be written after it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: not a file, so it cannot be replaced")
-    tempfile.TemporaryFile(dir=path.parent).close()
-
-
-def _write(path: Path, chunks: Iterable[str]) -> None:
-    """Write a file atomically."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        # Half a surrogate pair is not UTF-8; the replacement is what JSON would write for it.
-        with unfinished.open(
-            "w", encoding="utf-8", errors="backslashreplace", newline="\n"
-        ) as file:
-            file.writelines(chunks)
-        unfinished.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _calls(endpoint: str, since: float) -> list[dict[str, Any]] | None:

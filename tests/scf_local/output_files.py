@@ -1,0 +1,46 @@
+"""Files that commands write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def check_writable(path: Path) -> None:
+    """Fail before the work if the file cannot be written after it.
+
+    Raises:
+        ValueError: it is not a file.
+        OSError: its folder cannot be written to.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: not a file, so it cannot be replaced")
+    tempfile.TemporaryFile(dir=path.parent).close()
+
+
+def write(path: Path, chunks: Iterable[str]) -> None:
+    """Write a file atomically.
+
+    Raises:
+        OSError: it cannot be written; names `path`.
+    """
+    path = path.resolve()  # to replace the target of a symbolic link, not the link
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        # Half a surrogate pair is not UTF-8; the replacement is what JSON would write for it.
+        with unfinished.open(
+            "w", encoding="utf-8", errors="backslashreplace", newline="\n"
+        ) as file:
+            file.writelines(chunks)
+        unfinished.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
