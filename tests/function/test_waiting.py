@@ -28,8 +28,9 @@ def named(image_id: str, name: str) -> dict[str, Any]:
 
 def dry_run(function: Function, *entries: dict[str, Any]) -> dict[str, Any]:
     """Return the result of a dry run, which writes nothing."""
+    before = function.writes
     result = function({"Images": list(entries), "DryRun": True})
-    assert function.writes == 0
+    assert function.writes == before
     return result
 
 
@@ -95,7 +96,6 @@ def test_followers_wait(function: Function) -> None:
         with pytest.raises(Unfinished, match="3 of 3"):
             function({"Images": list(entries)})
         assert function.names() == {A: "a", B: "b", C: "c"}
-        function.cloud.state.calls.clear()
     ready(function)
     assert function({"Images": list(entries)})["Summary"]["Changed"] == 3
     assert function.names() == {A: "c", B: "a", C: "b"}

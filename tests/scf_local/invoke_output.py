@@ -26,7 +26,7 @@ _HINTS = {
 
 
 def print_invocation(invocation: InvocationResult) -> None:
-    """Print the result to stdout; a plan as a table, or a hint after an error, to stderr."""
+    """Print the result to stdout; the plan of a dry run, or a hint after an error, to stderr."""
     if invocation.error is not None:
         note(_HINTS[invocation.status])
         return
@@ -35,8 +35,5 @@ def print_invocation(invocation: InvocationResult) -> None:
         from scf_local.plans.plan import Plan  # noqa: PLC0415 - only plans need rich
         from scf_local.plans.text import MAX_COLUMNS, printed  # noqa: PLC0415 - the same
 
-        plan, console = (
-            Plan.of("the event", "dry run", invocation.result),
-            rich_console(sys.stderr, MAX_COLUMNS),
-        )
-        click.echo(printed(plan, console), nl=False, err=True)
+        plan = Plan.of("the event", "dry run", invocation.result)
+        click.echo(printed(plan, rich_console(sys.stderr, MAX_COLUMNS)), nl=False, err=True)

@@ -98,10 +98,10 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
     # Skipped images are omitted first.
     outcomes = sorted(run.images, key=lambda pair: pair[1].status == "skipped")
     images = budget.fit(_image(*pair) for pair in outcomes if pair[1].status != "unchanged")
-    rules = (rule for report in run.reports if report.dry_run for rule in report.rules)
+    pairs = (rule for report in run.reports if report.dry_run for rule in report.rules)
     # One that is too long is left out; that makes no plan incomplete.
     rules_budget = _Budget(budget.left + RULES_BYTES)
-    told = [entry for k, v in rules if rules_budget.fit([entry := {"Key": k, "Value": v}])]
+    rules = [entry for k, v in pairs if rules_budget.fit([entry := {"Key": k, "Value": v}])]
     return {
         "RequestId": request_id,
         "Trigger": run.trigger,
@@ -112,7 +112,7 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
         "Errors": errors,
         "Undo": {"Images": undo},
         **({"Apply": {"Images": apply}} if apply else {}),
-        **({"Rules": told} if told else {}),
+        **({"Rules": rules} if rules else {}),
         **({"Warnings": warnings} if warnings else {}),
         **({"Truncated": True} if budget.is_exceeded else {}),
     }

@@ -133,7 +133,8 @@ class Plan:
             kinds = image.kinds if image.status == PLANNED else ()
             for region in (image.region, ALL_REGIONS):
                 counts[region].update((*image.statuses, *kinds))
-        rows = [(r, [counts[r][column] for column in self.columns]) for r in counts]
+        columns = self.columns
+        rows = [(r, [counts[r][column] for column in columns]) for r in counts]
         rows.sort(key=lambda row: (row[0] == ALL_REGIONS, row[0]))
         return rows if len(rows) > 2 else rows[:1]  # noqa: PLR2004 - one region, and all
 

@@ -19,7 +19,7 @@ from scf_local.terminal_text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
     from scf_local.plans.plan import Plan, PlannedImage
 
@@ -50,7 +50,7 @@ def printed(plan: Plan, console: Console, *, list_all: bool = False) -> str:
     return captured.get()
 
 
-def lines_of(plan: Plan, width: int, *, list_all: bool = False) -> Iterator[RenderableType]:
+def lines_of(plan: Plan, width: int, *, list_all: bool = False) -> Iterator[Text | str]:
     """The plan in lines of at most `width` columns, unless a single text is wider.
 
     Only rules are cut. Skipped images are counted by reason; with `list_all`, they are listed, and
