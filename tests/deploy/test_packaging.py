@@ -30,7 +30,8 @@ def locked(name: str) -> dict[str, list[str]]:
     """The hashes of each package version in a file `*.txt`."""
     text = (REQUIREMENTS / f"{name}.txt").read_text()
     return {
-        entry.split()[0]: re.findall(r"sha256:\w+", entry) for entry in re.split(r"\n(?=\S)", text)
+        re.sub(r"\[.*\]", "", entry.split()[0]): re.findall(r"sha256:\w+", entry)
+        for entry in re.split(r"\n(?=\S)", text)
     }
 
 
