@@ -25,20 +25,20 @@ def check_writable(path: Path) -> None:
     tempfile.TemporaryFile(dir=path.parent).close()
 
 
-def write(path: Path, chunks: Iterable[str]) -> None:
-    """Write a file atomically.
+def write(path: Path, parts: Iterable[str | bytes]) -> None:
+    """Write a file atomically, text as UTF-8.
 
     Raises:
         OSError: it cannot be written; names `path`.
     """
     path = path.resolve()  # to replace the target of a symbolic link, not the link
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name[:50]}.{os.getpid()}")  # shorter than any limit
     try:
-        # Half a surrogate pair is not UTF-8; the replacement is what JSON would write for it.
-        with unfinished.open(
-            "w", encoding="utf-8", errors="backslashreplace", newline="\n"
-        ) as file:
-            file.writelines(chunks)
+        with unfinished.open("wb") as file:
+            # Half a surrogate pair is not UTF-8; the replacement is what JSON would write for it.
+            for part in parts:
+                data = part if isinstance(part, bytes) else part.encode(errors="backslashreplace")
+                file.write(data)
         unfinished.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
