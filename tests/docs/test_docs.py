@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,7 @@ def files_of_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "fixed": "handler",
     }.items():
         (folder / name).symlink_to(ROOT / target)
+    shutil.copytree(ROOT / "events/seed", folder / "seed")
     (folder / "plan.csv").write_text("ImageId,ImageName\nimg-6pb6lrmy,sample\n")
     export = (ROOT / "events/logs/export.jsonl").read_text(encoding="utf-8")
     (folder / "export.jsonl").write_text(export.replace("ee34cf80", "4f9c2d1e"), encoding="utf-8")

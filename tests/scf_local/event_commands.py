@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scf_local import events, json_files
+from scf_local import environment, events, json_files, output_files
 from scf_local.console import emit_json, example, usage_errors
 
 UPLOAD_EXAMPLE = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
 """An event to pipe into other commands."""
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.group(
@@ -24,9 +28,14 @@ def event() -> None:
     """Print an event as SCF delivers it."""
 
 
-@event.command(epilog=example(UPLOAD_EXAMPLE))
+@event.command(epilog=example(UPLOAD_EXAMPLE, f"{UPLOAD_EXAMPLE} --body event.json --seed seed"))
 @click.option("--bucket", required=True, metavar="NAME-APPID", help="Full name of the bucket.")
-@click.option("--key", required=True, help="Key of the uploaded object.")
+@click.option("--key", required=True, multiple=True, help="Key of the uploaded object; repeatable.")
+@click.option("--body", multiple=True, type=_FILE, help="Its content, which sets size and ETag.")
+@click.option("--etag", multiple=True, help="Its ETag, if not that of --body.")
+@click.option("--vid", multiple=True, help="Its version id.")
+@click.option("--meta", multiple=True, metavar="NAME=VALUE", help="Its metadata; repeatable.")
+@click.option("--seed", type=_FOLDER, help="Seed to put each --body into, or to take it from.")
 @click.option("--region", default="ap-guangzhou", help="Region of the bucket.")
 @click.option(
     "--shape",
@@ -41,13 +50,36 @@ def event() -> None:
     default="cos:ObjectCreated:Put",
     help="Type of the COS event.",
 )
-@click.option("--version-id", default="", help="Version id of the object (vid).")
-@click.option("--etag", default="", help="ETag of the object.")
-def cos(bucket: str, key: str, **parts: Any) -> None:  # noqa: ANN401 - of the event
-    """Print the event of an upload to a COS bucket."""
+@click.option("--function-name", default=environment.NAME, help="Name of the function.")
+def cos(
+    bucket: str,
+    key: tuple[str, ...],
+    body: tuple[Path, ...],
+    seed: Path | None,
+    **parts: Any,  # noqa: ANN401 - of the event
+) -> None:
+    """Print the event of an upload to a COS bucket.
+
+    Each --key is a record of the event. --body, --etag and --vid are given for each of them, in
+    the same order, or for none. --meta is a header such as Content-Type, or x-cos-meta-NAME.
+    """
     with usage_errors():
-        payload = events.cos_event(bucket, key, **parts)
-    emit_json(payload)
+        if wrong := [text for text in parts["meta"] if "=" not in text]:
+            raise ValueError(f"--meta {wrong[0]!r} must be NAME=VALUE, such as team=web")
+        parts["meta"] = dict(text.split("=", 1) for text in parts["meta"])
+        bodies = [path.read_bytes() for path in body]
+        by_key = {name: parts.pop(name) for name in ("etag", "vid")}
+        by_key["body"] = bodies or (_seeded(seed, bucket, key) if seed else ())
+        for name, values in by_key.items():
+            if len(values) not in {0, len(key)}:
+                raise ValueError(f"{len(values)} --{name} for {len(key)} --key; give one for each")
+        records: list[Any] = []
+        for number, name in enumerate(key):
+            own = {part: values[number] for part, values in by_key.items() if values}
+            records += events.cos_event(bucket, name, **parts, **own)["Records"]
+        if seed and bodies:
+            _write_objects(seed, bucket, dict(zip(key, bodies, strict=True)))
+    emit_json({"Records": records})
 
 
 @event.command(epilog=example("scf-local event timer --message @policy.json"))
@@ -61,3 +93,34 @@ def timer(message: str, name: str) -> None:
             message = json_files.decode(data, message[1:])
         payload = events.timer_event(message, name=name)
     emit_json(payload)
+
+
+def _seeded(seed: Path, bucket: str, keys: tuple[str, ...]) -> list[bytes | None]:
+    """The content of each object in a seed; None if it is not there."""
+    from scf_local.cloud.seed import read_objects  # noqa: PLC0415 - takes 30 ms
+
+    objects = read_objects(seed / "objects").get(bucket, {})
+    return [objects[key].content if key in objects else None for key in keys]
+
+
+def _write_objects(seed: Path, bucket: str, contents: dict[str, bytes]) -> None:
+    """Write objects where `cloud.seed.read_objects` finds them, or none if one cannot be there.
+
+    Raises:
+        ValueError: no file can hold a key.
+        OSError: a file cannot be written.
+    """
+    limit = os.pathconf(seed, "PC_NAME_MAX")
+    files = {key: seed / "objects" / bucket / key for key in contents}
+    for key, file in files.items():
+        parts, error = key.split("/"), f"no file can hold key {key!r}: "
+        if "\0" in key or not {"", ".", ".."}.isdisjoint(parts):
+            raise ValueError(f"{error}it has a NUL character, or an empty part, . or ..")
+        if max(len(part.encode()) for part in parts) > limit:
+            raise ValueError(f"{error}a part is longer than {limit} bytes")
+        if file.is_dir() or any(up.is_file() or up in files.values() for up in file.parents):
+            raise ValueError(f"{error}{file} would be a file and a folder")
+    for file in files.values():
+        output_files.check_writable(file)
+    for key, file in files.items():
+        output_files.write(file, [contents[key]])

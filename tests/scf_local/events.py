@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import time
 from datetime import datetime, timezone
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from image_steward import regions
+from scf_local.environment import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 SHAPES = ("2018", "2021")
 COS_EVENT_NAMES = (
@@ -26,6 +28,7 @@ COS_EVENT_NAMES = (
 _CODES = {region: code for code, region in reversed(regions.SHORT_CODES.items())}
 _TIMER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
 _MAX_MESSAGE_BYTES = 4096
+_HEADERS = re.compile("cache-control|content-(disposition|encoding|language|type)|expires")
 
 
 def cos_event(  # noqa: PLR0913 - the parts of an event
@@ -35,19 +38,28 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
     region: str = "ap-guangzhou",
     shape: str = "2021",
     event_name: str = "cos:ObjectCreated:Put",
-    version_id: str = "",
+    body: bytes | None = None,
     etag: str = "",
+    vid: str = "",
+    meta: Mapping[str, str] | None = None,
+    function_name: str = NAME,
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
     """The event of an upload of `key` to `bucket` (the full name, `<bucket>-<appid>`).
 
     `shape` is `2018`, as documented (document/product/583/9707), or `2021`, as delivered since
-    then: with `cosRegion` and `s3Region`, and `reqid` always 0. `etag` may have quotes.
+    then: with `ETag`, `cosRegion` and `s3Region`, and `reqid` always 0.
+
+    `body` is the object's content, which sets its size and ETag. `etag` replaces that of `body`,
+    with quotes or without; `vid` is the version id. `meta` has headers that were uploaded with the
+    object: standard ones, and others, which get the prefix `x-cos-meta-`.
 
     Raises:
-        ValueError: the bucket, region or key is not valid.
+        ValueError: the bucket, region, key or metadata is not valid.
     """
-    from image_steward.settings import BUCKET  # noqa: PLC0415 - takes 10 ms, and other commands make no event
+    import mimetypes  # noqa: PLC0415 - takes 10 ms, and other commands make no event
+
+    from image_steward.settings import BUCKET  # noqa: PLC0415 - the same
 
     if not BUCKET.fullmatch(bucket):
         raise ValueError(
@@ -62,34 +74,40 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
         raise ValueError(f"key {key!r} is not UTF-8") from None
     if not key:
         raise ValueError("the key is empty; use the key of an object, such as requests/a.json")
+    if (size := len(key.encode())) > 850:  # noqa: PLR2004 - document/product/436/13324
+        raise ValueError(f"the key takes {size} bytes; COS allows 850")
     name, _, appid = bucket.rpartition("-")
     code = _CODES.get(region, region)
     now = int(clock())
-    meta = {
-        "x-cos-request-id": base64.b64encode(f"{now:08x}_25b25864_1521_278af3".encode()).decode(),
-        "Content-Type": "application/json",
+    if body is not None and shape == "2021":
+        etag = etag or hashlib.md5(body).hexdigest()
+    upload = hashlib.md5(f"{path} {etag} {vid}".encode()).hexdigest()[:8]  # differs by record
+    request_id = f"{now:08x}_{upload}_1521_278af3".encode()
+    all_meta = {
+        "x-cos-request-id": base64.b64encode(request_id).decode(),
+        "Content-Type": mimetypes.MimeTypes().guess_type(path)[0] or "application/octet-stream",
     }
-    if etag:  # a real event of 2021 has one, but here the content is unknown
-        meta["ETag"] = '"{}"'.format(etag.strip('"'))
+    if etag:  # without a body, that of a real event of 2021 is unknown
+        all_meta["ETag"] = '"{}"'.format(etag.strip('"'))
     cos_bucket = {"region": code, "name": name, "appid": appid}
     queue_region, qualifier, reqid = code, "$LATEST", 179398952
     if shape == "2021":
-        meta["x-cos-storage-class"] = "STANDARD"
+        all_meta["x-cos-storage-class"] = "STANDARD"
         cos_bucket |= {"cosRegion": region, "s3Region": region}
         queue_region, qualifier, reqid = region, "$DEFAULT", 0
     cos = {
         "cosSchemaVersion": "1.0",
         "cosObject": {
             "url": f"http://{bucket}.cos.{region}.myqcloud.com/{path}",
-            "meta": meta,
-            "vid": version_id,
+            "meta": all_meta | _headers(meta or {}),
+            "vid": vid,
             "key": f"/{appid}/{name}/{key}",
-            "size": 1029,
+            "size": 1029 if body is None else len(body),
         },
         "cosBucket": cos_bucket,
         "cosNotificationId": "unkown",  # SCF's spelling
     }
-    queue = f"qcs:0:scf:{queue_region}:appid/{appid}:default.image-steward.{qualifier}"
+    queue = f"qcs:0:scf:{queue_region}:appid/{appid}:default.{function_name}.{qualifier}"
     event = {
         "eventName": event_name,
         "eventVersion": "1.0",
@@ -132,6 +150,24 @@ def timer_event(
         "Time": fired.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "Message": message,
     }
+
+
+def _headers(meta: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an object, by the names that they have in an event.
+
+    COS makes the names of metadata lower-case (document/product/436/13361).
+    """
+    headers = {}
+    for name, value in meta.items():
+        lower = name.lower()
+        if not re.fullmatch("[a-z0-9-]*[a-z0-9]=[ -~]*", f"{lower}={value}"):
+            raise ValueError(
+                f"{name[:80]!r}={value[:80]!r} is not metadata; the name must be letters, digits "
+                "and -, the value printable ASCII"
+            )
+        prefix = "" if lower.startswith("x-cos-") else "x-cos-meta-"
+        headers[lower.title() if _HEADERS.fullmatch(lower) else prefix + lower] = value
+    return headers
 
 
 def _authorization(now: int) -> str:
