@@ -349,13 +349,15 @@ def test_timer_event_is_as_delivered() -> None:
 
 
 def test_command_prints_utf8(tmp_path: Path) -> None:
-    """`event` prints text without escapes, and reads a timer's message from a file."""
+    """`event` prints text without escapes, and reads a timer's message from a file or stdin."""
     path = tmp_path / "message.json"
     path.write_text('{"ImageName": "名"}', encoding="utf-8")
     result = CliRunner().invoke(main, ["event", "timer", "--message", f"@{path}"])
     assert result.exit_code == 0
     assert "名" in result.stdout
     assert json.loads(result.stdout)["Message"] == '{"ImageName": "名"}'
+    piped = CliRunner().invoke(main, ["event", "timer", "--message", "@-"], path.read_bytes())
+    assert json.loads(piped.stdout)["Message"] == '{"ImageName": "名"}'
 
 
 @pytest.mark.parametrize("name", COS_EVENT_NAMES)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from scf_local import environment, events, json_files, output_files
-from scf_local.console import emit_json, example, usage_errors
+from scf_local.console import emit_json, example, read_input, usage_errors
 
 UPLOAD_EXAMPLE = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
 """An event to pipe into other commands."""
@@ -83,14 +83,13 @@ def cos(
 
 
 @event.command(epilog=example("scf-local event timer --message @policy.json"))
-@click.option("--message", default="", metavar="TEXT|@FILE", help="The timer's argument (Message).")
+@click.option("--message", default="", metavar="TEXT|@FILE|@-", help="Its argument (Message).")
 @click.option("--name", default="EveryDay", help="Name of the trigger.")
 def timer(message: str, name: str) -> None:
     """Print the event of a timer."""
     with usage_errors():
         if message.startswith("@"):
-            data = json_files.unpacked(Path(message[1:]).read_bytes(), message[1:])
-            message = json_files.decode(data, message[1:])
+            message = json_files.decode(read_input(message[1:], "message"), message[1:])
         payload = events.timer_event(message, name=name)
     emit_json(payload)
 
