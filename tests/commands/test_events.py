@@ -89,13 +89,13 @@ GOLDEN = {
     "2018": _golden(
         bucket={},
         meta={},
-        queue="qcs:0:scf:cd:appid/1250000000:default.image-steward.$LATEST",
+        queue="qcs:0:scf:cd:appid/1250000000:default.function.$LATEST",
         reqid=179398952,
     ),
     "2021": _golden(
         bucket={"cosRegion": "ap-chengdu", "s3Region": "ap-chengdu"},
         meta={"x-cos-storage-class": "STANDARD"},
-        queue="qcs:0:scf:ap-chengdu:appid/1250000000:default.image-steward.$DEFAULT",
+        queue="qcs:0:scf:ap-chengdu:appid/1250000000:default.function.$DEFAULT",
         reqid=0,
     ),
 }

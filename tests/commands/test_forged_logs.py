@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import cls_export
 from clocks import FakeClock
-from conftest import ROOT
+from conftest import ROOT, SEED
 from image_steward.reporting.log import Log, Secrets
 from scf_local import log_records, undo
 from scf_local.cli import main
@@ -145,7 +145,7 @@ def main_handler(event, context):
 
 def _exported(code: Path, event: object) -> list[cls_export.Fields]:
     log: list[bytes] = []
-    with serving(None, None) as environ:
+    with serving(SEED, None) as environ:
         credentials = {k: environ.pop(k) for k in [*environ] if k.startswith("TENCENTCLOUD_")}
         config = FunctionConfig(code, variables=environ, credentials=credentials)
         with WarmInstance(config, log.append) as instance:

@@ -63,7 +63,9 @@ def test_surroundings_are_those_of_scf() -> None:
     """A function gets SCF's context, its variables and those of the cloud, and no others."""
     before = {**os.environ}
     with EmulatedCloud() as cloud:
-        function = LocalFunction(show_surroundings, cloud, {"TABLE": "t"}, "ap-beijing", 256, 3)
+        function = LocalFunction(
+            show_surroundings, cloud, {"TABLE": "t"}, "ap-beijing", 256, 3, "other", "1300000000"
+        )
         answer = function(timer_event("now"))
     assert answer.error is None
     assert answer.lines == ("one", "two", "three")
@@ -73,6 +75,8 @@ def test_surroundings_are_those_of_scf() -> None:
     assert context["request_id"] == answer.request_id
     assert (context["memory_limit_in_mb"], context["time_limit_in_ms"]) == (256, 3000)
     assert context["tencentcloud_region"] == environ["TENCENTCLOUD_REGION"] == "ap-beijing"
+    assert context["function_name"] == environ["SCF_FUNCTIONNAME"] == "other"
+    assert context["tencentcloud_appid"] == environ["TENCENTCLOUD_APPID"] == "1300000000"
     assert (environ["TABLE"], environ["TRIGGER_SRC"]) == ("t", "Timer")
     assert json.loads(context["environment"]).items() <= environ.items()
     assert environ["STEWARD_API_ENDPOINT"] == cloud.url

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import cls_export
-from conftest import ROOT
+from conftest import ROOT, SEED
 from scf_local.cli import main
 from scf_local.environment import FunctionConfig
 from scf_local.events import cos_event
@@ -56,7 +56,7 @@ class Bench:
         """What CLS exports for runs of the code, a second apart, newest first."""
         log: list[bytes] = []
         records: list[cls_export.Fields] = []
-        with serving(None, None) as environ:
+        with serving(SEED, None) as environ:
             credentials = {k: environ.pop(k) for k in [*environ] if k.startswith("TENCENTCLOUD_")}
             function = FunctionConfig(code, variables=environ | variables, credentials=credentials)
             with WarmInstance(function, log.append) as instance:

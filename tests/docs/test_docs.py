@@ -69,6 +69,8 @@ def test_output_of_commands(page: str, command: str, output: str) -> None:
             **os.environ,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "140",
+            # The help is for functions of other people, in whose folders it shows no such defaults.
+            **({"SCF_LOCAL_CONFIG": os.devnull} if command.endswith("--help") else {}),
         },
         capture_output=True,
         text=True,
@@ -146,7 +148,11 @@ def test_examples_of_help_work(files_of_examples: Path, example: str) -> None:
         f"exec {example}" if ready else example,
         shell=True,
         cwd=files_of_examples,
-        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "SCF_LOCAL_CONFIG": str(ROOT / "scf-local.toml"),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

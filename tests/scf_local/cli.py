@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 # Imports for a single command are lazy: rich alone would add 50 ms to every invocation.
 
 _PART = click.option("--part", default=1, metavar="N", help="Print part N, of up to 1,000 images.")
+_CONFIG = "scf-local.toml"
 _MAX_PROBLEMS = 20
 """Messages to print about what cannot be used; the others are counted."""
 
@@ -90,9 +91,25 @@ def _print_part(read: Callable[[], Entries], part: int) -> NoReturn:
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog=example("scf-local replay events/", "scf-local invoke --help"),
 )
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="SCF_LOCAL_CONFIG",
+    show_envvar=True,
+    metavar="FILE",
+    help="Defaults for options, else those in scf-local.toml, if the current folder has one.",
+)
 @click.version_option(package_name="image-steward", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
     """Run an SCF function offline, as SCF does, against an emulated cloud."""
+    path = config or Path(_CONFIG)
+    if path.exists():
+        from scf_local.config_file import ConfigFile  # noqa: PLC0415 - see the top
+
+        with usage_errors():
+            context.obj = ConfigFile.read(path, main)
+            context.default_map = context.obj.default_map(main, context.obj.default_function)
 
 
 main.add_command(event)

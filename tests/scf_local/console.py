@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from scf_local import json_files
 from scf_local.terminal_text import escaped
@@ -34,6 +35,18 @@ _TERMINATION_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 class Program(click.Group):
     """A command line that ends without a traceback and leaves no process behind."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        """Run the command; an error in a value of scf-local.toml names the file."""
+        try:
+            return super().invoke(ctx)
+        except click.BadParameter as error:
+            name = error.param.name if error.param else None
+            source = error.ctx.get_parameter_source(name) if error.ctx and name else None
+            if source is ParameterSource.DEFAULT_MAP:
+                message = f"{error.message} ({ctx.obj.path})"
+                raise click.BadParameter(message, error.ctx, error.param) from None
+            raise
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
         """Run click's `main` with signals and closed or broken streams handled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,18 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from image_steward import regions
+from scf_local import json_files
 from scf_local.runtime import WRITABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 APPID = "1250000000"
 UIN = "100000000001"
 """The made-up account, used by the emulated cloud too."""
-NAME = "image-steward"
+NAME = "function"
+"""A function's name, unless another is given."""
 VERSION = "$LATEST"
 NAMESPACE = "default"
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]")
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")
 _INTERPRETER_PREFIXES = ("PYTHON", "LD_", "DYLD_")
@@ -45,6 +49,8 @@ class FunctionConfig:
 
     code: Path
     handler: str = "index.main_handler"
+    name: str = NAME
+    appid: str = APPID
     memory_mb: int = 128
     timeout_s: float = 60.0
     region: str = "ap-guangzhou"
@@ -62,6 +68,16 @@ class FunctionConfig:
                     f"code folder {str(self.code)!r} contains {root}, which SCF makes writable, "
                     "while code is read-only; put the code into a folder of its own"
                 )
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"{self.name[:80]!r} is not a function name; it must have 2 to 60 letters, digits, "
+                "_ or -, begin with a letter, and end with a letter or digit"
+            )
+        if not (self.appid.isascii() and self.appid.isdecimal()):
+            raise ValueError(
+                f"APPID {self.appid[:80]!r} must be digits, as at the end of a bucket's name, such "
+                f"as {APPID}"
+            )
         if "." not in self.handler or not all(self.handler.split(".")):
             raise ValueError(
                 f"handler {self.handler!r}: must be module.function, such as index.main_handler, "
@@ -77,23 +93,20 @@ class FunctionConfig:
             )
 
 
-def locate_handler(handler: str, code: Path | None, default: Path) -> tuple[Path, str]:
+def locate_handler(handler: str, code: Path | None) -> tuple[Path, str]:
     """The code folder, and the handler as `module.function`.
 
-    The folder is `code`, else that of the file in `FILE:FUNCTION`, else `default`.
+    The folder is `code`, else that of the file in `FILE:FUNCTION`, else the working directory.
 
     Raises:
-        ValueError: the file does not exist or is outside the folder, or the module is in the
-            working directory instead.
+        ValueError: the file does not exist or is outside the folder.
     """
     file = handler.rstrip(":")
     if file.endswith(".py"):
         raise ValueError(f"handler {handler!r} names no function; did you mean {file}:FUNCTION?")
     file, colon, function = handler.rpartition(":")
     if not colon:
-        folder = (code or default).resolve()
-        _check_location(handler, folder, is_given=code is not None)
-        return folder, handler
+        return (code or Path()).resolve(), handler
     path = (code / file if code else Path(file)).resolve()
     folder = (code or path.parent).resolve()
     if not path.is_file():
@@ -105,17 +118,6 @@ def locate_handler(handler: str, code: Path | None, default: Path) -> tuple[Path
         )
     module = ".".join(path.relative_to(folder).with_suffix("").parts)
     return folder, f"{module}.{function}"
-
-
-def _check_location(handler: str, folder: Path, *, is_given: bool) -> None:
-    """Suggest the right form for a handler whose file is in the working directory."""
-    module, _, function = handler.rpartition(".")
-    file = f"{module.replace('.', '/')}.py"
-    if not is_given and Path(file).is_file() and not (folder / file).exists():
-        raise ValueError(
-            f"handler {handler!r}: no {file} in the code folder {folder}; did you mean "
-            f"{file}:{function}, or to add --code . ?"
-        )
 
 
 def trigger_of(event: object) -> str:
@@ -147,14 +149,14 @@ def process_environ(config: FunctionConfig) -> dict[str, str]:
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         **function_variables(config, "direct"),
         "TENCENTCLOUD_REGION": config.region,
-        "TENCENTCLOUD_APPID": APPID,
+        "TENCENTCLOUD_APPID": config.appid,
         "TENCENTCLOUD_UIN": UIN,
         "TENCENTCLOUD_RUNENV": "SCF",
         "TENCENTCLOUD_TZ": "UTC",
         "TZ": "UTC",  # as in SCF; the developer's machine may differ
         "USER_CODE_ROOT": f"{code}/",
         "SCF_RUNTIME": python,
-        "SCF_FUNCTIONNAME": NAME,
+        "SCF_FUNCTIONNAME": config.name,
         "SCF_FUNCTIONVERSION": VERSION,
         "SCF_NAMESPACE": NAMESPACE,
         "_SCF_SERVER_PORT": "28902",
@@ -178,39 +180,58 @@ def context_of(config: FunctionConfig, request_id: str, trigger: str) -> dict[st
         "environment": json.dumps(environ),
         "environ": ";".join(f"{name}={value}" for name, value in environ.items()),
         "function_version": VERSION,
-        "function_name": NAME,
+        "function_name": config.name,
         "namespace": NAMESPACE,
         "tencentcloud_region": config.region,
-        "tencentcloud_appid": APPID,
+        "tencentcloud_appid": config.appid,
         "tencentcloud_uin": UIN,
     }
 
 
-def parse_variables(settings: tuple[str, ...]) -> dict[str, str]:
-    """The user's variables, each given as `NAME=value`.
+def parse_variables(settings: Iterable[str], files: Sequence[Path] = ()) -> dict[str, str]:
+    """The user's variables: those in `.env` files, then each given as `NAME=value`.
 
     Raises:
         ValueError: SCF would not accept them, or sets them itself.
     """
+    in_files = (setting for path in files for setting in _settings_in(path))
     variables = {}
-    for setting in settings:
+    for where, setting in (*in_files, *(("", setting) for setting in settings)):
         name, equals, value = setting.partition("=")
         if not equals or not _VARIABLE.fullmatch(name):
             raise ValueError(
-                f"{name[:60]!r} is not a variable; use NAME=VALUE, such as "
+                f"{where}{name[:60]!r} is not a variable; use NAME=VALUE, such as "
                 "STEWARD_LOG_LEVEL=DEBUG, where NAME is a letter followed by letters, digits or _"
             )
         if name.startswith(_RESERVED) or name in _SET_BY_SCF:
             raise ValueError(
-                f"{name} is reserved: SCF sets it itself. Remove it, or use another name; it must "
-                f"not begin with {' or '.join(_RESERVED)}"
+                f"{where}{name} is reserved: SCF sets it itself. Remove it, or use another name; "
+                f"it must not begin with {' or '.join(_RESERVED)}"
             )
         if name.startswith(_INTERPRETER_PREFIXES):
-            raise ValueError(f"{name} is reserved: it would change the Python interpreter")
+            raise ValueError(f"{where}{name} is reserved: it would change the Python interpreter")
         if "\0" in value:
-            raise ValueError(f"{name} must not contain a NUL character")
+            raise ValueError(f"{where}{name} must not contain a NUL character")
         variables[name] = value
     size = sum(len(os.fsencode(part)) for pair in variables.items() for part in pair)
     if size > _MAX_VARIABLES_BYTES:
-        raise ValueError(f"the variables take {size} bytes; SCF allows {_MAX_VARIABLES_BYTES}")
+        source = f", with those of {', '.join(map(str, files))}," if files else ""
+        raise ValueError(
+            f"the variables{source} take {size} bytes; SCF allows {_MAX_VARIABLES_BYTES}"
+        )
     return variables
+
+
+def _settings_in(path: Path) -> Iterator[tuple[str, str]]:
+    """Each variable in a `.env` file as `NAME=value`, after its `<file>:<line>: `."""
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - few runs have a file
+
+    # Not `dotenv_values`: it skips lines that it cannot read.
+    for binding in parse_stream(io.StringIO(json_files.decode(path.read_bytes(), str(path)))):
+        text = binding.original.string
+        blank = text[: len(text) - len(text.lstrip())]  # lines before the variable's
+        where = f"{path}:{binding.original.line + blank.count(chr(10))}: "
+        if binding.error:
+            raise ValueError(f"{where}not NAME=VALUE; quotes must enclose the whole value")
+        if binding.key is not None:
+            yield where, binding.key if binding.value is None else f"{binding.key}={binding.value}"

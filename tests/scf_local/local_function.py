@@ -59,16 +59,20 @@ class LocalFunction:
     region: str = "ap-guangzhou"
     memory_mb: int = 128
     timeout_s: float = 60.0
+    name: str = environment.NAME
+    appid: str = environment.APPID
 
     def __post_init__(self) -> None:
         code, name = Path.cwd(), "index.main_handler"
         if isinstance(self.handler, str):
-            code, name = environment.locate_handler(self.handler, None, code)
+            code, name = environment.locate_handler(self.handler, None)
         settings = tuple(f"{key}={value}" for key, value in self.variables.items())
         cloud_variables = self.cloud.environment() if self.cloud else {}
         self._config = environment.FunctionConfig(
             code=code,
             handler=name,
+            name=self.name,
+            appid=self.appid,
             memory_mb=self.memory_mb,
             timeout_s=self.timeout_s,
             region=self.region,

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from image_steward.regions import SHORT_CODES
 from scf_local.account import Account, confirm_writes
 from scf_local.console import usage_errors
 from scf_local.credentials import AccountCredentials
-from scf_local.environment import FunctionConfig, locate_handler, parse_variables
+from scf_local.environment import APPID, NAME, FunctionConfig, locate_handler, parse_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from scf_local.config_file import ConfigFile
+
     _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-# In a checkout of this project, its function and seed are the defaults.
-_CHECKOUT = Path(__file__).resolve().parents[2]
-_CODE = _CHECKOUT / "handler" if (_CHECKOUT / "handler").is_dir() else Path()
-_SEED = _CHECKOUT / "events" / "seed"
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DEFAULT_REGION = "ap-guangzhou"
 
 
@@ -43,11 +43,58 @@ def _combined(*options: _Decorator) -> _Decorator:
     return lambda command: reduce(lambda decorated, option: option(decorated), options, command)
 
 
+def _is_given(context: click.Context, *options: str) -> bool:
+    """Whether one of the options is on the command line; those are processed before others."""
+    return any(context.get_parameter_source(x) is ParameterSource.COMMANDLINE for x in options)
+
+
+def _unless(*others: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Drops a value of scf-local.toml that contradicts another option on the command line."""
+
+    def dropped(context: click.Context, option: click.Parameter, value: object) -> object:
+        own = _is_given(context, option.name or "")
+        return value if own or not _is_given(context, *others) else None
+
+    return dropped
+
+
+def _code(context: click.Context, _: click.Parameter, code: Path | None) -> Path | None:
+    """FILE in a --handler on the command line brings its own code folder."""
+    own = _is_given(context, "code") or not _is_given(context, "handler")
+    return code if own or ":" not in context.params["handler"] else None
+
+
+def _profile(context: click.Context, _: click.Parameter, profile: str | None) -> str | None:
+    """One in scf-local.toml is for runs with --real."""
+    return profile if _is_given(context, "profile", "real") else None
+
+
+def _added(
+    context: click.Context, option: click.Parameter, values: tuple[object, ...]
+) -> tuple[object, ...]:
+    """What the command line adds to what scf-local.toml has."""
+    if not _is_given(context, option.name or ""):
+        return values
+    ours = option.type_cast_value(context, context.lookup_default(option.name or ""))
+    return (*(ours or ()), *values)
+
+
+def _choose_function(context: click.Context, _: click.Parameter, name: str | None) -> str:
+    """Take the defaults of the function from scf-local.toml."""
+    file: ConfigFile | None = context.find_root().obj
+    if file is not None:
+        with usage_errors():
+            name = file.choose(name)
+            context.default_map = file.default_map(context.command, name)
+    return name or NAME
+
+
 function_options = _combined(
     click.option(
-        "--region",
-        shell_complete=_regions,
-        help=f"Region of the function.  [default: {DEFAULT_REGION}]",
+        "--appid", default=APPID, metavar="DIGITS", help="Account of the function (APPID)."
+    ),
+    click.option(
+        "--region", shell_complete=_regions, help=f"Region of the function, else {DEFAULT_REGION}."
     ),
     click.option(
         "--handler",
@@ -59,23 +106,51 @@ function_options = _combined(
     click.option(
         "--code",
         type=_DIRECTORY,
-        help="Code folder, as uploaded to SCF.  [default: the folder of FILE in --handler, else "
-        "handler/ in this project's checkout, else the current folder]",
+        callback=_code,
+        help="Code folder, as uploaded to SCF; else the folder of FILE in --handler, else the "
+        "current folder.",
     ),
     click.option(
         "--memory", metavar="MB", default=128, type=click.IntRange(64, 3072), help="Memory limit."
     ),
     click.option("--timeout", metavar="S", default=60.0, help="Time limit in seconds."),
-    click.option("--env", multiple=True, metavar="K=V", help="Environment variable; repeatable."),
+    click.option(
+        "--env-file",
+        multiple=True,
+        type=_FILE,
+        callback=_added,
+        metavar="FILE",
+        help="File with environment variables (.env); repeatable.",
+    ),
+    click.option(
+        "--env",
+        multiple=True,
+        callback=_added,
+        metavar="K=V",
+        help="Environment variable; repeatable.",
+    ),
+    click.option(
+        "--function-name",
+        is_eager=True,
+        callback=_choose_function,
+        metavar="NAME",
+        help="Name of the function; scf-local.toml may have defaults for it.",
+    ),
 )
 """Options that configure the function."""
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only plan (sets STEWARD_DRY_RUN=1).")
 endpoint_option = click.option(
-    "--endpoint", metavar="URL", help="Use the running `scf-local cloud` at URL."
+    "--endpoint",
+    metavar="URL",
+    callback=_unless("real", "seed", "faults"),
+    help="Use the running `scf-local cloud` at URL.",
 )
 profile_option = click.option(
-    "--profile", metavar="NAME", help="With --real: use this tccli profile."
+    "--profile",
+    metavar="NAME",
+    callback=_profile,
+    help="With --real: use this tccli profile.",
 )
 real_options = _combined(
     click.option("--yes", is_flag=True, help="With --real: do not ask for confirmation."),
@@ -92,12 +167,13 @@ real_options = _combined(
 seed_option = click.option(
     "--seed",
     type=_DIRECTORY,
-    help="Initial content of the emulated cloud.  [default: events/seed/ in this project's "
-    "checkout, else empty]",
+    callback=_unless("real", "endpoint"),
+    help="Initial content of the emulated cloud, else nothing.",
 )
 faults_option = click.option(
     "--faults",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
+    callback=_unless("real", "endpoint"),
     metavar="FILE",
     help="Faults of the emulated cloud; docs/faults.md describes the format.",
 )
@@ -109,6 +185,8 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
     seed: Path | None,
     *,
     faults: Path | None,
+    function_name: str,
+    appid: str,
     code: Path | None,
     handler: str,
     memory: int,
@@ -116,6 +194,7 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
     region: str | None,
     dry_run: bool,
     env: tuple[str, ...],
+    env_file: tuple[Path, ...],
     real: bool = False,
     profile: str | None = None,
     yes: bool = False,
@@ -123,7 +202,8 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
     """The function's configuration, while the cloud that it uses is available."""
     with ExitStack() as stack:
         with usage_errors():
-            variables = parse_variables(env) | ({"STEWARD_DRY_RUN": "1"} if dry_run else {})
+            given = {"STEWARD_DRY_RUN": "1"} if dry_run else {}
+            variables = parse_variables(env, env_file) | given
             for name, is_given in (("--profile", profile is not None), ("--yes", yes)):
                 if is_given and not real:
                     raise ValueError(f"{name} requires --real; add it, or remove {name}")
@@ -139,10 +219,12 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
             name: settings.pop(name) for name in tuple(settings) if name.startswith("TENCENTCLOUD_")
         }
         with usage_errors():
-            folder, name = locate_handler(handler, code, _CODE)
+            folder, name = locate_handler(handler, code)
             config = FunctionConfig(
                 code=folder,
                 handler=name,
+                name=function_name,
+                appid=appid,
                 memory_mb=memory,
                 timeout_s=timeout,
                 region=region or DEFAULT_REGION,
@@ -165,8 +247,9 @@ def watched_paths(event: str, options: Mapping[str, Any]) -> list[Path]:
             "--watch with --real would write after every change of a file; add --dry-run, or "
             "remove one of them"
         )
-    folder, _module = locate_handler(options["handler"], options["code"], _CODE)
-    return [folder] if event == "-" else [folder, Path(event)]
+    folder, _module = locate_handler(options["handler"], options["code"])
+    paths = [folder, *options["env_file"]]
+    return paths if event == "-" else [*paths, Path(event)]
 
 
 def _account(profile: str | None, region: str | None, **emulated_only: object) -> Account:
@@ -187,11 +270,6 @@ def _account(profile: str | None, region: str | None, **emulated_only: object) -
     return account
 
 
-def seed_folder(seed: Path | None) -> Path | None:
-    """The folder with the initial content of the emulated cloud; None: it is empty."""
-    return seed or (_SEED if _SEED.is_dir() else None)
-
-
 @contextmanager
 def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[dict[str, str]]:
     """Run an emulated cloud with `seed`; yields the variables that point to it."""
@@ -202,8 +280,7 @@ def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[d
     with ExitStack() as stack:
         with usage_errors():
             rules = Faults.from_file(faults) if faults else Faults()
-            folder = seed_folder(seed)
-            state = State.from_folder(folder) if folder else State()
+            state = State.from_folder(seed) if seed else State()
             cloud = stack.enter_context(EmulatedCloud(state, port=port, faults=rules))
         yield cloud.environment()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -32,7 +31,6 @@ from scf_local.options import (
     faults_option,
     function_options,
     profile_option,
-    seed_folder,
     seed_option,
 )
 
@@ -163,8 +161,7 @@ def _check_files(document: str, *outputs: Path | None) -> None:
 
 
 def _emulated(seed: Path | None) -> str:
-    folder = seed or ((default := seed_folder(None)) and os.path.relpath(default))
-    return f"emulated cloud with {folder}" if folder else "empty emulated cloud"
+    return f"emulated cloud with {seed}" if seed else "empty emulated cloud"
 
 
 def _print_table(plan: Plan, *, list_all: bool) -> None:

@@ -1,0 +1,140 @@
+"""`scf-local.toml`: defaults for options, for all functions and for each one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from image_steward.messages import nearest
+from scf_local import json_files
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_COMMAND_LINE_ONLY = {"config", "version", "real", "yes"}
+"""A file must not make a run reach the real cloud, nor confirm it."""
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """The options in a file, by name without `--`: those for all functions, and by function."""
+
+    path: Path
+    shared: dict[str, Any]
+    functions: dict[str, dict[str, Any]]
+
+    @classmethod
+    def read(cls, path: Path, program: click.Group) -> ConfigFile:
+        """The content of a file, whose options must be those of a command of `program`.
+
+        Raises:
+            ValueError: it is not TOML, or has an option that no command has.
+        """
+        try:
+            shared = tomllib.loads(json_files.decode(path.read_bytes(), str(path)))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path}: not TOML: {error}") from None
+        functions = shared.pop("functions", {})
+        if not isinstance(functions, dict):
+            raise ValueError(f"{path}: functions: must have a table for each: [functions.NAME]")  # noqa: TRY004 - callers expect ValueError
+        known = {name for option in _options(program) for name in _names(option)}
+        for function, options in functions.items():
+            if not isinstance(options, dict):
+                raise ValueError(f"{path}: functions.{function}: must be a table of options")  # noqa: TRY004 - the same
+            _check(options, known - {"function-name"}, f"{path}: functions.{function}")
+        _check(shared, known, str(path))
+        return cls(path, shared, functions)
+
+    @property
+    def default_function(self) -> str | None:
+        """The function to use if the command line names none."""
+        names = self.functions if len(self.functions) == 1 else ()
+        return (
+            str(self.shared["function-name"])
+            if "function-name" in self.shared
+            else next(iter(names), None)
+        )
+
+    def choose(self, name: str | None) -> str | None:
+        """The function to use if the command line says `name`; None: neither names one.
+
+        Raises:
+            ValueError: the file has other functions, or several.
+        """
+        name = name or self.default_function
+        if self.functions and name not in self.functions:
+            problem = f"no function {name!r}" if name else "several functions"
+            hint = nearest(name, self.functions) if name else ""
+            raise ValueError(
+                f"{self.path} has {problem}; name one with --function-name: "
+                f"{', '.join(sorted(self.functions))}{hint}"
+            )
+        return name
+
+    def default_map(self, command: click.Command, function: str | None) -> dict[str, Any]:
+        """Click's `default_map`: the values of the options that the command has, as it takes them.
+
+        Raises:
+            ValueError: an option has several values, but takes one.
+        """
+        if isinstance(command, click.Group):
+            return {name: self.default_map(c, function) for name, c in command.commands.items()}
+        tables = (self.shared, self.functions.get(function or "", {}))
+        has_code = any("code" in table for table in tables)
+        defaults: dict[str, Any] = {}
+        for option in _options(command):
+            values = [
+                text
+                for table in tables
+                for name in _names(option) & table.keys()
+                for text in self._texts(option, name, table[name])
+            ]
+            # The file in a handler is relative to the code folder, if there is one.
+            is_file = option.name == "handler" and ":" in "".join(values[-1:]) and not has_code
+            if is_file or isinstance(option.type, click.Path):
+                values = [str(self.path.parent / text) for text in values]
+            if values and option.name:
+                defaults[option.name] = values if option.multiple else values[-1]
+        return defaults
+
+    def _texts(self, option: click.Option, name: str, value: object) -> list[str]:
+        """A value as it would be on the command line, where all values are text."""
+        entries = [("", value)]
+        if option.multiple and isinstance(value, dict):
+            entries = [(f"{key}=", entry) for key, entry in value.items()]
+        elif option.multiple and isinstance(value, list):
+            entries = [("", entry) for entry in value]
+        if any(isinstance(entry, (dict, list)) for _, entry in entries):
+            allowed = "a list or table of texts" if option.multiple else "one text or number"
+            raise ValueError(f"{self.path}: {name} must be {allowed}")
+        return [f"{key}{str(x).lower() if isinstance(x, bool) else x}" for key, x in entries]
+
+
+def _options(command: click.Command) -> Iterator[click.Option]:
+    """The options of a command and of those below it."""
+    yield from (param for param in command.params if isinstance(param, click.Option))
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from _options(below)
+
+
+def _names(option: click.Option) -> set[str]:
+    return {name[2:] for name in option.opts if name.startswith("--")}
+
+
+def _check(options: dict[str, Any], known: set[str], where: str) -> None:
+    for name, value in options.items():
+        if name in _COMMAND_LINE_ONLY:
+            raise ValueError(f"{where}: --{name} is for the command line only; remove it")
+        if name not in known:
+            table = f"; the table of a function is [functions.{name}]"
+            hint = table if isinstance(value, dict) else nearest(name, known)
+            raise ValueError(f"{where}: {name!r} is not an option{hint}")
