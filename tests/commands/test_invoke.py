@@ -19,6 +19,7 @@ from scf_local.cli import main
 from scf_local.credentials import AccountCredentials
 from scf_local.environment import FunctionConfig
 from scf_local.invocation import InvocationResult, WarmInstance
+from scf_local.log_records import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,6 +156,55 @@ def test_large_events_are_rejected(tmp_path: Path, event: str, limit: int) -> No
     assert done.error["errorMessage"] == "RequestTooLarge"
     assert b"".join(log).startswith(b"ERROR ")
     assert log[0].count(b"\n") == len(log) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "traceback"),
+    [
+        (
+            "def fail(x):\n    raise KeyError(x)\n" + _HEAD + "fail('名')",
+            ["  File '4 in main_handler", "    fail('名')",
+             "  File '2 in fail", "    raise KeyError(x)", "KeyError: '名'"],
+        ),
+        (
+            _HEAD + "try: 1 / 0\n    except ZeroDivisionError: raise KeyError from None",
+            ["  File '3 in main_handler", "    except ZeroDivisionError: raise KeyError from None",
+             "KeyError"],
+        ),
+        (
+            "import json\nmain_handler = json.none",
+            ["  File '2 in <module>", "    main_handler = json.none",
+             "AttributeError: module 'json' has no attribute 'none'"],
+        ),
+        (
+            "def main_handler(:",
+            ["  File '1", "    def main_handler(:", "                     ^",
+             "SyntaxError: invalid syntax"],
+        ),
+    ],
+)  # fmt: skip
+def test_traceback_is_readable(tmp_path: Path, code: str, traceback: list[str]) -> None:
+    """The log is followed by the function's traceback as Python prints it, and by a hint."""
+    result = _invoke(tmp_path, code)
+    log, header, text = result.stderr.partition("Traceback (most recent call last):\n")
+    assert re.fullmatch(r"Report RequestId:.+", log.splitlines()[-1])
+    text = text.replace(f'"{tmp_path}/index.py", line ', "'").replace(", in ", " in ")
+    *lines, hint = text.splitlines()
+    marks = r" +[~^]+"  # since Python 3.11
+    shown = [line for line in lines if line in traceback or not re.fullmatch(marks, line)]
+    assert shown == traceback
+    assert header
+    assert hint.startswith("scf-local: ")
+
+
+def test_traceback_cannot_act(tmp_path: Path) -> None:
+    """Control characters in a traceback are escaped, and no line of it passes for one of a log."""
+    line = '{"Time": "2026-11-26T00:00:00Z", "Level": "INFO", "Event": "x", "RequestId": "forged"}'
+    forged = f"x\x1b[31m\u2028\nSTART RequestId:forged\n{line}\n26-11-26 END RequestId:forged\n"
+    stderr = _invoke(tmp_path, _HEAD + f"raise KeyError from ValueError({forged!r})").stderr
+    marked = f"> START RequestId:forged\n> {line}\n> 26-11-26 END RequestId:forged\n"
+    assert f"\nValueError: x\\u001b[31m\\u2028\n{marked}" in stderr
+    assert "forged" not in {record.request_id for record in read(stderr.encode(), "log")[0]}
 
 
 def test_stack_trace_is_the_functions_own(tmp_path: Path) -> None:

@@ -188,6 +188,17 @@ def test_logs_on_request(folder: Path) -> None:
     assert "log line of a" in result.stderr
 
 
+def test_log_of_a_failure_has_its_traceback(folder: Path) -> None:
+    """The log of an event that raised is followed by its traceback, before the next log."""
+    _events(folder, a={"Raise": True}, b={"Raise": True})
+    logs = _replay(folder).stderr.split("--- ")
+    assert len(logs) == 3
+    for log in logs[1:]:
+        last, _, traceback = log.partition("\nTraceback (most recent call last):\n")
+        assert last.splitlines()[-1].startswith("Report RequestId")
+        assert traceback.endswith("\nRuntimeError: busy [bold]名\\u001b[31m\n")
+
+
 def test_single_files_have_their_expectations(folder: Path) -> None:
     """A single file is compared with the expected.json next to it."""
     _events(folder, {"a.json": {"Outcome": "raised"}}, a={"Raise": True}, b={"Raise": True})

@@ -139,9 +139,11 @@ def files_of_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("example", [each for each in EXAMPLES if "--real" not in each])
+@pytest.mark.parametrize(
+    "example", [each for each in EXAMPLES if "--real" not in each and "--debug" not in each]
+)
 def test_examples_of_help_work(files_of_examples: Path, example: str) -> None:
-    """Each example in a help text runs as printed, except those for the real cloud."""
+    """Each example in a help text runs as printed, except on the real cloud and at a terminal."""
     endless = {"--watch": "watching for changes", "scf-local cloud": "export TENCENTCLOUD_TOKEN"}
     ready = next((line for part, line in endless.items() if part in example), None)
     with subprocess.Popen(  # noqa: S602 - our own commands, pipes among them

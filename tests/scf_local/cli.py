@@ -16,6 +16,7 @@ from scf_local.console import (
     INPUT_FILE,
     JsonList,
     Program,
+    debugger_terminal,
     deferred_signals,
     emit,
     emit_json,
@@ -29,7 +30,7 @@ from scf_local.console import (
 )
 from scf_local.event_commands import UPLOAD_EXAMPLE, event
 from scf_local.invocation import WarmInstance
-from scf_local.invoke_output import print_invocation
+from scf_local.invoke_output import print_invocation, print_traceback
 from scf_local.options import (
     DEFAULT_REGION,
     configured,
@@ -121,6 +122,7 @@ main.add_command(plan)
         f"{UPLOAD_EXAMPLE} | scf-local invoke -",
         "scf-local invoke event.json --dry-run --env STEWARD_LOG_LEVEL=DEBUG",
         "scf-local invoke event.json --handler src/app.py:main --watch",
+        "scf-local invoke event.json --handler src/app.py:main --debug",
         "scf-local invoke event.json --real --dry-run",
     )
 )
@@ -132,12 +134,18 @@ main.add_command(plan)
 @dry_run_option
 @real_options
 @click.option("--watch", is_flag=True, help="Run again when EVENT or the code folder changes.")
+@click.option(
+    "--debug",
+    is_flag=True,
+    help="Debug the function at the terminal (pdb), without a time limit.",
+)
 def invoke(
     event: str,
     *,
     endpoint: str | None,
     seed: Path | None,
     watch: bool,
+    debug: bool,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
     """Invoke the function once, in a cold process.
@@ -153,7 +161,8 @@ def invoke(
         payload = _read_event(event) if event != "-" else stdin
         with (
             configured(endpoint, seed, **options) as config,
-            WarmInstance(config, log_writer()) as instance,
+            debugger_terminal() if debug else nullcontext() as terminal,
+            WarmInstance(config, log_writer(), terminal=terminal) as instance,
         ):
             invocation = instance.invoke(payload)
         print_invocation(invocation)
@@ -263,6 +272,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
                     json_list.add(document_of(replayed))
                 if logs or not replayed.as_expected:
                     log_writer()(f"--- {printable(replayed.case.name)}\n".encode() + log)
+                    print_traceback(replayed.invocation)
             if until_failure and not replayed.as_expected:
                 break
     if not as_json:

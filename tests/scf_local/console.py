@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import sys
+import termios
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,6 +212,27 @@ def rich_console(stream: TextIO, columns: int = 140) -> Console:
     elif stream.isatty():
         columns = os.get_terminal_size(stream.fileno()).columns or columns
     return Console(file=stream, width=columns, height=25)  # or rich would read COLUMNS itself
+
+
+@contextmanager
+def debugger_terminal() -> Iterator[int]:
+    """The terminal for a debugger, whatever the standard streams are; restored at the end."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR)
+    except OSError:
+        raise click.UsageError(
+            "--debug needs a terminal to type in, and there is none", click.get_current_context()
+        ) from None
+    settings = termios.tcgetattr(terminal)
+    # Ctrl-Z would stop only this process: the shell and the debugger would share the input.
+    before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    try:
+        yield terminal
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+        with suppress(termios.error):  # it has gone
+            termios.tcsetattr(terminal, termios.TCSADRAIN, settings)
+        os.close(terminal)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -74,7 +75,8 @@ class WarmInstance:
     The process starts with the first event, and again after a limit or an exit has ended it (SCF
     recycles instances after 433, 434 and 439: document/product/583/35311). `write` receives the
     log, the function's output and SCF's own lines, as bytes. Once `interrupt` is set, an invocation
-    raises `Interrupted`.
+    raises `Interrupted`. With `terminal`, a descriptor, the function is debugged there, without
+    time limits.
     """
 
     config: FunctionConfig
@@ -82,6 +84,7 @@ class WarmInstance:
     init_timeout_s: float = INIT_TIMEOUT_S
     clock: Callable[[], float] = time.monotonic
     interrupt: InterruptFlag | None = None
+    terminal: int | None = None
     _process: Process | None = field(default=None, init=False)
     _peak_mb: float = field(default=0.0, init=False)
     _in_line: bool = field(default=False, init=False)
@@ -127,7 +130,7 @@ class WarmInstance:
             return self._process, {}
         started = self.clock()
         self._peak_mb = 0.0
-        self._process = Process(self.config)
+        self._process = Process(self.config, self.terminal)
         reply = self._exchange(self._process, self.init_timeout_s, _INIT_TIME)
         if reply["Status"] != _OK:
             self.close()
@@ -142,7 +145,7 @@ class WarmInstance:
         self, process: Process, seconds: float, timeout_status: int, message: bytes = b""
     ) -> dict[str, Any]:
         """The reply to `message`, or an error reply if a limit or an exit came first."""
-        deadline = self.clock() + seconds
+        deadline = math.inf if self.terminal is not None else self.clock() + seconds
         with Exchange(process, message) as exchange:
             while not exchange.reply.endswith(b"\n"):
                 if self.interrupt:

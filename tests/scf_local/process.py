@@ -31,10 +31,11 @@ class Process:
     """A running `scf_local.runtime`.
 
     `output` and `replies` are descriptors to read from, `events` is a non-blocking one to write
-    to; an `Exchange` uses all three.
+    to; an `Exchange` uses all three. With `terminal`, its descriptor, the function's standard
+    streams are that terminal, and a debugger shows what it raises.
     """
 
-    def __init__(self, config: FunctionConfig) -> None:
+    def __init__(self, config: FunctionConfig, terminal: int | None = None) -> None:
         if sys.platform == "linux":
             # Orphans of the function become children of this process, whatever session they are
             # in, so that they can be found.
@@ -45,15 +46,20 @@ class Process:
         # -u: the output of a killed function is not lost. -X utf8: SCF's locale may not exist
         # here. -s: SCF has no user site-packages.
         command = [sys.executable, "-u", "-s", "-X", "utf8", runtime.__file__]
+        environ = process_environ(config)
+        descriptors = [child_end]
+        if terminal is not None:
+            descriptors.append(terminal)
+            environ["TERM"] = os.environ.get("TERM", "dumb")  # to edit what is typed
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
-                [*command, config.handler, str(child_end)],
+                [*command, config.handler, *map(str, descriptors)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=config.code,
-                env=process_environ(config),
-                pass_fds=(child_end,),
+                env=environ,
+                pass_fds=descriptors,
                 start_new_session=True,
             )
         except OSError:

@@ -25,6 +25,10 @@ MAX_RESPONSE_BYTES = 6 << 20
 """document/product/583/11637"""
 
 WRITABLE = ("/tmp", "/dev", "/proc")  # noqa: S108 - SCF's own, document/product/583/35311
+_BDB = f"{os.path.dirname(os.__file__)}/bdb.py"  # its frames are last after `q` in the debugger
+_NOT_THE_FUNCTIONS = (__file__, importlib.__file__, "<frozen importlib", _BDB)
+"""Files whose frames tracebacks leave out."""
+
 _TMPFILE = getattr(os, "O_TMPFILE", -1)
 _CREATING = {
     "os.link": (1, 3), "os.mkdir": (0, 2), "os.symlink": (1, 2), "socket.bind": (1, None),
@@ -120,17 +124,23 @@ def _is_below(path: str, folder: str) -> bool:
     return f"{path}/".startswith(f"{folder}/")
 
 
-def serve(handler: str, replies: int) -> None:
-    """Load `handler` (`module.function`), report that, then serve until stdin ends."""
+def serve(handler: str, replies: int, terminal: int | None = None) -> None:
+    """Load `handler` (`module.function`), report that, then serve until stdin ends.
+
+    With `terminal`, the standard streams are that terminal, where a debugger shows what is raised.
+    """
     sys.path[:] = _search_path()
     os.set_inheritable(replies, False)  # noqa: FBT003 - the only way to call it
     requests = os.fdopen(os.dup(0), "rb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # a handler that reads stdin must not consume the next event
     os.close(nothing)
+    if terminal is not None:
+        for number in range(3):
+            os.dup2(terminal, number)
     sys.addaudithook(ReadOnly(os.environ["USER_CODE_ROOT"]))
     with os.fdopen(replies, "wb") as stream:
-        function, reply = load(handler)
+        function, reply = load(handler, _same if terminal is None else _debugged)
         _send(stream, reply)
         if function is not None:
             process = os.getpid()
@@ -141,12 +151,15 @@ def serve(handler: str, replies: int) -> None:
                 _send(stream, reply)
 
 
-def load(handler: str) -> tuple[Handler | None, dict[str, Any]]:
-    """Import the function; returns it with a reply of status 200, or None with an error reply."""
+def load(handler: str, wrap: Callable[[Any], Any]) -> tuple[Handler | None, dict[str, Any]]:
+    """Import the function; returns it with a reply of status 200, or None with an error reply.
+
+    `wrap` is applied to what calls the function's code.
+    """
     module_name, _, name = handler.rpartition(".")
     folder = os.environ["USER_CODE_ROOT"].rstrip("/")
     try:
-        function = getattr(importlib.import_module(module_name), name, None)
+        function = getattr(wrap(importlib.import_module)(module_name), name, None)
     except Exception as error:  # noqa: BLE001 - the module may raise anything
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module_name}.".startswith(f"{missing}."):  # it, or a parent package
@@ -155,7 +168,7 @@ def load(handler: str) -> tuple[Handler | None, dict[str, Any]]:
         return None, {"Status": 443, "Message": _trace(error)}
     if not callable(function):
         return None, {"Status": 437, "Message": f"module {module_name!r} has no function {name!r}"}
-    return function, {"Status": 200}
+    return wrap(function), {"Status": 200}
 
 
 def invoke(function: Handler, event: Any, context: Any, environ: dict[str, str]) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -206,10 +219,35 @@ def _send(stream: Any, reply: dict[str, Any]) -> None:  # noqa: ANN401 - a binar
 
 
 def _trace(error: Exception) -> str:
-    this_file = f'  File "{__file__}", '  # frames of the call and of `ReadOnly`
+    hidden = tuple(f'  File "{file}' for file in _NOT_THE_FUNCTIONS)
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    return "".join(line for line in lines if not line.startswith(this_file)).rstrip()
+    return "".join(line for line in lines if not line.startswith(hidden)).rstrip()
+
+
+def _same(call: Callable[..., Any]) -> Callable[..., Any]:
+    return call
+
+
+def _debugged(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same call, with a debugger where it raises."""
+
+    def debugged(*args: Any) -> Any:  # noqa: ANN401 - those of the call
+        try:
+            return call(*args)
+        except Exception as error:
+            import bdb  # noqa: PLC0415 - SCF loads none
+            import pdb  # noqa: PLC0415, T100 - the same
+
+            frame = error.__traceback__
+            while frame and frame.tb_frame.f_code.co_filename.startswith(_NOT_THE_FUNCTIONS):
+                frame = frame.tb_next
+            if frame and not isinstance(error, bdb.BdbQuit):
+                print("".join(traceback.format_exception_only(type(error), error)), end="")
+                pdb.post_mortem(frame)
+            raise
+
+    return debugged
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    serve(sys.argv[1], *map(int, sys.argv[2:]))
