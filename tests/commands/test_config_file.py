@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from conftest import ROOT
 from scf_local.cli import main
 from scf_local.environment import parse_variables
+from scf_local.options import watched_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,11 +209,11 @@ def test_help_shows_what_holds() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("invoke", "event.json"), "has several functions; name one with --function-name: re"),
+        (("invoke", "event.json"), "has several functions; --function-name must be one of: re"),
         (("replay", "event.json"), "scf-local.toml has several functions; "),
         (
             ("plan", "event.json", "--function-name", "resise"),
-            "--function-name: resize, thumbnails",
+            "must be one of: resize, thumbnails",
         ),
         (("invoke", "event.json", "--function-name", "resise"), "; did you mean resize?"),
         (("invoke", "event.json", "--function-name", "a"), "scf-local.toml has no function 'a'; "),
@@ -240,8 +241,8 @@ def test_commands_without_a_function_need_no_name() -> None:
             "scf-local.toml: functions.f1: 'timeot' is not an option; did you mean timeout?",
         ),
         ("[functions.f1]\nfunction-name = 'x'", "functions.f1: 'function-name' is not an option"),
-        ("functions = 1", "scf-local.toml: functions: must have a table for each"),
-        ("[functions]\nf1 = 1", "scf-local.toml: functions.f1: must be a table of options"),
+        ("functions = 1", "scf-local.toml: functions must be tables of options"),
+        ("[functions]\nf1 = 1", "functions must be tables of options, as [functions.NAME]"),
         ("real = true", "scf-local.toml: --real is for the command line only; remove it"),
         ("[functions.f1]\nyes = true", "functions.f1: --yes is for the command line only"),
         ("config = 'x'", "--config is for the command line only"),
@@ -408,6 +409,13 @@ def test_files_of_both_are_read() -> None:
     for command in ("replay", "plan", "invoke"):
         message = usage_error(toml, command, "event.json", "--env-file", "bad.env")
         assert message.startswith("bad.env:1: SCF_X is reserved")
+
+
+def test_files_with_variables_are_watched() -> None:
+    """With --watch, a change of a file with variables runs the function again."""
+    options = {"real": False, "dry_run": False, "handler": "src/app.py:main", "code": None}
+    paths = watched_paths("event.json", options | {"env_file": (Path("a.env"),)})
+    assert paths == [Path("src").resolve(), Path("a.env"), Path("event.json")]
 
 
 @pytest.mark.parametrize(

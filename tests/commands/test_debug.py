@@ -230,4 +230,4 @@ def test_terminal_is_required(tmp_path: Path) -> None:
         input="{}", start_new_session=True, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr.endswith("Error: --debug needs a terminal to type in, and there is none\n")
+    assert run.stderr.endswith("Error: --debug needs a terminal\n")

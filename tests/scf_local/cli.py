@@ -33,6 +33,7 @@ from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import print_invocation, print_traceback
 from scf_local.options import (
     DEFAULT_REGION,
+    FILE,
     configured,
     dry_run_option,
     endpoint_option,
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 # Imports for a single command are lazy: rich alone would add 50 ms to every invocation.
 
 _PART = click.option("--part", default=1, metavar="N", help="Print part N, of up to 1,000 images.")
-_CONFIG = "scf-local.toml"
 _MAX_PROBLEMS = 20
 """Messages to print about what cannot be used; the others are counted."""
 
@@ -94,17 +94,16 @@ def _print_part(read: Callable[[], Entries], part: int) -> NoReturn:
 )
 @click.option(
     "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    envvar="SCF_LOCAL_CONFIG",
-    show_envvar=True,
+    type=FILE,
     metavar="FILE",
-    help="Defaults for options, else those in scf-local.toml, if the current folder has one.",
+    envvar="SCF_LOCAL_CONFIG",
+    help="Instead of scf-local.toml.",
 )
 @click.version_option(package_name="image-steward", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
     """Run an SCF function offline, as SCF does, against an emulated cloud."""
-    path = config or Path(_CONFIG)
+    path = config or Path("scf-local.toml")
     if path.exists():
         from scf_local.config_file import ConfigFile  # noqa: PLC0415 - see the top
 
@@ -134,11 +133,7 @@ main.add_command(plan)
 @dry_run_option
 @real_options
 @click.option("--watch", is_flag=True, help="Run again when EVENT or the code folder changes.")
-@click.option(
-    "--debug",
-    is_flag=True,
-    help="Debug the function at the terminal (pdb), without a time limit.",
-)
+@click.option("--debug", is_flag=True, help="Debug at the terminal (pdb), without a time limit.")
 def invoke(
     event: str,
     *,

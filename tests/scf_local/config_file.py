@@ -44,12 +44,10 @@ class ConfigFile:
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path}: not TOML: {error}") from None
         functions = shared.pop("functions", {})
-        if not isinstance(functions, dict):
-            raise ValueError(f"{path}: functions: must have a table for each: [functions.NAME]")  # noqa: TRY004 - callers expect ValueError
+        if not (isinstance(functions, dict) and all(type(x) is dict for x in functions.values())):
+            raise ValueError(f"{path}: functions must be tables of options, as [functions.NAME]")
         known = {name for option in _options(program) for name in _names(option)}
         for function, options in functions.items():
-            if not isinstance(options, dict):
-                raise ValueError(f"{path}: functions.{function}: must be a table of options")  # noqa: TRY004 - the same
             _check(options, known - {"function-name"}, f"{path}: functions.{function}")
         _check(shared, known, str(path))
         return cls(path, shared, functions)
@@ -57,12 +55,8 @@ class ConfigFile:
     @property
     def default_function(self) -> str | None:
         """The function to use if the command line names none."""
-        names = self.functions if len(self.functions) == 1 else ()
-        return (
-            str(self.shared["function-name"])
-            if "function-name" in self.shared
-            else next(iter(names), None)
-        )
+        only = [*self.functions] if len(self.functions) == 1 else [None]
+        return str(self.shared["function-name"]) if "function-name" in self.shared else only[0]
 
     def choose(self, name: str | None) -> str | None:
         """The function to use if the command line says `name`; None: neither names one.
@@ -73,11 +67,8 @@ class ConfigFile:
         name = name or self.default_function
         if self.functions and name not in self.functions:
             problem = f"no function {name!r}" if name else "several functions"
-            hint = nearest(name, self.functions) if name else ""
-            raise ValueError(
-                f"{self.path} has {problem}; name one with --function-name: "
-                f"{', '.join(sorted(self.functions))}{hint}"
-            )
+            choice = f"{', '.join(sorted(self.functions))}{nearest(name or '', self.functions)}"
+            raise ValueError(f"{self.path} has {problem}; --function-name must be one of: {choice}")
         return name
 
     def default_map(self, command: click.Command, function: str | None) -> dict[str, Any]:

@@ -42,12 +42,11 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except click.BadParameter as error:
-            name = error.param.name if error.param else None
-            source = error.ctx.get_parameter_source(name) if error.ctx and name else None
-            if source is ParameterSource.DEFAULT_MAP:
-                message = f"{error.message} ({ctx.obj.path})"
-                raise click.BadParameter(message, error.ctx, error.param) from None
-            raise
+            of, name = error.ctx or ctx, (error.param and error.param.name) or ""
+            if of.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP:
+                raise
+            message = f"{error.message} ({ctx.obj.path})"
+            raise click.BadParameter(message, of, error.param) from None
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
         """Run click's `main` with signals and closed or broken streams handled."""
@@ -220,9 +219,7 @@ def debugger_terminal() -> Iterator[int]:
     try:
         terminal = os.open("/dev/tty", os.O_RDWR)
     except OSError:
-        raise click.UsageError(
-            "--debug needs a terminal to type in, and there is none", click.get_current_context()
-        ) from None
+        raise click.UsageError("--debug needs a terminal", click.get_current_context()) from None
     settings = termios.tcgetattr(terminal)
     # Ctrl-Z would stop only this process: the shell and the debugger would share the input.
     before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)

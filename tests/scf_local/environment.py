@@ -74,10 +74,7 @@ class FunctionConfig:
                 "_ or -, begin with a letter, and end with a letter or digit"
             )
         if not (self.appid.isascii() and self.appid.isdecimal()):
-            raise ValueError(
-                f"APPID {self.appid[:80]!r} must be digits, as at the end of a bucket's name, such "
-                f"as {APPID}"
-            )
+            raise ValueError(f"APPID {self.appid[:80]!r} must be digits, such as {APPID}")
         if "." not in self.handler or not all(self.handler.split(".")):
             raise ValueError(
                 f"handler {self.handler!r}: must be module.function, such as index.main_handler, "

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DEFAULT_REGION = "ap-guangzhou"
 
 
@@ -50,12 +50,9 @@ def _is_given(context: click.Context, *options: str) -> bool:
 
 def _unless(*others: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Drops a value of scf-local.toml that contradicts another option on the command line."""
-
-    def dropped(context: click.Context, option: click.Parameter, value: object) -> object:
-        own = _is_given(context, option.name or "")
-        return value if own or not _is_given(context, *others) else None
-
-    return dropped
+    return lambda context, option, value: (
+        None if _is_given(context, *others) and not _is_given(context, option.name) else value
+    )
 
 
 def _code(context: click.Context, _: click.Parameter, code: Path | None) -> Path | None:
@@ -64,22 +61,7 @@ def _code(context: click.Context, _: click.Parameter, code: Path | None) -> Path
     return code if own or ":" not in context.params["handler"] else None
 
 
-def _profile(context: click.Context, _: click.Parameter, profile: str | None) -> str | None:
-    """One in scf-local.toml is for runs with --real."""
-    return profile if _is_given(context, "profile", "real") else None
-
-
-def _added(
-    context: click.Context, option: click.Parameter, values: tuple[object, ...]
-) -> tuple[object, ...]:
-    """What the command line adds to what scf-local.toml has."""
-    if not _is_given(context, option.name or ""):
-        return values
-    ours = option.type_cast_value(context, context.lookup_default(option.name or ""))
-    return (*(ours or ()), *values)
-
-
-def _choose_function(context: click.Context, _: click.Parameter, name: str | None) -> str:
+def _choose(context: click.Context, _: click.Parameter, name: str | None) -> str:
     """Take the defaults of the function from scf-local.toml."""
     file: ConfigFile | None = context.find_root().obj
     if file is not None:
@@ -90,9 +72,7 @@ def _choose_function(context: click.Context, _: click.Parameter, name: str | Non
 
 
 function_options = _combined(
-    click.option(
-        "--appid", default=APPID, metavar="DIGITS", help="Account of the function (APPID)."
-    ),
+    click.option("--appid", default=APPID, metavar="DIGITS", help="Function's account (APPID)."),
     click.option(
         "--region", shell_complete=_regions, help=f"Region of the function, else {DEFAULT_REGION}."
     ),
@@ -115,26 +95,11 @@ function_options = _combined(
     ),
     click.option("--timeout", metavar="S", default=60.0, help="Time limit in seconds."),
     click.option(
-        "--env-file",
-        multiple=True,
-        type=_FILE,
-        callback=_added,
-        metavar="FILE",
-        help="File with environment variables (.env); repeatable.",
+        "--env-file", multiple=True, type=FILE, metavar="FILE", help="Variables (.env); repeatable."
     ),
+    click.option("--env", multiple=True, metavar="K=V", help="Environment variable; repeatable."),
     click.option(
-        "--env",
-        multiple=True,
-        callback=_added,
-        metavar="K=V",
-        help="Environment variable; repeatable.",
-    ),
-    click.option(
-        "--function-name",
-        is_eager=True,
-        callback=_choose_function,
-        metavar="NAME",
-        help="Name of the function; scf-local.toml may have defaults for it.",
+        "--function-name", is_eager=True, callback=_choose, metavar="NAME", help="Function's name."
     ),
 )
 """Options that configure the function."""
@@ -147,10 +112,7 @@ endpoint_option = click.option(
     help="Use the running `scf-local cloud` at URL.",
 )
 profile_option = click.option(
-    "--profile",
-    metavar="NAME",
-    callback=_profile,
-    help="With --real: use this tccli profile.",
+    "--profile", metavar="NAME", help="With --real: use this tccli profile."
 )
 real_options = _combined(
     click.option("--yes", is_flag=True, help="With --real: do not ask for confirmation."),
@@ -172,7 +134,7 @@ seed_option = click.option(
 )
 faults_option = click.option(
     "--faults",
-    type=_FILE,
+    type=FILE,
     callback=_unless("real", "endpoint"),
     metavar="FILE",
     help="Faults of the emulated cloud; docs/faults.md describes the format.",
@@ -202,10 +164,14 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
     """The function's configuration, while the cloud that it uses is available."""
     with ExitStack() as stack:
         with usage_errors():
-            given = {"STEWARD_DRY_RUN": "1"} if dry_run else {}
-            variables = parse_variables(env, env_file) | given
-            for name, is_given in (("--profile", profile is not None), ("--yes", yes)):
-                if is_given and not real:
+            context = click.get_current_context()
+            # The command line adds variables to those of scf-local.toml.
+            env = (*(context.lookup_default("env") or ()), *env)
+            env_file = (*map(Path, context.lookup_default("env_file") or ()), *env_file)
+            variables = parse_variables(env, env_file)
+            variables |= {"STEWARD_DRY_RUN": "1"} if dry_run else {}
+            for name in ("--profile", "--yes"):
+                if _is_given(context, name[2:]) and not real:
                     raise ValueError(f"{name} requires --real; add it, or remove {name}")
         if real:
             account = _account(profile, region, endpoint=endpoint, seed=seed, faults=faults)

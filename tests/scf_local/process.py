@@ -46,11 +46,9 @@ class Process:
         # -u: the output of a killed function is not lost. -X utf8: SCF's locale may not exist
         # here. -s: SCF has no user site-packages.
         command = [sys.executable, "-u", "-s", "-X", "utf8", runtime.__file__]
-        environ = process_environ(config)
-        descriptors = [child_end]
-        if terminal is not None:
-            descriptors.append(terminal)
-            environ["TERM"] = os.environ.get("TERM", "dumb")  # to edit what is typed
+        descriptors = [child_end] if terminal is None else [child_end, terminal]
+        # A terminal's input can be edited only if its type is known.
+        edited = {} if terminal is None else {"TERM": os.environ.get("TERM", "dumb")}
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
                 [*command, config.handler, *map(str, descriptors)],
@@ -58,7 +56,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=config.code,
-                env=environ,
+                env=process_environ(config) | edited,
                 pass_fds=descriptors,
                 start_new_session=True,
             )

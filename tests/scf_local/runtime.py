@@ -140,7 +140,7 @@ def serve(handler: str, replies: int, terminal: int | None = None) -> None:
             os.dup2(terminal, number)
     sys.addaudithook(ReadOnly(os.environ["USER_CODE_ROOT"]))
     with os.fdopen(replies, "wb") as stream:
-        function, reply = load(handler, _same if terminal is None else _debugged)
+        function, reply = load(handler, _debugged if terminal else lambda call: call)
         _send(stream, reply)
         if function is not None:
             process = os.getpid()
@@ -224,10 +224,6 @@ def _trace(error: Exception) -> str:
     return "".join(line for line in lines if not line.startswith(hidden)).rstrip()
 
 
-def _same(call: Callable[..., Any]) -> Callable[..., Any]:
-    return call
-
-
 def _debugged(call: Callable[..., Any]) -> Callable[..., Any]:
     """The same call, with a debugger where it raises."""
 
@@ -235,13 +231,12 @@ def _debugged(call: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return call(*args)
         except Exception as error:
-            import bdb  # noqa: PLC0415 - SCF loads none
-            import pdb  # noqa: PLC0415, T100 - the same
+            import pdb  # noqa: PLC0415, T100 - SCF loads none
 
             frame = error.__traceback__
             while frame and frame.tb_frame.f_code.co_filename.startswith(_NOT_THE_FUNCTIONS):
                 frame = frame.tb_next
-            if frame and not isinstance(error, bdb.BdbQuit):
+            if frame and type(error).__name__ != "BdbQuit":
                 print("".join(traceback.format_exception_only(type(error), error)), end="")
                 pdb.post_mortem(frame)
             raise
