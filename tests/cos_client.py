@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
-from qcloud_cos import CosConfig, CosS3Client
+import pytest
+from qcloud_cos import CosConfig, CosS3Client, CosServiceError
 
+from scf_local.cloud.signatures import cos_signature
 from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scf_local.cloud.server import EmulatedCloud
 
-REGION = "ap-guangzhou"
+REGION, BUCKET = "ap-guangzhou", "manifests-1250000000"
 CREDENTIALS = AccountCredentials()
 
 
@@ -31,3 +39,43 @@ def client_of(cloud: EmulatedCloud, credentials: AccountCredentials = CREDENTIAL
     """Return a COS client that sends the bucket in the Host header."""
     host, port = cloud.url.removeprefix("http://").split(":")
     return CosS3Client(config(credentials, IP=host, Port=int(port), KeepAlive=False), retry=0)
+
+
+def error_of(call: Callable[..., Any], **params: Any) -> tuple[int, str]:  # noqa: ANN401 - the SDK's own
+    """Return the status and error code of an SDK call that fails."""
+    with pytest.raises(CosServiceError) as raised:
+        call(**params)
+    return raised.value.get_status_code(), raised.value.get_error_code()
+
+
+def send(  # noqa: PLR0913, PLR0917 - all that a request has
+    cloud: EmulatedCloud,
+    method: str,
+    key: bytes = b"",
+    params: dict[str, bytes] | None = None,
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+) -> tuple[int, dict[str, str], bytes]:
+    """Send a signed request that the SDK could not send, and return status, headers and body."""
+    window = f"{int(time.time()) - 60};{int(time.time()) + 60}"
+    signature = cos_signature(
+        CREDENTIALS.secret_key,
+        key_time=window,
+        method=method,
+        path=f"/{key.decode(errors='surrogateescape')}",
+        params=[(k.lower(), v.decode(errors="surrogateescape")) for k, v in (params or {}).items()],
+        headers=[],
+    )
+    names = ";".join(sorted(params or {})).lower()
+    sent = {
+        "Host": f"{BUCKET}.cos.{REGION}.myqcloud.com",
+        "x-cos-security-token": CREDENTIALS.token,
+        "Authorization": f"q-sign-algorithm=sha1&q-ak={CREDENTIALS.secret_id}&q-sign-time={window}"
+        f"&q-key-time={window}&q-header-list=&q-url-param-list={names}&q-signature={signature}",
+        **(headers or {}),
+    }
+    connection = HTTPConnection(cloud.url.removeprefix("http://"), timeout=20)
+    query = urlencode(params or {}, quote_via=quote)
+    connection.request(method, f"/{quote(key)}{'?' * bool(query)}{query}", body, sent)
+    with closing(connection), connection.getresponse() as reply:
+        return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read()

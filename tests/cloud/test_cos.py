@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 import urllib.error
 import urllib.request
+import xml.etree.ElementTree as ET
 from base64 import b64encode
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from qcloud_cos import CosS3Auth, CosS3Client, CosServiceError
 
-from cos_client import CREDENTIALS, REGION, client_of, config
+from cos_client import BUCKET, CREDENTIALS, REGION, client_of, config, send
 from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
@@ -26,9 +28,10 @@ from scf_local.credentials import AccountCredentials
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BUCKET, KEY = "manifests-1250000000", "a.bin"
+KEY = "a.bin"
 HOST = f"{BUCKET}.cos.{REGION}.myqcloud.com"
 TOKEN = {"x-cos-security-token": CREDENTIALS.token}
+SOURCE = {"Bucket": BUCKET, "Key": KEY, "Region": REGION}
 ETAG = '"9a0364b9e99bb480dd25e1f0284c8555"'
 
 
@@ -201,8 +204,13 @@ def test_digest(client: CosS3Client, cloud: EmulatedCloud) -> None:
         ("put_object", {"Body": b"", "PicOperations": "{}"}),
         ("put_object", {"Body": b"", "IfNoneMatch": "*"}),
         ("put_object_acl", {"ACL": "public-read"}),
-        ("copy_object", {"CopySource": {"Bucket": BUCKET, "Key": "b", "Region": REGION}}),
-        ("upload_part", {"Body": b"", "PartNumber": 1, "UploadId": "1"}),
+        ("put_object_tagging", {"Tagging": {"TagSet": {"Tag": [{"Key": "a", "Value": "b"}]}}}),
+        ("append_object", {"Position": 0, "Data": b"a"}),
+        ("restore_object", {}),
+        ("copy_object", {"CopySource": SOURCE, "CopySourceIfMatch": ETAG}),
+        ("copy_object", {"CopySource": SOURCE, "Tagging": "a=b"}),
+        ("create_multipart_upload", {"ACL": "private"}),
+        ("upload_part_copy", {"PartNumber": 1, "UploadId": "1", "CopySource": SOURCE}),
     ],
     ids=str,
 )
@@ -214,10 +222,32 @@ def test_not_emulated(
     assert cloud.state.objects[BUCKET][KEY] == Object(b"content")
 
 
-def test_other_methods(client: CosS3Client) -> None:
-    """Only GET, HEAD and PUT of objects are emulated."""
-    assert error_of(client.delete_object) == (405, "MethodNotAllowed")
-    assert error_of(client.head_object, Key="no.json")[0] == 404
+@pytest.mark.parametrize(
+    ("method", "key", "params", "status", "message"),
+    [
+        ("GET", b"k", {"tagging": b""}, 501, "'tagging' of GetObject .* emulated: versionId, res"),
+        ("GET", b"", {"versions": b""}, 501, "'versions' of GetBucket .* prefix, delimiter"),
+        ("GET", b"", {"acl": b""}, 501, "'acl' of GetBucket is not emulated"),
+        ("POST", b"k", {"append": b"", "position": b"0"}, 501, "POST /<key>[?]append is not "),
+        ("PUT", b"", {}, 501, "PUT / is not emulated; emulated are GET /[?]versioning"),
+        ("DELETE", b"", {}, 501, "DELETE / is not emulated"),
+        ("DELETE", b"k", {"tagging": b""}, 501, "'tagging' of DeleteObject .* emulated: versionId"),
+        ("PATCH", b"k", {}, 405, "PATCH /<key> is not emulated; emulated are .* GET /<key>, HEAD"),
+    ],
+)
+def test_what_is_not_emulated_is_named(  # noqa: PLR0913, PLR0917 - a row of the table
+    cloud: EmulatedCloud,
+    method: str,
+    key: bytes,
+    params: dict[str, bytes],
+    status: int,
+    message: str,
+) -> None:
+    """A request that is not emulated gets an error with its name and with what is emulated."""
+    received, _, body = send(cloud, method, key, params)
+    text = ET.fromstring(body).findtext("Message") or ""  # noqa: S314 - our own
+    assert received == status
+    assert re.search(message, text)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ _HELP = """\
 This is the emulated cloud. It serves
   GET /_state                 its images, objects and calls, as JSON
   GET, POST /, signed         the CVM and Tag APIs
-  GET, HEAD, PUT /<key>       COS objects, with Host: <bucket-appid>.cos.<region>.myqcloud.com
+  GET, PUT ... /<key>         COS objects, with Host: <bucket-appid>.cos.<region>.myqcloud.com
 """
 
 
@@ -89,7 +89,7 @@ class Dispatcher:
             verify_cos(http, self.credentials, self.clock())  # does not cover the body
         except CosError:
             return 0
-        return cos.MAX_BYTES if http.method == "PUT" else 0
+        return cos.BODY_LIMITS.get(http.method, 0)
 
     def _api(self, request: Tc3Request | V1Request) -> Reply:
         now = self.clock()

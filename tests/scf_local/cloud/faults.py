@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from scf_local.cloud.wire import Reply
 
-ACTIONS = ("*", *cvm.SERVICE.actions, *tags.SERVICE.actions, *cos.ACTIONS.values())
+ACTIONS = ("*", *cvm.SERVICE.actions, *tags.SERVICE.actions, *cos.ACTIONS)
 
 
 class FaultsError(ValueError):

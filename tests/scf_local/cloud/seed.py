@@ -26,7 +26,8 @@ ImageEntry = dict[str, Any]
 class Object:
     """An object in a bucket: its content, the headers stored with it, and its modification time.
 
-    `version` is its version id; `older` are its other versions, the newest first.
+    `version` is its version id; `older` are its other versions, the newest first. `etag` is set if
+    the ETag is not the MD5 of the content. A delete marker has no content.
     """
 
     content: bytes
@@ -34,6 +35,8 @@ class Object:
     modified: float = 1793491200.0  # 2026-11-01T00:00:00Z, the default of CreatedTime
     version: str = "null"
     older: tuple[Object, ...] = ()
+    etag: str = ""
+    is_delete_marker: bool = False
 
 
 IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")

@@ -232,7 +232,7 @@ def verify_cos(request: Request, credentials: AccountCredentials, now: float) ->
     Raises:
         CosError: always with status 403.
     """
-    query = dict(parse_qsl(request.query, keep_blank_values=True))
+    query = request.params
     given = dict(parse_qsl(request.headers.get("authorization", ""), keep_blank_values=True))
     given = given or {name: value for name, value in query.items() if name.startswith("q-")}
     required = {

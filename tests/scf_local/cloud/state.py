@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from scf_local.cloud.cos_uploads import Upload
     from scf_local.cloud.seed import ImageEntry, Object
 
 
@@ -23,11 +24,11 @@ class State:
     """Images by region, objects by bucket, calls in order; hold `lock` to read or change them.
 
     `images` may be sparse: missing members get defaults. `versioning` is "Enabled" or "Suspended"
-    by bucket; other buckets have no versions. `calls` holds, for each request,
-    `Time` (epoch seconds), `Action`, `Region` and `Outcome` ("ok" or the error code); `cos.ACTIONS`
-    has those of COS. If a fault was injected, `Fault` is its name. Then `Outcome` is what happened
-    in the cloud, whatever reply the client got. If the action was not performed, it is the code
-    that was sent, or `fault:<name>` if none was.
+    by bucket; other buckets have no versions. `uploads` in parts are by id. `calls` holds, for each
+    request, `Time` (epoch seconds), `Action`, `Region` and `Outcome` ("ok" or the error code);
+    `cos.ACTIONS` has those of COS. If a fault was injected, `Fault` is its name. Then `Outcome` is
+    what happened in the cloud, whatever reply the client got. If the action was not performed, it
+    is the code that was sent, or `fault:<name>` if none was.
 
     Raises:
         SeedError: an image that the API could not return.
@@ -36,6 +37,7 @@ class State:
     images: dict[str, list[ImageEntry]] = field(default_factory=dict)
     objects: dict[str, dict[str, Object]] = field(default_factory=dict)
     versioning: dict[str, str] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
 
@@ -101,12 +103,16 @@ class State:
         with self.lock:
             return {
                 "Images": copy.deepcopy(self.images),
-                "Objects": {bucket: sorted(keys) for bucket, keys in self.objects.items()},
+                "Objects": {
+                    bucket: sorted(key for key in keys if not keys[key].is_delete_marker)
+                    for bucket, keys in self.objects.items()
+                },
                 "Calls": copy.deepcopy(self.calls),
             }
 
 
 WRITES = {
     *("ModifyImageAttribute", "ModifyResourceTags", "TagResources", "UnTagResources"),
-    *("PutObject", "PutBucketVersioning"),
+    *("PutObject", "PutObjectCopy", "DeleteObject", "DeleteMultipleObjects", "PutBucketVersioning"),
+    *("InitiateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload"),
 }

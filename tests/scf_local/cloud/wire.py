@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     timed_out: bool = False
+
+    @cached_property
+    def params(self) -> dict[str, str]:
+        """The parameters of the query, also those without a value; of equal names, the last."""
+        return dict(parse_qsl(self.query, keep_blank_values=True, errors="surrogateescape"))
 
 
 @dataclass(frozen=True)
