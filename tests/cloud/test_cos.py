@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 import pytest
 from qcloud_cos import CosS3Auth, CosS3Client, CosServiceError
 
+from conftest import ROOT
 from cos_client import BUCKET, CREDENTIALS, REGION, client_of, config, send
+from scf_local.cloud import cos, faults
 from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.signatures import cos_signature
-from scf_local.cloud.state import State
+from scf_local.cloud.state import WRITES, State
 from scf_local.cloud.wire import Request
 from scf_local.credentials import AccountCredentials
 
@@ -298,6 +300,16 @@ def test_conditions(
         assert (head["ETag"], "Content-Length" in head) == (ETAG, status == 200)
     # The SDK cannot be used here: its `get_object` raises OSError for any 304.
     assert fetch(cloud, presigned(Params=TOKEN), condition)[0] == status
+
+
+def test_actions_are_documented() -> None:
+    """The documentation names every action, faults can have each, and some are writes."""
+    page = (ROOT / "docs" / "scf-local.md").read_text()
+    section = page.partition("## The emulated cloud's COS")[2].partition("\n## ")[0]
+    assert set(re.findall("`([A-Z][a-z]+[A-Z]\\w+)`", section)) >= set(cos.ACTIONS)
+    assert set(faults.ACTIONS) >= set(cos.ACTIONS)
+    reads = {name for name in cos.ACTIONS if name.startswith(("Get", "Head", "List"))}
+    assert set(cos.ACTIONS) - reads == WRITES & set(cos.ACTIONS)
 
 
 # --- Versions ---

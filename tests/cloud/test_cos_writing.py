@@ -285,3 +285,10 @@ def test_malformed_copies(cloud: EmulatedCloud, headers: dict[str, str]) -> None
     status, _, reply = send(cloud, "PUT", b"b", headers=headers)
     assert (status, ET.fromstring(reply).findtext("Code")) == (400, "InvalidArgument")  # noqa: S314
     assert "b" not in cloud.state.objects[BUCKET]
+
+
+def test_copy_source_as_a_parameter(cloud: EmulatedCloud) -> None:
+    """The source of a copy is a header; as a parameter, it is none."""
+    address = f"{BUCKET}.cos.{REGION}.myqcloud.com/{KEY}".encode()
+    status, _, reply = send(cloud, "PUT", b"b", {"x-cos-copy-source": address})
+    assert (status, ET.fromstring(reply).findtext("Code")) == (400, "InvalidArgument")  # noqa: S314

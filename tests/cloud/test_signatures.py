@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -367,3 +368,35 @@ def test_cos_signature_is_hexadecimal(signature: str) -> None:
     changed = with_headers(request, authorization=f"{text}q-signature={signature}")
     with pytest.raises(CosError, match="malformed"):
         verify_cos(changed, CREDENTIALS, cos_now(request))
+
+
+LISTING = {
+    "prefix": "a b+中/%",
+    "marker": "",
+    "max-keys": "1000",
+    "encoding-type": "url",
+    "uploadId": "A",
+}
+
+
+@pytest.mark.parametrize("name", LISTING)
+@pytest.mark.parametrize("change", ["changed", "removed"])
+def test_cos_signature_covers_every_signed_parameter(name: str, change: str) -> None:
+    """A parameter that the SDK signs can be neither changed nor, if it has a value, removed."""
+    config = CosConfig(
+        Region="ap-guangzhou", SecretId=CREDENTIALS.secret_id, SecretKey=CREDENTIALS.secret_key
+    )
+    auth = CosS3Auth(config, params=LISTING)
+    prepared = requests.Request(
+        "GET", "http://a.example/", TOKEN, params=LISTING, auth=auth
+    ).prepare()
+    headers = {name.lower(): value for name, value in prepared.headers.items()}
+    query = str(prepared.url).partition("?")[2]
+    request = Request("GET", "/", query, {"host": "a.example", **headers})
+    verify_cos(request, CREDENTIALS, cos_now(request))
+    other = {**LISTING, name: "other"}
+    if change == "removed":
+        del other[name]
+    if change == "changed" or LISTING[name]:
+        with pytest.raises(CosError, match="SignatureDoesNotMatch"):
+            verify_cos(replace(request, query=urlencode(other)), CREDENTIALS, cos_now(request))

@@ -119,10 +119,10 @@ def _check_emulated(name: str, request: Request) -> None:
         what = "?".join([_kind(request), *request.params][:2])
         message = f"{what} is not emulated; emulated are {', '.join(emulated)}."
         raise error("NotImplemented" if is_known else "MethodNotAllowed", message)
-    action, headers = ACTIONS[name], dict(request.headers)
-    if headers.get("x-cos-storage-class") == "STANDARD":
-        del headers["x-cos-storage-class"]
-    _check(name, "header", filter(_FEATURES.match, headers), f"{action.headers} {action.mark}")
+    action = ACTIONS[name]
+    given = {*request.headers.items()} - {("x-cos-storage-class", "STANDARD")}
+    features = (header for header, _ in sorted(given) if _FEATURES.match(header))
+    _check(name, "header", features, f"{action.headers} {action.mark}")
     _check(name, "parameter", request.params, f"{action.parameters} {action.mark}")
 
 

@@ -123,7 +123,7 @@ def put_object(call: CosCall) -> Reply:
 
 def put_object_copy(call: CosCall) -> Reply:
     """Store a copy of an object (document/product/436/10881)."""
-    address, _, query = call.http.headers["x-cos-copy-source"].partition("?")
+    address, _, query = call.http.headers.get("x-cos-copy-source", "").partition("?")
     host, _, path = address.partition("/")
     bucket, _ = bucket_of(host) or ("", "")
     key, version = unquote(path, errors="surrogateescape"), query.removeprefix("versionId=")
@@ -219,9 +219,8 @@ def _delete(call: CosCall, key: str, version: str | None) -> Object | None:
     if has_versions and version is None:
         return store(call, Object(b"", is_delete_marker=True), key)[0]
     versions = _versions(call, key)
-    left = [old for old in versions if version not in {None, old.version}]
     call.objects.pop(key, None)
+    left = [old for old in versions if version not in {None, old.version}]
     if left:
         call.objects[key] = replace(left[0], older=tuple(left[1:]))
-    removed = [old for old in versions if old not in left]
-    return removed[0] if removed and has_versions else None
+    return next((old for old in versions if has_versions and old not in left), None)
