@@ -302,6 +302,14 @@ def test_conditions(
     assert fetch(cloud, presigned(Params=TOKEN), condition)[0] == status
 
 
+@pytest.mark.parametrize("name", ["uploads", "uploadId", "versioning", "delete"])
+def test_parameters_are_not_headers(cloud: EmulatedCloud, name: str) -> None:
+    """A header with the name of a parameter does not make another action of a request."""
+    assert send(cloud, "PUT", b"k", headers={name: "1"})[0] == 200
+    assert send(cloud, "GET", headers={name: "1"})[0] == 200
+    assert [call["Action"] for call in cloud.state.calls] == ["PutObject", "GetBucket"]
+
+
 def test_actions_are_documented() -> None:
     """The documentation names every action, faults can have each, and some are writes."""
     page = (ROOT / "docs" / "scf-local.md").read_text()
@@ -385,9 +393,10 @@ def test_suspended_versions(client: CosS3Client) -> None:
     assert content_of(client, VersionId=str(first)) == (b"first", first)
 
 
-def test_bucket_without_versions(client: CosS3Client) -> None:
+def test_bucket_without_versions(client: CosS3Client, cloud: EmulatedCloud) -> None:
     """Without versioning, an upload replaces the object, and no reply has a version id."""
     assert versions_of(client, b"first", b"second") == [None, None]
+    assert cloud.state.objects[BUCKET][KEY].older == ()
     assert content_of(client) == (b"second", None)
     assert error_of(client.get_object, VersionId="other") == (404, "NoSuchVersion")
 
