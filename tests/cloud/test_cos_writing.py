@@ -236,10 +236,11 @@ def test_copy_of_a_version(client: CosS3Client) -> None:
     assert (
         content_of(client, VersionId=reply["x-cos-version-id"]) == content_of(client) == b"content"
     )
-    client.delete_object(Bucket=BUCKET, Key=KEY)
+    marker = client.delete_object(Bucket=BUCKET, Key=KEY)["x-cos-version-id"]
     copy: dict[str, Any] = {"call": client.copy_object, "Bucket": BUCKET, "Key": "b"}
     assert error_of(**copy, CopySource=source()) == (404, "NoSuchKey")
     assert error_of(**copy, CopySource=source(VersionId="no")) == (404, "NoSuchVersion")
+    assert error_of(**copy, CopySource=source(VersionId=marker)) == (400, "InvalidCopySource")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +249,7 @@ def test_copy_of_a_version(client: CosS3Client) -> None:
         (source(key="no"), (404, "NoSuchKey")),
         (source("no-1250000000"), (404, "NoSuchBucket")),
         (source(), (400, "InvalidRequest")),
-        (source("a"), (400, "InvalidArgument")),
+        (source("a"), (400, "InvalidCopySource")),
     ],
     ids=str,
 )
@@ -266,22 +267,27 @@ def test_invalid_copies(
 
 
 @pytest.mark.parametrize(
-    "headers",
+    "address",
     [
-        {"x-cos-copy-source": ""},
-        {"x-cos-copy-source": f"{BUCKET}/a.bin"},
-        {"x-cos-copy-source": f"{BUCKET}.cos.{REGION}.myqcloud.com/"},
-        {"x-cos-copy-source": f"{BUCKET}.cos.{REGION}.myqcloud.com/{KEY}?version=1"},
-        {
-            "x-cos-copy-source": f"{BUCKET}.cos.{REGION}.myqcloud.com/{KEY}",
-            "x-cos-metadata-directive": "Move",
-        },
+        "",
+        f"{BUCKET}/a.bin",
+        f"{BUCKET}.cos.{REGION}.myqcloud.com/",
+        f"{BUCKET}.cos.{REGION}.myqcloud.com/{KEY}?version=1",
     ],
-    ids=str,
 )
 @pytest.mark.usefixtures("client")
-def test_malformed_copies(cloud: EmulatedCloud, headers: dict[str, str]) -> None:
-    """A malformed source or directive is an InvalidArgument, never an upload of no content."""
+def test_malformed_sources(cloud: EmulatedCloud, address: str) -> None:
+    """A malformed source is an error, never an upload without content."""
+    status, _, reply = send(cloud, "PUT", b"b", headers={"x-cos-copy-source": address})
+    assert (status, ET.fromstring(reply).findtext("Code")) == (400, "InvalidCopySource")  # noqa: S314
+    assert "b" not in cloud.state.objects[BUCKET]
+
+
+@pytest.mark.usefixtures("client")
+def test_malformed_directive(cloud: EmulatedCloud) -> None:
+    """The headers of a copy are those of the source, or those of the request."""
+    address = f"{BUCKET}.cos.{REGION}.myqcloud.com/{KEY}"
+    headers = {"x-cos-copy-source": address, "x-cos-metadata-directive": "Move"}
     status, _, reply = send(cloud, "PUT", b"b", headers=headers)
     assert (status, ET.fromstring(reply).findtext("Code")) == (400, "InvalidArgument")  # noqa: S314
     assert "b" not in cloud.state.objects[BUCKET]
@@ -291,4 +297,4 @@ def test_copy_source_as_a_parameter(cloud: EmulatedCloud) -> None:
     """The source of a copy is a header; as a parameter, it is none."""
     address = f"{BUCKET}.cos.{REGION}.myqcloud.com/{KEY}".encode()
     status, _, reply = send(cloud, "PUT", b"b", {"x-cos-copy-source": address})
-    assert (status, ET.fromstring(reply).findtext("Code")) == (400, "InvalidArgument")  # noqa: S314
+    assert (status, ET.fromstring(reply).findtext("Code")) == (400, "InvalidCopySource")  # noqa: S314

@@ -30,7 +30,7 @@ MAX_BYTES = cos_calls.MAX_BYTES
 BODY_LIMITS = {"PUT": MAX_BYTES, "POST": cos_calls.MAX_XML}
 """By method; other requests are answered without their body."""
 MAX_KEY = 850
-"""Bytes (document/product/436/13324)."""
+"""Bytes (document/product/436/13324); assumed: the error code."""
 bucket_of = cos_calls.bucket_of
 
 

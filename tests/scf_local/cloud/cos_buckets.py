@@ -54,6 +54,8 @@ def listing(
     """
     names = ("prefix", "delimiter", *markers)
     prefix, delimiter, *after = given = [raw(call.http.params.get(name, "")) for name in names]
+    if len(call.http.params.get("delimiter", "")) > 1:
+        raise error("InvalidDelimiter", "The delimiter must be one character.")
     found: dict[tuple[bytes, bytes], tuple[str, Members]] = {}
     for key, number in sorted(entries):
         end = key.find(delimiter, len(prefix)) if delimiter else -1

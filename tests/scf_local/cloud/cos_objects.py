@@ -77,14 +77,14 @@ def get_object(call: CosCall) -> Reply:
     return Reply(206, headers, stored.content[first : last + 1])
 
 
-def _find(newest: Object | None, version: str | None) -> Object:
-    """Return an object's newest version, or the given one."""
+def _find(newest: Object | None, version: str | None, code: str = "MethodNotAllowed") -> Object:
+    """Return an object's newest version, or the given one; `code` rejects a delete marker."""
     if newest is None or (newest.is_delete_marker and version is None):
         raise error("NoSuchKey", "The key does not exist.")
     for stored in (newest, *newest.older):
         if version in {None, stored.version}:
             if stored.is_delete_marker:
-                raise error("MethodNotAllowed", "The version is a delete marker.")
+                raise error(code, "The version is a delete marker.")
             return stored
     raise error("NoSuchVersion", "The version does not exist.")
 
@@ -129,7 +129,7 @@ def put_object_copy(call: CosCall) -> Reply:
     key, version = unquote(path, errors="surrogateescape"), query.removeprefix("versionId=")
     if not bucket or not key or query[:10] not in {"", "versionId="}:
         form = "<bucket-appid>.cos.<region>.myqcloud.com/<key>[?versionId=<id>]"
-        raise error("InvalidArgument", f"x-cos-copy-source must be {form}.")
+        raise error("InvalidCopySource", f"x-cos-copy-source must be {form}.")
     directive = call.http.headers.get("x-cos-metadata-directive", "Copy")
     if directive not in {"Copy", "Replaced"}:
         raise error("InvalidArgument", f"Directive {directive!r} must be Copy or Replaced.")
@@ -138,7 +138,8 @@ def put_object_copy(call: CosCall) -> Reply:
         raise error("InvalidRequest", "A copy to itself needs x-cos-metadata-directive Replaced.")
     if bucket not in call.state.objects:
         raise error("NoSuchBucket", "The bucket of x-cos-copy-source does not exist.")
-    source = _find(call.state.objects[bucket].get(key), version or None)
+    # That of a delete marker has the status 400 (436/8287); assumed: its code.
+    source = _find(call.state.objects[bucket].get(key), version or None, "InvalidCopySource")
     kept = source.headers if directive == "Copy" else storable(call.http.headers)
     # assumed: the ETag is that of one upload, also for a source that was uploaded in parts
     stored, headers = store(call, Object(source.content, kept))
