@@ -42,7 +42,7 @@ def listing(
     element: str,
     limit: str,
     markers: tuple[str, ...],
-) -> dict[str, Any]:
+) -> Members:
     """Return the members of a reply that has one page of `entries`, in the order of bytes.
 
     Args:
@@ -65,13 +65,11 @@ def listing(
         elif key.startswith(prefix):
             found[key, number] = element, {"Key": call.encode(key), **entries[key, number]}
     later = [entry for entry in found if entry > (after[0], b"".join(after[1:]) or b"\xff")]
-    page, is_cut, head = page_of(call, limit, later)
-    ends = page[-1] if is_cut else ()
-    shown = (
-        *zip(names, given, strict=True),
-        *((f"next-{name}", end) for name, end in zip(markers, ends, strict=False)),
-    )
-    members = {**head, **{member_of(name): call.encode(text) for name, text in shown}}
+    page, is_cut, members = page_of(call, limit, later)
+    echoed = dict(zip(names, given, strict=True))
+    if is_cut:
+        echoed |= zip([f"next-{name}" for name in markers], page[-1], strict=False)
+    members |= {member_of(name): call.encode(text) for name, text in echoed.items()}
     for name, entry in map(found.__getitem__, page):
         members[name] = [*members.get(name, ()), entry]
     return members

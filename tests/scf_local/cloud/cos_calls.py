@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scf_local.cloud.state import State
     from scf_local.cloud.wire import Request
 
-    Members = Mapping[str, Any]
+    Members = dict[str, Any]
 
 MAX_BYTES = 64 << 20
 """What is kept in memory of an object; PUT Object allows 5 GiB (document/product/436/7749)."""

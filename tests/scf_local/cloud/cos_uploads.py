@@ -37,7 +37,7 @@ class Upload:
     bucket: str
     key: str
     headers: Mapping[str, str]
-    members: Mapping[str, Any]
+    members: dict[str, Any]
     parts: dict[int, Object] = field(default_factory=dict)
 
 
