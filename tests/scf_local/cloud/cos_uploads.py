@@ -73,14 +73,15 @@ def upload_part(call: CosCall) -> Reply:
 def complete(call: CosCall) -> Reply:
     """Store the object that the given parts are."""
     upload = _upload(call)
+    numbers = {str(number): number for number in upload.parts}
     parts: dict[int, Object] = {}
     for element in call.xml().iterfind("{*}Part"):
         text, etag = (element.findtext(f"{{*}}{name}") or "" for name in ("PartNumber", "ETag"))
-        number = {str(known): known for known in upload.parts}.get(text, 0)
+        number, last = numbers.get(text, 0), next(reversed(parts), 0)
         if not number or etag_of(upload.parts[number]).strip('"') != etag.strip('"'):
             raise error("InvalidPart", f"Part {text!r} with ETag {etag!r} was not uploaded.")
-        if number <= max(parts, default=0):
-            raise error("InvalidPartOrder", f"Part {number} follows part {max(parts)}.")
+        if number <= last:
+            raise error("InvalidPartOrder", f"Part {number} follows part {last}.")
         parts[number] = upload.parts[number]
     contents = [part.content for part in parts.values()]
     if not contents:
@@ -92,9 +93,8 @@ def complete(call: CosCall) -> Reply:
     stored, headers = store(call, Object(b"".join(contents), upload.headers, etag=etag))
     del call.state.uploads[call.http.params["uploadId"]]
     location = f"http://{call.http.headers['host']}/{quote(raw(call.key))}"
-    members = {"Location": location, "Bucket": call.bucket, "Key": call.key}
-    members |= {"ETag": etag_of(stored)}
-    return xml_reply("CompleteMultipartUploadResult", members, headers)
+    members = {"Bucket": call.bucket, "Key": call.key, "ETag": etag_of(stored)}
+    return xml_reply("CompleteMultipartUploadResult", {"Location": location, **members}, headers)
 
 
 def abort(call: CosCall) -> Reply:
