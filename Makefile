@@ -53,9 +53,9 @@ test-all: ## run the tests on each installed Python, 3.10 to 3.13, or on VERSION
 test-ends: $(READY) ## run the tests on the oldest and the newest installed Python, unless that is .venv's
 	@$(BIN)/python tests/matrix.py --ends
 
-conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## test the emulated cloud with tccli and the Node.js SDK
+conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## test the emulated cloud with tccli, the Node.js SDK and other clients
 	$(if $(NPM),,@echo "npm was not found; skipping the Node.js SDK")
-	$(BIN)/pytest tests/conformance/test_tccli.py $(if $(NPM),tests/conformance/test_node_sdk.py)
+	$(BIN)/pytest tests/conformance/test_tccli.py tests/conformance/test_python_clients.py $(if $(NPM),tests/conformance/test_node_sdk.py)
 
 # Not in .venv, since tccli installs the SDKs of all products: some 375 MB.
 .conformance/.venv: requirements/conformance.txt

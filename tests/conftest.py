@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,7 @@ from image_steward.cloud import image_api, transport
 from image_steward.errors import Unfinished
 from image_steward.instance import Instance
 from image_steward.invocation import handle
+from scf_local import exports
 from scf_local.cloud import seed
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
@@ -89,19 +91,19 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @dataclass
 class Function:
-    """The function on an emulated cloud; only sleeping moves its clock.
+    """The function on an emulated cloud, over https; only sleeping moves its clock.
 
     `lines` is the log of the last run; its lines `run.started` are in `started`.
     """
 
     cloud: EmulatedCloud
-    environ: dict[str, str]
     clock: Clock = field(default_factory=FakeClock)
     lines: list[dict[str, Any]] = field(default_factory=list)
     started: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.instance = Instance(self.clock, lambda: 0.0)
+        self.environ = self.cloud.environment()
 
     def __call__(
         self, event: object, *, seconds: float = 20, region: str = "ap-guangzhou", **environ: str
@@ -116,7 +118,8 @@ class Function:
         try:
             if self.instance.clock is not self.clock:  # a test has replaced it
                 self.instance = Instance(self.clock, lambda: 0.0)
-            result = handle(self.instance, event, context, {**self.environ, **environ}, stream)
+            with patch.dict(os.environ, self.cloud.network()):  # which the HTTP layer reads
+                result = handle(self.instance, event, context, {**self.environ, **environ}, stream)
         finally:
             text = stream.getvalue()
             lines = [json.loads(line) for line in text.splitlines()]
@@ -197,6 +200,14 @@ def cos_event(key: str, *, event_name: str = "cos:ObjectCreated:Put") -> dict[st
     }  # fmt: skip
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _settings_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes to the developer's own folder of settings."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables have their default width, whatever runs the tests."""
@@ -205,12 +216,15 @@ def _columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def cloud() -> Iterator[EmulatedCloud]:
-    """An emulated cloud with the project's seed, without rate limits."""
-    with EmulatedCloud(State.from_folder(SEED), limits=False) as cloud:
+    """An emulated cloud with the project's seed, without rate limits; `--endpoint` knows it."""
+    with (
+        EmulatedCloud(State.from_folder(SEED), limits=False) as cloud,
+        exports.kept(cloud.environment()),
+    ):
         yield cloud
 
 
 @pytest.fixture
 def function(cloud: EmulatedCloud) -> Function:
     """The function on that cloud."""
-    return Function(cloud, cloud.environment())
+    return Function(cloud)

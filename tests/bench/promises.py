@@ -72,6 +72,9 @@ REPLAY_GROWTH = Promise(
 ZIP = Promise("bundle size: MB", at_most=3.5)
 COLD_COS = Promise("cold COS event, process start to result: ratio to naive", at_most=0.38)
 COLD_MS = Promise("cold COS event: ms")
+COLD_TLS = Promise(
+    "cold COS event over https, by the emulated cloud's names: ratio to plain HTTP", at_most=1.35
+)
 COLD_REJECTED = Promise("cold event with a rejected document: ratio to naive", at_most=0.22)
 COLD_UNCHANGED = Promise("cold event that changes nothing: ratio to naive", at_most=0.4)
 WARM = Promise("warm COS event with a rejected document: ratio to naive", at_most=0.75)

@@ -22,6 +22,7 @@ from image_steward.invocation import handle
 from payloads import INSTANCES
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
+from starts import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def alone() -> Iterator[tuple[promises.Promise, float]]:
     """120 changes in one region."""
     state, event = seeded(("ap-guangzhou",), 120)
     with EmulatedCloud(state, latency=LATENCY) as cloud:
-        run(cloud.environment(), event)
+        run(plain(cloud), event)
     yield promises.ALONE, share(state, "ap-guangzhou")
     yield promises.ALONE_THROTTLES, throttles(state)
     yield promises.ALONE_CALLS, len(state.calls) / naive_calls(event, "")
@@ -93,7 +94,7 @@ def naive_calls(event: dict[str, Any], prefix: str) -> int:
     # Without limits, since it has no rate limiter and would be throttled.
     with (
         EmulatedCloud(state, limits=False) as cloud,
-        mock.patch.dict(os.environ, cloud.environment()),
+        mock.patch.dict(os.environ, plain(cloud)),
     ):
         naive.main_handler({"Images": images}, {"tencentcloud_region": "ap-guangzhou"})
     return len(state.calls)
@@ -105,7 +106,7 @@ def together(instances: int, number: int) -> tuple[float, float, int]:
     parts = [{"Images": event["Images"][i::instances]} for i in range(instances)]
     processes = ProcessPoolExecutor(instances, multiprocessing.get_context("spawn"))
     with EmulatedCloud(state, latency=LATENCY) as cloud, processes:
-        changed = sum(processes.map(run, [cloud.environment()] * instances, parts))
+        changed = sum(processes.map(run, [plain(cloud)] * instances, parts))
     throttled = throttles(state) / (instances * number)
     return share(state, "ap-guangzhou"), throttled, instances * number - changed
 
@@ -127,7 +128,7 @@ def three_regions() -> Iterator[tuple[promises.Promise, float]]:
     state, event = seeded(regions, 120)
     with EmulatedCloud(state, latency=LATENCY) as cloud, local_names():
         endpoint = cloud.url.replace("127.0.0.1", "{region}.localhost")
-        run({**cloud.environment(), "STEWARD_API_ENDPOINT": endpoint}, event)
+        run({**plain(cloud), "STEWARD_API_ENDPOINT": endpoint}, event)
     yield promises.THREE_REGIONS, min(share(state, region) for region in regions)
 
 
@@ -145,7 +146,7 @@ def neighbour() -> Iterator[tuple[promises.Promise, float]]:
 
         thread = threading.Thread(target=use_limit)
         thread.start()
-        changed = run(cloud.environment(), event)
+        changed = run(plain(cloud), event)
         stop.set()
         thread.join()
     yield promises.NEIGHBOUR, share(state, "ap-guangzhou")
@@ -158,7 +159,7 @@ def calls() -> Iterator[tuple[promises.Promise, float]]:
     for image in state.images["ap-guangzhou"]:
         image["ImageName"] = f"new-{image['ImageId']}"
     with EmulatedCloud(state) as cloud:
-        run(cloud.environment(), event)
+        run(plain(cloud), event)
     yield promises.CALLS_PER_THOUSAND, len(state.calls)
     yield promises.CALLS_SHARE, len(state.calls) / naive_calls(event, "new-")
 

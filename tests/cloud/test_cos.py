@@ -74,7 +74,8 @@ def fetch(
         cloud.url + url, body, {"Host": HOST, **(headers or {})}, method="PUT" if body else "GET"
     )
     try:
-        with urllib.request.urlopen(request) as reply:  # noqa: S310 - our own server
+        # Not `urlopen`, which keeps the proxy variables that another test had set.
+        with urllib.request.build_opener().open(request) as reply:
             return reply.status, reply.read(), reply.headers["Content-Type"]
     except urllib.error.HTTPError as error:
         with error:
@@ -178,13 +179,11 @@ def test_range_errors(
 
 
 def test_digest(client: CosS3Client, cloud: EmulatedCloud) -> None:
-    """Content is stored only if its Content-MD5 is valid and matches."""
+    """Content is stored only if its Content-MD5 matches."""
     put: dict[str, Any] = {"Key": "new", "Body": b"content"}
     for digest, code in (
         (b64encode(bytes(16)).decode(), "BadDigest"),
-        (b64encode(bytes(15)).decode(), "InvalidDigest"),
-        ("0" * 32, "InvalidDigest"),
-        ("?", "InvalidDigest"),
+        ("0" * 32, "BadDigest"),
     ):
         assert error_of(client.put_object, ContentMD5=digest, **put) == (400, code)
     assert "new" not in cloud.state.objects[BUCKET]
@@ -207,6 +206,7 @@ def test_digest(client: CosS3Client, cloud: EmulatedCloud) -> None:
         ("put_object", {"Body": b"", "IfNoneMatch": "*"}),
         ("put_object_acl", {"ACL": "public-read"}),
         ("put_object_tagging", {"Tagging": {"TagSet": {"Tag": [{"Key": "a", "Value": "b"}]}}}),
+        ("list_parts", {"UploadId": "1", "MaxParts": 1}),
         ("append_object", {"Position": 0, "Data": b"a"}),
         ("restore_object", {}),
         ("copy_object", {"CopySource": SOURCE, "CopySourceIfMatch": ETAG}),
@@ -231,10 +231,11 @@ def test_not_emulated(
         ("GET", b"", {"versions": b""}, 501, "'versions' of GetBucket .* prefix, delimiter"),
         ("GET", b"", {"acl": b""}, 501, "'acl' of GetBucket is not emulated"),
         ("POST", b"k", {"append": b"", "position": b"0"}, 501, "POST /<key>[?]append is not "),
+        ("PUT", b"k", {"uploadId": b"1"}, 501, "'uploadId' of PutObject is not emulated"),
         ("PUT", b"", {}, 501, "PUT / is not emulated; emulated are GET /[?]versioning"),
         ("DELETE", b"", {}, 501, "DELETE / is not emulated"),
         ("DELETE", b"k", {"tagging": b""}, 501, "'tagging' of DeleteObject .* emulated: versionId"),
-        ("PATCH", b"k", {}, 405, "PATCH /<key> is not emulated; emulated are .* GET /<key>, HEAD"),
+        ("PATCH", b"k", {}, 501, "PATCH /<key> is not emulated; emulated are .* GET /<key>, HEAD"),
     ],
 )
 def test_what_is_not_emulated_is_named(  # noqa: PLR0913, PLR0917 - a row of the table

@@ -216,10 +216,14 @@ def test_v1_that_is_not_utf8(dispatcher: Dispatcher, method: str) -> None:
 
 
 def test_service_of_a_local_address(dispatcher: Dispatcher) -> None:
-    """The Node.js SDK signs for its endpoint's first label; locally, the version decides."""
+    """The Node.js SDK signs for its endpoint's first label; locally, the version decides.
+
+    So does `tccli`, which sends its endpoint's scheme in the Host header.
+    """
     assert outcome(dispatcher, signed(b"{}", "127.0.0.1:80", service="127")) == "ok"
+    assert outcome(dispatcher, signed(b"{}", "http://127.0.0.1:80", service="cvm")) == "ok"
     request = signed(b"{}", service="127")
-    assert outcome(dispatcher, request) == "NoSuchProduct"
+    assert outcome(dispatcher, request) == "AuthFailure.SignatureFailure"
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])

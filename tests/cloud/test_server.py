@@ -23,7 +23,7 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
 from cos_client import client_of
-from scf_local.cloud import cos
+from scf_local.cloud import cos_calls
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.signatures import cos_signature
 from scf_local.cloud.state import State
@@ -240,8 +240,7 @@ def test_latency() -> None:
 def test_environment(cloud: EmulatedCloud) -> None:
     """The variables that point the function at the cloud are those that it reads."""
     assert cloud.environment() == {
-        "STEWARD_API_ENDPOINT": cloud.url,
-        "STEWARD_COS_ENDPOINT": cloud.url,
+        **cloud.network(),
         "TENCENTCLOUD_SECRETID": "AKIDLOCALEXAMPLE000000000000000000",
         "TENCENTCLOUD_SECRETKEY": "LOCALEXAMPLEKEY00000000000000000",
         "TENCENTCLOUD_SESSIONTOKEN": "LOCALEXAMPLETOKEN",
@@ -336,7 +335,7 @@ def test_every_request_is_dispatched(shared: EmulatedCloud, method: str, key: st
     assert (recorded["Outcome"], recorded["Region"]) == ("AccessDenied", REGION)
 
 
-@pytest.mark.parametrize("target", ["*", "http://a.example/b%0A", "//", "/?%0A"])
+@pytest.mark.parametrize("target", ["*", f"http://{COS_HOST}/b%0A", "//", "/?%0A"])
 def test_every_target_is_dispatched(cloud: EmulatedCloud, target: str) -> None:
     """Request targets in other forms are dispatched, too."""
     with connection(cloud) as stream:
@@ -394,7 +393,7 @@ def test_body_is_read_up_to_its_limit(cloud: EmulatedCloud, kind: str) -> None:
     target, limit, headers, code = {
         "TC3": ("/", 10 << 20, _with_key(cloud), b"RequestSizeLimitExceeded"),
         "v1": ("/", 1 << 20, {"Host": "127.0.0.1"}, b"RequestSizeLimitExceeded"),
-        "COS": ("/k", cos.MAX_BYTES, signed, b"EntityTooLarge"),
+        "COS": ("/k", cos_calls.MAX_BYTES, signed, b"EntityTooLarge"),
     }[kind]
     method = "PUT" if kind == "COS" else "POST"
     with connection(cloud) as stream:

@@ -18,7 +18,7 @@ from scf_local.cloud.signatures import (
     verify_tc3,
     verify_v1,
 )
-from scf_local.cloud.wire import CosError, ErrorReply, Request
+from scf_local.cloud.wire import ErrorReply, Request
 from scf_local.credentials import AccountCredentials
 
 NOW = 1551113065
@@ -320,7 +320,7 @@ def test_cos_signature_of_the_sdk(method: str) -> None:
 def test_cos_errors(changes: dict[str, str], offset: int, code: str) -> None:
     """Each COS authentication error is HTTP 403 with its code."""
     request = cos_request(**TOKEN)
-    with pytest.raises(CosError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         verify_cos(with_headers(request, **changes), CREDENTIALS, cos_now(request) + offset)
     assert (raised.value.status, raised.value.code) == (403, code)
 
@@ -336,7 +336,7 @@ def test_cos_errors(changes: dict[str, str], offset: int, code: str) -> None:
 def test_cos_rejects_other_credentials(credentials: AccountCredentials, code: str) -> None:
     """Id, key and token must each be correct."""
     request = cos_request(**TOKEN)
-    with pytest.raises(CosError) as raised:
+    with pytest.raises(ErrorReply) as raised:
         verify_cos(request, credentials, cos_now(request))
     assert raised.value.code == code
 
@@ -348,7 +348,7 @@ def test_cos_signature_covers_the_request(changes: dict[str, Any]) -> None:
     """The signature covers the key, the signed parameters and the method."""
     request = cos_request(**TOKEN)
     changed = replace(request, **changes)
-    with pytest.raises(CosError, match="SignatureDoesNotMatch"):
+    with pytest.raises(ErrorReply, match="SignatureDoesNotMatch"):
         verify_cos(changed, CREDENTIALS, cos_now(request))
 
 
@@ -356,7 +356,7 @@ def test_cos_key_time() -> None:
     """Two different times in one Authorization header are rejected as malformed."""
     request = cos_request(**TOKEN)
     text = request.headers["authorization"].replace("q-key-time=1", "q-key-time=2")
-    with pytest.raises(CosError, match="malformed"):
+    with pytest.raises(ErrorReply, match="malformed"):
         verify_cos(with_headers(request, authorization=text), CREDENTIALS, cos_now(request))
 
 
@@ -366,7 +366,7 @@ def test_cos_signature_is_hexadecimal(signature: str) -> None:
     request = cos_request(**TOKEN)
     text = request.headers["authorization"].partition("q-signature=")[0]
     changed = with_headers(request, authorization=f"{text}q-signature={signature}")
-    with pytest.raises(CosError, match="malformed"):
+    with pytest.raises(ErrorReply, match="malformed"):
         verify_cos(changed, CREDENTIALS, cos_now(request))
 
 
@@ -398,5 +398,5 @@ def test_cos_signature_covers_every_signed_parameter(name: str, change: str) -> 
     if change == "removed":
         del other[name]
     if change == "changed" or LISTING[name]:
-        with pytest.raises(CosError, match="SignatureDoesNotMatch"):
+        with pytest.raises(ErrorReply, match="SignatureDoesNotMatch"):
             verify_cos(replace(request, query=urlencode(other)), CREDENTIALS, cos_now(request))

@@ -55,9 +55,12 @@ def server(seed: Path) -> Iterator[subprocess.Popen[str]]:
 
 def _exports(server: subprocess.Popen[str]) -> dict[str, str]:
     assert server.stdout is not None
-    words = [shlex.split(server.stdout.readline()) for _ in range(8)]
-    assert {word[0] for word in words} == {"export"}
-    return dict(word[1].split("=", 1) for word in words)
+    exports: dict[str, str] = {}
+    while "TENCENTCLOUD_TOKEN" not in exports:  # the last one
+        export, setting = shlex.split(server.stdout.readline())
+        assert export == "export"
+        name, _, exports[name] = setting.partition("=")
+    return exports
 
 
 @pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
@@ -68,20 +71,22 @@ def test_cloud_serves_until_stopped(
     exports = _exports(server)
     url = exports["STEWARD_API_ENDPOINT"]
     assert exports.keys() == {
-        "STEWARD_API_ENDPOINT", "STEWARD_COS_ENDPOINT", "TENCENTCLOUD_SECRETID",
-        "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN", "TENCENTCLOUD_SECRET_ID",
-        "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN",
+        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+        "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
+        "SCF_LOCAL_ENDPOINT", "STEWARD_API_ENDPOINT", "STEWARD_COS_ENDPOINT",
+        "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN",
+        "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN",
     }  # fmt: skip
     assert exports["TENCENTCLOUD_SECRET_KEY"] == exports["TENCENTCLOUD_SECRETKEY"]
     with urllib.request.urlopen(f"{url}/_state") as reply:  # noqa: S310 - the server just started
         images = json.load(reply)["Images"]
     assert images["ap-guangzhou"][0]["ImageName"] == "old"
 
-    code = "import os\ndef main_handler(event, context): return os.environ['STEWARD_COS_ENDPOINT']"
+    code = "import os\ndef main_handler(event, context): return os.environ['SCF_LOCAL_ENDPOINT']"
     (tmp_path / "index.py").write_text(code, encoding="utf-8")
     arguments = ["invoke", "--code", str(tmp_path), "--endpoint", f"{url}/"]
     result = CliRunner().invoke(main, arguments, input="{}")
-    assert json.loads(result.stdout) == exports["STEWARD_COS_ENDPOINT"]
+    assert json.loads(result.stdout) == exports["SCF_LOCAL_ENDPOINT"]
 
     server.send_signal(stop)
     out, err = server.communicate(timeout=10)
@@ -118,7 +123,7 @@ def test_own_cloud_is_seeded(seed: Path, tmp_path: Path) -> None:
     code = (
         "import json, os, urllib.request\n"
         "def main_handler(event, context):\n"
-        "    url = os.environ['STEWARD_API_ENDPOINT'] + '/_state'\n"
+        "    url = os.environ['SCF_LOCAL_ENDPOINT'] + '/_state'\n"
         "    return json.load(urllib.request.urlopen(url))['Images']"
     )
     (tmp_path / "index.py").write_text(code, encoding="utf-8")

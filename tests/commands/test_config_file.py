@@ -22,7 +22,8 @@ from scf_local.options import watched_paths
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOWHERE = ("--endpoint", "http://127.0.0.1:9")  # these handlers call no API
+    from scf_local.cloud.server import EmulatedCloud
+
 SHOW = """
 import json, os
 def main(event, context):
@@ -71,7 +72,7 @@ def run(toml: str, *arguments: str) -> Result:
 
 def shown(toml: str, *arguments: str) -> dict[str, Any]:
     """What the function that is invoked so finds in its context and environment."""
-    result = run(toml, "invoke", "event.json", *NOWHERE, *arguments)
+    result = run(toml, "invoke", "event.json", *arguments)
     assert result.exit_code == 0, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
     return found
@@ -79,7 +80,7 @@ def shown(toml: str, *arguments: str) -> dict[str, Any]:
 
 def usage_error(toml: str, *arguments: str) -> str:
     """The message of the usage error with which a command ends."""
-    result = run(toml, *(arguments or ("invoke", "event.json", *NOWHERE)))
+    result = run(toml, *(arguments or ("invoke", "event.json")))
     assert (result.exit_code, result.stdout) == (2, "")
     return result.stderr.partition("Error: ")[2].rstrip()
 
@@ -116,7 +117,7 @@ def test_options_of_a_function(toml: str, arguments: tuple[str, ...]) -> None:
 def test_without_a_file() -> None:
     """Without a file, a function has a neutral name, and nothing of this project is used."""
     Path("index.py").write_text(SHOW.replace("main(", "main_handler("), encoding="utf-8")
-    result = CliRunner().invoke(main, ["invoke", "event.json", *NOWHERE])
+    result = CliRunner().invoke(main, ["invoke", "event.json"])
     found = json.loads(result.stdout)
     assert found["function_name"] == found["SCF_FUNCTIONNAME"] == "function"
     assert found["TENCENTCLOUD_APPID"] == "1250000000"
@@ -175,7 +176,7 @@ def test_parent_folders_are_not_searched(folder: Path, monkeypatch: pytest.Monke
     """Only the current folder has a file that is read without being named."""
     (folder / "scf-local.toml").write_text("nonsense", encoding="utf-8")
     monkeypatch.chdir("src")
-    arguments = ["invoke", "../event.json", *NOWHERE, "--handler", "app.main"]
+    arguments = ["invoke", "../event.json", "--handler", "app.main"]
     assert CliRunner().invoke(main, arguments).exit_code == 0
     ignored = CliRunner().invoke(main, ["--config", os.devnull, *arguments])
     assert ignored.exit_code == 0
@@ -308,25 +309,24 @@ def test_real_cloud_ignores_what_is_for_the_emulated_one(monkeypatch: pytest.Mon
     done = run(toml, *arguments)
     assert json.loads(done.stdout)["TENCENTCLOUD_SECRETID"] == "made-up"
     done = run('handler = "src/app.py:main"\nendpoint = "http://127.0.0.1:9"', *arguments)
-    assert "STEWARD_API_ENDPOINT" not in json.loads(done.stdout)
+    assert "SCF_LOCAL_ENDPOINT" not in json.loads(done.stdout)
     assert "--seed is for an emulated cloud" in usage_error(toml, *arguments, "--seed", "seed")
     profile = 'profile = "none-such"\n'
     assert shown(profile + 'handler = "src/app.py:main"')
     assert "none-such" in usage_error(profile, *arguments)
     message = "--profile requires --real"
-    assert message in usage_error("", "invoke", "event.json", *NOWHERE, "--profile", "x")
+    assert message in usage_error("", "invoke", "event.json", "--profile", "x")
 
 
-def test_seed_and_endpoint_replace_each_other() -> None:
+def test_seed_and_endpoint_replace_each_other(cloud: EmulatedCloud) -> None:
     """--endpoint replaces the file's seed and faults, and --seed its endpoint."""
     make_seed(Path("seed"))
     handler = 'handler = "src/app.py:main"\n'
-    assert "127.0.0.1:9" in shown(handler + 'seed = "seed"')["STEWARD_API_ENDPOINT"]
-    done = run(
-        handler + 'endpoint = "http://127.0.0.1:9"', "invoke", "event.json", "--seed", "seed"
-    )
-    assert not json.loads(done.stdout)["STEWARD_API_ENDPOINT"].endswith(":9")
-    both = (*NOWHERE, "--seed", "seed")
+    endpoint = ("--endpoint", cloud.url)
+    assert shown(handler + 'seed = "seed"', *endpoint)["SCF_LOCAL_ENDPOINT"] == cloud.url
+    done = run(handler + f'endpoint = "{cloud.url}"', "invoke", "event.json", "--seed", "seed")
+    assert json.loads(done.stdout)["SCF_LOCAL_ENDPOINT"] != cloud.url
+    both = (*endpoint, "--seed", "seed")
     assert "--seed cannot be used with --endpoint" in usage_error("", "invoke", "event.json", *both)
 
 
@@ -435,7 +435,7 @@ def test_files_with_variables_are_watched() -> None:
 def test_errors_name_file_and_line(text: str, message: str) -> None:
     """What SCF would not accept, or cannot be read, is an error with file and line, not skipped."""
     Path("a.env").write_bytes(text.encode())
-    found = usage_error("", "invoke", "event.json", *NOWHERE, "--env-file", "a.env")
+    found = usage_error("", "invoke", "event.json", "--env-file", "a.env")
     assert found.startswith(message)
     assert "s3cret" not in found
 

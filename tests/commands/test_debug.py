@@ -41,7 +41,7 @@ class Debugging:
         self.settings = termios.tcgetattr(self.side)
         self.process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-c", _PROGRAM, os.ttyname(self.side), "invoke", "-", "--debug",
-             "--code", str(folder), "--endpoint", "http://127.0.0.1:9", *arguments],
+             "--code", str(folder), *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.side,
             start_new_session=True, text=True, env={**os.environ, "TERM": "xterm"},
         )  # fmt: skip
@@ -226,7 +226,7 @@ def test_terminal_is_required(tmp_path: Path) -> None:
     (tmp_path / "index.py").write_text(_HEAD + "return 1", encoding="utf-8")
     run = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", "from scf_local.cli import main; main()", "invoke", "--debug",
-         "--code", str(tmp_path), "--endpoint", "http://127.0.0.1:9"],
+         "--code", str(tmp_path)],
         input="{}", start_new_session=True, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (run.returncode, run.stdout) == (2, "")

@@ -147,7 +147,7 @@ def _exported(code: Path, event: object) -> list[cls_export.Fields]:
     log: list[bytes] = []
     with serving(SEED, None) as environ:
         credentials = {k: environ.pop(k) for k in [*environ] if k.startswith("TENCENTCLOUD_")}
-        config = FunctionConfig(code, variables=environ, credentials=credentials)
+        config = FunctionConfig(code, credentials=credentials, network=environ)
         with WarmInstance(config, log.append) as instance:
             done = instance.invoke(event)
     return cls_export.fields(b"".join(log), done)

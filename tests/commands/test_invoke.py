@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HEAD = "def main_handler(event, context):\n    "
-_NOWHERE = ("--endpoint", "http://127.0.0.1:9")  # these handlers call no API
 _CREDENTIALS = AccountCredentials()
 
 
 def _invoke(folder: Path, code: str, *arguments: str, event: bytes | str = "{}") -> Result:
     (folder / "index.py").write_text(code, encoding="utf-8")
-    command = ["invoke", "-", "--code", str(folder), *_NOWHERE, *arguments]
+    command = ["invoke", "-", "--code", str(folder), *arguments]
     return CliRunner().invoke(main, command, input=event)
 
 
@@ -303,8 +302,6 @@ def test_context_is_complete(tmp_path: Path) -> None:
     result = _invoke(tmp_path, _HEAD + "return context", *arguments)
     context = json.loads(result.stdout)
     environment = {
-        "STEWARD_API_ENDPOINT": "http://127.0.0.1:9",
-        "STEWARD_COS_ENDPOINT": "http://127.0.0.1:9",
         "A": "b=c",
         "TENCENTCLOUD_SECRETID": _CREDENTIALS.secret_id,
         "TENCENTCLOUD_SECRETKEY": _CREDENTIALS.secret_key,
@@ -336,7 +333,9 @@ def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     result = _invoke(tmp_path, code, "--dry-run", event='{"Type": "Timer", "Message": ""}')
     environ, cwd, stdin, no_harness, _ = json.loads(result.stdout)
     assert environ.keys() - {"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} == {
-        "STEWARD_API_ENDPOINT", "STEWARD_COS_ENDPOINT", "STEWARD_DRY_RUN",
+        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+        "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
+        "SCF_LOCAL_ENDPOINT", "STEWARD_DRY_RUN",
         "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN",
         "TENCENTCLOUD_REGION", "TENCENTCLOUD_APPID", "TENCENTCLOUD_UIN", "TENCENTCLOUD_RUNENV",
         "TENCENTCLOUD_TZ", "TZ", "TRIGGER_SRC", "USER_CODE_ROOT", "SCF_RUNTIME",
@@ -354,7 +353,7 @@ def test_environment_is_scfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_another_folders_code_is_not_found(tmp_path: Path, handler: str) -> None:
     """A handler's module must be in the code folder; the project's own is not used."""
     (tmp_path / "pkg").mkdir()
-    command = ["invoke", "--code", str(tmp_path), "--handler", handler, *_NOWHERE]
+    command = ["invoke", "--code", str(tmp_path), "--handler", handler]
     error = _error(result := CliRunner().invoke(main, command, input="{}"))
     module = handler.rpartition(".")[0]
     assert error["statusCode"] == 437
@@ -375,7 +374,7 @@ def test_handler_of_the_working_directory(
     for file in ("app.py", "pkg/app.py"):
         (tmp_path / file).write_text("def echo(event, context):\n    return event", "utf-8")
     monkeypatch.chdir(tmp_path)
-    command = ["invoke", *_NOWHERE, "--handler"]
+    command = ["invoke", "--handler"]
     result = CliRunner().invoke(main, [*command, handler, *code], input="1")
     if handler.endswith(".py"):
         assert result.exit_code == 2
@@ -386,7 +385,7 @@ def test_handler_of_the_working_directory(
 
 def test_missing_handler() -> None:
     """Without `--code`, the error for a missing module names this project's code folder."""
-    command = ["invoke", *_NOWHERE, "--handler", "none.main"]
+    command = ["invoke", "--handler", "none.main"]
     message = _error(CliRunner().invoke(main, command, input="{}"))["errorMessage"]
     assert message == f"no module 'none' in the code folder {ROOT / 'handler'}"
 
@@ -407,7 +406,7 @@ def test_any_handler_can_be_named(tmp_path: Path, arguments: tuple[str, ...], na
     for file in ("my-app.py", "sub/app.py"):
         code = "import os\ndef run(event, context):\n    return [__name__, os.getcwd()]"
         (tmp_path / file).write_text(code, encoding="utf-8")
-    command = ["invoke", *_NOWHERE, *(argument.format(tmp_path) for argument in arguments)]
+    command = ["invoke", *(argument.format(tmp_path) for argument in arguments)]
     result = CliRunner().invoke(main, command, input="{}")
     folder = tmp_path / "sub" if name == "app" else tmp_path
     assert json.loads(result.stdout) == [name, str(folder)]
@@ -534,7 +533,7 @@ def main_handler(event, context):
         (("--endpoint", "http://127.0.0.1:99999"), "{}", "a port up to 65535"),
         (("--endpoint", "http://127.0.0.1:9/a"), "{}", "no path"),
         (("--endpoint", "http://127.0.0.1:9?a=b"), "{}", "no query"),
-        (("--seed", "/"), "{}", "--seed cannot be used with --endpoint"),
+        (("--endpoint", "http://127.0.0.1:9", "--seed", "/"), "{}", "--seed cannot be used with"),
         (("--region", "Mars"), "{}", "such as ap-guangzhou"),
         (("--handler", "..x"), "{}", "module.function"),
         (("--handler", "none.py:main"), "{}", "no such file: "),

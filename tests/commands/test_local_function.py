@@ -79,7 +79,7 @@ def test_surroundings_are_those_of_scf() -> None:
     assert context["tencentcloud_appid"] == environ["TENCENTCLOUD_APPID"] == "1300000000"
     assert (environ["TABLE"], environ["TRIGGER_SRC"]) == ("t", "Timer")
     assert json.loads(context["environment"]).items() <= environ.items()
-    assert environ["STEWARD_API_ENDPOINT"] == cloud.url
+    assert environ["SCF_LOCAL_ENDPOINT"] == cloud.url
     assert environ["TENCENTCLOUD_SECRETID"] == cloud.credentials.secret_id
     assert not [name for name in environ if name.startswith("PYTEST")]
     assert before == os.environ

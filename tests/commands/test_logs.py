@@ -58,7 +58,9 @@ class Bench:
         records: list[cls_export.Fields] = []
         with serving(SEED, None) as environ:
             credentials = {k: environ.pop(k) for k in [*environ] if k.startswith("TENCENTCLOUD_")}
-            function = FunctionConfig(code, variables=environ | variables, credentials=credentials)
+            function = FunctionConfig(
+                code, variables=variables, credentials=credentials, network=environ
+            )
             with WarmInstance(function, log.append) as instance:
                 for number, event in enumerate(events):
                     log.clear()

@@ -307,7 +307,7 @@ def test_invoke_shows_a_plan_on_stderr(tmp_path: Path, dry_run: str, is_shown: b
     result = {"Outcome": "planned", "Images": images}
     code = f"def main_handler(event, context): return {{'DryRun': {dry_run}, **{result}}}"
     (tmp_path / "index.py").write_text(code, encoding="utf-8")
-    command = ["invoke", "--code", str(tmp_path), "--endpoint", "http://127.0.0.1:9"]
+    command = ["invoke", "--code", str(tmp_path)]
     invoked = CliRunner().invoke(main, command, input="{}")
     assert invoked.exit_code == 0
     assert json.loads(invoked.stdout)["Images"] == images

@@ -330,7 +330,7 @@ def test_function_without_a_plan(tmp_path: Path, body: str, said: str) -> None:
 
 def test_unreachable_cloud_shows_the_log() -> None:
     """A run that raises, since it could not read the images, has its log shown."""
-    command = ["plan", "--endpoint", "http://127.0.0.1:9", "--timeout", "3"]
+    command = ["plan", "--env", "STEWARD_API_ENDPOINT=http://127.0.0.1:9", "--timeout", "3"]
     result = CliRunner().invoke(main, command, input=json.dumps(many(1)))
     assert result.exit_code == 1
     assert "Unfinished" in result.stderr

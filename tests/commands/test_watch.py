@@ -31,8 +31,7 @@ class Watching:
     def __init__(self, folder: Path, event: str) -> None:
         command = "from scf_local.cli import main; main(prog_name='scf-local')"
         self.process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-c", command, "invoke", event, "--watch",
-             "--code", str(folder), "--endpoint", "http://127.0.0.1:9"],
+            [sys.executable, "-c", command, "invoke", event, "--watch", "--code", str(folder)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 

@@ -32,11 +32,12 @@ class ServedCloud:
     @property
     def url(self) -> str:
         """Its endpoint."""
-        return self.exports["STEWARD_API_ENDPOINT"]
+        return self.exports["SCF_LOCAL_ENDPOINT"]
 
     def image(self, region: str, image_id: str) -> dict[str, Any]:
         """Return an image of the cloud."""
-        with urllib.request.urlopen(f"{self.url}/_state") as reply:  # noqa: S310 - just started
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{self.url}/_state") as reply:
             images = json.load(reply)["Images"][region]
         return next(dict(image) for image in images if image["ImageId"] == image_id)
 
@@ -73,7 +74,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., ServedCloud]]:
                 subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
             )
             stack.callback(process.kill)
-            lines = (shlex.split(process.stdout.readline()) for _ in range(8) if process.stdout)
-            return ServedCloud(dict(line[1].split("=", 1) for line in lines))
+            exports: dict[str, str] = {}
+            while "TENCENTCLOUD_TOKEN" not in exports and process.stdout:  # the last one
+                (setting,) = shlex.split(process.stdout.readline())[1:]
+                name, _, exports[name] = setting.partition("=")
+            return ServedCloud(exports)
 
         yield start

@@ -19,20 +19,24 @@ REGION, IMAGE = "ap-guangzhou", "img-6pb6lrmy"
 RESOURCE = f"qcs::cvm:{REGION}:uin/:image/{IMAGE}"
 METHODS = [*product(("TC3-HMAC-SHA256", "HmacSHA1", "HmacSHA256"), ("POST", "GET"))]
 """Signature method and HTTP method."""
+NAMES = ("endpoint", "own names")
+"""Whether the SDK is given the cloud's endpoint, or nothing but the exported variables."""
 
 
 @dataclass(frozen=True)
 class NodeSdk:
-    """The SDK with one signature method and one HTTP method, connected to a cloud."""
+    """The SDK with one signature method, HTTP method and kind of name, connected to a cloud."""
 
     cloud: ServedCloud
     home: Path
     methods: tuple[str, str]
+    names: str = NAMES[0]
 
     def __call__(self, *calls: dict[str, Any]) -> list[dict[str, Any]]:
         """Make calls, and return for each the reply, or the error's code and RequestId."""
         methods = dict(zip(("signMethod", "reqMethod"), self.methods, strict=True))
-        text = json.dumps({"url": self.cloud.url, "calls": [methods | call for call in calls]})
+        url = self.cloud.url if self.names == NAMES[0] else ""
+        text = json.dumps({"url": url, "calls": [methods | call for call in calls]})
         script = Path(__file__).with_name("call.cjs")
         done = self.cloud.run(
             *("node", "--no-deprecation", script),
@@ -45,12 +49,12 @@ class NodeSdk:
         return replies
 
 
-@pytest.fixture(params=METHODS, ids=" ".join)
+@pytest.fixture(params=[*product(METHODS, NAMES)], ids=str)
 def node(
     serve: Callable[[], ServedCloud], tmp_path: Path, request: pytest.FixtureRequest
 ) -> NodeSdk:
-    """The SDK with each pair of methods, connected to a seeded cloud."""
-    return NodeSdk(serve(), tmp_path, request.param)
+    """The SDK with each pair of methods and each kind of name, connected to a seeded cloud."""
+    return NodeSdk(serve(), tmp_path, *request.param)
 
 
 def call(

@@ -64,7 +64,7 @@ import json, os, urllib.request
 
 def main(event, context):
     print("hello", event["name"])
-    with urllib.request.urlopen(os.environ["STEWARD_API_ENDPOINT"] + "/_state") as reply:
+    with urllib.request.urlopen(os.environ["SCF_LOCAL_ENDPOINT"] + "/_state") as reply:
         return json.load(reply)["Images"]
 """
 

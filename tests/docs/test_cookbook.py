@@ -140,7 +140,7 @@ def cloud(samples: State) -> Iterator[EmulatedCloud]:
 @pytest.fixture
 def function(cloud: EmulatedCloud) -> Function:
     """The function on that cloud."""
-    return Function(cloud, cloud.environment())
+    return Function(cloud)
 
 
 def run(function: Function, event: object) -> dict[str, Any]:
@@ -218,13 +218,13 @@ def test_a_run_that_is_broken_off_is_finished(
     """If the writes of one kind fail in the middle of a run, the next run does what is left."""
     rule = Rule(action, "error", start=done + 1, code="UnauthorizedOperation")
     with EmulatedCloud(samples, limits=False, faults=Faults((rule,))) as cloud:
-        function = Function(cloud, cloud.environment())
+        function = Function(cloud)
         wanted = promised(name, state(function))
         broken = run(function, policy(name))
     is_broken = len(function.calls(action)) > done
     assert (broken["Outcome"] == "applied") is not is_broken
     with EmulatedCloud(samples, limits=False) as cloud:
-        function = Function(cloud, cloud.environment())
+        function = Function(cloud)
         assert run(function, policy(name))["Outcome"] == "applied"
         assert state(function) == wanted
 

@@ -65,6 +65,7 @@ for line in iter(sys.stdin.readline, ""):
     pid = os.fork()
     if not pid:
         sys.stdin.readline()
+        os.environ.update(environ)
         instance = Instance(FakeClock(), random.random)
         handle(instance, event, context, environ, open(os.devnull, "w"))
         os._exit(0)
@@ -96,7 +97,7 @@ def test_killed_after_call(last: int, forks: subprocess.Popen[str]) -> None:
         {**model, "ImageId": i, "ImageName": i, "Tags": []} for i in IDS
     ]
     with EmulatedCloud(state, limits=False) as cloud:
-        function = Function(cloud, cloud.environment())
+        function = Function(cloud)
         kill_after(last, EVENT, function, forks)
         before = {i: state.image("ap-guangzhou", i) for i in IDS}
         result = function(EVENT)
@@ -123,7 +124,7 @@ def test_killed_in_cycles(kind: str, last: int, forks: subprocess.Popen[str]) ->
         }
     )
     with EmulatedCloud(state, limits=False) as cloud:
-        function = Function(cloud, cloud.environment())
+        function = Function(cloud)
         kill_after(last, event, function, forks)
         result = function(event)
         again = function(event)
@@ -150,7 +151,7 @@ def test_killed_between_name_and_tag(select: str, last: int, forks: subprocess.P
         }
     )
     with EmulatedCloud(state, limits=False) as cloud:
-        function = Function(cloud, cloud.environment())
+        function = Function(cloud)
         kill_after(last, event, function, forks)
         assert function(event)["Outcome"] == "applied"
     assert function.names() == {i: f"web-{i}" for i in RAW}
@@ -172,7 +173,7 @@ def test_killed_while_tags_are_copied(last: int, forks: subprocess.Popen[str]) -
         for i, time in zip(RAW, times, strict=True)
     ]
     with EmulatedCloud(State({"ap-guangzhou": images}), limits=False) as cloud:
-        function = Function(cloud, cloud.environment())
+        function = Function(cloud)
         kill_after(last, event, function, forks)
         assert function(event)["Outcome"] == "applied"
         assert function(event)["Summary"]["Unchanged"] == len(RAW)

@@ -8,6 +8,7 @@ import socketserver
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
 
 from clocks import FakeClock
@@ -18,10 +19,12 @@ from image_steward.cloud.objects import Objects
 from image_steward.cloud.transport import Connections, Session
 from image_steward.errors import Unfinished
 from image_steward.settings import Settings
+from scf_local.cloud.certificates import Authority
 from scf_local.cloud.wire import Call, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from ssl import SSLContext
 
     from scf_local.cloud.server import EmulatedCloud
 
@@ -713,6 +716,40 @@ def test_public_cos_host() -> None:
     objects = Objects(Settings(), session, RunCredentials(lambda: credentials))
     client = objects._client(credentials, "ap-shanghai")
     assert client._conf.get_host(Bucket="b-1") == "b-1.cos.ap-shanghai.myqcloud.com"
+
+
+def test_hosts_of_all_regions(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run reaches the bucket, and the APIs of each region, by hosts of their own, over TLS."""
+    secured: list[str] = []
+    context = Authority.context
+
+    def recorded(authority: Authority, host: str) -> SSLContext:
+        secured.append(host)
+        return context(authority, host)
+
+    monkeypatch.setattr(Authority, "context", recorded)
+    tags = [{"Key": "owner", "Value": "infra"}]
+    images = [
+        {"Region": "ap-guangzhou", "ImageId": "img-6pb6lrmy", "ImageName": "a"},
+        {"Region": "ap-shanghai", "ImageId": "img-g7h8j9k2", "Tags": tags},
+    ]
+    result = function(function.uploaded({"Images": images}))
+    assert result["Summary"]["Changed"] == 2
+    assert sorted(set(secured)) == [
+        "cvm.ap-guangzhou.tencentcloudapi.com",
+        "cvm.ap-shanghai.tencentcloudapi.com",
+        "manifests-1250000000.cos.ap-guangzhou.myqcloud.com",
+        "tag.ap-shanghai.tencentcloudapi.com",
+    ]
+
+
+def test_certificates_are_checked(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cloud whose certificate no trusted authority has signed is not spoken to."""
+    network = {**function.cloud.network(), "REQUESTS_CA_BUNDLE": certifi.where()}
+    monkeypatch.setattr(function.cloud, "network", lambda: network)
+    with pytest.raises(Unfinished, match="CERTIFICATE_VERIFY_FAILED"):
+        function(RENAME)
+    assert function.calls() == []
 
 
 def test_result_is_cut(function: Function) -> None:

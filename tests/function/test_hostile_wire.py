@@ -49,7 +49,7 @@ def run(
     """Deliver the event once; return how it ended, and the codes of what failed."""
     clock = clock or FakeClock()
     with EmulatedCloud(state, limits=False, faults=Faults(rules)) as cloud:
-        function = Function(cloud, cloud.environment(), clock)
+        function = Function(cloud, clock)
         try:
             result = function(EVENT, seconds=seconds)
         except Unfinished:
@@ -233,7 +233,7 @@ def test_name_taken_by_our_own_attempt(state: State) -> None:
         Rule("ModifyImageAttribute", "error", code="InvalidImageName.Duplicate", calls=(2,)),
     )
     with EmulatedCloud(state, limits=False, faults=Faults(rules)) as cloud:
-        function = Function(cloud, cloud.environment())
+        function = Function(cloud)
 
         def stale(call: Any, reply: Any) -> Any:  # noqa: ANN401 - as passed to on_reply
             # Reading right after the write may still return the old name.
@@ -253,7 +253,7 @@ def test_name_taken_by_another(state: State) -> None:
     """Duplicate after a lost response is a failure if another image has the name."""
     rule = Rule("ModifyImageAttribute", "cut", calls=(1,))
     with EmulatedCloud(state, limits=False, faults=Faults((rule,))) as cloud:
-        function = Function(cloud, cloud.environment())
+        function = Function(cloud)
         result = function({"ImageId": "img-6pb6lrmy", "ImageName": "golden-2026-11"})
     assert result["Images"][0]["Code"] == "InvalidImageName.Duplicate"
 
@@ -289,7 +289,7 @@ def test_throttle_storm(share: float, number: int, bound: float) -> None:
         ids = add_images(state, number)
         rule = Rule("*", "error", code="RequestLimitExceeded", probability=share)
         with EmulatedCloud(state, limits=False, faults=Faults((rule,), seed)) as cloud:
-            function = Function(cloud, cloud.environment())
+            function = Function(cloud)
             result = function(rename_all(ids), seconds=900)
         assert result["Summary"]["Changed"] == count_renamed(state, ids) == number
         calls = [call for call in state.calls if call["Action"] == "ModifyImageAttribute"]
@@ -307,7 +307,7 @@ def test_short_time_limit(state: State) -> None:
         done = count_renamed(state, many)
         clock = FakeClock(time.time())  # the SDK signs with the real time
         with EmulatedCloud(state, clock=clock.time) as cloud:
-            function = Function(cloud, cloud.environment(), clock)
+            function = Function(cloud, clock)
             start = clock.now
             with suppress(Unfinished):
                 function(rename_all(many), seconds=10)
@@ -325,7 +325,7 @@ def test_account_error(state: State, action: str) -> None:
     """An error of the account stops the run after the calls in progress; the rest is pending."""
     rule = Rule(action, "error", code="UnauthorizedOperation")
     with EmulatedCloud(state, limits=False, faults=Faults((rule,))) as cloud:
-        result = Function(cloud, cloud.environment())(rename_all(add_images(state, 50)))
+        result = Function(cloud)(rename_all(add_images(state, 50)))
     assert len(state.calls) <= 8
     assert result["Outcome"] == "partial"
     assert result["Summary"]["Failed"] + result["Summary"]["Pending"] == 50

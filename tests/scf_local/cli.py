@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from image_steward.settings import Settings
-from scf_local import json_files
+from scf_local import exports, json_files, network
 from scf_local.console import (
     INPUT_FILE,
     JsonList,
@@ -34,6 +34,7 @@ from scf_local.invoke_output import print_invocation, print_traceback
 from scf_local.options import (
     DEFAULT_REGION,
     FILE,
+    allow_host_option,
     configured,
     dry_run_option,
     endpoint_option,
@@ -129,6 +130,7 @@ main.add_command(plan)
 @endpoint_option
 @seed_option
 @faults_option
+@allow_host_option
 @function_options
 @dry_run_option
 @real_options
@@ -202,6 +204,7 @@ def invoke(
 )
 @seed_option
 @faults_option
+@allow_host_option
 @function_options
 @dry_run_option
 def replay(  # noqa: PLR0913 - the command line's options, by name
@@ -333,16 +336,21 @@ def request(table: str, part: int) -> None:
 )
 @seed_option
 @faults_option
-def cloud(port: int, seed: Path | None, faults: Path | None) -> None:
+@allow_host_option
+def cloud(port: int, seed: Path | None, faults: Path | None, allow_host: tuple[str, ...]) -> None:
     """Run the emulated cloud as a server until Ctrl-C.
 
-    Prints `export` lines with its URL and credentials, for the function and the official SDKs.
+    Prints `export` lines for its clients: the proxy and the certificates to trust, its URL, and
+    credentials.
     """
     # Blocked before the server's thread starts, which inherits this: only sigwait receives them.
     signals = termination_handlers().keys()
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    with serving(seed, faults, port) as variables:
+    with serving(seed, faults, allow_host, port) as variables, exports.kept(variables):
+        url = variables[network.ENDPOINT]
         variables |= {
+            "STEWARD_API_ENDPOINT": url,
+            "STEWARD_COS_ENDPOINT": url,
             "TENCENTCLOUD_SECRET_ID": variables["TENCENTCLOUD_SECRETID"],
             "TENCENTCLOUD_SECRET_KEY": variables["TENCENTCLOUD_SECRETKEY"],
             "TENCENTCLOUD_TOKEN": variables["TENCENTCLOUD_SESSIONTOKEN"],

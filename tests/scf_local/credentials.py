@@ -23,7 +23,3 @@ class AccountCredentials:
             "TENCENTCLOUD_SECRETKEY": self.secret_key,
             **({"TENCENTCLOUD_SESSIONTOKEN": self.token} if self.token else {}),
         }
-
-    def environment(self, url: str) -> dict[str, str]:
-        """The variables that point the function, or an SDK, at an emulated cloud at `url`."""
-        return {"STEWARD_API_ENDPOINT": url, "STEWARD_COS_ENDPOINT": url, **self.scf_variables()}

@@ -41,7 +41,10 @@ _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 @dataclass(frozen=True)
 class FunctionConfig:
-    """A function's configuration; `credentials` are the variables that SCF sets for a run role.
+    """A function's configuration.
+
+    `credentials` are the variables that SCF sets for a run role; `network` are those that send its
+    requests to an emulated cloud (see `scf_local.network`), empty for the real one.
 
     Raises:
         ValueError: SCF, or the harness, could not run the function.
@@ -56,6 +59,7 @@ class FunctionConfig:
     region: str = "ap-guangzhou"
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    network: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if os.pathsep in str(self.code):
@@ -144,6 +148,7 @@ def process_environ(config: FunctionConfig) -> dict[str, str]:
     python = f"Python{sys.version_info.major}.{sys.version_info.minor}"
     return {
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+        **config.network,
         **function_variables(config, "direct"),
         "TENCENTCLOUD_REGION": config.region,
         "TENCENTCLOUD_APPID": config.appid,

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from scf_local import environment
+import certifi
+
+from scf_local import environment, network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,7 +69,6 @@ class LocalFunction:
         if isinstance(self.handler, str):
             code, name = environment.locate_handler(self.handler, None)
         settings = tuple(f"{key}={value}" for key, value in self.variables.items())
-        cloud_variables = self.cloud.environment() if self.cloud else {}
         self._config = environment.FunctionConfig(
             code=code,
             handler=name,
@@ -76,7 +77,9 @@ class LocalFunction:
             memory_mb=self.memory_mb,
             timeout_s=self.timeout_s,
             region=self.region,
-            variables=cloud_variables | environment.parse_variables(settings),
+            variables=environment.parse_variables(settings),
+            credentials=self.cloud.credentials.scf_variables() if self.cloud else {},
+            network=self.cloud.network() if self.cloud else {},
         )
 
     def __call__(self, event: object) -> Answer:
@@ -87,9 +90,11 @@ class LocalFunction:
         value = error = None
         environ = environment.process_environ(self._config)
         environ |= environment.function_variables(self._config, trigger)
+        bundle = environ.get(network.CA_BUNDLE) or certifi.where()
         with (
             patch.dict(os.environ, environ, clear=True),
             patch.object(sys, "path", [environ["PWD"], *sys.path]),
+            patch("certifi.where", lambda: bundle),  # the API SDK reads no variable
             redirect_stdout(printed),
             redirect_stderr(printed),
         ):

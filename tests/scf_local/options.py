@@ -14,9 +14,9 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from image_steward.regions import SHORT_CODES
+from scf_local import exports, network
 from scf_local.account import Account, confirm_writes
 from scf_local.console import usage_errors
-from scf_local.credentials import AccountCredentials
 from scf_local.environment import APPID, NAME, FunctionConfig, locate_handler, parse_variables
 
 if TYPE_CHECKING:
@@ -139,6 +139,14 @@ faults_option = click.option(
     metavar="FILE",
     help="Faults of the emulated cloud; docs/faults.md describes the format.",
 )
+allow_host_option = click.option(
+    "--allow-host",
+    multiple=True,
+    callback=_unless("real", "endpoint"),
+    metavar="HOST",
+    help="Host, with those below it, that the function may reach besides the emulated cloud; "
+    "repeatable.",
+)
 
 
 @contextmanager
@@ -147,6 +155,7 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
     seed: Path | None,
     *,
     faults: Path | None,
+    allow_host: tuple[str, ...],
     function_name: str,
     appid: str,
     code: Path | None,
@@ -173,14 +182,22 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
             for name in ("--profile", "--yes"):
                 if _is_given(context, name[2:]) and not real:
                     raise ValueError(f"{name} requires --real; add it, or remove {name}")
+            of_cloud = {"--seed": seed, "--faults": faults, "--allow-host": allow_host}
+            if real:
+                reason = (
+                    "is for an emulated cloud and cannot be used with --real; remove one of them"
+                )
+                _check_unused({"--endpoint": endpoint, **of_cloud}, reason)
+                account = _account(profile, region)
+            elif endpoint is not None:
+                reason = "cannot be used with --endpoint; pass it to the `scf-local cloud` there"
+                _check_unused(of_cloud, reason)
+                settings = exports.of_running(_checked_url(endpoint))
         if real:
-            account = _account(profile, region, endpoint=endpoint, seed=seed, faults=faults)
             region = region or account.region
             settings = account.credentials.scf_variables()
         elif endpoint is None:
-            settings = stack.enter_context(serving(seed, faults))
-        else:
-            settings = _served_at(endpoint, seed, faults)
+            settings = stack.enter_context(serving(seed, faults, allow_host))
         credentials = {
             name: settings.pop(name) for name in tuple(settings) if name.startswith("TENCENTCLOUD_")
         }
@@ -194,8 +211,9 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
                 memory_mb=memory,
                 timeout_s=timeout,
                 region=region or DEFAULT_REGION,
-                variables=settings | variables,
+                variables=variables,
                 credentials=credentials,
+                network=settings,
             )
             if real and not dry_run and not yes:
                 confirm_writes(account, config.region)
@@ -218,26 +236,27 @@ def watched_paths(event: str, options: Mapping[str, Any]) -> list[Path]:
     return paths if event == "-" else [*paths, Path(event)]
 
 
-def _account(profile: str | None, region: str | None, **emulated_only: object) -> Account:
+def _check_unused(options: Mapping[str, object], reason: str) -> None:
+    for name, value in options.items():
+        if value:
+            raise ValueError(f"{name} {reason}")
+
+
+def _account(profile: str | None, region: str | None) -> Account:
     """The user's own account; its region is known, from `region` or from the account."""
-    with usage_errors():
-        for name, value in emulated_only.items():
-            if value is not None:
-                raise ValueError(
-                    f"--{name} is for an emulated cloud and cannot be used with --real; remove one "
-                    "of them (--env STEWARD_API_ENDPOINT=URL sets another endpoint)"
-                )
-        account = Account.find(os.environ, Path.home(), profile)
-        if not region and not account.region:
-            raise ValueError(
-                "--real needs a region, and neither TENCENTCLOUD_REGION nor your profile has one; "
-                "add --region"
-            )
+    account = Account.find(os.environ, Path.home(), profile)
+    if not region and not account.region:
+        raise ValueError(
+            "--real needs a region, and neither TENCENTCLOUD_REGION nor your profile has one; "
+            "add --region"
+        )
     return account
 
 
 @contextmanager
-def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[dict[str, str]]:
+def serving(
+    seed: Path | None, faults: Path | None, allow_host: tuple[str, ...] = (), port: int = 0
+) -> Iterator[dict[str, str]]:
     """Run an emulated cloud with `seed`; yields the variables that point to it."""
     from scf_local.cloud.faults import Faults  # noqa: PLC0415 - takes 0.3 s, because of aiohttp
     from scf_local.cloud.server import EmulatedCloud  # noqa: PLC0415 - the same
@@ -247,20 +266,10 @@ def serving(seed: Path | None, faults: Path | None, port: int = 0) -> Iterator[d
         with usage_errors():
             rules = Faults.from_file(faults) if faults else Faults()
             state = State.from_folder(seed) if seed else State()
-            cloud = stack.enter_context(EmulatedCloud(state, port=port, faults=rules))
+            network.check_allowed(allow_host)
+            cloud = EmulatedCloud(state, port=port, faults=rules, allowed_hosts=allow_host)
+            stack.enter_context(cloud)
         yield cloud.environment()
-
-
-def _served_at(endpoint: str, seed: Path | None, faults: Path | None) -> dict[str, str]:
-    """The variables that point to a running emulated cloud."""
-    with usage_errors():
-        for name, value in (("--seed", seed), ("--faults", faults)):
-            if value:
-                raise ValueError(
-                    f"{name} cannot be used with --endpoint; pass it to the `scf-local cloud` that "
-                    "runs there"
-                )
-        return AccountCredentials().environment(_checked_url(endpoint))
 
 
 def _checked_url(endpoint: str) -> str:

@@ -26,6 +26,7 @@ from scf_local.console import (
 from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import print_invocation
 from scf_local.options import (
+    allow_host_option,
     configured,
     endpoint_option,
     faults_option,
@@ -68,6 +69,7 @@ _QUIET, _NO_JOURNAL = "STEWARD_LOG_LEVEL=WARNING", "STEWARD_JOURNAL="
 @endpoint_option
 @seed_option
 @faults_option
+@allow_host_option
 @function_options
 @profile_option
 @click.option(

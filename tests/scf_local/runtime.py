@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import importlib.machinery
 import json
 import os
 import stat
@@ -113,6 +114,63 @@ class ReadOnly:
         )
 
 
+class Offline:
+    """Stops direct connections to other hosts: the function sees the emulated cloud, or fails.
+
+    An audit hook, too: it sees the sockets of Python, not those of C libraries.
+    """
+
+    def __init__(self, allowed: str) -> None:
+        self._allowed = ("0.0.0.0", *allowed.split(","))
+        self._is_strict = all(map(_is_loopback, self._allowed[1:]))
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        """Raise if an audited event would look up, or connect to, a host that is not allowed."""
+        if event == "socket.getaddrinfo":
+            host = args[0]
+        elif event in {"socket.connect", "socket.sendto"} and isinstance(args[1], tuple):
+            host = args[1][0]
+            if not self._is_strict and host.strip("0123456789abcdefABCDEF.:") == "":
+                return  # an address, perhaps that of an allowed host
+        else:
+            return
+        name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+        if name and not _is_loopback(name) and not self._allows(name):
+            raise OSError(
+                errno.ENETUNREACH,
+                f"no direct connection to {name}: hosts of the emulated cloud are reached through "
+                f"HTTPS_PROXY, others with --allow-host {name}",
+            )
+
+    def _allows(self, name: str) -> bool:
+        return any(f".{name.lower()}".endswith(f".{host}") for host in self._allowed)
+
+
+def _is_loopback(name: str) -> bool:
+    return name.startswith("127.") or name in {"localhost", "::1"}
+
+
+class TrustedBundle:
+    """Has `certifi.where` return another bundle: the API SDK asks it, and reads no variable."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def find_spec(self, name: str, *_: object) -> Any:  # noqa: ANN401 - a ModuleSpec
+        """Find `certifi` as usual, but change it once it is loaded."""
+        spec = importlib.machinery.PathFinder.find_spec(name) if name == "certifi" else None
+        if spec is None or spec.loader is None:
+            return None
+        load = spec.loader.exec_module
+
+        def load_and_change(module: Any) -> None:  # noqa: ANN401 - certifi
+            load(module)
+            module.where = lambda: self._path
+
+        spec.loader.exec_module = load_and_change  # type: ignore[method-assign]
+        return spec
+
+
 def _is_name(path: Any) -> bool:  # noqa: ANN401 - socket addresses have any type
     """Whether it can name a file: not a network address, not an abstract socket name."""
     if isinstance(path, (str, bytes, os.PathLike)):
@@ -139,6 +197,9 @@ def serve(handler: str, replies: int, terminal: int | None = None) -> None:
         for number in range(3):
             os.dup2(terminal, number)
     sys.addaudithook(ReadOnly(os.environ["USER_CODE_ROOT"]))
+    if "SCF_LOCAL_ENDPOINT" in os.environ:
+        sys.addaudithook(Offline(os.environ["NO_PROXY"]))
+        sys.meta_path.insert(0, TrustedBundle(os.environ["SSL_CERT_FILE"]))
     with os.fdopen(replies, "wb") as stream:
         function, reply = load(handler, _debugged if terminal else lambda call: call)
         _send(stream, reply)

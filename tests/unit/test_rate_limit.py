@@ -132,7 +132,7 @@ def test_call_after_the_deadline() -> None:
 
 def test_one_limiter_per_action_and_endpoint(function: Function) -> None:
     """Each pair of action and endpoint has one rate limiter, with the action's limit."""
-    port = urlsplit(function.environ["STEWARD_API_ENDPOINT"]).port
+    port = urlsplit(function.cloud.url).port
     endpoints = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")]
     known = function.instance.rate_limiters
     for name in ("a", "b"):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl
 
-from scf_local.cloud import parameters
+from scf_local.cloud import hosts, parameters
 from scf_local.cloud.signatures import verify_tc3, verify_v1
 from scf_local.cloud.wire import ErrorReply
 
@@ -100,7 +100,7 @@ class V1Request:
             ErrorReply: the signature is not valid.
         """
         verify_v1(self.http, self.fields, credentials, now)
-        return self.http.headers.get("host", "").partition(".")[0]
+        return hosts.name_of(self.http.headers.get("host", "")).partition(".")[0]
 
     def params(self, shape: Mapping[str, parameters.Shape]) -> dict[str, Any]:
         """Return the action's own parameters.

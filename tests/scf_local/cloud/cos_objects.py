@@ -1,19 +1,20 @@
-"""COS: the actions of objects and their versions (versions: document/product/436/19883)."""
+"""COS: the actions of buckets, objects and versions (versions: document/product/436/19883)."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from base64 import b64encode
 from dataclasses import replace
 from email.utils import formatdate
-from itertools import count
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from scf_local.cloud.cos_calls import bucket_of, error, iso_time, xml_reply
+from scf_local.cloud.cos_calls import MAX_ENTRIES, iso_time, xml_reply
+from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.seed import Object
-from scf_local.cloud.wire import Reply
+from scf_local.cloud.wire import ErrorReply, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
     from scf_local.cloud.cos_calls import CosCall
 
 METADATA = "x-cos-meta-"
-_NAMES = (
-    *("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language"),
-    *("Content-Type", "Expires"),
+STORED = (
+    *("cache-control", "content-disposition", "content-encoding", "content-language"),
+    *("content-type", "expires"),
 )
-STORED = {name.lower(): name for name in _NAMES}
 """Headers that are stored with an object, by lower-case name, besides its metadata."""
-MAX_DELETED = 1000
-_RANGE = re.compile("bytes=([0-9]{1,18})-([0-9]{0,18})|bytes=-([0-9]{1,18})")
+_SOURCE = re.compile(r"([^/]+)/([^?]+)(?:\?versionId=(.+))?")
+RANGE = "range=bytes=([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})"
 
 
 def raw(text: str) -> bytes:
@@ -45,6 +45,58 @@ def described(stored: Object) -> dict[str, str]:
 def etag_of(stored: Object) -> str:
     """Return an object's ETag, in quotes."""
     return f'"{stored.etag or hashlib.md5(stored.content).hexdigest()}"'
+
+
+# --- Buckets ---
+
+
+def get_bucket(call: CosCall) -> Reply:
+    """Return one page of keys, in the order of bytes (document/product/436/7734)."""
+    # assumed: more is no error
+    length = min(int(call.http.params.get("max-keys", MAX_ENTRIES)), MAX_ENTRIES)
+    names = ("prefix", "delimiter", "marker")
+    prefix, delimiter, marker = given = [raw(call.http.params.get(name, "")) for name in names]
+    found: dict[bytes, Object | None] = {}  # None is a common prefix
+    for key, stored in sorted((raw(key), stored) for key, stored in call.objects.items()):
+        end = key.find(delimiter, len(prefix)) if delimiter else -1
+        if key.startswith(prefix) and not stored.is_delete_marker:
+            found |= {key: stored} if end < 0 else {key[: end + len(delimiter)]: None}
+    later = [entry for entry in found.items() if entry[0] > marker]
+    page, is_cut = later[:length], 0 < length < len(later)
+    owner = dict.fromkeys(("ID", "DisplayName"), call.bucket.rpartition("-")[2])
+    more = {"Owner": owner, "StorageClass": "STANDARD"}
+    members = {
+        "Name": call.bucket,
+        "EncodingType": call.http.params.get("encoding-type"),
+        **{name.capitalize(): call.encode(text) for name, text in zip(names, given, strict=True)},
+        "MaxKeys": str(length),
+        "IsTruncated": str(is_cut).lower(),
+        "NextMarker": call.encode(page[-1][0]) if is_cut else None,
+        "Contents": [{"Key": call.encode(k), **described(v), **more} for k, v in page if v],
+        "CommonPrefixes": [{"Prefix": call.encode(key)} for key, stored in page if not stored],
+    }
+    return xml_reply("ListBucketResult", members)
+
+
+def head_bucket(call: CosCall) -> Reply:
+    """Return that the bucket exists (document/product/436/7735)."""
+    _, region = bucket_of(call.http.headers["host"]) or ("", "")
+    return Reply(200, {"x-cos-bucket-region": region}, b"")
+
+
+def get_versioning(call: CosCall) -> Reply:
+    """Return the status of a bucket's versions (document/product/436/19888)."""
+    # No status if it was never set.
+    return xml_reply("VersioningConfiguration", {"Status": call.state.versioning.get(call.bucket)})
+
+
+def put_versioning(call: CosCall) -> Reply:
+    """Set the status of a bucket's versions (document/product/436/19889)."""
+    status = call.xml.findtext("{*}Status")
+    if status not in {"Enabled", "Suspended"}:
+        raise ErrorReply("MalformedXML", "The Status must be Enabled or Suspended.")
+    call.state.versioning[call.bucket] = status
+    return Reply(200, {}, b"")
 
 
 # --- Reading ---
@@ -66,7 +118,7 @@ def get_object(call: CosCall) -> Reply:
         **storable(overrides),
     }
     if not _etag_matches(etag, requested.get("if-match", "*")):
-        raise error("PreconditionFailed", f"ETag is {etag}.")
+        raise ErrorReply("PreconditionFailed", f"ETag is {etag}.", 412)
     if _etag_matches(etag, requested.get("if-none-match", "")):
         return Reply(304, headers, b"")
     if "range" not in requested:
@@ -77,21 +129,20 @@ def get_object(call: CosCall) -> Reply:
     return Reply(206, headers, stored.content[first : last + 1])
 
 
-def _find(newest: Object | None, version: str | None, code: str = "MethodNotAllowed") -> Object:
-    """Return an object's newest version, or the given one; `code` rejects a delete marker."""
+def _find(newest: Object | None, version: str | None) -> Object:
+    """Return an object's newest version, or the given one."""
     if newest is None or (newest.is_delete_marker and version is None):
-        raise error("NoSuchKey", "The key does not exist.")
+        raise ErrorReply("NoSuchKey", "The key does not exist.", 404)
     for stored in (newest, *newest.older):
         if version in {None, stored.version}:
             if stored.is_delete_marker:
-                raise error(code, "The version is a delete marker.")
+                raise ErrorReply("MethodNotAllowed", "The version is a delete marker.", 405)
             return stored
-    raise error("NoSuchVersion", "The version does not exist.")
+    raise ErrorReply("NoSuchVersion", "The version does not exist.", 404)
 
 
 def _version_header(call: CosCall, stored: Object) -> dict[str, str]:
-    has_versions = call.state.versioning.get(call.bucket)
-    return {"x-cos-version-id": stored.version} if has_versions else {}
+    return {"x-cos-version-id": stored.version} if call.state.versioning.get(call.bucket) else {}
 
 
 def _etag_matches(etag: str, header: str) -> bool:
@@ -100,15 +151,11 @@ def _etag_matches(etag: str, header: str) -> bool:
 
 
 def _range(header: str, size: int) -> tuple[int, int]:
-    match = _RANGE.fullmatch(header)
-    if match is None:
-        message = f"Range {header!r} is not emulated; emulated are bytes=0-9, bytes=10-, bytes=-10."
-        raise error("NotImplemented", message)
-    first, last, length = match.groups()
-    begin = max(size - int(length), 0) if length else int(first)
-    end = min(int(last or size), size - 1)
+    first, last = header.removeprefix("bytes=").split("-")
+    begin = int(first) if first else max(size - int(last), 0)
+    end = min(int(last), size - 1) if first and last else size - 1
     if begin > end:
-        raise error("InvalidRange", f"{header} is not within {size} bytes.")
+        raise ErrorReply("InvalidRange", f"{header} is not within {size} bytes.", 416)
     return begin, end
 
 
@@ -117,32 +164,26 @@ def _range(header: str, size: int) -> tuple[int, int]:
 
 def put_object(call: CosCall) -> Reply:
     """Store an object (document/product/436/7749)."""
-    stored, headers = store(call, Object(call.body(), storable(call.http.headers)))
+    stored, headers = store(call, call.key, Object(call.body, storable(call.http.headers)))
     return Reply(200, {"ETag": etag_of(stored), **headers}, b"")
 
 
 def put_object_copy(call: CosCall) -> Reply:
     """Store a copy of an object (document/product/436/10881)."""
-    address, _, query = call.http.headers.get("x-cos-copy-source", "").partition("?")
-    host, _, path = address.partition("/")
+    match = _SOURCE.fullmatch(call.http.headers["x-cos-copy-source"])
+    host, path, version = match.groups() if match else ("", "", None)
     bucket, _ = bucket_of(host) or ("", "")
-    key, version = unquote(path, errors="surrogateescape"), query.removeprefix("versionId=")
-    if not bucket or not key or query[:10] not in {"", "versionId="}:
+    if not bucket:
         form = "<bucket-appid>.cos.<region>.myqcloud.com/<key>[?versionId=<id>]"
-        raise error("InvalidCopySource", f"x-cos-copy-source must be {form}.")
-    directive = call.http.headers.get("x-cos-metadata-directive", "Copy")
-    if directive not in {"Copy", "Replaced"}:
-        raise error("InvalidArgument", f"Directive {directive!r} must be Copy or Replaced.")
-    if (bucket, key, version, directive) == (call.bucket, call.key, "", "Copy"):
-        # assumed: the document names no code
-        raise error("InvalidRequest", "A copy to itself needs x-cos-metadata-directive Replaced.")
+        raise ErrorReply("InvalidCopySource", f"x-cos-copy-source must be {form}.")
     if bucket not in call.state.objects:
-        raise error("NoSuchBucket", "The bucket of x-cos-copy-source does not exist.")
-    # That of a delete marker has the status 400 (436/8287); assumed: its code.
-    source = _find(call.state.objects[bucket].get(key), version or None, "InvalidCopySource")
-    kept = source.headers if directive == "Copy" else storable(call.http.headers)
+        raise ErrorReply("NoSuchBucket", "The bucket of x-cos-copy-source does not exist.", 404)
+    key = unquote(path, errors="surrogateescape")
+    source = _find(call.state.objects[bucket].get(key), version)
+    is_replaced = call.http.headers.get("x-cos-metadata-directive") == "Replaced"
+    kept = storable(call.http.headers) if is_replaced else source.headers
     # assumed: the ETag is that of one upload, also for a source that was uploaded in parts
-    stored, headers = store(call, Object(source.content, kept))
+    stored, headers = store(call, call.key, Object(source.content, kept))
     members = {"ETag": etag_of(stored), "LastModified": iso_time(call.now)}
     return xml_reply("CopyObjectResult", members, headers)
 
@@ -151,32 +192,27 @@ def storable(given: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that are stored with an object, of headers by lower-case name.
 
     Raises:
-        CosError: InvalidArgument.
+        ErrorReply: InvalidArgument.
     """
     headers = {
-        STORED.get(name, name): value
+        name.title() if name in STORED else name: value
         for name, value in given.items()
         if name in STORED or name.startswith(METADATA)
     }
     for name, value in headers.items():
         if not value.isprintable():  # nor is half a surrogate pair, which replaces a non-UTF-8 byte
-            raise error("InvalidArgument", f"Invalid {name}: {value!r}.")
+            raise ErrorReply("InvalidArgument", f"Invalid {name}: {value!r}.")
     return headers
 
 
-def store(call: CosCall, new: Object, key: str | None = None) -> tuple[Object, dict[str, str]]:
-    """Store an object under the call's key, or another one, and return it with its headers."""
-    key = key or call.key
-    versions = _versions(call, key)
-    version, used = "null", {old.version for old in versions}
+def store(call: CosCall, key: str, new: Object) -> tuple[Object, dict[str, str]]:
+    """Store an object, and return it with its headers."""
+    version = "null"
     if call.state.versioning.get(call.bucket) == "Enabled":
-        # The form of real ones: base64 of a number that falls with time.
-        latest = 2**64 - 1 - int(call.now * 1e6)
-        ids = (b64encode(b"%d" % (latest - n)).decode().rstrip("=") for n in count())
-        version = next(each for each in ids if each not in used)
-    older = tuple(old for old in versions if old.version != version)
-    stored = replace(new, modified=call.now, version=version, older=older)
-    call.objects[key] = stored
+        # The form of real ones, whose numbers fall with time.
+        version = b64encode(b"%d" % secrets.randbits(64)).decode().rstrip("=")
+    older = tuple(old for old in _versions(call, key) if old.version != version)
+    call.objects[key] = stored = replace(new, modified=call.now, version=version, older=older)
     return stored, _version_header(call, stored)
 
 
@@ -199,18 +235,14 @@ def delete_object(call: CosCall) -> Reply:
 
 def delete_multiple_objects(call: CosCall) -> Reply:
     """Delete objects, or versions of them (document/product/436/8289)."""
-    document, deleted = call.xml(), []
-    objects = document.findall("{*}Object")
-    if not 1 <= len(objects) <= MAX_DELETED or not all(each.findtext("{*}Key") for each in objects):
-        raise error("MalformedXML", f"1 to {MAX_DELETED} objects are required, each with a Key.")
-    for element in objects:
-        key, version = (element.findtext(f"{{*}}{name}") or "" for name in ("Key", "VersionId"))
+    deleted = []
+    for key, version in call.entries("Object", "Key", "VersionId"):
         removed = _delete(call, key, version or None)
-        members = {"Key": key, "VersionId": [version] * bool(version)}
+        members = {"Key": key, "VersionId": version or None}
         if removed and removed.is_delete_marker:
             members |= {"DeleteMarker": "true", "DeleteMarkerVersionId": removed.version}
         deleted.append(members)
-    is_quiet = document.findtext("{*}Quiet") == "true"
+    is_quiet = call.xml.findtext("{*}Quiet") == "true"
     return xml_reply("DeleteResult", {"Deleted": deleted * (not is_quiet)})
 
 
@@ -218,7 +250,7 @@ def _delete(call: CosCall, key: str, version: str | None) -> Object | None:
     """Delete an object, and return the version that was deleted, or the new delete marker."""
     has_versions = call.state.versioning.get(call.bucket)
     if has_versions and version is None:
-        return store(call, Object(b"", is_delete_marker=True), key)[0]
+        return store(call, key, Object(b"", is_delete_marker=True))[0]
     versions = _versions(call, key)
     call.objects.pop(key, None)
     left = [old for old in versions if version not in {None, old.version}]

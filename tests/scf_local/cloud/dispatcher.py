@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 import uuid
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from scf_local.cloud import api_requests, cos, cvm, tags
+from scf_local.cloud import api_requests, cos, cos_calls, cvm, hosts, tags
 from scf_local.cloud.api_requests import Tc3Request
 from scf_local.cloud.faults import Faults
 from scf_local.cloud.rate_limits import RateLimits
 from scf_local.cloud.signatures import names_key, verify_cos
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import Call, CosError, ErrorReply, Reply
+from scf_local.cloud.wire import Call, ErrorReply, Reply
 from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
@@ -29,12 +28,6 @@ if TYPE_CHECKING:
 
 SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
 
-_DOMAIN = "tencentcloudapi.com"
-OWN_HOST = re.compile(
-    r"(127\.0\.0\.1|([\w-]+\.)*localhost|\[::1\]|([\w-]+\.)+tencentcloudapi\.com)(:\d+)?"
-)
-"""The cloud's names, besides those of buckets; by DNS rebinding, web pages send others."""
-_REGIONAL_HOST = re.compile(r"\w+\.([a-z0-9-]+)\.tencentcloudapi\.com")
 _HELP = """\
 This is the emulated cloud. It serves
   GET /_state                 its images, objects and calls, as JSON
@@ -68,9 +61,14 @@ class Dispatcher:
     def dispatch(self, http: Request) -> Reply:
         """Return the reply to a request, whatever it is for."""
         with self.state.lock:
-            bucket = cos.bucket_of(http.headers.get("host", ""))
+            host = http.headers.get("host", "")
+            bucket = hosts.bucket_of(host)
             if bucket:
                 return self._cos(http, *bucket)
+            if hosts.name_of(host).endswith(hosts.COS_DOMAINS):
+                message = f"{host} is not the host of a bucket: NAME-APPID.cos.REGION.myqcloud.com"
+                error = ErrorReply("NotImplemented", message, HTTPStatus.NOT_IMPLEMENTED)
+                return cos.error_reply(error, host, self.request_id())
             request = api_requests.parse(http)
             if request:
                 return self._api(request)
@@ -80,45 +78,43 @@ class Dispatcher:
 
     def body_limit(self, http: Request) -> int:
         """Return how many bytes the body may have; 0 if a request is answered without its body."""
-        if not cos.bucket_of(http.headers.get("host", "")):
+        if not hosts.bucket_of(http.headers.get("host", "")):
             kind = api_requests.parse(http) or api_requests.V1Request
             is_unsigned = isinstance(kind, Tc3Request) and not names_key(http, self.credentials)
             limit = 64 << 10 if is_unsigned else kind.max_bytes
             return limit * (http.path == "/")
         try:
             verify_cos(http, self.credentials, self.clock())  # does not cover the body
-        except CosError:
+        except ErrorReply:
             return 0
-        return cos.BODY_LIMITS.get(http.method, 0)
+        return cos_calls.BODY_LIMITS.get(http.method, 0)
 
     def _api(self, request: Tc3Request | V1Request) -> Reply:
-        now = self.clock()
         # Cut, because unsigned requests are recorded, too.
         name, region = (request.common(part)[:100] for part in ("Action", "Region"))
-        params: Any = {}
-        rule = self.faults.rule_for(name, self.state.count(name) + 1)
-        try:
+        params: dict[str, Any] = {}
+
+        def reply_of(members: dict[str, Any]) -> Reply:
+            return _json({"Response": {**members, "RequestId": self.request_id()}})
+
+        def perform(now: float, credentials: AccountCredentials, time: float) -> Reply:
             _check_http(request.http, request.max_bytes)
-            service = request.verify(*self._credentials_and_time(rule, now, _api_error))
-            action = _action(service, request)
+            action = _action(request.verify(credentials, time), request)
             self._admit(name, region, action, request.http.headers.get("host", ""), now)
-            params = request.params(action.shape)
-            response = action(self.state, region, params)
-            outcome = "ok"
-        except ErrorReply as error:
-            response = _error_response(error)
-            outcome = error.code
-        if rule and rule.fault == "error-applied":
-            response = _error_response(_api_error(rule))
-        call = {"Time": now, "Action": name, "Region": region, "Outcome": outcome}
-        reply = _json({"Response": {**response, "RequestId": self.request_id()}})
-        return self._finish(call, params, rule, reply)
+            given = request.params(action.shape)  # any JSON; the action checks it
+            params.update(given if isinstance(given, dict) else {})
+            return reply_of(action(self.state, region, given))
+
+        def error_reply(error: ErrorReply) -> Reply:
+            return reply_of({"Error": {"Code": error.code, "Message": error.message}})
+
+        return self._answer(Call(name, region, params, 0), perform, error_reply)
 
     def _admit(self, name: str, region: str, action: EmulatedAction, host: str, now: float) -> None:
         # The API counts calls by the region of the endpoint, not by the region that they are
         # for. A local address replaces all endpoints, so there the call's own region counts.
-        regional = _REGIONAL_HOST.fullmatch(host)
-        endpoint = (regional[1] if regional else "") if host.endswith(_DOMAIN) else region
+        api = hosts.api_of(hosts.name_of(host))
+        endpoint = api[1] if api else region
         if self.limits and not self._rates.try_acquire((name, endpoint), action.per_second, now):
             raise ErrorReply(
                 "RequestLimitExceeded",
@@ -127,52 +123,53 @@ class Dispatcher:
             )
 
     def _cos(self, http: Request, bucket: str, region: str) -> Reply:
-        now = self.clock()
-        name = cos.action_of(http)
-        rule = self.faults.rule_for(name, self.state.count(name) + 1)
+        request_id = self.request_id()
+        params = {"Bucket": bucket, "Key": http.path.removeprefix("/")}
 
-        def error_reply(error: CosError) -> Reply:
+        def perform(now: float, credentials: AccountCredentials, time: float) -> Reply:
+            verify_cos(http, credentials, time)
+            reply = cos.handle(self.state, bucket, http, now)
+            return replace(reply, headers={**reply.headers, cos.REQUEST_ID: request_id})
+
+        def error_reply(error: ErrorReply) -> Reply:
             return cos.error_reply(error, f"{http.headers['host']}{http.path}", request_id)
 
-        request_id = self.request_id()
-        try:
-            verify_cos(http, *self._credentials_and_time(rule, now, _cos_error))
-            reply = cos.handle(self.state, bucket, http, now)
-            outcome = "ok"
-        except CosError as error:
-            reply = error_reply(error)
-            outcome = error.code
-        if rule and rule.fault == "error-applied":
-            reply = error_reply(_cos_error(rule))
-        reply = replace(reply, headers={**reply.headers, cos.REQUEST_ID: request_id})
-        call = {"Time": now, "Action": name, "Region": region, "Outcome": outcome}
-        params = {"Bucket": bucket, "Key": http.path.removeprefix("/")}
-        return self._finish(call, params, rule, reply)
+        return self._answer(Call(cos.action_of(http), region, params, 0), perform, error_reply)
 
-    def _credentials_and_time(
-        self, rule: Rule | None, now: float, error_of: Callable[[Rule], Exception]
-    ) -> tuple[AccountCredentials, float]:
+    def _answer(
+        self,
+        call: Call,
+        perform: Callable[[float, AccountCredentials, float], Reply],
+        error_reply: Callable[[ErrorReply], Reply],
+    ) -> Reply:
+        """Perform a call as its fault allows, record it, and return the reply.
+
+        `perform` gets the time, and what to verify a signature against: credentials and time.
+        """
+        now = self.clock()
+        rule = self.faults.rule_for(call.action, self.state.count(call.action) + 1)
+        outcome = "ok"
+        try:
+            reply = perform(now, *self._verified_by(rule, now))
+        except ErrorReply as error:
+            reply, outcome = error_reply(error), error.code
+        record = {"Time": now, "Action": call.action, "Region": call.region, "Outcome": outcome}
+        if rule:
+            if rule.fault == "error-applied":
+                reply = error_reply(_injected(rule))
+            record["Fault"] = rule.fault
+            reply = rule.inject(reply)
+        return self.on_reply(replace(call, number=self.state.record(record)), reply)
+
+    def _verified_by(self, rule: Rule | None, now: float) -> tuple[AccountCredentials, float]:
         """Return what to verify a signature against, or raise the error of a rule that skips it."""
         if rule and rule.skips_action:
-            raise error_of(rule)
+            raise _injected(rule)
         if rule and rule.fault == "skew":
             return self.credentials, now + rule.seconds
         if rule and rule.fault == "expired-token":
             return replace(self.credentials, token=f"not {self.credentials.token}"), now
         return self.credentials, now
-
-    def _finish(
-        self,
-        call: dict[str, Any],
-        params: Any,  # noqa: ANN401 - any JSON
-        rule: Rule | None,
-        reply: Reply,
-    ) -> Reply:
-        if rule:
-            call["Fault"] = rule.fault
-            reply = rule.inject(reply)
-        number = self.state.record(call)
-        return self.on_reply(Call(call["Action"], call["Region"], params, number), reply)
 
 
 def _check_http(http: Request, limit: int) -> None:
@@ -191,12 +188,14 @@ def _action(signed_for: str, request: Tc3Request | V1Request) -> EmulatedAction:
     if service != "tag":
         _required(request, "Region")
     if service not in SERVICES:
-        raise ErrorReply("NoSuchProduct", f"{service!r} is not one of {', '.join(SERVICES)}.")
+        emulated = ", ".join(SERVICES)
+        raise ErrorReply("NoSuchProduct", f"{service!r} is not emulated; emulated are {emulated}.")
     if version != SERVICES[service].version:
         raise ErrorReply("NoSuchVersion", f"{version!r} is not {SERVICES[service].version}.")
     actions = SERVICES[service].actions
     if name not in actions:
-        raise ErrorReply("InvalidAction", f"{name!r} is not one of {', '.join(actions)}.")
+        message = f"{name!r} of {service} is not emulated; emulated are {', '.join(actions)}."
+        raise ErrorReply("InvalidAction", message)
     return actions[name]
 
 
@@ -210,27 +209,24 @@ def _required(request: Tc3Request | V1Request, name: str) -> str:
 
 
 def _service(signed_for: str, version: str, host: str) -> str:
-    if signed_for != host.partition(".")[0] or host.endswith(_DOMAIN):
+    name = hosts.name_of(host)
+    api = hosts.api_of(name)
+    if api and api[0] != signed_for:
+        message = f"It is for {signed_for!r}, but the host is that of {api[0]!r}."
+        raise ErrorReply("AuthFailure.SignatureFailure", message)
+    if api or signed_for != name.partition(".")[0]:
         return signed_for
     # A local address does not name the service (the Node.js SDK signs for the first label of any
     # host), so there the version decides.
-    for name, service in SERVICES.items():
+    for emulated, service in SERVICES.items():
         if service.version == version:
-            return name
-    emulated = ", ".join(f"{name} {service.version}" for name, service in SERVICES.items())
-    raise ErrorReply("NoSuchVersion", f"{version!r} is not one of {emulated}.")
+            return emulated
+    versions = ", ".join(f"{name} {service.version}" for name, service in SERVICES.items())
+    raise ErrorReply("NoSuchVersion", f"{version!r} is not one of {versions}.")
 
 
-def _error_response(error: ErrorReply) -> dict[str, Any]:
-    return {"Error": {"Code": error.code, "Message": error.message}}
-
-
-def _api_error(rule: Rule) -> ErrorReply:
-    return ErrorReply(rule.outcome, rule.message)
-
-
-def _cos_error(rule: Rule) -> CosError:
-    return CosError(rule.status or HTTPStatus.FORBIDDEN, rule.outcome, rule.message)
+def _injected(rule: Rule) -> ErrorReply:
+    return ErrorReply(rule.outcome, rule.message, rule.status or HTTPStatus.FORBIDDEN)
 
 
 def _json(value: object) -> Reply:

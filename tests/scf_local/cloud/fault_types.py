@@ -82,7 +82,7 @@ def _no_request_id(rule: Rule, reply: Reply) -> Reply:
         del envelope["Response"]["RequestId"]
         body = json.dumps(envelope).encode()
     elif headers.get("Content-Type") == "application/xml":
-        body = re.sub(rb"\t<(RequestId|TraceId)>.*\n", b"", body)
+        body = re.sub(rb"<(RequestId|TraceId)>.*?</\1>", b"", body)
     return replace(reply, status=rule.status or reply.status, headers=headers, body=body)
 
 

@@ -6,9 +6,12 @@ import asyncio
 import logging
 import math
 import os
+import re
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -16,16 +19,19 @@ from urllib.parse import unquote
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from scf_local import network
+from scf_local.cloud import hosts
 from scf_local.cloud.api_requests import MAX_GET_BYTES
-from scf_local.cloud.cos import bucket_of
-from scf_local.cloud.dispatcher import OWN_HOST, Dispatcher
+from scf_local.cloud.certificates import authority
+from scf_local.cloud.dispatcher import Dispatcher
+from scf_local.cloud.proxy import Proxy
 from scf_local.cloud.wire import Reply, Request
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 _HOST = "127.0.0.1"
-_FORBIDDEN = Reply(403, {"Content-Type": "text/plain"}, b"The Host is not the emulated cloud.\n")
+_ABSOLUTE = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _LOG = logging.getLogger(__name__)
 # What is not HTTP is answered, and not worth a traceback.
 _LOG.addFilter(lambda entry: not isinstance((entry.exc_info or "  ")[1], HttpProcessingError))
@@ -35,10 +41,13 @@ _LINGER_SECONDS = 1.0
 
 @dataclass
 class EmulatedCloud(Dispatcher):
-    """A context manager that serves the emulated cloud at `url`.
+    """A context manager that serves the emulated cloud at `url`, and at the cloud's own names.
+
+    For the latter it is an HTTP proxy; `network` returns the variables that clients obey.
 
     Attributes:
         port: 0 means any free port.
+        allowed_hosts: hosts that clients may reach without the proxy.
         latency: seconds before each reply.
         request_seconds: how long the head of a request, and then its body, may take to arrive. As
             the head may also start late, idle connections are closed after this time.
@@ -48,6 +57,7 @@ class EmulatedCloud(Dispatcher):
     """
 
     port: int = 0
+    allowed_hosts: tuple[str, ...] = ()
     latency: float = 0.0
     request_seconds: float = 60.0
     url: str = field(init=False, default="")
@@ -66,15 +76,26 @@ class EmulatedCloud(Dispatcher):
                 "choose another port, or 0 for any free port",
             ) from None
         self.url = f"http://{_HOST}:{port}"
+        self._folder = TemporaryDirectory(prefix="scf-local-")
+        authority().write_bundle(self._bundle, with_public=bool(self.allowed_hosts))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        self._folder.cleanup()
+
+    @property
+    def _bundle(self) -> Path:
+        return Path(self._folder.name, "ca.pem")
+
+    def network(self) -> dict[str, str]:
+        """Return the variables that send a client's requests to this cloud."""
+        return network.variables(self.url, self._bundle, self.allowed_hosts)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that point the function, or an SDK, at this cloud."""
-        return self.credentials.environment(self.url)
+        """Return these variables, and those with the credentials, as SCF names them."""
+        return {**self.network(), **self.credentials.scf_variables()}
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, int]]) -> None:
         server = web.Server(
@@ -87,28 +108,41 @@ class EmulatedCloud(Dispatcher):
             lingering_time=_LINGER_SECONDS,
             max_line_size=2 * MAX_GET_BYTES,  # longer requests still get the API's own error
         )
-        runner = web.ServerRunner(server, shutdown_timeout=0.1)
-        await runner.setup()
         self._stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        proxy = Proxy(server, self.request_seconds)
         try:
-            await web.TCPSite(runner, _HOST, self.port).start()
-            port = runner.addresses[0][1]
+            listener = await loop.create_server(proxy, _HOST, self.port, backlog=128)
         except OSError as error:
             started.set_exception(error)
-            self._stop.set()
-        else:
-            started.set_result((asyncio.get_running_loop(), port))
+            return
+        started.set_result((loop, listener.sockets[0].getsockname()[1]))
         await self._stop.wait()
-        await runner.cleanup()
+        listener.close()
+        proxy.close()
+        transports = [connection.transport for connection in server.connections]
+        server.pre_shutdown()
+        await server.shutdown(0.1)
+        for transport in filter(None, transports):
+            transport.abort()  # TLS would wait for the client's goodbye
+        await asyncio.sleep(0)  # until the sockets are closed
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
         # Not normalised: the client has signed the path as it sent it.
         path, _, query = http.raw_path.partition("?")
         headers = {name.lower(): value for name, value in http.headers.items()}
+        absolute = _ABSOLUTE.match(path)  # as clients send it to a proxy
+        if absolute:
+            path = path[absolute.end() :] or "/"
+            if hosts.name_of(absolute[1]) != hosts.name_of(headers.get("host", "")):
+                headers["host"] = absolute[1]  # else as sent, which is what is signed
         request = Request(http.method, unquote(path, errors="surrogateescape"), query, headers)
-        host = headers.get("host", "").lower()
-        if not OWN_HOST.fullmatch(host) and not bucket_of(host):
-            return await self._send(http, _FORBIDDEN)
+        name = hosts.name_of(headers.get("host", ""))
+        if not hosts.is_own(name) and not hosts.is_emulated(name):
+            message = hosts.refusal(name)
+            refused = web.Response(status=403, reason=message, text=f"{message}\n")
+            refused.force_close()  # without reading the body
+            return refused
         limit = self.body_limit(request)
         if limit:
             request = await self._with_body(http, request, limit)

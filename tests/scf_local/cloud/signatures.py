@@ -7,14 +7,13 @@ import hmac
 import re
 from base64 import b64encode
 from datetime import datetime, timezone
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
-from scf_local.cloud.wire import CosError, ErrorReply
+from scf_local.cloud.wire import ErrorReply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from scf_local.cloud.wire import Request
     from scf_local.credentials import AccountCredentials
@@ -103,8 +102,9 @@ def verify_tc3(request: Request, credentials: AccountCredentials, now: float) ->
     payload = b"" if request.method == "GET" else request.body
     if headers.get("x-tc-content-sha256") == "UNSIGNED-PAYLOAD":
         payload = b"UNSIGNED-PAYLOAD"
-    expected = (
-        tc3_signature(
+
+    def sign(variant: Mapping[str, str]) -> str:
+        return tc3_signature(
             credentials.secret_key,
             timestamp=int(timestamp),
             service=signed["service"],
@@ -113,9 +113,8 @@ def verify_tc3(request: Request, credentials: AccountCredentials, now: float) ->
             headers=[(name, _tc3_value(name, variant)) for name in names],
             payload=payload,
         )
-        for variant in _hosts(headers)
-    )
-    if not _is_one_of(signed["signature"], expected):
+
+    if not _is_signed(signed["signature"], headers, sign):
         raise ErrorReply("AuthFailure.SignatureFailure", "The signature is not the expected one.")
     if headers.get("x-tc-token", "") != credentials.token:
         raise ErrorReply("AuthFailure.TokenFailure", "X-TC-Token is missing or wrong.")
@@ -141,14 +140,13 @@ def _utc_date(timestamp: int) -> str:
     return datetime.fromtimestamp(timestamp, timezone.utc).strftime("%Y-%m-%d")
 
 
-def _hosts(headers: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """Yield the headers, with and without the port in `host`: SDKs differ in which they sign."""
-    yield headers
-    yield {**headers, "host": re.sub(r":\d+$", "", headers.get("host", ""))}
-
-
-def _is_one_of(given: str, expected: Iterable[str]) -> bool:
-    return any(hmac.compare_digest(text.encode(), given.encode(*_RAW)) for text in expected)
+def _is_signed(
+    given: str, headers: Mapping[str, str], sign: Callable[[Mapping[str, str]], str]
+) -> bool:
+    """Whether a signature is that of the headers, with or without `host`'s port, as SDKs differ."""
+    without_port = {**headers, "host": re.sub(r":\d+$", "", headers.get("host", ""))}
+    expected = (sign(variant).encode() for variant in (headers, without_port))
+    return any(hmac.compare_digest(text, given.encode(*_RAW)) for text in expected)
 
 
 # --- v1: HmacSHA1 and HmacSHA256 (document/api/213/15693) ---
@@ -185,16 +183,16 @@ def verify_v1(
     if params["SecretId"] != credentials.secret_id:
         raise ErrorReply("AuthFailure.SecretIdNotFound", f"No such SecretId: {params['SecretId']}.")
     signed = {name: value for name, value in params.items() if name != "Signature"}
-    expected = (
-        v1_signature(
+
+    def sign(variant: Mapping[str, str]) -> str:
+        return v1_signature(
             credentials.secret_key,
             method=request.method,
             host=variant.get("host", ""),
             params=signed,
         )
-        for variant in _hosts(request.headers)
-    )
-    if not _is_one_of(params["Signature"], expected):
+
+    if not _is_signed(params["Signature"], request.headers, sign):
         raise ErrorReply("AuthFailure.SignatureFailure", "The signature is not the expected one.")
     if params.get("Token", "") != credentials.token:
         raise ErrorReply("AuthFailure.TokenFailure", "The parameter `Token` is missing or wrong.")
@@ -230,50 +228,40 @@ def verify_cos(request: Request, credentials: AccountCredentials, now: float) ->
     """Verify the signature in a COS request's Authorization header, or in a presigned URL.
 
     Raises:
-        CosError: always with status 403.
+        ErrorReply: always with status 403.
     """
     query = request.params
     given = dict(parse_qsl(request.headers.get("authorization", ""), keep_blank_values=True))
     given = given or {name: value for name, value in query.items() if name.startswith("q-")}
-    required = {
-        *("q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time"),
-        *("q-header-list", "q-url-param-list", "q-signature"),
-    }
-    window = re.fullmatch(r"([0-9]{1,12});([0-9]{1,12})", given.get("q-sign-time", ""))
-    if (
-        given.keys() != required
-        or given["q-sign-algorithm"] != "sha1"
-        or given["q-key-time"] != given["q-sign-time"]
-        or not re.fullmatch(r"[0-9a-f]{40}", given["q-signature"])
-        or window is None
-    ):
-        raise _forbidden("AccessDenied", "Authorization is missing or malformed.")
+    names = ("sign-algorithm", "ak", "sign-time", "key-time", "header-list", "url-param-list")
+    algorithm, key_id, times, key_times, headers, params = (given.get(f"q-{n}", "") for n in names)
+    signature = given.get("q-signature", "")
+    window = re.fullmatch(r"([0-9]{1,12});([0-9]{1,12})", times)
+    is_formed = algorithm == "sha1" and re.fullmatch(r"[0-9a-f]{40}", signature)
+    if not window or not is_formed or key_times != times:
+        raise ErrorReply("AccessDenied", "Authorization is missing or malformed.", 403)
     start, end = map(int, window.groups())
     if now < start:
-        raise _forbidden("RequestTimeTooSkewed", "The signature is not valid yet.")
+        raise ErrorReply("RequestTimeTooSkewed", "The signature is not valid yet.", 403)
     if now > end:
-        raise _forbidden("AccessDenied", "Request has expired")
-    if given["q-ak"] != credentials.secret_id:
-        raise _forbidden("InvalidAccessKeyId", "The Access Key Id does not exist in our records.")
-    params = {name.lower(): value for name, value in query.items()}
-    param_names = [name for name in given["q-url-param-list"].split(";") if name]
-    header_names = [name for name in given["q-header-list"].split(";") if name]
-    expected = (
-        cos_signature(
+        raise ErrorReply("AccessDenied", "Request has expired", 403)
+    if key_id != credentials.secret_id:
+        raise ErrorReply(
+            "InvalidAccessKeyId", "The Access Key Id does not exist in our records.", 403
+        )
+    query = {name.lower(): value for name, value in query.items()}
+
+    def sign(variant: Mapping[str, str]) -> str:
+        return cos_signature(
             credentials.secret_key,
-            key_time=given["q-key-time"],
+            key_time=times,
             method=request.method,
             path=request.path,
-            params=[(name, params.get(name, "")) for name in param_names],
-            headers=[(name, variant.get(name, "")) for name in header_names],
+            params=[(name, query.get(name, "")) for name in params.split(";") if name],
+            headers=[(name, variant.get(name, "")) for name in headers.split(";") if name],
         )
-        for variant in _hosts(request.headers)
-    )
-    if not _is_one_of(given["q-signature"], expected):
-        raise _forbidden("SignatureDoesNotMatch", "The signature is not the expected one.")
-    if (request.headers.get(COS_TOKEN) or params.get(COS_TOKEN, "")) != credentials.token:
-        raise _forbidden("InvalidToken", f"{COS_TOKEN} is missing or wrong.")
 
-
-def _forbidden(code: str, message: str) -> CosError:
-    return CosError(HTTPStatus.FORBIDDEN, code, message)
+    if not _is_signed(signature, request.headers, sign):
+        raise ErrorReply("SignatureDoesNotMatch", "The signature is not the expected one.", 403)
+    if (request.headers.get(COS_TOKEN) or query.get(COS_TOKEN, "")) != credentials.token:
+        raise ErrorReply("InvalidToken", f"{COS_TOKEN} is missing or wrong.", 403)

@@ -48,13 +48,16 @@ class State:
 
     @classmethod
     def from_folder(cls, folder: Path) -> State:
-        """Read `images.json` and, if it exists, `objects/<bucket-appid>/<key...>`.
+        """Read `images.json` and `objects/<bucket-appid>/<key...>`; one of them may be missing.
 
         Raises:
-            ValueError: names the file and the path in it.
+            ValueError: names the file and the path in it; or both are missing.
         """
-        path = folder / "images.json"
-        images, objects = json_files.read(path), seed.read_objects(folder / "objects")
+        path, objects_folder = folder / "images.json", folder / "objects"
+        if not path.exists() and not objects_folder.is_dir():
+            raise seed.SeedError(f"{folder}: not a seed; it has neither images.json nor objects/")
+        images = json_files.read(path) if path.exists() else {}
+        objects = seed.read_objects(objects_folder)
         try:
             return cls(images, objects)
         except seed.SeedError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
@@ -63,19 +64,10 @@ class Call:
 
 
 class ErrorReply(Exception):
-    """An error reply of the API: HTTP 200 with `Error` inside (document/product/213/31576)."""
+    """An error reply of COS; or of the API, with HTTP 200 (document/product/213/31576)."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, status: int = HTTPStatus.BAD_REQUEST) -> None:
         super().__init__(code, message)
         self.code = code
         self.message = message
-
-
-class CosError(Exception):
-    """An error reply of COS: an HTTP status and an XML body."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(status, code, message)
         self.status = status
-        self.code = code
-        self.message = message

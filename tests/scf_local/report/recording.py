@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scf_local import output_files
+from scf_local import network, output_files
 from scf_local.console import usage_errors
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def reporting(
     started = time.time()
     yield record
     ended = time.time()
-    calls = _calls(function.variables.get("STEWARD_API_ENDPOINT", ""), started)
+    is_elsewhere = "STEWARD_API_ENDPOINT" in function.variables
+    calls = None if is_elsewhere else _calls(function.network[network.ENDPOINT], started)
 
     def write() -> None:
         from scf_local.report.page import Replay, page_of  # noqa: PLC0415 - only a report pays for Jinja2
@@ -61,14 +62,8 @@ def reporting(
         click.get_current_context().call_on_close(write)
 
 
-def _calls(endpoint: str, since: float) -> list[dict[str, Any]] | None:
-    """Return the calls to the emulated cloud since then, or None if it is not an emulated cloud."""
-    if not endpoint.startswith("http://") or "{" in endpoint:
-        return None
+def _calls(endpoint: str, since: float) -> list[dict[str, Any]]:
+    """Return the calls to the emulated cloud since then."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(f"{endpoint}/_state", timeout=_TIMEOUT_S) as reply:
-            calls = json.load(reply)["Calls"]
-        return [call for call in calls if call["Time"] >= since]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+    with direct.open(f"{endpoint}/_state", timeout=_TIMEOUT_S) as reply:
+        return [call for call in json.load(reply)["Calls"] if call["Time"] >= since]

@@ -1,0 +1,113 @@
+"""The proxy: through it, clients reach the emulated cloud at the cloud's own names, over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from scf_local.cloud import hosts
+from scf_local.cloud.certificates import authority
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+_CONNECT = re.compile(rb"CONNECT (?P<host>[!-~]+):(?P<port>\d{1,5}) HTTP/1\.[01]\r\n")
+_MAX_HEAD_BYTES = 64 << 10
+_PLAIN_PORT = 80
+
+
+@dataclass
+class Proxy:
+    """Creates the protocol of each connection.
+
+    Attributes:
+        http: creates the protocol that serves HTTP, inside a tunnel or without one.
+        seconds: how long a client may take until its first request begins.
+    """
+
+    http: Callable[[], asyncio.Protocol]
+    seconds: float
+    waiting: set[asyncio.Transport] = field(default_factory=set)
+    """Connections that no HTTP protocol serves yet."""
+
+    def __call__(self) -> asyncio.Protocol:
+        """Return the protocol of a new connection."""
+        return _Connection(self)
+
+    def close(self) -> None:
+        """Close the connections that no HTTP protocol serves."""
+        for transport in tuple(self.waiting):
+            transport.abort()
+
+
+class _Connection(asyncio.Protocol):
+    """A connection until HTTP begins on it: at once, or in the tunnel that `CONNECT` opens."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._received = b""
+        self._tunnel: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._proxy.waiting.add(self._transport)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._proxy.seconds, self._transport.abort)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._timer.cancel()
+        self._proxy.waiting.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if self._tunnel and not self._tunnel.done():
+            return
+        if self._tunnel or not b"CONNECT ".startswith(self._received[:8]):
+            self._serve_http()
+        elif b"\r\n\r\n" in self._received:
+            self._tunnel = asyncio.ensure_future(self._open_tunnel())
+        elif len(self._received) > _MAX_HEAD_BYTES:
+            self._transport.abort()
+
+    def _serve_http(self) -> None:
+        self.connection_lost(None)  # for this protocol
+        protocol = self._proxy.http()
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(self._received)
+
+    async def _open_tunnel(self) -> None:
+        head, _, self._received = self._received.partition(b"\r\n\r\n")
+        target = _CONNECT.match(head + b"\r\n")
+        name = hosts.name_of(target["host"].decode()) if target else ""
+        is_own = hosts.is_own(name)
+        if not target or not (is_own or hosts.is_emulated(name)):
+            self._refuse(hosts.refusal(name))
+            return
+        has_tls = not is_own and int(target["port"]) != _PLAIN_PORT
+        context = authority().context(name) if has_tls else None
+        self._transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        if context:
+            with suppress(OSError):  # the client has ended the connection, or trusts others
+                await self._start_tls(context)
+        if self._received and not self._transport.is_closing():
+            self._serve_http()
+
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        plain, seconds = self._transport, self._proxy.seconds
+        secure = await asyncio.get_running_loop().start_tls(
+            plain, self, context, server_side=True, ssl_handshake_timeout=seconds
+        )
+        self._transport = cast("asyncio.Transport", secure)
+        self._proxy.waiting.discard(plain)
+        self._proxy.waiting.add(self._transport)
+
+    def _refuse(self, message: str) -> None:
+        # Clients show the status line; few show the body.
+        reply = f"HTTP/1.1 403 {message}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        self._transport.write(reply.encode())
+        self._transport.close()

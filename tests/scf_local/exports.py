@@ -1,0 +1,56 @@
+"""The variables of a running `scf-local cloud`, kept in a file where `--endpoint` finds them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from scf_local import json_files, network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SECONDS = 2.0
+"""How long a running cloud may take to accept a connection."""
+
+
+@contextmanager
+def kept(variables: Mapping[str, str]) -> Iterator[None]:
+    """Keep the variables in a file that only the user can read, while the cloud runs."""
+    path = _path_of(variables[network.ENDPOINT])
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(variables), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def of_running(url: str) -> dict[str, str]:
+    """Return the variables of the cloud that runs at a URL.
+
+    Raises:
+        ValueError: none runs there, or not as this user on this machine.
+    """
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port or 80), _SECONDS).close()
+        variables: dict[str, str] = json_files.read(_path_of(url))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"no emulated cloud of yours runs at {url} ({error}); start one with "
+            f"scf-local cloud --port {parts.port or 9000}"
+        ) from None
+    return variables
+
+
+def _path_of(url: str) -> Path:
+    return Path(click.get_app_dir("scf-local")) / f"cloud-{urlsplit(url).port}.json"

@@ -1,0 +1,55 @@
+"""The environment variables that send a function's requests to the emulated cloud."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from scf_local.cloud import hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ENDPOINT = "SCF_LOCAL_ENDPOINT"
+"""The emulated cloud's own URL, for clients that take one."""
+CA_BUNDLE = "SSL_CERT_FILE"
+"""The file with the certificates to trust; some clients have a name of their own for it."""
+NO_PROXY = "NO_PROXY"
+_BUNDLES = (CA_BUNDLE, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
+
+
+def variables(url: str, bundle: Path, allowed_hosts: Iterable[str] = ()) -> dict[str, str]:
+    """Return the variables by name: the proxy at `url`, the hosts to reach without it, the CA.
+
+    curl obeys `http_proxy` only in lower case, others all names only in upper case.
+    """
+    no_proxy = ",".join((*LOOPBACK, *allowed_hosts))
+    named = {"HTTP_PROXY": url, "HTTPS_PROXY": url, NO_PROXY: no_proxy}
+    return {
+        **named,
+        **{name.lower(): value for name, value in named.items()},
+        **dict.fromkeys(_BUNDLES, str(bundle)),
+        ENDPOINT: url,
+    }
+
+
+def check_allowed(names: Iterable[str]) -> None:
+    """Check hosts that a function may reach besides the emulated cloud.
+
+    Raises:
+        ValueError: it is not the name of a host, or one that is emulated.
+    """
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise ValueError(
+                f"--allow-host {name[:100]!r} must be a name or an IPv4 address without a port, "
+                "such as db.example.com"
+            )
+        if hosts.is_emulated(name.lower()):
+            raise ValueError(
+                f"--allow-host {name}: this host is emulated; remove it, or use --real"
+            )
