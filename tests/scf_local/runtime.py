@@ -12,6 +12,7 @@ import importlib
 import importlib.machinery
 import json
 import os
+import re
 import stat
 import sys
 import traceback
@@ -41,6 +42,10 @@ _CHANGING = {
 _MOVING = {"os.remove": (0, 1), "os.rename": (1, 3), "os.rmdir": (0, 1)}
 _EVENTS = {**_CREATING, **_CHANGING, **_MOVING}
 """By audit event: the positions of the path and the `dir_fd` among its arguments."""
+
+_LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname")
+_CONNECTIONS = ("socket.connect", "socket.sendmsg", "socket.sendto")
+_BYTES = (bytes, bytearray)
 
 
 class ReadOnly:
@@ -117,37 +122,52 @@ class ReadOnly:
 class Offline:
     """Stops direct connections to other hosts: the function sees the emulated cloud, or fails.
 
-    An audit hook, too: it sees the sockets of Python, not those of C libraries.
+    An audit hook, too: it sees the sockets of Python, not those of C libraries. It cannot tell
+    which host an address belongs to: if a name is allowed, so is every address.
     """
 
     def __init__(self, allowed: str) -> None:
-        self._allowed = ("0.0.0.0", *allowed.split(","))
-        self._is_strict = all(map(_is_loopback, self._allowed[1:]))
+        names = allowed.lower().split(",")
+        self._allowed = (*names, os.uname().nodename.lower())
+        self._allows_addresses = not all(_is_address(name) or _is_loopback(name) for name in names)
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         """Raise if an audited event would look up, or connect to, a host that is not allowed."""
-        if event == "socket.getaddrinfo":
+        if event in _LOOKUPS:
             host = args[0]
-        elif event in {"socket.connect", "socket.sendto"} and isinstance(args[1], tuple):
+        elif event in _CONNECTIONS and isinstance(args[1], tuple):
             host = args[1][0]
-            if not self._is_strict and host.strip("0123456789abcdefABCDEF.:") == "":
-                return  # an address, perhaps that of an allowed host
         else:
             return
-        name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-        if name and not _is_loopback(name) and not self._allows(name):
-            raise OSError(
-                errno.ENETUNREACH,
-                f"no direct connection to {name}: hosts of the emulated cloud are reached through "
-                f"HTTPS_PROXY, others with --allow-host {name}",
-            )
+        name = bytes(host).decode("ascii", "replace") if isinstance(host, _BYTES) else host
+        if not isinstance(name, str) or self._allows(name.lower().rstrip(".")):
+            return
+        message = (
+            f"no direct connection to {name}: hosts of the emulated cloud are reached through "
+            f"HTTPS_PROXY, others with --allow-host {name}"
+        )
+        if event in _LOOKUPS:
+            from _socket import EAI_NONAME, gaierror  # noqa: PLC0415 - loaded, as it has called this
+
+            raise gaierror(EAI_NONAME, message)  # which callers expect of a lookup
+        raise OSError(errno.ENETUNREACH, message)
 
     def _allows(self, name: str) -> bool:
-        return any(f".{name.lower()}".endswith(f".{host}") for host in self._allowed)
+        if _is_address(name) and self._allows_addresses:
+            return True
+        return _is_loopback(name) or any(f".{name}".endswith(f".{host}") for host in self._allowed)
+
+
+def _is_address(name: str) -> bool:
+    return ":" in name or name.replace(".", "").isdecimal()
 
 
 def _is_loopback(name: str) -> bool:
-    return name.startswith("127.") or name in {"localhost", "::1"}
+    """Whether it is this machine; `""`, `0.0.0.0` and `::` are, too, as destinations."""
+    return (
+        re.fullmatch(r"(0\.0\.0\.0|(::ffff:)?127(\.\d+){1,3}|(.+\.)?localhost|::1?)?", name)
+        is not None
+    )
 
 
 class TrustedBundle:
