@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from image_steward.regions import SHORT_CODES
 from scf_local import exports, network
 from scf_local.account import Account, confirm_writes
-from scf_local.console import usage_errors
+from scf_local.console import note, usage_errors
 from scf_local.environment import APPID, NAME, FunctionConfig, locate_handler, parse_variables
 
 if TYPE_CHECKING:
@@ -257,7 +257,10 @@ def _account(profile: str | None, region: str | None) -> Account:
 def serving(
     seed: Path | None, faults: Path | None, allow_host: tuple[str, ...] = (), port: int = 0
 ) -> Iterator[dict[str, str]]:
-    """Run an emulated cloud with `seed`; yields the variables that point to it."""
+    """Run an emulated cloud with `seed`; yields the variables that point to it.
+
+    In the end, it prints which hosts were asked for that are not emulated.
+    """
     from scf_local.cloud.faults import Faults  # noqa: PLC0415 - takes 0.3 s, because of aiohttp
     from scf_local.cloud.server import EmulatedCloud  # noqa: PLC0415 - the same
     from scf_local.cloud.state import State  # noqa: PLC0415 - the same
@@ -270,6 +273,8 @@ def serving(
             cloud = EmulatedCloud(state, port=port, faults=rules, allowed_hosts=allow_host)
             stack.enter_context(cloud)
         yield cloud.environment()
+        for message in cloud.refused:
+            note(message)
 
 
 def _checked_url(endpoint: str) -> str:

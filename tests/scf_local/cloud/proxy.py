@@ -27,10 +27,12 @@ class Proxy:
     Attributes:
         http: creates the protocol that serves HTTP, inside a tunnel or without one.
         seconds: how long a client may take until its first request begins.
+        refuse: returns why a host is not answered for.
     """
 
     http: Callable[[], asyncio.Protocol]
     seconds: float
+    refuse: Callable[[str], str]
     waiting: set[asyncio.Transport] = field(default_factory=set)
     """Connections that no HTTP protocol serves yet."""
 
@@ -86,7 +88,7 @@ class _Connection(asyncio.Protocol):
         name = hosts.name_of(target["host"].decode()) if target else ""
         is_own = hosts.is_own(name)
         if not target or not (is_own or hosts.is_emulated(name)):
-            self._refuse(hosts.refusal(name))
+            self._refuse(self._proxy.refuse(name))
             return
         has_tls = not is_own and int(target["port"]) != _PLAIN_PORT
         context = authority().context(name) if has_tls else None

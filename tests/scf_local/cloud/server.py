@@ -35,6 +35,7 @@ _ABSOLUTE = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _LOG = logging.getLogger(__name__)
 # What is not HTTP is answered, and not worth a traceback.
 _LOG.addFilter(lambda entry: not isinstance((entry.exc_info or "  ")[1], HttpProcessingError))
+_MAX_REFUSED = 20
 _LINGER_SECONDS = 1.0
 """How long the rest of a body is discarded after the reply, so that clients can read the reply."""
 
@@ -61,6 +62,8 @@ class EmulatedCloud(Dispatcher):
     latency: float = 0.0
     request_seconds: float = 60.0
     url: str = field(init=False, default="")
+    refused: list[str] = field(init=False, default_factory=list)
+    """Why hosts were not answered for, the first of them: many clients do not show it."""
 
     def __enter__(self) -> Self:
         started: Future[tuple[asyncio.AbstractEventLoop, int]] = Future()
@@ -110,7 +113,7 @@ class EmulatedCloud(Dispatcher):
         )
         self._stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        proxy = Proxy(server, self.request_seconds)
+        proxy = Proxy(server, self.request_seconds, self._refuse)
         try:
             listener = await loop.create_server(proxy, _HOST, self.port, backlog=128)
         except OSError as error:
@@ -139,7 +142,7 @@ class EmulatedCloud(Dispatcher):
         request = Request(http.method, unquote(path, errors="surrogateescape"), query, headers)
         name = hosts.name_of(headers.get("host", ""))
         if not hosts.is_own(name) and not hosts.is_emulated(name):
-            message = hosts.refusal(name)
+            message = self._refuse(name)
             refused = web.Response(status=403, reason=message, text=f"{message}\n")
             refused.force_close()  # without reading the body
             return refused
@@ -147,6 +150,12 @@ class EmulatedCloud(Dispatcher):
         if limit:
             request = await self._with_body(http, request, limit)
         return await self._send(http, self.dispatch(request))
+
+    def _refuse(self, name: str) -> str:
+        message = hosts.refusal(name)
+        if message not in self.refused and len(self.refused) < _MAX_REFUSED:
+            self.refused.append(message)
+        return message
 
     async def _with_body(self, http: web.BaseRequest, request: Request, limit: int) -> Request:
         """Read the body until it ends, is longer than `limit`, or takes too long."""
