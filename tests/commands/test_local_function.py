@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import json
 import os
-import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -30,17 +29,6 @@ def show_surroundings(event: Any, context: Any) -> dict[str, Any]:  # noqa: ANN4
 def test_example() -> None:
     """The example in the package's docstring works as printed."""
     assert doctest.testmod(scf_local) == (0, 4)
-
-
-def test_example_of_the_page(tmp_path: Path) -> None:
-    """The test shown on the page passes, with a function that returns its event."""
-    page = (ROOT / "docs/scf-local.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n([\s\S]+?)```", page)
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "app.py").write_text("def main(event, context): return event")
-    subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", f"{block}\ntest_upload()"], cwd=tmp_path, check=True
-    )
 
 
 def test_import_is_cheap() -> None:
