@@ -210,6 +210,14 @@ def test_other_hosts(host: str) -> None:
         requests.get(f"https://{host}/", timeout=5)
 
 
+def test_other_hosts_are_kept(cloud: EmulatedCloud) -> None:
+    """The cloud keeps each refusal once, in order, and only the first of very many."""
+    for number in (2, 1, 2, *range(3, 40)):
+        requests.get(f"http://h{number}.example.com/", timeout=5)
+    assert cloud.refused[:2] == [hosts.refusal(f"h{n}.example.com") for n in (2, 1)]
+    assert len({*cloud.refused}) == len(cloud.refused) == 20
+
+
 def test_allowed_hosts(tmp_path: Path) -> None:
     """An allowed host is not sent to the proxy, and the public authorities are trusted, too."""
     with EmulatedCloud(allowed_hosts=("db.example.com",)) as cloud:

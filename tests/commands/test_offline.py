@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conftest import ROOT
 from scf_local import network, runtime
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.runtime import Offline
@@ -315,6 +316,12 @@ def test_certifi_is_missing(tmp_path: Path) -> None:
 # --- Clients ---
 
 CLIENTS = {
+    "COS SDK": (
+        "import os, qcloud_cos\nconfig = qcloud_cos.CosConfig(Region='ap-guangzhou', "
+        "Anonymous=True, Scheme=url.partition(':')[0])\n"
+        "try: qcloud_cos.CosS3Client(config).get_object('inbox-1250000000', 'a')\n"
+        "except qcloud_cos.CosServiceError as error: status = error.get_status_code()"
+    ),
     "requests": "import requests\nstatus = requests.get(url).status_code",
     "urllib": (
         "import urllib.request, urllib.error\n"
@@ -370,3 +377,62 @@ def test_clients_outside(client: str) -> None:
             check=False,
         )
     assert done.stdout == "403\n", done.stderr
+
+
+API = """
+import os
+from tencentcloud.common.common_client import CommonClient
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+names = ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
+credential = Credential(*(os.environ[f"TENCENTCLOUD_{name}"] for name in names))
+profile = ClientProfile(httpProfile=HttpProfile(PROFILE))
+client = CommonClient("cvm", "2017-03-12", credential, "ap-guangzhou", profile)
+print(client.call_json("DescribeImages", {})["Response"]["TotalCount"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "works"),
+    [
+        ('protocol="http"', True),
+        ('certification=os.environ["SSL_CERT_FILE"]', True),
+        ("", False),
+    ],
+)
+def test_api_sdk_outside(profile: str, works: bool) -> None:  # noqa: FBT001 - a parameter
+    """Outside of a function, the API SDK needs one of the two forms that the page names."""
+    page = (ROOT / "docs" / "any-function.md").read_text(encoding="utf-8")
+    assert f"`HttpProfile({profile})`" in page or not works
+    with EmulatedCloud() as cloud:
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", API.replace("PROFILE", profile)],
+            env=cloud.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (done.stdout == "0\n") == works
+    assert works or "CERTIFICATE_VERIFY_FAILED" in done.stderr
+
+
+ASYNC = """
+import asyncio, os
+from tencentcloud.common.credential import Credential
+from tencentcloud.cvm.v20170312 import cvm_client_async, models
+
+async def count(*keys):
+    async with cvm_client_async.CvmClient(Credential(*keys), "ap-guangzhou") as client:
+        return (await client.DescribeImages(models.DescribeImagesRequest())).TotalCount
+
+def main(event, context):
+    names = ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
+    return [asyncio.run(count(*(os.environ[f"TENCENTCLOUD_{name}"] for name in names)))]
+"""
+
+
+def test_async_api_sdk_in_a_function(tmp_path: Path) -> None:
+    """The asynchronous API SDK works as it is, too."""
+    result, log = invoke(tmp_path, ASYNC)
+    assert result == [0], log
