@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from conftest import ROOT
 from scf_local.cli import main
 from scf_local.environment import parse_variables
-from scf_local.options import watched_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -310,7 +309,7 @@ def test_real_cloud_ignores_what_is_for_the_emulated_one(monkeypatch: pytest.Mon
     assert json.loads(done.stdout)["TENCENTCLOUD_SECRETID"] == "made-up"
     done = run('handler = "src/app.py:main"\nendpoint = "http://127.0.0.1:9"', *arguments)
     assert "SCF_LOCAL_ENDPOINT" not in json.loads(done.stdout)
-    assert "--seed is for an emulated cloud" in usage_error(toml, *arguments, "--seed", "seed")
+    assert "--seed cannot be used with --real" in usage_error(toml, *arguments, "--seed", "seed")
     profile = 'profile = "none-such"\n'
     assert shown(profile + 'handler = "src/app.py:main"')
     assert "none-such" in usage_error(profile, *arguments)
@@ -319,15 +318,17 @@ def test_real_cloud_ignores_what_is_for_the_emulated_one(monkeypatch: pytest.Mon
 
 
 def test_seed_and_endpoint_replace_each_other(cloud: EmulatedCloud) -> None:
-    """--endpoint replaces the file's seed and faults, and --seed its endpoint."""
+    """--endpoint replaces the file's seed, and --seed and --allow-host its endpoint."""
     make_seed(Path("seed"))
     handler = 'handler = "src/app.py:main"\n'
     endpoint = ("--endpoint", cloud.url)
     assert shown(handler + 'seed = "seed"', *endpoint)["SCF_LOCAL_ENDPOINT"] == cloud.url
-    done = run(handler + f'endpoint = "{cloud.url}"', "invoke", "event.json", "--seed", "seed")
-    assert json.loads(done.stdout)["SCF_LOCAL_ENDPOINT"] != cloud.url
-    both = (*endpoint, "--seed", "seed")
-    assert "--seed cannot be used with --endpoint" in usage_error("", "invoke", "event.json", *both)
+    for own in (("--seed", "seed"), ("--allow-host", "db.example.com")):
+        found = shown(handler + f'endpoint = "{cloud.url}"', *own)
+        assert found["SCF_LOCAL_ENDPOINT"] != cloud.url
+        for both in ((*endpoint, *own), (*own, *endpoint)):
+            message = usage_error("", "invoke", "event.json", *both)
+            assert f"{both[2]} cannot be used with {both[0]}; remove one of them" in message
 
 
 def test_this_project_is_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,11 +412,14 @@ def test_files_of_both_are_read() -> None:
         assert message.startswith("bad.env:1: SCF_X is reserved")
 
 
-def test_files_with_variables_are_watched() -> None:
-    """With --watch, a change of a file with variables runs the function again."""
-    options = {"real": False, "dry_run": False, "handler": "src/app.py:main", "code": None}
-    paths = watched_paths("event.json", options | {"env_file": (Path("a.env"),)})
-    assert paths == [Path("src").resolve(), Path("a.env"), Path("event.json")]
+def test_files_with_variables_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --watch, a change of a file with variables, named anywhere, runs the function again."""
+    Path("a.env").touch()
+    Path("b.env").touch()
+    watched: list[Path] = []
+    monkeypatch.setattr("scf_local.cli.rerun_on_change", lambda _, *paths: watched.extend(paths))
+    shown('env-file = "a.env"\nhandler = "src/app.py:main"', "--watch", "--env-file", "b.env")
+    assert watched == [Path("src").resolve(), Path("a.env"), Path("b.env"), Path("event.json")]
 
 
 @pytest.mark.parametrize(

@@ -145,11 +145,11 @@ def main_handler(event, context):
 
 def _exported(code: Path, event: object) -> list[cls_export.Fields]:
     log: list[bytes] = []
-    with serving(SEED, None) as environ:
-        credentials = {k: environ.pop(k) for k in [*environ] if k.startswith("TENCENTCLOUD_")}
-        config = FunctionConfig(code, credentials=credentials, network=environ)
-        with WarmInstance(config, log.append) as instance:
-            done = instance.invoke(event)
+    with (
+        serving(SEED, None) as environ,
+        WarmInstance(FunctionConfig(code, cloud=environ), log.append) as instance,
+    ):
+        done = instance.invoke(event)
     return cls_export.fields(b"".join(log), done)
 
 

@@ -424,7 +424,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         "q-signature",
     ):
         assert secret not in output
-        assert secret not in repr(FunctionConfig(tmp_path, credentials={"KEY": secret}))
+        assert secret not in repr(FunctionConfig(tmp_path, cloud={"KEY": secret}))
 
 
 @pytest.mark.parametrize(
@@ -530,10 +530,13 @@ def main_handler(event, context):
         (("--timeout", "0"), "{}", "at most 900 seconds"),
         (("--memory", "32"), "{}", "64<=x<=3072"),
         (("--endpoint", "localhost:9"), "{}", "http://127.0.0.1:9000"),
-        (("--endpoint", "http://127.0.0.1:99999"), "{}", "a port up to 65535"),
-        (("--endpoint", "http://127.0.0.1:9/a"), "{}", "no path"),
-        (("--endpoint", "http://127.0.0.1:9?a=b"), "{}", "no query"),
-        (("--endpoint", "http://127.0.0.1:9", "--seed", "/"), "{}", "--seed cannot be used with"),
+        (("--endpoint", "http://127.0.0.1:99999"), "{}", "Port out of range 0-65535"),
+        (("--endpoint", ""), "{}", "no emulated cloud of yours runs at ''"),
+        (
+            ("--endpoint", "http://127.0.0.1:9", "--seed", "/"),
+            "{}",
+            "--seed cannot be used with --endpoint",
+        ),
         (("--region", "Mars"), "{}", "such as ap-guangzhou"),
         (("--handler", "..x"), "{}", "module.function"),
         (("--handler", "none.py:main"), "{}", "no such file: "),

@@ -57,10 +57,7 @@ class Bench:
         log: list[bytes] = []
         records: list[cls_export.Fields] = []
         with serving(SEED, None) as environ:
-            credentials = {k: environ.pop(k) for k in [*environ] if k.startswith("TENCENTCLOUD_")}
-            function = FunctionConfig(
-                code, variables=variables, credentials=credentials, network=environ
-            )
+            function = FunctionConfig(code, variables=variables, cloud=environ)
             with WarmInstance(function, log.append) as instance:
                 for number, event in enumerate(events):
                     log.clear()

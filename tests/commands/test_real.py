@@ -225,9 +225,9 @@ def test_sources_of_credentials_are_listed(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environ", "message"),
     [
-        (("--endpoint", "http://127.0.0.1:9"), {}, "--endpoint is for an emulated cloud"),
-        (("--seed", "/"), {}, "--seed is for an emulated cloud"),
-        (("--faults", __file__), {}, "--faults is for an emulated cloud"),
+        (("--endpoint", "http://127.0.0.1:9"), {}, "--endpoint cannot be used with --real"),
+        (("--seed", "/"), {}, "--seed cannot be used with --real"),
+        (("--faults", __file__), {}, "--faults cannot be used with --real"),
         (("--profile", "none"), {}, "none.credential (no such file)"),
         (("--profile", "../x"), {}, "'../x' is not a profile name"),
         ((), {"TENCENTCLOUD_SECRET_KEY": "x"}, "TENCENTCLOUD_SECRET_ID is not: set both"),

@@ -28,22 +28,20 @@ from scf_local.console import (
     termination_handlers,
     usage_errors,
 )
+from scf_local.environment import locate_handler
 from scf_local.event_commands import UPLOAD_EXAMPLE, event
 from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import print_invocation, print_traceback
 from scf_local.options import (
     DEFAULT_REGION,
     FILE,
-    allow_host_option,
+    cloud_options,
     configured,
     dry_run_option,
     endpoint_option,
-    faults_option,
     function_options,
     real_options,
-    seed_option,
     serving,
-    watched_paths,
 )
 from scf_local.plan_commands import plan
 from scf_local.terminal_text import printable
@@ -128,9 +126,6 @@ main.add_command(plan)
 )
 @click.argument("event", type=INPUT_FILE, default="-", metavar="[EVENT|-]")
 @endpoint_option
-@seed_option
-@faults_option
-@allow_host_option
 @function_options
 @dry_run_option
 @real_options
@@ -139,8 +134,6 @@ main.add_command(plan)
 def invoke(
     event: str,
     *,
-    endpoint: str | None,
-    seed: Path | None,
     watch: bool,
     debug: bool,
     **options: Any,  # noqa: ANN401 - see configured
@@ -157,7 +150,7 @@ def invoke(
     def invoke_once() -> int:
         payload = _read_event(event) if event != "-" else stdin
         with (
-            configured(endpoint, seed, **options) as config,
+            configured(**options) as config,
             debugger_terminal() if debug else nullcontext() as terminal,
             WarmInstance(config, log_writer(), terminal=terminal) as instance,
         ):
@@ -167,8 +160,13 @@ def invoke(
 
     if watch:
         with usage_errors():
-            paths = watched_paths(event, options)
-        rerun_on_change(invoke_once, *paths)
+            folder, _ = locate_handler(options["handler"], options["code"])
+            if options["real"] and not options["dry_run"]:
+                raise ValueError(
+                    "--watch with --real would write after every change of a file; add --dry-run, "
+                    "or remove one of them"
+                )
+        rerun_on_change(invoke_once, folder, *options["env_file"], Path(event))
     sys.exit(invoke_once())
 
 
@@ -202,9 +200,6 @@ def invoke(
 @click.option(
     "--report", metavar="FILE", type=click.Path(path_type=Path), help="Also write an HTML report."
 )
-@seed_option
-@faults_option
-@allow_host_option
 @function_options
 @dry_run_option
 def replay(  # noqa: PLR0913 - the command line's options, by name
@@ -217,7 +212,6 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     cold: bool,
     until_failure: bool,
     report: Path | None,
-    seed: Path | None,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
     """Replay events in one warm instance, against one emulated cloud.
@@ -251,7 +245,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     totals = ReplayTotals(keep_all=len(cases) <= MAX_ROWS)
     stderr = Console(stderr=True)
     with (
-        configured(None, seed, **options) as config,
+        configured(**options) as config,
         reporting(report, config) as record,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
         JsonList() if as_json else nullcontext() as json_list,
@@ -334,9 +328,7 @@ def request(table: str, part: int) -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free port."
 )
-@seed_option
-@faults_option
-@allow_host_option
+@cloud_options
 def cloud(port: int, seed: Path | None, faults: Path | None, allow_host: tuple[str, ...]) -> None:
     """Run the emulated cloud as a server until Ctrl-C.
 

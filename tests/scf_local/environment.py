@@ -43,8 +43,8 @@ _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 class FunctionConfig:
     """A function's configuration.
 
-    `credentials` are the variables that SCF sets for a run role; `network` are those that send its
-    requests to an emulated cloud (see `scf_local.network`), empty for the real one.
+    `cloud` are the variables with which it reaches its cloud: the credentials, as SCF sets them for
+    a run role, and those that send its requests to an emulated cloud (see `scf_local.network`).
 
     Raises:
         ValueError: SCF, or the harness, could not run the function.
@@ -58,8 +58,7 @@ class FunctionConfig:
     timeout_s: float = 60.0
     region: str = "ap-guangzhou"
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
-    network: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cloud: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if os.pathsep in str(self.code):
@@ -134,7 +133,7 @@ def function_variables(config: FunctionConfig, trigger: str) -> dict[str, str]:
     """The variables of the function and the invocation, which the context repeats."""
     return {
         **config.variables,
-        **config.credentials,
+        **{k: v for k, v in config.cloud.items() if k.startswith("TENCENTCLOUD_")},
         "TRIGGER_SRC": "Timer" if trigger == "timer" else "",  # no other value is documented
     }
 
@@ -148,7 +147,7 @@ def process_environ(config: FunctionConfig) -> dict[str, str]:
     python = f"Python{sys.version_info.major}.{sys.version_info.minor}"
     return {
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
-        **config.network,
+        **config.cloud,
         **function_variables(config, "direct"),
         "TENCENTCLOUD_REGION": config.region,
         "TENCENTCLOUD_APPID": config.appid,

@@ -40,14 +40,14 @@ def of_running(url: str) -> dict[str, str]:
     Raises:
         ValueError: none runs there, or not as this user on this machine.
     """
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         socket.create_connection((parts.hostname, parts.port or 80), _SECONDS).close()
         variables: dict[str, str] = json_files.read(_path_of(url))
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"no emulated cloud of yours runs at {url} ({error}); start one with "
-            f"scf-local cloud --port {parts.port or 9000}"
+            f"no emulated cloud of yours runs at {url!r} ({error}); start one with `scf-local "
+            "cloud`, and use the URL that it prints, such as http://127.0.0.1:9000"
         ) from None
     return variables
 

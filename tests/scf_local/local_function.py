@@ -78,8 +78,7 @@ class LocalFunction:
             timeout_s=self.timeout_s,
             region=self.region,
             variables=environment.parse_variables(settings),
-            credentials=self.cloud.credentials.scf_variables() if self.cloud else {},
-            network=self.cloud.network() if self.cloud else {},
+            cloud=self.cloud.environment() if self.cloud else {},
         )
 
     def __call__(self, event: object) -> Answer:

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -20,7 +19,7 @@ from scf_local.console import note, usage_errors
 from scf_local.environment import APPID, NAME, FunctionConfig, locate_handler, parse_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from scf_local.config_file import ConfigFile
 
@@ -49,10 +48,23 @@ def _is_given(context: click.Context, *options: str) -> bool:
 
 
 def _unless(*others: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """Drops a value of scf-local.toml that contradicts another option on the command line."""
-    return lambda context, option, value: (
-        None if _is_given(context, *others) and not _is_given(context, option.name) else value
-    )
+    """An option that contradicts others: on the command line, those replace a file's value."""
+
+    def checked(context: click.Context, option: click.Parameter, value: object) -> object:
+        given = [other for other in others if _is_given(context, other)]
+        if given and _is_given(context, option.name):
+            wrong = f"{option.opts[0]} cannot be used with --{given[0].replace('_', '-')}"
+            raise click.UsageError(f"{wrong}; remove one of them")
+        return None if given else value
+
+    return checked
+
+
+def _added(context: click.Context, option: click.Parameter, values: tuple[Any, ...]) -> Any:  # noqa: ANN401 - click's signature
+    """Those on the command line add to those of scf-local.toml."""
+    if not _is_given(context, option.name):
+        return values
+    return (*option.type_cast_value(context, context.lookup_default(option.name)), *values)
 
 
 def _code(context: click.Context, _: click.Parameter, code: Path | None) -> Path | None:
@@ -70,6 +82,54 @@ def _choose(context: click.Context, _: click.Parameter, name: str | None) -> str
             context.default_map = file.default_map(context.command, name)
     return name or NAME
 
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only plan (sets STEWARD_DRY_RUN=1).")
+endpoint_option = click.option(
+    "--endpoint",
+    metavar="URL",
+    callback=_unless("real", "seed", "faults", "allow_host"),
+    help="Use the running `scf-local cloud` at URL.",
+)
+profile_option = click.option(
+    "--profile", metavar="NAME", help="With --real: use this tccli profile."
+)
+real_options = _combined(
+    click.option("--yes", is_flag=True, help="With --real: do not ask for confirmation."),
+    profile_option,
+    click.option(
+        "--real",
+        is_flag=True,
+        is_eager=True,
+        help="Use the real cloud with your credentials and region; asks for confirmation before "
+        "a run that may write.",
+    ),
+)
+"""Options for a run on the real cloud."""
+
+cloud_options = _combined(
+    click.option(
+        "--allow-host",
+        multiple=True,
+        callback=_unless("real", "endpoint"),
+        metavar="HOST",
+        help="Host, with those below it, that the function may reach besides the emulated cloud; "
+        "repeatable.",
+    ),
+    click.option(
+        "--faults",
+        type=FILE,
+        callback=_unless("real", "endpoint"),
+        metavar="FILE",
+        help="Faults of the emulated cloud; docs/faults.md describes the format.",
+    ),
+    click.option(
+        "--seed",
+        type=_DIRECTORY,
+        callback=_unless("real", "endpoint"),
+        help="Initial content of the emulated cloud, else nothing.",
+    ),
+)
+"""Options that configure an emulated cloud."""
 
 function_options = _combined(
     click.option("--appid", default=APPID, metavar="DIGITS", help="Function's account (APPID)."),
@@ -91,166 +151,95 @@ function_options = _combined(
         "current folder.",
     ),
     click.option(
-        "--memory", metavar="MB", default=128, type=click.IntRange(64, 3072), help="Memory limit."
+        "--memory",
+        "memory_mb",
+        metavar="MB",
+        default=128,
+        type=click.IntRange(64, 3072),
+        help="Memory limit.",
     ),
-    click.option("--timeout", metavar="S", default=60.0, help="Time limit in seconds."),
     click.option(
-        "--env-file", multiple=True, type=FILE, metavar="FILE", help="Variables (.env); repeatable."
+        "--timeout", "timeout_s", metavar="S", default=60.0, help="Time limit in seconds."
     ),
-    click.option("--env", multiple=True, metavar="K=V", help="Environment variable; repeatable."),
     click.option(
-        "--function-name", is_eager=True, callback=_choose, metavar="NAME", help="Function's name."
+        "--env-file",
+        multiple=True,
+        type=FILE,
+        callback=_added,
+        metavar="FILE",
+        help="Variables (.env); repeatable.",
     ),
-)
-"""Options that configure the function."""
-
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only plan (sets STEWARD_DRY_RUN=1).")
-endpoint_option = click.option(
-    "--endpoint",
-    metavar="URL",
-    callback=_unless("real", "seed", "faults"),
-    help="Use the running `scf-local cloud` at URL.",
-)
-profile_option = click.option(
-    "--profile", metavar="NAME", help="With --real: use this tccli profile."
-)
-real_options = _combined(
-    click.option("--yes", is_flag=True, help="With --real: do not ask for confirmation."),
-    profile_option,
     click.option(
-        "--real",
-        is_flag=True,
-        help="Use the real cloud with your credentials and region; asks for confirmation before "
-        "a run that may write.",
+        "--env",
+        multiple=True,
+        callback=_added,
+        metavar="K=V",
+        help="Environment variable; repeatable.",
     ),
+    click.option(
+        "--function-name",
+        "name",
+        is_eager=True,
+        callback=_choose,
+        metavar="NAME",
+        help="Function's name.",
+    ),
+    cloud_options,
 )
-"""Options for a run on the real cloud."""
-
-seed_option = click.option(
-    "--seed",
-    type=_DIRECTORY,
-    callback=_unless("real", "endpoint"),
-    help="Initial content of the emulated cloud, else nothing.",
-)
-faults_option = click.option(
-    "--faults",
-    type=FILE,
-    callback=_unless("real", "endpoint"),
-    metavar="FILE",
-    help="Faults of the emulated cloud; docs/faults.md describes the format.",
-)
-allow_host_option = click.option(
-    "--allow-host",
-    multiple=True,
-    callback=_unless("real", "endpoint"),
-    metavar="HOST",
-    help="Host, with those below it, that the function may reach besides the emulated cloud; "
-    "repeatable.",
-)
+"""Options that configure the function, and its emulated cloud."""
 
 
 @contextmanager
 def configured(  # noqa: PLR0913 - the command line's options, by name
-    endpoint: str | None,
-    seed: Path | None,
     *,
-    faults: Path | None,
-    allow_host: tuple[str, ...],
-    function_name: str,
-    appid: str,
     code: Path | None,
     handler: str,
-    memory: int,
-    timeout: float,
     region: str | None,
     dry_run: bool,
     env: tuple[str, ...],
     env_file: tuple[Path, ...],
+    seed: Path | None,
+    faults: Path | None,
+    allow_host: tuple[str, ...],
+    endpoint: str | None = None,
     real: bool = False,
     profile: str | None = None,
     yes: bool = False,
+    **function: Any,  # noqa: ANN401 - fields of FunctionConfig
 ) -> Iterator[FunctionConfig]:
     """The function's configuration, while the cloud that it uses is available."""
     with ExitStack() as stack:
         with usage_errors():
-            context = click.get_current_context()
-            # The command line adds variables to those of scf-local.toml.
-            env = (*(context.lookup_default("env") or ()), *env)
-            env_file = (*map(Path, context.lookup_default("env_file") or ()), *env_file)
+            folder, name = locate_handler(handler, code)
             variables = parse_variables(env, env_file)
             variables |= {"STEWARD_DRY_RUN": "1"} if dry_run else {}
-            for name in ("--profile", "--yes"):
-                if _is_given(context, name[2:]) and not real:
-                    raise ValueError(f"{name} requires --real; add it, or remove {name}")
-            of_cloud = {"--seed": seed, "--faults": faults, "--allow-host": allow_host}
+            for option in ("profile", "yes"):
+                if _is_given(click.get_current_context(), option) and not real:
+                    raise ValueError(f"--{option} requires --real; add it, or remove --{option}")
             if real:
-                reason = (
-                    "is for an emulated cloud and cannot be used with --real; remove one of them"
-                )
-                _check_unused({"--endpoint": endpoint, **of_cloud}, reason)
-                account = _account(profile, region)
+                account = Account.find(os.environ, Path.home(), profile)
+                region = region or account.region
+                if not region:
+                    raise ValueError(
+                        "--real needs a region, and neither TENCENTCLOUD_REGION nor your profile "
+                        "has one; add --region"
+                    )
+                cloud = account.credentials.scf_variables()
             elif endpoint is not None:
-                reason = "cannot be used with --endpoint; pass it to the `scf-local cloud` there"
-                _check_unused(of_cloud, reason)
-                settings = exports.of_running(_checked_url(endpoint))
-        if real:
-            region = region or account.region
-            settings = account.credentials.scf_variables()
-        elif endpoint is None:
-            settings = stack.enter_context(serving(seed, faults, allow_host))
-        credentials = {
-            name: settings.pop(name) for name in tuple(settings) if name.startswith("TENCENTCLOUD_")
-        }
-        with usage_errors():
-            folder, name = locate_handler(handler, code)
+                cloud = exports.of_running(endpoint)
+            else:
+                cloud = stack.enter_context(serving(seed, faults, allow_host))
             config = FunctionConfig(
-                code=folder,
-                handler=name,
-                name=function_name,
-                appid=appid,
-                memory_mb=memory,
-                timeout_s=timeout,
+                folder,
+                name,
                 region=region or DEFAULT_REGION,
                 variables=variables,
-                credentials=credentials,
-                network=settings,
+                cloud=cloud,
+                **function,
             )
             if real and not dry_run and not yes:
                 confirm_writes(account, config.region)
         yield config
-
-
-def watched_paths(event: str, options: Mapping[str, Any]) -> list[Path]:
-    """The paths whose changes cause another run, by the options of the command.
-
-    Raises:
-        ValueError: another run could write to the real cloud without confirmation.
-    """
-    if options["real"] and not options["dry_run"]:
-        raise ValueError(
-            "--watch with --real would write after every change of a file; add --dry-run, or "
-            "remove one of them"
-        )
-    folder, _module = locate_handler(options["handler"], options["code"])
-    paths = [folder, *options["env_file"]]
-    return paths if event == "-" else [*paths, Path(event)]
-
-
-def _check_unused(options: Mapping[str, object], reason: str) -> None:
-    for name, value in options.items():
-        if value:
-            raise ValueError(f"{name} {reason}")
-
-
-def _account(profile: str | None, region: str | None) -> Account:
-    """The user's own account; its region is known, from `region` or from the account."""
-    account = Account.find(os.environ, Path.home(), profile)
-    if not region and not account.region:
-        raise ValueError(
-            "--real needs a region, and neither TENCENTCLOUD_REGION nor your profile has one; "
-            "add --region"
-        )
-    return account
 
 
 @contextmanager
@@ -275,18 +264,3 @@ def serving(
         yield cloud.environment()
         for message in cloud.refused:
             note(message)
-
-
-def _checked_url(endpoint: str) -> str:
-    try:
-        parts = urlsplit(endpoint)
-        bare = f"{parts.scheme}://{parts.netloc}" == endpoint.rstrip("/")
-        valid = bare and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # invalid brackets, or a port above 65535
-        valid = False
-    if not valid or "@" in endpoint:
-        raise ValueError(
-            f"{endpoint!r} is not the URL of an emulated cloud; use the one that `scf-local cloud` "
-            "prints, such as http://127.0.0.1:9000 (no path, no query, a port up to 65535)"
-        )
-    return endpoint.rstrip("/")

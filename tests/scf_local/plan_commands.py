@@ -26,13 +26,10 @@ from scf_local.console import (
 from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import print_invocation
 from scf_local.options import (
-    allow_host_option,
     configured,
     endpoint_option,
-    faults_option,
     function_options,
     profile_option,
-    seed_option,
 )
 
 if TYPE_CHECKING:
@@ -67,14 +64,12 @@ _QUIET, _NO_JOURNAL = "STEWARD_LOG_LEVEL=WARNING", "STEWARD_JOURNAL="
     help="Also write the change request that does exactly this.",
 )
 @endpoint_option
-@seed_option
-@faults_option
-@allow_host_option
 @function_options
 @profile_option
 @click.option(
     "--real",
     is_flag=True,
+    is_eager=True,
     help="Use the real cloud with your credentials; this project's function only reads.",
 )
 def plan(  # noqa: PLR0913 - the command line's options, by name
@@ -85,8 +80,6 @@ def plan(  # noqa: PLR0913 - the command line's options, by name
     as_json: bool,
     html: Path | None,
     output: Path | None,
-    endpoint: str | None,
-    seed: Path | None,
     env: tuple[str, ...],
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
@@ -110,7 +103,7 @@ def plan(  # noqa: PLR0913 - the command line's options, by name
     env = (_QUIET, *env, _NO_JOURNAL)
     log: list[bytes] = []
     with (
-        configured(endpoint, seed, dry_run=True, env=env, **options) as config,
+        configured(dry_run=True, env=env, **options) as config,
         WarmInstance(config, log.append) as instance,
     ):
         invocation = instance.invoke(event)
@@ -120,7 +113,7 @@ def plan(  # noqa: PLR0913 - the command line's options, by name
         print_invocation(invocation)
         note("this is no plan: the function returned no result of a dry run")
         sys.exit(invocation.exit_status or 1)
-    cloud = "real cloud" if options["real"] else endpoint or _emulated(seed)
+    cloud = "real cloud" if options["real"] else options["endpoint"] or _emulated(options["seed"])
     records = event.get("Records") if isinstance(event, dict) else None
     found = Plan.of(name, cloud, result, len(records) if isinstance(records, list) else 1)
     if html:

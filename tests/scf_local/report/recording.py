@@ -51,7 +51,7 @@ def reporting(
     yield record
     ended = time.time()
     is_elsewhere = "STEWARD_API_ENDPOINT" in function.variables
-    calls = None if is_elsewhere else _calls(function.network[network.ENDPOINT], started)
+    calls = None if is_elsewhere else _calls(function.cloud[network.ENDPOINT], started)
 
     def write() -> None:
         from scf_local.report.page import Replay, page_of  # noqa: PLC0415 - only a report pays for Jinja2
