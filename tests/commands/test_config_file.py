@@ -350,8 +350,13 @@ def _options(command: click.Command) -> Iterator[click.Option]:
 
 
 def test_every_option_can_be_in_the_file() -> None:
-    """Each option of a command, except those for the command line only, is known in the file."""
-    names = {o[2:] for p in _options(main) for o in p.opts if o.startswith("--")}
+    """Each option of a command, except those for the command line only, is known in the file.
+
+    Options of one name take as many values in every command, and their last name is the long one.
+    """
+    known = {(p.opts[-1], p.multiple) for p in _options(main)}
+    names = {name[2:] for name, _ in known if name.startswith("--")}
+    assert len(names) == len(known)
     for name in names - {"real", "yes", "config", "version", "help"}:
         result = run(f"{name} = [[1]]", "event", "timer", "--message", "x")
         assert result.exit_code == 0 or f"{name} must be" in result.stderr

@@ -29,15 +29,16 @@ class ConfigFile:
     """The options in a file, by name without `--`: those for all functions, and by function."""
 
     path: Path
-    shared: dict[str, Any]
-    functions: dict[str, dict[str, Any]]
+    shared: dict[str, list[str]]
+    functions: dict[str, dict[str, list[str]]]
 
     @classmethod
     def read(cls, path: Path, program: click.Group) -> ConfigFile:
         """The content of a file, whose options must be those of a command of `program`.
 
         Raises:
-            ValueError: it is not TOML, or has an option that no command has.
+            ValueError: it is not TOML, has an option that no command has, or several values
+                for an option that takes one.
         """
         try:
             shared = tomllib.loads(json_files.decode(path.read_bytes(), str(path)))
@@ -46,17 +47,18 @@ class ConfigFile:
         functions = shared.pop("functions", {})
         if not (isinstance(functions, dict) and all(type(x) is dict for x in functions.values())):
             raise ValueError(f"{path}: functions must be tables of options, as [functions.NAME]")
-        known = {name for option in _options(program) for name in _names(option)}
-        for function, options in functions.items():
-            _check(options, known - {"function-name"}, f"{path}: functions.{function}")
-        _check(shared, known, str(path))
+        options = {_name(option): option for option in _options(program)}
+        shared = _texts(shared, options, path, "")
+        options.pop("function-name")
+        for name, table in functions.items():
+            functions[name] = _texts(table, options, path, f" functions.{name}:")
         return cls(path, shared, functions)
 
     @property
     def default_function(self) -> str | None:
         """The function to use if the command line names none."""
         only = [*self.functions] if len(self.functions) == 1 else [None]
-        return str(self.shared["function-name"]) if "function-name" in self.shared else only[0]
+        return self.shared.get("function-name", only)[0]
 
     def choose(self, name: str | None) -> str | None:
         """The function to use if the command line says `name`; None: neither names one.
@@ -72,23 +74,14 @@ class ConfigFile:
         return name
 
     def default_map(self, command: click.Command, function: str | None) -> dict[str, Any]:
-        """Click's `default_map`: the values of the options that the command has, as it takes them.
-
-        Raises:
-            ValueError: an option has several values, but takes one.
-        """
+        """Click's `default_map`: values for the options that the command has."""
         if isinstance(command, click.Group):
             return {name: self.default_map(c, function) for name, c in command.commands.items()}
         tables = (self.shared, self.functions.get(function or "", {}))
         has_code = any("code" in table for table in tables)
         defaults: dict[str, Any] = {}
         for option in _options(command):
-            values = [
-                text
-                for table in tables
-                for name in _names(option) & table.keys()
-                for text in self._texts(option, name, table[name])
-            ]
+            values = [text for table in tables for text in table.get(_name(option), ())]
             # The file in a handler is relative to the code folder, if there is one.
             is_file = option.name == "handler" and ":" in "".join(values[-1:]) and not has_code
             if is_file or isinstance(option.type, click.Path):
@@ -96,18 +89,6 @@ class ConfigFile:
             if values and option.name:
                 defaults[option.name] = values if option.multiple else values[-1]
         return defaults
-
-    def _texts(self, option: click.Option, name: str, value: object) -> list[str]:
-        """A value as it would be on the command line, where all values are text."""
-        entries = [("", value)]
-        if option.multiple and isinstance(value, dict):
-            entries = [(f"{key}=", entry) for key, entry in value.items()]
-        elif option.multiple and isinstance(value, list):
-            entries = [("", entry) for entry in value]
-        if any(isinstance(entry, (dict, list)) for _, entry in entries):
-            allowed = "a list or table of texts" if option.multiple else "one text or number"
-            raise ValueError(f"{self.path}: {name} must be {allowed}")
-        return [f"{key}{str(x).lower() if isinstance(x, bool) else x}" for key, x in entries]
 
 
 def _options(command: click.Command) -> Iterator[click.Option]:
@@ -117,15 +98,31 @@ def _options(command: click.Command) -> Iterator[click.Option]:
         yield from _options(below)
 
 
-def _names(option: click.Option) -> set[str]:
-    return {name[2:] for name in option.opts if name.startswith("--")}
+def _name(option: click.Option) -> str:
+    """The name without `--`; a short one comes before it."""
+    return option.opts[-1][2:]
 
 
-def _check(options: dict[str, Any], known: set[str], where: str) -> None:
-    for name, value in options.items():
+def _texts(
+    table: dict[str, Any], options: dict[str, click.Option], path: Path, where: str
+) -> dict[str, list[str]]:
+    """The values of a table as they would be on the command line, where all values are text."""
+    texts = {}
+    for name, value in table.items():
         if name in _COMMAND_LINE_ONLY:
-            raise ValueError(f"{where}: --{name} is for the command line only; remove it")
-        if name not in known:
-            table = f"; the table of a function is [functions.{name}]"
-            hint = table if isinstance(value, dict) else nearest(name, known)
-            raise ValueError(f"{where}: {name!r} is not an option{hint}")
+            raise ValueError(f"{path}:{where} --{name} is for the command line only; remove it")
+        if name not in options:
+            of_function = f"; the table of a function is [functions.{name}]"
+            hint = of_function if isinstance(value, dict) else nearest(name, options)
+            raise ValueError(f"{path}:{where} {name!r} is not an option{hint}")
+        entries = [("", value)]
+        if options[name].multiple and isinstance(value, dict):
+            entries = [(f"{key}=", entry) for key, entry in value.items()]
+        elif options[name].multiple and isinstance(value, list):
+            entries = [("", entry) for entry in value]
+        if any(isinstance(entry, (dict, list)) for _, entry in entries):
+            several = options[name].multiple
+            allowed = "a list or table of texts" if several else "one text or number"
+            raise ValueError(f"{path}:{where} {name} must be {allowed}")
+        texts[name] = [f"{k}{str(x).lower() if isinstance(x, bool) else x}" for k, x in entries]
+    return texts

@@ -10,12 +10,10 @@ import click
 
 from scf_local import environment, events, json_files, output_files
 from scf_local.console import emit_json, example, read_input, usage_errors
+from scf_local.options import DEFAULT_REGION, DIRECTORY, FILE
 
 UPLOAD_EXAMPLE = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
 """An event to pipe into other commands."""
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.group(
@@ -31,12 +29,12 @@ def event() -> None:
 @event.command(epilog=example(UPLOAD_EXAMPLE, f"{UPLOAD_EXAMPLE} --body event.json --seed seed"))
 @click.option("--bucket", required=True, metavar="NAME-APPID", help="Full name of the bucket.")
 @click.option("--key", required=True, multiple=True, help="Key of the uploaded object; repeatable.")
-@click.option("--body", multiple=True, type=_FILE, help="Its content, which sets size and ETag.")
+@click.option("--body", multiple=True, type=FILE, help="Its content, which sets size and ETag.")
 @click.option("--etag", multiple=True, help="Its ETag, if not that of --body.")
 @click.option("--vid", multiple=True, help="Its version id.")
 @click.option("--meta", multiple=True, metavar="NAME=VALUE", help="Its metadata; repeatable.")
-@click.option("--seed", type=_FOLDER, help="Seed to put each --body into, or to take it from.")
-@click.option("--region", default="ap-guangzhou", help="Region of the bucket.")
+@click.option("--seed", type=DIRECTORY, help="Seed to put each --body into, or to take it from.")
+@click.option("--region", default=DEFAULT_REGION, help="Region of the bucket.")
 @click.option(
     "--shape",
     type=click.Choice(events.SHAPES),

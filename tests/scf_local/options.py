@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-_DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
+DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DEFAULT_REGION = "ap-guangzhou"
 
@@ -42,9 +42,9 @@ def _combined(*options: _Decorator) -> _Decorator:
     return lambda command: reduce(lambda decorated, option: option(decorated), options, command)
 
 
-def _is_given(context: click.Context, *options: str) -> bool:
-    """Whether one of the options is on the command line; those are processed before others."""
-    return any(context.get_parameter_source(x) is ParameterSource.COMMANDLINE for x in options)
+def _is_given(context: click.Context, name: str | None) -> bool:
+    """Whether an option is on the command line; those are processed before others."""
+    return context.get_parameter_source(name or "") is ParameterSource.COMMANDLINE
 
 
 def _unless(*others: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -83,6 +83,9 @@ def _choose(context: click.Context, _: click.Parameter, name: str | None) -> str
     return name or NAME
 
 
+_variables = partial(click.option, multiple=True, callback=_added)
+_of_cloud = partial(click.option, callback=_unless("real", "endpoint"))
+
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only plan (sets STEWARD_DRY_RUN=1).")
 endpoint_option = click.option(
     "--endpoint",
@@ -107,26 +110,21 @@ real_options = _combined(
 """Options for a run on the real cloud."""
 
 cloud_options = _combined(
-    click.option(
+    _of_cloud(
         "--allow-host",
         multiple=True,
-        callback=_unless("real", "endpoint"),
         metavar="HOST",
         help="Host, with those below it, that the function may reach besides the emulated cloud; "
         "repeatable.",
     ),
-    click.option(
+    _of_cloud(
         "--faults",
         type=FILE,
-        callback=_unless("real", "endpoint"),
         metavar="FILE",
         help="Faults of the emulated cloud; docs/faults.md describes the format.",
     ),
-    click.option(
-        "--seed",
-        type=_DIRECTORY,
-        callback=_unless("real", "endpoint"),
-        help="Initial content of the emulated cloud, else nothing.",
+    _of_cloud(
+        "--seed", type=DIRECTORY, help="Initial content of the emulated cloud, else nothing."
     ),
 )
 """Options that configure an emulated cloud."""
@@ -145,7 +143,7 @@ function_options = _combined(
     ),
     click.option(
         "--code",
-        type=_DIRECTORY,
+        type=DIRECTORY,
         callback=_code,
         help="Code folder, as uploaded to SCF; else the folder of FILE in --handler, else the "
         "current folder.",
@@ -161,21 +159,8 @@ function_options = _combined(
     click.option(
         "--timeout", "timeout_s", metavar="S", default=60.0, help="Time limit in seconds."
     ),
-    click.option(
-        "--env-file",
-        multiple=True,
-        type=FILE,
-        callback=_added,
-        metavar="FILE",
-        help="Variables (.env); repeatable.",
-    ),
-    click.option(
-        "--env",
-        multiple=True,
-        callback=_added,
-        metavar="K=V",
-        help="Environment variable; repeatable.",
-    ),
+    _variables("--env-file", type=FILE, metavar="FILE", help="Variables (.env); repeatable."),
+    _variables("--env", metavar="K=V", help="Environment variable; repeatable."),
     click.option(
         "--function-name",
         "name",
