@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scf_local import json_files
-from scf_local.credentials import AccountCredentials
+from scf_local.credentials import SCF_NAMES, SDK_NAMES, AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-_VARIABLES = (
-    ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN"),
-    ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"),
-)
-"""The names that the SDKs and tccli use, then SCF's."""
 
 _NO_TERMINAL = (
     "--real may change your images, and there is no terminal to ask for confirmation. Add "
@@ -48,7 +42,7 @@ class Account:
         region = None
         if profile is None:
             region = environ.get("TENCENTCLOUD_REGION") or None
-            for names in _VARIABLES:
+            for names in (SDK_NAMES, SCF_NAMES):
                 credentials = _from_variables(environ, names)
                 if credentials:
                     region = region or _region_of(home, environ.get("TCCLI_PROFILE") or "default")
@@ -98,7 +92,7 @@ def _from_profile(path: Path) -> AccountCredentials:
     if profile.get("role-arn"):
         raise ValueError(
             f"{path}: the profile assumes a role, which scf-local does not support; set the "
-            f"variables {', '.join(_VARIABLES[0])} to credentials of that role"
+            f"variables {', '.join(SDK_NAMES)} to credentials of that role"
         )
     if not all(isinstance(value, str) for value in credentials) or not all(credentials[:2]):
         raise ValueError(f"{path}: secretId or secretKey is missing; run `tccli configure`")

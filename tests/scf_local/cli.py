@@ -14,12 +14,12 @@ from image_steward.settings import Settings
 from scf_local import exports, json_files, network
 from scf_local.console import (
     INPUT_FILE,
-    JsonList,
     Program,
     debugger_terminal,
     deferred_signals,
     emit,
     emit_json,
+    emitted_list,
     example,
     log_writer,
     note,
@@ -28,6 +28,7 @@ from scf_local.console import (
     termination_handlers,
     usage_errors,
 )
+from scf_local.credentials import SCF_NAMES, SDK_NAMES
 from scf_local.environment import locate_handler
 from scf_local.event_commands import UPLOAD_EXAMPLE, event
 from scf_local.invocation import WarmInstance
@@ -35,6 +36,7 @@ from scf_local.invoke_output import print_invocation, print_traceback
 from scf_local.options import (
     DEFAULT_REGION,
     FILE,
+    NEW_FILE,
     cloud_options,
     configured,
     dry_run_option,
@@ -197,9 +199,7 @@ def invoke(
 )
 @click.option("--cold", is_flag=True, help="Start a new instance for each event.")
 @click.option("--until-failure", is_flag=True, help="Stop after the first unexpected outcome.")
-@click.option(
-    "--report", metavar="FILE", type=click.Path(path_type=Path), help="Also write an HTML report."
-)
+@click.option("--report", metavar="FILE", type=NEW_FILE, help="Also write an HTML report.")
 @function_options
 @dry_run_option
 def replay(  # noqa: PLR0913 - the command line's options, by name
@@ -248,7 +248,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
         configured(**options) as config,
         reporting(report, config) as record,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
-        JsonList() if as_json else nullcontext() as json_list,
+        emitted_list() if as_json else nullcontext() as add,
         deferred_signals() as interrupt,
         closing(
             replay_cases(
@@ -260,8 +260,8 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
             totals.add(replayed)
             record(replayed, log)
             with interrupt.immediately():
-                if json_list:
-                    json_list.add(document_of(replayed))
+                if add:
+                    add(document_of(replayed))
                 if logs or not replayed.as_expected:
                     log_writer()(f"--- {printable(replayed.case.name)}\n".encode() + log)
                     print_traceback(replayed.invocation)
@@ -340,12 +340,8 @@ def cloud(port: int, seed: Path | None, faults: Path | None, allow_host: tuple[s
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with serving(seed, faults, allow_host, port) as variables, exports.kept(variables):
         url = variables[network.ENDPOINT]
-        variables |= {
-            "STEWARD_API_ENDPOINT": url,
-            "STEWARD_COS_ENDPOINT": url,
-            "TENCENTCLOUD_SECRET_ID": variables["TENCENTCLOUD_SECRETID"],
-            "TENCENTCLOUD_SECRET_KEY": variables["TENCENTCLOUD_SECRETKEY"],
-            "TENCENTCLOUD_TOKEN": variables["TENCENTCLOUD_SESSIONTOKEN"],
-        }
+        sdk_values = (variables[name] for name in SCF_NAMES)
+        variables.update(STEWARD_API_ENDPOINT=url, STEWARD_COS_ENDPOINT=url)
+        variables.update(zip(SDK_NAMES, sdk_values, strict=True))
         emit("\n".join(f"export {name}={value}" for name, value in variables.items()))
         signal.sigwait(signals)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from rich.console import Console
-    from typing_extensions import Self
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 """The type of an argument for `read_input`."""
@@ -116,23 +115,18 @@ def emit_json(value: object, at_most: float = math.inf) -> None:
     emit(text if len(text) < at_most else _json(value, None))
 
 
-class JsonList:
-    """Writes a JSON list in the format of `emit_json` entry by entry, keeping none in memory."""
+@contextmanager
+def emitted_list() -> Iterator[Callable[[object], None]]:
+    """Yields a function that writes the next entry of a list, in the format of `emit_json`."""
+    before = b"["
 
-    def __init__(self) -> None:
-        self._before = b"["
+    def add(value: object) -> None:
+        nonlocal before
+        emit(before + _json([value])[1:-2], nl=False)
+        before = b","
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:  # an interrupted list must not look complete
-            emit(b"[]" if self._before == b"[" else b"\n]")
-
-    def add(self, value: object) -> None:
-        """Write one more entry."""
-        emit(self._before + _json([value])[1:-2], nl=False)
-        self._before = b","
+    yield add
+    emit(b"[]" if before == b"[" else b"\n]")  # not if interrupted: it would look complete
 
 
 def termination_handlers() -> dict[signal.Signals, Any]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+
+SCF_NAMES = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
+"""The variables in which SCF passes them to a function (document/product/583/32748)."""
+SDK_NAMES = ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN")
+"""The variables that the SDKs and tccli read."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +22,6 @@ class AccountCredentials:
     token: str = field(default="LOCALEXAMPLETOKEN", repr=False)
 
     def scf_variables(self) -> dict[str, str]:
-        """The variables in which SCF passes them to a function (document/product/583/32748)."""
-        return {
-            "TENCENTCLOUD_SECRETID": self.secret_id,
-            "TENCENTCLOUD_SECRETKEY": self.secret_key,
-            **({"TENCENTCLOUD_SESSIONTOKEN": self.token} if self.token else {}),
-        }
+        """Their variables in a function."""
+        variables = zip(SCF_NAMES, astuple(self), strict=True)
+        return {name: value for name, value in variables if value}

@@ -138,7 +138,7 @@ def function_variables(config: FunctionConfig, trigger: str) -> dict[str, str]:
     }
 
 
-def process_environ(config: FunctionConfig) -> dict[str, str]:
+def process_environ(config: FunctionConfig, trigger: str = "direct") -> dict[str, str]:
     """The whole environment of a new process (document/product/583/32748).
 
     The developer's shell is left out: a function must not depend on variables that SCF lacks.
@@ -148,7 +148,7 @@ def process_environ(config: FunctionConfig) -> dict[str, str]:
     return {
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         **config.cloud,
-        **function_variables(config, "direct"),
+        **function_variables(config, trigger),
         "TENCENTCLOUD_REGION": config.region,
         "TENCENTCLOUD_APPID": config.appid,
         "TENCENTCLOUD_UIN": UIN,

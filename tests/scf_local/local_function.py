@@ -87,8 +87,7 @@ class LocalFunction:
         context = environment.context_of(self._config, request_id, trigger)
         printed = io.StringIO()
         value = error = None
-        environ = environment.process_environ(self._config)
-        environ |= environment.function_variables(self._config, trigger)
+        environ = environment.process_environ(self._config, trigger)
         bundle = environ.get(network.CA_BUNDLE) or certifi.where()
         with (
             patch.dict(os.environ, environ, clear=True),

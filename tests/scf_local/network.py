@@ -16,7 +16,6 @@ ENDPOINT = "SCF_LOCAL_ENDPOINT"
 """The emulated cloud's own URL, for clients that take one."""
 CA_BUNDLE = "SSL_CERT_FILE"
 """The file with the certificates to trust; some clients have a name of their own for it."""
-NO_PROXY = "NO_PROXY"
 _BUNDLES = (CA_BUNDLE, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
@@ -28,7 +27,7 @@ def variables(url: str, bundle: Path, allowed_hosts: Iterable[str] = ()) -> dict
     curl obeys `http_proxy` only in lower case, others all names only in upper case.
     """
     no_proxy = ",".join((*LOOPBACK, *allowed_hosts))
-    named = {"HTTP_PROXY": url, "HTTPS_PROXY": url, NO_PROXY: no_proxy}
+    named = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "NO_PROXY": no_proxy}
     return {
         **named,
         **{name.lower(): value for name, value in named.items()},

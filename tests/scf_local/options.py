@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(path_type=Path)
 DEFAULT_REGION = "ap-guangzhou"
 
 
@@ -96,13 +97,11 @@ endpoint_option = click.option(
 profile_option = click.option(
     "--profile", metavar="NAME", help="With --real: use this tccli profile."
 )
+real_option = partial(click.option, "--real", is_flag=True, is_eager=True)
 real_options = _combined(
     click.option("--yes", is_flag=True, help="With --real: do not ask for confirmation."),
     profile_option,
-    click.option(
-        "--real",
-        is_flag=True,
-        is_eager=True,
+    real_option(
         help="Use the real cloud with your credentials and region; asks for confirmation before "
         "a run that may write.",
     ),

@@ -26,10 +26,12 @@ from scf_local.console import (
 from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import print_invocation
 from scf_local.options import (
+    NEW_FILE,
     configured,
     endpoint_option,
     function_options,
     profile_option,
+    real_option,
 )
 
 if TYPE_CHECKING:
@@ -53,25 +55,18 @@ _QUIET, _NO_JOURNAL = "STEWARD_LOG_LEVEL=WARNING", "STEWARD_JOURNAL="
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for `scf-local request`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the function's result.")
-@click.option(
-    "--html", metavar="FILE", type=click.Path(path_type=Path), help="Also write an HTML page."
-)
+@click.option("--html", metavar="FILE", type=NEW_FILE, help="Also write an HTML page.")
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=NEW_FILE,
     help="Also write the change request that does exactly this.",
 )
 @endpoint_option
 @function_options
 @profile_option
-@click.option(
-    "--real",
-    is_flag=True,
-    is_eager=True,
-    help="Use the real cloud with your credentials; this project's function only reads.",
-)
+@real_option(help="Use the real cloud with your credentials; this project's function only reads.")
 def plan(  # noqa: PLR0913 - the command line's options, by name
     document: str,
     *,
