@@ -29,20 +29,18 @@ from scf_local.console import (
     usage_errors,
 )
 from scf_local.credentials import SCF_NAMES, SDK_NAMES
-from scf_local.environment import locate_handler
+from scf_local.environment import REGION, locate_handler
 from scf_local.event_commands import UPLOAD_EXAMPLE, event
 from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import print_invocation, print_traceback
 from scf_local.options import (
-    DEFAULT_REGION,
     FILE,
     NEW_FILE,
     cloud_options,
     configured,
     dry_run_option,
-    endpoint_option,
+    elsewhere_options,
     function_options,
-    real_options,
     serving,
 )
 from scf_local.plan_commands import plan
@@ -63,9 +61,8 @@ _MAX_PROBLEMS = 20
 
 def _read_event(path: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
     with usage_errors():
-        return json_files.parse(
-            read_input(path, "event"), "stdin" if path == "-" else f"event {path}"
-        )
+        name = "stdin" if path == "-" else f"event {path}"
+        return json_files.parse(read_input(path, "event"), name)
 
 
 def _print_problems(problems: Sequence[str]) -> None:
@@ -127,10 +124,10 @@ main.add_command(plan)
     )
 )
 @click.argument("event", type=INPUT_FILE, default="-", metavar="[EVENT|-]")
-@endpoint_option
 @function_options
 @dry_run_option
-@real_options
+@elsewhere_options
+@click.option("--yes", is_flag=True, help="With --real: run without asking, even if it may write.")
 @click.option("--watch", is_flag=True, help="Run again when EVENT or the code folder changes.")
 @click.option("--debug", is_flag=True, help="Debug at the terminal (pdb), without a time limit.")
 def invoke(
@@ -225,7 +222,6 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
 
     Exit status: 0 if every event ends as expected, 1 if not, 2 usage error.
     """
-    from rich.console import Console  # noqa: PLC0415 - see the top
     from rich.progress import Progress  # noqa: PLC0415 - see the top
 
     from scf_local.cases import read_cases  # noqa: PLC0415 - see the top
@@ -236,14 +232,14 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     with usage_errors():
         if as_list and report:
             raise ValueError("--list replays nothing to report; remove --list or --report")
-        all_cases = read_cases(paths, options["region"] or DEFAULT_REGION)
+        all_cases = read_cases(paths, options["region"] or REGION)
         cases = all_cases.only(only)
     _print_problems(all_cases.problems)
     if as_list:
         emit_json(listing_of(cases)) if as_json else emit("\n".join(map(line_of, cases)))
         return
     totals = ReplayTotals(keep_all=len(cases) <= MAX_ROWS)
-    stderr = Console(stderr=True)
+    stderr = rich_console(sys.stderr)
     with (
         configured(**options) as config,
         reporting(report, config) as record,
@@ -340,8 +336,7 @@ def cloud(port: int, seed: Path | None, faults: Path | None, allow_host: tuple[s
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with serving(seed, faults, allow_host, port) as variables, exports.kept(variables):
         url = variables[network.ENDPOINT]
-        sdk_values = (variables[name] for name in SCF_NAMES)
         variables.update(STEWARD_API_ENDPOINT=url, STEWARD_COS_ENDPOINT=url)
-        variables.update(zip(SDK_NAMES, sdk_values, strict=True))
+        variables.update(zip(SDK_NAMES, map(variables.__getitem__, SCF_NAMES), strict=True))
         emit("\n".join(f"export {name}={value}" for name, value in variables.items()))
         signal.sigwait(signals)

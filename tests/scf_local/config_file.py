@@ -83,8 +83,8 @@ class ConfigFile:
         for option in _options(command):
             values = [text for table in tables for text in table.get(_name(option), ())]
             # The file in a handler is relative to the code folder, if there is one.
-            is_file = option.name == "handler" and ":" in "".join(values[-1:]) and not has_code
-            if is_file or isinstance(option.type, click.Path):
+            keep = option.name == "handler" and (has_code or ":" not in "".join(values[-1:]))
+            if isinstance(option.type, click.Path) and not keep:
                 values = [str(self.path.parent / text) for text in values]
             if values and option.name:
                 defaults[option.name] = values if option.multiple else values[-1]

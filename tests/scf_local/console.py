@@ -171,18 +171,19 @@ def deferred_signals() -> Iterator[InterruptFlag]:
         if not interrupt.is_deferring:
             signal.raise_signal(number)
 
-    before = termination_handlers()
-    with _handled_by(record):
+    with _handled_by(record) as before:
         yield interrupt
 
 
 @contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let `handler` handle the signals that end a command."""
+def _handled_by(
+    handler: Callable[[int, FrameType | None], None],
+) -> Iterator[dict[signal.Signals, Any]]:
+    """Let `handler` handle the signals that end a command; yields their other handlers."""
     before = termination_handlers()
     _install(dict.fromkeys(before, handler))
     try:
-        yield
+        yield before
     finally:
         _install(before)
 

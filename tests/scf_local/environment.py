@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 APPID = "1250000000"
 UIN = "100000000001"
 """The made-up account, used by the emulated cloud too."""
-NAME = "function"
-"""A function's name, unless another is given."""
+NAME, REGION = "function", "ap-guangzhou"
+"""A function's, unless others are given."""
 VERSION = "$LATEST"
 NAMESPACE = "default"
 
@@ -56,7 +56,7 @@ class FunctionConfig:
     appid: str = APPID
     memory_mb: int = 128
     timeout_s: float = 60.0
-    region: str = "ap-guangzhou"
+    region: str = REGION
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     cloud: Mapping[str, str] = field(default_factory=dict, repr=False)
 

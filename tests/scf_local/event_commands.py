@@ -10,7 +10,7 @@ import click
 
 from scf_local import environment, events, json_files, output_files
 from scf_local.console import emit_json, example, read_input, usage_errors
-from scf_local.options import DEFAULT_REGION, DIRECTORY, FILE
+from scf_local.options import DIRECTORY, FILE
 
 UPLOAD_EXAMPLE = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
 """An event to pipe into other commands."""
@@ -34,7 +34,7 @@ def event() -> None:
 @click.option("--vid", multiple=True, help="Its version id.")
 @click.option("--meta", multiple=True, metavar="NAME=VALUE", help="Its metadata; repeatable.")
 @click.option("--seed", type=DIRECTORY, help="Seed to put each --body into, or to take it from.")
-@click.option("--region", default=DEFAULT_REGION, help="Region of the bucket.")
+@click.option("--region", default=environment.REGION, help="Region of the bucket.")
 @click.option(
     "--shape",
     type=click.Choice(events.SHAPES),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from image_steward import regions
-from scf_local.environment import NAME
+from scf_local.environment import NAME, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
     bucket: str,
     key: str,
     *,
-    region: str = "ap-guangzhou",
+    region: str = REGION,
     shape: str = "2021",
     event_name: str = "cos:ObjectCreated:Put",
     body: bytes | None = None,

@@ -10,7 +10,6 @@ import uuid
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from importlib import import_module, invalidate_caches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -58,17 +57,15 @@ class LocalFunction:
     handler: Handler | str
     cloud: EmulatedCloud | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    region: str = "ap-guangzhou"
+    region: str = environment.REGION
     memory_mb: int = 128
     timeout_s: float = 60.0
     name: str = environment.NAME
     appid: str = environment.APPID
 
     def __post_init__(self) -> None:
-        code, name = Path.cwd(), "index.main_handler"
-        if isinstance(self.handler, str):
-            code, name = environment.locate_handler(self.handler, None)
-        settings = tuple(f"{key}={value}" for key, value in self.variables.items())
+        handler = self.handler if isinstance(self.handler, str) else "index.main_handler"
+        code, name = environment.locate_handler(handler, None)
         self._config = environment.FunctionConfig(
             code=code,
             handler=name,
@@ -77,7 +74,7 @@ class LocalFunction:
             memory_mb=self.memory_mb,
             timeout_s=self.timeout_s,
             region=self.region,
-            variables=environment.parse_variables(settings),
+            variables=environment.parse_variables(f"{k}={v}" for k, v in self.variables.items()),
             cloud=self.cloud.environment() if self.cloud else {},
         )
 

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
 from image_steward.regions import SHORT_CODES
-from scf_local import exports, network
+from scf_local import environment, exports, network
 from scf_local.account import Account, confirm_writes
 from scf_local.console import note, usage_errors
-from scf_local.environment import APPID, NAME, FunctionConfig, locate_handler, parse_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,15 +26,10 @@ if TYPE_CHECKING:
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(path_type=Path)
-DEFAULT_REGION = "ap-guangzhou"
 
 
 def _regions(_: click.Context, __: click.Parameter, prefix: str) -> list[str]:
     return sorted(region for region in set(SHORT_CODES.values()) if region.startswith(prefix))
-
-
-def _files(_: click.Context, __: click.Parameter, prefix: str) -> list[CompletionItem]:
-    return [CompletionItem(prefix, type="file")]  # the shell completes file names
 
 
 def _combined(*options: _Decorator) -> _Decorator:
@@ -81,32 +74,30 @@ def _choose(context: click.Context, _: click.Parameter, name: str | None) -> str
         with usage_errors():
             name = file.choose(name)
             context.default_map = file.default_map(context.command, name)
-    return name or NAME
+    return name or environment.NAME
 
 
 _variables = partial(click.option, multiple=True, callback=_added)
 _of_cloud = partial(click.option, callback=_unless("real", "endpoint"))
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only plan (sets STEWARD_DRY_RUN=1).")
-endpoint_option = click.option(
-    "--endpoint",
-    metavar="URL",
-    callback=_unless("real", "seed", "faults", "allow_host"),
-    help="Use the running `scf-local cloud` at URL.",
-)
-profile_option = click.option(
-    "--profile", metavar="NAME", help="With --real: use this tccli profile."
-)
-real_option = partial(click.option, "--real", is_flag=True, is_eager=True)
-real_options = _combined(
-    click.option("--yes", is_flag=True, help="With --real: do not ask for confirmation."),
-    profile_option,
-    real_option(
-        help="Use the real cloud with your credentials and region; asks for confirmation before "
-        "a run that may write.",
+elsewhere_options = _combined(
+    click.option("--profile", metavar="NAME", help="With --real: use this tccli profile."),
+    click.option(
+        "--real",
+        is_flag=True,
+        is_eager=True,
+        help="Use the real cloud with your credentials and region; a dry run of this project's "
+        "function only reads.",
+    ),
+    click.option(
+        "--endpoint",
+        metavar="URL",
+        callback=_unless("real", "seed", "faults", "allow_host"),
+        help="Use the running `scf-local cloud` at URL.",
     ),
 )
-"""Options for a run on the real cloud."""
+"""Options for a run on another cloud than an emulated one of its own."""
 
 cloud_options = _combined(
     _of_cloud(
@@ -129,15 +120,19 @@ cloud_options = _combined(
 """Options that configure an emulated cloud."""
 
 function_options = _combined(
-    click.option("--appid", default=APPID, metavar="DIGITS", help="Function's account (APPID)."),
     click.option(
-        "--region", shell_complete=_regions, help=f"Region of the function, else {DEFAULT_REGION}."
+        "--appid", default=environment.APPID, metavar="DIGITS", help="Function's account (APPID)."
+    ),
+    click.option(
+        "--region",
+        shell_complete=_regions,
+        help=f"Region of the function, else {environment.REGION}.",
     ),
     click.option(
         "--handler",
         default="index.main_handler",
+        type=click.Path(),
         metavar="NAME",
-        shell_complete=_files,
         help="module.function, or FILE:function for a *.py in the code folder.",
     ),
     click.option(
@@ -190,12 +185,12 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
     profile: str | None = None,
     yes: bool = False,
     **function: Any,  # noqa: ANN401 - fields of FunctionConfig
-) -> Iterator[FunctionConfig]:
+) -> Iterator[environment.FunctionConfig]:
     """The function's configuration, while the cloud that it uses is available."""
     with ExitStack() as stack:
         with usage_errors():
-            folder, name = locate_handler(handler, code)
-            variables = parse_variables(env, env_file)
+            folder, name = environment.locate_handler(handler, code)
+            variables = environment.parse_variables(env, env_file)
             variables |= {"STEWARD_DRY_RUN": "1"} if dry_run else {}
             for option in ("profile", "yes"):
                 if _is_given(click.get_current_context(), option) and not real:
@@ -213,16 +208,12 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
                 cloud = exports.of_running(endpoint)
             else:
                 cloud = stack.enter_context(serving(seed, faults, allow_host))
-            config = FunctionConfig(
-                folder,
-                name,
-                region=region or DEFAULT_REGION,
-                variables=variables,
-                cloud=cloud,
-                **function,
+            region = region or environment.REGION
+            config = environment.FunctionConfig(
+                folder, name, region=region, variables=variables, cloud=cloud, **function
             )
             if real and not dry_run and not yes:
-                confirm_writes(account, config.region)
+                confirm_writes(account, region)
         yield config
 
 

@@ -28,10 +28,8 @@ from scf_local.invoke_output import print_invocation
 from scf_local.options import (
     NEW_FILE,
     configured,
-    endpoint_option,
+    elsewhere_options,
     function_options,
-    profile_option,
-    real_option,
 )
 
 if TYPE_CHECKING:
@@ -63,10 +61,8 @@ _QUIET, _NO_JOURNAL = "STEWARD_LOG_LEVEL=WARNING", "STEWARD_JOURNAL="
     type=NEW_FILE,
     help="Also write the change request that does exactly this.",
 )
-@endpoint_option
 @function_options
-@profile_option
-@real_option(help="Use the real cloud with your credentials; this project's function only reads.")
+@elsewhere_options
 def plan(  # noqa: PLR0913 - the command line's options, by name
     document: str,
     *,
@@ -108,7 +104,8 @@ def plan(  # noqa: PLR0913 - the command line's options, by name
         print_invocation(invocation)
         note("this is no plan: the function returned no result of a dry run")
         sys.exit(invocation.exit_status or 1)
-    cloud = "real cloud" if options["real"] else options["endpoint"] or _emulated(options["seed"])
+    seeded = f"emulated cloud with {options['seed']}" if options["seed"] else "empty emulated cloud"
+    cloud = "real cloud" if options["real"] else options["endpoint"] or seeded
     records = event.get("Records") if isinstance(event, dict) else None
     found = Plan.of(name, cloud, result, len(records) if isinstance(records, list) else 1)
     if html:
@@ -148,10 +145,6 @@ def _check_files(document: str, *outputs: Path | None) -> None:
         raise ValueError("DOCUMENT, --html and -o must be different files")
     for path in paths:
         output_files.check_writable(path)
-
-
-def _emulated(seed: Path | None) -> str:
-    return f"emulated cloud with {seed}" if seed else "empty emulated cloud"
 
 
 def _print_table(plan: Plan, *, list_all: bool) -> None:
