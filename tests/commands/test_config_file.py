@@ -191,7 +191,9 @@ def test_every_command_has_its_defaults() -> None:
     assert "event.json" in run(toml, "replay", "event.json").stdout
     Path("a.csv").write_text("ImageId,ImageName\nimg-6pb6lrmy,sample\n", encoding="utf-8")
     assert "--part 7 not found" in usage_error(toml, "request", "a.csv")
-    event = json.loads(run(toml, "event", "cos").stdout)["Records"][0]["cos"]
+    record = json.loads(run(toml, "event", "cos").stdout)["Records"][0]
+    assert ":default.a1.$" in record["event"]["eventQueue"]
+    event = record["cos"]
     assert event["cosBucket"]["cosRegion"] == "ap-tokyo"
     assert event["cosObject"]["key"] == "/1250000000/b/k"
 

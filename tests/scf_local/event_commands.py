@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scf_local import environment, events, json_files, output_files
-from scf_local.console import emit_json, example, read_input, usage_errors
+from scf_local.console import emit_json, example, note, read_input, usage_errors
 from scf_local.options import DIRECTORY, FILE
+
+if TYPE_CHECKING:
+    from scf_local.config_file import ConfigFile
 
 UPLOAD_EXAMPLE = "scf-local event cos --bucket manifests-1250000000 --key requests/rename.json"
 """An event to pipe into other commands."""
+
+
+def _own_function() -> str:
+    file: ConfigFile | None = click.get_current_context().find_root().obj
+    return (file and file.default_function) or environment.NAME
 
 
 @click.group(
@@ -48,7 +56,12 @@ def event() -> None:
     default="cos:ObjectCreated:Put",
     help="Type of the COS event.",
 )
-@click.option("--function-name", default=environment.NAME, help="Name of the function.")
+@click.option(
+    "--function-name",
+    default=_own_function,
+    show_default="that of scf-local.toml, else function",
+    help="Name of the function.",
+)
 def cos(
     bucket: str,
     key: tuple[str, ...],
@@ -121,3 +134,4 @@ def _write_objects(seed: Path, bucket: str, contents: dict[str, bytes]) -> None:
         output_files.check_writable(file)
     for key, file in files.items():
         output_files.write(file, [contents[key]])
+        note(f"written to {file}")
