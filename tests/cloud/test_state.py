@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scf_local.cloud.rate_limits import RateLimits
-from scf_local.cloud.seed import Object
+from scf_local.cloud.seed import Object, SeedError
 from scf_local.cloud.state import State
 
 SEED = Path(__file__).parents[2] / "events" / "seed"
@@ -96,14 +96,21 @@ def test_invalid_seed(tmp_path: Path, images: Any, message: str) -> None:  # noq
 
 
 def test_seed_folder(tmp_path: Path) -> None:
-    """Errors name a missing images.json, and a folder of objects that is not a bucket."""
-    with pytest.raises(ValueError, match=r"images\.json"):
-        State.from_folder(tmp_path)
+    """An error names a folder of objects that is not a bucket."""
     (tmp_path / "images.json").write_text("{}", "utf-8")
     assert State.from_folder(tmp_path).snapshot() == {"Images": {}, "Objects": {}, "Calls": []}
     (tmp_path / "objects" / "manifests").mkdir(parents=True)
     with pytest.raises(ValueError, match="manifests: must be a folder"):
         State.from_folder(tmp_path)
+
+
+def test_seed_without_images(tmp_path: Path) -> None:
+    """A seed may have objects only, or images only, but not neither."""
+    with pytest.raises(SeedError, match=r"has neither images\.json nor objects/"):
+        State.from_folder(tmp_path)
+    (tmp_path / "objects" / "b-1250000000").mkdir(parents=True)
+    assert State.from_folder(tmp_path).snapshot()["Objects"] == {"b-1250000000": []}
+    assert State.from_folder(tmp_path).images == {}
 
 
 def test_snapshot_is_a_copy() -> None:

@@ -8,11 +8,13 @@ import select
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
 import urllib.request
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +26,6 @@ from scf_local.console import deferred_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _COMMAND = (sys.executable, "-c", "from scf_local.cli import main; main(prog_name='scf-local')")
 COMMANDS = [
@@ -88,9 +89,36 @@ def test_cloud_serves_until_stopped(
     result = CliRunner().invoke(main, arguments, input="{}")
     assert json.loads(result.stdout) == exports["SCF_LOCAL_ENDPOINT"]
 
+    (file,) = Path(os.environ["XDG_CONFIG_HOME"], "scf-local").glob(f"cloud-{url[17:]}.json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
     server.send_signal(stop)
     out, err = server.communicate(timeout=10)
     assert (server.returncode, out, err) == (0, "", "")
+    assert not file.exists()
+    assert not Path(exports["SSL_CERT_FILE"]).exists()
+
+    started = time.monotonic()
+    result = CliRunner().invoke(main, arguments, input="{}")
+    assert time.monotonic() - started < 3
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"no emulated cloud of yours runs at '{url}/'" in result.stderr
+
+
+def test_cloud_of_a_user_without_a_folder(seed: Path) -> None:
+    """If the file for --endpoint cannot be written, `cloud` says so, and serves other clients."""
+    command = [*_COMMAND, "cloud", "--seed", str(seed)]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "XDG_CONFIG_HOME": "/dev/null"},
+    ) as process:  # fmt: skip
+        url = _exports(process)["SCF_LOCAL_ENDPOINT"]
+        with urllib.request.urlopen(f"{url}/_state") as reply:  # noqa: S310 - the server just started
+            assert reply.status == 200
+        process.terminate()
+        _, err = process.communicate(timeout=10)
+    assert err.startswith("scf-local: --endpoint will not find this cloud: /dev/null/scf-local/")
+    assert process.returncode == 0
 
 
 def test_cloud_outlives_its_terminal_under_nohup(seed: Path) -> None:

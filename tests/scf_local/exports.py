@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from scf_local import json_files, network
+from scf_local.console import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,14 +25,18 @@ _SECONDS = 2.0
 def kept(variables: Mapping[str, str]) -> Iterator[None]:
     """Keep the variables in a file that only the user can read, while the cloud runs."""
     path = _path_of(variables[network.ENDPOINT])
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(variables), encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(variables), encoding="utf-8")
+    except OSError as error:  # of use to other clients all the same
+        note(f"--endpoint will not find this cloud: {path}: {error.strerror}")
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def of_running(url: str) -> dict[str, str]:
