@@ -209,6 +209,18 @@ def _settings_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(autouse=True)
+def _known_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in this process use credentials that are found if they are printed."""
+    monkeypatch.setattr(AccountCredentials, "random", AccountCredentials)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_opener(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`urlopen` does not keep the proxy of an earlier test."""
+    monkeypatch.setattr("urllib.request._opener", None)
+
+
+@pytest.fixture(autouse=True)
 def _columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables have their default width, whatever runs the tests."""
     monkeypatch.delenv("COLUMNS", raising=False)

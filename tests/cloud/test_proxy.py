@@ -144,6 +144,8 @@ def test_host_without_a_bucket(cloud: EmulatedCloud) -> None:
     """Other hosts of COS, such as that of the list of buckets, are answered by name."""
     with pytest.raises(Exception, match=r"service\.cos\.myqcloud\.com is not the host of a bucket"):
         cos_client(cloud).list_buckets()
+    (message,) = cloud.refused
+    assert message.startswith("service.cos.myqcloud.com is not the host of a bucket")
 
 
 # --- Other clients, with nothing but the variables ---
@@ -292,13 +294,43 @@ def open_tunnel(stream: socket.socket, target: bytes) -> None:
     assert stream.recv(1000) == b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
-@pytest.mark.parametrize("target", [b"cvm.tencentcloudapi.com:80", b"127.0.0.1:443"])
-def test_tunnel_without_tls(cloud: EmulatedCloud, target: bytes) -> None:
+@pytest.mark.parametrize("target", ["cvm.tencentcloudapi.com:80", ""])
+def test_tunnel_without_tls(cloud: EmulatedCloud, target: str) -> None:
     """A tunnel to port 80, or to the cloud's own address, carries plain HTTP."""
     with connection(cloud) as stream:
-        open_tunnel(stream, target)
+        open_tunnel(stream, (target or cloud.url.removeprefix("http://")).encode())
         stream.sendall(b"GET /_state HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert received(stream).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
+def test_other_ports_of_this_machine(cloud: EmulatedCloud, name: str) -> None:
+    """The proxy does not answer for another server of this machine, which NO_PROXY exempts."""
+    message = f"{name} is this machine, and not for the proxy: NO_PROXY has it"
+    session = requests.Session()
+    session.trust_env = False
+    answer = session.get(f"http://{name}:8080/", proxies={"http": cloud.url}, timeout=5)
+    assert (answer.status_code, answer.reason) == (403, message)
+    with connection(cloud) as stream:
+        stream.sendall(f"CONNECT {name}:8080 HTTP/1.1\r\n\r\n".encode())
+        assert received(stream).startswith(f"HTTP/1.1 403 {message}\r\n".encode())
+
+
+@pytest.mark.parametrize("early", [b"\x16\x03\x01\x02", b"GET /_state HTTP/1.1\r\n\r\n"])
+def test_bytes_before_the_handshake(cloud: EmulatedCloud, early: bytes) -> None:
+    """What a client sends with CONNECT belongs to no handshake, and ends the connection."""
+    with connection(cloud) as stream:
+        stream.sendall(b"CONNECT cvm.tencentcloudapi.com:443 HTTP/1.1\r\n\r\n" + early)
+        assert received(stream) == b""
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"])
+def test_handshake_that_never_ends(sent: bytes) -> None:
+    """A handshake that takes too long ends the connection, and the cloud stops as usual."""
+    with EmulatedCloud(request_seconds=0.2) as cloud, connection(cloud) as stream:
+        open_tunnel(stream, b"cvm.tencentcloudapi.com:443")
+        stream.sendall(sent)
+        assert received(stream) == b""
 
 
 @pytest.mark.parametrize("sent", [b"", b"no TLS\r\n\r\n", b"\x16\x03\x01\xff\xff", b"\x16"])
@@ -374,6 +406,55 @@ def test_web_pages_cannot_read_it(cloud: EmulatedCloud) -> None:
 
 
 # --- Host names ---
+
+
+def test_name_that_is_too_long(cloud: EmulatedCloud) -> None:
+    """No certificate can be made for a name above 253 characters; it is refused at once."""
+    name = ".".join(["a" * 60] * 4) + ".myqcloud.com"
+    with connection(cloud) as stream:
+        stream.sendall(f"CONNECT {name}:443 HTTP/1.1\r\n\r\n".encode())
+        assert b" is not the name of a host\r\n" in received(stream)
+
+
+def test_final_dot(cloud: EmulatedCloud) -> None:
+    """A name with a final dot is the same name."""
+    answer = requests.get("https://cvm.tencentcloudapi.com./_state", timeout=5)
+    assert answer.json() == cloud.state.snapshot()
+
+
+def test_passwords_are_not_repeated(cloud: EmulatedCloud) -> None:
+    """A refusal does not show the password in a URL."""
+    with connection(cloud) as stream:
+        stream.sendall(b"GET http://user:s3cret@example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n")
+        reply = received(stream)
+    assert b"403 example.com is not emulated" in reply
+    assert b"s3cret" not in reply
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "com",
+        "cn",
+        "myqcloud.com",
+        "TencentCloudAPI.com",
+        "cvm.tencentcloudapi.com",
+        "tencentcos.cn",
+    ],
+)
+def test_emulated_hosts_cannot_be_allowed(name: str) -> None:
+    """A host that is emulated, or above one that is, is never reached for real."""
+    with pytest.raises(ValueError, match=f"--allow-host {name}: it, or one below it, is emulated"):
+        network.check_allowed([name])
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a..b", ".a", "a.", "a:1", "-", "*", "a" * 254, "a/b", "[::1]"]
+)
+def test_what_is_no_host_cannot_be_allowed(name: str) -> None:
+    """What is not the name of a host is an error that says what is."""
+    with pytest.raises(ValueError, match="must be a name or an IPv4 address without a port"):
+        network.check_allowed(["db.example.com", "10.0.0.1", "db_1", name])
 
 
 @pytest.mark.usefixtures("cloud")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,15 @@ def test_seed_without_images(tmp_path: Path) -> None:
     (tmp_path / "objects" / "b-1250000000").mkdir(parents=True)
     assert State.from_folder(tmp_path).snapshot()["Objects"] == {"b-1250000000": []}
     assert State.from_folder(tmp_path).images == {}
+
+
+def test_time_of_a_seeded_object(tmp_path: Path) -> None:
+    """An object of a seed was uploaded when its file was written; the path may be text."""
+    file = tmp_path / "objects" / "b-1250000000" / "a"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.utime(file, (1, 1e9))
+    assert State.from_folder(str(tmp_path)).objects["b-1250000000"]["a"].modified == 1e9
 
 
 def test_snapshot_is_a_copy() -> None:

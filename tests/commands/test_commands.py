@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shlex
 import signal
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,15 +44,25 @@ def seed(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def server(seed: Path) -> Iterator[subprocess.Popen[str]]:
+@contextmanager
+def _running(seed: Path, **environ: str) -> Iterator[subprocess.Popen[str]]:
     """A running `scf-local cloud`."""
     command = [*_COMMAND, "cloud", "--seed", str(seed)]
     with subprocess.Popen(  # noqa: S603 - our own command
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **environ},
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def server(seed: Path) -> Iterator[subprocess.Popen[str]]:
+    """A running `scf-local cloud`."""
+    with _running(seed) as process:
         yield process
-        process.kill()
 
 
 def _exports(server: subprocess.Popen[str]) -> dict[str, str]:
@@ -79,6 +90,7 @@ def test_cloud_serves_until_stopped(
         "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN",
     }  # fmt: skip
     assert exports["TENCENTCLOUD_SECRET_KEY"] == exports["TENCENTCLOUD_SECRETKEY"]
+    assert re.fullmatch("[0-9a-f]{32}", exports["TENCENTCLOUD_SECRETKEY"])  # not those of tests
     with urllib.request.urlopen(f"{url}/_state") as reply:  # noqa: S310 - the server just started
         images = json.load(reply)["Images"]
     assert images["ap-guangzhou"][0]["ImageName"] == "old"
@@ -105,13 +117,16 @@ def test_cloud_serves_until_stopped(
     assert f"no emulated cloud of yours runs at '{url}/'" in result.stderr
 
 
+def test_exports_are_quoted(seed: Path, tmp_path: Path) -> None:
+    """The exports of `cloud` are what a shell reads, wherever its files are."""
+    (folder := tmp_path / "a 'b").mkdir()
+    with _running(seed, TMPDIR=str(folder)) as process:
+        assert Path(_exports(process)["SSL_CERT_FILE"]).is_relative_to(folder)
+
+
 def test_cloud_of_a_user_without_a_folder(seed: Path) -> None:
     """If the file for --endpoint cannot be written, `cloud` says so, and serves other clients."""
-    command = [*_COMMAND, "cloud", "--seed", str(seed)]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "XDG_CONFIG_HOME": "/dev/null"},
-    ) as process:  # fmt: skip
+    with _running(seed, XDG_CONFIG_HOME="/dev/null") as process:
         url = _exports(process)["SCF_LOCAL_ENDPOINT"]
         with urllib.request.urlopen(f"{url}/_state") as reply:  # noqa: S310 - the server just started
             assert reply.status == 200

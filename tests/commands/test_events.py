@@ -326,6 +326,27 @@ def test_key_that_no_file_can_hold(tmp_path: Path, key: str, message: str) -> No
     assert (bucket / "file").read_text() == "before"
 
 
+@pytest.mark.parametrize("link", ["", BUCKET, f"{BUCKET}/folder", f"{BUCKET}/folder/a"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, link: str) -> None:
+    """A link in the seed is not followed: what is outside of the seed stays as it is."""
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    path = tmp_path / "seed" / "objects" / link
+    path.parent.mkdir(parents=True)
+    path.symlink_to(elsewhere / "new" if link.endswith("a") else elsewhere)
+    result = _upload("--key", "folder/a", "--body", __file__, "--seed", tmp_path / "seed")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is a link" in result.stderr
+    assert not list(elsewhere.iterdir())
+
+
+def test_seed_may_be_a_link(tmp_path: Path) -> None:
+    """A seed that is a link itself is written to."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "seed").symlink_to(tmp_path / "real")
+    assert _upload("--key", "a", "--body", __file__, "--seed", tmp_path / "seed").exit_code == 0
+    assert (tmp_path / "real" / "objects" / BUCKET / "a").is_file()
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     "key", ["a.json", "/a.json", "1250000000/manifests/a.json", "名 +%2F.json"]

@@ -297,3 +297,29 @@ def test_other_hosts_that_nobody_reports(folder: Folder) -> None:
     assert run.log.endswith(f"scf-local: {DB} is not emulated; --allow-host {DB} lets it through\n")
     run = folder.scf_local("replay", "event.json")
     assert run.log == f"scf-local: {DB} is not emulated; --allow-host {DB} lets it through\n"
+
+
+TAGGING = """
+import os
+from qcloud_cos import CosConfig, CosS3Client, CosServiceError
+def main(event, context):
+    keys = [os.environ[f"TENCENTCLOUD_{name}"] for name in ("SECRETID", "SECRETKEY")]
+    config = CosConfig(
+        Region="ap-guangzhou", SecretId=keys[0], SecretKey=keys[1],
+        Token=os.environ["TENCENTCLOUD_SESSIONTOKEN"])
+    try:
+        CosS3Client(config).get_object_tagging("inbox-1250000000", "a.txt")
+    except CosServiceError as error:
+        return error.get_error_code()
+"""
+
+
+def test_action_that_is_not_emulated(folder: Folder) -> None:
+    """What COS has and is not emulated is an error at once, and named at the end."""
+    folder.write("tagging.py", TAGGING)
+    folder.write("scf-local.toml", 'handler = "tagging.py:main"\nseed = "seed"')
+    folder.write("event.json", {})
+    run = folder.scf_local("invoke", "event.json")
+    assert run.stdout == '"NotImplemented"\n', run.log
+    assert "scf-local: The parameter 'tagging' of GetObject is not emulated" in run.log
+    assert run.seconds < 5

@@ -288,6 +288,18 @@ def test_nothing_outlives_its_instance(
     assert bystander.poll() is None
 
 
+def test_root_logger_prints(tmp_path: Path) -> None:
+    """As in SCF, the root logger prints; its level can be set, and basicConfig is ignored."""
+    code = (
+        "import logging\nlogging.basicConfig(level='ERROR', format='other')\n" + _HEAD + "log = "
+        "logging.getLogger(); log.info('no'); log.setLevel('INFO'); log.info('yes'); return 1"
+    )
+    result = _invoke(tmp_path, code)
+    assert result.stdout == "1\n"
+    assert "\nyes\n" in result.stderr
+    assert "no\n" not in result.stderr
+
+
 def test_slow_start(tmp_path: Path) -> None:
     """Loading the code has its own time limit, as in SCF."""
     (tmp_path / "index.py").write_text("import time; time.sleep(60)", encoding="utf-8")
@@ -532,6 +544,9 @@ def main_handler(event, context):
         (("--endpoint", "localhost:9"), "{}", "http://127.0.0.1:9000"),
         (("--endpoint", "http://127.0.0.1:99999"), "{}", "Port out of range 0-65535"),
         (("--endpoint", ""), "{}", "no emulated cloud of yours runs at ''"),
+        (("--endpoint", "https://127.0.0.1:9"), "{}", "it is not the URL of one"),
+        (("--endpoint", "http://127.0.0.1"), "{}", "it is not the URL of one"),
+        (("--endpoint", "http://example.com:9"), "{}", "it is not the URL of one"),
         (
             ("--endpoint", "http://127.0.0.1:9", "--seed", "/"),
             "{}",

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -134,3 +135,18 @@ def test_own_function() -> None:
         assert answer.value["Outcome"] == "applied"
         assert cloud.state.image("ap-guangzhou", "img-6pb6lrmy")["ImageName"] == "sample"
     assert any('"run.finished"' in line for line in answer.lines)
+
+
+def test_urlopen_uses_the_cloud() -> None:
+    """A function's `urlopen` reaches the cloud by its own names, whatever has used it before."""
+    url = "https://cvm.tencentcloudapi.com/_state"
+
+    def read(_event: object, _context: object) -> int:
+        with urllib.request.urlopen(url) as reply:
+            return int(reply.status)
+
+    for _ in range(2):
+        with EmulatedCloud() as cloud:
+            with urllib.request.urlopen(f"{cloud.url}/_state") as reply:  # noqa: S310 - just started
+                assert reply.status == 200
+            assert LocalFunction(read, cloud)({}).value == 200

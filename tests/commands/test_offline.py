@@ -257,6 +257,13 @@ def test_allowed_host_is_reached_directly(tmp_path: Path) -> None:
     assert stopped not in invoke(tmp_path, code, "--allow-host", "invalid", event=name)[0]
 
 
+def test_variables_let_no_host_through(tmp_path: Path) -> None:
+    """A function's own NO_PROXY takes a host from the proxy, but lets it through to nothing."""
+    code = "import socket\ndef main(event, context): socket.create_connection(('10.1.2.3', 80))"
+    _, log = invoke(tmp_path, code, "--env", "NO_PROXY=10.1.2.3,db.example.com")
+    assert "no direct connection to 10.1.2.3: " in log
+
+
 # --- Certificates ---
 
 BUNDLE = "/bundle.pem"

@@ -6,6 +6,7 @@ import signal
 import sys
 from contextlib import closing, nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -148,13 +149,13 @@ def invoke(
 
     def invoke_once() -> int:
         payload = _read_event(event) if event != "-" else stdin
-        with (
-            configured(**options) as config,
-            debugger_terminal() if debug else nullcontext() as terminal,
-            WarmInstance(config, log_writer(), terminal=terminal) as instance,
-        ):
-            invocation = instance.invoke(payload)
-        print_invocation(invocation)
+        with configured(**options) as config:
+            with (
+                debugger_terminal() if debug else nullcontext() as terminal,
+                WarmInstance(config, log_writer(), terminal=terminal) as instance,
+            ):
+                invocation = instance.invoke(payload)
+            print_invocation(invocation)  # before what the cloud has refused
         return invocation.exit_status
 
     if watch:
@@ -338,5 +339,5 @@ def cloud(port: int, seed: Path | None, faults: Path | None, allow_host: tuple[s
         url = variables[network.ENDPOINT]
         variables.update(STEWARD_API_ENDPOINT=url, STEWARD_COS_ENDPOINT=url)
         variables.update(zip(SDK_NAMES, map(variables.__getitem__, SCF_NAMES), strict=True))
-        emit("\n".join(f"export {name}={value}" for name, value in variables.items()))
+        emit("\n".join(f"export {name}={quote(value)}" for name, value in variables.items()))
         signal.sigwait(signals)

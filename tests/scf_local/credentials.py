@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field
+from secrets import token_hex
 
 SCF_NAMES = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
 """The variables in which SCF passes them to a function (document/product/583/32748)."""
@@ -12,7 +13,7 @@ SDK_NAMES = ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_
 
 @dataclass(frozen=True)
 class AccountCredentials:
-    """Credentials that sign API calls; the defaults are those that the emulated cloud accepts.
+    """Credentials that sign API calls; the defaults are those of an emulated cloud in tests.
 
     Permanent credentials have an empty token.
     """
@@ -20,6 +21,11 @@ class AccountCredentials:
     secret_id: str = field(default="AKIDLOCALEXAMPLE000000000000000000", repr=False)
     secret_key: str = field(default="LOCALEXAMPLEKEY00000000000000000", repr=False)
     token: str = field(default="LOCALEXAMPLETOKEN", repr=False)
+
+    @classmethod
+    def random(cls) -> AccountCredentials:
+        """Credentials for one run of an emulated cloud, which nobody can guess."""
+        return cls(f"AKID{token_hex(16)}", token_hex(16), token_hex(16))
 
     def scf_variables(self) -> dict[str, str]:
         """Their variables in a function."""

@@ -128,6 +128,8 @@ def _write_objects(seed: Path, bucket: str, contents: dict[str, bytes]) -> None:
             raise ValueError(f"{error}it has a NUL character, or an empty part, . or ..")
         if max(len(part.encode()) for part in parts) > limit:
             raise ValueError(f"{error}a part is longer than {limit} bytes")
+        if not file.resolve().is_relative_to(seed.resolve() / "objects" / bucket):
+            raise ValueError(f"{error}{file}, or a folder above it, is a link")
         if file.is_dir() or any(up.is_file() or up in files.values() for up in file.parents):
             raise ValueError(f"{error}{file} would be a file and a folder")
     for file in files.values():

@@ -46,9 +46,9 @@ def of_running(url: str) -> dict[str, str]:
         ValueError: none runs there, or not as this user on this machine.
     """
     try:
-        parts = urlsplit(url)
-        socket.create_connection((parts.hostname, parts.port or 80), _SECONDS).close()
-        variables: dict[str, str] = json_files.read(_path_of(url))
+        path, parts = _path_of(url), urlsplit(url)
+        socket.create_connection((parts.hostname, parts.port or 0), _SECONDS).close()
+        variables: dict[str, str] = json_files.read(path)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"no emulated cloud of yours runs at {url!r} ({error}); start one with `scf-local "
@@ -58,4 +58,7 @@ def of_running(url: str) -> dict[str, str]:
 
 
 def _path_of(url: str) -> Path:
-    return Path(click.get_app_dir("scf-local")) / f"cloud-{urlsplit(url).port}.json"
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname not in network.LOOPBACK or not parts.port:
+        raise ValueError("it is not the URL of one")
+    return Path(click.get_app_dir("scf-local")) / f"cloud-{parts.port}.json"

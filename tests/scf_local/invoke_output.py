@@ -28,6 +28,8 @@ _HINTS = {
 
 _NOT_LOADED = 443
 """The status whose message is the traceback."""
+_MAX_TRACEBACK = 100_000
+"""Characters; the ERROR line has all of it."""
 
 
 def print_invocation(invocation: InvocationResult) -> None:
@@ -51,7 +53,7 @@ def print_traceback(invocation: InvocationResult) -> None:
 
     error = invocation.error or {}
     text = error.get("errorMessage" if invocation.status == _NOT_LOADED else "stackTrace")
-    for line in str(text).split("\n") if text else ():
+    for line in str(text)[-_MAX_TRACEBACK:].split("\n") if text else ():
         # Readers of logs would take such a line for one of the log's.
         is_marked = PLATFORM.match(line) or OBJECT.match(line)
         click.echo(escaped(f"> {line}" if is_marked else line), err=True)

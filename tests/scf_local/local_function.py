@@ -90,6 +90,7 @@ class LocalFunction:
             patch.dict(os.environ, environ, clear=True),
             patch.object(sys, "path", [environ["PWD"], *sys.path]),
             patch("certifi.where", lambda: bundle),  # the API SDK reads no variable
+            patch("urllib.request._opener", None),  # it keeps the proxy of its first use
             redirect_stdout(printed),
             redirect_stderr(printed),
         ):

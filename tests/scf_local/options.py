@@ -15,6 +15,7 @@ from image_steward.regions import SHORT_CODES
 from scf_local import environment, exports, network
 from scf_local.account import Account, confirm_writes
 from scf_local.console import note, usage_errors
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -234,7 +235,10 @@ def serving(
             rules = Faults.from_file(faults) if faults else Faults()
             state = State.from_folder(seed) if seed else State()
             network.check_allowed(allow_host)
-            cloud = EmulatedCloud(state, port=port, faults=rules, allowed_hosts=allow_host)
+            credentials = AccountCredentials.random()
+            cloud = EmulatedCloud(
+                state, credentials=credentials, faults=rules, port=port, allowed_hosts=allow_host
+            )
             stack.enter_context(cloud)
         yield cloud.environment()
         for message in cloud.refused:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from scf_local import runtime
+from scf_local import network, runtime
 from scf_local.environment import process_environ
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ class Process:
         descriptors = [child_end] if terminal is None else [child_end, terminal]
         # A terminal's input can be edited only if its type is known.
         edited = {} if terminal is None else {"TERM": os.environ.get("TERM", "dumb")}
+        reached = [config.cloud.get(name, "") for name in (network.NO_PROXY, network.CA_BUNDLE)]
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
-                [*command, config.handler, *map(str, descriptors)],
+                [*command, config.handler, *reached, *map(str, descriptors)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

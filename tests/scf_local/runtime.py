@@ -11,6 +11,7 @@ import errno
 import importlib
 import importlib.machinery
 import json
+import logging
 import os
 import re
 import stat
@@ -202,9 +203,13 @@ def _is_below(path: str, folder: str) -> bool:
     return f"{path}/".startswith(f"{folder}/")
 
 
-def serve(handler: str, replies: int, terminal: int | None = None) -> None:
+def serve(
+    handler: str, reachable: str, bundle: str, replies: int, terminal: int | None = None
+) -> None:
     """Load `handler` (`module.function`), report that, then serve until stdin ends.
 
+    `reachable` are hosts, between commas, and `bundle` the file with the certificates to trust;
+    both are empty on the real cloud. They are not read from the environment, which the user sets.
     With `terminal`, the standard streams are that terminal, where a debugger shows what is raised.
     """
     sys.path[:] = _search_path()
@@ -217,9 +222,12 @@ def serve(handler: str, replies: int, terminal: int | None = None) -> None:
         for number in range(3):
             os.dup2(terminal, number)
     sys.addaudithook(ReadOnly(os.environ["USER_CODE_ROOT"]))
-    if "SCF_LOCAL_ENDPOINT" in os.environ:
-        sys.addaudithook(Offline(os.environ["NO_PROXY"]))
-        sys.meta_path.insert(0, TrustedBundle(os.environ["SSL_CERT_FILE"]))
+    # The function may set the level of the root logger, and basicConfig does nothing; known of
+    # older runtimes.
+    logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))
+    if reachable:
+        sys.addaudithook(Offline(reachable))
+        sys.meta_path.insert(0, TrustedBundle(bundle))
     with os.fdopen(replies, "wb") as stream:
         function, reply = load(handler, _debugged if terminal else lambda call: call)
         _send(stream, reply)
@@ -326,4 +334,5 @@ def _debugged(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], *map(int, sys.argv[2:]))
+    _handler, _reachable, _bundle, *_descriptors = sys.argv[1:]
+    serve(_handler, _reachable, _bundle, *map(int, _descriptors))

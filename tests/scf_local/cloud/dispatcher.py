@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
 
+_MAX_REFUSED = 20
+_NOT_EMULATED = ("InvalidAction", "NoSuchProduct", "NotImplemented")
 _HELP = """\
 This is the emulated cloud. It serves
   GET /_state                 its images, objects and calls, as JSON
@@ -56,7 +58,15 @@ class Dispatcher:
     request_id: Callable[[], str] = lambda: str(uuid.uuid4())
     on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
     faults: Faults = field(default_factory=Faults)
+    refused: list[str] = field(init=False, default_factory=list)
+    """What is not emulated, but was asked for, the first of it: many clients do not show it."""
     _rates: RateLimits = field(init=False, default_factory=RateLimits)
+
+    def refuse(self, message: str) -> str:
+        """Remember, and return, why something was refused."""
+        if message not in self.refused and len(self.refused) < _MAX_REFUSED:
+            self.refused.append(message)
+        return message
 
     def dispatch(self, http: Request) -> Reply:
         """Return the reply to a request, whatever it is for."""
@@ -67,7 +77,7 @@ class Dispatcher:
                 return self._cos(http, *bucket)
             if hosts.name_of(host).endswith(hosts.COS_DOMAINS):
                 message = f"{host} is not the host of a bucket: NAME-APPID.cos.REGION.myqcloud.com"
-                error = ErrorReply("NotImplemented", message, HTTPStatus.NOT_IMPLEMENTED)
+                error = ErrorReply("NotImplemented", self.refuse(message))
                 return cos.error_reply(error, host, self.request_id())
             request = api_requests.parse(http)
             if request:
@@ -153,6 +163,8 @@ class Dispatcher:
             reply = perform(now, *self._verified_by(rule, now))
         except ErrorReply as error:
             reply, outcome = error_reply(error), error.code
+            if outcome in _NOT_EMULATED:
+                self.refuse(error.message)
         record = {"Time": now, "Action": call.action, "Region": call.region, "Outcome": outcome}
         if rule:
             if rule.fault == "error-applied":

@@ -6,6 +6,7 @@ import re
 
 API_DOMAIN = "tencentcloudapi.com"
 COS_DOMAINS = ("myqcloud.com", "tencentcos.cn")
+MAX_NAME = 253
 
 _OWN = re.compile(r"127\.0\.0\.1|([\w-]+\.)*localhost|\[?::1\]?")
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -17,11 +18,11 @@ _REGION = re.compile(r"[a-z]+-[a-z0-9-]+")
 
 
 def name_of(host: str) -> str:
-    """Return a Host header as a name: lower case, without port.
+    """Return a Host header as a name: lower case, without port and final dot.
 
     `tccli --endpoint http://…` sends the scheme, too.
     """
-    return re.sub(r":\d+$", "", host.lower().removeprefix("http://"))
+    return re.sub(r"\.?(:\d+)?$", "", host.lower().removeprefix("http://"))
 
 
 def is_own(name: str) -> bool:
@@ -31,7 +32,13 @@ def is_own(name: str) -> bool:
 
 def is_emulated(name: str) -> bool:
     """Whether a name is one of the cloud's: an API's, a bucket's, or another of their domains."""
-    return _EMULATED.fullmatch(name) is not None
+    return len(name) <= MAX_NAME and _EMULATED.fullmatch(name) is not None
+
+
+def is_proxied(host: str, own_port: int) -> bool:
+    """Whether the proxy, which listens on `own_port`, answers for a host itself."""
+    name = name_of(host)
+    return is_emulated(name) or (is_own(name) and host.endswith(f":{own_port}"))
 
 
 def api_of(name: str) -> tuple[str, str] | None:
@@ -52,8 +59,12 @@ def bucket_of(host: str) -> tuple[str, str] | None:
     return match and (match[1], match[2])
 
 
-def refusal(name: str) -> str:
+def refusal(host: str) -> str:
     """Return why a host is not answered for; one line, also for an HTTP status line."""
-    if not re.fullmatch(r"[\w.:\[\]-]{1,253}", name, re.ASCII):
-        return f"{name[:253]!a} is not the name of a host"
-    return f"{name} is not emulated; --allow-host {name} lets it through"
+    name = name_of(host)
+    if len(name) > MAX_NAME or not re.fullmatch(r"[\w.:\[\]-]+", name, re.ASCII):
+        return f"{name[:MAX_NAME]!a} is not the name of a host"
+    if is_own(name):
+        return f"{name} is this machine, and not for the proxy: NO_PROXY has it"
+    advice = "" if ":" in name else f"; --allow-host {name} lets it through"  # no IPv6
+    return f"{name} is not emulated{advice}"

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-_CONNECT = re.compile(rb"CONNECT (?P<host>[!-~]+):(?P<port>\d{1,5}) HTTP/1\.[01]\r\n")
+_CONNECT = re.compile(rb"CONNECT ([!-~]+:\d{1,5}) HTTP/1\.[01]\r\n")
 _MAX_HEAD_BYTES = 64 << 10
-_PLAIN_PORT = 80
+_PLAIN_PORT = ":80"
 
 
 @dataclass
@@ -85,12 +85,15 @@ class _Connection(asyncio.Protocol):
     async def _open_tunnel(self) -> None:
         head, _, self._received = self._received.partition(b"\r\n\r\n")
         target = _CONNECT.match(head + b"\r\n")
-        name = hosts.name_of(target["host"].decode()) if target else ""
-        is_own = hosts.is_own(name)
-        if not target or not (is_own or hosts.is_emulated(name)):
-            self._refuse(self._proxy.refuse(name))
+        host = target[1].decode() if target else ""
+        if not hosts.is_proxied(host, self._transport.get_extra_info("sockname")[1]):
+            self._refuse(self._proxy.refuse(host))
             return
-        has_tls = not is_own and int(target["port"]) != _PLAIN_PORT
+        name = hosts.name_of(host)
+        has_tls = hosts.is_emulated(name) and not host.endswith(_PLAIN_PORT)
+        if has_tls and self._received:  # it belongs to no handshake: none was agreed yet
+            self._transport.abort()
+            return
         context = authority().context(name) if has_tls else None
         self._transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         if context:
@@ -104,7 +107,9 @@ class _Connection(asyncio.Protocol):
         secure = await asyncio.get_running_loop().start_tls(
             plain, self, context, server_side=True, ssl_handshake_timeout=seconds
         )
-        self._transport = cast("asyncio.Transport", secure)
+        if secure is None:  # aborted meanwhile
+            return
+        self._transport = secure
         self._proxy.waiting.discard(plain)
         self._proxy.waiting.add(self._transport)
 

@@ -98,7 +98,10 @@ def read_objects(folder: Path) -> dict[str, dict[str, Object]]:
             )
         files = (path for path in sorted(bucket.rglob("*")) if path.is_file())
         buckets[bucket.name] = {
-            path.relative_to(bucket).as_posix(): Object(path.read_bytes()) for path in files
+            path.relative_to(bucket).as_posix(): Object(
+                path.read_bytes(), modified=path.stat().st_mtime
+            )
+            for path in files
         }
     return buckets
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -31,11 +31,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _HOST = "127.0.0.1"
-_ABSOLUTE = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"https?://(?:[^/?#]*@)?([^/?#]*)", re.IGNORECASE)
 _LOG = logging.getLogger(__name__)
 # What is not HTTP is answered, and not worth a traceback.
 _LOG.addFilter(lambda entry: not isinstance((entry.exc_info or "  ")[1], HttpProcessingError))
-_MAX_REFUSED = 20
 _LINGER_SECONDS = 1.0
 """How long the rest of a body is discarded after the reply, so that clients can read the reply."""
 
@@ -62,8 +61,6 @@ class EmulatedCloud(Dispatcher):
     latency: float = 0.0
     request_seconds: float = 60.0
     url: str = field(init=False, default="")
-    refused: list[str] = field(init=False, default_factory=list)
-    """Why hosts were not answered for, the first of them: many clients do not show it."""
 
     def __enter__(self) -> Self:
         started: Future[tuple[asyncio.AbstractEventLoop, int]] = Future()
@@ -113,7 +110,7 @@ class EmulatedCloud(Dispatcher):
         )
         self._stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        proxy = Proxy(server, self.request_seconds, self._refuse)
+        proxy = Proxy(server, self.request_seconds, self._refusal)
         try:
             listener = await loop.create_server(proxy, _HOST, self.port, backlog=128)
         except OSError as error:
@@ -140,9 +137,10 @@ class EmulatedCloud(Dispatcher):
             if hosts.name_of(absolute[1]) != hosts.name_of(headers.get("host", "")):
                 headers["host"] = absolute[1]  # else as sent, which is what is signed
         request = Request(http.method, unquote(path, errors="surrogateescape"), query, headers)
-        name = hosts.name_of(headers.get("host", ""))
-        if not hosts.is_own(name) and not hosts.is_emulated(name):
-            message = self._refuse(name)
+        host = headers.get("host", "")
+        is_direct = not absolute and hosts.is_own(hosts.name_of(host))
+        if not is_direct and not hosts.is_proxied(host, urlsplit(self.url).port or 0):
+            message = self._refusal(host)
             refused = web.Response(status=403, reason=message, text=f"{message}\n")
             refused.force_close()  # without reading the body
             return refused
@@ -151,11 +149,8 @@ class EmulatedCloud(Dispatcher):
             request = await self._with_body(http, request, limit)
         return await self._send(http, self.dispatch(request))
 
-    def _refuse(self, name: str) -> str:
-        message = hosts.refusal(name)
-        if message not in self.refused and len(self.refused) < _MAX_REFUSED:
-            self.refused.append(message)
-        return message
+    def _refusal(self, host: str) -> str:
+        return self.refuse(hosts.refusal(host))
 
     async def _with_body(self, http: web.BaseRequest, request: Request, limit: int) -> Request:
         """Read the body until it ends, is longer than `limit`, or takes too long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from scf_local.cloud import seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from scf_local.cloud.cos_uploads import Upload
     from scf_local.cloud.seed import ImageEntry, Object
@@ -47,12 +47,13 @@ class State:
         self.objects = {bucket: dict(objects) for bucket, objects in self.objects.items()}
 
     @classmethod
-    def from_folder(cls, folder: Path) -> State:
+    def from_folder(cls, folder: Path | str) -> State:
         """Read `images.json` and `objects/<bucket-appid>/<key...>`; one of them may be missing.
 
         Raises:
             ValueError: names the file and the path in it; or both are missing.
         """
+        folder = Path(folder)
         path, objects_folder = folder / "images.json", folder / "objects"
         if not path.exists() and not objects_folder.is_dir():
             raise seed.SeedError(f"{folder}: not a seed; it has neither images.json nor objects/")
