@@ -220,7 +220,7 @@ def test_other_hosts_are_kept(cloud: EmulatedCloud) -> None:
     assert len({*cloud.refused}) == len(cloud.refused) == 20
 
 
-def test_allowed_hosts(tmp_path: Path) -> None:
+def test_allowed_hosts() -> None:
     """An allowed host is not sent to the proxy, and the public authorities are trusted, too."""
     with EmulatedCloud(allowed_hosts=("db.example.com",)) as cloud:
         variables = cloud.network()
@@ -230,7 +230,6 @@ def test_allowed_hosts(tmp_path: Path) -> None:
     assert variables["NO_PROXY"].endswith(",db.example.com")
     assert bundle.endswith(certifi.contents())
     assert len(context.get_ca_certs()) > 100
-    assert not list(tmp_path.iterdir())
 
 
 # --- The wire ---
@@ -344,8 +343,8 @@ def test_broken_handshake(cloud: EmulatedCloud, sent: bytes) -> None:
     assert requests.get("https://cvm.tencentcloudapi.com/_state", timeout=5).ok
 
 
-def test_only_own_authority(cloud: EmulatedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who trusts the public authorities alone does not trust the cloud; it serves others on."""
+def test_only_own_authority(cloud: EmulatedCloud) -> None:
+    """A client that trusts only the public authorities is not served; others still are."""
     (public := Path(os.environ[network.CA_BUNDLE]).with_name("public.pem")).write_text(
         certifi.contents(), encoding="ascii"
     )
@@ -353,7 +352,6 @@ def test_only_own_authority(cloud: EmulatedCloud, monkeypatch: pytest.MonkeyPatc
         requests.get("https://cvm.tencentcloudapi.com/", verify=str(public), timeout=5)
     assert requests.get("https://cvm.tencentcloudapi.com/_state", timeout=5).ok
     assert cloud.state.snapshot()["Calls"] == []
-    monkeypatch.undo()
 
 
 def test_certificate_names_its_hosts_only(cloud: EmulatedCloud) -> None:

@@ -49,7 +49,7 @@ print(requests.get(url).text)
 import httpx
 print(httpx.get(url).text)
 """,
-    "aiohttp, which has to be told to obey variables": COS
+    "aiohttp with trust_env": COS
     + PRESIGNED
     + """
 import aiohttp, asyncio
@@ -64,7 +64,7 @@ asyncio.run(main())
 import subprocess
 print(subprocess.run(["curl", "--silent", "--fail", url], stdout=-1, check=True).stdout.decode())
 """,
-    "API SDK, which has to be given the bundle": """
+    "API SDK with the bundle as certification": """
 import os
 from tencentcloud.common import credential
 from tencentcloud.common.profile.client_profile import ClientProfile

@@ -104,14 +104,15 @@ class _Connection(asyncio.Protocol):
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         plain, seconds = self._transport, self._proxy.seconds
-        secure = await asyncio.get_running_loop().start_tls(
-            plain, self, context, server_side=True, ssl_handshake_timeout=seconds
-        )
-        if secure is None:  # aborted meanwhile
-            return
-        self._transport = secure
-        self._proxy.waiting.discard(plain)
-        self._proxy.waiting.add(self._transport)
+        try:
+            secure = await asyncio.get_running_loop().start_tls(
+                plain, self, context, server_side=True, ssl_handshake_timeout=seconds
+            )
+        finally:
+            self._proxy.waiting.discard(plain)
+        if secure is not None:  # else aborted meanwhile
+            self._transport = secure
+            self._proxy.waiting.add(secure)
 
     def _refuse(self, message: str) -> None:
         # Clients show the status line; few show the body.
