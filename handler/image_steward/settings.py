@@ -60,12 +60,13 @@ class Settings:
         Raises:
             InvalidSetting: names every invalid or unknown variable, and what is allowed.
         """
+        given = {name: environ[name] for name in environ if name.startswith("STEWARD_")}
         # A misspelt one was meant to restrict something.
-        unknown = [n for n in environ if n.startswith("STEWARD_") and n not in _VARIABLES]
+        unknown = [name for name in given if name not in _VARIABLES]
         violations = [f"{short(n)} is not a setting{nearest(n, _VARIABLES)}" for n in unknown]
         values: dict[str, object] = {}
         for name, parse in _VARIABLES.items():
-            if text := environ.get(name, "").strip():
+            if text := given.get(name, "").strip():
                 try:
                     values[name.removeprefix("STEWARD_").lower()] = parse(text)
                 except ValueError as error:

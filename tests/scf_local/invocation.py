@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scf_local.environment import context_of, function_variables, trigger_of
+from scf_local.environment import context_of, trigger_of
 from scf_local.json_files import MAX_EVENT_DEPTH, is_deep
 from scf_local.process import Exchange, Process
 
@@ -105,7 +105,8 @@ class WarmInstance:
         """Call the function with `event` (JSON values); returns when it has answered or ended."""
         request_id = str(uuid.uuid4())
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-        if len(text.encode("utf-8", "surrogatepass")) > MAX_EVENT_BYTES[trigger_of(event)]:
+        message, trigger = text.encode("utf-8", "surrogatepass"), trigger_of(event)
+        if len(message) > MAX_EVENT_BYTES[trigger]:
             reply = {"Status": _TOO_LARGE, "Message": "RequestTooLarge"}
             result = _result_of(reply, request_id, 0.0, 0.0)
             self._log_error(result)  # no START, END or Report: no instance runs
@@ -114,12 +115,10 @@ class WarmInstance:
         started = self.clock()
         process, reply = self._warm_process(request_id)
         if process is not None:
-            trigger = trigger_of(event)
             context = context_of(self.config, request_id, trigger)
-            environ = function_variables(self.config, trigger)
-            message = json.dumps({"event": event, "context": context, "environ": environ})
+            message = b'{"event":%b,"context":%b}\n' % (message, json.dumps(context).encode())
             started = self.clock()
-            reply = self._exchange(process, self.config.timeout_s, _TIME, message.encode() + b"\n")
+            reply = self._exchange(process, self.config.timeout_s, _TIME, message)
         result = _result_of(reply, request_id, (self.clock() - started) * 1000, self._peak_mb)
         self._log_end(result)
         return result
@@ -146,22 +145,27 @@ class WarmInstance:
     ) -> dict[str, Any]:
         """The reply to `message`, or an error reply if a limit or an exit came first."""
         deadline = math.inf if self.terminal is not None else self.clock() + seconds
-        with Exchange(process, message) as exchange:
-            while not exchange.reply.endswith(b"\n"):
-                if self.interrupt:
-                    raise Interrupted
-                left = deadline - self.clock()
-                code = process.exit_code()  # before reading, so that no output is lost
-                output = exchange.step(max(0.0, min(left, _TICK_S)) if code is None else 0)
-                self._write(output or b"")
+        exchange = Exchange(process, message)
+        measured, is_idle = -math.inf, False
+        while not exchange.reply.endswith(b"\n"):
+            if self.interrupt:
+                raise Interrupted
+            now = self.clock()
+            code = process.exit_code() if is_idle else None  # before reading: no output is lost
+            wait = min(deadline - now, _TICK_S)
+            output = exchange.step(max(0.0, wait) if code is None else 0)
+            self._write(output or b"")
+            is_idle = not output
+            if is_idle or now > measured + _TICK_S:
+                measured = now
                 if self._exceeds_memory(process.peak_mb()):
                     return self._end(_MEMORY)
-                if code is not None and output is None:
-                    return self._end(_EXITED, code)
-                if left <= 0:
-                    return self._end(timeout_status)
-            # Output printed before the reply is in the pipe by now.
-            self._write(exchange.step(0) or b"")
+            if code is not None and output is None:
+                return self._end(_EXITED, code)
+            if now >= deadline:
+                return self._end(timeout_status)
+        # Output printed before the reply is in the pipe by now.
+        self._write(exchange.step(0) or b"")
         reply = _parsed(exchange.reply)
         if reply is None or exchange.unsent:
             return self._end(_EXITED, message=_FORGED)

@@ -16,8 +16,6 @@ from scf_local import network, runtime
 from scf_local.environment import process_environ
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from scf_local.environment import FunctionConfig
 
 
@@ -30,9 +28,9 @@ _UNRELATED: set[int] = set()
 class Process:
     """A running `scf_local.runtime`.
 
-    `output` and `replies` are descriptors to read from, `events` is a non-blocking one to write
-    to; an `Exchange` uses all three. With `terminal`, its descriptor, the function's standard
-    streams are that terminal, and a debugger shows what it raises.
+    `output` and `replies` are descriptors to read from, with their `selector`, and `events` is a
+    non-blocking one to write to: an `Exchange` uses them. With `terminal`, its descriptor, the
+    function's standard streams are that terminal, and a debugger shows what it raises.
     """
 
     def __init__(self, config: FunctionConfig, terminal: int | None = None) -> None:
@@ -72,6 +70,9 @@ class Process:
         self.output = self._stdout.fileno()
         self.events = self._stdin.fileno()
         os.set_blocking(self.events, False)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.output, selectors.EVENT_READ)
+        self.selector.register(self.replies, selectors.EVENT_READ)
 
     def exit_code(self) -> int | None:
         """None while it runs; negative: the number of the signal that ended it."""
@@ -88,6 +89,7 @@ class Process:
         self._popen.wait()
         _RUNNING.discard(self._popen.pid)
         _kill_orphans()
+        self.selector.close()
         self._stdin.close()
         self._stdout.close()
         os.close(self.replies)
@@ -119,36 +121,33 @@ def _orphans() -> set[int]:
 class Exchange:
     """Sends a message to a process while collecting its output and its reply, one line.
 
-    A context manager; each `step` shortens `unsent` and extends `reply`.
+    Each `step` shortens `unsent` and extends `reply`. One that is not completed must be the last of
+    its process.
     """
 
     def __init__(self, process: Process, message: bytes) -> None:
         self.unsent = memoryview(message)
         self.reply = b""
         self._process = process
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(process.output, selectors.EVENT_READ)
-        self._selector.register(process.replies, selectors.EVENT_READ)
-        if message:
-            self._selector.register(process.events, selectors.EVENT_WRITE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._selector.close()
+        self._send()
+        if self.unsent:
+            process.selector.register(process.events, selectors.EVENT_WRITE)
 
     def step(self, seconds: float) -> bytes | None:
         """Wait up to `seconds` for a pipe; returns the output, or None if no pipe was ready."""
         printed = b""
-        ready = self._selector.select(seconds)
+        selector = self._process.selector
+        size = 1 << 16 if seconds else 1 << 20  # the largest pipe buffer takes long to allocate
+        ready = selector.select(seconds)
         for key, _ in ready:
             if key.fd == self._process.events:
                 self._send()
+                if not self.unsent:
+                    selector.unregister(key.fd)
                 continue
-            data = os.read(key.fd, 1 << 20)  # the largest pipe buffer
+            data = os.read(key.fd, size)
             if not data:
-                self._selector.unregister(key.fd)
+                selector.unregister(key.fd)
             elif key.fd == self._process.output:
                 printed += data
             else:
@@ -162,5 +161,3 @@ class Exchange:
             return
         except BrokenPipeError:  # the process has ended or is ending
             self.unsent = self.unsent[:0]
-        if not self.unsent:
-            self._selector.unregister(self._process.events)

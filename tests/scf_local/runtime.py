@@ -260,9 +260,10 @@ def load(handler: str, wrap: Callable[[Any], Any]) -> tuple[Handler | None, dict
     return wrap(function), {"Status": 200}
 
 
-def invoke(function: Handler, event: Any, context: Any, environ: dict[str, str]) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def invoke(function: Handler, event: Any, context: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Call the function once. SystemExit is not caught: it ends the process, as in SCF."""
-    os.environ.update(environ)  # SCF changes the credentials between runs of an instance
+    # SCF changes the credentials between runs of an instance.
+    os.environ.update(json.loads(context["environment"]))
     try:
         response = json.dumps(function(event, context), allow_nan=False)
     except Exception as error:  # noqa: BLE001 - the function may raise anything
@@ -279,16 +280,17 @@ def peak_mb(pid: int | str = "self") -> float:
     Not `ru_maxrss` on Linux: a child's starts at the size of its parent.
     """
     try:
-        with open(f"/proc/{pid}/status", encoding="utf-8") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) / 1024
+        status = os.open(f"/proc/{pid}/status", os.O_RDONLY)
     except OSError:
         if pid == "self":  # no /proc: macOS, where ru_maxrss is in bytes
             import resource  # noqa: PLC0415 - needed only there
 
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
-    return 0.0
+        return 0.0
+    text = os.read(status, 4096)
+    os.close(status)
+    _, found, size = text.partition(b"VmHWM:")
+    return int(size.split(None, 1)[0]) / 1024 if found else 0.0
 
 
 def _search_path() -> list[str]:

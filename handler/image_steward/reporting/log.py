@@ -55,19 +55,24 @@ class Secrets:
         if value is None or isinstance(value, (bool, int, float)):
             return value
         if isinstance(value, dict):
-            texts = {n: self._redacted(v, is_message=n == "Message") for n, v in value.items()}
-            return {self._text(name): member for name, member in texts.items()}
+            return {
+                self._text(name): self._redacted(member, is_message=name == "Message")
+                for name, member in value.items()
+            }
         if isinstance(value, (list, tuple)):
             return [self._redacted(entry) for entry in value]
         text = self._text(str(value))
         return re.sub(_OTHERS, "[redacted]", text) if is_message else text
 
     def _text(self, text: str) -> str:
+        if len(text) < WINDOW:  # most are
+            return text
+
         def without(run: re.Match[str]) -> str:
             is_secret = any(window in self._windows for window in _windows(run[0]))
             return "[redacted]" if is_secret else run[0]
 
-        return _RUN.sub(without, text) if len(text) >= WINDOW else text  # most are shorter
+        return _RUN.sub(without, text)
 
 
 def _windows(text: str) -> Iterator[str]:
