@@ -16,7 +16,8 @@ from scf_local.cases import read_cases
 from scf_local.cli import main
 from scf_local.invocation import InvocationResult
 from scf_local.replay import Case, ReplayedCase
-from scf_local.replay_table import table_of
+from scf_local.replay_table import printed
+from scf_local.run_summary import UNKNOWN, RunSummary
 
 HANDLER = """
 import os
@@ -77,6 +78,11 @@ def test_all_as_expected(folder: Path) -> None:
     assert not result.stderr
     rows = [line.split("│")[1:] for line in result.stdout.splitlines() if ".json" in line]
     cells = [[cell.strip() for cell in row] for row in rows]
+    heads = [head.strip() for head in result.stdout.splitlines()[1].split("┃")[1:-1]]
+    assert heads == [
+        "Event", "Trigger", "Outcome", "Changed", "Unchanged", "Failed", "As expected?",
+        "Error or note",
+    ]  # fmt: skip
     assert [row[:7] for row in cells] == [
         ["a.json", "direct", "applied", "1", "22", "333", "yes"],
         ["b.json", "direct", "rejected", "1", "22", "333", "yes"],
@@ -92,8 +98,9 @@ def test_wide_text_keeps_the_table(folder: Path) -> None:
         folder, {"名字[b].json": {"Outcome": "raised"}}, **{"名字[b]": {"Raise": True}}, b=REJECTED
     )
     result = _replay(folder)
-    table = result.stdout.splitlines()[:-1]
-    assert len({cell_len(line) for line in table}) == 1
+    table = [line for line in result.stdout.splitlines() if line[0] in "┏┃┡│└"]
+    assert len(table) == 6
+    assert {cell_len(line) for line in table} == {140}
     assert "名字[b].json" in result.stdout
     assert "busy [bold]名�[31m" in result.stdout
     assert "\x1b" not in result.stdout
@@ -131,7 +138,12 @@ def test_unexpected_is_shown(folder: Path, entry: object, event: dict[str, Any])
     _events(folder, expected, bad=event, good={"Outcome": "ignored"})
     result = _replay(folder)
     assert result.exit_code == 1
-    assert "no: expected " in result.stdout
+    row, name, reason, *_ = [
+        line for line in result.stdout.splitlines()[3:] if line[:1] != "└" and "good" not in line
+    ]
+    assert " no " in row
+    assert name == "bad.json"
+    assert reason.startswith("  expected ")
     assert "1 of 2 events as expected" in result.stdout
     assert "log line of bad" in result.stderr
     assert "log line of good" not in result.stderr
@@ -282,24 +294,81 @@ def test_expectations_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert paths == [folder / "expected.json"]
 
 
-def test_narrow_table() -> None:
-    """At 60 columns, outcomes and verdicts are complete, and equal file names show folders."""
-    codes = {"Outcome": "rejected", "Codes": ["InvalidImageName.Duplicate"]}
-    result = {"Outcome": "rejected", "Errors": [{"Code": "InvalidDocument", "Message": "m" * 300}]}
-    done = InvocationResult("r", 200, 1.0, 1.0, result=result)
-    names = ("a/01-upload-old-shape.json", "b/01-upload-old-shape.json")
-    replayed = [ReplayedCase(Case(Path(name), {}, codes), done) for name in names]
-    console = Console(width=60)
-    with console.capture() as captured:
-        console.print(table_of(replayed, console.width))
-    text = captured.get()
-    assert {cell_len(line) for line in text.splitlines()} == {60}
-    columns = list(
-        zip(*(line.split("│")[1:5] for line in text.splitlines() if "│" in line), strict=True)
+NAMES = ("a/01-upload-old-shape.json", "b/01-upload-old-shape.json")
+
+
+def _printed(width: int, *replays: ReplayedCase) -> list[str]:
+    return printed(replays, Console(width=width)).splitlines()
+
+
+def _replayed(
+    name: str, result: dict[str, Any], expected: dict[str, Any] | None = None, **runs: RunSummary
+) -> ReplayedCase:
+    case = Case(Path(name), {}, expected, logged=runs.get("logged"))
+    return ReplayedCase(case, InvocationResult("r", 200, 1.0, 1.0, result=result), runs.get("now"))
+
+
+@pytest.mark.parametrize("width", range(20, 140))
+def test_table_of_any_width(width: int) -> None:
+    """Names and verdicts are whole at any width; columns are left out, and only notes are cut."""
+    errors = [{"Code": "InvalidDocument", "Message": "m" * 300}]
+    result = {"Outcome": "rejected", "Summary": {"Planned": 7, "Failed": 0}, "Errors": errors}
+    rows = [_replayed(name, result, {"Outcome": "rejected"}) for name in NAMES]
+    lines = _printed(width, *rows)
+    assert len(lines) == 6  # a frame, a head, and one line for each event
+    (size,) = {cell_len(line) for line in lines}
+    assert size <= max(width, 56)
+    heads = [head.strip() for head in lines[1].split("┃")[1:-1]]
+    full = ["Event", "Trigger", "Outcome", "Planned", "As expected?", "Error or note"]
+    left_out = [head for head in full if head not in heads]
+    assert left_out in ([], ["Planned"], ["Trigger", "Planned"], ["Trigger", "Planned", full[-1]])
+    for line, name in zip(lines[3:5], NAMES, strict=True):
+        cells = [cell.strip() for cell in line.split("│")[1:-1]]
+        assert cells[0] == name
+        assert {"rejected", "yes"} < {*cells}
+        if "Error or note" in heads:
+            assert cells[-1].startswith("InvalidDocu")
+            assert cells[-1].endswith("…")
+
+
+def test_table_has_room_first_for_triggers() -> None:
+    """Columns are left out in the order: counts, Trigger, notes."""
+    result = {"Outcome": "rejected", "Summary": {"Planned": 7}, "Errors": [{"Code": "C" * 99}]}
+    row = _replayed("a.json", result, {"Outcome": "rejected"})
+    heads = [_printed(width, row)[1] for width in range(30, 100)]
+    shown = [
+        tuple(name in head for name in ("Planned", "Trigger", "Error or note")) for head in heads
+    ]
+    assert list(dict.fromkeys(shown)) == [
+        (False, False, False),
+        (False, False, True),
+        (False, True, True),
+        (True, True, True),
+    ]
+
+
+def test_lines_below_the_table() -> None:
+    """Each event that ends unexpectedly or not as logged has its reasons, whole and unwrapped."""
+    message = "m" * 3000
+    errors = [{"Code": "InvalidDocument", "Message": message}]
+    rejected, applied = {"Outcome": "rejected", "Errors": errors}, {"Outcome": "applied"}
+    logged = RunSummary("rejected", frozenset({"A", "B"}), {"r/img-1": "failed"})
+    now = RunSummary("applied", frozenset({"A"}))
+    lines = _printed(
+        60,
+        _replayed("same.json", rejected, {"Outcome": "rejected"}, logged=now, now=now),
+        _replayed("other.json", applied, logged=logged, now=now),
+        _replayed("unknown.json", applied, logged=RunSummary(UNKNOWN), now=now),
+        _replayed("bad.json", rejected, {"Outcome": "ignored"}),
     )
-    events, outcomes, verdicts, _ = ("".join(cell.strip() for cell in column) for column in columns)
-    assert outcomes == "rejected" * 2
-    assert verdicts.count("no: expectedrejected withInvalidImageName.Duplicate") == 2
-    assert all(name in events for name in names)
-    assert "Trigger" not in text
-    assert "As expected?" in text
+    verdicts = [[cell.strip() for cell in line.split("│")[-3:-1]] for line in lines[3:7]]
+    assert verdicts == [["yes", "yes"], ["yes", "no"], ["yes", "unknown"], ["no", ""]]
+    assert lines[8:] == [
+        "other.json",
+        "  log: rejected → applied",
+        "  log: A, B → A",
+        "  log: r/img-1: failed → untouched",
+        "bad.json",
+        "  expected ignored, got rejected",
+        f"  InvalidDocument: {message}",
+    ]

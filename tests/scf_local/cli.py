@@ -228,7 +228,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     from scf_local.cases import read_cases  # noqa: PLC0415 - see the top
     from scf_local.replay import document_of, line_of, listing_of  # noqa: PLC0415 - see the top
     from scf_local.replay_runner import MAX_ROWS, ReplayTotals, replay_cases  # noqa: PLC0415 - see the top
-    from scf_local.replay_table import table_of  # noqa: PLC0415 - see the top
+    from scf_local.replay_table import printed  # noqa: PLC0415 - see the top
     from scf_local.report.recording import reporting  # noqa: PLC0415 - see the top
 
     with usage_errors():
@@ -266,11 +266,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
             if until_failure and not replayed.as_expected:
                 break
     if not as_json:
-        console = rich_console(sys.stdout)
-        with console.capture() as captured:
-            if totals.kept:
-                console.print(table_of(totals.kept, console.width))
-        emit(f"{captured.get()}{totals}")
+        emit(f"{printed(totals.kept, rich_console(sys.stdout))}{totals}")
     if totals.total < len(cases):
         note(f"stopped; events left: {len(cases) - totals.total:,}")
     sys.exit(interrupt.exit_status or int(totals.as_expected < totals.total))

@@ -1,65 +1,112 @@
-"""The table of replayed events."""
+"""The table of replayed events, and below it how some of them differ from what is expected."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from scf_local.environment import trigger_of
+from scf_local.run_summary import UNKNOWN
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.console import Console, JustifyMethod
 
     from scf_local.replay import ReplayedCase
 
-_WIDE = 100
-"""Terminal width from which the table has all columns."""
+_COUNTS = ("Changed", "Planned", "Unchanged", "Failed")
+_NOTE = "Error or note"
+_LEFT_OUT = (_COUNTS, ("Trigger",), (_NOTE,))
+"""Columns that a narrow terminal has no room for, the least important ones first."""
+_SHORT = 24
+"""Characters of what a foreign function returns as an outcome or a count."""
+_WHOLE = 64 * 1024
 
 
-def cell(value: object) -> Text:
-    """A table cell for rich: printable text without markup."""
-    return Text(printable(value))
-
-
-def table_of(replays: Sequence[ReplayedCase], width: int) -> Table:
-    """The replayed events as a table for a terminal of `width` columns."""
+def printed(replays: Sequence[ReplayedCase], console: Console) -> str:
+    """The table as wide as a console, and lines of any length; empty without events."""
     names = Counter({(replay.case.label, replay.case.path) for replay in replays})
     labels = Counter(label for label, _ in names)
-    is_wide = width >= _WIDE
-    has_log = any(replay.case.logged for replay in replays)
-    counts = ("Changed", "Unchanged", "Failed") if is_wide and not has_log else ()
-    table = Table()
-    table.add_column("Event", overflow="fold")
-    if is_wide:
-        table.add_column("Trigger")
-    table.add_column("Outcome", overflow="fold", min_width=len("rejected"))
-    for count in counts:
-        table.add_column(count, justify="right")
-    table.add_column("As expected?", overflow="fold", min_width=len("As expected?"))
-    if has_log:
-        table.add_column("Logged → actual", overflow="fold", min_width=len("Logged →"))
-    table.add_column("First error or note", ratio=1, overflow="fold")
-    for replay in replays:
-        result = replay.invocation.result
-        summary = result.get("Summary") if isinstance(result, dict) else None
-        summary = summary if isinstance(summary, dict) else {}
-        table.add_row(
-            cell(replay.case.label if labels[replay.case.label] == 1 else replay.case.name),
-            *([trigger_of(replay.case.event)] if is_wide else []),
-            cell(replay.invocation.outcome),
-            *(cell(summary.get(count, "")) for count in counts),
-            cell("yes" if replay.as_expected else f"no: expected {replay.expected}"),
-            *([cell(_shortened(replay.comparison))] if has_log else []),
-            cell(replay.note),
-            style="" if replay.as_expected else "red",
-        )
+    shown = [r.case.label if labels[r.case.label] == 1 else r.case.name for r in replays]
+    shown = [printable(name, _WHOLE) for name in shown]
+    with console.capture() as captured:
+        if replays:
+            console.print(_table_of(replays, shown, console.width), soft_wrap=True)
+        for name, replay in zip(shown, replays, strict=True):
+            for number, line in enumerate(_lines_of(replay)):
+                if not number:
+                    console.print(Text(name, "" if replay.as_expected else "red"), soft_wrap=True)
+                console.print(Text(f"  {printable(line, _WHOLE)}"), soft_wrap=True)
+    return captured.get()
+
+
+def _lines_of(replay: ReplayedCase) -> Iterator[str]:
+    """Why an event did not end as expected or as logged, and its error; of others nothing."""
+    if not replay.as_expected or replay.differences:
+        if not replay.as_expected:
+            got = f", got {replay.invocation.outcome}" if replay.case.expected else ""
+            yield f"expected {replay.expected}{got}"
+        if replay.note:
+            yield replay.note
+        yield from (f"log: {line}" for line in replay.differences)
+
+
+def _table_of(replays: Sequence[ReplayedCase], names: list[str], width: int) -> Table:
+    """No cell is wrapped: columns without room are left out, and only notes are cut."""
+    columns = {"Event": names, **_columns_of(replays)}
+    sizes = {head: max(map(cell_len, (head, *cells))) for head, cells in columns.items()}
+    longest, sizes[_NOTE] = sizes[_NOTE], len(_NOTE)
+    if not any(columns[_NOTE]):
+        del sizes[_NOTE]
+    for heads in _LEFT_OUT:
+        if _width_of(sizes) > width:
+            sizes = {head: size for head, size in sizes.items() if head not in heads}
+    if _NOTE in sizes:
+        sizes[_NOTE] = min(longest, width - _width_of(sizes) + len(_NOTE))
+    table = Table(width=_width_of(sizes))
+    for head, size in sizes.items():
+        justify: JustifyMethod = "right" if head in _COUNTS else "left"
+        table.add_column(head, width=size, no_wrap=True, justify=justify)
+    for number, replay in enumerate(replays):
+        cells = (Text(columns[head][number]) for head in sizes)
+        table.add_row(*cells, style="" if replay.as_expected else "red")
     return table
 
 
-def _shortened(differences: Sequence[str]) -> str:
-    more = len(differences) - 1
-    return f"{differences[0]} (and {more} more)" if more > 0 else "".join(differences)
+def _columns_of(replays: Sequence[ReplayedCase]) -> dict[str, list[str]]:
+    """The cells of all columns but that of the names."""
+    results = [replay.invocation.result for replay in replays]
+    summaries = [result.get("Summary") if isinstance(result, dict) else None for result in results]
+    counts = {
+        name: [
+            printable(summary.get(name, ""), _SHORT) if isinstance(summary, dict) else ""
+            for summary in summaries
+        ]
+        for name in _COUNTS
+    }
+    logged = [_is_as_logged(replay) for replay in replays]
+    return {
+        "Trigger": [trigger_of(replay.case.event) for replay in replays],
+        "Outcome": [printable(replay.invocation.outcome, _SHORT) for replay in replays],
+        **{name: cells for name, cells in counts.items() if {*cells} - {"", "0"}},
+        "As expected?": ["yes" if replay.as_expected else "no" for replay in replays],
+        **({"As logged?": logged} if any(logged) else {}),
+        _NOTE: [printable(replay.note) for replay in replays],
+    }
+
+
+def _is_as_logged(replay: ReplayedCase) -> str:
+    logged = replay.case.logged
+    known = "no" if replay.differences else "yes"
+    return (UNKNOWN if logged.outcome == UNKNOWN else known) if logged else ""
+
+
+def _width_of(sizes: Mapping[str, int]) -> int:
+    """The width of a table with columns of these sizes."""
+    return sum(sizes.values()) + 3 * len(sizes) + 1
