@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import select
 import shlex
@@ -186,6 +187,67 @@ def test_help_has_an_example(command: list[str]) -> None:
     usage, _, example = result.output.partition("Examples:\n")
     assert "--help" in usage
     assert f"{' '.join(['scf-local', *command])} " in example
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+@pytest.mark.parametrize("command", [[], *COMMANDS, ["plan"], ["request"]], ids=" ".join)
+def test_help_is_as_wide_as_columns(
+    monkeypatch: pytest.MonkeyPatch, command: list[str], columns: int
+) -> None:
+    """No sentence of a help text is wider than COLUMNS, and none is wrapped before."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = CliRunner().invoke(main, [*command, "--help"], prog_name="scf-local").output
+    text = text.partition("Examples:\n")[0]
+    usage, _, rest = text.partition("\n\n")
+    paragraph = rest.partition("\n\n")[0].splitlines()
+    assert usage
+    assert max(map(len, paragraph)) <= columns - 2
+    words = [line.split()[0] for line in paragraph[1:]]
+    assert all(
+        len(line) + 1 + len(word) > columns - 2
+        for line, word in zip(paragraph, words, strict=False)
+        if "-" not in word
+    )
+
+
+def test_usage_errors_are_not_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message of a usage error is one line, however long it is."""
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "no-such-name " * 20
+    result = CliRunner().invoke(main, ["replay", name])
+    assert result.stderr.splitlines()[-1] == (
+        f"Error: Invalid value for 'PATH...': Path '{name}' does not exist."
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "status"), [("invoke", 0), ("undo", 2), ("request", 2), ("plan", 0)]
+)
+def test_terminal_is_read_until_its_end(tmp_path: Path, command: str, status: int) -> None:
+    """Without a file at a terminal, a line says that the command reads from there."""
+    code = "def main_handler(event, _): return {'Outcome': 'planned', 'DryRun': True}"
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    terminal, side = pty.openpty()
+    try:
+        with subprocess.Popen(  # noqa: S603 - our own command
+            [*_COMMAND, command], stdin=side, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=tmp_path, text=True, start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                assert process.stderr
+                assert re.fullmatch(
+                    r"scf-local: reading the \w+ from the terminal; end it with Ctrl-D, "
+                    r"or pass a file\n",
+                    process.stderr.readline(),
+                )
+                os.write(terminal, b"{}\n\x04")
+                process.communicate(timeout=30)
+                assert process.returncode == status
+            finally:
+                process.kill()
+    finally:
+        os.close(terminal)
+        os.close(side)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

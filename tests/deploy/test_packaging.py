@@ -58,6 +58,25 @@ def test_what_is_shipped_is_what_is_tested() -> None:
         assert locked(name).items() <= tested
 
 
+def test_make_says_what_it_installs(tmp_path: Path) -> None:
+    """Before it sets up .venv, make names the packages; once that is done, it says nothing."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = -c ]\n')  # creates no environment
+    python.chmod(0o755)
+    command = ["make", f"VENV={tmp_path}/venv", f"PYTHON={python}", f"{tmp_path}/venv/.runs"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    head, count, *names = run.stdout.splitlines()
+    shown = {name for line in names[:-1] for name in line.split()}
+    assert shown == {entry.split("==")[0] for entry in locked("run")}
+    assert head.startswith(f"Setting up {tmp_path}/venv ")
+    assert count == f"At most {len(shown)} packages, some 90 MB with pip:"
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / ".runs").touch()
+    command.append("--silent")
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - the same
+    assert run.stdout + run.stderr == ""
+
+
 APP = """
 import os
 from tencentcloud.common.common_client import CommonClient

@@ -68,7 +68,7 @@ def test_output_of_commands(page: str, command: str, output: str) -> None:
         env={
             **os.environ,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "COLUMNS": "140",
+            "COLUMNS": "80" if command.endswith("--help") else "140",
             # The help is for functions of other people, in whose folders it shows no such defaults.
             **({"SCF_LOCAL_CONFIG": os.devnull} if command.endswith("--help") else {}),
         },

@@ -30,11 +30,17 @@ INPUT_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 """The type of an argument for `read_input`."""
 
 _MIN_COLUMNS = 20
+_PAGE = 80
 _TERMINATION_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class Program(click.Group):
     """A command line that ends without a traceback and leaves no process behind."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - click's signature
+        """Help is at most as wide as a page, unless COLUMNS says otherwise."""
+        width = _given_columns() or min(_columns_of(sys.stdout, _PAGE), _PAGE)
+        return super().make_context(*args, **{"terminal_width": width - 2, **kwargs})
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run the command; an error in a value of scf-local.toml names the file."""
@@ -82,6 +88,8 @@ def read_input(path: str, argument: str) -> bytes:
     """
     if path == "-" and sys.stdin is None:
         raise ValueError(f"standard input is closed; pass the {argument} as a file, or pipe it in")
+    if path == "-" and sys.stdin.isatty():
+        note(f"reading the {argument} from the terminal; end it with Ctrl-D, or pass a file")
     with click.open_file(path, "rb") as stream:
         return json_files.unpacked(stream.read(), path)
 
@@ -200,12 +208,19 @@ def rich_console(stream: TextIO, columns: int = 140) -> Console:
     """
     from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and few commands need it
 
+    width = _columns_of(stream, columns)
+    return Console(file=stream, width=width, height=25)  # or rich would read COLUMNS itself
+
+
+def _columns_of(stream: TextIO, default: int) -> int:
+    terminal = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    return _given_columns() or terminal or default
+
+
+def _given_columns() -> int:
+    """What COLUMNS says; 0 if that is not a usable number."""
     given = os.environ.get("COLUMNS", "")[:4]
-    if given.isdecimal() and int(given) >= _MIN_COLUMNS:
-        columns = int(given)
-    elif stream.isatty():
-        columns = os.get_terminal_size(stream.fileno()).columns or columns
-    return Console(file=stream, width=columns, height=25)  # or rich would read COLUMNS itself
+    return int(given) if given.isdecimal() and int(given) >= _MIN_COLUMNS else 0
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import textwrap
 from collections import Counter
 from itertools import chain, repeat
@@ -185,30 +184,25 @@ class _Layout:
         reason = image.reason if is_planned or is_skipped else f"{image.status} {image.reason}"
         style = "yellow" if is_planned else "dim" if is_skipped else "red"
         reason = printable(reason, _LONG)
-        is_long = cell_len(reason) > self._width - self._stops[2]
-        # Not where several blanks stand, which a name may have.
-        words = re.split("(?<! ) (?! )", reason) if is_long else [reason]
         pieces = [
             *(Text(text) for text in _head(image)),
             Text(text_of(image.name) if image.name else ""),
             Text(_new_name(image), "green"),
             *(Text(text, "cyan") for text in changes),
-            *(Text(word, style) for word in words),
+            Text(reason, style),
         ]
         pairs = [
             (p, stop) for p, stop in zip(pieces, chain(self._stops, repeat(0)), strict=False) if p
         ]
         gaps = [1 if piece.plain.startswith("→") else _GAP for piece, _ in pairs]
-        gaps[len(gaps) - len(words) + 1 :] = [1] * (len(words) - 1)
         spare = self._width - sum(piece.cell_len for piece, _ in pairs) - sum(gaps[1:])
         line, column = Text(), 0
-        for number, ((piece, stop), least) in enumerate(zip(pairs, gaps, strict=True)):
+        for (piece, stop), least in zip(pairs, gaps, strict=True):
             gap = max(stop - column, least) if column else 0
-            starts_reason = is_long and number == len(pairs) - len(words)
             if spare >= 0:  # all is in one line, aligned as far as there is room
                 gap = min(gap, least + spare)
                 spare -= max(gap - least, 0)
-            elif column and (starts_reason or column + gap + piece.cell_len > self._width):
+            elif column and column + gap + piece.cell_len > self._width:
                 line.append("\n")
                 column, gap = 0, self._stops[2]
             line.append(" " * gap).append_text(piece)
