@@ -250,3 +250,38 @@ def test_faults_with_v1(dispatcher: Dispatcher) -> None:
     dispatcher.faults = Faults((Rule("*", "skew", calls=(1,)), Rule("*", "expired-token")))
     outcomes = [outcome(dispatcher, signed_v1()) for _ in range(2)]
     assert outcomes == ["AuthFailure.SignatureExpire", "AuthFailure.TokenFailure"]
+
+
+def moved(dispatcher: Dispatcher, body: str, kind: str = "application/json") -> int:
+    """The status of a request that moves the clock."""
+    headers = {"host": "127.0.0.1", "content-type": kind}
+    return dispatcher.dispatch(Request("POST", "/_clock", "", headers, body.encode())).status
+
+
+def test_clock_moves_all_but_signatures() -> None:
+    """A moved clock shows in calls and ends the second of a rate limit; signatures stay valid."""
+    dispatcher = Dispatcher(clock=lambda: NOW)
+    request = signed(b"{}", region="ap-guangzhou")
+    assert {outcome(dispatcher, request) for _ in range(40)} == {"ok"}
+    assert outcome(dispatcher, request) == "RequestLimitExceeded"
+    assert [moved(dispatcher, '{"Seconds": 3600}'), moved(dispatcher, '{"Seconds": 0.5}')] == [
+        200
+    ] * 2
+    assert outcome(dispatcher, request) == "ok"
+    assert dispatcher.state.calls[-1]["Time"] == NOW + 3600.5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", "{}", "[]", '{"Seconds": -1}', '{"Seconds": "60"}', '{"Seconds": 1e12}'),
+        *('{"Seconds": NaN}', "[" * 60_000),
+    ],
+)
+def test_clock_moves_only_forward(body: str) -> None:
+    """What is not a number of seconds to move on is an error that says what is allowed."""
+    dispatcher = Dispatcher(clock=lambda: NOW)
+    assert moved(dispatcher, body) == 400
+    assert moved(dispatcher, '{"Seconds": 60}', "text/plain") == 400  # what a web page can send
+    assert outcome(dispatcher, signed(b"{}")) != "AuthFailure"
+    assert dispatcher.state.calls[-1]["Time"] == NOW

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,10 +25,10 @@ from scf_local.log_records import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _HEAD = "def main_handler(event, context):\n    "
 _CREDENTIALS = AccountCredentials()
+SCF_LOCAL = Path(sys.executable).with_name("scf-local")
 
 
 def _invoke(folder: Path, code: str, *arguments: str, event: bytes | str = "{}") -> Result:
@@ -286,6 +288,68 @@ def test_nothing_outlives_its_instance(
         os.close(reader)
         assert other.invoke(2).result == 2
     assert bystander.poll() is None
+
+
+_TMP = """
+import os, subprocess, tempfile
+def main_handler(event, context):
+    seen = os.listdir("/tmp")
+    with open("/tmp/of-the-function", "w") as file:
+        file.write("x")
+    subprocess.run(["touch", "/tmp/of-a-program"], check=True)
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        folder = os.path.dirname(file.name)
+    disk = os.statvfs("/tmp")
+    code = os.getcwd(), os.listdir("."), os.getuid()
+    return seen, folder, disk.f_blocks * disk.f_frsize >> 20, code
+"""
+_UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"]
+_UNABLE = """
+echo 0 > /proc/sys/user/max_mnt_namespaces
+echo 0 > /proc/sys/user/max_user_namespaces
+exec "$@"
+"""
+"""A shell script whose command can create no namespaces."""
+
+
+def _require_namespaces() -> None:
+    has_it = shutil.which("unshare")
+    if not has_it or subprocess.run([*_UNSHARE, "true"], check=False).returncode:  # noqa: S603
+        pytest.skip("needs Linux, and the right to create namespaces")
+
+
+def test_tmp_is_the_instances_own(tmp_path: Path) -> None:
+    """An instance has a /tmp of SCF's size, with nothing of this machine's but the code."""
+    _require_namespaces()
+    (tmp_path / "index.py").write_text(_TMP, encoding="utf-8")
+    (tmp_path.parent / "mine.txt").touch()
+    with WarmInstance(FunctionConfig(tmp_path), lambda _: None) as instance:
+        cold = instance.invoke({}).result
+        warm = instance.invoke({}).result
+    own, here = {"of-the-function", "of-a-program"}, os.listdir("/tmp")  # noqa: S108, PTH208 - this machine's
+    needed = {Path(path).parts[2] for path in (str(tmp_path), *sys.path) if path[:5] == "/tmp/"}  # noqa: S108
+    assert {*cold[0]} <= needed
+    assert {*cold[0], *own} < {*warm[0]}
+    assert cold[1:3] == ["/tmp", 512]  # noqa: S108 - the same
+    assert cold[3] == [str(tmp_path), ["index.py"], os.getuid()]
+    assert not own & {*here}
+
+
+def test_temporary_files_are_removed_where_tmp_is_shared(tmp_path: Path) -> None:
+    """Where /tmp cannot be replaced, `tempfile` uses a folder that is removed."""
+    _require_namespaces()
+    code = _HEAD + "import tempfile; return tempfile.mkdtemp()"
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    command = [str(SCF_LOCAL), "invoke", "-", "--code", str(tmp_path)]
+    run = subprocess.run(  # noqa: S603 - our own program
+        [*_UNSHARE, "sh", "-ec", _UNABLE, "sh", *command],
+        input=b"{}",
+        capture_output=True,
+        check=True,
+    )
+    folder = json.loads(run.stdout)
+    assert folder.startswith("/tmp/scf-local-")  # noqa: S108 - this machine's
+    assert not Path(folder).exists()
 
 
 def test_root_logger_prints(tmp_path: Path) -> None:

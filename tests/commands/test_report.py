@@ -26,6 +26,7 @@ from scf_local.environment import FunctionConfig
 from scf_local.invocation import InvocationResult
 from scf_local.pages.parts import badge
 from scf_local.replay import OUTCOMES, Case, ReplayedCase
+from scf_local.replay_runner import ReplayTotals
 from scf_local.report.page import Replay, page_of
 from scf_local.report.recording import reporting
 from scf_local.report.results import ResultParts
@@ -37,15 +38,13 @@ STYLE = ROOT / "tests" / "scf_local" / "pages" / "base.css"
 EXPECTED = json.loads((ROOT / "events" / "expected.json").read_text(encoding="utf-8"))
 HOSTILE = '"><img src=x onerror=alert(1)></script><script>alert(1)</script>\x00\u202e\ud83d'
 HANDLER = """
-import os, shutil
+import os
 def main_handler(event, context):
     print("log line of", event)
     if "Raise" in event:
         raise RuntimeError(event["Raise"])
     if "Exit" in event:
         os._exit(5)
-    if "Remove" in event:
-        shutil.rmtree(event["Remove"])
     return event.get("Result")
 """
 
@@ -294,10 +293,17 @@ def test_list_has_no_report(folder: Path) -> None:
     assert not (folder / "report.html").exists()
 
 
-def test_late_error_keeps_the_table(folder: Path) -> None:
+def test_late_error_keeps_the_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the report cannot be written at the end, the table is still printed, with status 1."""
     report = folder / "out" / "report.html"
-    run = _replay(folder, report, a={"Remove": str(folder / "out"), "Result": 1})
+    add = ReplayTotals.add
+
+    def remove_folder(self: ReplayTotals, replayed: ReplayedCase) -> None:
+        report.parent.rmdir()
+        add(self, replayed)
+
+    monkeypatch.setattr(ReplayTotals, "add", remove_folder)
+    run = _replay(folder, report, a={"Result": 1})
     assert run.exit_code == 1
     assert "1 of 1 events as expected" in run.stdout
     assert run.stderr == f"scf-local: {report}: No such file or directory\n"

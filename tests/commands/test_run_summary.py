@@ -133,7 +133,7 @@ def test_exception_without_its_line(messages: list[str]) -> None:
     trace = "Traceback\nimage_steward.errors.Unfinished: pending: 1 of 2"
     raised = InvocationResult(ID, 430, 1, 1, error={"stackTrace": trace, "statusCode": 430})
     lines = "\n".join(messages)
-    assert summary.differences(from_invocation(raised, lines.encode())) == []
+    assert summary.differences(from_invocation(raised, [lines.encode()])) == []
 
 
 def test_result_that_is_not_in_the_journal() -> None:
@@ -267,14 +267,14 @@ def test_from_invocation() -> None:
     raised = InvocationResult(
         ID, 430, 1, 1, error={"stackTrace": "Traceback\nBusy: no", "statusCode": 430}
     )
-    summary = from_invocation(raised, image("failed", Code="Busy").encode() + b"\n\xff")
+    summary = from_invocation(raised, [image("failed", Code="Busy").encode() + b"\n\xff"])
     assert (summary.outcome, summary.error, summary.codes) == (
         "raised",
         "Busy: no",
         frozenset({"Busy"}),
     )
     assert summary.images == {"ap-x/img-a": "failed"}
-    done = from_invocation(InvocationResult(ID, 200, 1, 1, result=RESULT), b"")
+    done = from_invocation(InvocationResult(ID, 200, 1, 1, result=RESULT), [b""])
     assert (done.outcome, done.codes) == ("partial", frozenset({"InvalidDocument", "Busy"}))
 
 

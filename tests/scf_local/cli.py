@@ -196,6 +196,9 @@ def invoke(
     help="Only these events: name or number in --list, request id or function name; repeatable.",
 )
 @click.option("--cold", is_flag=True, help="Start a new instance for each event.")
+@click.option(
+    "--retries", is_flag=True, help="Deliver again what fails, as SCF does: twice, a minute later."
+)
 @click.option("--until-failure", is_flag=True, help="Stop after the first unexpected outcome.")
 @click.option("--report", metavar="FILE", type=NEW_FILE, help="Also write an HTML report.")
 @function_options
@@ -209,6 +212,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     only: tuple[str, ...],
     cold: bool,
     until_failure: bool,
+    retries: bool,
     report: Path | None,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
@@ -227,7 +231,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
 
     from scf_local.cases import read_cases  # noqa: PLC0415 - see the top
     from scf_local.replay import document_of, line_of, listing_of  # noqa: PLC0415 - see the top
-    from scf_local.replay_runner import MAX_ROWS, ReplayTotals, replay_cases  # noqa: PLC0415 - see the top
+    from scf_local.replay_runner import MAX_ROWS, RETRIES, ReplayTotals, replay_cases  # noqa: PLC0415 - see the top
     from scf_local.replay_table import printed  # noqa: PLC0415 - see the top
     from scf_local.report.recording import reporting  # noqa: PLC0415 - see the top
 
@@ -250,7 +254,11 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
         deferred_signals() as interrupt,
         closing(
             replay_cases(
-                config, progress.track(cases, description="Replaying"), interrupt, cold=cold
+                config,
+                progress.track(cases, description="Replaying"),
+                interrupt,
+                cold=cold,
+                retries=RETRIES * retries,
             )
         ) as replayed_cases,
     ):

@@ -27,8 +27,9 @@ INIT_TIMEOUT_S = 65.0
 MAX_EVENT_BYTES = {"direct": 6 << 20, "cos": 128 << 10, "timer": 128 << 10}
 """By trigger: asynchronous ones carry less (document/product/583/11637)."""
 
+TOO_LARGE = 406
+"""The status if the event is too large, so that the function is not called."""
 _TICK_S = 0.01
-_TOO_LARGE = 406
 _OK, _UNUSABLE, _TIME, _MEMORY, _EXITED, _USER_CODE, _INIT_TIME = 200, 430, 433, 434, 439, 443, 450
 _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED: "exited"}
 _TOO_DEEP = f"The result is nested deeper than {MAX_EVENT_DEPTH} levels"
@@ -101,13 +102,16 @@ class WarmInstance:
             self._process.end()
             self._process = None
 
-    def invoke(self, event: object) -> InvocationResult:
-        """Call the function with `event` (JSON values); returns when it has answered or ended."""
-        request_id = str(uuid.uuid4())
+    def invoke(self, event: object, request_id: str = "") -> InvocationResult:
+        """Call the function with `event` (JSON values); returns when it has answered or ended.
+
+        `request_id` is that of an earlier delivery of the event; without it, there is none.
+        """
+        request_id = request_id or str(uuid.uuid4())
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         message, trigger = text.encode("utf-8", "surrogatepass"), trigger_of(event)
         if len(message) > MAX_EVENT_BYTES[trigger]:
-            reply = {"Status": _TOO_LARGE, "Message": "RequestTooLarge"}
+            reply = {"Status": TOO_LARGE, "Message": "RequestTooLarge"}
             result = _result_of(reply, request_id, 0.0, 0.0)
             self._log_error(result)  # no START, END or Report: no instance runs
             return result

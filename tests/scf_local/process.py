@@ -9,6 +9,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -48,9 +49,13 @@ class Process:
         # A terminal's input can be edited only if its type is known.
         edited = {} if terminal is None else {"TERM": os.environ.get("TERM", "dumb")}
         reached = [config.cloud.get(name, "") for name in (network.NO_PROXY, network.CA_BUNDLE)]
+        # Not where TMPDIR says: SCF's functions write to /tmp only.
+        self._scratch = tempfile.TemporaryDirectory(
+            prefix="scf-local-", dir=runtime.WRITABLE[0], ignore_cleanup_errors=True
+        )
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
-                [*command, config.handler, *reached, *map(str, descriptors)],
+                [*command, config.handler, *reached, self._scratch.name, *map(str, descriptors)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -89,6 +94,7 @@ class Process:
         self._popen.wait()
         _RUNNING.discard(self._popen.pid)
         _kill_orphans()
+        self._scratch.cleanup()
         self.selector.close()
         self._stdin.close()
         self._stdout.close()

@@ -64,6 +64,8 @@ class ReplayedCase:
     invocation: InvocationResult
     actual: RunSummary | None = None
     """How it ended, to compare with the log; only for an event from a log."""
+    attempts: int = 1
+    """How often it was delivered; the invocation is the last one."""
 
     @property
     def differences(self) -> list[str]:
@@ -149,6 +151,7 @@ def document_of(replayed: ReplayedCase) -> dict[str, Any]:
         "AsExpected": replayed.as_expected,
         **(comparison if case.logged else {}),
         **({"Error": error} if error else {"Result": result}),
+        **({"Attempts": replayed.attempts} if replayed.attempts > 1 else {}),
         "DurationMs": round(invocation.duration_ms, 1),
     }
 

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scf_local import run_summary
-from scf_local.invocation import Interrupted, WarmInstance
+from scf_local import cloud_client, network, run_summary
+from scf_local.environment import trigger_of
+from scf_local.invocation import TOO_LARGE, Interrupted, WarmInstance
 from scf_local.replay import ReplayedCase
 
 if TYPE_CHECKING:
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
     from scf_local.console import InterruptFlag
     from scf_local.environment import FunctionConfig
+    from scf_local.invocation import InvocationResult
     from scf_local.replay import Case
 
+RETRIES, RETRY_AFTER_S = 2, 60.0
+"""SCF's defaults for events of triggers (document/product/583/41138)."""
 MAX_ROWS = 1000
 """Above it, a replay shows only events that failed or changed, and counts the others."""
 
@@ -64,18 +68,33 @@ def replay_cases(
     interrupt: InterruptFlag | None = None,
     *,
     cold: bool = False,
+    retries: int = 0,
 ) -> Generator[tuple[ReplayedCase, bytes]]:
     """Replay and yield each event with its log, in one instance or, if `cold`, in one for each.
 
-    Ends early, without the event in progress, once `interrupt` is set.
+    An event whose run fails is delivered again up to `retries` times, as SCF does, with the clock
+    of the emulated cloud moved on. Ends early, without the event in progress, once `interrupt` is
+    set.
     """
     log: list[bytes] = []
     with suppress(Interrupted), WarmInstance(config, log.append, interrupt=interrupt) as instance:
         for case in cases:
-            log.clear()
-            invocation = instance.invoke(case.event)
-            if cold:
-                instance.close()
-            text = b"".join(log)
-            actual = run_summary.from_invocation(invocation, text) if case.logged else None
-            yield ReplayedCase(case, invocation, actual), text
+            invocation, logs = None, []
+            while invocation is None or (len(logs) <= retries and _is_retried(case, invocation)):
+                if invocation is not None:
+                    cloud_client.move_clock(config.cloud[network.ENDPOINT], RETRY_AFTER_S)
+                log.clear()
+                invocation = instance.invoke(
+                    case.event, invocation.request_id if invocation else ""
+                )
+                logs.append(b"".join(log))
+                if cold:
+                    instance.close()
+            actual = run_summary.from_invocation(invocation, logs) if case.logged else None
+            yield ReplayedCase(case, invocation, actual, attempts=len(logs)), b"".join(logs)
+
+
+def _is_retried(case: Case, invocation: InvocationResult) -> bool:
+    """Whether SCF delivers the event again: the run failed, and nobody waits for its result."""
+    is_delivered = invocation.status != TOO_LARGE
+    return invocation.error is not None and is_delivered and trigger_of(case.event) != "direct"

@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from image_steward.model import STATUSES
@@ -125,15 +126,14 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
     )
 
 
-def from_invocation(invocation: InvocationResult, log: bytes) -> RunSummary:
-    """The summary of an invocation and its log."""
-    records = from_text(log.decode("utf-8", "replace"))
-    lines = list(steward_lines(records))
-    is_known = invocation.error is None or bool(lines)
+def from_invocation(invocation: InvocationResult, logs: Iterable[bytes]) -> RunSummary:
+    """The summary of an event's last invocation; `logs` are those of all attempts."""
+    attempts = [[*steward_lines(from_text(log.decode("utf-8", "replace")))] for log in logs]
+    is_known = invocation.error is None or bool(attempts[-1])
     return RunSummary(
         outcome=invocation.outcome,
-        codes=_codes(invocation.result, lines) if is_known else None,
-        images=_images(invocation.result, lines),
+        codes=_codes(invocation.result, attempts[-1]) if is_known else None,
+        images=_images(invocation.result, chain(*attempts)),
         error=last_line(invocation.error) if invocation.error else "",
     )
 

@@ -20,7 +20,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     Handler = Callable[[Any, Any], object]
 
@@ -28,6 +28,10 @@ MAX_RESPONSE_BYTES = 6 << 20
 """document/product/583/11637"""
 
 WRITABLE = ("/tmp", "/dev", "/proc")  # noqa: S108 - SCF's own, document/product/583/35311
+_TMP, _TMP_SIZE = os.path.realpath(WRITABLE[0]), b"size=512m"
+"""document/product/583/35311"""
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_MS_BIND, _MS_SLAVE, _MS_REC = 0x1000, 0x80000, 0x4000
 _BDB = f"{os.path.dirname(os.__file__)}/bdb.py"  # its frames are last after `q` in the debugger
 _NOT_THE_FUNCTIONS = (__file__, importlib.__file__, "<frozen importlib", _BDB)
 """Files whose frames tracebacks leave out."""
@@ -171,6 +175,65 @@ def _is_loopback(name: str) -> bool:
     )
 
 
+def replace_tmp(kept: Iterable[str]) -> bool:
+    """Give this process a `/tmp` of its own, which vanishes with it.
+
+    It is empty but for those of the paths `kept` that are below `/tmp`. Returns whether it was
+    possible: it takes Linux, and the right to create namespaces.
+    """
+    if sys.platform != "linux":
+        return False
+    import ctypes  # noqa: PLC0415 - takes 2 ms
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(name: str, *args: Any) -> None:  # noqa: ANN401 - those of C
+        if getattr(libc, name)(*args):
+            raise OSError(ctypes.get_errno(), name)
+
+    def mount(source: str, target: str, flags: int, options: bytes = b"") -> None:
+        paths = os.fsencode(source), os.fsencode(target)
+        call("mount", *paths, b"tmpfs", ctypes.c_ulong(flags), options)
+
+    folder = os.getcwd()
+    try:
+        _unshare_mounts(call)
+        paths = sorted(path for path in map(os.path.realpath, kept) if _is_below(path, _TMP))
+        # Opened before they are hidden.
+        opened = {path: os.open(path, os.O_PATH) for path in paths if os.path.exists(path)}
+        mount("none", "/", _MS_SLAVE | _MS_REC)  # or the rest would happen to the whole system
+        mount("tmpfs", _TMP, 0, _TMP_SIZE)
+    except OSError:
+        return False
+    for path, number in opened.items():
+        if not os.path.exists(path):  # or it is within another one
+            is_folder = os.path.isdir(f"/proc/self/fd/{number}")
+            os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
+            if not is_folder:
+                _write(path, "")
+            mount(f"/proc/self/fd/{number}", path, _MS_BIND | _MS_REC)
+        os.close(number)
+    os.chdir(folder)
+    return True
+
+
+def _unshare_mounts(call: Callable[..., None]) -> None:
+    """Let this process have mounts that no other sees; `call` calls the C library."""
+    user, group = os.getuid(), os.getgid()
+    try:
+        call("unshare", _CLONE_NEWNS)
+    except OSError:  # only root may do that alone
+        call("unshare", _CLONE_NEWNS | _CLONE_NEWUSER)
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{user} {user} 1")
+        _write("/proc/self/gid_map", f"{group} {group} 1")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
 class TrustedBundle:
     """Has `certifi.where` return another bundle: the API SDK asks it, and reads no variable."""
 
@@ -212,7 +275,6 @@ def serve(
     both are empty on the real cloud. They are not read from the environment, which the user sets.
     With `terminal`, the standard streams are that terminal, where a debugger shows what is raised.
     """
-    sys.path[:] = _search_path()
     os.set_inheritable(replies, False)  # noqa: FBT003 - the only way to call it
     requests = os.fdopen(os.dup(0), "rb")
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -336,5 +398,8 @@ def _debugged(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    _handler, _reachable, _bundle, *_descriptors = sys.argv[1:]
+    _handler, _reachable, _bundle, _scratch, *_descriptors = sys.argv[1:]
+    sys.path[:] = _search_path()
+    if not replace_tmp([*sys.path, sys.prefix, sys.base_prefix, _bundle]):
+        os.environ["TMPDIR"] = _scratch  # `tempfile` heeds it
     serve(_handler, _reachable, _bundle, *map(int, _descriptors))

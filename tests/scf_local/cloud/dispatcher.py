@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,11 @@ SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
 
 _MAX_REFUSED = 20
 _NOT_EMULATED = ("InvalidAction", "NoSuchProduct", "NotImplemented")
+_MAX_SECONDS = 10 * 366 * 86400
 _HELP = """\
 This is the emulated cloud. It serves
   GET /_state                 its images, objects and calls, as JSON
+  POST /_clock                {"Seconds": 60} as JSON moves its clock on
   GET, POST /, signed         the CVM and Tag APIs
   GET, PUT ... /<key>         COS objects, with Host: <bucket-appid>.cos.<region>.myqcloud.com
 """
@@ -45,7 +48,7 @@ class Dispatcher:
     Attributes:
         state: images, objects and calls; hold `state.lock` to read or change it.
         limits: whether calls over the limit per second are throttled.
-        clock: returns epoch seconds, for signatures and rate limits.
+        clock: returns epoch seconds. `POST /_clock` moves all but signatures on from there.
         request_id: returns a new RequestId.
         on_reply: called with every API and COS reply, returns the reply to send.
         faults: the faults to inject, which happens before `on_reply`.
@@ -61,6 +64,7 @@ class Dispatcher:
     refused: list[str] = field(init=False, default_factory=list)
     """What is not emulated, but was asked for, the first of it: many clients do not show it."""
     _rates: RateLimits = field(init=False, default_factory=RateLimits)
+    _moved: float = field(init=False, default=0.0)
 
     def refuse(self, message: str) -> str:
         """Remember, and return, why something was refused."""
@@ -84,7 +88,19 @@ class Dispatcher:
                 return self._api(request)
             if (http.method, http.path) == ("GET", "/_state"):
                 return _json(self.state.snapshot())
+            if (http.method, http.path) == ("POST", "/_clock"):
+                return self._move_clock(http)
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
+
+    def _move_clock(self, http: Request) -> Reply:
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
+            seconds = json.loads(http.body)["Seconds"]
+            # Not of a web page, which can send this type only to where it comes from.
+            is_json = http.headers.get("content-type", "") == "application/json"
+            if is_json and 0 <= seconds <= _MAX_SECONDS:
+                self._moved += seconds
+                return _json({"Time": self.clock() + self._moved})
+        return Reply(HTTPStatus.BAD_REQUEST, {"Content-Type": "text/plain"}, _HELP.encode())
 
     def body_limit(self, http: Request) -> int:
         """Return how many bytes the body may have; 0 if a request is answered without its body."""
@@ -92,7 +108,7 @@ class Dispatcher:
             kind = api_requests.parse(http) or api_requests.V1Request
             is_unsigned = isinstance(kind, Tc3Request) and not names_key(http, self.credentials)
             limit = 64 << 10 if is_unsigned else kind.max_bytes
-            return limit * (http.path == "/")
+            return limit * (http.path in {"/", "/_clock"})
         try:
             verify_cos(http, self.credentials, self.clock())  # does not cover the body
         except ErrorReply:
@@ -156,11 +172,12 @@ class Dispatcher:
 
         `perform` gets the time, and what to verify a signature against: credentials and time.
         """
-        now = self.clock()
+        time = self.clock()
+        now = time + self._moved
         rule = self.faults.rule_for(call.action, self.state.count(call.action) + 1)
         outcome = "ok"
         try:
-            reply = perform(now, *self._verified_by(rule, now))
+            reply = perform(now, *self._verified_by(rule, time))
         except ErrorReply as error:
             reply, outcome = error_reply(error), error.code
             if outcome in _NOT_EMULATED:
@@ -173,15 +190,15 @@ class Dispatcher:
             reply = rule.inject(reply)
         return self.on_reply(replace(call, number=self.state.record(record)), reply)
 
-    def _verified_by(self, rule: Rule | None, now: float) -> tuple[AccountCredentials, float]:
+    def _verified_by(self, rule: Rule | None, time: float) -> tuple[AccountCredentials, float]:
         """Return what to verify a signature against, or raise the error of a rule that skips it."""
         if rule and rule.skips_action:
             raise _injected(rule)
         if rule and rule.fault == "skew":
-            return self.credentials, now + rule.seconds
+            return self.credentials, time + rule.seconds
         if rule and rule.fault == "expired-token":
-            return replace(self.credentials, token=f"not {self.credentials.token}"), now
-        return self.credentials, now
+            return replace(self.credentials, token=f"not {self.credentials.token}"), time
+        return self.credentials, time
 
 
 def _check_http(http: Request, limit: int) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from scf_local import network, output_files
+from scf_local import cloud_client, network, output_files
 from scf_local.console import usage_errors
 
 if TYPE_CHECKING:
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
 MAX_LOG_BYTES = 256 * 1024
 """Of one event's log that is kept; the page shows less."""
-
-_TIMEOUT_S = 30
 
 
 @contextmanager
@@ -51,7 +47,11 @@ def reporting(
     yield record
     ended = time.time()
     is_elsewhere = "STEWARD_API_ENDPOINT" in function.variables
-    calls = None if is_elsewhere else _calls(function.cloud[network.ENDPOINT], started)
+    endpoint = function.cloud[network.ENDPOINT]
+    calls = None if is_elsewhere else cloud_client.calls(endpoint, started)
+    ended = max(
+        call["Time"] for call in (*(calls or ()), {"Time": ended})
+    )  # its clock may be moved
 
     def write() -> None:
         from scf_local.report.page import Replay, page_of  # noqa: PLC0415 - only a report pays for Jinja2
@@ -60,10 +60,3 @@ def reporting(
 
     if replayed:
         click.get_current_context().call_on_close(write)
-
-
-def _calls(endpoint: str, since: float) -> list[dict[str, Any]]:
-    """Return the calls to the emulated cloud since then."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(f"{endpoint}/_state", timeout=_TIMEOUT_S) as reply:
-        return [call for call in json.load(reply)["Calls"] if call["Time"] >= since]
