@@ -131,6 +131,62 @@ def test_link_to_unexpected_events(opened: Opened, tmp_path: Path) -> None:
         expect(page.locator(".event:visible")).to_contain_text("unexpected")
 
 
+def test_search_reaches_images(opened: Opened, tmp_path: Path) -> None:
+    """An event is found by any of its images, and once open shows only those."""
+    images = _images(300)
+    images[250]["Status"] = "failed"
+    images[7]["After"] = {"Tags": [{"Key": "team", "Value": "payments"}]}
+    path = _made(tmp_path / "r.html", {"Outcome": "applied", "Images": images}, {})
+    with opened(path) as page:
+        event, count = page.locator(".event").first, page.locator(".shown")
+        for query, shown in {
+            "img-00000123": 1,
+            "TEAM payments": 1,
+            "failed web-142": 1,
+            "applied img-00000123": 1,
+            "img-00000123 img-00000124": 2,
+            "applied": 300,
+        }.items():
+            page.get_by_role("searchbox").fill(query)
+            expect(page.locator(".event:visible")).to_have_count(1)
+            if event.locator("details").first.get_attribute("open") is None:
+                event.locator("summary").first.click()
+            of = "" if shown == 300 else f"{shown} of "
+            expect(count).to_have_text(f"{of}300 images")
+            expect(event.locator("tbody:not([hidden]) code", has_text="img-")).to_have_count(shown)
+        page.get_by_role("button", name="Clear").click()
+        expect(count).to_have_text("300 images")
+
+
+def test_large_event_opens(opened: Opened, tmp_path: Path) -> None:
+    """An event of ten thousand images opens, and is searched, within `PATIENCE_S`."""
+    path = _made(tmp_path / "r.html", {"Outcome": "applied", "Images": _images(LARGE)})
+    with opened(path) as page:
+        start = time.monotonic()
+        page.locator(".event summary").first.click()
+        expect(page.locator(".event tbody").first).to_be_visible()
+        clicked = time.monotonic()
+        page.locator("[name=q]").fill("img-00009999")
+        expect(page.locator(".shown")).to_have_text(f"1 of {LARGE:,} images")
+        expect(page.locator(".event tbody:visible")).to_have_count(1)
+        print(f"opened in {clicked - start:.1f} s, searched in {time.monotonic() - clicked:.1f} s")
+        assert time.monotonic() - start < PATIENCE_S
+
+
+def test_filter_of_what_differs_from_the_log(opened: Opened, tmp_path: Path) -> None:
+    """Events from a log can be filtered by whether they differ from it."""
+    path = tmp_path / "r.html"
+    log = str(ROOT / "events" / "logs" / "export.jsonl")
+    settings = "STEWARD_SOURCES=manifests-1250000000/request,timer"  # as in the log
+    CliRunner().invoke(main, ["replay", log, "--env", settings, "--report", str(path)])
+    with opened(path) as page:
+        count = page.locator(".event[data-differs]").count()
+        page.get_by_label("differs from the log").check()
+        expect(page.locator(".event:visible")).to_have_count(count)
+        assert page.url.endswith("#differs=on")
+        assert 0 < count < page.locator(".event").count()
+
+
 def test_rows_open_by_keyboard(opened: Opened, samples: Path) -> None:
     """Enter opens a row with values before and after; its log stays closed until opened."""
     with opened(samples) as page:

@@ -137,7 +137,7 @@ def test_page_is_complete(samples: tuple[Result, Page]) -> None:
 def test_calls_and_their_limits(samples: tuple[Result, Page]) -> None:
     """Each action and region has a row with the emulated cloud's rate limit."""
     _, page = samples
-    table = page.text[page.text.index("Busiest") : page.text.index("Search")].replace("\n", "")
+    table = page.text[page.text.index("Busiest") :].replace("\n", "")
     for action, region in (
         ("DescribeImages", "ap-guangzhou"),
         ("ModifyImageAttribute", "ap-shanghai-fsi"),
@@ -261,7 +261,8 @@ def test_raised_shows_its_trace(folder: Path) -> None:
     assert "430 user code exception caught" in text
     assert 'raise RuntimeError(event["Raise"])' in text
     assert "439 User process exit when running, code 5" in text
-    assert "Expected: rejected with X, Y" in text
+    assert "Not as expected" in text
+    assert "expected rejected with X, Y, got exited" in text
     assert "1 unexpected" in text
     assert "log line of {'Raise': 'busy'}" in text
     assert "No API was called." in text
@@ -443,8 +444,79 @@ def test_comparison_with_the_log() -> None:
     different, same = (RunSummary("applied", codes=frozenset()), logged)
     texts = [_page(replace(applied, case=case, actual=actual)).text for actual in (different, same)]
     assert "a.json:r-7" in texts[0]
-    assert "Compared with the log: raised → applied; a note" in texts[0]
-    assert "Compared with the log: same: raised; a note" in texts[1]
+    assert "Differences from the lograised → applied" in texts[0]
+    assert "Differences from the log" not in texts[1]
+    assert all("In the log: raised; a note request r-7" in text for text in texts)
+
+
+def _from_log(name: str, result: object, *differences: str) -> ReplayedCase:
+    images = {f"r/img-{name}-{status}": status for status in differences}
+    logged = RunSummary("applied", frozenset(), images)
+    replayed = _replayed(result, f"{name}.json")
+    actual = RunSummary("applied", frozenset())
+    return replace(replayed, case=replace(replayed.case, logged=logged), actual=actual)
+
+
+def test_failures_come_first() -> None:
+    """Unexpected events come first, then those that differ from the log, in their order each."""
+    applied, rejected = {"Outcome": "applied"}, {"Outcome": "rejected"}
+    page = _page(
+        _from_log("1", applied),
+        _from_log("2", applied, "changed"),
+        _from_log("3", rejected),
+        _from_log("4", applied, "failed", "changed"),
+        _from_log("5", rejected, "changed"),
+    )
+    assert re.findall(r"(\d)\.json", page.text) == ["3", "5", "2", "4", "1"]
+    events = [item for item in page.all("li") if item.get("class") == "event"]
+    assert ["data-unexpected" in event for event in events] == [True, True, False, False, False]
+    assert ["data-differs" in event for event in events] == [False, True, True, True, False]
+    assert page.text.index("Events") < page.text.index("API calls\n")
+
+
+def test_differences_are_a_list() -> None:
+    """Each difference is an item, and those above 20 are counted."""
+    statuses = [f"s{number:02}" for number in range(26)]
+    page = _page(_from_log("1", {"Outcome": "applied"}, *statuses))
+    text = page.text.partition("Differences from the log")[2].partition("In the log")[0]
+    assert text.count("r/img-1-s") == 20
+    assert text.rstrip().endswith("untouchedand 6 more")
+    assert len(page.all("li")) - len(_page(_replayed()).all("li")) == 21
+
+
+@pytest.mark.parametrize(("count", "noun"), [(1, "1 event"), (2, "2 events")])
+def test_counts_have_their_number(count: int, noun: str) -> None:
+    """One event is an event, and one image an image."""
+    page = _page(*[_replayed({"Outcome": "applied", "Images": [{}] * count})] * count)
+    assert f"{count} of {noun} as expected" in page.text
+    assert re.search(rf"^{noun}$", page.text, re.MULTILINE)
+    assert page.text.count(f"{noun.replace('event', 'image')}Attribute or tag") == count
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("1", 1), (None, "(none)"), ("a\u200b", "a\u200c"), ("é", "e\u0301"), ("x" * 300, "x" * 301)],
+)
+def test_values_that_look_alike_are_shown(before: object, after: object) -> None:
+    """A change is shown even if both values would be printed alike; an equal value is none."""
+    image = {
+        "Before": {"ImageName": before, "ImageFamily": after},
+        "After": {"ImageName": after, "ImageFamily": after},
+    }
+    (diff,) = _row({"Outcome": "applied", "Images": [image]}).images[0].diffs
+    assert diff.name == "ImageName"
+    assert diff.before != diff.after
+
+
+def test_rules_are_a_list() -> None:
+    """Rules are names and values, tags one by one; what is no list of rules stays JSON."""
+    rules: list[Any] = [{"Key": "ImageName", "Value": "{Tag.app}"}]
+    tags = [{"Key": "Tags", "Value": [{"Key": "team", "Value": "web"}]}]
+    row = _row({"Outcome": "planned", "Rules": rules + tags})
+    assert (row.rules, row.rest) == ([("ImageName", "{Tag.app}"), ("Tag.team", "web")], [])
+    assert [title for title, _ in _row({"Outcome": "planned", "Rules": [{"Key": 1}]}).rest] == [
+        "Rules"
+    ]
 
 
 def test_known_outcomes_have_a_tone() -> None:

@@ -47,9 +47,17 @@ def changes_of(image: dict[str, Any]) -> Iterator[AttributeChange]:
 def changes_between(
     before: Mapping[str, object], after: Mapping[str, object]
 ) -> Iterator[AttributeChange]:
-    """The changes between values by name, those in `before` first."""
+    """The changes between values by name, those in `before` first.
+
+    Values that differ are never printed alike: if need be, they are JSON with escapes.
+    """
     for name in {**before, **after}:
-        yield AttributeChange(printable(name), text_of(before.get(name)), text_of(after.get(name)))
+        values = before.get(name), after.get(name)
+        old, new = map(text_of, values)
+        codes = [json.dumps(value) for value in values]
+        if old == new and codes[0] != codes[1]:
+            old, new = codes
+        yield AttributeChange(printable(name), old, new)
 
 
 def diff_of(change: AttributeChange) -> Diff:

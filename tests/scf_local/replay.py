@@ -74,6 +74,12 @@ class ReplayedCase:
         return logged.differences(actual) if logged and actual else []
 
     @property
+    def unexpected(self) -> list[str]:
+        """Why it is not as expected, as text."""
+        got = f", got {self.invocation.outcome}" if self.case.expected else ""
+        return [] if self.as_expected else [f"expected {self.expected}{got}"]
+
+    @property
     def as_expected(self) -> bool:
         """If nothing is expected: whether `scf-local invoke` would exit with status 0."""
         expected = self.case.expected

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from scf_local.differences import listed
 from scf_local.environment import trigger_of
 from scf_local.run_summary import UNKNOWN
 from scf_local.terminal_text import printable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from scf_local.replay import ReplayedCase
 
 _COUNTS = ("Changed", "Planned", "Unchanged", "Failed")
+_ATTEMPTS = "Attempts"
 _NOTE = "Error or note"
 _LEFT_OUT = (_COUNTS, ("Trigger",), (_NOTE,))
 """Columns that a narrow terminal has no room for, the least important ones first."""
@@ -49,12 +51,10 @@ def printed(replays: Sequence[ReplayedCase], console: Console) -> str:
 def _lines_of(replay: ReplayedCase) -> Iterator[str]:
     """Why an event did not end as expected or as logged, and its error; of others nothing."""
     if not replay.as_expected or replay.differences:
-        if not replay.as_expected:
-            got = f", got {replay.invocation.outcome}" if replay.case.expected else ""
-            yield f"expected {replay.expected}{got}"
+        yield from listed(replay.unexpected)
         if replay.note:
             yield replay.note
-        yield from (f"log: {line}" for line in replay.differences)
+        yield from listed([f"log: {line}" for line in replay.differences])
 
 
 def _table_of(replays: Sequence[ReplayedCase], names: list[str], width: int) -> Table:
@@ -71,7 +71,7 @@ def _table_of(replays: Sequence[ReplayedCase], names: list[str], width: int) -> 
         sizes[_NOTE] = min(longest, width - _width_of(sizes) + len(_NOTE))
     table = Table(width=_width_of(sizes))
     for head, size in sizes.items():
-        justify: JustifyMethod = "right" if head in _COUNTS else "left"
+        justify: JustifyMethod = "right" if head in (_ATTEMPTS, *_COUNTS) else "left"
         table.add_column(head, width=size, no_wrap=True, justify=justify)
     for number, replay in enumerate(replays):
         cells = (Text(columns[head][number]) for head in sizes)
@@ -94,6 +94,11 @@ def _columns_of(replays: Sequence[ReplayedCase]) -> dict[str, list[str]]:
     return {
         "Trigger": [trigger_of(replay.case.event) for replay in replays],
         "Outcome": [printable(replay.invocation.outcome, _SHORT) for replay in replays],
+        **(
+            {_ATTEMPTS: [str(r.attempts) for r in replays]}
+            if any(r.attempts > 1 for r in replays)
+            else {}
+        ),
         **{name: cells for name, cells in counts.items() if {*cells} - {"", "0"}},
         "As expected?": ["yes" if replay.as_expected else "no" for replay in replays],
         **({"As logged?": logged} if any(logged) else {}),

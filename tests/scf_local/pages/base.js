@@ -1,4 +1,9 @@
 "use strict";
+function counted(shown, total, noun) {
+  const [some, all] = [shown, total].map((number) => number.toLocaleString("en"));
+  return `${shown === total ? "" : `${some} of `}${all} ${noun}${total === 1 ? "" : "s"}`;
+}
+
 /* Searches and filters rows by the page's form, whose state is in the URL.
    `q` has words that a row's text must contain. A list or a checkbox compares with the row's
    data attribute of its own name, which may have several values, one a line. */
@@ -27,10 +32,9 @@ function searchable(rows, noun, { textOf = (row) => row.textContent, onShow = ()
       if (row.hidden === matches) row.hidden = !matches;
       shown += matches;
     }
-    const [some, all] = [shown, rows.length].map((number) => number.toLocaleString("en"));
-    count.textContent = shown === rows.length ? `${all} ${noun}` : `${some} of ${all} ${noun}`;
+    count.textContent = counted(shown, rows.length, noun);
     noMatch.hidden = shown > 0;
-    onShow(form.elements);
+    onShow(form.elements, words);
   }
 
   function toHash() {

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from scf_local.changes import ABSENT
 
@@ -31,6 +33,7 @@ def render(folder: Path, **values: object) -> Iterator[str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["dense"] = lambda html: Markup(re.sub(">\n+<", "><", html))  # noqa: S704 - as it was
     environment.globals.update(placeholders=_PLACEHOLDERS, absent=ABSENT)
     style, script = (
         "".join(

@@ -52,7 +52,7 @@
     unfold.textContent = isOpen ? "Fold all" : "Unfold all";
   });
   addEventListener("hashchange", () => document.querySelector("form").scrollIntoView());
-  searchable(rows, "images", {
+  searchable(rows, "image", {
     textOf: (row) => `${row.closest("details")?.querySelector("summary").textContent ?? ""} ${row.textContent}`,
     onShow,
   });

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from image_steward.model import ATTRIBUTES
 from scf_local.replay import entries_of
-from scf_local.report.results import ResultParts
+from scf_local.report.results import ResultParts, rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from image_steward.model import Values
 
 PLANNED = "planned"
@@ -141,9 +138,7 @@ class Plan:
     @property
     def rules(self) -> list[tuple[str, str]]:
         """The members of the document that say what images become, as texts; tags one by one."""
-        members = entries_of(self.result, "Rules")
-        pairs = ((str(member.get("Key")), member.get("Value")) for member in members)
-        return [rule for name, value in pairs for rule in _rules_of(name, value)]
+        return rules_of(entries_of(self.result, "Rules"))
 
     @property
     def change_request(self) -> dict[str, Any] | None:
@@ -155,14 +150,3 @@ class Plan:
 def _values(state: dict[str, Any]) -> Values:
     tags = {f"Tag.{tag['Key']}": tag["Value"] for tag in state.get("Tags", ())}
     return {**{name: value for name, value in state.items() if name != "Tags"}, **tags}
-
-
-def _rules_of(name: str, value: object) -> Iterator[tuple[str, str]]:
-    """The rules in a member of a document: each object in a list is one."""
-    if isinstance(value, dict) and value.keys() == {"Key", "Value"} and name == "Tags":
-        yield f"Tag.{value['Key']}", str(value["Value"])
-    elif isinstance(value, list) and all(isinstance(each, dict) for each in value):
-        for each in value:
-            yield from _rules_of(name, each)
-    else:
-        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from image_steward.model import STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import TypeGuard
 
     Check = Callable[[Any], bool]
@@ -31,6 +32,7 @@ class ResultParts:
     images: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
+    rules: list[dict[str, Any]] = field(default_factory=list)
     rest: list[tuple[str, Any]] = field(default_factory=list)
 
     @classmethod
@@ -47,6 +49,26 @@ class ResultParts:
             elif name not in _SHOWN_ELSEWHERE and member not in _EMPTY:
                 parts.rest.append((name, member))
         return parts
+
+
+def rules_of(members: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The members of a document that say what images become, as texts; tags one by one."""
+    return [
+        rule
+        for member in members
+        for rule in _rules_of(str(member.get("Key")), member.get("Value"))
+    ]
+
+
+def _rules_of(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """The rules in a member of a document: each object in a list is one."""
+    if isinstance(value, dict) and value.keys() == {"Key", "Value"} and name == "Tags":
+        yield f"Tag.{value['Key']}", str(value["Value"])
+    elif isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        for each in value:
+            yield from _rules_of(name, each)
+    else:
+        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _is_list_of(value: object, is_valid: Check) -> bool:
@@ -84,6 +106,7 @@ def _is_object_of(value: object, shape: Mapping[str, Check]) -> TypeGuard[dict[s
 
 
 _TAG = dict.fromkeys(("Key", "Value"), _is_scalar)
+_RULE: dict[str, Check] = {"Key": _is_scalar, "Value": lambda _: True}
 _PROBLEM = dict.fromkeys(("Source", "Code", "Path", "Message"), _is_scalar)
 _SCALARS = (
     "Source", "Region", "ImageId", "ImageName", "Status", "Waits", "Reason", "Code",
@@ -98,4 +121,5 @@ _LISTS: dict[str, Check] = {
     "Images": lambda value: _is_object_of(value, _IMAGE),
     "Errors": lambda value: _is_object_of(value, _PROBLEM),
     "Warnings": lambda value: _is_object_of(value, _PROBLEM),
+    "Rules": lambda value: _is_object_of(value, _RULE) and value.keys() == _RULE.keys(),
 }

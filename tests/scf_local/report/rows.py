@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scf_local.changes import Diff, changes_of, diff_of
+from scf_local.differences import listed
 from scf_local.environment import trigger_of
 from scf_local.pages.parts import MAX_MESSAGE, Badge, Problem, badge, problems_of
-from scf_local.report.results import ResultParts
+from scf_local.report.results import ResultParts, rules_of
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -44,9 +45,12 @@ class EventRow:
     trigger: str
     outcome: Badge
     as_expected: bool
-    expected: str
-    comparison: str
-    """The outcome in the log that the event is from, the differences from it, and its note."""
+    unexpected: list[str]
+    logged: str
+    """The outcome in the log that the event is from, and its note."""
+    logged_id: str
+    differences: list[str]
+    """Those from the log."""
     note: str
     duration: str
     memory: str
@@ -55,6 +59,7 @@ class EventRow:
     images: list[ImageRow]
     errors: list[Problem]
     warnings: list[Problem]
+    rules: list[tuple[str, str]]
     failure: str
     trace: str
     rest: list[tuple[str, str]]
@@ -67,8 +72,9 @@ def rows_of(replayed: Iterable[ReplayedCase], logs: Iterable[bytes]) -> Iterator
     folders = {str(event.case.path.parent) for event in replayed}
     common = os.path.commonpath([os.path.abspath(folder) for folder in folders]) if folders else ""  # noqa: PTH100 - lexical, as commonpath
     for number, (event, log) in enumerate(zip(replayed, logs, strict=True), 1):
-        case, name = event.case, os.path.relpath(event.case.path, common)
-        yield _row(number, f"{name}:{case.event_id}" if case.event_id else name, event, log)
+        path = event.case.path
+        event_id = event.case.label.removeprefix(path.name)
+        yield _row(number, f"{os.path.relpath(path, common)}{event_id}", event, log)
 
 
 def block(text: str) -> str:
@@ -91,19 +97,22 @@ def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
     error = done.error or {}
     result = ResultParts() if error else ResultParts.of(done.result)
     images = [_image(entry) for entry in result.images]
+    rules = rules_of(result.rules)
     errors, warnings = problems_of(result.errors), problems_of(result.warnings)
-    logged = event.case.logged
-    comparison = [*event.comparison, *([logged.note] if logged and logged.note else [])]
+    case, logged = event.case, event.case.logged
+    ended = (logged.outcome, logged.note) if logged else ()
     failure = f"{done.status} {error['errorMessage']}" if error else ""
     trace = str(error.get("stackTrace") or "")
     return EventRow(
         number=number,
         name=printable(name),
-        trigger=trigger_of(event.case.event),
+        trigger=trigger_of(case.event),
         outcome=badge(done.outcome),
         as_expected=event.as_expected,
-        expected=event.expected,
-        comparison=printable("; ".join(comparison), MAX_MESSAGE),
+        unexpected=[printable(line, MAX_MESSAGE) for line in listed(event.unexpected)],
+        logged=printable("; ".join(filter(None, ended)), MAX_MESSAGE),
+        logged_id=printable(case.request_id),
+        differences=[printable(line, MAX_MESSAGE) for line in listed(event.differences)],
         note=printable(event.note or _counts(result.summary)),
         duration=duration(done.duration_ms),
         memory=f"{done.memory_mb:,.0f} MB",
@@ -112,6 +121,7 @@ def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
         images=images,
         errors=errors,
         warnings=warnings,
+        rules=[(printable(name), printable(rule, MAX_MESSAGE)) for name, rule in rules],
         failure=printable(failure, MAX_MESSAGE),
         trace=block(trace),
         rest=[(printable(title), block(_json(value))) for title, value in result.rest],
