@@ -189,7 +189,7 @@ def test_long_replay_lists_only_failures(folder: Path) -> None:
     path.write_text("\n".join(lines), encoding="utf-8")
     result = replay(folder, path)
     assert result.exit_code == 1
-    assert result.stdout.count("long.jsonl:") == 1
+    assert result.stdout.count("│ long.jsonl:") == 1
     assert result.stdout.endswith(
         f"… 1,000 more are not shown\n{MAX_ROWS} of {MAX_ROWS + 1} events as expected\n"
     )

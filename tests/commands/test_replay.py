@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +346,15 @@ def test_table_has_room_first_for_triggers() -> None:
         (False, True, True),
         (True, True, True),
     ]
+
+
+def test_attempts_have_a_column() -> None:
+    """How often an event was delivered is shown if any was delivered again."""
+    once = _replayed("a.json", {"Outcome": "applied"})
+    head, cells, _ = _printed(80, once, replace(once, attempts=3))[1::2]
+    assert [cell.strip() for cell in head.split("┃")][3:5] == ["Outcome", "Attempts"]
+    assert [cell.strip() for cell in cells.split("│")][3:5] == ["applied", ""]
+    assert "Attempts" not in "".join(_printed(80, once))
 
 
 def test_lines_below_the_table() -> None:

@@ -100,12 +100,6 @@ class ReplayedCase:
         return f"{entry['Outcome']} with {codes}" if "Codes" in entry else str(entry["Outcome"])
 
     @property
-    def comparison(self) -> list[str]:
-        """The differences from the log, or that there are none; empty without a log."""
-        logged = self.case.logged
-        return (self.differences or [f"same: {logged.outcome}"]) if logged else []
-
-    @property
     def note(self) -> str:
         """The error that was raised, or the first error or image with a code; else empty."""
         if self.invocation.error is not None:

@@ -15,16 +15,15 @@ from scf_local.run_summary import UNKNOWN
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console, JustifyMethod
 
     from scf_local.replay import ReplayedCase
 
-_COUNTS = ("Changed", "Planned", "Unchanged", "Failed")
-_ATTEMPTS = "Attempts"
+_NUMBERS = ("Attempts", "Changed", "Planned", "Unchanged", "Failed")
 _NOTE = "Error or note"
-_LEFT_OUT = (_COUNTS, ("Trigger",), (_NOTE,))
+_LEFT_OUT = (_NUMBERS, ("Trigger",), (_NOTE,))
 """Columns that a narrow terminal has no room for, the least important ones first."""
 _SHORT = 24
 """Characters of what a foreign function returns as an outcome or a count."""
@@ -41,29 +40,26 @@ def printed(replays: Sequence[ReplayedCase], console: Console) -> str:
         if replays:
             console.print(_table_of(replays, shown, console.width), soft_wrap=True)
         for name, replay in zip(shown, replays, strict=True):
-            for number, line in enumerate(_lines_of(replay)):
-                if not number:
-                    console.print(Text(name, "" if replay.as_expected else "red"), soft_wrap=True)
-                console.print(Text(f"  {printable(line, _WHOLE)}"), soft_wrap=True)
+            if not replay.as_expected or replay.differences:
+                console.print(Text(name, "" if replay.as_expected else "red"), soft_wrap=True)
+                for line in _lines_of(replay):
+                    console.print(Text(f"  {printable(line, _WHOLE)}"), soft_wrap=True)
     return captured.get()
 
 
-def _lines_of(replay: ReplayedCase) -> Iterator[str]:
-    """Why an event did not end as expected or as logged, and its error; of others nothing."""
-    if not replay.as_expected or replay.differences:
-        yield from listed(replay.unexpected)
-        if replay.note:
-            yield replay.note
-        yield from listed([f"log: {line}" for line in replay.differences])
+def _lines_of(replay: ReplayedCase) -> list[str]:
+    """Why an event did not end as expected or as logged, and its error."""
+    note = [replay.note] if replay.note else []
+    differences = listed([f"log: {line}" for line in replay.differences])
+    return [*listed(replay.unexpected), *note, *differences]
 
 
 def _table_of(replays: Sequence[ReplayedCase], names: list[str], width: int) -> Table:
     """No cell is wrapped: columns without room are left out, and only notes are cut."""
     columns = {"Event": names, **_columns_of(replays)}
     sizes = {head: max(map(cell_len, (head, *cells))) for head, cells in columns.items()}
-    longest, sizes[_NOTE] = sizes[_NOTE], len(_NOTE)
-    if not any(columns[_NOTE]):
-        del sizes[_NOTE]
+    longest = sizes.get(_NOTE, 0)
+    sizes |= {_NOTE: len(_NOTE)} if longest else {}
     for heads in _LEFT_OUT:
         if _width_of(sizes) > width:
             sizes = {head: size for head, size in sizes.items() if head not in heads}
@@ -71,7 +67,7 @@ def _table_of(replays: Sequence[ReplayedCase], names: list[str], width: int) -> 
         sizes[_NOTE] = min(longest, width - _width_of(sizes) + len(_NOTE))
     table = Table(width=_width_of(sizes))
     for head, size in sizes.items():
-        justify: JustifyMethod = "right" if head in (_ATTEMPTS, *_COUNTS) else "left"
+        justify: JustifyMethod = "right" if head in _NUMBERS else "left"
         table.add_column(head, width=size, no_wrap=True, justify=justify)
     for number, replay in enumerate(replays):
         cells = (Text(columns[head][number]) for head in sizes)
@@ -80,30 +76,23 @@ def _table_of(replays: Sequence[ReplayedCase], names: list[str], width: int) -> 
 
 
 def _columns_of(replays: Sequence[ReplayedCase]) -> dict[str, list[str]]:
-    """The cells of all columns but that of the names."""
-    results = [replay.invocation.result for replay in replays]
-    summaries = [result.get("Summary") if isinstance(result, dict) else None for result in results]
-    counts = {
-        name: [
-            printable(summary.get(name, ""), _SHORT) if isinstance(summary, dict) else ""
-            for summary in summaries
-        ]
-        for name in _COUNTS
-    }
-    logged = [_is_as_logged(replay) for replay in replays]
-    return {
+    """The cells of all columns but that of the names; without columns that say nothing."""
+    columns = {
         "Trigger": [trigger_of(replay.case.event) for replay in replays],
         "Outcome": [printable(replay.invocation.outcome, _SHORT) for replay in replays],
-        **(
-            {_ATTEMPTS: [str(r.attempts) for r in replays]}
-            if any(r.attempts > 1 for r in replays)
-            else {}
-        ),
-        **{name: cells for name, cells in counts.items() if {*cells} - {"", "0"}},
+        _NUMBERS[0]: [str(r.attempts) if r.attempts > 1 else "" for r in replays],
+        **{name: [_count_of(replay, name) for replay in replays] for name in _NUMBERS[1:]},
         "As expected?": ["yes" if replay.as_expected else "no" for replay in replays],
-        **({"As logged?": logged} if any(logged) else {}),
+        "As logged?": [_is_as_logged(replay) for replay in replays],
         _NOTE: [printable(replay.note) for replay in replays],
     }
+    return {head: cells for head, cells in columns.items() if {*cells} - {"", "0"}}
+
+
+def _count_of(replay: ReplayedCase, name: str) -> str:
+    result = replay.invocation.result
+    summary = result.get("Summary") if isinstance(result, dict) else None
+    return printable(summary.get(name, ""), _SHORT) if isinstance(summary, dict) else ""
 
 
 def _is_as_logged(replay: ReplayedCase) -> str:
