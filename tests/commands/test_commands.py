@@ -394,7 +394,7 @@ def test_signal_ends_a_replay(
     else:
         assert out.count("events.jsonl:") == 1
         assert out.endswith("1 of 1 events as expected\n")
-    assert "1 of 1 events as expected" in report.read_text(encoding="utf-8")
+    assert "1 of 1 event as expected" in report.read_text(encoding="utf-8")
 
 
 def test_signal_during_the_first_event(tmp_path: Path, seed: Path, fifo: tuple[str, int]) -> None:
