@@ -45,6 +45,7 @@ from scf_local.options import (
     serving,
 )
 from scf_local.plan_commands import plan
+from scf_local.seed_commands import seed
 from scf_local.terminal_text import printable
 from scf_local.watch import rerun_on_change
 
@@ -113,6 +114,7 @@ def main(context: click.Context, config: Path | None) -> None:
 
 main.add_command(event)
 main.add_command(plan)
+main.add_command(seed)
 
 
 @main.command(
@@ -334,7 +336,7 @@ def request(table: str, part: int) -> None:
     "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free port."
 )
 @cloud_options
-def cloud(port: int, seed: Path | None, faults: Path | None, allow_host: tuple[str, ...]) -> None:
+def cloud(port: int, **options: Any) -> None:  # noqa: ANN401 - see serving
     """Run the emulated cloud as a server until Ctrl-C.
 
     Prints `export` lines for its clients: the proxy and the certificates to trust, its URL, and
@@ -343,7 +345,7 @@ def cloud(port: int, seed: Path | None, faults: Path | None, allow_host: tuple[s
     # Blocked before the server's thread starts, which inherits this: only sigwait receives them.
     signals = termination_handlers().keys()
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    with serving(seed, faults, allow_host, port) as variables, exports.kept(variables):
+    with serving(port=port, **options) as variables, exports.kept(variables):
         url = variables[network.ENDPOINT]
         variables.update(STEWARD_API_ENDPOINT=url, STEWARD_COS_ENDPOINT=url)
         variables.update(zip(SDK_NAMES, map(variables.__getitem__, SCF_NAMES), strict=True))
