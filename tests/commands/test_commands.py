@@ -211,7 +211,7 @@ def test_completion_is_offered(shell: str) -> None:
         ("replay ", "file"),
         ("undo ", "file"),
         ("cloud --faults ", "file"),
-        ("cloud --seed ", "dir"),
+        ("cloud --seed ", "file"),
     ],
 )
 def test_completion_knows_commands_and_values(words: str, offered: set[str] | str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import SEED
+from conftest import ROOT, SEED
 from scf_local import exports
 from scf_local.cli import main
 from scf_local.cloud.seed import OTHER_UIN, Object
@@ -211,24 +214,28 @@ def test_images_of_a_cloud(cloud: EmulatedCloud, tmp_path: Path) -> None:
     assert len(before) == 6
 
 
-def test_real_account(
-    cloud: EmulatedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`--real` uses the user's own credentials at the public hosts, without a question."""
+@pytest.fixture
+def real(cloud: EmulatedCloud, monkeypatch: pytest.MonkeyPatch) -> EmulatedCloud:
+    """A cloud that stands in for the real one, at its hosts, and the user's credentials."""
     keys = AccountCredentials()
-    for name, value in zip(SDK_NAMES, (keys.secret_id, keys.secret_key, keys.token), strict=True):
+    values = (keys.secret_id, keys.secret_key, keys.token)
+    variables = cloud.network() | dict(zip(SDK_NAMES, values, strict=True))
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("TENCENTCLOUD_REGION", "ap-shanghai-fsi")
-    for name, value in cloud.network().items():
-        monkeypatch.setenv(name, value)
-    bundle = cloud.network()["SSL_CERT_FILE"]
+    bundle = variables["SSL_CERT_FILE"]
     monkeypatch.setattr("tencentcloud.common.http.request.certifi.where", lambda: bundle)
+    return cloud
+
+
+def test_real_account(real: EmulatedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--real` uses the user's own credentials at the public hosts, without a question."""
+    monkeypatch.setenv("TENCENTCLOUD_REGION", "ap-shanghai-fsi")
     assert "1 image in ap-shanghai-fsi" in seed(tmp_path, "--real").stdout
     source = f"cos://{BUCKET}/requests/rename.json"
     seed(tmp_path, "--real", "--region", "ap-guangzhou", "--from", source)
     stored = State.from_folder(tmp_path).objects[BUCKET]["requests/rename.json"]
     assert stored.content == (SEED / "objects" / BUCKET / "requests/rename.json").read_bytes()
-    assert not cloud.state.writes()
+    assert not real.state.writes()
     monkeypatch.setenv("TENCENTCLOUD_SECRET_KEY", "wrong")
     assert "AuthFailure.SignatureFailure" in seed(tmp_path, "--real", status=2).stderr
 
@@ -418,3 +425,58 @@ def test_much_is_missing(tmp_path: Path) -> None:
     state = State()
     state.miss(Region="ap-seoul", ImageId="img-aaaaaaaa")
     assert state.snapshot()["Missing"] == [{"Region": "ap-seoul", "ImageId": "img-aaaaaaaa"}]
+
+
+# --- The page ---
+
+PAGE = (ROOT / "docs" / "seeds.md").read_text(encoding="utf-8")
+SCRIPTS = re.findall(r"```sh\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```", PAGE)
+
+
+def test_page(tmp_path: Path) -> None:
+    """Each command on the page prints what the page shows."""
+    (reply, *_) = re.findall(r"```json\n([\s\S]*?)```", PAGE)
+    (tmp_path / "reply.json").write_text(reply, encoding="utf-8")
+    (tmp_path / "scf-local.toml").write_text(f'code = "{ROOT / "handler"}"', encoding="utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    assert len(SCRIPTS) == PAGE.count("```sh")
+    for script, output in SCRIPTS:
+        done = subprocess.run(  # noqa: S603 - the page's own commands
+            ["sh", "-e", "-c", script],  # noqa: S607 - any shell
+            cwd=tmp_path,
+            env={"PATH": path, "HOME": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout) == (0, output)
+
+
+def test_page_on_the_real_cloud(real: EmulatedCloud, tmp_path: Path) -> None:
+    """Each command for the real cloud on the page, and in the help, works."""
+    help_text = (ROOT / "docs" / "scf-local.md").read_text(encoding="utf-8")
+    commands = re.findall(
+        r"^    scf-local seed (\S+) (.*--real.*)$", PAGE + help_text, re.MULTILINE
+    )
+    assert len(commands) == 4
+    for folder, options in commands:
+        region = [] if "--region" in options else ["--region", "ap-guangzhou"]
+        seed(tmp_path / folder, *options.split(), *region)
+    seeded = state_of(tmp_path / "new")
+    assert len(seeded["Images"]["ap-guangzhou"]) == 6
+    assert seeded["Objects"] == {BUCKET: ["requests/rename.json"]}
+    assert not real.state.writes()
+
+
+def test_page_has_every_member() -> None:
+    """The table on the page has the members that an image may have, and their defaults."""
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.+) \|$", PAGE, re.MULTILINE)
+    image = State({"ap-x": [{"ImageId": "img-aaaaaaaa"}]}).image("ap-x", "img-aaaaaaaa")
+    named = {name: row for names, row in rows for name in re.findall(r"`(\w+)`", names)}
+    assert named.keys() == image.keys() | {"CdcCacheStatus"}
+    for name in image.keys() - {"ImageId", "ImageName", "SnapshotSet"}:
+        value = image[name]
+        text = f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
+        assert text in named[name] or (value == "" and "empty" in named[name])
