@@ -263,14 +263,20 @@ def test_objects_that_cannot_be_files(cloud: EmulatedCloud, tmp_path: Path, key:
     assert not [each for each in tmp_path.rglob("*") if each.is_file()]
 
 
-def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
-    """If `images.json` is a link, what is outside of the folder stays as it is."""
-    (tmp_path / "outside").write_text("{}")
-    (tmp_path / "seed").mkdir()
-    (tmp_path / "seed" / "images.json").symlink_to(tmp_path / "outside")
-    result = seed(tmp_path / "seed", "--from", "-", data=json.dumps(REPLY).encode(), status=2)
+@pytest.mark.parametrize("link", ["images.json", "objects", f"objects/{BUCKET}"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, link: str) -> None:
+    """If something in the folder is a link, what is outside of it stays as it is."""
+    (outside := tmp_path / "outside").mkdir()
+    (outside / "images.json").write_text("{}")
+    (source := tmp_path / BUCKET).mkdir()  # an empty bucket
+    (tmp_path / "seed" / link).parent.mkdir(parents=True)
+    target = outside / "images.json" if link == "images.json" else outside
+    (tmp_path / "seed" / link).symlink_to(target)
+    data = json.dumps(REPLY).encode()
+    result = seed(tmp_path / "seed", "--from", "-", "--from", source, data=data, status=2)
     assert "is a link" in result.stderr
-    assert (tmp_path / "outside").read_text() == "{}"
+    assert [*outside.iterdir()] == [outside / "images.json"]
+    assert (outside / "images.json").read_text() == "{}"
 
 
 _IMAGES = st.lists(
@@ -368,7 +374,7 @@ def test_seed_in_a_file(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     """Objects and images that a function asked for in vain are named once, and what gets them."""
     (tmp_path / "seed" / "objects" / "b-1250000000").mkdir(parents=True)
-    calls = {
+    calls: dict[str, Any] = {
         "cos": [
             *[["get_object", "other-1250000000", "requests/a b.json"]] * 2,
             ["head_object", "b-1250000000", "c"],
@@ -395,6 +401,8 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         f"put it into a folder for --seed (docs/seeds.md), or get it with `scf-local seed {folder} "
         "--real --region ap-guangzhou --from 'cos://other-1250000000/requests/a b.json'`"
     )
+    lines = missing(invoke(tmp_path, {"cos": calls["cos"][-1:]}))
+    assert lines[1:] == ["put it into a folder for --seed (docs/seeds.md)"]
     *_, hint = missing(invoke(tmp_path, calls | {"cos": []}))
     assert hint.endswith("`scf-local seed seed --real --region ap-guangzhou`")
 

@@ -89,7 +89,12 @@ def cos(
             own = {part: values[number] for part, values in by_key.items() if values}
             records += events.cos_event(bucket, name, **parts, **own)["Records"]
         if seed and bodies:
-            _write_objects(seed, bucket, dict(zip(key, bodies, strict=True)))
+            from scf_local import seed_folder  # noqa: PLC0415 - takes 30 ms
+            from scf_local.cloud.seed import Object  # noqa: PLC0415 - the same
+
+            new = (Object(content, modified=time.time()) for content in bodies)
+            for file in seed_folder.write(seed, {}, {bucket: dict(zip(key, new, strict=True))}):
+                note(f"written to {file}")
     emit_json({"Records": records})
 
 
@@ -111,13 +116,3 @@ def _seeded(seed: Path, bucket: str, keys: tuple[str, ...]) -> list[bytes | None
 
     objects = read_objects(seed / "objects").get(bucket, {})
     return [objects[key].content if key in objects else None for key in keys]
-
-
-def _write_objects(seed: Path, bucket: str, contents: dict[str, bytes]) -> None:
-    from scf_local import seed_folder  # noqa: PLC0415 - takes 30 ms
-    from scf_local.cloud.seed import Object  # noqa: PLC0415 - the same
-
-    now = time.time()
-    objects = {key: Object(content, modified=now) for key, content in contents.items()}
-    for file in seed_folder.write(seed, {}, {bucket: objects}):
-        note(f"written to {file}")

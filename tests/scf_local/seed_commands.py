@@ -9,7 +9,6 @@ import click
 
 from image_steward.regions import is_region
 from scf_local.console import emit, example, note, usage_errors
-from scf_local.entries import counted
 from scf_local.options import NEW_FILE, elsewhere, elsewhere_options
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ def seed(  # noqa: PLR0913 - the command line's options, by name
     """
     from image_steward.cloud.transport import silence_loggers  # noqa: PLC0415 - takes 0.1 s
     from scf_local import seed_folder, seed_sources  # noqa: PLC0415 - takes 0.2 s: the SDKs
+    from scf_local.entries import counted  # noqa: PLC0415 - see above
 
     silence_loggers()
     images: Images = {}

@@ -7,7 +7,7 @@ import os
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from scf_local import json_files, output_files
+from scf_local import output_files
 from scf_local.cloud import seed
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from scf_local.cloud.seed import Buckets, Images
 
 _MAX_ADVICE = 20
+_MAX_NAME = 255
+"""Bytes, on all common file systems."""
 
 
 def write(folder: Path, images: Images, buckets: Buckets) -> list[Path]:
@@ -37,44 +39,40 @@ def write(folder: Path, images: Images, buckets: Buckets) -> list[Path]:
     for file in files:
         if file.is_dir() or any(up.is_file() or up in files for up in file.parents):
             raise ValueError(f"no file can hold its key: {file} would be a file and a folder")
-    merged = _merged(path, images)
-    for file in (*files, *([path] if images else ())):
+    text = _merged(path, images) if images else ""
+    folders = [objects / bucket for bucket in buckets]
+    for file in (*files, *folders, path):
         if file.resolve() != folder.resolve() / file.relative_to(folder):
             raise ValueError(f"{file}, or a folder above it, is a link")
+    for file in (*files, *([path] if images else ())):
         output_files.check_writable(file)
-    for bucket in buckets:
-        (objects / bucket).mkdir(parents=True, exist_ok=True)
+    for each in folders:
+        each.mkdir(parents=True, exist_ok=True)
     for file, stored in files.items():
         output_files.write(file, [stored.content])
         os.utime(file, (stored.modified, stored.modified))
     if images:
-        output_files.write(path, [json.dumps(merged, ensure_ascii=False, indent=1), "\n"])
+        output_files.write(path, [text, "\n"])
     return [*files]
 
 
 def _file_of(bucket: Path, key: str) -> Path:
     parts, error = key.split("/"), f"no file can hold key {key!r}: "
-    limit = os.pathconf(
-        next(each for each in bucket.absolute().parents if each.exists()), "PC_NAME_MAX"
-    )
     if "\0" in key or not {"", ".", ".."}.isdisjoint(parts):
         raise ValueError(f"{error}it has a NUL character, or an empty part, . or ..")
-    if max(len(os.fsencode(part)) for part in parts) > limit:
-        raise ValueError(f"{error}a part is longer than {limit} bytes")
+    if max(len(os.fsencode(part)) for part in parts) > _MAX_NAME:
+        raise ValueError(f"{error}a part is longer than {_MAX_NAME} bytes")
     return bucket / key
 
 
-def _merged(path: Path, images: Images) -> Images:
-    try:
-        merged: Images = json_files.read(path) if path.exists() else {}
-        seed.complete(merged)
-        for region, added in images.items():
-            entries = {entry["ImageId"]: entry for entry in (*merged.get(region, ()), *added)}
-            merged[region] = [*entries.values()]
-        seed.complete(merged)
-    except seed.SeedError as error:
-        raise seed.SeedError(f"{path}: {error}") from None
-    return merged
+def _merged(path: Path, images: Images) -> str:
+    merged = seed.read_images(path.read_bytes(), str(path), "")[0] if path.exists() else {}
+    for region, added in images.items():
+        entries = {entry["ImageId"]: entry for entry in (*merged.get(region, ()), *added)}
+        merged[region] = [*entries.values()]
+    text = json.dumps(merged, ensure_ascii=False, indent=1)
+    seed.read_images(text.encode("utf-8", "backslashreplace"), str(path), "")  # or they contradict
+    return text
 
 
 def advice(missing: Sequence[dict[str, str]], given: Path | None) -> list[str]:
@@ -84,11 +82,14 @@ def advice(missing: Sequence[dict[str, str]], given: Path | None) -> list[str]:
     lines = [f"not in the emulated cloud: {_name(what)}" for what in missing[:_MAX_ADVICE]]
     if len(missing) > _MAX_ADVICE:
         lines.append(f"… {len(missing):,} in total")
-    folder = given if given and given.is_dir() else "seed"
-    command = f"scf-local seed {quote(str(folder))} --real --region {missing[0]['Region']}"
-    if missing[0].get("Key"):
-        command += f" --from {quote('cos://{Bucket}/{Key}'.format(**missing[0]))}"
-    return [*lines, f"put it into a folder for --seed (docs/seeds.md), or get it with `{command}`"]
+    hint = "put it into a folder for --seed (docs/seeds.md)"
+    if sources := [what for what in missing if what.get("Key") or "ImageId" in what]:
+        folder = str(given if given and given.is_dir() else "seed")
+        command = f"scf-local seed {quote(folder)} --real --region {sources[0]['Region']}"
+        if "Key" in sources[0]:
+            command += f" --from {quote('cos://{Bucket}/{Key}'.format(**sources[0]))}"
+        hint += f", or get it with `{command}`"
+    return [*lines, hint]
 
 
 def _name(what: dict[str, str]) -> str:
