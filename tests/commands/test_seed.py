@@ -408,9 +408,13 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_not_missing(tmp_path: Path) -> None:
-    """What the function stores after it has looked, or has deleted itself, is not missing."""
+    """What is stored after the function has looked, or was deleted by it, is not missing.
+
+    Nor is a key that is there without URL encoding.
+    """
     (tmp_path / "seed" / "objects" / "b-1250000000").mkdir(parents=True)
-    (tmp_path / "seed" / "objects" / "b-1250000000" / "old").write_bytes(b"1")
+    for name in ("old", "a b"):
+        (tmp_path / "seed" / "objects" / "b-1250000000" / name).write_bytes(b"1")
     calls = {
         "cos": [
             ["head_object", "b-1250000000", "new"],
@@ -418,6 +422,7 @@ def test_what_is_not_missing(tmp_path: Path) -> None:
             ["delete_object", "b-1250000000", "old"],
             ["get_object", "b-1250000000", "old"],
             ["list_objects", "b-1250000000"],
+            ["get_object", "b-1250000000", "a%20b"],
         ],
         "cvm": [["DescribeImages", {"Filters": [{"Name": "image-name", "Values": ["none"]}]}]],
     }

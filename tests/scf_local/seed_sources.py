@@ -79,7 +79,7 @@ def read_region(region: str, cloud: Mapping[str, str]) -> tuple[Images, Buckets,
     pages: list[dict[str, Any]] = []
     while not pages or len(pages[-1].get("ImageSet", ())) == _PAGE:
         page = {"Filters": _TYPES, "Limit": _PAGE, "Offset": len(pages) * _PAGE}
-        pages.append(client.call_json("DescribeImages", page)["Response"])
+        pages.append(client.call_json("DescribeImages", page).get("Response", {}))
     images, notes = seed.images_of(pages, region)
     return {region: images}, {}, notes
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from scf_local import json_files
 from scf_local.cloud import seed
@@ -102,8 +103,16 @@ class State:
 
     @property
     def missing(self) -> list[dict[str, str]]:
-        """What was asked for in vain, and not stored or deleted by any call; a Key may be empty."""
-        return [what for names, what in self._asked.items() if names[1:] not in self.written]
+        """What was asked for in vain, and not stored or deleted by any call; a Key may be empty.
+
+        Nor is a key missing that is there without URL encoding: functions try both.
+        """
+        return [
+            what
+            for names, what in self._asked.items()
+            if names[1:] not in self.written
+            and unquote(names[-1]) not in self.objects.get(names[1], {})
+        ]
 
     def record(self, call: Mapping[str, Any]) -> int:
         """Append a call, and return the number of calls of its action so far."""
