@@ -136,7 +136,7 @@ class State:
             ]
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the reply to `GET /_state`: `Images`, `Objects` (keys), `Calls` and `Missing`."""
+        """Return the reply to `GET /_state`: `Images`, `Objects` (keys only) and `Calls`."""
         with self.lock:
             return {
                 "Images": copy.deepcopy(self.images),
@@ -145,7 +145,6 @@ class State:
                     for bucket, keys in self.objects.items()
                 },
                 "Calls": copy.deepcopy(self.calls),
-                "Missing": copy.deepcopy(self.missing),
             }
 
 
