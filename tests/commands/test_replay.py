@@ -15,7 +15,8 @@ from scf_local import json_files
 from scf_local.cases import read_cases
 from scf_local.cli import main
 from scf_local.invocation import InvocationResult
-from scf_local.replay import Case, ReplayedCase, table_of
+from scf_local.replay import Case, ReplayedCase
+from scf_local.replay_table import table_of
 
 HANDLER = """
 import os

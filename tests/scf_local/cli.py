@@ -232,8 +232,9 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     from rich.progress import Progress  # noqa: PLC0415 - see the top
 
     from scf_local.cases import read_cases  # noqa: PLC0415 - see the top
-    from scf_local.replay import document_of, line_of, listing_of, table_of  # noqa: PLC0415 - see the top
+    from scf_local.replay import document_of, line_of, listing_of  # noqa: PLC0415 - see the top
     from scf_local.replay_runner import MAX_ROWS, RETRIES, ReplayTotals, replay_cases  # noqa: PLC0415 - see the top
+    from scf_local.replay_table import table_of  # noqa: PLC0415 - see the top
     from scf_local.report.recording import reporting  # noqa: PLC0415 - see the top
 
     with usage_errors():
