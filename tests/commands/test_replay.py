@@ -213,13 +213,16 @@ def test_single_files_have_their_expectations(folder: Path) -> None:
         ([], "must be an object"),
         ({"aa.json": {"Outcome": "applied"}}, "event not found; did you mean a.json?"),
         ({"a.json": {"Outcome": "aplied"}}, "did you mean applied?"),
-        ({"a.json": {"Outcome": "applied", "Code": []}}, "Outcome and, optionally, Codes"),
+        (
+            {"a.json": {"Outcome": "applied", "Code": []}},
+            "must be an object with Outcome, Codes or Result",
+        ),
         (
             {"a.json": {"Outcome": "applied", "Codes": "X"}},
             'Codes is "X"; must be a list of strings',
         ),
         ({"a.json": {"Outcome": "applied", "Codes": [1]}}, "must be a list of strings"),
-        ({"a.json": "applied"}, "Outcome and, optionally, Codes"),
+        ({"a.json": "applied"}, "must be an object with Outcome, Codes or Result"),
     ],
 )
 def test_invalid_expectations(folder: Path, expected: object, message: str) -> None:

@@ -83,7 +83,7 @@ def read_input(path: str, argument: str) -> bytes:
     if path == "-" and sys.stdin is None:
         raise ValueError(f"standard input is closed; pass the {argument} as a file, or pipe it in")
     with click.open_file(path, "rb") as stream:
-        return json_files.unpacked(stream.read(), path)
+        return json_files.unpacked(stream.read(), "stdin" if path == "-" else path)
 
 
 def log_writer() -> Callable[[bytes], None]:

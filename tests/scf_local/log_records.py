@@ -17,7 +17,7 @@ from image_steward.settings import LEVELS
 from scf_local import json_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 _TIME = r"^(?:[\d:., TZ+/-]+\s)?"
 """What consoles put in front of a line."""
@@ -55,6 +55,8 @@ _REQUIRED_COLUMNS = frozenset({"SCF_RequestId", "SCF_Message"})
 """Columns that a CSV file must have."""
 _MAX_PROBED_LINES = 50
 """Lines to search for a record before a file counts as text."""
+MIN_PREFIX = 6
+"""Characters of a request id that are enough to name a run."""
 _MAX_LEVELS = 8
 """Levels of a JSON value to search for records; half of them are lists."""
 
@@ -302,6 +304,13 @@ def by_run(records: Iterable[Record]) -> dict[str, list[Record]]:
     for record in records:
         runs.setdefault(record.request_id, []).append(record)
     return {request_id: in_log_order(run) for request_id, run in runs.items()}
+
+
+def by_prefix(ids: Collection[str], given: str) -> list[str]:
+    """The id that is given, or all that begin with it if it has `MIN_PREFIX` characters or more."""
+    if given in ids:
+        return [given]
+    return [id_ for id_ in ids if len(given) >= MIN_PREFIX and id_.startswith(given)]
 
 
 def timestamp(value: object) -> float | None:
