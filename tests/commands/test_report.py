@@ -289,7 +289,7 @@ def test_list_has_no_report(folder: Path) -> None:
     """`--list` runs nothing, so `--report` with it is wrong usage."""
     run = _replay(folder, folder / "report.html", "--list", a={"Result": 1})
     assert (run.exit_code, run.stdout) == (2, "")
-    assert "--list replays nothing to report" in run.stderr
+    assert "--list replays nothing to report or extract" in run.stderr
     assert not (folder / "report.html").exists()
 
 

@@ -183,8 +183,8 @@ def invoke(
     "paths",
     nargs=-1,
     required=True,
-    metavar="PATH...",
-    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH|-...",
+    type=click.Path(exists=True, allow_dash=True),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
 @click.option(
@@ -203,10 +203,16 @@ def invoke(
 )
 @click.option("--until-failure", is_flag=True, help="Stop after the first unexpected outcome.")
 @click.option("--report", metavar="FILE", type=NEW_FILE, help="Also write an HTML report.")
+@click.option(
+    "--extract",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also write the events and their expected outcomes to a folder, as test cases.",
+)
 @function_options
 @dry_run_option
 def replay(  # noqa: PLR0913 - the command line's options, by name
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     *,
     as_json: bool,
     logs: bool,
@@ -216,12 +222,14 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     until_failure: bool,
     retries: bool,
     report: Path | None,
+    extract: Path | None,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
     """Replay events in one warm instance, against one emulated cloud.
 
     PATH is a *.json file (one event), a *.jsonl file (one event per line), a folder with such
-    files, or a log (CLS export as JSON or CSV, or text). docs/replay.md describes the formats.
+    files, a log (CLS export as JSON or CSV, or text), or - for stdin. docs/replay.md describes
+    the formats.
 
     The file expected.json in a folder has the expected outcomes of its events: {"<file>":
     {"Outcome": "rejected", "Codes": ["InvalidDocument"]}}. For a file with several events, the
@@ -231,16 +239,20 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     """
     from rich.progress import Progress  # noqa: PLC0415 - see the top
 
-    from scf_local.cases import read_cases  # noqa: PLC0415 - see the top
+    from scf_local.cases import file_of, read_cases  # noqa: PLC0415 - see the top
+    from scf_local.extraction import extracting  # noqa: PLC0415 - see the top
     from scf_local.replay import document_of, line_of, listing_of  # noqa: PLC0415 - see the top
     from scf_local.replay_runner import MAX_ROWS, RETRIES, ReplayTotals, replay_cases  # noqa: PLC0415 - see the top
     from scf_local.replay_table import table_of  # noqa: PLC0415 - see the top
     from scf_local.report.recording import reporting  # noqa: PLC0415 - see the top
 
     with usage_errors():
-        if as_list and report:
-            raise ValueError("--list replays nothing to report; remove --list or --report")
-        all_cases = read_cases(paths, options["region"] or REGION)
+        if as_list and (report or extract):
+            raise ValueError(
+                "--list replays nothing to report or extract; remove --list, or --report and "
+                "--extract"
+            )
+        all_cases = read_cases(map(file_of, paths), options["region"] or REGION)
         cases = all_cases.only(only)
     _print_problems(all_cases.problems)
     if as_list:
@@ -251,6 +263,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     with (
         configured(**options) as config,
         reporting(report, config) as record,
+        extracting(extract) as write_case,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
         emitted_list() if as_json else nullcontext() as add,
         deferred_signals() as interrupt,
@@ -267,6 +280,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
         for replayed, log in replayed_cases:
             totals.add(replayed)
             record(replayed, log)
+            write_case(replayed)
             with interrupt.immediately():
                 if add:
                     add(document_of(replayed))
