@@ -16,7 +16,7 @@ from scf_local.cli import main
 from scf_local.differences import differences, listed
 from scf_local.invocation import InvocationResult
 from scf_local.replay import Case, ReplayedCase, document_of
-from scf_local.run_summary import RunSummary
+from scf_local.run_summary import RunSummary, from_invocation
 
 SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2) | st.text(max_size=3)
 VALUES = st.recursive(
@@ -237,3 +237,40 @@ def summary(**fields: Any) -> RunSummary:  # noqa: ANN401 - RunSummary's
 def test_fields(logged: RunSummary, actual: RunSummary, expected: list[str]) -> None:
     """What was written to images and what was returned are compared, as far as the log has it."""
     assert logged.differences(actual) == expected
+
+
+UNKNOWN = RunSummary("unknown")
+UNFINISHED = RunSummary("raised", error="image_steward.errors.Unfinished: pending: 1 of 2")
+BAD = {"Outcome": "rejected", "Errors": [{"Code": "Bad"}]}
+
+
+@pytest.mark.parametrize(
+    ("logged", "result", "error", "expectation"),
+    [
+        (UNFINISHED, {"Outcome": "applied"}, "", {"Outcome": "applied"}),
+        (UNFINISHED, BAD, "", {"Outcome": "unfinished"}),
+        (UNFINISHED, None, UNFINISHED.error, {"Outcome": "unfinished"}),
+        (UNKNOWN, BAD, "", {"Outcome": "rejected", "Codes": ["Bad"]}),
+        (UNKNOWN, None, "a.b.Busy: 1", {"Outcome": "a.b.Busy"}),
+        (RunSummary("timeout"), None, "KeyError: 1", {"Outcome": "timeout"}),
+        (RunSummary("raised", error="the end of a message"), BAD, "", {"Outcome": "raised"}),
+        (RunSummary("returned"), None, "KeyError: 1", None),
+        (RunSummary("returned", result=1), None, "KeyError: 1", {"Outcome": "returned"}),
+        (RunSummary("done"), None, "KeyError: 1", None),
+        (
+            RunSummary("rejected", codes=frozenset({"B", "A"})),
+            BAD,
+            "",
+            {"Outcome": "rejected", "Codes": ["A", "B"]},
+        ),
+        (RunSummary("rejected"), BAD, "", {"Outcome": "rejected", "Codes": ["Bad"]}),
+        (RunSummary("rejected"), None, "KeyError: 1", {"Outcome": "rejected"}),
+    ],
+)
+def test_expectation_by_the_log(
+    logged: RunSummary, result: object, error: str, expectation: object
+) -> None:
+    """A success is expected as replayed, a failure by the log, as far as the log has it."""
+    done = replayed(None, result, error).invocation
+    case = Case(Path("x.log"), {}, event_id="r-1", logged=logged)
+    assert ReplayedCase(case, done, from_invocation(done, b"")).expectation == expectation

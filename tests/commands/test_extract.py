@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,10 @@ from conftest import SEED
 from scf_local.cli import main
 from scf_local.environment import FunctionConfig
 from scf_local.events import cos_event
-from scf_local.invocation import WarmInstance
+from scf_local.extraction import extracting
+from scf_local.invocation import InvocationResult, WarmInstance
 from scf_local.options import serving
+from scf_local.replay import Case, ReplayedCase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -202,10 +205,23 @@ def test_only_replayed_events_are_written(tmp_path: Path) -> None:
     }
 
 
+def test_interrupted(tmp_path: Path) -> None:
+    """However the replay ends, the events that were replayed have their entries."""
+    case = Case(tmp_path / "a.json", {}, {"Outcome": "applied"})
+    done = InvocationResult("r", 200, 1.0, 1.0, result={"Outcome": "applied"})
+    with suppress(SystemExit), extracting(tmp_path / "cases") as write_case:
+        write_case(ReplayedCase(case, done))
+        raise SystemExit(130)
+    assert content(tmp_path / "cases" / "expected.json") == {"a.json": {"Outcome": "applied"}}
+    with suppress(SystemExit), extracting(tmp_path / "none"):
+        raise SystemExit(130)
+    assert not list((tmp_path / "none").iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--list"], "--list replays nothing to report or extract; remove --list, or --report"),
+        (["--list"], "--list replays nothing to report or extract; remove it, or the other"),
         ([], "expected.json: gone.json: event not found"),
     ],
 )

@@ -248,10 +248,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
 
     with usage_errors():
         if as_list and (report or extract):
-            raise ValueError(
-                "--list replays nothing to report or extract; remove --list, or --report and "
-                "--extract"
-            )
+            raise ValueError("--list replays nothing to report or extract; remove it, or the other")
         all_cases = read_cases(map(file_of, paths), options["region"] or REGION)
         cases = all_cases.only(only)
     _print_problems(all_cases.problems)

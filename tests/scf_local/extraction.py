@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from scf_local import output_files
@@ -59,11 +60,11 @@ def extracting(folder: Path | None) -> Iterator[Callable[[ReplayedCase], None]]:
     try:
         yield add
     finally:
-        if count := len(written) - 1:
+        if total := len(written) - 1:
             text = json.dumps(expected, ensure_ascii=False, indent=2)
             output_files.write(folder / EXPECTED, [text, "\n"])
             as_now = f"; {changed:,} of them ended otherwise by the log: expected as replayed now"
-            note(f"{folder}: {counted(count, 'event')}, {EXPECTED}{as_now * bool(changed)}")
+            note(f"{folder}: {counted(total, 'event')}, {EXPECTED}{as_now * bool(changed)}")
 
 
 def _paths(folder: Path, case: Case) -> Iterator[Path]:
@@ -77,10 +78,7 @@ def _paths(folder: Path, case: Case) -> Iterator[Path]:
     if case.logged:
         yield folder / f"{name.removesuffix(safe[-1])}{safe[-1][:MIN_PREFIX]}{suffix}"
     yield folder / f"{name}{suffix}"
-    number = 2
-    while True:
-        yield folder / f"{name}-{number}{suffix}"
-        number += 1
+    yield from (folder / f"{name}-{number}{suffix}" for number in count(2))
 
 
 def _is_free(path: Path, text: str, written: set[str]) -> bool:

@@ -158,7 +158,7 @@ def from_invocation(invocation: InvocationResult, logs: Iterable[bytes]) -> RunS
         images=_images(invocation.result, chain(*attempts)),
         error=last_line(invocation.error) if invocation.error else "",
         request_id=invocation.request_id,
-        written=_written(invocation.result, lines),
+        written=_written(invocation.result, chain(*attempts)),
         result=NOTHING if invocation.error else _foreign(invocation.result),
     )
 
