@@ -273,4 +273,4 @@ def test_expectation_by_the_log(
     """A success is expected as replayed, a failure by the log, as far as the log has it."""
     done = replayed(None, result, error).invocation
     case = Case(Path("x.log"), {}, event_id="r-1", logged=logged)
-    assert ReplayedCase(case, done, from_invocation(done, b"")).expectation == expectation
+    assert ReplayedCase(case, done, from_invocation(done, [b""])).expectation == expectation

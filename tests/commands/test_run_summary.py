@@ -133,7 +133,7 @@ def test_what_was_written() -> None:
     assert from_messages(cut).written == {}
     entry = {"Region": "r", "ImageId": "i", "Status": "changed", "After": name}
     result = {"RequestId": ID, "Outcome": "applied", "Images": [entry]}
-    actual = from_invocation(InvocationResult(ID, 200, 1, 1, result=result), b"")
+    actual = from_invocation(InvocationResult(ID, 200, 1, 1, result=result), [b""])
     assert actual.written == {"r/i": {"ImageName": "a"}}
     returned = {**result, "Images": [{**entry, "After": {"ImageName": "b"}}]}
     logged = from_messages(f"Response RequestId:{ID} RetMsg:{json.dumps(returned)}")
@@ -142,7 +142,9 @@ def test_what_was_written() -> None:
 
 def test_returned_values() -> None:
     """Another function's returned value is compared by field, unless the log has cut it."""
-    actual = from_invocation(InvocationResult("r-2", 200, 1, 1, result={"n": 4, "id": "r-2"}), b"")
+    actual = from_invocation(
+        InvocationResult("r-2", 200, 1, 1, result={"n": 4, "id": "r-2"}), [b""]
+    )
     returned = f"Response RequestId:{ID} RetMsg:"
     logged = from_messages(returned + json.dumps({"n": 3, "id": ID}), f"END RequestId:{ID}")
     assert logged.differences(actual) == ["Result/n: 3 → 4"]
