@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -149,7 +150,7 @@ def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
 
 def _read_lines(path: Path, data: bytes) -> Iterator[Case]:
     """The events of JSON Lines."""
-    lines = list(json_files.parsed_lines(data, str(path)))
+    lines = list(json_files.parsed_lines(io.BytesIO(data), str(path)))
     if errors := [error for *_, error in lines if error]:
         raise ValueError("\n".join(errors))
     return (Case(path, value, event_id=str(number)) for number, _, value, _ in lines)

@@ -16,6 +16,7 @@ from scf_local import exports, json_files, network
 from scf_local.console import (
     INPUT_FILE,
     Program,
+    copied_input,
     debugger_terminal,
     deferred_signals,
     emit,
@@ -80,7 +81,7 @@ def _print_part(read: Callable[[], Entries], part: int) -> NoReturn:
         parsed = read()
         _print_problems(parsed.problems)
         document = parsed.part(part)
-    if parsed.entries:
+    if parsed.texts:
         emit_json(document, Settings.max_document_bytes)
     which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
     note(f"{parsed}{which}")
@@ -317,7 +318,11 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     """
     from scf_local import undo as log_undo  # noqa: PLC0415 - see the top
 
-    _print_part(lambda: log_undo.read(read_input(log, "log"), request_id, name=log), part)
+    def read() -> Entries:
+        with copied_input(log, "log") as file:
+            return log_undo.read(file, request_id, name=log)
+
+    _print_part(read, part)
 
 
 @main.command(

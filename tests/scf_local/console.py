@@ -6,10 +6,12 @@ import codecs
 import json
 import math
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import termios
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from scf_local.terminal_text import escaped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
-    from typing import TextIO
+    from typing import BinaryIO, TextIO
 
     from rich.console import Console
 
@@ -80,10 +82,25 @@ def read_input(path: str, argument: str) -> bytes:
         ValueError: it cannot be unpacked; stdin is closed, then the message names the `argument`.
         OSError: the file cannot be read.
     """
+    with copied_input(path, argument) as copy:
+        return copy.read()
+
+
+@contextmanager
+def copied_input(path: str, argument: str) -> Iterator[BinaryIO]:
+    """As `read_input`, for a file of any size: a temporary copy. Raises as `read_input`."""
     if path == "-" and sys.stdin is None:
         raise ValueError(f"standard input is closed; pass the {argument} as a file, or pipe it in")
-    with click.open_file(path, "rb") as stream:
-        return json_files.unpacked(stream.read(), "stdin" if path == "-" else path)
+    with ExitStack() as files:
+
+        def create() -> BinaryIO:
+            return files.enter_context(tempfile.TemporaryFile())
+
+        copy = create()
+        with click.open_file(path, "rb") as stream:
+            shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        yield json_files.unpacked_stream(copy, create, "stdin" if path == "-" else path)
 
 
 def log_writer() -> Callable[[bytes], None]:
