@@ -305,7 +305,11 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     )
 )
 @click.argument("log", type=INPUT_FILE, default="-", metavar="[LOG|-]")
-@click.option("--request-id", metavar="ID", help="Undo only this run.  [default: all runs in LOG]")
+@click.option(
+    "--request-id",
+    metavar="ID",
+    help="Undo only this run; the first 6 characters are enough.  [default: all runs in LOG]",
+)
 @_PART
 def undo(log: str, request_id: str | None, part: int) -> None:
     """Print a change request that undoes the changes in LOG.

@@ -152,7 +152,7 @@ def _may_be_json(beginning: str) -> bool:
         is_value = error.msg == "Extra data"
         rest = beginning[error.pos :]
         before = beginning.rfind("}", 0, error.pos)
-        is_sequence = rest.startswith(",") or bool(_BETWEEN.match(beginning, before))
+        is_sequence = before >= 0 and (rest[:1] == "," or bool(_BETWEEN.match(beginning, before)))
         is_cut = len(rest) < _MAX_TOKEN or error.msg.startswith("Unterminated string")
         return is_cut or (is_value and is_sequence)
     except (ValueError, RecursionError):
