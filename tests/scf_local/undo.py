@@ -8,6 +8,7 @@ import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from image_steward import registry
@@ -18,13 +19,7 @@ from image_steward.reporting import undo as undo_entries
 from image_steward.settings import Settings
 from scf_local import json_files, log_records
 from scf_local.entries import Entries, counted
-from scf_local.log_records import (
-    MIN_ID_LENGTH,
-    PLATFORM,
-    LogOrder,
-    is_id_or_beginning,
-    is_steward_line,
-)
+from scf_local.log_records import PLATFORM, LogOrder, is_steward_line
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -289,15 +284,15 @@ def _image_name(entry: object) -> str:
 def _of_run(lines: Iterable[BeforeLine], request_id: str) -> list[BeforeLine]:
     """The lines of a run, and unreadable ones, which may be from it."""
     ids = _request_ids(lines)
-    matches = [id_ for id_ in ids if is_id_or_beginning(request_id, id_)]
-    matches = [request_id] if request_id in ids else matches
+    is_meant = partial(log_records.is_id_or_beginning, request_id)
+    matches = [request_id] if request_id in ids else [*filter(is_meant, ids)]
     if len(matches) > 1:
         raise ValueError(f"request id {request_id!r} is the beginning of {_listed(matches)}")
     if not matches:
         known = f"the log has {_listed(ids)}" if ids else "none is readable"
         near = nearest(request_id, map(printable, ids))
-        is_short = len(request_id) < MIN_ID_LENGTH
-        rule = f"; a shortened id needs at least {MIN_ID_LENGTH} characters" if is_short else ""
+        least = log_records.MIN_ID_LENGTH
+        rule = f"; a shortened id needs at least {least} characters" * (len(request_id) < least)
         raise ValueError(f"no line {EVENT} has request id {request_id!r}{rule}; {known}{near}")
     return [line for line in lines if line.request_id in {*matches, None}]
 
