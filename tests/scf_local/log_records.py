@@ -41,8 +41,6 @@ _TRACEBACK = re.compile(_TIME + r"Traceback \(most recent call last\):")
 _TEXT = re.compile(r"\S[^\n]*")
 _BOUNDARIES = {"START", "END", "Report"}
 """SCF's lines around a run."""
-MIN_ID_LENGTH = 6
-"""Minimum length of a shortened request id, in characters."""
 _RUNNING = 202
 """The status code of lines logged before the end of a run."""
 _ANALYSES = ("AnalysisRecords", "AnalysisResults")
@@ -273,11 +271,6 @@ def from_text(text: str, request_id: str = "") -> list[Record]:
     `request_id` is that of the lines before SCF's first one.
     """
     return list(_from_lines(lambda: text_lines(text), request_id))
-
-
-def is_id_or_beginning(given: str, request_id: str) -> bool:
-    """Whether somebody who gives a request id, or its first characters, means this one."""
-    return given == request_id or (len(given) >= MIN_ID_LENGTH and request_id.startswith(given))
 
 
 def text_lines(text: str) -> Iterator[tuple[int, str]]:

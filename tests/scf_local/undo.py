@@ -8,7 +8,6 @@ import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from image_steward import registry
@@ -284,14 +283,13 @@ def _image_name(entry: object) -> str:
 def _of_run(lines: Iterable[BeforeLine], request_id: str) -> list[BeforeLine]:
     """The lines of a run, and unreadable ones, which may be from it."""
     ids = _request_ids(lines)
-    is_meant = partial(log_records.is_id_or_beginning, request_id)
-    matches = [request_id] if request_id in ids else [*filter(is_meant, ids)]
+    matches = log_records.by_prefix(ids, request_id)
     if len(matches) > 1:
         raise ValueError(f"request id {request_id!r} is the beginning of {_listed(matches)}")
     if not matches:
         known = f"the log has {_listed(ids)}" if ids else "none is readable"
         near = nearest(request_id, map(printable, ids))
-        least = log_records.MIN_ID_LENGTH
+        least = log_records.MIN_PREFIX
         rule = f"; a shortened id needs at least {least} characters" * (len(request_id) < least)
         raise ValueError(f"no line {EVENT} has request id {request_id!r}{rule}; {known}{near}")
     return [line for line in lines if line.request_id in {*matches, None}]
