@@ -19,6 +19,7 @@ from rich.table import Table
 
 import bundle
 import hostile
+import logged
 import matrix
 import page
 import promises
@@ -188,11 +189,26 @@ def replaying() -> Iterator[tuple[promises.Promise, float]]:
     yield promises.REPLAY_GROWTH, measured["grown_mb"]
 
 
+def undoing() -> Iterator[tuple[promises.Promise, float]]:
+    """The log of the changes of many images, piped into a separate process."""
+    program = Path(__file__).with_name("undoing.py")
+    with tempfile.TemporaryFile() as log:
+        images = logged.write(log, 70_000_000)
+        log.seek(0)
+        with subprocess.Popen(["cat"], stdin=log, stdout=subprocess.PIPE) as pipe:  # noqa: S607 - any
+            command = [sys.executable, str(program), str(images)]
+            run = subprocess.run(command, stdin=pipe.stdout, capture_output=True, check=True)  # noqa: S603 - our own file
+    measured = json.loads(run.stdout)
+    yield promises.UNDO_SECONDS, measured["seconds"]
+    yield promises.UNDO_PEAK, measured["peak_mb"]
+
+
 MEASURES = (
     starts,
     memory,
     invoking,
     replaying,
+    undoing,
     rejected_memory,
     planning,
     hostile_inputs,

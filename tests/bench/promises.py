@@ -69,6 +69,10 @@ REPLAY_GROWTH = Promise(
 )
 """Of the harness's process; the function's process has its own limit."""
 
+UNDO_SECONDS = Promise("undo from 70 MB of log: CPU seconds", at_most=10)
+UNDO_PEAK = Promise("undo from 70 MB of log: peak MB", at_most=100)
+"""An export of CLS in JSON Lines, a third of them image.before; of the whole process."""
+
 ZIP = Promise("bundle size: MB", at_most=3.5)
 COLD_COS = Promise("cold COS event, process start to result: ratio to naive", at_most=0.38)
 COLD_MS = Promise("cold COS event: ms")

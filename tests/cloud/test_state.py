@@ -99,7 +99,7 @@ def test_invalid_seed(tmp_path: Path, images: Any, message: str) -> None:  # noq
 def test_seed_folder(tmp_path: Path) -> None:
     """An error names a folder of objects that is not a bucket."""
     (tmp_path / "images.json").write_text("{}", "utf-8")
-    assert State.from_folder(tmp_path).snapshot() == {"Images": {}, "Objects": {}, "Calls": []}
+    assert not any(State.from_folder(tmp_path).snapshot().values())
     (tmp_path / "objects" / "manifests").mkdir(parents=True)
     with pytest.raises(ValueError, match="manifests: must be a folder"):
         State.from_folder(tmp_path)

@@ -216,7 +216,7 @@ def test_usage_errors_are_not_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "no-such-name " * 20
     result = CliRunner().invoke(main, ["replay", name])
     assert result.stderr.splitlines()[-1] == (
-        f"Error: Invalid value for 'PATH...': Path '{name}' does not exist."
+        f"Error: Invalid value for 'PATH|-...': Path '{name}' does not exist."
     )
 
 
@@ -273,7 +273,7 @@ def test_completion_is_offered(shell: str) -> None:
         ("replay ", "file"),
         ("undo ", "file"),
         ("cloud --faults ", "file"),
-        ("cloud --seed ", "dir"),
+        ("cloud --seed ", "file"),
     ],
 )
 def test_completion_knows_commands_and_values(words: str, offered: set[str] | str) -> None:

@@ -226,13 +226,16 @@ def test_single_files_have_their_expectations(folder: Path) -> None:
         ([], "must be an object"),
         ({"aa.json": {"Outcome": "applied"}}, "event not found; did you mean a.json?"),
         ({"a.json": {"Outcome": "aplied"}}, "did you mean applied?"),
-        ({"a.json": {"Outcome": "applied", "Code": []}}, "Outcome and, optionally, Codes"),
+        (
+            {"a.json": {"Outcome": "applied", "Code": []}},
+            "must be an object with Outcome, Codes or Result",
+        ),
         (
             {"a.json": {"Outcome": "applied", "Codes": "X"}},
             'Codes is "X"; must be a list of strings',
         ),
         ({"a.json": {"Outcome": "applied", "Codes": [1]}}, "must be a list of strings"),
-        ({"a.json": "applied"}, "Outcome and, optionally, Codes"),
+        ({"a.json": "applied"}, "must be an object with Outcome, Codes or Result"),
     ],
 )
 def test_invalid_expectations(folder: Path, expected: object, message: str) -> None:
@@ -305,7 +308,8 @@ def _printed(width: int, *replays: ReplayedCase) -> list[str]:
 def _replayed(
     name: str, result: dict[str, Any], expected: dict[str, Any] | None = None, **runs: RunSummary
 ) -> ReplayedCase:
-    case = Case(Path(name), {}, expected, logged=runs.get("logged"))
+    is_alone = "/" not in name
+    case = Case(Path(name), {}, expected, logged=runs.get("logged"), is_alone=is_alone)
     return ReplayedCase(case, InvocationResult("r", 200, 1.0, 1.0, result=result), runs.get("now"))
 
 

@@ -262,7 +262,8 @@ def test_raised_shows_its_trace(folder: Path) -> None:
     assert 'raise RuntimeError(event["Raise"])' in text
     assert "439 User process exit when running, code 5" in text
     assert "Not as expected" in text
-    assert "expected rejected with X, Y, got exited" in text
+    assert "expected rejected, got exited" in text
+    assert "expected code X, Y, got no code" in text
     assert "1 unexpected" in text
     assert "log line of {'Raise': 'busy'}" in text
     assert "No API was called." in text
@@ -290,7 +291,7 @@ def test_list_has_no_report(folder: Path) -> None:
     """`--list` runs nothing, so `--report` with it is wrong usage."""
     run = _replay(folder, folder / "report.html", "--list", a={"Result": 1})
     assert (run.exit_code, run.stdout) == (2, "")
-    assert "--list replays nothing to report" in run.stderr
+    assert "--list replays nothing to report or extract" in run.stderr
     assert not (folder / "report.html").exists()
 
 

@@ -121,6 +121,36 @@ def test_codes_and_images() -> None:
     assert (from_messages(*more).codes, from_messages(*more).images) == (frozenset(), {})
 
 
+def test_what_was_written() -> None:
+    """What was written to an image comes from all attempts, unless the logger has cut it."""
+    name, tags = {"ImageName": "a"}, {"Tags": [{"Key": "t", "Value": "1"}]}
+    records = [
+        [Record(ID, steward_line("image.changed", Region="r", ImageId="i", After=name))],
+        [Record(ID, steward_line("image.pending", Region="r", ImageId="i", After=tags))],
+    ]
+    assert run_summary.from_log(records).written == {"r/i": {"ImageName": "a", "Tag t": "1"}}
+    cut = steward_line("image.changed", Region="r", ImageId="i", After="{…", Cut=["After"])
+    assert from_messages(cut).written == {}
+    entry = {"Region": "r", "ImageId": "i", "Status": "changed", "After": name}
+    result = {"RequestId": ID, "Outcome": "applied", "Images": [entry]}
+    actual = from_invocation(InvocationResult(ID, 200, 1, 1, result=result), [b""])
+    assert actual.written == {"r/i": {"ImageName": "a"}}
+    returned = {**result, "Images": [{**entry, "After": {"ImageName": "b"}}]}
+    logged = from_messages(f"Response RequestId:{ID} RetMsg:{json.dumps(returned)}")
+    assert logged.differences(actual) == ['r/i ImageName: "b" → "a"']
+
+
+def test_returned_values() -> None:
+    """Another function's returned value is compared by field, unless the log has cut it."""
+    actual = from_invocation(
+        InvocationResult("r-2", 200, 1, 1, result={"n": 4, "id": "r-2"}), [b""]
+    )
+    returned = f"Response RequestId:{ID} RetMsg:"
+    logged = from_messages(returned + json.dumps({"n": 3, "id": ID}), f"END RequestId:{ID}")
+    assert logged.differences(actual) == ["Result/n: 3 → 4"]
+    assert from_messages(returned + '{"n": 3', f"END RequestId:{ID}").differences(actual) == []
+
+
 @pytest.mark.parametrize("messages", [
     [finished("unfinished")],
     [finished("unfinished"), f"END RequestId:{ID}"],

@@ -8,6 +8,7 @@ import gzip
 import json
 import lzma
 import tracemalloc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,9 @@ from conftest import ROOT
 from image_steward import registry
 from image_steward.model import ChangeRequest
 from image_steward.settings import Settings
+from scf_local import json_files, log_records, undo
 from scf_local.cli import main
+from scf_local.console import copied_input
 from scf_local.invocation import InvocationResult
 from scf_local.log_records import from_text
 
@@ -269,6 +272,89 @@ def test_unknown_run() -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'11-abcdee'; the log has 00-abcdef, " in result.stderr
     assert "09-abcdef and 2 more; did you mean 11-abcdef?" in result.stderr
+
+
+def test_beginning_of_a_request_id() -> None:
+    """The first 6 characters of a request id select its run, unless several runs begin so."""
+    log = [_line(run=f"4f9c2d1e-{n}", ImageName=str(n)) for n in (1, 2, 22)]
+    log.append(_line(run="ee34cf80-1", ImageName="other"))
+    found = _undo(*log, arguments=("--request-id", "ee34cf"))
+    assert (found.exit_code, _images(found)[0]["ImageName"]) == (0, "other")
+    whole = _undo(*log, arguments=("--request-id", "4f9c2d1e-2"))
+    assert (whole.exit_code, _images(whole)[0]["ImageName"]) == (0, "2")
+    several = _undo(*log, arguments=("--request-id", "4f9c2d"))
+    assert (several.exit_code, several.stdout) == (2, "")
+    ids = "4f9c2d1e-1, 4f9c2d1e-2, 4f9c2d1e-22"
+    assert f"'4f9c2d' is the beginning of {ids}" in " ".join(several.stderr.split())
+    short = _undo(*log, arguments=("--request-id", "ee34c"))
+    assert (short.exit_code, short.stdout) == (2, "")
+    assert "'ee34c'; a shortened id needs at least 6 characters" in " ".join(short.stderr.split())
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("name", cls_export.FORMS)
+def test_redelivered_event(name: str, *, newest_first: bool) -> None:
+    """Of an event that was delivered twice, the first state is restored, and the last expected."""
+    first, second = (
+        _exported("r-1", 10 * n, _line(time=_time(n), ImageName=old, Expect={"ImageName": new}),
+                  retry=n)
+        for n, old, new in ((0, "a", "b"), (1, "b", "c"))
+    )  # fmt: skip
+    records = [*first, *second]
+    log = cls_export.FORMS[name](cls_export.newest_first(records) if newest_first else records)
+    (entry,) = undo.read(log.encode(), name=name).entries
+    assert (entry["ImageName"], entry["Expect"]) == ("a", {"ImageName": "c"})
+
+
+_STREAMED = ("export.jsonl", "export.ndjson", "objects.jsonl", "export.csv", "tabs.txt",
+             "console.log")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _STREAMED)
+@pytest.mark.parametrize("encoding", ["utf-8", "gzip", "utf-16"])
+def test_records_are_read_one_at_a_time(tmp_path: Path, name: str, encoding: str) -> None:
+    """However long a log is, only the current record and the one before are in memory."""
+    lines = [_line(f"img-{n}", ImageName="a") for n in range(300)]
+    text = cls_export.FORMS[name](_exported("r-1", 0, *lines))
+    encode = ENCODINGS.get(encoding, str.encode)
+    (tmp_path / name).write_bytes(encode(text))
+    kept: list[weakref.ref[log_records.Record]] = []
+    count = 0
+    with copied_input(str(tmp_path / name), "log") as log:
+        for record in log_records.stream(log, name, pytest.fail, is_log=True):
+            kept = [*filter(lambda reference: reference(), kept), weakref.ref(record)]
+            assert len(kept) <= 2
+            count += 1
+    assert count >= 303
+
+
+@pytest.mark.parametrize("chunk", range(20, 60))
+def test_log_in_chunks(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Wherever a chunk of the file ends, lost lines are counted, and encodings recognised."""
+    monkeypatch.setattr("scf_local.json_files._CHUNK", chunk)
+    log = f"{json.dumps(_record(_line(ImageName='😀')))}\n".encode()
+    lost = b'["Event' + b" " * 90 + b'image.before", "Event", "image.befor"]\n'
+    for encode in ENCODINGS.values():
+        read = undo.read(json_files.unpacked(encode((log + log + lost).decode()), "log"))
+        assert [entry["ImageName"] for entry in read.entries] == ["😀"]
+        assert not read.problems
+    wrapped = json.dumps([_record(_line(ImageName="a")), {"x": (lost + LOST).decode()}]).encode()
+    (problem,) = undo.read(wrapped).problems
+    assert problem.startswith("image.before (count: 2) cannot be used")
+    mixed = log + log.decode().encode("utf-16-le")
+    with pytest.raises(ValueError, match="partly UTF-16"):
+        json_files.unpacked(mixed, "log")
+
+
+def test_large_json_value() -> None:
+    """A JSON value or sequence that is longer than what is read at once is read as a whole."""
+    records = _exported("r-1", 0, *[_line(f"img-{n}", ImageName="a" * 50) for n in range(1200)])
+    for name in ("list.json", "reply.json", "pretty.json"):
+        log = cls_export.FORMS[name](records).encode()
+        assert len(log) > 2 * json_files._CHUNK
+        assert len(undo.read(log, name=name).entries) == 1200
+        cut = undo.read(log[:-9], name=name)
+        assert not cut.entries
 
 
 OTHER = _event({"Event": "run.finished", "Time": "2026-01-01T00:00:00Z", "RequestId": "r-1"})

@@ -23,6 +23,7 @@ from image_steward.naming.templates import DIRECTIVES
 from region import image
 from scf_local.cli import main
 from scf_local.cloud.faults import Faults
+from scf_local.cloud.seed import read_images
 
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -87,11 +88,13 @@ def test_output_of_commands(page: str, command: str, output: str) -> None:
 
 @pytest.mark.parametrize(("page", "block"), BLOCKS, ids=range(len(BLOCKS)))
 def test_documents_are_valid(tmp_path: Path, page: str, block: str) -> None:
-    """The function accepts each document on a page, or the emulated cloud accepts it as faults."""
+    """Each document on a page is accepted by the function, or as faults or a seed."""
     if page == "docs/faults.md":
         path = tmp_path / "faults.json"
         path.write_text(block, encoding="utf-8")
         assert Faults.from_file(path).rules
+    elif page == "docs/seeds.md":
+        assert read_images(block.encode(), page, "ap-guangzhou")[1] == []
     else:
         registry.read(block.encode(), region="ap-guangzhou")  # raises if it is rejected
 
@@ -129,9 +132,12 @@ def files_of_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "event.json": "events/06-direct-dry-run.json",
         "policy.json": "docs/policies/clean-up.json",
         "fixed": "handler",
+        "manifests-1250000000": "events/seed/objects/manifests-1250000000",
     }.items():
         (folder / name).symlink_to(ROOT / target)
     shutil.copytree(ROOT / "events/seed", folder / "seed")
+    reply = {"ImageSet": [{"ImageId": "img-6pb6lrmy"}]}
+    (folder / "reply.json").write_text(json.dumps(reply), encoding="utf-8")
     (folder / "plan.csv").write_text("ImageId,ImageName\nimg-6pb6lrmy,sample\n")
     export = (ROOT / "events/logs/export.jsonl").read_text(encoding="utf-8")
     (folder / "export.jsonl").write_text(export.replace("ee34cf80", "4f9c2d1e"), encoding="utf-8")

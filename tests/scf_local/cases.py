@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import io
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from image_steward.messages import nearest, shown
-from scf_local import json_files, log_records, logged_runs
-from scf_local.replay import EXPECTED, OUTCOMES, Case
+from image_steward.messages import nearest
+from scf_local import expectations, json_files, log_records, logged_runs
+from scf_local.console import read_input
+from scf_local.replay import EXPECTED, Case
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from scf_local.log_records import Record
 
 JSON_LINES = (".jsonl", ".ndjson")
-_SUFFIXES = (".json", *JSON_LINES)
-"""The files that are read in a folder."""
-_MIN_ID_LENGTH = 6
-"""Minimum length of a shortened request id, in characters."""
+STDIN = Path("stdin")
+"""Stands for the standard input. This object only: a file may have the same name."""
 
 
 @dataclass
@@ -55,8 +57,13 @@ class Cases:
         )
 
 
+def file_of(argument: str) -> Path:
+    """The file that an argument of the command line names, or `STDIN`."""
+    return STDIN if argument == "-" else Path(argument)
+
+
 def read_cases(paths: Iterable[Path], region: str = "ap-guangzhou") -> Cases:
-    """The events in files, and in folders (their `*.json`, `*.jsonl` and `*.ndjson`, by name).
+    """The events in files, folders (their `*.json`, `*.jsonl` and `*.ndjson`, by name) and `STDIN`.
 
     `region` is the function's, for events that are rebuilt from its log.
 
@@ -66,13 +73,17 @@ def read_cases(paths: Iterable[Path], region: str = "ap-guangzhou") -> Cases:
     cases = Cases()
     errors: list[str] = []
     expected: dict[Path, dict[str, dict[str, Any]]] = {}
-    files = (file for path in paths for file in (_folder(path) if path.is_dir() else [path]))
+    paths = list(paths)
+    if sum(path is STDIN for path in paths) > 1:
+        raise ValueError("- is given twice, but standard input can be read only once")
+    files = (file for path in paths for file in _files_of(path))
     for path in files:
         try:
-            if path.parent not in expected:
+            if path is not STDIN and path.parent not in expected:
                 expected[path.parent] = {}  # so that its error is reported once
-                expected[path.parent] = read_expected(path.parent)
-            _add(cases, _read_file(path, region, cases.problems), expected[path.parent])
+                expected[path.parent] = expectations.read_expected(path.parent)
+            entries = {} if path is STDIN else expected[path.parent]
+            _add(cases, _read_file(path, region, cases.problems), entries)
         except ValueError as error:  # noqa: PERF203 - reports every error
             errors.append(str(error))
         except OSError as error:
@@ -81,6 +92,8 @@ def read_cases(paths: Iterable[Path], region: str = "ap-guangzhou") -> Cases:
         raise ValueError("\n".join(errors))
     if not cases.events:
         raise ValueError("\n".join([*cases.problems, _NO_EVENTS]))
+    labels = Counter(case.label for case in cases.events)
+    cases.events = [replace(c, is_alone=labels[c.label] == 1) for c in cases.events]
     return cases
 
 
@@ -90,50 +103,30 @@ _NO_EVENTS = (
 )
 
 
-def read_expected(folder: Path) -> dict[str, dict[str, Any]]:
-    """The entries of a folder's `expected.json`, by event; empty if there is no such file.
-
-    Raises:
-        ValueError: it is not `{"<file>": {"Outcome": "…", "Codes": ["…"]}}`, or a file is missing.
-    """
-    path = folder / EXPECTED
-    expected = json_files.read(path) if path.is_file() else {}
-    if not isinstance(expected, dict):
-        raise ValueError(f'{path}: must be an object {{"<file>": {{"Outcome": "applied"}}}}')  # noqa: TRY004 - callers expect ValueError
-    for name, entry in expected.items():
-        violation = _violation_of(folder, name, entry)
-        if violation:
-            raise ValueError(f"{path}: {name}: {violation}")
-    return expected
-
-
 def _add(cases: Cases, new: Iterable[Case], expected: dict[str, dict[str, Any]]) -> None:
     """Add the events of one file with their numbers and expected outcomes."""
-    event_ids = set()
-    path = None
+    new = list(new)
+    event_ids = dict.fromkeys(case.event_id for case in new)
+    entries = expectations.of_events(expected, new[0].path, event_ids) if new else {}
     for case in new:
-        path = case.path
         if not case.logged and (problem := log_records.why_not_event(case.event)):
             raise ValueError(f"{case.name}: {problem}")
-        event_ids.add(case.event_id)
-        entry = expected.get(f"{path.name}:{case.event_id}", expected.get(path.name))
+        entry = entries.get(case.event_id, expected.get(case.path.name))
         cases.events.append(replace(case, expected=entry, number=len(cases.events) + 1))
-    for name in expected if path else ():
-        file, colon, event_id = name.rpartition(":")
-        if colon and path and file == path.name and event_id not in event_ids:
-            near = nearest(name, [f"{file}:{known}".rstrip(":") for known in event_ids])
-            raise ValueError(f"{path.parent / EXPECTED}: {name}: event not found{near}")
 
 
-def _folder(folder: Path) -> list[Path]:
-    files = (file for file in folder.iterdir() if file.suffix in _SUFFIXES)
-    return sorted(file for file in files if file.name != EXPECTED)
+def _files_of(path: Path) -> list[Path]:
+    is_folder = path is not STDIN and path.is_dir()
+    return expectations.files_of(path) if is_folder else [path]
 
 
 def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
     if path.name == EXPECTED:
         raise ValueError(f"{path}: not an event; it holds the expected outcomes of a folder")
-    data = json_files.unpacked(path.read_bytes(), str(path))
+    if path is STDIN:
+        data = read_input("-", "log")
+    else:
+        data = json_files.unpacked(path.read_bytes(), str(path))
     records, line_errors = log_records.read(data, str(path))
     if records:
         problems += line_errors  # the other lines can still be replayed
@@ -146,6 +139,9 @@ def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
     except ValueError as error:
         if path.suffix == ".json":
             raise
+        if path is STDIN and data.strip():
+            with suppress(ValueError):
+                return _read_lines(path, data)
         raise ValueError(f"{error}; nor is it a log: no line has a request id") from None
     if isinstance(value, list) and value and all(isinstance(event, dict) for event in value):
         return (Case(path, event, event_id=str(i)) for i, event in enumerate(value, 1))
@@ -154,7 +150,7 @@ def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
 
 def _read_lines(path: Path, data: bytes) -> Iterator[Case]:
     """The events of JSON Lines."""
-    lines = list(json_files.parsed_lines(data, str(path)))
+    lines = list(json_files.parsed_lines(io.BytesIO(data), str(path)))
     if errors := [error for *_, error in lines if error]:
         raise ValueError("\n".join(errors))
     return (Case(path, value, event_id=str(number)) for number, _, value, _ in lines)
@@ -190,19 +186,6 @@ def _names(case: Case) -> tuple[str, ...]:
 
 
 def _matches(case: Case, pattern: str) -> bool:
-    is_id = len(pattern) >= _MIN_ID_LENGTH and case.request_id.startswith(pattern)
+    is_id = case.request_id and log_records.by_prefix([case.request_id], pattern)
     names = (str(case.number), *_names(case))
-    return is_id or pattern in names or any(fnmatchcase(name, pattern) for name in names)
-
-
-def _violation_of(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
-    if not any((folder / file).is_file() for file in (name, name.rpartition(":")[0] or name)):
-        return f"event not found{nearest(name, [file.name for file in _folder(folder)])}"
-    if not isinstance(entry, dict) or not entry.keys() <= {"Outcome", "Codes"}:
-        return f"is {shown(entry)}; must be an object with Outcome and, optionally, Codes"
-    if entry.get("Outcome") not in OUTCOMES:
-        near = nearest(entry.get("Outcome"), OUTCOMES)
-        return f"Outcome {shown(entry.get('Outcome'))} is not one of {', '.join(OUTCOMES)}{near}"
-    codes = entry.get("Codes", [])
-    is_valid = isinstance(codes, list) and all(isinstance(code, str) for code in codes)
-    return "" if is_valid else f"Codes is {shown(codes)}; must be a list of strings"
+    return bool(is_id) or pattern in names or any(fnmatchcase(name, pattern) for name in names)

@@ -41,7 +41,7 @@ class Diff(NamedTuple):
 
 def changes_of(image: dict[str, Any]) -> Iterator[AttributeChange]:
     """The changes between `Before` and `After`, those named in `Before` first."""
-    return changes_between(_attributes(image.get("Before")), _attributes(image.get("After")))
+    return changes_between(attributes_of(image.get("Before")), attributes_of(image.get("After")))
 
 
 def changes_between(
@@ -78,7 +78,8 @@ def _shared(old: str, new: str) -> int:
     return same if same >= _SHARED else 0
 
 
-def _attributes(state: object) -> dict[str, object]:
+def attributes_of(state: object) -> dict[str, object]:
+    """The values in `Before` or `After`, by name."""
     attributes = state if isinstance(state, dict) else {}
     return {
         **{name: value for name, value in attributes.items() if name != "Tags"},

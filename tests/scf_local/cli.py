@@ -16,6 +16,7 @@ from scf_local import exports, json_files, network
 from scf_local.console import (
     INPUT_FILE,
     Program,
+    copied_input,
     debugger_terminal,
     deferred_signals,
     emit,
@@ -45,6 +46,7 @@ from scf_local.options import (
     serving,
 )
 from scf_local.plan_commands import plan
+from scf_local.seed_commands import seed
 from scf_local.terminal_text import printable
 from scf_local.watch import rerun_on_change
 
@@ -79,7 +81,7 @@ def _print_part(read: Callable[[], Entries], part: int) -> NoReturn:
         parsed = read()
         _print_problems(parsed.problems)
         document = parsed.part(part)
-    if parsed.entries:
+    if parsed.texts:
         emit_json(document, Settings.max_document_bytes)
     which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
     note(f"{parsed}{which}")
@@ -113,6 +115,7 @@ def main(context: click.Context, config: Path | None) -> None:
 
 main.add_command(event)
 main.add_command(plan)
+main.add_command(seed)
 
 
 @main.command(
@@ -181,8 +184,8 @@ def invoke(
     "paths",
     nargs=-1,
     required=True,
-    metavar="PATH...",
-    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH|-...",
+    type=click.Path(exists=True, allow_dash=True),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
 @click.option(
@@ -201,10 +204,16 @@ def invoke(
 )
 @click.option("--until-failure", is_flag=True, help="Stop after the first unexpected outcome.")
 @click.option("--report", metavar="FILE", type=NEW_FILE, help="Also write an HTML report.")
+@click.option(
+    "--extract",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also write the events and their expected outcomes to a folder, as test cases.",
+)
 @function_options
 @dry_run_option
 def replay(  # noqa: PLR0913 - the command line's options, by name
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     *,
     as_json: bool,
     logs: bool,
@@ -214,12 +223,14 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     until_failure: bool,
     retries: bool,
     report: Path | None,
+    extract: Path | None,
     **options: Any,  # noqa: ANN401 - see configured
 ) -> None:
     """Replay events in one warm instance, against one emulated cloud.
 
     PATH is a *.json file (one event), a *.jsonl file (one event per line), a folder with such
-    files, or a log (CLS export as JSON or CSV, or text). docs/replay.md describes the formats.
+    files, a log (CLS export as JSON or CSV, or text), or - for stdin. docs/replay.md describes
+    the formats.
 
     The file expected.json in a folder has the expected outcomes of its events: {"<file>":
     {"Outcome": "rejected", "Codes": ["InvalidDocument"]}}. For a file with several events, the
@@ -229,16 +240,17 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     """
     from rich.progress import Progress  # noqa: PLC0415 - see the top
 
-    from scf_local.cases import read_cases  # noqa: PLC0415 - see the top
+    from scf_local.cases import file_of, read_cases  # noqa: PLC0415 - see the top
+    from scf_local.extraction import extracting  # noqa: PLC0415 - see the top
     from scf_local.replay import document_of, line_of, listing_of  # noqa: PLC0415 - see the top
     from scf_local.replay_runner import MAX_ROWS, RETRIES, ReplayTotals, replay_cases  # noqa: PLC0415 - see the top
     from scf_local.replay_table import printed  # noqa: PLC0415 - see the top
     from scf_local.report.recording import reporting  # noqa: PLC0415 - see the top
 
     with usage_errors():
-        if as_list and report:
-            raise ValueError("--list replays nothing to report; remove --list or --report")
-        all_cases = read_cases(paths, options["region"] or REGION)
+        if as_list and (report or extract):
+            raise ValueError("--list replays nothing to report or extract; remove it, or the other")
+        all_cases = read_cases(map(file_of, paths), options["region"] or REGION)
         cases = all_cases.only(only)
     _print_problems(all_cases.problems)
     if as_list:
@@ -249,6 +261,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     with (
         configured(**options) as config,
         reporting(report, config) as record,
+        extracting(extract) as write_case,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
         emitted_list() if as_json else nullcontext() as add,
         deferred_signals() as interrupt,
@@ -265,6 +278,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
         for replayed, log in replayed_cases:
             totals.add(replayed)
             record(replayed, log)
+            write_case(replayed)
             with interrupt.immediately():
                 if add:
                     add(document_of(replayed))
@@ -287,7 +301,11 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     )
 )
 @click.argument("log", type=INPUT_FILE, default="-", metavar="[LOG|-]")
-@click.option("--request-id", metavar="ID", help="Undo only this run.  [default: all runs in LOG]")
+@click.option(
+    "--request-id",
+    metavar="ID",
+    help="Undo only this run; the first 6 characters are enough.  [default: all runs in LOG]",
+)
 @_PART
 def undo(log: str, request_id: str | None, part: int) -> None:
     """Print a change request that undoes the changes in LOG.
@@ -300,7 +318,11 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     """
     from scf_local import undo as log_undo  # noqa: PLC0415 - see the top
 
-    _print_part(lambda: log_undo.read(read_input(log, "log"), request_id, name=log), part)
+    def read() -> Entries:
+        with copied_input(log, "log") as file:
+            return log_undo.read(file, request_id, name=log)
+
+    _print_part(read, part)
 
 
 @main.command(
@@ -331,7 +353,7 @@ def request(table: str, part: int) -> None:
     "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free port."
 )
 @cloud_options
-def cloud(port: int, seed: Path | None, faults: Path | None, allow_host: tuple[str, ...]) -> None:
+def cloud(port: int, **options: Any) -> None:  # noqa: ANN401 - see serving
     """Run the emulated cloud as a server until Ctrl-C.
 
     Prints `export` lines for its clients: the proxy and the certificates to trust, its URL, and
@@ -340,7 +362,7 @@ def cloud(port: int, seed: Path | None, faults: Path | None, allow_host: tuple[s
     # Blocked before the server's thread starts, which inherits this: only sigwait receives them.
     signals = termination_handlers().keys()
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    with serving(seed, faults, allow_host, port) as variables, exports.kept(variables):
+    with serving(port=port, **options) as variables, exports.kept(variables):
         url = variables[network.ENDPOINT]
         variables.update(STEWARD_API_ENDPOINT=url, STEWARD_COS_ENDPOINT=url)
         variables.update(zip(SDK_NAMES, map(variables.__getitem__, SCF_NAMES), strict=True))

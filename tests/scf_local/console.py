@@ -8,8 +8,9 @@ import math
 import os
 import signal
 import sys
+import tempfile
 import termios
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,15 @@ from scf_local.terminal_text import escaped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
-    from typing import TextIO
+    from typing import BinaryIO, TextIO
 
     from rich.console import Console
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 """The type of an argument for `read_input`."""
 
+_CHUNK = 1 << 18
+"""Bytes to read at once."""
 _MIN_COLUMNS = 20
 _PAGE = 80
 _TERMINATION_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
@@ -86,12 +89,28 @@ def read_input(path: str, argument: str) -> bytes:
         ValueError: it cannot be unpacked; stdin is closed, then the message names the `argument`.
         OSError: the file cannot be read.
     """
+    with copied_input(path, argument) as copy:
+        return copy.read()
+
+
+@contextmanager
+def copied_input(path: str, argument: str) -> Iterator[BinaryIO]:
+    """As `read_input`, for a file of any size: a temporary copy. Raises as `read_input`."""
     if path == "-" and sys.stdin is None:
         raise ValueError(f"standard input is closed; pass the {argument} as a file, or pipe it in")
     if path == "-" and sys.stdin.isatty():
         note(f"reading the {argument} from the terminal; end it with Ctrl-D, or pass a file")
-    with click.open_file(path, "rb") as stream:
-        return json_files.unpacked(stream.read(), path)
+    with ExitStack() as files:
+
+        def create() -> BinaryIO:
+            return files.enter_context(tempfile.TemporaryFile())
+
+        copy = create()
+        with click.open_file(path, "rb") as stream:
+            while copy.write(stream.read(_CHUNK)) == _CHUNK:
+                pass  # not once more at the end: a terminal's Ctrl-D is read once
+        copy.seek(0)
+        yield json_files.unpacked_stream(copy, create, "stdin" if path == "-" else path)
 
 
 def log_writer() -> Callable[[bytes], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,13 +18,19 @@ class Entries:
     `problems` are messages about what cannot be used.
     """
 
-    entries: list[dict[str, Any]]
+    texts: list[str]
+    """The entries as JSON, since objects would need several times as much memory."""
     problems: list[str]
 
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The entries as objects."""
+        return list(map(json.loads, self.texts))
+
     @cached_property
-    def parts(self) -> list[list[dict[str, Any]]]:
+    def parts(self) -> list[list[str]]:
         """The entries by change request, each within the limits of a document."""
-        return list(undo_entries.batches(self.entries, Settings.max_document_bytes)) or [[]]
+        return list(undo_entries.text_batches(self.texts, Settings.max_document_bytes)) or [[]]
 
     def part(self, number: int) -> dict[str, Any]:
         """One of the change requests, counted from 1.
@@ -33,7 +40,7 @@ class Entries:
         """
         if not 1 <= number <= len(self.parts):
             raise ValueError(f"--part {number} not found; the last part is {len(self.parts)}")
-        return document_of(self.parts[number - 1])
+        return document_of(list(map(json.loads, self.parts[number - 1])))
 
 
 def document_of(entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,19 +9,25 @@ import json
 import re
 import zlib
 from contextlib import suppress
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from image_steward import strict_json
 from image_steward.errors import InvalidJSON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 MAX_EVENT_DEPTH = 500
 """Levels of events and results, which are only passed on and shown; Python fails near 1,000."""
 _MAX_UNPACKED = 256 << 20
 """Largest size of an unpacked gzip file, in bytes."""
+_MAX_TOKEN = 20
+"""Characters at the end of a part of a file that may lack their rest, such as in `-Infinity`."""
+_CHUNK = 1 << 18
+"""Bytes to read at once."""
 _COMPRESSED = re.compile(rb"PK\x03\x04|\xfd7zXZ|BZh[1-9]1AY|\x28\xb5\x2f\xfd")
 _BETWEEN = re.compile(r"^\}\s*^(?=\{)", re.MULTILINE)
 """Between two objects that `jq .` has printed."""
@@ -60,36 +66,103 @@ def unpacked(data: bytes, name: str) -> bytes:
         ValueError: it is damaged or cut gzip, too large, compressed otherwise, or partly UTF-16;
             begins with the file's `name`.
     """
-    if data.startswith(b"\x1f\x8b"):
-        try:
-            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MAX_UNPACKED + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{name}: gzip that is damaged or cut off: {error}") from None
-        if len(data) > _MAX_UNPACKED:
-            raise ValueError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; split it")
-    if data.startswith(b"PK") and b"[Content_Types].xml" in data:
+    return unpacked_stream(io.BytesIO(data), io.BytesIO, name).read()
+
+
+def unpacked_stream(source: BinaryIO, create: Callable[[], BinaryIO], name: str) -> BinaryIO:
+    """As `unpacked`, for a file of any size: `source`, or a new one that `create` has opened."""
+    is_zipped = source.read(2) == b"\x1f\x8b"
+    source.seek(0)
+    if is_zipped:
+        source = _unzipped(source, create(), name)
+        source.seek(0)
+    start = source.read(4096)
+    if start.startswith(b"PK") and contains(source, "[Content_Types].xml"):
         raise ValueError(f'{name}: an Excel workbook; save it as "CSV UTF-8"')
-    if _COMPRESSED.match(data):
+    if _COMPRESSED.match(start):
         raise ValueError(f"{name}: compressed; only gzip is read, so unpack it first")
-    start = data[:4096]
     even, odd = start[::2].count(0), start[1::2].count(0)
     has_mark = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     # In UTF-16, every second byte of ASCII is zero.
     is_wide = max(even, odd) > (0 if has_mark else max(4 * min(even, odd), len(start) // 8))
     # PowerShell's >> appends UTF-16, whatever the file is. Each line of a log has this word.
     others = ("utf-8",) if is_wide else ("utf-16-le", "utf-16-be")
-    if any("RequestId".encode(encoding) in data for encoding in others):
+    if any(contains(source, "RequestId", encoding) for encoding in others):
         raise ValueError(f"{name}: is partly UTF-16 and partly UTF-8; save it in one encoding")
     if is_wide:
-        encoding = "utf-16-le" if odd > even else "utf-16-be"
-        text = data[: len(data) & ~1].decode(encoding, "surrogatepass")
-        return text.encode("utf-8", "surrogatepass")
+        source = _narrowed(source, create(), "utf-16-le" if odd > even else "utf-16-be")
+    source.seek(0)
+    return source
+
+
+def _unzipped(source: BinaryIO, target: BinaryIO, name: str) -> BinaryIO:
+    try:
+        for chunk in chunks(gzip.GzipFile(fileobj=source)):
+            if target.tell() + len(chunk) > _MAX_UNPACKED:
+                raise ValueError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; split it")
+            target.write(chunk)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{name}: gzip that is damaged or cut off: {error}") from None
+    return target
+
+
+def _narrowed(source: BinaryIO, target: BinaryIO, encoding: str) -> BinaryIO:
+    """The text of a UTF-16 file as UTF-8; a byte that is left at the end is ignored."""
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    target.writelines(
+        decoder.decode(chunk).encode("utf-8", "surrogatepass") for chunk in chunks(source)
+    )
+    rest = decoder.getstate()[0]  # such as half a surrogate pair
+    text = rest[: len(rest) & ~1].decode(encoding, "surrogatepass")
+    target.write(text.encode("utf-8", "surrogatepass"))
+    return target
+
+
+def chunks(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    """The content of a file from its beginning, a part at a time."""
+    stream.seek(0)
+    return iter(lambda: stream.read(_CHUNK), b"")
+
+
+def contains(stream: BinaryIO, text: str, encoding: str = "utf-8") -> bool:
+    """Whether a file contains a text."""
+    sought = text.encode(encoding)
+    pairs = pairwise(chain(chunks(stream), [b""]))
+    return any(sought in chunk + following[: len(sought)] for chunk, following in pairs)
+
+
+def whole(stream: BinaryIO) -> bytes:
+    """The content of a file that may be one JSON value, or a `sequence`.
+
+    Empty for another file: it is only read until that shows.
+    """
+    stream.seek(0)
+    data = b""
+    while chunk := stream.read(len(data) or _CHUNK):
+        data += chunk
+        if not _may_be_json(data.decode("utf-8-sig", "replace")):
+            return b""
     return data
 
 
-def parsed_lines(data: bytes, name: str) -> Iterator[tuple[int, bytes, Any, str]]:
+def _may_be_json(beginning: str) -> bool:
+    try:
+        json.loads(beginning, parse_constant=reject_constant)
+    except json.JSONDecodeError as error:
+        is_value = error.msg == "Extra data"
+        rest = beginning[error.pos :]
+        before = beginning.rfind("}", 0, error.pos)
+        is_sequence = before >= 0 and (rest[:1] == "," or bool(_BETWEEN.match(beginning, before)))
+        is_cut = len(rest) < _MAX_TOKEN or error.msg.startswith("Unterminated string")
+        return is_cut or (is_value and is_sequence)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def parsed_lines(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, bytes, Any, str]]:
     """The lines that are not blank: number, line, JSON value, and why it is not JSON or empty."""
-    for number, line in enumerate(io.BytesIO(data), 1):
+    for number, line in enumerate(lines, 1):
         if line.strip():
             try:
                 yield number, line.rstrip(), parse(line, name, line=number), ""

@@ -8,16 +8,21 @@ import io
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import chain, islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from image_steward.settings import LEVELS
 from scf_local import json_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from typing import BinaryIO
+
+T = TypeVar("T")
 
 _TIME = r"^(?:[\d:., TZ+/-]+\s)?"
 """What consoles put in front of a line."""
@@ -55,6 +60,8 @@ _REQUIRED_COLUMNS = frozenset({"SCF_RequestId", "SCF_Message"})
 """Columns that a CSV file must have."""
 _MAX_PROBED_LINES = 50
 """Lines to search for a record before a file counts as text."""
+MIN_PREFIX = 6
+"""Characters of a request id that are enough to name a run."""
 _MAX_LEVELS = 8
 """Levels of a JSON value to search for records; half of them are lists."""
 
@@ -79,7 +86,17 @@ class Record:
 
 
 def read(data: bytes, name: str, *, is_log: bool = False) -> tuple[list[Record], list[str]]:
-    """The records of a log in any format, and messages about lines that should be JSON.
+    """As `stream`: the records, and the problems."""
+    problems: list[str] = []
+    return list(stream(io.BytesIO(data), name, problems.append, is_log=is_log)), problems
+
+
+def stream(
+    file: BinaryIO, name: str, report: Callable[[str], object], *, is_log: bool = False
+) -> Iterator[Record]:
+    """The records of a log in any format, one at a time; `report` gets problems of JSON Lines.
+
+    Only a single JSON value, or several as `jq .` prints them, are read as a whole.
 
     A file without request ids has no records, unless it `is_log`. Then bytes that are not UTF-8
     become surrogates, so that names with such bytes are detected, not replaced by others.
@@ -88,41 +105,58 @@ def read(data: bytes, name: str, *, is_log: bool = False) -> tuple[list[Record],
         ValueError: a CSV file lacks a column or is cut off; begins with the file's `name`.
     """
     errors = "surrogateescape" if is_log else "replace"
-    try:
-        return from_json(json_files.parse(data, name)), []
-    except ValueError:
-        if _is_json_lines_log(data):  # whatever its name
-            return _from_json_lines(data, name, errors)
+    data = json_files.whole(file)
+    with suppress(ValueError):
+        return iter(from_json(json_files.parse(data, name)))
+    if _is_json_lines_log(file):  # whatever its name
+        return _from_json_lines(file, name, errors, report)
     if records := from_json(json_files.sequence(data)):
-        return records, []
-    text, problem = data.decode("utf-8-sig", errors), ""
-    if delimiter := _delimiter(text) or "," * name.endswith(".csv"):
+        return iter(records)
+    file.seek(0)
+    header, problem = file.readline().decode("utf-8-sig", errors), ""
+    if delimiter := _delimiter(header) or "," * name.endswith(".csv"):
         try:
-            return from_csv(text, delimiter), []
+            for _ in _rows(file, errors, delimiter):
+                pass  # an error in any row means that the file is not CSV
+            return map(_from_fields, _rows(file, errors, delimiter))
         except ValueError as error:
             problem = f"{name}: {error}"
-    records = from_text(text)
-    is_text = any(record.request_id for record in records)
+    lines = partial(_lines, file, errors)
+    is_text = (is_log and not problem) or any(record.request_id for record in _from_lines(lines))
     if problem and not is_text:
         raise ValueError(problem)
-    return records if is_text or is_log else [], []
+    return _from_lines(lines) if is_text else iter(())
 
 
-def _is_json_lines_log(data: bytes) -> bool:
+def _lines(file: BinaryIO, errors: str) -> Iterator[tuple[int, str]]:
+    """As `text_lines`, for a file."""
+    file.seek(0)
+    for number, line in enumerate(file, 1):
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors)
+        if text.strip():
+            yield number, text.removesuffix("\n")
+
+
+def _is_json_lines_log(file: BinaryIO) -> bool:
     """Whether one of the first lines is a record in JSON.
 
     Lines that were cut off, or from other tools, may precede it. Printed logs may hold JSON too: a
     file with SCF's own lines does not count, nor one whose first record is a printed line.
     """
-    lines = list(islice(filter(bytes.strip, io.BytesIO(data.lstrip())), _MAX_PROBED_LINES))
-    if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in lines):
+    if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in _probed(file)):
         return False
-    for line in lines:
+    for line in _probed(file):
         with suppress(ValueError, RecursionError):
             value = json.loads(line)
             if from_json(value):
                 return not is_steward_line(value) or "SCF_RequestId" in value
     return False
+
+
+def _probed(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    lines = islice(filter(bytes.strip, file), _MAX_PROBED_LINES)
+    return chain((line.lstrip() for line in islice(lines, 1)), lines)
 
 
 def from_json(value: object, levels: int = _MAX_LEVELS) -> list[Record]:
@@ -186,30 +220,33 @@ def _from_reply(reply: dict[str, Any]) -> list[Record]:
     return records if text.startswith("START") else [Record(run, CUT), *records]
 
 
-def _from_json_lines(data: bytes, name: str, errors: str) -> tuple[list[Record], list[str]]:
+def _from_json_lines(
+    file: BinaryIO, name: str, errors: str, report: Callable[[str], object]
+) -> Iterator[Record]:
     """The records of JSON Lines. A line without one is kept as text, without a request id."""
-    records: list[Record] = []
-    problems: list[str] = []
-    for number, line, value, problem in json_files.parsed_lines(data, name):
-        problems += [problem] * bool(problem)
-        in_line = from_json(value) or [Record("", line.decode("utf-8", errors))]
-        records += [replace(record, line=number) for record in in_line]
-    return records, problems
+    file.seek(0)
+    for number, line, value, problem in json_files.parsed_lines(file, name):
+        if problem:
+            report(problem)
+        for record in from_json(value) or [Record("", line.decode("utf-8", errors))]:
+            yield replace(record, line=number)
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(header: str) -> str:
     """What separates the columns of a header row with a required one; empty without such a row."""
-    header = text.split("\n", 1)[0].translate({ord(c): None for c in '" \r\ufeff'})
+    header = header.translate({ord(c): None for c in '" \r\n\ufeff'})
     return next((d for d in ",;\t" if _REQUIRED_COLUMNS & {*header.split(d)}), "")
 
 
-def from_csv(text: str, delimiter: str = ",") -> list[Record]:
-    """The records of a CSV file with a header row.
+def _rows(file: BinaryIO, errors: str, delimiter: str) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV file with a header row.
 
     Raises:
         ValueError: the column SCF_RequestId or SCF_Message is missing, or the file is cut off.
     """
-    lines = io.StringIO(text.replace("\0", "\ufffd"), newline="")  # Python 3.10 rejects zero bytes
+    file.seek(0)
+    text = io.TextIOWrapper(file, "utf-8-sig", errors, newline="")
+    lines = (line.replace("\0", "\ufffd") for line in text)  # Python 3.10 rejects zero bytes
     rows = csv.DictReader(lines, strict=True, delimiter=delimiter)
     try:
         missing = _REQUIRED_COLUMNS - {*(rows.fieldnames or ())}
@@ -218,14 +255,14 @@ def from_csv(text: str, delimiter: str = ",") -> list[Record]:
                 f"the header row lacks {' and '.join(sorted(missing))}; export the fields "
                 "SCF_RequestId, SCF_Message, SCF_StartTime, SCF_StatusCode and SCF_RetryNum"
             )
-        records = []
         for row in rows:
             if None in row:  # such as after a comma in a message that is not quoted
                 raise csv.Error("more columns than the header row")  # noqa: TRY301 - caught below
-            records.append(_from_fields({k: v for k, v in row.items() if v}))
+            yield {k: v for k, v in row.items() if v}
     except csv.Error as error:
         raise ValueError(f"not CSV after line {rows.line_num}: {error}") from None
-    return records
+    finally:
+        text.detach()  # or it would close the file
 
 
 def from_text(text: str, request_id: str = "") -> list[Record]:
@@ -233,7 +270,7 @@ def from_text(text: str, request_id: str = "") -> list[Record]:
 
     `request_id` is that of the lines before SCF's first one.
     """
-    return list(_from_lines(text, request_id))
+    return list(_from_lines(lambda: text_lines(text), request_id))
 
 
 def text_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -286,22 +323,46 @@ def steward_lines(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
                 yield value
 
 
-def in_log_order(records: list[Record]) -> list[Record]:
-    """The records, oldest first; CLS exports the newest first by default."""
-    times = [record.time for record in records if record.time is not None]
-    if times and times[0] > times[-1]:
-        records = [*reversed(records)]  # so that records with equal times are oldest first too
-    if len(times) < len(records):
-        return records  # lines without a time cannot be sorted
-    return sorted(records, key=lambda record: record.time or 0.0)
+@dataclass
+class LogOrder(Generic[T]):
+    """Puts what is held of records in log order; CLS exports the newest first by default."""
+
+    _times: list[float] = field(default_factory=list)
+    """The first time, and the last one."""
+    _has_all_times: bool = True
+    _held: list[tuple[float, T]] = field(default_factory=list)
+
+    def add(self, record: Record, *held: T) -> None:
+        """Take the next record of a run, and what to hold of it, if anything."""
+        if record.time is None:
+            self._has_all_times = False
+        else:
+            self._times[1:] = [record.time]
+        self._held += ((record.time or 0.0, item) for item in held)
+
+    def oldest_first(self) -> list[T]:
+        """What was held, in log order."""
+        held = self._held
+        if self._times and self._times[0] > self._times[-1]:
+            held = held[::-1]  # so that records with equal times are oldest first too
+        if self._has_all_times:  # lines without a time cannot be sorted
+            held = sorted(held, key=itemgetter(0))
+        return [item for _, item in held]
 
 
 def by_run(records: Iterable[Record]) -> dict[str, list[Record]]:
     """The records of each run, by request id and in log order; "" is for lines without one."""
-    runs: dict[str, list[Record]] = {}
+    runs: dict[str, LogOrder[Record]] = {}
     for record in records:
-        runs.setdefault(record.request_id, []).append(record)
-    return {request_id: in_log_order(run) for request_id, run in runs.items()}
+        runs.setdefault(record.request_id, LogOrder()).add(record, record)
+    return {request_id: run.oldest_first() for request_id, run in runs.items()}
+
+
+def by_prefix(ids: Collection[str], given: str) -> list[str]:
+    """The id that is given, or all that begin with it if it has `MIN_PREFIX` characters or more."""
+    if given in ids:
+        return [given]
+    return [id_ for id_ in ids if len(given) >= MIN_PREFIX and id_.startswith(given)]
 
 
 def timestamp(value: object) -> float | None:
@@ -341,11 +402,13 @@ def _from_fields(fields: dict[str, Any]) -> Record:
     )
 
 
-def _from_lines(text: str, request_id: str) -> Iterator[Record]:
-    matches = ((number, PLATFORM.match(line)) for number, line in text_lines(text))
+def _from_lines(
+    numbered: Callable[[], Iterator[tuple[int, str]]], request_id: str = ""
+) -> Iterator[Record]:
+    matches = ((number, PLATFORM.match(line)) for number, line in numbered())
     last = {match["id"]: number for number, match in matches if match and _is_boundary(match)}
     running = {request_id} - {""}
-    lines = text_lines(text)
+    lines = numbered()
     following = next(lines, None)
     while following:
         (start, line), following = following, next(lines, None)

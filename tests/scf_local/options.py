@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
+SEED = click.Path(exists=True, path_type=Path)
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(path_type=Path)
@@ -88,8 +89,8 @@ elsewhere_options = _combined(
         "--real",
         is_flag=True,
         is_eager=True,
-        help="Use the real cloud with your credentials and region; a dry run of this project's "
-        "function only reads.",
+        help="Use the real cloud with your credentials and region; `plan`, `seed`, and a dry run "
+        "of this project's function, only read.",
     ),
     click.option(
         "--endpoint",
@@ -115,7 +116,11 @@ cloud_options = _combined(
         help="Faults of the emulated cloud; docs/faults.md describes the format.",
     ),
     _of_cloud(
-        "--seed", type=DIRECTORY, help="Initial content of the emulated cloud, else nothing."
+        "--seed",
+        type=SEED,
+        metavar="DIR|FILE",
+        help="Initial content of the emulated cloud, else nothing: a folder, or a file with "
+        "DescribeImages replies; docs/seeds.md describes them.",
     ),
 )
 """Options that configure an emulated cloud."""
@@ -193,53 +198,73 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
             folder, name = environment.locate_handler(handler, code)
             variables = environment.parse_variables(env, env_file)
             variables |= {"STEWARD_DRY_RUN": "1"} if dry_run else {}
-            for option in ("profile", "yes"):
-                if _is_given(click.get_current_context(), option) and not real:
-                    raise ValueError(f"--{option} requires --real; add it, or remove --{option}")
-            if real:
-                account = Account.find(os.environ, Path.home(), profile)
-                region = region or account.region
-                if not region:
-                    raise ValueError(
-                        "--real needs a region, and neither TENCENTCLOUD_REGION nor your profile "
-                        "has one; add --region"
-                    )
-                cloud = account.credentials.scf_variables()
-            elif endpoint is not None:
-                cloud = exports.of_running(endpoint)
-            else:
-                cloud = stack.enter_context(serving(seed, faults, allow_host))
-            region = region or environment.REGION
+            account, region, cloud = elsewhere(real, endpoint, profile, region)
+            if cloud is None:
+                cloud = stack.enter_context(serving(seed, faults, allow_host, region=region))
             config = environment.FunctionConfig(
                 folder, name, region=region, variables=variables, cloud=cloud, **function
             )
-            if real and not dry_run and not yes:
+            if account and not dry_run and not yes:
                 confirm_writes(account, region)
         yield config
 
 
+def elsewhere(
+    real: bool,  # noqa: FBT001 - an option
+    endpoint: str | None,
+    profile: str | None,
+    region: str | None,
+) -> tuple[Account | None, str, dict[str, str] | None]:
+    """The account for --real, the region, and the variables of the cloud, if it runs elsewhere.
+
+    Raises:
+        ValueError: there is no such cloud, or no credentials or region for it.
+    """
+    for option in ("profile", "yes"):
+        if _is_given(click.get_current_context(), option) and not real:
+            raise ValueError(f"--{option} requires --real; add it, or remove --{option}")
+    if not real:
+        cloud = None if endpoint is None else exports.of_running(endpoint)
+        return None, region or environment.REGION, cloud
+    account = Account.find(os.environ, Path.home(), profile)
+    region = region or account.region
+    if not region:
+        raise ValueError(
+            "--real needs a region, and neither TENCENTCLOUD_REGION nor your profile has one; add "
+            "--region"
+        )
+    return account, region, account.credentials.scf_variables()
+
+
 @contextmanager
 def serving(
-    seed: Path | None, faults: Path | None, allow_host: tuple[str, ...] = (), port: int = 0
+    seed: Path | None,
+    faults: Path | None,
+    allow_host: tuple[str, ...] = (),
+    port: int = 0,
+    region: str = environment.REGION,
 ) -> Iterator[dict[str, str]]:
     """Run an emulated cloud with `seed`; yields the variables that point to it.
 
-    In the end, it prints which hosts were asked for that are not emulated.
+    `region` is that of a file with images. In the end, it prints what was asked for in vain.
     """
     from scf_local.cloud.faults import Faults  # noqa: PLC0415 - takes 0.3 s, because of aiohttp
     from scf_local.cloud.server import EmulatedCloud  # noqa: PLC0415 - the same
     from scf_local.cloud.state import State  # noqa: PLC0415 - the same
+    from scf_local.seed_folder import advice  # noqa: PLC0415 - the same
 
     with ExitStack() as stack:
         with usage_errors():
             rules = Faults.from_file(faults) if faults else Faults()
-            state = State.from_folder(seed) if seed else State()
+            state, notes = State.from_path(seed, region) if seed else (State(), [])
             network.check_allowed(allow_host)
             credentials = AccountCredentials.random()
             cloud = EmulatedCloud(
                 state, credentials=credentials, faults=rules, port=port, allowed_hosts=allow_host
             )
             stack.enter_context(cloud)
+        for message in notes:
+            note(message)
         yield cloud.environment()
-        for message in cloud.refused:
+        for message in (*cloud.refused, *advice(state.missing, seed)):
             note(message)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from scf_local.differences import NOTHING, differences
 from scf_local.environment import trigger_of
+from scf_local.log_records import MIN_PREFIX
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ OUTCOMES = (
 )  # fmt: skip
 UNFINISHED = "Unfinished"
 """The exception that a run raises after it has logged the outcome `unfinished`."""
-_SHORT_ID = 8
+_EXCEPTION = re.compile(r"[A-Z]\w*|[^\W\d]\w*(\.\w+)+")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Case:
     """How it ended by the log, if it is from one."""
     number: int = 0
     """Position among all events to replay, from 1."""
+    is_alone: bool = True
+    """Whether no other event has the same short name."""
 
     @property
     def name(self) -> str:
@@ -46,8 +52,10 @@ class Case:
 
     @property
     def label(self) -> str:
-        """The name without folders, and with a shortened request id."""
-        event_id = self.event_id[:_SHORT_ID] if self.logged else self.event_id
+        """The name without folders and with a shortened request id, if no other event has it."""
+        if not self.is_alone:
+            return self.name
+        event_id = self.event_id[:MIN_PREFIX] if self.logged else self.event_id
         return f"{self.path.name}:{event_id}" if event_id else self.path.name
 
     @property
@@ -67,37 +75,62 @@ class ReplayedCase:
     attempts: int = 1
     """How often it was delivered; the invocation is the last one."""
 
-    @property
+    @cached_property
     def differences(self) -> list[str]:
         """The differences from the log, as text."""
         logged, actual = self.case.logged, self.actual
         return logged.differences(actual) if logged and actual else []
 
     @property
-    def unexpected(self) -> list[str]:
-        """Why it is not as expected, as text."""
-        got = f", got {self.invocation.outcome}" if self.case.expected else ""
-        return [] if self.as_expected else [f"expected {self.expected}{got}"]
-
-    @property
     def as_expected(self) -> bool:
         """If nothing is expected: whether `scf-local invoke` would exit with status 0."""
-        expected = self.case.expected
-        if expected is None:
-            return self.invocation.exit_status == 0
-        codes = expected.get("Codes")
-        has_codes = codes is None or set(codes) == codes_of(self.invocation.result)
-        outcomes = {self.invocation.outcome}
-        if self.invocation.error and exception_of(self.note) == UNFINISHED:
-            outcomes.add(UNFINISHED.lower())  # as the function's log calls it
-        return expected["Outcome"] in outcomes and has_codes
+        return not self.unexpected
+
+    @cached_property
+    def unexpected(self) -> list[str]:
+        """Why it is not as expected, as text; empty if it is."""
+        entry, done = self.case.expected, self.invocation
+        if entry is None:
+            return ["expected no error"] * bool(done.exit_status)
+        is_raised = done.error and done.outcome == "raised"
+        raised = class_of(self.note) if is_raised else ""
+        ended = f"{done.outcome} {raised}".rstrip()
+        names = {done.outcome, raised, raised.rpartition(".")[2]}
+        if raised.rpartition(".")[2] == UNFINISHED:
+            names.add(UNFINISHED.lower())  # as the function's log calls it
+        outcome, codes = entry.get("Outcome"), entry.get("Codes")
+        lines = [] if outcome in {None, *names} else [f"expected {outcome}, got {ended}"]
+        actual = codes_of(done.result)
+        if codes is not None and set(codes) != actual:
+            lines.append(f"expected {coded(codes)}, got {coded(actual)}")
+        if "Result" in entry and done.error and not lines:
+            lines.append(f"expected a result, got {ended}")
+        elif "Result" in entry and not done.error:
+            lines += differences(entry["Result"], done.result, partial=True)
+        return lines
 
     @property
-    def expected(self) -> str:
-        """The expected outcome, as text."""
-        entry = self.case.expected or {"Outcome": "no error"}
-        codes = ", ".join(entry.get("Codes", [])) or "no code"
-        return f"{entry['Outcome']} with {codes}" if "Codes" in entry else str(entry["Outcome"])
+    def expectation(self) -> dict[str, Any] | None:
+        """The entry for `expected.json`: how it ended by the log, if it has not succeeded now.
+
+        If the log does not say it, or the replay is the same: as replayed. An event that is not
+        from a log keeps its entry.
+        """
+        logged, done = self.case.logged, self.invocation
+        if not logged:
+            return self.case.expected
+        is_same = not done.exit_status or not self.differences
+        run = self.actual if is_same and self.actual else logged
+        codes = codes_of(done.result) if is_same else run.codes
+        outcome = run.outcome
+        if outcome == "raised" and exception_of(run.error) == UNFINISHED:
+            outcome = UNFINISHED.lower()
+        elif outcome == "raised" and is_outcome(class_of(run.error)):
+            outcome = class_of(run.error)
+        if not is_outcome(outcome) or (outcome == "returned" and run.result is NOTHING):
+            return None
+        has_codes = codes and outcome in {"rejected", "partial"}
+        return {"Outcome": outcome, **({"Codes": sorted(codes or ())} if has_codes else {})}
 
     @property
     def note(self) -> str:
@@ -130,9 +163,26 @@ def last_line(error: dict[str, Any]) -> str:
     return lines[-1] if lines else ""
 
 
+def class_of(line: str) -> str:
+    """The class of the exception in the last line of a traceback, with its module."""
+    return line.partition(":")[0][:200]
+
+
 def exception_of(line: str) -> str:
     """The class of the exception in the last line of a traceback."""
-    return line.partition(":")[0].rpartition(".")[2][:60]
+    return class_of(line).rpartition(".")[2][:60]
+
+
+def is_outcome(value: object) -> bool:
+    """Whether a value is an outcome, or the class of an exception."""
+    name = value if isinstance(value, str) else ""
+    is_exception = _EXCEPTION.fullmatch(name) and name.lower() not in OUTCOMES
+    return name in OUTCOMES or bool(is_exception)
+
+
+def coded(codes: Iterable[str]) -> str:
+    """Codes as text."""
+    return f"code {', '.join(sorted(codes))}" if codes else "no code"
 
 
 def document_of(replayed: ReplayedCase) -> dict[str, Any]:
@@ -149,6 +199,7 @@ def document_of(replayed: ReplayedCase) -> dict[str, Any]:
         "Outcome": invocation.outcome,
         "Expected": case.expected,
         "AsExpected": replayed.as_expected,
+        **({"Unexpected": replayed.unexpected} if replayed.unexpected else {}),
         **(comparison if case.logged else {}),
         **({"Error": error} if error else {"Result": result}),
         **({"Attempts": replayed.attempts} if replayed.attempts > 1 else {}),

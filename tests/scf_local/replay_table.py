@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -32,10 +31,7 @@ _WHOLE = 64 * 1024
 
 def printed(replays: Sequence[ReplayedCase], console: Console) -> str:
     """The table as wide as a console, and lines of any length; empty without events."""
-    names = Counter({(replay.case.label, replay.case.path) for replay in replays})
-    labels = Counter(label for label, _ in names)
-    shown = [r.case.label if labels[r.case.label] == 1 else r.case.name for r in replays]
-    shown = [printable(name, _WHOLE) for name in shown]
+    shown = [printable(replay.case.label, _WHOLE) for replay in replays]
     with console.capture() as captured:
         if replays:
             console.print(_table_of(replays, shown, console.width), soft_wrap=True)

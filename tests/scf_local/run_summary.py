@@ -11,12 +11,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from image_steward.model import STATUSES
+from scf_local.changes import attributes_of
+from scf_local.differences import NOTHING, pairs, text_of
 from scf_local.invocation import InvocationResult
 from scf_local.log_records import PLATFORM, from_text, steward_lines
 from scf_local.replay import UNFINISHED, codes_of, entries_of, exception_of, last_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scf_local.log_records import Record
 
@@ -48,6 +50,10 @@ class RunSummary:
     attempts: int = 1
     note: str = ""
     """That the result could not be written to the journal."""
+    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The new values of images, by the same names."""
+    result: Any = NOTHING
+    """What another function than Image Steward returned, if it is known."""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -81,7 +87,21 @@ class RunSummary:
             before, after = (run.images.get(image, "untouched") for run in (self, actual))
             if before != after:
                 differences.append(f"{image}: {before} → {after}")
-        return differences
+            old, new = (run.written.get(image, NOTHING) for run in (self, actual))
+            fields = self._fields(actual, old, new, f"{image} ")
+            differences += (line.replace(" /", " ", 1) for line in fields)
+        return [*differences, *self._fields(actual, self.result, actual.result, "Result")]
+
+    def _fields(self, actual: RunSummary, old: object, new: object, name: str) -> Iterator[str]:
+        """The differences between two values if both are known, except for request ids."""
+        if NOTHING in (old, new):
+            return
+        for path, before, after in pairs(old, new, name):
+            is_id = isinstance(before, str) and (
+                before.replace(self.request_id, actual.request_id) == after
+            )
+            if not is_id and path != "Result/Outcome":  # which is compared as the outcome
+                yield f"{path}: {text_of(before)} → {text_of(after)}"
 
     def _is_success_of(self, actual: RunSummary) -> bool:
         """Whether both returned, and that is all that is known of this run."""
@@ -123,6 +143,8 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
         start=next((start for start in starts if start is not None), None),
         attempts=len(attempts),
         note=f"result not in the journal: {', '.join(sorted(lost))}" if lost else "",
+        written=_written(result, steward_lines(records)),
+        result=NOTHING if result is None else _foreign(result),
     )
 
 
@@ -135,6 +157,9 @@ def from_invocation(invocation: InvocationResult, logs: Iterable[bytes]) -> RunS
         codes=_codes(invocation.result, attempts[-1]) if is_known else None,
         images=_images(invocation.result, chain(*attempts)),
         error=last_line(invocation.error) if invocation.error else "",
+        request_id=invocation.request_id,
+        written=_written(invocation.result, chain(*attempts)),
+        result=NOTHING if invocation.error else _foreign(invocation.result),
     )
 
 
@@ -205,17 +230,32 @@ def _codes(result: object, lines: Iterable[dict[str, Any]]) -> frozenset[str]:
 
 
 def _images(result: object, lines: Iterable[dict[str, Any]]) -> dict[str, str]:
-    statuses = [
-        (line, line["Event"].removeprefix("image."))
-        for line in lines
-        if line["Event"].startswith("image.")
-    ]
-    statuses += [(entry, str(entry.get("Status"))) for entry in entries_of(result, "Images")]
-    return {
-        f"{entry.get('Region', '')}/{entry['ImageId']}": status
-        for entry, status in statuses
-        if "ImageId" in entry and status in _LOGGED_STATUSES
-    }
+    return {image: status for image, status, _ in _entries(result, lines)}
+
+
+def _written(result: object, lines: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    written: dict[str, dict[str, Any]] = {}
+    for image, _, entry in _entries(result, lines):
+        if entry.get("After") and "After" not in entry.get("Cut", ()):
+            written.setdefault(image, {}).update(attributes_of(entry["After"]))
+    return written
+
+
+def _entries(
+    result: object, lines: Iterable[dict[str, Any]]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The name and the status of each image in log lines and a result, and what names them."""
+    entries = [(line["Event"].partition("image.")[2], line) for line in lines]
+    entries += [(str(entry.get("Status")), entry) for entry in entries_of(result, "Images")]
+    for status, entry in entries:
+        if "ImageId" in entry and status in _LOGGED_STATUSES:
+            yield f"{entry.get('Region', '')}/{entry['ImageId']}", status, entry
+
+
+def _foreign(result: object) -> object:
+    """A result, unless it is one of Image Steward."""
+    members = result.keys() if isinstance(result, dict) else set()
+    return NOTHING if {"RequestId", "Outcome", "Images"} <= members else result
 
 
 def _joined(codes: frozenset[str]) -> str:

@@ -11,7 +11,6 @@ import errno
 import importlib
 import importlib.machinery
 import json
-import logging
 import os
 import re
 import stat
@@ -284,6 +283,8 @@ def serve(
         for number in range(3):
             os.dup2(terminal, number)
     sys.addaudithook(ReadOnly(os.environ["USER_CODE_ROOT"]))
+    import logging  # noqa: PLC0415 - takes 4 ms, and scf-local imports this module, too
+
     # The function may set the level of the root logger, and basicConfig does nothing; known of
     # older runtimes.
     logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,11 +18,12 @@ from image_steward.reporting import undo as undo_entries
 from image_steward.settings import Settings
 from scf_local import json_files, log_records
 from scf_local.entries import Entries, counted
-from scf_local.log_records import PLATFORM, is_steward_line
+from scf_local.log_records import PLATFORM, LogOrder, is_steward_line
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO
 
     from image_steward.model import Values
     from image_steward.reporting.undo import Entry
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 EVENT = "image.before"
 _MAX_LISTED = 10
+_CHECKED_AT_ONCE = 50
 _NO_LINES = f"the log has no line {EVENT}, which is written before each change, at any log level"
 _USE = "use the log as printed, or as CLS exports it"
 _NO_STEWARD_LINES = f"{_NO_LINES}; nor has it any other line of Image Steward: {_USE}, or a result"
@@ -35,18 +39,21 @@ _NO_READABLE_LINES = f"the log contains {EVENT}, but no such line as the functio
 _NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
 _NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
 _NAMED = re.compile(rb"Event\W+image\.before")
+_BEGUN = re.compile(rb"E(?:v(?:e(?:n(?:t(?:\W+[a-z.]{0,11})?)?)?)?)?\Z")
+_ZERO_BYTES = "the log is not text: it contains zero bytes"
 _LOST = f"not in a line or record that could be read; {_USE}"
 _IN_TEXT = f"{EVENT} follows other text, such as that of an error, and may be part of it"
 _CUT_REPLY = "the reply omits the beginning of the log; take it from CLS, or take the result"
 _CUT = "what this Truncated result omits", "take it from the journal or the log"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class BeforeLine:
     """A line `image.before`. `undo` is a change request entry, unless there is a `problem`."""
 
     position: str
-    undo: Any = None
+    undo: str = ""
+    """As JSON, which needs less memory: a log may have many."""
     request_id: str | None = None
     """None: the line is not readable."""
     time: str = ""
@@ -60,31 +67,46 @@ class Undo(Entries):
     request_ids: list[str]
 
     def __str__(self) -> str:
-        counts = f"{counted(len(self.entries), 'image')} of {counted(len(self.request_ids), 'run')}"
+        counts = f"{counted(len(self.texts), 'image')} of {counted(len(self.request_ids), 'run')}"
         return f"{counts}: {_listed(self.request_ids)}" if self.request_ids else counts
 
 
-def read(log: bytes, request_id: str | None = None, *, name: str = "log") -> Undo:
+def read(log: bytes | BinaryIO, request_id: str | None = None, *, name: str = "log") -> Undo:
     """The undo of all runs in a log of any format, or of one run; or that of a result document.
+
+    The log is read several times, but is not kept in memory.
 
     Raises:
         ValueError: the log, or that run, has no line `image.before`; the result has no undo; it is
             a change request; or it is a CSV file that cannot be read, then the message begins with
             the file's `name`.
     """
-    lines = _lines_of_result(log, name) or _lines_of_log(log, name)
+    file = io.BytesIO(log) if isinstance(log, bytes) else log
+    lines = _lines_of_result(file, name) or _lines_of_log(file, name)
     if request_id is not None:
         lines = _of_run(lines, request_id)
     problems = [f"{line.position} cannot be used: {line.problem}" for line in lines if line.problem]
     # Logs may be newest first. Lines with equal times keep their order.
     usable = sorted((line for line in lines if not line.problem), key=lambda line: line.time)
-    entries = []
-    for entry in merged(line.undo for line in usable):
-        if violation := _violation_of(entry):  # valid lines may exceed a limit once merged
+    request_ids = _request_ids(usable)
+    by_image: dict[str, str] = {}
+    """The lines of each image, one below the other; the image that was changed last is last."""
+    for line in usable:
+        entry = json.loads(line.undo)
+        image = f"{entry['Region']} {entry['ImageId']}"
+        earlier = by_image.pop(image, "")
+        by_image[image] = f"{earlier}\n{line.undo}" if earlier else line.undo
+    del lines, usable
+    texts = []
+    while by_image:
+        _, undos = by_image.popitem()
+        (entry,) = merged(map(json.loads, undos.split("\n")))
+        # Valid lines may exceed a limit once merged.
+        if violation := _violation_of([entry]) if "\n" in undos else "":
             problems.append(f"{_image_name(entry)} cannot be undone: {violation}")
         else:
-            entries.append(entry)
-    return Undo(entries, problems, _request_ids(usable))
+            texts.append(json.dumps(entry))
+    return Undo(texts, problems, request_ids)
 
 
 def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -104,11 +126,11 @@ def merged(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield undo_entries.entry_of(image_key, first, last)
 
 
-def _lines_of_result(data: bytes, name: str) -> list[BeforeLine]:
+def _lines_of_result(file: BinaryIO, name: str) -> list[BeforeLine]:
     """The entries of a result's `Undo`, as if they had been logged; none if it is not a result."""
     document = None
     with suppress(ValueError, LookupError, TypeError, AttributeError):
-        document = json_files.parse(data, name)
+        document = json_files.parse(json_files.whole(file), name)
         returned = document.get("Response", document)["Result"]["RetMsg"]  # a reply of Invoke
         document = json_files.parse(returned.encode(), name)
     if not isinstance(document, dict) or not isinstance(document.get("Images"), list):
@@ -122,33 +144,64 @@ def _lines_of_result(data: bytes, name: str) -> list[BeforeLine]:
         raise ValueError(_NO_UNDO)
     run = str(document.get("RequestId", ""))
     # A result has the last change first, a log the first one.
-    return [BeforeLine("an entry", e, run, problem=_problem_of(e)) for e in entries[::-1]] + cut
+    lines = [BeforeLine("an entry", json.dumps(entry), run) for entry in entries[::-1]]
+    _check(lines)
+    return lines + cut
 
 
-def _lines_of_log(log: bytes, name: str) -> list[BeforeLine]:
-    records, _ = log_records.read(log, name, is_log=True)
-    by_run = log_records.by_run(records).values()
-    lines = [line for run in by_run for record in run for line in _lines(record)]
+def _lines_of_log(file: BinaryIO, name: str) -> list[BeforeLine]:
+    runs: dict[str, LogOrder[list[BeforeLine]]] = {}
+    unchecked: list[BeforeLine] = []
+    used = 0
+    for record in _records(file, name):
+        lines = list(_lines(record))
+        runs.setdefault(record.request_id, LogOrder()).add(record, *filter(None, [lines]))
+        if EVENT in record.message:
+            used += sum(1 for _ in _NAMED.finditer(record.message.encode(errors="replace")))
+        unchecked += (line for line in lines if line.undo)
+        if len(unchecked) >= _CHECKED_AT_ONCE:
+            _check(unchecked)
+            unchecked = []
+    _check(unchecked)
+    lines = [
+        line for run in runs.values() for of_record in run.oldest_first() for line in of_record
+    ]
     if not lines:
-        ours = list(log_records.steward_lines(records))
-        problem = _without_changes(ours) or _NO_LINES if ours else _NO_STEWARD_LINES
-        problem = _NO_READABLE_LINES if EVENT.encode() in log else problem
-        problem = "the log is not text: it contains zero bytes" if b"\0" in log else problem
+        problem = _without_changes(log_records.steward_lines(_records(file, name)))
+        problem = _NO_READABLE_LINES if json_files.contains(file, EVENT) else problem
+        problem = _ZERO_BYTES if json_files.contains(file, "\0") else problem
         raise ValueError(f"{name}: {problem}")
     # No encoding of JSON within JSON or CSV changes how often a text names the event.
-    used = (name for r in records for name in _NAMED.findall(r.message.encode(errors="replace")))
-    lost = len(_NAMED.findall(log.replace(b"\0", b""))) - sum(1 for _ in used)
+    lost = _times_named(file) - used
     return [*lines, BeforeLine(f"{EVENT} (count: {lost:,})", problem=_LOST)] if lost > 0 else lines
 
 
-def _without_changes(lines: Sequence[dict[str, Any]]) -> str:
-    """That the runs that logged these lines changed nothing; empty unless the lines show it."""
-    ends = dict.fromkeys((line["RequestId"] for line in lines), "")
-    for event in ("run.finished", "image.changed"):
-        ended = (line for line in lines if line["Event"] == event)
-        ends |= {line["RequestId"]: str(line.get("Outcome")) for line in ended}
+def _records(file: BinaryIO, name: str) -> Iterator[Record]:
+    return log_records.stream(file, name, lambda _: None, is_log=True)
+
+
+def _times_named(file: BinaryIO) -> int:
+    """How often a file names the event."""
+    times, rest = 0, b""
+    for chunk in json_files.chunks(file):
+        *before, rest = _NAMED.split(rest + chunk.replace(b"\0", b""))
+        times += len(before)
+        begun = _BEGUN.search(rest)  # its end may be in the next chunk
+        rest = re.sub(rb"\W+", b" ", begun[0], count=1) if begun else b""
+    return times
+
+
+def _without_changes(lines: Iterable[dict[str, Any]]) -> str:
+    """Why a log with these lines has no state: if they show it, because nothing was changed."""
+    ends: dict[str, str] = {}
+    for line in lines:
+        run, event = line["RequestId"], line["Event"]
+        outcome = str(line.get("Outcome")) if event == "run.finished" else ends.get(run, "")
+        ends[run] = EVENT if event == "image.changed" or ends.get(run) == EVENT else outcome
+    if not ends:
+        return _NO_STEWARD_LINES
     if not {"ignored", "planned", "rejected"}.issuperset(ends.values()):
-        return ""
+        return _NO_LINES
     runs = _listed([f"run {run} was {outcome}" for run, outcome in ends.items()])
     return f"{runs}: nothing was changed, so there is nothing to undo"
 
@@ -186,28 +239,35 @@ def _line(position: str, text: str, fields: object, run: str) -> BeforeLine | No
             return BeforeLine(position, problem="not JSON, or cut off")
         return BeforeLine(position, problem=f"contains {EVENT}, but not as the function logs it")
     undo = fields.get("Undo")
+    request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
     if "Cut" in fields:
         problem = f"the function's logger has cut Undo, which begins {printable(undo, 60)}"
-    else:
-        problem = _problem_of(undo)
-    request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
-    if run not in {request_id, ""}:
-        problem = problem or f"its RequestId {request_id} is not that of the run, {run}"
-    return BeforeLine(position, undo, request_id, time, problem)
+        return BeforeLine(position, "", request_id, time, problem)
+    is_foreign = run not in {request_id, ""}
+    problem = f"its RequestId {request_id} is not that of the run, {run}" if is_foreign else ""
+    try:
+        return BeforeLine(position, json.dumps(undo), sys.intern(request_id), time, problem)
+    except RecursionError:
+        problem = f"Undo ({_image_name(undo)}): nested too deeply"
+        return BeforeLine(position, "", request_id, time, problem)
 
 
-def _problem_of(undo: object) -> str:
-    violation = _violation_of(undo)
-    return f"Undo ({_image_name(undo)}): {violation}" if violation else ""
+def _check(lines: Sequence[BeforeLine]) -> None:
+    """Note in each line why its entry is not allowed, if it is not."""
+    undos = [json.loads(line.undo) for line in lines]
+    if _violation_of(undos):  # all at once takes much less time than each alone
+        for line, undo in zip(lines, undos, strict=True):
+            if violation := _violation_of([undo]):
+                line.problem = f"Undo ({_image_name(undo)}): {violation}"
 
 
-def _violation_of(entry: object) -> str:
-    """Why an entry is not allowed in a change request; empty if it is allowed."""
+def _violation_of(entries: list[Any]) -> str:
+    """Why entries are not allowed in a change request; empty if they are allowed."""
     try:
         # The function may know regions that this version does not.
-        listed = (str(entry["Region"]),) if isinstance(entry, dict) and "Region" in entry else ()
-        settings = Settings(regions=listed)
-        registry.read(json.dumps({"Images": [entry]}).encode(), region="", settings=settings)
+        listed = {str(e["Region"]) for e in entries if isinstance(e, dict) and "Region" in e}
+        settings = Settings(regions=tuple(listed))
+        registry.read(json.dumps({"Images": entries}).encode(), region="", settings=settings)
     except Rejection as error:
         path, message = error.details[0]
         return printable(f"{path.removeprefix('/Images/0')} {message}".strip())
@@ -223,11 +283,16 @@ def _image_name(entry: object) -> str:
 def _of_run(lines: Iterable[BeforeLine], request_id: str) -> list[BeforeLine]:
     """The lines of a run, and unreadable ones, which may be from it."""
     ids = _request_ids(lines)
-    if request_id not in ids:
+    matches = log_records.by_prefix(ids, request_id)
+    if len(matches) > 1:
+        raise ValueError(f"request id {request_id!r} is the beginning of {_listed(matches)}")
+    if not matches:
         known = f"the log has {_listed(ids)}" if ids else "none is readable"
         near = nearest(request_id, map(printable, ids))
-        raise ValueError(f"no line {EVENT} has request id {request_id!r}; {known}{near}")
-    return [line for line in lines if line.request_id in {request_id, None}]
+        least = log_records.MIN_PREFIX
+        rule = f"; a shortened id needs at least {least} characters" * (len(request_id) < least)
+        raise ValueError(f"no line {EVENT} has request id {request_id!r}{rule}; {known}{near}")
+    return [line for line in lines if line.request_id in {*matches, None}]
 
 
 def _request_ids(lines: Iterable[BeforeLine]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
 from image_steward.errors import NotRestorable
@@ -56,18 +57,31 @@ def batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
     is too large is split into chunks, each in a batch of its own, because a change request names
     an image only once. Its last chunk comes first: the last change is undone first.
     """
+    for batch in text_batches(map(json.dumps, entries), size):
+        yield [json.loads(text) for text in batch]
+
+
+def text_batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """As `batches`; the entries are given and returned as JSON, which needs less memory."""
     budget = size - 100  # without the members around the list
-    sized: list[tuple[list[Entry], int]] = []
-    by_region = sorted(entries, key=lambda entry: str(entry["Region"]))
-    for _, group in groupby(by_region, key=lambda entry: entry["Region"]):
-        images = [(entry, len(json.dumps(entry)) + 2) for entry in group]
-        total = sum(needed for _, needed in images)
+    sized: list[tuple[list[str], int]] = []
+    by_region = sorted(
+        ((str(json.loads(text)["Region"]), text) for text in texts), key=itemgetter(0)
+    )
+    for _, group in groupby(by_region, key=itemgetter(0)):
+        images = [text for _, text in group]
+        total = sum(len(text) + 2 for text in images)
         if total <= budget and len(images) <= IMAGES_PER_REQUEST:
-            sized.append(([entry for entry, _ in images], total))
+            sized.append((images, total))
             continue
-        for entry, needed in images:  # each chunk counts as much as the entry, so it is alone
-            sized += [([chunk], needed) for chunk in reversed(list(chunks(entry, budget)))]
+        for text in images:  # each chunk counts as much as the entry, so it is alone
+            parts = [text] if len(text) <= budget else _chunk_texts(text, budget)
+            sized += [([part], len(text) + 2) for part in parts]
     return _packed(sized, budget)
+
+
+def _chunk_texts(text: str, size: int) -> list[str]:
+    return [json.dumps(chunk) for chunk in chunks(json.loads(text), size)][::-1]
 
 
 def chunks(entry: Entry, size: int) -> Iterator[Entry]:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from scf_local.cloud import cos_objects as objects
 from scf_local.cloud import cos_uploads as uploads
 from scf_local.cloud.cos_calls import CosCall, xml_reply
+from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.signatures import COS_TOKEN
 from scf_local.cloud.wire import ErrorReply
 
@@ -104,6 +105,9 @@ def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
     if size > MAX_KEY:
         raise ErrorReply("KeyTooLong", f"The key has {size} bytes; at most {MAX_KEY} are allowed.")
     if bucket not in state.objects:
+        _, region = bucket_of(request.headers.get("host", "")) or ("", "")
+        is_read = request.method in {"GET", "HEAD"}
+        state.miss(Region=region, Bucket=bucket, Key=key if is_read else "")
         raise ErrorReply("NoSuchBucket", "The bucket does not exist.", 404)
     return ACTIONS[name].run(CosCall(state, bucket, state.objects[bucket], key, request, now))
 

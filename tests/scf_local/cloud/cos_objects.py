@@ -104,7 +104,7 @@ def put_versioning(call: CosCall) -> Reply:
 
 def get_object(call: CosCall) -> Reply:
     """Return an object, or a range of it (document/product/436/7753, 436/7745)."""
-    stored = _find(call.objects.get(call.key), call.http.params.get("versionId"))
+    stored = _find(call, call.http.headers["host"], call.key, call.http.params.get("versionId"))
     overrides = {name.removeprefix("response-"): text for name, text in call.http.params.items()}
     requested = call.http.headers
     etag = etag_of(stored)
@@ -129,10 +129,14 @@ def get_object(call: CosCall) -> Reply:
     return Reply(206, headers, stored.content[first : last + 1])
 
 
-def _find(newest: Object | None, version: str | None) -> Object:
-    """Return an object's newest version, or the given one."""
+def _find(call: CosCall, host: str, key: str, version: str | None) -> Object:
+    """Return the newest version of an object at a bucket's host, or the given one."""
+    bucket, region = bucket_of(host) or ("", "")
+    newest = call.state.objects[bucket].get(key)
     if newest is None or (newest.is_delete_marker and version is None):
-        raise ErrorReply("NoSuchKey", "The key does not exist.", 404)
+        call.state.miss(Region=region, Bucket=bucket, Key=key)
+        message = f"The key does not exist. In a seed, it is the file objects/{bucket}/{key}."
+        raise ErrorReply("NoSuchKey", message, 404)
     for stored in (newest, *newest.older):
         if version in {None, stored.version}:
             if stored.is_delete_marker:
@@ -179,7 +183,7 @@ def put_object_copy(call: CosCall) -> Reply:
     if bucket not in call.state.objects:
         raise ErrorReply("NoSuchBucket", "The bucket of x-cos-copy-source does not exist.", 404)
     key = unquote(path, errors="surrogateescape")
-    source = _find(call.state.objects[bucket].get(key), version)
+    source = _find(call, host, key, version)
     is_replaced = call.http.headers.get("x-cos-metadata-directive") == "Replaced"
     kept = storable(call.http.headers) if is_replaced else source.headers
     # assumed: the ETag is that of one upload, also for a source that was uploaded in parts
@@ -212,6 +216,7 @@ def store(call: CosCall, key: str, new: Object) -> tuple[Object, dict[str, str]]
         # The form of real ones, whose numbers fall with time.
         version = b64encode(b"%d" % secrets.randbits(64)).decode().rstrip("=")
     older = tuple(old for old in _versions(call, key) if old.version != version)
+    call.state.written.add((call.bucket, key))
     call.objects[key] = stored = replace(new, modified=call.now, version=version, older=older)
     return stored, _version_header(call, stored)
 
@@ -252,6 +257,7 @@ def _delete(call: CosCall, key: str, version: str | None) -> Object | None:
     if has_versions and version is None:
         return store(call, key, Object(b"", is_delete_marker=True))[0]
     versions = _versions(call, key)
+    call.state.written.add((call.bucket, key))
     call.objects.pop(key, None)
     left = [old for old in versions if version not in {None, old.version}]
     if left:

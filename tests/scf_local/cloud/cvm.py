@@ -53,7 +53,7 @@ def describe_images(state: State, region: str, params: Params) -> dict[str, Any]
     if not re.fullmatch(r"\w+\.\w+", params.get("InstanceType", "SA5.MEDIUM2")):
         raise ErrorReply("InvalidInstanceType.Malformed", f"{params['InstanceType']!r} is invalid.")
     images = sorted(
-        filter(_selector(params), state.images.get(region, [])),
+        filter(_selector(state, region, params), state.images.get(region, [])),
         key=lambda image: ((image.get("CreatedTime") or "")[:19], image["ImageId"]),
         reverse=True,
     )
@@ -61,7 +61,7 @@ def describe_images(state: State, region: str, params: Params) -> dict[str, Any]
     return {"ImageSet": page, "TotalCount": len(images)}
 
 
-def _selector(params: Params) -> Callable[[ImageEntry], bool]:
+def _selector(state: State, region: str, params: Params) -> Callable[[ImageEntry], bool]:
     ids, filters = params.get("ImageIds"), params.get("Filters")
     if ids is not None and filters is not None:
         code = "InvalidParameter.InvalidParameterCoexistImageIdsFilters"
@@ -70,16 +70,16 @@ def _selector(params: Params) -> Callable[[ImageEntry], bool]:
         if len(ids) > MAX_IMAGE_IDS:
             message = f"{len(ids)} ImageIds; at most {MAX_IMAGE_IDS} are allowed."
             raise ErrorReply("InvalidParameterValue.LimitExceeded", message)
-        _check_ids(*ids)
+        _check_ids(state, region, *ids)
         # assumed: an empty list selects all images
         return lambda image: not ids or image["ImageId"] in ids
-    tests = [_filter(given) for given in filters or ()]
+    tests = [_filter(state, region, given) for given in filters or ()]
     if len(tests) > MAX_FILTERS:
         raise ErrorReply("InvalidFilter", f"{len(tests)} Filters; at most {MAX_FILTERS} allowed.")
     return lambda image: all(test(image) for test in tests)
 
 
-def _filter(given: Params) -> Callable[[ImageEntry], bool]:
+def _filter(state: State, region: str, given: Params) -> Callable[[ImageEntry], bool]:
     name, values = given.get("Name", ""), given.get("Values", [])
     if len(values) > MAX_VALUES:
         message = f"Filter {name!r} has {len(values)} Values; at most {MAX_VALUES} are allowed."
@@ -94,7 +94,7 @@ def _filter(given: Params) -> Callable[[ImageEntry], bool]:
         allowed = ", ".join([*_FILTERS, "tag:<key>"])
         raise ErrorReply("InvalidFilter", f"Filter {name!r} with {values}; allowed: {allowed}.")
     if name == "image-id":
-        _check_ids(*values)
+        _check_ids(state, region, *values)
     return lambda image: any(test(image, value) for value in values)
 
 
@@ -104,7 +104,7 @@ def modify_image_attribute(state: State, region: str, params: Params) -> dict[st
         raise ErrorReply("UnsupportedRegion", f"Region {region!r} is not supported.")
     image_id = params["ImageId"]
     changes = {name: value for name, value in params.items() if name != "ImageId"}
-    _check_ids(image_id)
+    _check_ids(state, region, image_id)
     _check_values(changes)
     image = state.find(region, image_id)
     if image is None:
@@ -127,10 +127,13 @@ def modify_image_attribute(state: State, region: str, params: Params) -> dict[st
     return {}
 
 
-def _check_ids(*image_ids: str) -> None:
+def _check_ids(state: State, region: str, *image_ids: str) -> None:
+    existing = {image["ImageId"] for image in state.images.get(region, ())}
     for image_id in image_ids:
         if not IMAGE_ID.fullmatch(image_id):
             raise ErrorReply("InvalidImageId.Malformed", f"{image_id!r} is not an image id.")
+        if image_id not in existing:
+            state.miss(Region=region, ImageId=image_id)
 
 
 def _check_values(changes: Params) -> None:

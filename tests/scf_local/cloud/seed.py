@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from image_steward.messages import nearest, shown
 from image_steward.regions import is_region
 from image_steward.settings import BUCKET
+from scf_local import json_files
 from scf_local.cloud.parameters import KINDS
+from scf_local.entries import counted
 from scf_local.environment import UIN
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 ImageEntry = dict[str, Any]
 """An image as DescribeImages returns it."""
+Images = dict[str, list[ImageEntry]]
+"""Images by region."""
+Buckets = dict[str, dict[str, "Object"]]
+"""Objects by bucket and key."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,13 @@ IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")
 MAX_NAME = 60
 """Characters (document/api/213/15713)."""
 
+OTHER_UIN = "100000000002"
+"""The made-up account that shares images with that of the emulated cloud."""
+
 _STATES = ("CREATING", "NORMAL", "CREATEFAILED", "SYNCING", "IMPORTING", "IMPORTFAILED")
 _IMAGE_TYPES = ("PRIVATE_IMAGE", "SHARED_IMAGE", "PUBLIC_IMAGE")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)?")
+_REQUIRED = ("ImageId", "ImageName", "ImageType", "ImageState")
 _DEFAULTS: ImageEntry = {
     # document/api/213/15753#Image; CdcCacheStatus is left out, which real replies may do, too
     "ImageId": "",
@@ -84,7 +94,7 @@ class SeedError(ValueError):
     """An invalid seed; the message has the path and the reason."""
 
 
-def read_objects(folder: Path) -> dict[str, dict[str, Object]]:
+def read_objects(folder: Path) -> Buckets:
     """Read `<folder>/<bucket-appid>/<key...>` as `{"<bucket-appid>": {"<key>": Object}}`.
 
     Raises:
@@ -96,14 +106,76 @@ def read_objects(folder: Path) -> dict[str, dict[str, Object]]:
             raise SeedError(
                 f"{bucket}: must be a folder with a full bucket name such as manifests-1250000000"
             )
-        files = (path for path in sorted(bucket.rglob("*")) if path.is_file())
-        buckets[bucket.name] = {
-            path.relative_to(bucket).as_posix(): Object(
-                path.read_bytes(), modified=path.stat().st_mtime
-            )
-            for path in files
-        }
+        buckets[bucket.name] = read_bucket(bucket)
     return buckets
+
+
+def read_bucket(folder: Path) -> dict[str, Object]:
+    """Read the files in a folder and below it as objects by key."""
+    return {
+        path.relative_to(folder).as_posix(): Object(
+            path.read_bytes(), modified=path.stat().st_mtime
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def read_images(data: bytes, name: str, region: str) -> tuple[Images, list[str]]:
+    """Read DescribeImages replies (one, a list, or one after another), or images by region.
+
+    Returns images as a seed has them, and notes about what was left out of replies.
+
+    Raises:
+        ValueError: it is neither; begins with the file's `name`.
+    """
+    data = json_files.unpacked(data, name)
+    value = json_files.sequence(data) or json_files.parse(data, name)
+    try:
+        if isinstance(value, dict) and all(map(is_region, value)):
+            images: Images = json_files.loads(data, name)
+            notes: list[str] = []
+        else:
+            entries, notes = images_of(value if isinstance(value, list) else [value], name)
+            images = {region: entries}
+        complete(images)
+    except SeedError as error:
+        raise SeedError(f"{name}: {error}") from None
+    return images, notes
+
+
+def images_of(replies: list[Any], name: str) -> tuple[list[ImageEntry], list[str]]:
+    """Return the images of replies, without account ids, and notes about what was left out.
+
+    A member that is missing becomes null; one that a seed cannot have is left out.
+
+    Raises:
+        SeedError: they are not replies of DescribeImages.
+    """
+    images: dict[str, ImageEntry] = {}
+    problems: Counter[str] = Counter()
+    total = 0
+    for value in replies:
+        reply = value.get("Response", value) if isinstance(value, dict) else {}
+        entries = reply.get("ImageSet") if isinstance(reply, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+            raise SeedError(f"must be DescribeImages replies, with ImageSet; is {shown(value)}")
+        count = reply.get("TotalCount")
+        total = max(total, count if isinstance(count, int) else 0)
+        for entry in entries:
+            image: ImageEntry = {n: None for n in _DEFAULTS if n not in _REQUIRED}
+            for member, given in entry.items():
+                if problem := _problem(member, given):
+                    problems[f"{member}{problem}"] += 1
+                else:
+                    image[member] = given
+            del image["ImageCreator"]  # an account; complete images have made-up ones
+            ordered = {n: image[n] for n in _TYPES_OF_MEMBERS if n in image}
+            images[image.get("ImageId", "")] = ordered
+    notes = [f"{name}: {each}; left out of {counted(n, 'image')}" for each, n in problems.items()]
+    if total > len(images):
+        notes.append(f"{name}: has {len(images)} of {counted(total, 'image')}; add the other pages")
+    return [*images.values()], notes
 
 
 def complete(images: object) -> dict[str, list[ImageEntry]]:
@@ -143,7 +215,8 @@ def _complete(given: object, path: str) -> ImageEntry:
     if not isinstance(given, dict):
         raise SeedError(f"{path}: must be an object with the members of an image")
     for name, value in given.items():
-        _check(name, value, f"{path}/{name}")
+        if problem := _problem(name, value):
+            raise SeedError(f"{path}/{name}{problem}")
     image_id = given.get("ImageId", "")
     if not IMAGE_ID.fullmatch(image_id):
         raise SeedError(f"{path}/ImageId: is {shown(image_id)}; must be an id such as img-6pb6lrmy")
@@ -154,6 +227,7 @@ def _complete(given: object, path: str) -> ImageEntry:
         _DEFAULTS
         | {"ImageName": image_id, "SnapshotSet": [snapshot]}
         | ({"ImageSource": "OFFICIAL", "ImageCreator": "", "SnapshotSet": []} if public else {})
+        | ({"ImageCreator": OTHER_UIN} if given.get("ImageType") == "SHARED_IMAGE" else {})
         | {"isSupportCloudinit": given.get("IsSupportCloudinit", True)}
         | given
     )
@@ -163,27 +237,29 @@ def _complete(given: object, path: str) -> ImageEntry:
     }
 
 
-def _check(name: str, value: object, path: str) -> None:
+def _problem(name: str, value: object) -> str:  # noqa: PLR0911 - one for each rule
+    """Return why a member or its value is not allowed; begins with what follows its path."""
     kind = _TYPES_OF_MEMBERS.get(name)
     if kind is None:
-        raise SeedError(f"{path}: unknown member{nearest(name, _TYPES_OF_MEMBERS)}")
-    if value is None and name not in {"ImageId", "ImageName", "ImageType", "ImageState"}:
-        return
+        return f": unknown member{nearest(name, _TYPES_OF_MEMBERS)}"
+    if value is None and name not in _REQUIRED:
+        return ""
     if type(value) is not kind:
-        raise SeedError(f"{path}: is {shown(value)}; must be {KINDS[kind]}")
+        return f": is {shown(value)}; must be {KINDS[kind]}"
     allowed = {"ImageType": _IMAGE_TYPES, "ImageState": _STATES}.get(name)
-    if allowed and value not in allowed:
-        hint = nearest(value, allowed)
-        raise SeedError(f"{path}: is {shown(value)}; must be one of {', '.join(allowed)}{hint}")
+    # Real replies may have other states; only what is almost a known one is a typing error.
+    is_other = name == "ImageState" and not nearest(value, _STATES, 0.85)
+    if allowed and value not in allowed and not is_other:
+        return f": is {shown(value)}; must be one of {', '.join(allowed)}{nearest(value, allowed)}"
     if name == "ImageName" and len(str(value)) > MAX_NAME:
-        raise SeedError(f"{path}: has {len(str(value))} characters; at most {MAX_NAME} are allowed")
+        return f": has {len(str(value))} characters; at most {MAX_NAME} are allowed"
     if name == "CreatedTime" and not _TIME.fullmatch(str(value)):
-        raise SeedError(f"{path}: is {shown(value)}; must be a time such as 2026-11-01T00:00:00Z")
-    if name == "Tags" and isinstance(value, list):
-        for index, tag in enumerate(value):
-            pair = [tag.get("Key"), tag.get("Value")] if isinstance(tag, dict) else []
-            if [type(text) for text in pair] != [str, str]:
-                raise SeedError(f'{path}/{index}: must be {{"Key": "...", "Value": "..."}}')
+        return f": is {shown(value)}; must be a time such as 2026-11-01T00:00:00Z"
+    for index, tag in enumerate(value if name == "Tags" and isinstance(value, list) else ()):
+        pair = [tag.get("Key"), tag.get("Value")] if isinstance(tag, dict) else []
+        if [type(text) for text in pair] != [str, str]:
+            return f'/{index}: must be {{"Key": "...", "Value": "..."}}'
+    return ""
 
 
 def tags_of(image: ImageEntry) -> dict[str, str]:

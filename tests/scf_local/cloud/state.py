@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from scf_local import json_files
 from scf_local.cloud import seed
@@ -40,6 +41,9 @@ class State:
     uploads: dict[str, Upload] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
+    written: set[tuple[str, ...]] = field(default_factory=set)
+    """Bucket and key of each object that a call has stored or deleted."""
+    _asked: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._counts = Counter(call["Action"] for call in self.calls)
@@ -64,6 +68,18 @@ class State:
         except seed.SeedError as error:
             raise seed.SeedError(f"{path}: {error}") from None
 
+    @classmethod
+    def from_path(cls, path: Path, region: str) -> tuple[State, list[str]]:
+        """Read a seed folder, or a file with the images of a region; returns notes about it, too.
+
+        Raises:
+            ValueError: names the file.
+        """
+        if path.is_dir():
+            return cls.from_folder(path), []
+        images, notes = seed.read_images(path.read_bytes(), str(path), region)
+        return cls(images), notes
+
     def find(self, region: str, image_id: str) -> ImageEntry | None:
         """Return the image itself, not a copy, or None."""
         images = self.images.get(region, [])
@@ -80,6 +96,23 @@ class State:
             if image is None:
                 raise KeyError(f"{region} has no image {image_id}")
             return copy.deepcopy(image)
+
+    def miss(self, **what: str) -> None:
+        """Remember what was asked for in vain: Region and ImageId, or Region, Bucket and Key."""
+        self._asked[tuple(what.values())] = what
+
+    @property
+    def missing(self) -> list[dict[str, str]]:
+        """What was asked for in vain, and not stored or deleted by any call; a Key may be empty.
+
+        Nor is a key missing that is there without URL encoding: functions try both.
+        """
+        return [
+            what
+            for names, what in self._asked.items()
+            if names[1:] not in self.written
+            and unquote(names[-1]) not in self.objects.get(names[1], {})
+        ]
 
     def record(self, call: Mapping[str, Any]) -> int:
         """Append a call, and return the number of calls of its action so far."""

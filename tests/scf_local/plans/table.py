@@ -39,10 +39,10 @@ class Table(Entries):
     """What a table asks for; nothing if there are problems."""
 
     def __str__(self) -> str:
-        if not self.entries:
+        if not self.texts:
             return "no change request, since the table has errors"
         regions = {entry["Region"] for entry in self.entries}
-        text = f"{counted(len(self.entries), 'image')} of {counted(len(regions), 'region')}"
+        text = f"{counted(len(self.texts), 'image')} of {counted(len(regions), 'region')}"
         return f"{text}; without Region: that of the function" if "" in regions else text
 
 
@@ -88,7 +88,7 @@ def read(data: bytes, name: str) -> Table:
         return Table([], [": ".join(filter(None, violation)) for violation in error.details])
     if not entries:
         raise ValueError(f"{name}: no cell changes anything; fill in ImageName or another value")
-    return Table(entries, [])
+    return Table(list(map(json.dumps, entries)), [])
 
 
 def _cells(image: PlannedImage) -> dict[str, str]:

@@ -1,0 +1,96 @@
+"""Writes replayed events and their expected outcomes to a folder, as test cases."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from scf_local import output_files
+from scf_local.console import note, usage_errors
+from scf_local.entries import counted
+from scf_local.environment import trigger_of
+from scf_local.expectations import read_expected
+from scf_local.log_records import MIN_PREFIX
+from scf_local.replay import EXPECTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from scf_local.replay import Case, ReplayedCase
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_MAX_NAME = 100
+_HEADER = re.compile(
+    r'("(?:authorization|x-cos-security-token)": )"(?:[^"\\]|\\.)+"', re.IGNORECASE
+)
+_PARAMETER = re.compile(r"((?:q-signature|x-cos-security-token)=)[^&\"\\\s]+", re.IGNORECASE)
+"""What signs the upload in a COS event: the folder may be committed."""
+
+
+@contextmanager
+def extracting(folder: Path | None) -> Iterator[Callable[[ReplayedCase], None]]:
+    """Yield a function that writes an event at once; write `expected.json` in the end.
+
+    Other entries of that file stay. Without a `folder`, nothing is written.
+    """
+    if folder is None:
+        yield lambda _replayed: None
+        return
+    with usage_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+        expected = read_expected(folder)
+    written = {EXPECTED}
+    changed = 0
+
+    def add(replayed: ReplayedCase) -> None:
+        nonlocal changed
+        text = _text_of(replayed.case.event)
+        path = next(p for p in _paths(folder, replayed.case) if _is_free(p, text, written))
+        output_files.write(path, [text])
+        written.add(path.name)
+        expected.pop(path.name, None)
+        if entry := replayed.expectation:
+            expected[path.name] = entry
+        changed += bool(replayed.differences) and not replayed.invocation.exit_status
+
+    try:
+        yield add
+    finally:
+        if total := len(written) - 1:
+            text = json.dumps(expected, ensure_ascii=False, indent=2)
+            output_files.write(folder / EXPECTED, [text, "\n"])
+            as_now = f"; {changed:,} of them ended otherwise by the log: expected as replayed now"
+            note(f"{folder}: {counted(total, 'event')}, {EXPECTED}{as_now * bool(changed)}")
+
+
+def _paths(folder: Path, case: Case) -> Iterator[Path]:
+    """Names for an event's file, the shortest first."""
+    # In a *.json file, a list is several events.
+    suffix = ".jsonl" if isinstance(case.event, list) else ".json"
+    stem = case.logged.function if case.logged else ""
+    names = [stem or case.path.stem, case.event_id]
+    safe = [_UNSAFE.sub("-", name)[:_MAX_NAME].strip(".-") for name in names if name]
+    name = "-".join(filter(None, safe)) or "event"
+    if case.logged:
+        yield folder / f"{name.removesuffix(safe[-1])}{safe[-1][:MIN_PREFIX]}{suffix}"
+    yield folder / f"{name}{suffix}"
+    yield from (folder / f"{name}-{number}{suffix}" for number in count(2))
+
+
+def _is_free(path: Path, text: str, written: set[str]) -> bool:
+    """Whether a file may be written: there is none, or it has the same content."""
+    if path.name in written or path.is_dir():
+        return False
+    return not path.exists() or path.read_bytes() == text.encode(errors="backslashreplace")
+
+
+def _text_of(event: Any) -> str:  # noqa: ANN401 - any JSON value
+    """An event as JSON, without the signature and the token of an upload."""
+    text = json.dumps(event, ensure_ascii=False, indent=None if isinstance(event, list) else 2)
+    if trigger_of(event) == "cos":
+        text = _PARAMETER.sub(r"\1removed", _HEADER.sub(r'\1"removed"', text))
+    return f"{text}\n"

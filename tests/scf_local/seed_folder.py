@@ -1,0 +1,98 @@
+"""A seed folder, to which commands add images and objects."""
+
+from __future__ import annotations
+
+import json
+import os
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from scf_local import output_files
+from scf_local.cloud import seed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from scf_local.cloud.seed import Buckets, Images
+
+_MAX_ADVICE = 20
+_MAX_NAME = 255
+"""Bytes, on all common file systems."""
+
+
+def write(folder: Path, images: Images, buckets: Buckets) -> list[Path]:
+    """Put images and objects where a seed has them, in place of those of the same id or key.
+
+    Returns the files of the objects. Nothing is written if a file cannot be.
+
+    Raises:
+        ValueError: no file can hold a key, or an image contradicts another one.
+        OSError: a file cannot be written.
+    """
+    path, objects = folder / "images.json", folder / "objects"
+    files = {
+        _file_of(objects / bucket, key): stored
+        for bucket, keys in buckets.items()
+        for key, stored in keys.items()
+    }
+    for file in files:
+        if file.is_dir() or any(up.is_file() or up in files for up in file.parents):
+            raise ValueError(f"no file can hold its key: {file} would be a file and a folder")
+    text = _merged(path, images) if images else ""
+    folders = [objects / bucket for bucket in buckets]
+    for file in (*files, *folders, path):
+        if file.resolve() != folder.resolve() / file.relative_to(folder):
+            raise ValueError(f"{file}, or a folder above it, is a link")
+    for file in (*files, *([path] if images else ())):
+        output_files.check_writable(file)
+    for each in folders:
+        each.mkdir(parents=True, exist_ok=True)
+    for file, stored in files.items():
+        output_files.write(file, [stored.content])
+        os.utime(file, (stored.modified, stored.modified))
+    if images:
+        output_files.write(path, [text, "\n"])
+    return [*files]
+
+
+def _file_of(bucket: Path, key: str) -> Path:
+    parts, error = key.split("/"), f"no file can hold key {key!r}: "
+    if "\0" in key or not {"", ".", ".."}.isdisjoint(parts):
+        raise ValueError(f"{error}it has a NUL character, or an empty part, . or ..")
+    if max(len(os.fsencode(part)) for part in parts) > _MAX_NAME:
+        raise ValueError(f"{error}a part is longer than {_MAX_NAME} bytes")
+    return bucket / key
+
+
+def _merged(path: Path, images: Images) -> str:
+    merged = seed.read_images(path.read_bytes(), str(path), "")[0] if path.exists() else {}
+    for region, added in images.items():
+        entries = {entry["ImageId"]: entry for entry in (*merged.get(region, ()), *added)}
+        merged[region] = [*entries.values()]
+    text = json.dumps(merged, ensure_ascii=False, indent=1)
+    seed.read_images(text.encode("utf-8", "backslashreplace"), str(path), "")  # or they contradict
+    return text
+
+
+def advice(missing: Sequence[dict[str, str]], given: Path | None) -> list[str]:
+    """Messages about what was asked for in vain, and how it gets into a seed."""
+    if not missing:
+        return []
+    lines = [f"not in the emulated cloud: {_name(what)}" for what in missing[:_MAX_ADVICE]]
+    if len(missing) > _MAX_ADVICE:
+        lines.append(f"… {len(missing):,} in total")
+    hint = "put it into a folder for --seed (docs/seeds.md)"
+    if sources := [what for what in missing if what.get("Key") or "ImageId" in what]:
+        folder = str(given if given and given.is_dir() else "seed")
+        command = f"scf-local seed {quote(folder)} --real --region {sources[0]['Region']}"
+        if "Key" in sources[0]:
+            command += f" --from {quote('cos://{Bucket}/{Key}'.format(**sources[0]))}"
+        hint += f", or get it with `{command}`"
+    return [*lines, hint]
+
+
+def _name(what: dict[str, str]) -> str:
+    if "ImageId" in what:
+        return f"image {what['ImageId']} in {what['Region']}"
+    return f"objects/{what['Bucket']}/{what['Key']}"

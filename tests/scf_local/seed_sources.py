@@ -1,0 +1,104 @@
+"""The sources of a seed: replies, folders, and a cloud, which is only read."""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
+from tencentcloud.common.common_client import CommonClient
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from urllib3.exceptions import HTTPError
+
+from image_steward.settings import BUCKET
+from scf_local import network
+from scf_local.cloud import seed
+from scf_local.console import read_input
+from scf_local.credentials import SCF_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scf_local.cloud.seed import Buckets, Images
+
+_PAGE = 100
+ERRORS = (TencentCloudSDKException, CosClientError, HTTPError)
+_OBJECT = re.compile(r"cos://([^/]+)/(.+)", re.DOTALL)
+_TYPES = [{"Name": "image-type", "Values": ["PRIVATE_IMAGE", "SHARED_IMAGE"]}]
+
+
+def read(
+    source: str, region: str, cloud: Mapping[str, str] | None
+) -> tuple[Images, Buckets, list[str]]:
+    """Return the images and objects of a file, a folder or a `cos://` URL, and notes about them.
+
+    `cloud` are the variables of the cloud for URLs.
+
+    Raises:
+        ValueError, OSError, ERRORS: it cannot be read, or has something else.
+    """
+    folder, match = Path(source), _OBJECT.fullmatch(source)
+    if source.startswith("cos://"):
+        if not (cloud and match and BUCKET.fullmatch(match[1])):
+            raise ValueError(f"{source}: must be cos://NAME-APPID/KEY, with --real or --endpoint")
+        return {}, {match[1]: {match[2]: _download(cloud, region, match[1], match[2])}}, []
+    if not folder.is_dir():
+        return _images(source, region)
+    if BUCKET.fullmatch(name := folder.resolve().name):
+        return {}, {name: seed.read_bucket(folder)}, []
+    path, objects = folder / "images.json", folder / "objects"
+    is_seed = path.exists() or objects.is_dir()
+    images, _, notes = _images(str(path), region) if path.exists() else ({}, {}, [])
+    return images, seed.read_objects(objects if is_seed else folder), notes
+
+
+def _images(path: str, region: str) -> tuple[Images, Buckets, list[str]]:
+    name = "stdin" if path == "-" else path
+    images, notes = seed.read_images(read_input(path, "reply"), name, region)
+    return images, {}, notes
+
+
+def read_region(region: str, cloud: Mapping[str, str]) -> tuple[Images, Buckets, list[str]]:
+    """Return the private and shared images of a region.
+
+    Raises:
+        ValueError, ERRORS: they cannot be read.
+    """
+    url = cloud.get(network.ENDPOINT, "")
+    host = urlsplit(url).netloc or f"cvm.{region}.tencentcloudapi.com"
+    http = HttpProfile(endpoint=host, protocol="http" if url else "https")
+    profile = ClientProfile(httpProfile=http, language="en-US")
+    credential = Credential(*map(cloud.get, SCF_NAMES))
+    client = CommonClient("cvm", "2017-03-12", credential, region, profile)
+    pages: list[dict[str, Any]] = []
+    while not pages or len(pages[-1].get("ImageSet", ())) == _PAGE:
+        page = {"Filters": _TYPES, "Limit": _PAGE, "Offset": len(pages) * _PAGE}
+        pages.append(client.call_json("DescribeImages", page).get("Response", {}))
+    images, notes = seed.images_of(pages, region)
+    return {region: images}, {}, notes
+
+
+def _download(cloud: Mapping[str, str], region: str, bucket: str, key: str) -> seed.Object:
+    url = urlsplit(cloud.get(network.ENDPOINT, "https:"))
+    names = ("SecretId", "SecretKey", "Token")
+    config = CosConfig(
+        **dict(zip(names, map(cloud.get, SCF_NAMES), strict=True)),
+        Region=region,
+        Scheme=url.scheme,
+        IP=url.hostname,
+        Port=url.port,
+        KeepAlive=False,
+    )
+    try:
+        reply = CosS3Client(config).get_object(Bucket=bucket, Key=key)
+    except CosServiceError as error:
+        message = f"{error.get_error_msg()} ({error.get_error_code()})"
+        raise ValueError(f"cos://{bucket}/{key} in {region}: {message}") from None
+    content = reply["Body"].get_raw_stream().read()
+    return seed.Object(content, modified=parsedate_to_datetime(reply["Last-Modified"]).timestamp())
