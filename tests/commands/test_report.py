@@ -435,6 +435,11 @@ def test_names_of_events() -> None:
         "a/events/a.json",
         "b/events/a.json",
     ]
+    alike = [
+        replace(event, case=replace(event.case, event_id="1", is_alone=False))
+        for event in in_two_folders
+    ]
+    assert [row.name for row in rows_of(alike, [b""] * 2)][0] == "a/events/a.json:1"
 
 
 def test_comparison_with_the_log() -> None:

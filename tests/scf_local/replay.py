@@ -51,12 +51,15 @@ class Case:
         return f"{self.path}:{self.event_id}" if self.event_id else str(self.path)
 
     @property
+    def short_id(self) -> str:
+        """The event's id; the beginning of a request id, if no other event has that label."""
+        return self.event_id[:MIN_PREFIX] if self.logged and self.is_alone else self.event_id
+
+    @property
     def label(self) -> str:
-        """The name without folders and with a shortened request id, if no other event has it."""
-        if not self.is_alone:
-            return self.name
-        event_id = self.event_id[:MIN_PREFIX] if self.logged else self.event_id
-        return f"{self.path.name}:{event_id}" if event_id else self.path.name
+        """The name without folders and with a short id, if no other event has it."""
+        name = self.path.name if self.is_alone else str(self.path)
+        return f"{name}:{self.short_id}" if self.event_id else name
 
     @property
     def request_id(self) -> str:
