@@ -439,7 +439,7 @@ def test_names_of_events() -> None:
         replace(event, case=replace(event.case, event_id="1", is_alone=False))
         for event in in_two_folders
     ]
-    assert [row.name for row in rows_of(alike, [b""] * 2)][0] == "a/events/a.json:1"
+    assert next(row.name for row in rows_of(alike, [b""] * 2)) == "a/events/a.json:1"
 
 
 def test_comparison_with_the_log() -> None:
