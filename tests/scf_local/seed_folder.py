@@ -11,7 +11,7 @@ from scf_local import output_files
 from scf_local.cloud import seed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from scf_local.cloud.seed import Buckets, Images
@@ -75,24 +75,16 @@ def _merged(path: Path, images: Images) -> str:
     return text
 
 
-def advice(missing: Sequence[dict[str, str]], given: Path | None) -> list[str]:
-    """Messages about what was asked for in vain, and how it gets into a seed."""
-    if not missing:
+def advice(missing: Mapping[str, str | None], given: Path | None) -> list[str]:
+    """Messages about what was asked for in vain (`State.missing`), and how to seed it."""
+    names = [name for name, options in missing.items() if options is not None]
+    if not names:
         return []
-    lines = [f"not in the emulated cloud: {_name(what)}" for what in missing[:_MAX_ADVICE]]
-    if len(missing) > _MAX_ADVICE:
-        lines.append(f"… {len(missing):,} in total")
+    lines = [f"not in the emulated cloud: {name}" for name in names[:_MAX_ADVICE]]
+    if len(names) > _MAX_ADVICE:
+        lines.append(f"… {len(names):,} in total")
     hint = "put it into a folder for --seed (docs/seeds.md)"
-    if sources := [what for what in missing if what.get("Key") or "ImageId" in what]:
-        folder = str(given if given and given.is_dir() else "seed")
-        command = f"scf-local seed {quote(folder)} --real --region {sources[0]['Region']}"
-        if "Key" in sources[0]:
-            command += f" --from {quote('cos://{Bucket}/{Key}'.format(**sources[0]))}"
-        hint += f", or get it with `{command}`"
+    if options := next(filter(None, missing.values()), None):
+        folder = quote(str(given if given and given.is_dir() else "seed"))
+        hint += f", or get it with `scf-local seed {folder} --real {options}`"
     return [*lines, hint]
-
-
-def _name(what: dict[str, str]) -> str:
-    if "ImageId" in what:
-        return f"image {what['ImageId']} in {what['Region']}"
-    return f"objects/{what['Bucket']}/{what['Key']}"

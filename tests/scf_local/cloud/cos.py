@@ -107,7 +107,7 @@ def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
     if bucket not in state.objects:
         _, region = bucket_of(request.headers.get("host", "")) or ("", "")
         is_read = request.method in {"GET", "HEAD"}
-        state.miss(Region=region, Bucket=bucket, Key=key if is_read else "")
+        state.miss_object(region, bucket, key if is_read else "")
         raise ErrorReply("NoSuchBucket", "The bucket does not exist.", 404)
     return ACTIONS[name].run(CosCall(state, bucket, state.objects[bucket], key, request, now))
 

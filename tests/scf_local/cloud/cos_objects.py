@@ -134,7 +134,7 @@ def _find(call: CosCall, host: str, key: str, version: str | None) -> Object:
     bucket, region = bucket_of(host) or ("", "")
     newest = call.state.objects[bucket].get(key)
     if newest is None or (newest.is_delete_marker and version is None):
-        call.state.miss(Region=region, Bucket=bucket, Key=key)
+        call.state.miss_object(region, bucket, key)
         message = f"The key does not exist. In a seed, it is the file objects/{bucket}/{key}."
         raise ErrorReply("NoSuchKey", message, 404)
     for stored in (newest, *newest.older):
@@ -216,7 +216,7 @@ def store(call: CosCall, key: str, new: Object) -> tuple[Object, dict[str, str]]
         # The form of real ones, whose numbers fall with time.
         version = b64encode(b"%d" % secrets.randbits(64)).decode().rstrip("=")
     older = tuple(old for old in _versions(call, key) if old.version != version)
-    call.state.written.add((call.bucket, key))
+    call.state.missing[f"objects/{call.bucket}/{key}"] = None
     call.objects[key] = stored = replace(new, modified=call.now, version=version, older=older)
     return stored, _version_header(call, stored)
 
@@ -257,7 +257,7 @@ def _delete(call: CosCall, key: str, version: str | None) -> Object | None:
     if has_versions and version is None:
         return store(call, key, Object(b"", is_delete_marker=True))[0]
     versions = _versions(call, key)
-    call.state.written.add((call.bucket, key))
+    call.state.missing[f"objects/{call.bucket}/{key}"] = None
     call.objects.pop(key, None)
     left = [old for old in versions if version not in {None, old.version}]
     if left:

@@ -133,7 +133,7 @@ def _check_ids(state: State, region: str, *image_ids: str) -> None:
         if not IMAGE_ID.fullmatch(image_id):
             raise ErrorReply("InvalidImageId.Malformed", f"{image_id!r} is not an image id.")
         if image_id not in existing:
-            state.miss(Region=region, ImageId=image_id)
+            state.missing.setdefault(f"image {image_id} in {region}", f"--region {region}")
 
 
 def _check_values(changes: Params) -> None:

@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -41,9 +42,11 @@ class State:
     uploads: dict[str, Upload] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
-    written: set[tuple[str, ...]] = field(default_factory=set)
-    """Bucket and key of each object that a call has stored or deleted."""
-    _asked: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
+    missing: dict[str, str | None] = field(default_factory=dict)
+    """What was asked for in vain, with the options of `scf-local seed` that get it.
+
+    They are empty if it cannot be got, and None for an object that a call has stored or deleted.
+    """
 
     def __post_init__(self) -> None:
         self._counts = Counter(call["Action"] for call in self.calls)
@@ -97,22 +100,14 @@ class State:
                 raise KeyError(f"{region} has no image {image_id}")
             return copy.deepcopy(image)
 
-    def miss(self, **what: str) -> None:
-        """Remember what was asked for in vain: Region and ImageId, or Region, Bucket and Key."""
-        self._asked[tuple(what.values())] = what
+    def miss_object(self, region: str, bucket: str, key: str) -> None:
+        """Note that an object, or the bucket if `key` is empty, was asked for in vain.
 
-    @property
-    def missing(self) -> list[dict[str, str]]:
-        """What was asked for in vain, and not stored or deleted by any call; a Key may be empty.
-
-        Nor is a key missing that is there without URL encoding: functions try both.
+        A key that is there without URL encoding is not missing: functions try both.
         """
-        return [
-            what
-            for names, what in self._asked.items()
-            if names[1:] not in self.written
-            and unquote(names[-1]) not in self.objects.get(names[1], {})
-        ]
+        options = f"--region {region} --from {quote(f'cos://{bucket}/{key}')}" if key else ""
+        if unquote(key) not in self.objects.get(bucket, {}):
+            self.missing.setdefault(f"objects/{bucket}/{key}", options)
 
     def record(self, call: Mapping[str, Any]) -> int:
         """Append a call, and return the number of calls of its action so far."""
