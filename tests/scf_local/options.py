@@ -256,15 +256,13 @@ def serving(
     with ExitStack() as stack:
         with usage_errors():
             rules = Faults.from_file(faults) if faults else Faults()
-            state, notes = State.from_path(seed, region) if seed else (State(), [])
+            state = State.from_path(seed, region) if seed else State()
             network.check_allowed(allow_host)
             credentials = AccountCredentials.random()
             cloud = EmulatedCloud(
                 state, credentials=credentials, faults=rules, port=port, allowed_hosts=allow_host
             )
             stack.enter_context(cloud)
-        for message in notes:
-            note(message)
         yield cloud.environment()
         for message in (*cloud.refused, *advice(state.missing, seed)):
             note(message)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from image_steward.regions import is_region
-from scf_local.console import emit, example, note, usage_errors
+from scf_local.console import emit, example, usage_errors
 from scf_local.options import NEW_FILE, elsewhere, elsewhere_options
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def seed(  # noqa: PLR0913 - the command line's options, by name
     from scf_local.entries import counted  # noqa: PLC0415 - see above
 
     silence_loggers()
-    images: Images = {}
-    buckets: Buckets = {}
+    images: Images = defaultdict(list)
+    buckets: Buckets = defaultdict(dict)
     with usage_errors():
         _, region, cloud = elsewhere(real, endpoint, profile, region)
         if not is_region(region):
@@ -63,17 +64,15 @@ def seed(  # noqa: PLR0913 - the command line's options, by name
         try:
             read = [seed_sources.read(source, region, cloud) for source in sources]
             if cloud and not sources:
-                read = [seed_sources.read_region(region, cloud)]
+                read = [(seed_sources.read_region(region, cloud), {})]
         except seed_sources.ERRORS as error:
             raise ValueError(f"cannot read from the cloud: {error}") from None
-        for some_images, some_buckets, _ in read:
+        for some_images, some_buckets in read:
             for name, entries in some_images.items():
-                images[name] = images.get(name, []) + entries
+                images[name] += entries
             for bucket, objects in some_buckets.items():
-                buckets[bucket] = buckets.get(bucket, {}) | objects
+                buckets[bucket] |= objects
         seed_folder.write(folder, images, buckets)
-    for message in (message for *_, notes in read for message in notes):
-        note(message)
     parts = [
         f"{counted(len({entry['ImageId'] for entry in entries}), 'image')} in {name}"
         for name, entries in images.items()

@@ -66,7 +66,7 @@ def _file_of(bucket: Path, key: str) -> Path:
 
 
 def _merged(path: Path, images: Images) -> str:
-    merged = seed.read_images(path.read_bytes(), str(path), "")[0] if path.exists() else {}
+    merged = seed.read_images(path.read_bytes(), str(path), "") if path.exists() else {}
     for region, added in images.items():
         entries = {entry["ImageId"]: entry for entry in (*merged.get(region, ()), *added)}
         merged[region] = [*entries.values()]

@@ -33,10 +33,8 @@ _OBJECT = re.compile(r"cos://([^/]+)/(.+)", re.DOTALL)
 _TYPES = [{"Name": "image-type", "Values": ["PRIVATE_IMAGE", "SHARED_IMAGE"]}]
 
 
-def read(
-    source: str, region: str, cloud: Mapping[str, str] | None
-) -> tuple[Images, Buckets, list[str]]:
-    """Return the images and objects of a file, a folder or a `cos://` URL, and notes about them.
+def read(source: str, region: str, cloud: Mapping[str, str] | None) -> tuple[Images, Buckets]:
+    """Return the images and objects of a file, a folder or a `cos://` URL.
 
     `cloud` are the variables of the cloud for URLs.
 
@@ -47,24 +45,22 @@ def read(
     if source.startswith("cos://"):
         if not (cloud and match and BUCKET.fullmatch(match[1])):
             raise ValueError(f"{source}: must be cos://NAME-APPID/KEY, with --real or --endpoint")
-        return {}, {match[1]: {match[2]: _download(cloud, region, match[1], match[2])}}, []
+        return {}, {match[1]: {match[2]: _download(cloud, region, match[1], match[2])}}
     if not folder.is_dir():
-        return _images(source, region)
+        return _images(source, region), {}
     if BUCKET.fullmatch(name := folder.resolve().name):
-        return {}, {name: seed.read_bucket(folder)}, []
+        return {}, {name: seed.read_bucket(folder)}
     path, objects = folder / "images.json", folder / "objects"
     is_seed = path.exists() or objects.is_dir()
-    images, _, notes = _images(str(path), region) if path.exists() else ({}, {}, [])
-    return images, seed.read_objects(objects if is_seed else folder), notes
+    images = _images(str(path), region) if path.exists() else {}
+    return images, seed.read_objects(objects if is_seed else folder)
 
 
-def _images(path: str, region: str) -> tuple[Images, Buckets, list[str]]:
-    name = "stdin" if path == "-" else path
-    images, notes = seed.read_images(read_input(path, "reply"), name, region)
-    return images, {}, notes
+def _images(path: str, region: str) -> Images:
+    return seed.read_images(read_input(path, "reply"), "stdin" if path == "-" else path, region)
 
 
-def read_region(region: str, cloud: Mapping[str, str]) -> tuple[Images, Buckets, list[str]]:
+def read_region(region: str, cloud: Mapping[str, str]) -> Images:
     """Return the private and shared images of a region.
 
     Raises:
@@ -80,21 +76,15 @@ def read_region(region: str, cloud: Mapping[str, str]) -> tuple[Images, Buckets,
     while not pages or len(pages[-1].get("ImageSet", ())) == _PAGE:
         page = {"Filters": _TYPES, "Limit": _PAGE, "Offset": len(pages) * _PAGE}
         pages.append(client.call_json("DescribeImages", page).get("Response", {}))
-    images, notes = seed.images_of(pages, region)
-    return {region: images}, {}, notes
+    return {region: seed.images_of(pages, region)}
 
 
 def _download(cloud: Mapping[str, str], region: str, bucket: str, key: str) -> seed.Object:
     url = urlsplit(cloud.get(network.ENDPOINT, "https:"))
     names = ("SecretId", "SecretKey", "Token")
-    config = CosConfig(
-        **dict(zip(names, map(cloud.get, SCF_NAMES), strict=True)),
-        Region=region,
-        Scheme=url.scheme,
-        IP=url.hostname,
-        Port=url.port,
-        KeepAlive=False,
-    )
+    keys = dict(zip(names, map(cloud.get, SCF_NAMES), strict=True))
+    host = {"Scheme": url.scheme, "IP": url.hostname, "Port": url.port}
+    config = CosConfig(Region=region, KeepAlive=False, **keys, **host)
     try:
         reply = CosS3Client(config).get_object(Bucket=bucket, Key=key)
     except CosServiceError as error:

@@ -13,6 +13,7 @@ from image_steward.regions import is_region
 from image_steward.settings import BUCKET
 from scf_local import json_files
 from scf_local.cloud.parameters import KINDS
+from scf_local.console import note
 from scf_local.entries import counted
 from scf_local.environment import UIN
 
@@ -121,10 +122,10 @@ def read_bucket(folder: Path) -> dict[str, Object]:
     }
 
 
-def read_images(data: bytes, name: str, region: str) -> tuple[Images, list[str]]:
+def read_images(data: bytes, name: str, region: str) -> Images:
     """Read DescribeImages replies (one, a list, or one after another), or images by region.
 
-    Returns images as a seed has them, and notes about what was left out of replies.
+    Returns images as a seed has them, and prints notes about what was left out of replies.
 
     Raises:
         ValueError: it is neither; begins with the file's `name`.
@@ -134,18 +135,16 @@ def read_images(data: bytes, name: str, region: str) -> tuple[Images, list[str]]
     try:
         if isinstance(value, dict) and all(map(is_region, value)):
             images: Images = json_files.loads(data, name)
-            notes: list[str] = []
         else:
-            entries, notes = images_of(value if isinstance(value, list) else [value], name)
-            images = {region: entries}
+            images = {region: images_of(value if isinstance(value, list) else [value], name)}
         complete(images)
     except SeedError as error:
         raise SeedError(f"{name}: {error}") from None
-    return images, notes
+    return images
 
 
-def images_of(replies: list[Any], name: str) -> tuple[list[ImageEntry], list[str]]:
-    """Return the images of replies, without account ids, and notes about what was left out.
+def images_of(replies: list[Any], name: str) -> list[ImageEntry]:
+    """Return the images of replies, without account ids; prints notes about what was left out.
 
     A member that is missing becomes null; one that a seed cannot have is left out.
 
@@ -163,19 +162,19 @@ def images_of(replies: list[Any], name: str) -> tuple[list[ImageEntry], list[str
         count = reply.get("TotalCount")
         total = max(total, count if isinstance(count, int) else 0)
         for entry in entries:
-            image: ImageEntry = {n: None for n in _DEFAULTS if n not in _REQUIRED}
-            for member, given in entry.items():
-                if problem := _problem(member, given):
-                    problems[f"{member}{problem}"] += 1
-                else:
-                    image[member] = given
+            wrong = {n: problem for n, value in entry.items() if (problem := _problem(n, value))}
+            problems.update(f"{member}{problem}" for member, problem in wrong.items())
+            image = {n: None if n in wrong else entry.get(n) for n in _TYPES_OF_MEMBERS}
             del image["ImageCreator"]  # an account; complete images have made-up ones
-            ordered = {n: image[n] for n in _TYPES_OF_MEMBERS if n in image}
-            images[image.get("ImageId", "")] = ordered
-    notes = [f"{name}: {each}; left out of {counted(n, 'image')}" for each, n in problems.items()]
+            given: ImageEntry = {
+                n: v for n, v in image.items() if v is not None or n not in _REQUIRED
+            }
+            images[given.get("ImageId", "")] = given
+    for problem, number in problems.items():
+        note(f"{name}: {problem}; left out of {counted(number, 'image')}")
     if total > len(images):
-        notes.append(f"{name}: has {len(images)} of {counted(total, 'image')}; add the other pages")
-    return [*images.values()], notes
+        note(f"{name}: has {len(images)} of {counted(total, 'image')}; add the other pages")
+    return [*images.values()]
 
 
 def complete(images: object) -> dict[str, list[ImageEntry]]:

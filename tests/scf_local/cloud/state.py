@@ -72,16 +72,15 @@ class State:
             raise seed.SeedError(f"{path}: {error}") from None
 
     @classmethod
-    def from_path(cls, path: Path, region: str) -> tuple[State, list[str]]:
-        """Read a seed folder, or a file with the images of a region; returns notes about it, too.
+    def from_path(cls, path: Path, region: str) -> State:
+        """Read a seed folder, or a file with the images of a region.
 
         Raises:
             ValueError: names the file.
         """
         if path.is_dir():
-            return cls.from_folder(path), []
-        images, notes = seed.read_images(path.read_bytes(), str(path), region)
-        return cls(images), notes
+            return cls.from_folder(path)
+        return cls(seed.read_images(path.read_bytes(), str(path), region))
 
     def find(self, region: str, image_id: str) -> ImageEntry | None:
         """Return the image itself, not a copy, or None."""
