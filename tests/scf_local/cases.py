@@ -7,6 +7,8 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from scf_local.log_records import Record
 
 JSON_LINES = (".jsonl", ".ndjson")
-STDIN = Path("stdin")
-"""Stands for the standard input. This object only: a file may have the same name."""
+STDIN = Path("-")
 
 
 @dataclass
@@ -57,11 +58,6 @@ class Cases:
         )
 
 
-def file_of(argument: str) -> Path:
-    """The file that an argument of the command line names, or `STDIN`."""
-    return STDIN if argument == "-" else Path(argument)
-
-
 def read_cases(paths: Iterable[Path], region: str = "ap-guangzhou") -> Cases:
     """The events in files, folders (their `*.json`, `*.jsonl` and `*.ndjson`, by name) and `STDIN`.
 
@@ -72,24 +68,20 @@ def read_cases(paths: Iterable[Path], region: str = "ap-guangzhou") -> Cases:
     """
     cases = Cases()
     errors: list[str] = []
-    expected: dict[Path, dict[str, dict[str, Any]]] = {}
+    read_expected = cache(expectations.read_expected)
     paths = list(paths)
-    if sum(path is STDIN for path in paths) > 1:
+    if paths.count(STDIN) > 1:
         raise ValueError("- is given twice, but standard input can be read only once")
-    files = (file for path in paths for file in _files_of(path))
-    for path in files:
+    for path in chain.from_iterable(map(_files_of, paths)):
         try:
-            if path is not STDIN and path.parent not in expected:
-                expected[path.parent] = {}  # so that its error is reported once
-                expected[path.parent] = expectations.read_expected(path.parent)
-            entries = {} if path is STDIN else expected[path.parent]
-            _add(cases, _read_file(path, region, cases.problems), entries)
+            new = list(_read_file(path, region, cases.problems))
+            _add(cases, new, {} if path == STDIN else read_expected(path.parent))
         except ValueError as error:  # noqa: PERF203 - reports every error
             errors.append(str(error))
         except OSError as error:
             errors.append(f"{path}: {error.strerror}")
     if errors:
-        raise ValueError("\n".join(errors))
+        raise ValueError("\n".join(dict.fromkeys(errors)))  # those of a folder once
     if not cases.events:
         raise ValueError("\n".join([*cases.problems, _NO_EVENTS]))
     labels = Counter(case.label for case in cases.events)
@@ -103,9 +95,8 @@ _NO_EVENTS = (
 )
 
 
-def _add(cases: Cases, new: Iterable[Case], expected: dict[str, dict[str, Any]]) -> None:
+def _add(cases: Cases, new: list[Case], expected: dict[str, dict[str, Any]]) -> None:
     """Add the events of one file with their numbers and expected outcomes."""
-    new = list(new)
     event_ids = dict.fromkeys(case.event_id for case in new)
     entries = expectations.of_events(expected, new[0].path, event_ids) if new else {}
     for case in new:
@@ -116,17 +107,14 @@ def _add(cases: Cases, new: Iterable[Case], expected: dict[str, dict[str, Any]])
 
 
 def _files_of(path: Path) -> list[Path]:
-    is_folder = path is not STDIN and path.is_dir()
-    return expectations.files_of(path) if is_folder else [path]
+    return expectations.files_of(path) if path.is_dir() else [path]
 
 
 def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
     if path.name == EXPECTED:
         raise ValueError(f"{path}: not an event; it holds the expected outcomes of a folder")
-    if path is STDIN:
-        data = read_input("-", "log")
-    else:
-        data = json_files.unpacked(path.read_bytes(), str(path))
+    data, is_stdin = read_input(str(path), "log"), path == STDIN
+    path = Path("stdin") if is_stdin else path
     records, line_errors = log_records.read(data, str(path))
     if records:
         problems += line_errors  # the other lines can still be replayed
@@ -139,7 +127,7 @@ def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
     except ValueError as error:
         if path.suffix == ".json":
             raise
-        if path is STDIN and data.strip():
+        if is_stdin and data.strip():
             with suppress(ValueError):
                 return _read_lines(path, data)
         raise ValueError(f"{error}; nor is it a log: no line has a request id") from None

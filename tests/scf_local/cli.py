@@ -240,7 +240,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     """
     from rich.progress import Progress  # noqa: PLC0415 - see the top
 
-    from scf_local.cases import file_of, read_cases  # noqa: PLC0415 - see the top
+    from scf_local.cases import read_cases  # noqa: PLC0415 - see the top
     from scf_local.extraction import extracting  # noqa: PLC0415 - see the top
     from scf_local.replay import document_of, line_of, listing_of  # noqa: PLC0415 - see the top
     from scf_local.replay_runner import MAX_ROWS, RETRIES, ReplayTotals, replay_cases  # noqa: PLC0415 - see the top
@@ -250,7 +250,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     with usage_errors():
         if as_list and (report or extract):
             raise ValueError("--list replays nothing to report or extract; remove it, or the other")
-        all_cases = read_cases(map(file_of, paths), options["region"] or REGION)
+        all_cases = read_cases(map(Path, paths), options["region"] or REGION)
         cases = all_cases.only(only)
     _print_problems(all_cases.problems)
     if as_list:

@@ -67,11 +67,7 @@ def files_of(folder: Path) -> list[Path]:
 def _violation_of(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
     if not any((folder / file).is_file() for file in (name, name.rpartition(":")[0] or name)):
         return f"event not found{nearest(name, [file.name for file in files_of(folder)])}"
-    if (
-        not isinstance(entry, dict)
-        or not entry
-        or not entry.keys() <= {"Outcome", "Codes", "Result"}
-    ):
+    if not (isinstance(entry, dict) and entry and entry.keys() <= {"Outcome", "Codes", "Result"}):
         return f"is {shown(entry)}; must be {_FORM}"
     outcome, codes = entry.get("Outcome", OUTCOMES[0]), entry.get("Codes", [])
     if not is_outcome(outcome):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from scf_local import output_files
@@ -13,7 +13,6 @@ from scf_local.console import note, usage_errors
 from scf_local.entries import counted
 from scf_local.environment import trigger_of
 from scf_local.expectations import read_expected
-from scf_local.log_records import MIN_PREFIX
 from scf_local.replay import EXPECTED
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def extracting(folder: Path | None) -> Iterator[Callable[[ReplayedCase], None]]:
     def add(replayed: ReplayedCase) -> None:
         nonlocal changed
         text = _text_of(replayed.case.event)
-        path = next(p for p in _paths(folder, replayed.case) if _is_free(p, text, written))
+        path = _free_path(folder, replayed.case, text, written)
         output_files.write(path, [text])
         written.add(path.name)
         expected.pop(path.name, None)
@@ -67,25 +66,21 @@ def extracting(folder: Path | None) -> Iterator[Callable[[ReplayedCase], None]]:
             note(f"{folder}: {counted(total, 'event')}, {EXPECTED}{as_now * bool(changed)}")
 
 
-def _paths(folder: Path, case: Case) -> Iterator[Path]:
-    """Names for an event's file, the shortest first."""
+def _free_path(folder: Path, case: Case, text: str, written: set[str]) -> Path:
+    """The first name for an event's file that no other content has."""
     # In a *.json file, a list is several events.
     suffix = ".jsonl" if isinstance(case.event, list) else ".json"
-    stem = case.logged.function if case.logged else ""
-    names = [stem or case.path.stem, case.event_id]
-    safe = [_UNSAFE.sub("-", name)[:_MAX_NAME].strip(".-") for name in names if name]
+    stem = (case.logged and case.logged.function) or case.path.stem
+    safe = [_UNSAFE.sub("-", name)[:_MAX_NAME].strip(".-") for name in (stem, case.short_id)]
     name = "-".join(filter(None, safe)) or "event"
-    if case.logged:
-        yield folder / f"{name.removesuffix(safe[-1])}{safe[-1][:MIN_PREFIX]}{suffix}"
-    yield folder / f"{name}{suffix}"
-    yield from (folder / f"{name}-{number}{suffix}" for number in count(2))
-
-
-def _is_free(path: Path, text: str, written: set[str]) -> bool:
-    """Whether a file may be written: there is none, or it has the same content."""
-    if path.name in written or path.is_dir():
-        return False
-    return not path.exists() or path.read_bytes() == text.encode(errors="backslashreplace")
+    data = text.encode(errors="backslashreplace")
+    paths = (folder / f"{name}{end}{suffix}" for end in chain([""], (f"-{n}" for n in count(2))))
+    return next(
+        path
+        for path in paths
+        if path.name not in written and not path.is_dir()
+        if not path.exists() or path.read_bytes() == data
+    )
 
 
 def _text_of(event: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -52,14 +52,15 @@ class Case:
 
     @property
     def short_id(self) -> str:
-        """The event's id; the beginning of a request id, if no other event has that label."""
-        return self.event_id[:MIN_PREFIX] if self.logged and self.is_alone else self.event_id
+        """The event's id, or the beginning of a request id."""
+        return self.event_id[:MIN_PREFIX] if self.logged else self.event_id
 
     @property
     def label(self) -> str:
-        """The name without folders and with a short id, if no other event has it."""
-        name = self.path.name if self.is_alone else str(self.path)
-        return f"{name}:{self.short_id}" if self.event_id else name
+        """The name without folders and with a shortened request id, if no other event has it."""
+        if not self.is_alone:
+            return self.name
+        return f"{self.path.name}:{self.short_id}" if self.event_id else self.path.name
 
     @property
     def request_id(self) -> str:
@@ -95,12 +96,8 @@ class ReplayedCase:
         entry, done = self.case.expected, self.invocation
         if entry is None:
             return ["expected no error"] * bool(done.exit_status)
-        is_raised = done.error and done.outcome == "raised"
-        raised = class_of(self.note) if is_raised else ""
-        ended = f"{done.outcome} {raised}".rstrip()
-        names = {done.outcome, raised, raised.rpartition(".")[2]}
-        if raised.rpartition(".")[2] == UNFINISHED:
-            names.add(UNFINISHED.lower())  # as the function's log calls it
+        names = _names_of(done.outcome, last_line(done.error))
+        ended = " ".join([done.outcome, *names[2:3]])
         outcome, codes = entry.get("Outcome"), entry.get("Codes")
         lines = [] if outcome in {None, *names} else [f"expected {outcome}, got {ended}"]
         actual = codes_of(done.result)
@@ -125,12 +122,8 @@ class ReplayedCase:
         is_same = not done.exit_status or not self.differences
         run = self.actual if is_same and self.actual else logged
         codes = codes_of(done.result) if is_same else run.codes
-        outcome = run.outcome
-        if outcome == "raised" and exception_of(run.error) == UNFINISHED:
-            outcome = UNFINISHED.lower()
-        elif outcome == "raised" and is_outcome(class_of(run.error)):
-            outcome = class_of(run.error)
-        if not is_outcome(outcome) or (outcome == "returned" and run.result is NOTHING):
+        outcome = next(filter(is_outcome, reversed(_names_of(run.outcome, run.error))), "")
+        if not outcome or (outcome == "returned" and run.result is NOTHING):
             return None
         has_codes = codes and outcome in {"rejected", "partial"}
         return {"Outcome": outcome, **({"Codes": sorted(codes or ())} if has_codes else {})}
@@ -160,10 +153,10 @@ def entries_of(value: object, name: str) -> list[dict[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)]
 
 
-def last_line(error: dict[str, Any]) -> str:
+def last_line(error: object) -> str:
     """The last line of the traceback, or SCF's message, in SCF's reply to a failed run."""
-    lines = str(error.get("stackTrace") or error.get("errorMessage", "")).splitlines()
-    return lines[-1] if lines else ""
+    reply = error if isinstance(error, dict) else {}
+    return ["", *str(reply.get("stackTrace") or reply.get("errorMessage", "")).splitlines()][-1]
 
 
 def class_of(line: str) -> str:
@@ -171,9 +164,13 @@ def class_of(line: str) -> str:
     return line.partition(":")[0][:200]
 
 
-def exception_of(line: str) -> str:
-    """The class of the exception in the last line of a traceback."""
-    return class_of(line).rpartition(".")[2][:60]
+def _names_of(outcome: str, line: str) -> list[str]:
+    """What `expected.json` may call an outcome, the best name last; `line` ends the traceback."""
+    if outcome != "raised" or not (name := class_of(line)):
+        return [outcome]
+    short = name.rpartition(".")[2]
+    # The function's log calls this exception an outcome.
+    return [outcome, short, name, *([short.lower()] if short == UNFINISHED else [])]
 
 
 def is_outcome(value: object) -> bool:

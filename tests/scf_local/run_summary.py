@@ -15,7 +15,7 @@ from scf_local.changes import attributes_of
 from scf_local.differences import NOTHING, pairs, text_of
 from scf_local.invocation import InvocationResult
 from scf_local.log_records import PLATFORM, from_text, steward_lines
-from scf_local.replay import UNFINISHED, codes_of, entries_of, exception_of, last_line
+from scf_local.replay import UNFINISHED, class_of, codes_of, entries_of, last_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,9 +75,10 @@ class RunSummary:
         if self.outcome == UNKNOWN:
             return []
         differences = []
-        if self.outcome != actual.outcome and not self._is_success_of(actual):
+        is_same_success = self.outcome == "returned" and self.codes is None and not actual.error
+        if self.outcome != actual.outcome and not is_same_success:
             differences.append(f"{self._outcome} → {actual.outcome}")
-        elif self.outcome == "raised" and self._exception != actual._exception:
+        elif self.outcome == actual.outcome and self._outcome != actual._outcome:
             differences.append(f"{self._outcome} → {actual._outcome}")
         if self.codes is None:
             return differences
@@ -103,18 +104,11 @@ class RunSummary:
             if not is_id and path != "Result/Outcome":  # which is compared as the outcome
                 yield f"{path}: {text_of(before)} → {text_of(after)}"
 
-    def _is_success_of(self, actual: RunSummary) -> bool:
-        """Whether both returned, and that is all that is known of this run."""
-        return self.outcome == "returned" and self.codes is None and not actual.error
-
     @property
     def _outcome(self) -> str:
-        return f"raised {self._exception}".rstrip() if self.outcome == "raised" else self.outcome
-
-    @property
-    def _exception(self) -> str:
-        """The class of the raised exception."""
-        return exception_of(self.error)
+        """The outcome, with the class of a raised exception."""
+        name = class_of(self.error).rpartition(".")[2]
+        return f"raised {name}".rstrip() if self.outcome == "raised" else self.outcome
 
 
 def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
@@ -124,43 +118,56 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
     """
     records = [record for attempt in attempts for record in attempt]
     last = [record.message for record in attempts[-1]]
-    lines = list(steward_lines(attempts[-1]))
-    error, status = _error(last), _status(attempts[-1])
+    by_attempt = [[*steward_lines(attempt)] for attempt in attempts]
+    lines = by_attempt[-1]
+    error, status = last_line(_payload(last, "ERROR", "Result:")), _status(attempts[-1])
     result = _payload(last, "Response", "RetMsg:") if status == _OK else None
-    is_known = result is not None or bool(lines)
     starts = (record.start or record.time for record in records)
     outcome = _outcome(status, result, lines)
     if outcome == "raised" and not error and _finished(lines):
         error = UNFINISHED  # nothing else is raised after that line
     lost = {str(line.get("Code")) for line in lines if line["Event"] == "journal.failed"}
     return RunSummary(
-        outcome=outcome,
-        codes=_codes(result, lines) if is_known else None,
-        images=_images(result, steward_lines(records)),
+        outcome,
         error=error if outcome == "raised" or status != _OK else "",
         request_id=records[0].request_id,
         function=next((record.function for record in records if record.function), ""),
         start=next((start for start in starts if start is not None), None),
         attempts=len(attempts),
         note=f"result not in the journal: {', '.join(sorted(lost))}" if lost else "",
-        written=_written(result, steward_lines(records)),
-        result=NOTHING if result is None else _foreign(result),
+        **_fields_of(NOTHING if result is None else result, by_attempt),
     )
 
 
 def from_invocation(invocation: InvocationResult, logs: Iterable[bytes]) -> RunSummary:
     """The summary of an event's last invocation; `logs` are those of all attempts."""
     attempts = [[*steward_lines(from_text(log.decode("utf-8", "replace")))] for log in logs]
-    is_known = invocation.error is None or bool(attempts[-1])
     return RunSummary(
-        outcome=invocation.outcome,
-        codes=_codes(invocation.result, attempts[-1]) if is_known else None,
-        images=_images(invocation.result, chain(*attempts)),
-        error=last_line(invocation.error) if invocation.error else "",
+        invocation.outcome,
+        error=last_line(invocation.error),
         request_id=invocation.request_id,
-        written=_written(invocation.result, chain(*attempts)),
-        result=NOTHING if invocation.error else _foreign(invocation.result),
+        **_fields_of(NOTHING if invocation.error else invocation.result, attempts),
     )
+
+
+def _fields_of(result: object, attempts: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
+    """The fields of a summary that come from a result, and Image Steward's lines by attempt."""
+    images: dict[str, str] = {}
+    written: dict[str, dict[str, Any]] = {}
+    entries = [(line["Event"].partition("image.")[2], line) for line in chain(*attempts)]
+    entries += [(str(entry.get("Status")), entry) for entry in entries_of(result, "Images")]
+    for status, entry in entries:
+        if "ImageId" in entry and status in _LOGGED_STATUSES:
+            image = f"{entry.get('Region', '')}/{entry['ImageId']}"
+            images[image] = status
+            if entry.get("After") and "After" not in entry.get("Cut", ()):
+                written.setdefault(image, {}).update(attributes_of(entry["After"]))
+    is_known = result is not NOTHING or attempts[-1]
+    logged = [x for x in attempts[-1] if "Code" in x and x["Event"] not in _HARMLESS]
+    codes = codes_of(result).union(str(line["Code"]) for line in logged) if is_known else None
+    is_own = isinstance(result, dict) and {"RequestId", "Outcome", "Images"} <= result.keys()
+    returned = NOTHING if is_own else result
+    return {"codes": codes, "images": images, "written": written, "result": returned}
 
 
 def _outcome(status: int | None, result: object, lines: list[dict[str, Any]]) -> str:
@@ -197,10 +204,8 @@ def _status(records: Sequence[Record]) -> int | None:
             return code
         codes = _STATUS_CODE.findall(error.message)  # the last one: a traceback may hold others
         return int(codes[-1]) if codes else error.status or _RAISED
-    if "Report" in kinds and kinds["Report"].status:
-        return kinds["Report"].status
-    statuses = [record.status for record in records if record.status]
-    if statuses:
+    ends = (*records, kinds.get("Report", records[-1]))
+    if statuses := [record.status for record in ends if record.status]:
         return statuses[-1]
     return _OK if kinds.keys() & {"Report", "END", "Response"} else None
 
@@ -215,47 +220,6 @@ def _payload(messages: Iterable[str], kind: str, label: str) -> Any:  # noqa: AN
                 text = match["rest"].partition(label)[2].lstrip()
                 return json.JSONDecoder(strict=False).raw_decode(text)[0]
     return None
-
-
-def _error(messages: Iterable[str]) -> str:
-    error = _payload(messages, "ERROR", "Result:")
-    return last_line(error) if isinstance(error, dict) else ""
-
-
-def _codes(result: object, lines: Iterable[dict[str, Any]]) -> frozenset[str]:
-    logged = {
-        str(line["Code"]) for line in lines if "Code" in line and line["Event"] not in _HARMLESS
-    }
-    return codes_of(result) | logged
-
-
-def _images(result: object, lines: Iterable[dict[str, Any]]) -> dict[str, str]:
-    return {image: status for image, status, _ in _entries(result, lines)}
-
-
-def _written(result: object, lines: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    written: dict[str, dict[str, Any]] = {}
-    for image, _, entry in _entries(result, lines):
-        if entry.get("After") and "After" not in entry.get("Cut", ()):
-            written.setdefault(image, {}).update(attributes_of(entry["After"]))
-    return written
-
-
-def _entries(
-    result: object, lines: Iterable[dict[str, Any]]
-) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """The name and the status of each image in log lines and a result, and what names them."""
-    entries = [(line["Event"].partition("image.")[2], line) for line in lines]
-    entries += [(str(entry.get("Status")), entry) for entry in entries_of(result, "Images")]
-    for status, entry in entries:
-        if "ImageId" in entry and status in _LOGGED_STATUSES:
-            yield f"{entry.get('Region', '')}/{entry['ImageId']}", status, entry
-
-
-def _foreign(result: object) -> object:
-    """A result, unless it is one of Image Steward."""
-    members = result.keys() if isinstance(result, dict) else set()
-    return NOTHING if {"RequestId", "Outcome", "Images"} <= members else result
 
 
 def _joined(codes: frozenset[str]) -> str:
