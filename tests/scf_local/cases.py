@@ -1,4 +1,4 @@
-"""Reads the events to replay from files, folders and logs, and selects some of them."""
+"""Reads the events to replay, and `expected.json`, from files, folders and logs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from image_steward.messages import nearest
-from scf_local import expectations, json_files, log_records, logged_runs
+from image_steward.messages import nearest, shown
+from scf_local import json_files, log_records, logged_runs
 from scf_local.console import read_input
-from scf_local.replay import EXPECTED, Case
+from scf_local.replay import EXPECTED, OUTCOMES, Case, is_outcome
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
     from scf_local.log_records import Record
 
-JSON_LINES = (".jsonl", ".ndjson")
+    Entry = dict[str, Any]
+
+_JSON_LINES = (".jsonl", ".ndjson")
+_SUFFIXES = (".json", *_JSON_LINES)
+"""The files that are read in a folder."""
 STDIN = Path("-")
 
 
@@ -68,14 +72,15 @@ def read_cases(paths: Iterable[Path], region: str = "ap-guangzhou") -> Cases:
     """
     cases = Cases()
     errors: list[str] = []
-    read_expected = cache(expectations.read_expected)
+    expected_in = cache(read_expected)
     paths = list(paths)
     if paths.count(STDIN) > 1:
         raise ValueError("- is given twice, but standard input can be read only once")
-    for path in chain.from_iterable(map(_files_of, paths)):
+    files = (_files_in(path) if path.is_dir() else [path] for path in paths)
+    for path in chain.from_iterable(files):
         try:
             new = list(_read_file(path, region, cases.problems))
-            _add(cases, new, {} if path == STDIN else read_expected(path.parent))
+            _add(cases, new, {} if path == STDIN else expected_in(path.parent))
         except ValueError as error:  # noqa: PERF203 - reports every error
             errors.append(str(error))
         except OSError as error:
@@ -95,19 +100,14 @@ _NO_EVENTS = (
 )
 
 
-def _add(cases: Cases, new: list[Case], expected: dict[str, dict[str, Any]]) -> None:
+def _add(cases: Cases, new: list[Case], expected: dict[str, Entry]) -> None:
     """Add the events of one file with their numbers and expected outcomes."""
-    event_ids = dict.fromkeys(case.event_id for case in new)
-    entries = expectations.of_events(expected, new[0].path, event_ids) if new else {}
+    entries = _entries_of(expected, new[0].path, new) if new else {}
     for case in new:
         if not case.logged and (problem := log_records.why_not_event(case.event)):
             raise ValueError(f"{case.name}: {problem}")
         entry = entries.get(case.event_id, expected.get(case.path.name))
         cases.events.append(replace(case, expected=entry, number=len(cases.events) + 1))
-
-
-def _files_of(path: Path) -> list[Path]:
-    return expectations.files_of(path) if path.is_dir() else [path]
 
 
 def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
@@ -120,7 +120,7 @@ def _read_file(path: Path, region: str, problems: list[str]) -> Iterator[Case]:
         problems += line_errors  # the other lines can still be replayed
         return _read_log(path, records, region, problems)
     value: Any = json_files.sequence(data)
-    if path.suffix in JSON_LINES and not value:
+    if path.suffix in _JSON_LINES and not value:
         return _read_lines(path, data)
     try:
         value = value or json_files.parse(data, str(path))
@@ -177,3 +177,62 @@ def _matches(case: Case, pattern: str) -> bool:
     is_id = case.request_id and log_records.by_prefix([case.request_id], pattern)
     names = (str(case.number), *_names(case))
     return bool(is_id) or pattern in names or any(fnmatchcase(name, pattern) for name in names)
+
+
+def read_expected(folder: Path) -> dict[str, Entry]:
+    """The entries of a folder's `expected.json`, by event; empty if there is no such file.
+
+    Raises:
+        ValueError: it is not `{"<file>": {"Outcome": "…", "Codes": ["…"], "Result": {…}}}` with at
+            least one member in each entry, or a file is missing.
+    """
+    path = folder / EXPECTED
+    expected = json_files.read(path) if path.is_file() else {}
+    if not isinstance(expected, dict):
+        raise ValueError(f'{path}: must be an object {{"<file>": {{"Outcome": "applied"}}}}')  # noqa: TRY004 - callers expect ValueError
+    for name, entry in expected.items():
+        if violation := _violation_of(folder, name, entry):
+            raise ValueError(f"{path}: {name}: {violation}")
+    return expected
+
+
+def _entries_of(expected: dict[str, Entry], path: Path, events: list[Case]) -> dict[str, Entry]:
+    """The entries for single events of a file, by the events' ids.
+
+    Raises:
+        ValueError: the id in an entry is not that of one event, or begins those of several.
+    """
+    event_ids = dict.fromkeys(event.event_id for event in events)
+    entries = {}
+    for name, entry in expected.items():
+        file, colon, given = name.rpartition(":")
+        if colon and file == path.name:
+            ids = log_records.by_prefix(event_ids, given)
+            if len(ids) != 1:
+                near = nearest(name, [f"{file}:{known}".rstrip(":") for known in ids or event_ids])
+                problem = f"begins {len(ids)} request ids" if ids else "event not found"
+                raise ValueError(f"{path.parent / EXPECTED}: {name}: {problem}{near}")
+            entries[ids[0]] = entry
+    return entries
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """The files in a folder that may contain events."""
+    files = (file for file in folder.iterdir() if file.suffix in _SUFFIXES)
+    return sorted(file for file in files if file.name != EXPECTED)
+
+
+def _violation_of(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
+    if not any((folder / file).is_file() for file in (name, name.rpartition(":")[0] or name)):
+        return f"event not found{nearest(name, [file.name for file in _files_in(folder)])}"
+    if not (isinstance(entry, dict) and entry and entry.keys() <= {"Outcome", "Codes", "Result"}):
+        return f"is {shown(entry)}; must be an object with Outcome, Codes or Result"
+    outcome, codes = entry.get("Outcome", OUTCOMES[0]), entry.get("Codes", [])
+    if not is_outcome(outcome):
+        near = nearest(outcome, OUTCOMES)
+        return (
+            f"Outcome {shown(outcome)} is not one of {', '.join(OUTCOMES)}, nor the class of an "
+            f"exception, such as ValueError{near}"
+        )
+    is_valid = isinstance(codes, list) and all(isinstance(code, str) for code in codes)
+    return "" if is_valid else f"Codes is {shown(codes)}; must be a list of strings"

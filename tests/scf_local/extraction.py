@@ -9,10 +9,10 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from scf_local import output_files
+from scf_local.cases import read_expected
 from scf_local.console import note, usage_errors
 from scf_local.entries import counted
 from scf_local.environment import trigger_of
-from scf_local.expectations import read_expected
 from scf_local.replay import EXPECTED
 
 if TYPE_CHECKING:

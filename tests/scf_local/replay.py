@@ -13,7 +13,7 @@ from scf_local.log_records import MIN_PREFIX
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from scf_local.invocation import InvocationResult
@@ -133,17 +133,18 @@ class ReplayedCase:
         """The error that was raised, or the first error or image with a code; else empty."""
         if self.invocation.error is not None:
             return last_line(self.invocation.error)
-        result = self.invocation.result
-        for entry in (*entries_of(result, "Errors"), *entries_of(result, "Images")):
-            if "Code" in entry:
-                return f"{entry['Code']}: {entry.get('Message', '')}"
-        return ""
+        entry = next(_coded_entries(self.invocation.result), None)
+        return f"{entry['Code']}: {entry.get('Message', '')}" if entry else ""
 
 
 def codes_of(result: object) -> frozenset[str]:
     """All `Code`s in the `Errors` and `Images` of a result."""
-    entries = [*entries_of(result, "Errors"), *entries_of(result, "Images")]
-    return frozenset(str(entry["Code"]) for entry in entries if "Code" in entry)
+    return frozenset(str(entry["Code"]) for entry in _coded_entries(result))
+
+
+def _coded_entries(result: object) -> Iterator[dict[str, Any]]:
+    entries = (*entries_of(result, "Errors"), *entries_of(result, "Images"))
+    return (entry for entry in entries if "Code" in entry)
 
 
 def entries_of(value: object, name: str) -> list[dict[str, Any]]:

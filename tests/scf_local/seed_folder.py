@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ _MAX_NAME = 255
 def write(folder: Path, images: Images, buckets: Buckets) -> list[Path]:
     """Put images and objects where a seed has them, in place of those of the same id or key.
 
-    Returns the files of the objects. Nothing is written if a file cannot be.
+    Returns the files. Nothing is written if a file cannot be.
 
     Raises:
         ValueError: no file can hold a key, or an image contradicts another one.
@@ -39,20 +40,19 @@ def write(folder: Path, images: Images, buckets: Buckets) -> list[Path]:
     for file in files:
         if file.is_dir() or any(up.is_file() or up in files for up in file.parents):
             raise ValueError(f"no file can hold its key: {file} would be a file and a folder")
-    text = _merged(path, images) if images else ""
+    if images:
+        files[path] = seed.Object(_merged(path, images), modified=time.time())
     folders = [objects / bucket for bucket in buckets]
-    for file in (*files, *folders, path):
+    for file in (*files, *folders):
         if file.resolve() != folder.resolve() / file.relative_to(folder):
             raise ValueError(f"{file}, or a folder above it, is a link")
-    for file in (*files, *([path] if images else ())):
+    for file in files:
         output_files.check_writable(file)
     for each in folders:
         each.mkdir(parents=True, exist_ok=True)
     for file, stored in files.items():
         output_files.write(file, [stored.content])
         os.utime(file, (stored.modified, stored.modified))
-    if images:
-        output_files.write(path, [text, "\n"])
     return [*files]
 
 
@@ -65,14 +65,15 @@ def _file_of(bucket: Path, key: str) -> Path:
     return bucket / key
 
 
-def _merged(path: Path, images: Images) -> str:
+def _merged(path: Path, images: Images) -> bytes:
     merged = seed.read_images(path.read_bytes(), str(path), "") if path.exists() else {}
     for region, added in images.items():
         entries = {entry["ImageId"]: entry for entry in (*merged.get(region, ()), *added)}
         merged[region] = [*entries.values()]
     text = json.dumps(merged, ensure_ascii=False, indent=1)
-    seed.read_images(text.encode("utf-8", "backslashreplace"), str(path), "")  # or they contradict
-    return text
+    data = f"{text}\n".encode("utf-8", "backslashreplace")
+    seed.read_images(data, str(path), "")  # or they contradict
+    return data
 
 
 def advice(missing: Mapping[str, str | None], given: Path | None) -> list[str]:

@@ -188,19 +188,17 @@ def complete(images: object) -> dict[str, list[ImageEntry]]:
     """
     if not isinstance(images, dict):
         raise SeedError('must be {"<region>": [{"ImageId": ...}, ...]}')
-    for region, entries in images.items():
+    regions = {}
+    for region, given in images.items():
         if not is_region(region):
             raise SeedError(f"/{region}: must be a region name such as ap-guangzhou")
-        if not isinstance(entries, list):
+        if not isinstance(given, list):
             raise SeedError(f"/{region}: must be a list of images")
-    regions = {
-        region: [_complete(entry, f"/{region}/{index}") for index, entry in enumerate(entries)]
-        for region, entries in images.items()
-    }
-    for region, entries in regions.items():
+        entries = [_complete(entry, f"/{region}/{index}") for index, entry in enumerate(given)]
         _check_unique(region, "ImageId", entries)
         private = [image for image in entries if image["ImageType"] == "PRIVATE_IMAGE"]
         _check_unique(region, "ImageName", private)  # in a region, as ModifyImageAttribute checks
+        regions[region] = entries
     return regions
 
 
