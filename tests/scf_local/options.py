@@ -198,7 +198,9 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
             folder, name = environment.locate_handler(handler, code)
             variables = environment.parse_variables(env, env_file)
             variables |= {"STEWARD_DRY_RUN": "1"} if dry_run else {}
-            account, region, cloud = elsewhere(real, endpoint, profile, region)
+            account, region, cloud = elsewhere(
+                real=real, endpoint=endpoint, profile=profile, region=region
+            )
             if cloud is None:
                 cloud = stack.enter_context(serving(seed, faults, allow_host, region=region))
             config = environment.FunctionConfig(
@@ -210,10 +212,7 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
 
 
 def elsewhere(
-    real: bool,  # noqa: FBT001 - an option
-    endpoint: str | None,
-    profile: str | None,
-    region: str | None,
+    *, real: bool, endpoint: str | None, profile: str | None, region: str | None
 ) -> tuple[Account | None, str, dict[str, str] | None]:
     """The account for --real, the region, and the variables of the cloud, if it runs elsewhere.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,14 +27,11 @@ if TYPE_CHECKING:
 @click.option("--from", "sources", multiple=True, metavar="SOURCE", help="See above; repeatable.")
 @click.option("--region", help="Region of replies, and to read from; else as for `invoke`.")
 @elsewhere_options
-def seed(  # noqa: PLR0913 - the command line's options, by name
+def seed(
     folder: Path,
     *,
     sources: tuple[str, ...],
-    region: str | None,
-    real: bool,
-    endpoint: str | None,
-    profile: str | None,
+    **options: Any,  # noqa: ANN401 - see elsewhere
 ) -> None:
     """Make a folder for --seed, or add to one.
 
@@ -56,7 +53,7 @@ def seed(  # noqa: PLR0913 - the command line's options, by name
     images: Images = defaultdict(list)
     buckets: Buckets = defaultdict(dict)
     with usage_errors():
-        _, region, cloud = elsewhere(real, endpoint, profile, region)
+        _, region, cloud = elsewhere(**options)
         if not is_region(region):
             raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
         if not (sources or cloud):

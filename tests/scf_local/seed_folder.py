@@ -66,13 +66,13 @@ def _file_of(bucket: Path, key: str) -> Path:
 
 
 def _merged(path: Path, images: Images) -> bytes:
-    merged = seed.read_images(path.read_bytes(), str(path), "") if path.exists() else {}
+    merged = seed.read_images(path.read_bytes(), str(path)) if path.exists() else {}
     for region, added in images.items():
         entries = {entry["ImageId"]: entry for entry in (*merged.get(region, ()), *added)}
         merged[region] = [*entries.values()]
     text = json.dumps(merged, ensure_ascii=False, indent=1)
     data = f"{text}\n".encode("utf-8", "backslashreplace")
-    seed.read_images(data, str(path), "")  # or they contradict
+    seed.read_images(data, str(path))  # or they contradict
     return data
 
 

@@ -47,17 +47,14 @@ def read(source: str, region: str, cloud: Mapping[str, str] | None) -> tuple[Ima
             raise ValueError(f"{source}: must be cos://NAME-APPID/KEY, with --real or --endpoint")
         return {}, {match[1]: {match[2]: _download(cloud, region, match[1], match[2])}}
     if not folder.is_dir():
-        return _images(source, region), {}
+        name = "stdin" if source == "-" else source
+        return seed.read_images(read_input(source, "reply"), name, region), {}
     if BUCKET.fullmatch(name := folder.resolve().name):
         return {}, {name: seed.read_bucket(folder)}
     path, objects = folder / "images.json", folder / "objects"
     is_seed = path.exists() or objects.is_dir()
-    images = _images(str(path), region) if path.exists() else {}
+    images = seed.read_images(path.read_bytes(), str(path)) if path.exists() else {}
     return images, seed.read_objects(objects if is_seed else folder)
-
-
-def _images(path: str, region: str) -> Images:
-    return seed.read_images(read_input(path, "reply"), "stdin" if path == "-" else path, region)
 
 
 def read_region(region: str, cloud: Mapping[str, str]) -> Images:

@@ -122,16 +122,17 @@ def read_bucket(folder: Path) -> dict[str, Object]:
     }
 
 
-def read_images(data: bytes, name: str, region: str) -> Images:
-    """Read DescribeImages replies (one, a list, or one after another), or images by region.
+def read_images(data: bytes, name: str, region: str = "") -> Images:
+    """Read images by region; or, with a `region`, also DescribeImages replies with its images.
 
-    Returns images as a seed has them, and prints notes about what was left out of replies.
+    Replies may be one, a list, or one after another. Returns images as a seed has them, and prints
+    notes about what was left out of replies.
 
     Raises:
         ValueError: it is neither; begins with the file's `name`.
     """
     data = json_files.unpacked(data, name)
-    value = json_files.sequence(data) or json_files.parse(data, name)
+    value = (json_files.sequence(data) or json_files.parse(data, name)) if region else {}
     try:
         if isinstance(value, dict) and all(map(is_region, value)):
             images: Images = json_files.loads(data, name)

@@ -11,7 +11,6 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from scf_local import json_files
 from scf_local.cloud import seed
 
 if TYPE_CHECKING:
@@ -64,12 +63,8 @@ class State:
         path, objects_folder = folder / "images.json", folder / "objects"
         if not path.exists() and not objects_folder.is_dir():
             raise seed.SeedError(f"{folder}: not a seed; it has neither images.json nor objects/")
-        images = json_files.read(path) if path.exists() else {}
-        objects = seed.read_objects(objects_folder)
-        try:
-            return cls(images, objects)
-        except seed.SeedError as error:
-            raise seed.SeedError(f"{path}: {error}") from None
+        images = seed.read_images(path.read_bytes(), str(path)) if path.exists() else {}
+        return cls(images, seed.read_objects(objects_folder))
 
     @classmethod
     def from_path(cls, path: Path, region: str) -> State:
