@@ -47,9 +47,9 @@ def extracting(folder: Path | None) -> Iterator[Callable[[ReplayedCase], None]]:
 
     def add(replayed: ReplayedCase) -> None:
         nonlocal changed
-        text = _text_of(replayed.case.event)
-        path = _free_path(folder, replayed.case, text, written)
-        output_files.write(path, [text])
+        data = _json_of(replayed.case.event)
+        path = _free_path(folder, replayed.case, data, written)
+        output_files.write(path, [data])
         written.add(path.name)
         expected.pop(path.name, None)
         if entry := replayed.expectation:
@@ -66,14 +66,13 @@ def extracting(folder: Path | None) -> Iterator[Callable[[ReplayedCase], None]]:
             note(f"{folder}: {counted(total, 'event')}, {EXPECTED}{as_now * bool(changed)}")
 
 
-def _free_path(folder: Path, case: Case, text: str, written: set[str]) -> Path:
+def _free_path(folder: Path, case: Case, data: bytes, written: set[str]) -> Path:
     """The first name for an event's file that no other content has."""
     # In a *.json file, a list is several events.
     suffix = ".jsonl" if isinstance(case.event, list) else ".json"
     stem = (case.logged and case.logged.function) or case.path.stem
     safe = [_UNSAFE.sub("-", name)[:_MAX_NAME].strip(".-") for name in (stem, case.short_id)]
     name = "-".join(filter(None, safe)) or "event"
-    data = text.encode(errors="backslashreplace")
     paths = (folder / f"{name}{end}{suffix}" for end in chain([""], (f"-{n}" for n in count(2))))
     return next(
         path
@@ -83,9 +82,9 @@ def _free_path(folder: Path, case: Case, text: str, written: set[str]) -> Path:
     )
 
 
-def _text_of(event: Any) -> str:  # noqa: ANN401 - any JSON value
+def _json_of(event: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """An event as JSON, without the signature and the token of an upload."""
     text = json.dumps(event, ensure_ascii=False, indent=None if isinstance(event, list) else 2)
     if trigger_of(event) == "cos":
         text = _PARAMETER.sub(r"\1removed", _HEADER.sub(r'\1"removed"', text))
-    return f"{text}\n"
+    return f"{text}\n".encode(errors="backslashreplace")

@@ -114,9 +114,7 @@ def read_objects(folder: Path) -> Buckets:
 def read_bucket(folder: Path) -> dict[str, Object]:
     """Read the files in a folder and below it as objects by key."""
     return {
-        path.relative_to(folder).as_posix(): Object(
-            path.read_bytes(), modified=path.stat().st_mtime
-        )
+        path.relative_to(folder).as_posix(): Object(path.read_bytes(), {}, path.stat().st_mtime)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -196,17 +194,15 @@ def complete(images: object) -> dict[str, list[ImageEntry]]:
         if not isinstance(given, list):
             raise SeedError(f"/{region}: must be a list of images")
         entries = [_complete(entry, f"/{region}/{index}") for index, entry in enumerate(given)]
-        _check_unique(region, "ImageId", entries)
+        # Names as ModifyImageAttribute checks them: in a region.
         private = [image for image in entries if image["ImageType"] == "PRIVATE_IMAGE"]
-        _check_unique(region, "ImageName", private)  # in a region, as ModifyImageAttribute checks
+        uses = Counter(("ImageId", image["ImageId"]) for image in entries)
+        uses.update(("ImageName", image["ImageName"]) for image in private)
+        for (name, value), number in uses.items():
+            if number > 1:
+                raise SeedError(f"/{region}: {name} {shown(value)} appears {number} times")
         regions[region] = entries
     return regions
-
-
-def _check_unique(region: str, name: str, images: list[ImageEntry]) -> None:
-    for value, number in Counter(image[name] for image in images).most_common(1):
-        if number > 1:
-            raise SeedError(f"/{region}: {name} {shown(value)} appears {number} times")
 
 
 def _complete(given: object, path: str) -> ImageEntry:
