@@ -72,7 +72,8 @@ def rows_of(replayed: Iterable[ReplayedCase], logs: Iterable[bytes]) -> Iterator
     folders = {str(event.case.path.parent) for event in replayed}
     common = os.path.commonpath([os.path.abspath(folder) for folder in folders]) if folders else ""  # noqa: PTH100 - lexical, as commonpath
     for number, (event, log) in enumerate(zip(replayed, logs, strict=True), 1):
-        name, event_id = os.path.relpath(event.case.path, common), event.case.short_id
+        case, name = event.case, os.path.relpath(event.case.path, common)
+        event_id = case.short_id if case.is_alone else case.event_id
         yield _row(number, f"{name}:{event_id}" if event_id else name, event, log)
 
 
