@@ -59,9 +59,15 @@ def plans(draw: st.DrawFn) -> tuple[Region, list[Step]]:
         return region, []
 
 
+def batches_of(entries: Iterable[dict[str, Any]], size: int) -> list[list[dict[str, Any]]]:
+    """Return the batches of entries as objects."""
+    texts = undoing.batches(map(json.dumps, entries), size)
+    return [list(map(json.loads, batch)) for batch in texts]
+
+
 def upload(region: Region, entries: Iterable[dict[str, Any]], random: Random) -> None:
     """Execute undo entries as change requests, as users do by uploading them."""
-    for batch in undoing.batches(entries, 1 << 20):
+    for batch in batches_of(entries, 1 << 20):
         steps = requested(changes(batch), region)
         assert not any(step.error for step in steps)
         region.execute(steps, random)
@@ -233,7 +239,7 @@ def test_batches_keep_the_order(entries: list[dict[str, Any]], size: int) -> Non
     """
     # With equal ids, a chunk of one entry could equal another entry.
     entries = [{**entry, "ImageId": f"img-{at}"} for at, entry in enumerate(entries)]
-    batches = list(undoing.batches(entries, size))
+    batches = list(batches_of(entries, size))
     chunks = [
         [entry] if fits(entry, size) else [*undoing.chunks(entry, size - 100)][::-1]
         for entry in entries
@@ -248,7 +254,7 @@ def test_batches_keep_the_order(entries: list[dict[str, Any]], size: int) -> Non
 @given(st.lists(ENTRIES, max_size=12), SIZES)
 def test_size_of_batches(entries: list[dict[str, Any]], size: int) -> None:
     """A batch has at most the allowed size, unless its content cannot be cut."""
-    for batch in undoing.batches(entries, size):
+    for batch in batches_of(entries, size):
         data = json.dumps({"Images": batch}, ensure_ascii=False).encode()
         assert batch
         can_be_cut = len(batch) > 1 or len(values_in(batch[0])) > 1
@@ -259,14 +265,14 @@ def test_size_of_batches(entries: list[dict[str, Any]], size: int) -> None:
 def test_batches_name_an_image_once(entries: list[dict[str, Any]], size: int) -> None:
     """No batch has two chunks of an entry: a change request names an image only once."""
     entries = [{**entry, "ImageId": f"img-{at}"} for at, entry in enumerate(entries)]
-    for batch in undoing.batches(entries, size):
+    for batch in batches_of(entries, size):
         assert len({entry["ImageId"] for entry in batch}) == len(batch)
 
 
 def test_a_thousand_images_are_one_batch() -> None:
     """A batch has at most as many images as a change request."""
     entries = [{"Region": REGION, "ImageId": f"img-{i}", "ImageName": "n"} for i in range(2001)]
-    batches = list(undoing.batches(entries, 1 << 30))
+    batches = list(batches_of(entries, 1 << 30))
     assert [len(batch) for batch in batches] == [1000, 1000, 1]
     assert len(changes(batches[0])) == 1000
 
@@ -275,8 +281,8 @@ def test_brackets_count() -> None:
     """The brackets of the list count: entries that fit only without them are separated."""
     entries = [{"Region": REGION, "ImageId": f"img-{i}", "ImageName": "n" * 60} for i in "ab"]
     size = sum(len(json.dumps(entry)) + 2 for entry in entries)
-    assert [len(batch) for batch in undoing.batches(entries, size)] == [1, 1]
-    assert [len(batch) for batch in undoing.batches(entries, size + 100)] == [2]
+    assert [len(batch) for batch in batches_of(entries, size)] == [1, 1]
+    assert [len(batch) for batch in batches_of(entries, size + 100)] == [2]
 
 
 def test_a_region_stays_together() -> None:
@@ -284,7 +290,7 @@ def test_a_region_stays_together() -> None:
     entries = [
         {"Region": f"ap-{i % 3}", "ImageId": f"img-{i}", "ImageName": "n"} for i in range(1800)
     ]
-    batches = list(undoing.batches(entries, 1 << 30))
+    batches = list(batches_of(entries, 1 << 30))
     assert [{entry["Region"] for entry in batch} for batch in batches] == [
         {"ap-0"}, {"ap-1"}, {"ap-2"},
     ]  # fmt: skip
@@ -293,7 +299,7 @@ def test_a_region_stays_together() -> None:
 
 def test_no_entries_no_batches() -> None:
     """Without changes, there is no batch."""
-    assert list(undoing.batches([], 1000)) == []
+    assert list(batches_of([], 1000)) == []
 
 
 def test_undo_of_a_cycle_of_a_thousand() -> None:
@@ -306,7 +312,7 @@ def test_undo_of_a_cycle_of_a_thousand() -> None:
     )
     steps = requested(request, region)
     journal = [undoing.entry(step) for step in steps]
-    assert len(list(undoing.batches(journal, 1 << 20))) == 1
+    assert len(list(batches_of(journal, 1 << 20))) == 1
     wanted = {step.image_id: step.new_name for step in steps}
     region.images = {i: was.with_values({"ImageName": wanted[i]}) for i, was in former.items()}
     back = requested(changes(journal), region)

@@ -36,8 +36,8 @@ class Journal:
         """
         entries = [entry for step in plan.changes if (entry := undo.entry(step))]
         if self.settings.journal and entries:
-            for batch in undo.batches(entries, self.settings.max_document_bytes):
-                self._write_object({"Images": batch})
+            for batch in undo.batches(map(json.dumps, entries), self.settings.max_document_bytes):
+                self._write_object({"Images": list(map(json.loads, batch))})
         for entry in entries:
             for chunk in undo.chunks(entry, 6000):  # the whole line must stay below SCF's 8 KB
                 self.log.always("image.before", Source=source, Undo=chunk)

@@ -65,14 +65,11 @@ class Secrets:
         return re.sub(_OTHERS, "[redacted]", text) if is_message else text
 
     def _text(self, text: str) -> str:
-        if len(text) < WINDOW:  # most are
-            return text
+        return _RUN.sub(self._run, text) if len(text) >= WINDOW else text  # most are shorter
 
-        def without(run: re.Match[str]) -> str:
-            is_secret = any(window in self._windows for window in _windows(run[0]))
-            return "[redacted]" if is_secret else run[0]
-
-        return _RUN.sub(without, text)
+    def _run(self, run: re.Match[str]) -> str:
+        is_secret = any(window in self._windows for window in _windows(run[0]))
+        return "[redacted]" if is_secret else run[0]
 
 
 def _windows(text: str) -> Iterator[str]:

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from image_steward.errors import NotRestorable
 from image_steward.limits import IMAGES_PER_REQUEST
 from image_steward.model import ATTRIBUTES, Outcome, Step, Values, by_image, members_of, values_in
 from image_steward.naming.text import value_error
 from image_steward.strict_json import is_text
-
-T = TypeVar("T")
 
 Entry: TypeAlias = "dict[str, Any]"
 """A JSON object; here an image in a change request."""
@@ -50,73 +46,62 @@ def apply_entries(outcomes: Iterable[Outcome]) -> Iterator[Entry]:
             yield entry_of(outcome.step.image_key, outcome.values, expected)
 
 
-def batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+def batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
     """Split entries into change requests of at most `size` bytes each.
+
+    They are given and returned as JSON, which needs less memory.
 
     The images of a region stay in one batch if they fit, since they may swap names. An entry that
     is too large is split into chunks, each in a batch of its own, because a change request names
     an image only once. Its last chunk comes first: the last change is undone first.
     """
-    for batch in text_batches(map(json.dumps, entries), size):
-        yield [json.loads(text) for text in batch]
-
-
-def text_batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """As `batches`; the entries are given and returned as JSON, which needs less memory."""
     budget = size - 100  # without the members around the list
+    regions: dict[str, list[str]] = {}
+    for text in texts:
+        regions.setdefault(json.loads(text)["Region"], []).append(text)
     sized: list[tuple[list[str], int]] = []
-    by_region = sorted(
-        ((str(json.loads(text)["Region"]), text) for text in texts), key=itemgetter(0)
-    )
-    for _, group in groupby(by_region, key=itemgetter(0)):
-        images = [text for _, text in group]
+    for _, images in sorted(regions.items()):
         total = sum(len(text) + 2 for text in images)
         if total <= budget and len(images) <= IMAGES_PER_REQUEST:
             sized.append((images, total))
             continue
         for text in images:  # each chunk counts as much as the entry, so it is alone
-            parts = [text] if len(text) <= budget else _chunk_texts(text, budget)
+            cut = [] if len(text) <= budget else reversed(chunks(json.loads(text), budget))
+            parts = list(map(json.dumps, cut)) or [text]
             sized += [([part], len(text) + 2) for part in parts]
     return _packed(sized, budget)
 
 
-def _chunk_texts(text: str, size: int) -> list[str]:
-    return [json.dumps(chunk) for chunk in chunks(json.loads(text), size)][::-1]
-
-
-def chunks(entry: Entry, size: int) -> Iterator[Entry]:
+def chunks(entry: Entry, size: int) -> list[Entry]:
     """Split an entry into chunks of at most `size` bytes of JSON; a single value is not split.
 
     Tags are deleted before others are bound, since an image can have only 50.
     """
     if len(json.dumps(entry)) <= size:
-        yield entry
-        return
-    image_key = entry["Region"], entry["ImageId"]
+        return [entry]
     values, expected = values_in(entry), values_in(entry.get("Expect", {}))
 
     def chunk_of(names: list[str]) -> Entry:
         chosen = [{n: part[n] for n in names if n in part} for part in (values, expected)]
-        return entry_of(image_key, *chosen)
+        return entry_of((entry["Region"], entry["ImageId"]), *chosen)
 
     head = len(json.dumps(chunk_of([])))
     names = sorted(values, key=lambda n: (n not in ATTRIBUTES, values[n] is not None))
     sized = [([name], len(json.dumps(chunk_of([name]))) - head) for name in names]
-    yield from map(chunk_of, _packed(sized, size - head))
+    return list(map(chunk_of, _packed(sized, size - head)))
 
 
-def _packed(sized: Iterable[tuple[list[T], int]], budget: int) -> Iterator[list[T]]:
+def _packed(sized: Iterable[tuple[list[str], int]], budget: int) -> Iterator[list[str]]:
     """Join lists, given with their sizes, as long as they are within the budget."""
-    joined: list[T] = []
+    packed: list[list[str]] = [[]]
     left = budget
     for items, needed in sized:
-        if joined and (needed > left or len(joined) + len(items) > IMAGES_PER_REQUEST):
-            yield joined
-            joined, left = [], budget
-        joined = joined + items
+        if needed > left or len(packed[-1]) + len(items) > IMAGES_PER_REQUEST:
+            packed.append([])
+            left = budget
+        packed[-1] += items
         left -= needed
-    if joined:
-        yield joined
+    return filter(None, packed)
 
 
 def _undo_entry(outcome: Outcome) -> Entry:
@@ -125,8 +110,7 @@ def _undo_entry(outcome: Outcome) -> Entry:
     What a document may not set is left out, although an image may have it.
     """
     done = outcome.values
-    old = outcome.old_values.items()
-    values = {n: v for n, v in old if v != done[n] and is_settable(n, v)}
+    values = {n: v for n, v in outcome.old_values.items() if v != done[n] and is_settable(n, v)}
     expected = {name: done[name] for name in values}
     return entry_of(outcome.step.image_key, values, expected) if values else {}
 
