@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import termios
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,17 +100,12 @@ def copied_input(path: str, argument: str) -> Iterator[BinaryIO]:
         raise ValueError(f"standard input is closed; pass the {argument} as a file, or pipe it in")
     if path == "-" and sys.stdin.isatty():
         note(f"reading the {argument} from the terminal; end it with Ctrl-D, or pass a file")
-    with ExitStack() as files:
-
-        def create() -> BinaryIO:
-            return files.enter_context(tempfile.TemporaryFile())
-
-        copy = create()
+    with tempfile.TemporaryFile() as copy, tempfile.TemporaryFile() as target:
         with click.open_file(path, "rb") as stream:
             while copy.write(stream.read(_CHUNK)) == _CHUNK:
                 pass  # not once more at the end: a terminal's Ctrl-D is read once
         copy.seek(0)
-        yield json_files.unpacked_stream(copy, create, "stdin" if path == "-" else path)
+        yield json_files.unpacked_stream(copy, target, "stdin" if path == "-" else path)
 
 
 def log_writer() -> Callable[[bytes], None]:

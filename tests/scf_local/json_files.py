@@ -9,14 +9,13 @@ import json
 import re
 import zlib
 from contextlib import suppress
-from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from image_steward import strict_json
 from image_steward.errors import InvalidJSON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -24,10 +23,6 @@ MAX_EVENT_DEPTH = 500
 """Levels of events and results, which are only passed on and shown; Python fails near 1,000."""
 _MAX_UNPACKED = 256 << 20
 """Largest size of an unpacked gzip file, in bytes."""
-_MAX_TOKEN = 20
-"""Characters at the end of a part of a file that may lack their rest, such as in `-Infinity`."""
-_CHUNK = 1 << 18
-"""Bytes to read at once."""
 _COMPRESSED = re.compile(rb"PK\x03\x04|\xfd7zXZ|BZh[1-9]1AY|\x28\xb5\x2f\xfd")
 _BETWEEN = re.compile(r"^\}\s*^(?=\{)", re.MULTILINE)
 """Between two objects that `jq .` has printed."""
@@ -66,16 +61,15 @@ def unpacked(data: bytes, name: str) -> bytes:
         ValueError: it is damaged or cut gzip, too large, compressed otherwise, or partly UTF-16;
             begins with the file's `name`.
     """
-    return unpacked_stream(io.BytesIO(data), io.BytesIO, name).read()
+    return unpacked_stream(io.BytesIO(data), io.BytesIO(), name).read()
 
 
-def unpacked_stream(source: BinaryIO, create: Callable[[], BinaryIO], name: str) -> BinaryIO:
-    """As `unpacked`, for a file of any size: `source`, or a new one that `create` has opened."""
+def unpacked_stream(source: BinaryIO, target: BinaryIO, name: str) -> BinaryIO:
+    """As `unpacked`, for a file of any size; UTF-16 is converted into `target`, an empty file."""
     is_zipped = source.read(2) == b"\x1f\x8b"
     source.seek(0)
     if is_zipped:
-        source = _unzipped(source, create(), name)
-        source.seek(0)
+        source = _unzipped(source, name)
     start = source.read(4096)
     if start.startswith(b"PK") and contains(source, "[Content_Types].xml"):
         raise ValueError(f'{name}: an Excel workbook; save it as "CSV UTF-8"')
@@ -90,74 +84,51 @@ def unpacked_stream(source: BinaryIO, create: Callable[[], BinaryIO], name: str)
     if any(contains(source, "RequestId", encoding) for encoding in others):
         raise ValueError(f"{name}: is partly UTF-16 and partly UTF-8; save it in one encoding")
     if is_wide:
-        source = _narrowed(source, create(), "utf-16-le" if odd > even else "utf-16-be")
+        source = _narrowed(source, target, "utf-16-le" if odd > even else "utf-16-be")
     source.seek(0)
     return source
 
 
-def _unzipped(source: BinaryIO, target: BinaryIO, name: str) -> BinaryIO:
+def _unzipped(source: BinaryIO, name: str) -> BinaryIO:
+    content = cast("BinaryIO", gzip.GzipFile(fileobj=source))
     try:
-        for chunk in chunks(gzip.GzipFile(fileobj=source)):
-            if target.tell() + len(chunk) > _MAX_UNPACKED:
-                raise ValueError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; split it")
-            target.write(chunk)
+        is_large = content.seek(_MAX_UNPACKED + 1) > _MAX_UNPACKED  # or it stops at the end
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{name}: gzip that is damaged or cut off: {error}") from None
-    return target
+    if is_large:
+        raise ValueError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; split it")
+    content.seek(0)
+    return content
 
 
 def _narrowed(source: BinaryIO, target: BinaryIO, encoding: str) -> BinaryIO:
-    """The text of a UTF-16 file as UTF-8; a byte that is left at the end is ignored."""
+    """The text of a UTF-16 file as UTF-8; half a character at the end is ignored."""
+    source.seek(0)
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
-    target.writelines(
-        decoder.decode(chunk).encode("utf-8", "surrogatepass") for chunk in chunks(source)
-    )
-    rest = decoder.getstate()[0]  # such as half a surrogate pair
-    text = rest[: len(rest) & ~1].decode(encoding, "surrogatepass")
-    target.write(text.encode("utf-8", "surrogatepass"))
+    target.writelines(decoder.decode(line).encode("utf-8", "surrogatepass") for line in source)
     return target
 
 
-def chunks(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
-    """The content of a file from its beginning, a part at a time."""
-    stream.seek(0)
-    return iter(lambda: stream.read(_CHUNK), b"")
-
-
 def contains(stream: BinaryIO, text: str, encoding: str = "utf-8") -> bool:
-    """Whether a file contains a text."""
+    """Whether a file has a line that contains a text."""
+    stream.seek(0)
     sought = text.encode(encoding)
-    pairs = pairwise(chain(chunks(stream), [b""]))
-    return any(sought in chunk + following[: len(sought)] for chunk, following in pairs)
+    return any(sought in line for line in stream)
 
 
 def whole(stream: BinaryIO) -> bytes:
-    """The content of a file that may be one JSON value, or a `sequence`.
+    """The content of a file that begins like one JSON value, or a `sequence`.
 
-    Empty for another file: it is only read until that shows.
+    Empty for another file, such as text or JSON Lines: only its first line is read.
     """
     stream.seek(0)
-    data = b""
-    while chunk := stream.read(len(data) or _CHUNK):
-        data += chunk
-        if not _may_be_json(data.decode("utf-8-sig", "replace")):
-            return b""
-    return data
-
-
-def _may_be_json(beginning: str) -> bool:
-    try:
-        json.loads(beginning, parse_constant=reject_constant)
-    except json.JSONDecodeError as error:
-        is_value = error.msg == "Extra data"
-        rest = beginning[error.pos :]
-        before = beginning.rfind("}", 0, error.pos)
-        is_sequence = before >= 0 and (rest[:1] == "," or bool(_BETWEEN.match(beginning, before)))
-        is_cut = len(rest) < _MAX_TOKEN or error.msg.startswith("Unterminated string")
-        return is_cut or (is_value and is_sequence)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    lines = filter(bytes.strip, stream)
+    first = next(lines, b"").removeprefix(codecs.BOM_UTF8).lstrip()
+    with suppress(ValueError, RecursionError):
+        json.loads(first)
+        return b"" if next(lines, None) else first
+    stream.seek(0)
+    return stream.read() if first.startswith((b"{", b"[")) else b""
 
 
 def parsed_lines(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, bytes, Any, str]]:

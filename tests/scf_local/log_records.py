@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -143,20 +143,16 @@ def _is_json_lines_log(file: BinaryIO) -> bool:
     Lines that were cut off, or from other tools, may precede it. Printed logs may hold JSON too: a
     file with SCF's own lines does not count, nor one whose first record is a printed line.
     """
-    if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in _probed(file)):
+    file.seek(0)
+    lines = list(islice(filter(bytes.strip, file), _MAX_PROBED_LINES))
+    if any(PLATFORM.match(line.decode("utf-8", "replace")) for line in lines):
         return False
-    for line in _probed(file):
+    for line in lines:
         with suppress(ValueError, RecursionError):
             value = json.loads(line)
             if from_json(value):
                 return not is_steward_line(value) or "SCF_RequestId" in value
     return False
-
-
-def _probed(file: BinaryIO) -> Iterator[bytes]:
-    file.seek(0)
-    lines = islice(filter(bytes.strip, file), _MAX_PROBED_LINES)
-    return chain((line.lstrip() for line in islice(lines, 1)), lines)
 
 
 def from_json(value: object, levels: int = _MAX_LEVELS) -> list[Record]:

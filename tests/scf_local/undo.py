@@ -38,8 +38,7 @@ _NO_STEWARD_LINES = f"{_NO_LINES}; nor has it any other line of Image Steward: {
 _NO_READABLE_LINES = f"the log contains {EVENT}, but no such line as the function writes it; {_USE}"
 _NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
 _NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
-_NAMED = re.compile(rb"Event\W+image\.before")
-_BEGUN = re.compile(rb"E(?:v(?:e(?:n(?:t(?:\W+[a-z.]{0,11})?)?)?)?)?\Z")
+_NAMED = re.compile(rb"Event[^\w\n]+image\.before")
 _ZERO_BYTES = "the log is not text: it contains zero bytes"
 _LOST = f"not in a line or record that could be read; {_USE}"
 _IN_TEXT = f"{EVENT} follows other text, such as that of an error, and may be part of it"
@@ -89,20 +88,19 @@ def read(log: bytes | BinaryIO, request_id: str | None = None, *, name: str = "l
     # Logs may be newest first. Lines with equal times keep their order.
     usable = sorted((line for line in lines if not line.problem), key=lambda line: line.time)
     request_ids = _request_ids(usable)
-    by_image: dict[str, str] = {}
-    """The lines of each image, one below the other; the image that was changed last is last."""
+    by_image: dict[str, tuple[str, ...]] = {}
+    """The lines of each image; the image that was changed last is last."""
     for line in usable:
         entry = json.loads(line.undo)
         image = f"{entry['Region']} {entry['ImageId']}"
-        earlier = by_image.pop(image, "")
-        by_image[image] = f"{earlier}\n{line.undo}" if earlier else line.undo
+        by_image[image] = (*by_image.pop(image, ()), line.undo)
     del lines, usable
     texts = []
     while by_image:
         _, undos = by_image.popitem()
-        (entry,) = merged(map(json.loads, undos.split("\n")))
+        (entry,) = merged(map(json.loads, undos))
         # Valid lines may exceed a limit once merged.
-        if violation := _violation_of([entry]) if "\n" in undos else "":
+        if violation := _violation_of([entry]) if len(undos) > 1 else "":
             problems.append(f"{_image_name(entry)} cannot be undone: {violation}")
         else:
             texts.append(json.dumps(entry))
@@ -151,27 +149,23 @@ def _lines_of_result(file: BinaryIO, name: str) -> list[BeforeLine]:
 
 def _lines_of_log(file: BinaryIO, name: str) -> list[BeforeLine]:
     runs: dict[str, LogOrder[list[BeforeLine]]] = {}
-    unchecked: list[BeforeLine] = []
     used = 0
     for record in _records(file, name):
         lines = list(_lines(record))
         runs.setdefault(record.request_id, LogOrder()).add(record, *filter(None, [lines]))
         if EVENT in record.message:
-            used += sum(1 for _ in _NAMED.finditer(record.message.encode(errors="replace")))
-        unchecked += (line for line in lines if line.undo)
-        if len(unchecked) >= _CHECKED_AT_ONCE:
-            _check(unchecked)
-            unchecked = []
-    _check(unchecked)
+            used += _times_named([record.message.encode(errors="replace")])
     lines = [
         line for run in runs.values() for of_record in run.oldest_first() for line in of_record
     ]
+    _check([line for line in lines if line.undo])
     if not lines:
         problem = _without_changes(log_records.steward_lines(_records(file, name)))
         problem = _NO_READABLE_LINES if json_files.contains(file, EVENT) else problem
         problem = _ZERO_BYTES if json_files.contains(file, "\0") else problem
         raise ValueError(f"{name}: {problem}")
     # No encoding of JSON within JSON or CSV changes how often a text names the event.
+    file.seek(0)
     lost = _times_named(file) - used
     return [*lines, BeforeLine(f"{EVENT} (count: {lost:,})", problem=_LOST)] if lost > 0 else lines
 
@@ -180,15 +174,9 @@ def _records(file: BinaryIO, name: str) -> Iterator[Record]:
     return log_records.stream(file, name, lambda _: None, is_log=True)
 
 
-def _times_named(file: BinaryIO) -> int:
-    """How often a file names the event."""
-    times, rest = 0, b""
-    for chunk in json_files.chunks(file):
-        *before, rest = _NAMED.split(rest + chunk.replace(b"\0", b""))
-        times += len(before)
-        begun = _BEGUN.search(rest)  # its end may be in the next chunk
-        rest = re.sub(rb"\W+", b" ", begun[0], count=1) if begun else b""
-    return times
+def _times_named(texts: Iterable[bytes]) -> int:
+    """How often the lines or messages name the event."""
+    return sum(len(_NAMED.findall(text.replace(b"\0", b""))) for text in texts)
 
 
 def _without_changes(lines: Iterable[dict[str, Any]]) -> str:
@@ -254,9 +242,11 @@ def _line(position: str, text: str, fields: object, run: str) -> BeforeLine | No
 
 def _check(lines: Sequence[BeforeLine]) -> None:
     """Note in each line why its entry is not allowed, if it is not."""
-    undos = [json.loads(line.undo) for line in lines]
-    if _violation_of(undos):  # all at once takes much less time than each alone
-        for line, undo in zip(lines, undos, strict=True):
+    for start in range(0, len(lines), _CHECKED_AT_ONCE):  # much faster than each alone
+        some = lines[start : start + _CHECKED_AT_ONCE]
+        undos = [json.loads(line.undo) for line in some]
+        wrong = zip(some, undos, strict=True) if _violation_of(undos) else ()
+        for line, undo in wrong:
             if violation := _violation_of([undo]):
                 line.problem = f"Undo ({_image_name(undo)}): {violation}"
 
