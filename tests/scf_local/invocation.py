@@ -150,26 +150,21 @@ class WarmInstance:
         """The reply to `message`, or an error reply if a limit or an exit came first."""
         deadline = math.inf if self.terminal is not None else self.clock() + seconds
         exchange = Exchange(process, message)
-        measured, is_idle = -math.inf, False
-        while not exchange.reply.endswith(b"\n"):
+        while True:
             if self.interrupt:
                 raise Interrupted
-            now = self.clock()
-            code = process.exit_code() if is_idle else None  # before reading: no output is lost
-            wait = min(deadline - now, _TICK_S)
-            output = exchange.step(max(0.0, wait) if code is None else 0)
+            left = deadline - self.clock()
+            code = process.exit_code()  # before reading, so that no output is lost
+            output = exchange.step(max(0.0, min(left, _TICK_S)) if code is None else 0)
             self._write(output or b"")
-            is_idle = not output
-            if is_idle or now > measured + _TICK_S:
-                measured = now
-                if self._exceeds_memory(process.peak_mb()):
-                    return self._end(_MEMORY)
+            if exchange.reply.endswith(b"\n"):
+                break  # it has the peak of memory
+            if self._exceeds_memory(process.peak_mb()):
+                return self._end(_MEMORY)
             if code is not None and output is None:
                 return self._end(_EXITED, code)
-            if now >= deadline:
+            if left <= 0:
                 return self._end(timeout_status)
-        # Output printed before the reply is in the pipe by now.
-        self._write(exchange.step(0) or b"")
         reply = _parsed(exchange.reply)
         if reply is None or exchange.unsent:
             return self._end(_EXITED, message=_FORGED)

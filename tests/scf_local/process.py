@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scf_local.environment import FunctionConfig
 
 
+_READ_BYTES, _MAX_READS = 1 << 16, 16
+"""At once: more takes longer to allocate. In all: as much as the largest pipe holds."""
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _RUNNING: set[int] = set()
 _UNRELATED: set[int] = set()
@@ -29,8 +31,8 @@ _UNRELATED: set[int] = set()
 class Process:
     """A running `scf_local.runtime`.
 
-    `output` and `replies` are descriptors to read from, with their `selector`, and `events` is a
-    non-blocking one to write to: an `Exchange` uses them. With `terminal`, its descriptor, the
+    `replies` is a descriptor to read from, registered with `selector`, and `events` a non-blocking
+    one to write to: an `Exchange` uses them. With `terminal`, its descriptor, the
     function's standard streams are that terminal, and a debugger shows what it raises.
     """
 
@@ -72,16 +74,25 @@ class Process:
         _RUNNING.add(self._popen.pid)
         self._stdin = cast("IO[bytes]", self._popen.stdin)
         self._stdout = cast("IO[bytes]", self._popen.stdout)
-        self.output = self._stdout.fileno()
         self.events = self._stdin.fileno()
         os.set_blocking(self.events, False)
+        os.set_blocking(self._stdout.fileno(), False)
         self.selector = selectors.DefaultSelector()
-        self.selector.register(self.output, selectors.EVENT_READ)
         self.selector.register(self.replies, selectors.EVENT_READ)
 
     def exit_code(self) -> int | None:
         """None while it runs; negative: the number of the signal that ended it."""
         return self._popen.poll()
+
+    def printed(self) -> bytes | None:
+        """What it has printed since the last call; None if it has not."""
+        output = b""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_MAX_READS):
+                output += (part := os.read(self._stdout.fileno(), _READ_BYTES))
+                if len(part) < _READ_BYTES:
+                    break
+        return output or None
 
     def peak_mb(self) -> float:
         """Its peak memory so far, in MB."""
@@ -140,25 +151,21 @@ class Exchange:
             process.selector.register(process.events, selectors.EVENT_WRITE)
 
     def step(self, seconds: float) -> bytes | None:
-        """Wait up to `seconds` for a pipe; returns the output, or None if no pipe was ready."""
-        printed = b""
+        """Wait up to `seconds` for the reply; returns what was printed before, None if nothing.
+
+        Output is not waited for: each line would cost more time than the function's work on it.
+        """
         selector = self._process.selector
-        size = 1 << 16 if seconds else 1 << 20  # the largest pipe buffer takes long to allocate
-        ready = selector.select(seconds)
-        for key, _ in ready:
+        for key, _ in selector.select(seconds):
             if key.fd == self._process.events:
                 self._send()
                 if not self.unsent:
                     selector.unregister(key.fd)
-                continue
-            data = os.read(key.fd, size)
-            if not data:
-                selector.unregister(key.fd)
-            elif key.fd == self._process.output:
-                printed += data
-            else:
+            elif data := os.read(key.fd, _READ_BYTES):
                 self.reply += data
-        return printed if ready else None
+            else:
+                selector.unregister(key.fd)
+        return self._process.printed()
 
     def _send(self) -> None:
         try:
