@@ -63,6 +63,12 @@ def test_retries_until_success(tmp_path: Path, until: int, attempts: int) -> Non
     assert re.findall(r"delivery (\d)", result.stderr) == [str(n + 1) for n in range(attempts)]
 
 
+def test_report_has_the_number_of_deliveries(tmp_path: Path) -> None:
+    """The report says how often an event was delivered before its run succeeded."""
+    _replay(tmp_path, _timer(3), "--report", str(tmp_path / "report.html"))
+    assert ">3 deliveries<" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_retries_end(tmp_path: Path) -> None:
     """After three deliveries it is not delivered again: the last one counts."""
     result = _replay(tmp_path, _timer(9))

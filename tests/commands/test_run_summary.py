@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scf_local import log_records, logged_runs, run_summary
-from scf_local.invocation import InvocationResult
+from scf_local.invocation import FAILURES, InvocationResult
 from scf_local.log_records import Record
 from scf_local.replay import Case, line_of
 from scf_local.run_summary import RunSummary, from_invocation
@@ -138,6 +138,15 @@ def test_what_was_written() -> None:
     returned = {**result, "Images": [{**entry, "After": {"ImageName": "b"}}]}
     logged = from_messages(f"Response RequestId:{ID} RetMsg:{json.dumps(returned)}")
     assert logged.differences(actual) == ['r/i ImageName: "b" → "a"']
+
+
+@pytest.mark.parametrize("outcome", ["rejected", "partial", "unfinished", "applied", "other"])
+def test_success_without_a_value(outcome: str) -> None:
+    """A run that returned, whatever it was, is not as logged if the replay returns a failure."""
+    logged = from_messages(f"START RequestId:{ID}", f"END RequestId:{ID}")
+    actual = from_invocation(InvocationResult(ID, 200, 1, 1, result={"Outcome": outcome}), [b""])
+    is_failure = outcome in FAILURES
+    assert logged.differences(actual) == [f"returned → {outcome}"] * is_failure
 
 
 def test_returned_values() -> None:

@@ -398,13 +398,14 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         )
     ]
     assert hint == (
-        f"put it into a folder for --seed (docs/seeds.md), or get it with `scf-local seed {folder} "
-        "--real --region ap-guangzhou --from 'cos://other-1250000000/requests/a b.json'`"
+        "put them into a folder for --seed (docs/seeds.md), or get them with `scf-local seed "
+        f"{folder} --real --region ap-guangzhou --from 'cos://other-1250000000/requests/a b.json' "
+        f"--from cos://b-1250000000/c`, and replay with --seed {folder}"
     )
     lines = missing(invoke(tmp_path, {"cos": calls["cos"][-1:]}))
-    assert lines[1:] == ["put it into a folder for --seed (docs/seeds.md)"]
+    assert lines[1:] == ["put them into a folder for --seed (docs/seeds.md)"]
     *_, hint = missing(invoke(tmp_path, calls | {"cos": []}))
-    assert hint.endswith("`scf-local seed seed --real --region ap-guangzhou`")
+    assert "`scf-local seed seed --real --region ap-guangzhou`, and" in hint
 
 
 def test_what_is_not_missing(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ _OUTCOMES = {_TIME: "timeout", _INIT_TIME: "timeout", _MEMORY: "memory", _EXITED
 _TOO_DEEP = f"The result is nested deeper than {MAX_EVENT_DEPTH} levels"
 _FORGED = "The code wrote to the file descriptor that is reserved for the runtime's replies"
 _EXIT_STATUS = {_TIME: 3, _INIT_TIME: 3, _MEMORY: 4}
-_FAILURES = {"rejected", "partial", "unfinished"}
+FAILURES = {"rejected", "partial", "unfinished"}
+"""Outcomes of a result that count as errors."""
 
 
 class Interrupted(Exception):
@@ -66,7 +67,7 @@ class InvocationResult:
         """0 success, 1 function error, 3 time limit, 4 memory limit."""
         if self.status != _OK:
             return _EXIT_STATUS.get(self.status, 1)
-        return int(self.outcome in _FAILURES)
+        return int(self.outcome in FAILURES)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from image_steward.model import STATUSES
 from scf_local.changes import attributes_of
 from scf_local.differences import NOTHING, pairs, text_of
-from scf_local.invocation import InvocationResult
+from scf_local.invocation import FAILURES, InvocationResult
 from scf_local.log_records import PLATFORM, from_text, steward_lines
 from scf_local.replay import UNFINISHED, class_of, codes_of, entries_of, last_line
 
@@ -75,7 +75,8 @@ class RunSummary:
         if self.outcome == UNKNOWN:
             return []
         differences = []
-        is_same_success = self.outcome == "returned" and self.codes is None and not actual.error
+        is_success = not actual.error and actual.outcome not in FAILURES
+        is_same_success = self.outcome == "returned" and self.codes is None and is_success
         if self.outcome != actual.outcome and not is_same_success:
             differences.append(f"{self._outcome} → {actual.outcome}")
         elif self.outcome == actual.outcome and self._outcome != actual._outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from itertools import islice
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -84,8 +85,13 @@ def advice(missing: Mapping[str, str | None], given: Path | None) -> list[str]:
     lines = [f"not in the emulated cloud: {name}" for name in names[:_MAX_ADVICE]]
     if len(names) > _MAX_ADVICE:
         lines.append(f"… {len(names):,} in total")
-    hint = "put it into a folder for --seed (docs/seeds.md)"
-    if options := next(filter(None, missing.values()), None):
+    hint = "put them into a folder for --seed (docs/seeds.md)"
+    if options := sorted(filter(None, missing.values()), key=lambda o: "--from" not in o):
         folder = quote(str(given if given and given.is_dir() else "seed"))
-        hint += f", or get it with `scf-local seed {folder} --real {options}`"
+        region, source, _ = options[0].partition(" --from ")
+        # Objects first: a command without any gets all images of the region.
+        alike = (option for option in options if option.startswith(f"{region}{source}"))
+        sources = [option.removeprefix(region) for option in islice(alike, _MAX_ADVICE)]
+        hint += f", or get them with `scf-local seed {folder} --real {region}{''.join(sources)}`"
+        hint += f", and replay with --seed {folder}"
     return [*lines, hint]

@@ -102,6 +102,7 @@ def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
     case, logged = event.case, event.case.logged
     ended = (logged.outcome, logged.note) if logged else ()
     failure = f"{done.status} {error['errorMessage']}" if error else ""
+    deliveries = f"{event.attempts} deliveries" if event.attempts > 1 else ""
     trace = str(error.get("stackTrace") or "")
     return EventRow(
         number=number,
@@ -113,7 +114,9 @@ def _row(number: int, name: str, event: ReplayedCase, log: bytes) -> EventRow:
         logged=printable("; ".join(filter(None, ended)), MAX_MESSAGE),
         logged_id=printable(case.request_id),
         differences=[printable(line, MAX_MESSAGE) for line in listed(event.differences)],
-        note=printable(event.note or _counts(result.summary)),
+        note=printable(
+            "; ".join(filter(None, [deliveries, event.note or _counts(result.summary)]))
+        ),
         duration=duration(done.duration_ms),
         memory=f"{done.memory_mb:,.0f} MB",
         request_id=done.request_id,
