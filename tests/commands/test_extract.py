@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from contextlib import suppress
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,13 @@ from click.testing import CliRunner, Result
 
 import cls_export
 from conftest import SEED
+from scf_local import run_summary
 from scf_local.cli import main
 from scf_local.environment import FunctionConfig
 from scf_local.events import cos_event
 from scf_local.extraction import extracting
 from scf_local.invocation import InvocationResult, WarmInstance
+from scf_local.log_records import from_text
 from scf_local.options import serving
 from scf_local.replay import Case, ReplayedCase
 
@@ -175,7 +179,7 @@ def test_existing_folder(tmp_path: Path) -> None:
     assert [content(cases / name) for name in ("a.json", "a-2.json")] == [{"n": 1}, {"n": 2}]
     (tmp_path / "expected.json").unlink()
     replay(tmp_path, FIXED, event, "--extract", cases)
-    assert content(cases / "expected.json") == expected
+    assert content(cases / "expected.json") == {**expected, "a-2.json": entry}
 
 
 def test_equal_events_stay_apart(tmp_path: Path) -> None:
@@ -286,3 +290,114 @@ def test_wrong_stdin(tmp_path: Path, arguments: list[str], stdin: bytes, message
     result = replay(tmp_path, ECHO, *arguments, stdin=stdin)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def _multi_line(name: str, text: str, *more: str) -> dict[str, Any]:
+    frame = '  File "/code/index.py", line 3, in main_handler\n    raise error\n'
+    trace = f"Traceback (most recent call last):\n{frame}{name}: {text}"
+    return {"stackTrace": "\n".join([trace, *more]), "statusCode": 430}
+
+
+@pytest.mark.parametrize("more", [("KeyError: name",), ("  indented: line",), ("", "a: b")])
+def test_exception_with_several_lines(more: tuple[str, ...]) -> None:
+    """The class of an exception is that of the traceback's end, whatever lines its text has."""
+    error = _multi_line("pkg.Invalid", "1 problem", *more)
+    done = InvocationResult("r", 430, 1, 1, error=error)
+    replayed = ReplayedCase(Case(Path("a.json"), {}, {"Outcome": "Invalid"}), done)
+    assert replayed.note == "pkg.Invalid: 1 problem"
+    assert replayed.unexpected == []
+    wrong = changed(replayed, case=changed(replayed.case, expected={"Outcome": "KeyError"}))
+    assert wrong.unexpected == ["expected KeyError, got raised pkg.Invalid"]
+
+
+def test_codes_of_a_run_that_raised() -> None:
+    """No error code is not what a run without a result has."""
+    done = InvocationResult("r", 430, 1, 1, error=_multi_line("KeyError", "x"))
+    replayed = ReplayedCase(Case(Path("a.json"), {}, {"Codes": []}), done)
+    assert replayed.unexpected == ["expected a result, got raised KeyError"]
+
+
+@pytest.mark.parametrize(
+    ("logged", "now", "codes"), [([], ["B"], []), (["A"], ["B"], ["A"]), (["A"], ["A"], ["A"])]
+)
+def test_extracted_codes(logged: list[str], now: list[str], codes: list[str]) -> None:
+    """An entry has the codes of the log, even if there are none: another failure stays red."""
+
+    def result(names: list[str]) -> dict[str, Any]:
+        errors = [{"Code": name} for name in names]
+        return {"RequestId": "r", "Outcome": "rejected", "Images": [], "Errors": errors}
+
+    done = InvocationResult("r", 200, 1, 1, result=result(now))
+    run = run_summary.from_invocation(
+        InvocationResult("r", 200, 1, 1, result=result(logged)), [b""]
+    )
+    case = Case(Path("a.log"), {}, event_id="r", logged=run)
+    replayed = ReplayedCase(case, done, run_summary.from_invocation(done, [b""]))
+    assert replayed.expectation == {"Outcome": "rejected", "Codes": codes}
+
+
+@pytest.mark.parametrize(
+    ("logged", "now", "difference"),
+    [
+        (None, {"a": 1}, 'Result: null → {"a": 1}'),
+        ({"Outcome": 5}, {"Outcome": 6}, "Result/Outcome: 5 → 6"),
+        ({"n": 1}, {"n": 2}, "Result/n: 1 → 2"),
+    ],
+)
+def test_other_results(logged: object, now: object, difference: str) -> None:
+    """A returned value that the log has is compared, even null."""
+    records = from_text(
+        f"START RequestId:r\nResponse RequestId:r RetMsg:{json.dumps(logged)}\nEND RequestId:r"
+    )
+    actual = run_summary.from_invocation(InvocationResult("s", 200, 1, 1, result=now), [b""])
+    assert run_summary.from_log([records]).differences(actual) == [difference]
+
+
+SECRETS = {
+    "requestHeaders": {
+        "Authorization": ["q-ak=AKIDx&q-signature=deadbeef"],
+        "X-Ci-Security-Token": "TOKEN",
+        "x-cos-meta-note": json.dumps({"authorization": "deadbeef", "n": 1}),
+    },
+    "url": "https://b/k?x=1&q-signature=deadbeef&x-cos-security-token=TOKEN&y=2",
+    "encoded": "q-ak%3DAKIDx%26q-signature%3Ddeadbeef%26y%3D2",
+}
+
+
+def test_no_form_of_a_signature_is_extracted(tmp_path: Path) -> None:
+    """What signs an upload is removed from lists, JSON in texts and encoded URLs, and no more."""
+    event = write(tmp_path / "a.json", {"Records": [SECRETS]})
+    replay(tmp_path, FIXED, event, "--extract", tmp_path / "cases")
+    text = (tmp_path / "cases/a.json").read_text("utf-8")
+    assert not [secret for secret in ("AKIDx", "deadbeef", "TOKEN") if secret in text]
+    (record,) = json.loads(text)["Records"]
+    assert json.loads(record["requestHeaders"]["x-cos-meta-note"])["n"] == 1
+    assert record["url"].endswith("&y=2")
+    assert record["encoded"].endswith("%26y%3D2")
+
+
+def test_what_no_file_of_events_holds(tmp_path: Path) -> None:
+    """An event of a log that `replay` would not read from a file is told, and left out."""
+    log = exported(tmp_path, BROKEN, [{"RequestId": "x", "Outcome": "a", "Images": []}, {"n": 1}])
+    result = replay(tmp_path, FIXED, log, "--extract", tmp_path / "cases")
+    assert "not extracted: a result, not an event" in result.stderr
+    assert replay(tmp_path, FIXED, tmp_path / "cases").stdout.endswith(
+        "1 of 1 events as expected\n"
+    )
+
+
+def test_what_is_there_stays(tmp_path: Path) -> None:
+    """Neither pipes, nor links, nor entries that were written by hand are touched."""
+    cases, event = tmp_path / "cases", write(tmp_path / "a.json", {"n": 1})
+    cases.mkdir()
+    os.mkfifo(cases / "a.json")
+    (cases / "a-2.json").symlink_to(tmp_path / "outside.json")
+    replay(tmp_path, FIXED, event, "--extract", cases)
+    assert not (tmp_path / "outside.json").exists()
+    assert content(cases / "a-3.json") == {"n": 1}
+    (cases / "a.json").unlink()
+    (cases / "a-2.json").unlink()
+    (cases / "a-3.json").rename(cases / "a.json")
+    write(cases / "expected.json", {"a.json": {"Result": {"n": 5}}})
+    replay(tmp_path, FIXED, event, "--extract", cases)
+    assert content(cases / "expected.json") == {"a.json": {"Result": {"n": 5}}}

@@ -188,6 +188,12 @@ ENTRIES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("before", [b"", b"\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
+def test_what_precedes_a_result(before: bytes) -> None:
+    """A byte order mark and empty lines before a JSON value change nothing."""
+    assert _undo(before + _result(*ENTRIES)).exit_code == 0
+
+
 @pytest.mark.parametrize("arguments", [(), ("--request-id", "r-1")])
 def test_result_document(arguments: tuple[str, ...]) -> None:
     """A result, as the journal keeps it, gives its `Undo` as it is."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from scf_local import output_files
+from scf_local import json_files, log_records, output_files
 from scf_local.cases import read_expected
 from scf_local.console import note, usage_errors
 from scf_local.entries import counted
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME = 100
-_HEADER = re.compile(
-    r'("(?:authorization|x-cos-security-token)": )"(?:[^"\\]|\\.)+"', re.IGNORECASE
+_SECRETS = ("authorization", "security-token")
+_PARAMETER = re.compile(
+    r"((?:q-signature|q-ak|x-cos-security-token)(?:=|%3d))[^&%\"\\\s]+", re.IGNORECASE
 )
-_PARAMETER = re.compile(r"((?:q-signature|x-cos-security-token)=)[^&\"\\\s]+", re.IGNORECASE)
 """What signs the upload in a COS event: the folder may be committed."""
 
 
@@ -47,11 +48,19 @@ def extracting(folder: Path | None) -> Iterator[Callable[[ReplayedCase], None]]:
 
     def add(replayed: ReplayedCase) -> None:
         nonlocal changed
-        data = _json_of(replayed.case.event)
+        data, name = _json_of(replayed.case.event), replayed.case.name
+        try:
+            problem = log_records.why_not_event(json_files.parse(data, name))
+        except ValueError as error:
+            problem = str(error)
+        if problem:  # a log may hold what no file of events does
+            note(f"{name}: not extracted: {problem}")
+            return
         path = _free_path(folder, replayed.case, data, written)
         output_files.write(path, [data])
         written.add(path.name)
-        expected.pop(path.name, None)
+        if replayed.case.logged:  # else an entry there was written by hand
+            expected.pop(path.name, None)
         if entry := replayed.expectation:
             expected[path.name] = entry
         changed += bool(replayed.differences) and not replayed.invocation.exit_status
@@ -77,14 +86,28 @@ def _free_path(folder: Path, case: Case, data: bytes, written: set[str]) -> Path
     return next(
         path
         for path in paths
-        if path.name not in written and not path.is_dir()
-        if not path.exists() or path.read_bytes() == data
+        if path.name not in written
+        if not os.path.lexists(path) or (path.is_file() and path.read_bytes() == data)
     )
 
 
 def _json_of(event: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """An event as JSON, without the signature and the token of an upload."""
-    text = json.dumps(event, ensure_ascii=False, indent=None if isinstance(event, list) else 2)
-    if trigger_of(event) == "cos":
-        text = _PARAMETER.sub(r"\1removed", _HEADER.sub(r'\1"removed"', text))
+    clean = _clean(event) if trigger_of(event) == "cos" else event
+    text = json.dumps(clean, ensure_ascii=False, indent=None if isinstance(event, list) else 2)
     return f"{text}\n".encode(errors="backslashreplace")
+
+
+def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {
+            k: "removed" if k.lower().endswith(_SECRETS) else _clean(v) for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return list(map(_clean, value))
+    if not isinstance(value, str):
+        return value
+    with suppress(ValueError, RecursionError):
+        if value.startswith(("{", "[")):
+            return json.dumps(_clean(json.loads(value)), ensure_ascii=False)
+    return _PARAMETER.sub(r"\1removed", value)

@@ -122,8 +122,9 @@ def whole(stream: BinaryIO) -> bytes:
     Empty for another file, such as text or JSON Lines: only its first line is read.
     """
     stream.seek(0)
+    stream.seek(len(codecs.BOM_UTF8) * (stream.read(3) == codecs.BOM_UTF8))
     lines = filter(bytes.strip, stream)
-    first = next(lines, b"").removeprefix(codecs.BOM_UTF8).lstrip()
+    first = next(lines, b"").lstrip()
     with suppress(ValueError, RecursionError):
         json.loads(first)
         return b"" if next(lines, None) else first

@@ -103,7 +103,7 @@ class ReplayedCase:
         actual = codes_of(done.result)
         if codes is not None and set(codes) != actual:
             lines.append(f"expected {coded(codes)}, got {coded(actual)}")
-        if "Result" in entry and done.error and not lines:
+        if done.error and not lines and ("Result" in entry or outcome is None):
             lines.append(f"expected a result, got {ended}")
         elif "Result" in entry and not done.error:
             lines += differences(entry["Result"], done.result, partial=True)
@@ -125,8 +125,13 @@ class ReplayedCase:
         outcome = next(filter(is_outcome, reversed(_names_of(run.outcome, run.error))), "")
         if not outcome or (outcome == "returned" and run.result is NOTHING):
             return None
-        has_codes = codes and outcome in {"rejected", "partial"}
-        return {"Outcome": outcome, **({"Codes": sorted(codes or ())} if has_codes else {})}
+        entry: dict[str, Any] = {"Outcome": outcome}
+        if codes is not None and outcome in {"rejected", "partial"}:
+            entry["Codes"] = sorted(codes)
+        # One with the request id cannot be reproduced.
+        if not is_same and run.result is not NOTHING and run.request_id not in str(run.result):
+            entry["Result"] = run.result
+        return entry
 
     @property
     def note(self) -> str:
@@ -155,9 +160,15 @@ def entries_of(value: object, name: str) -> list[dict[str, Any]]:
 
 
 def last_line(error: object) -> str:
-    """The last line of the traceback, or SCF's message, in SCF's reply to a failed run."""
+    """The exception of the traceback, or SCF's message, in SCF's reply to a failed run.
+
+    Of an exception whose text has several lines, it is the first one.
+    """
     reply = error if isinstance(error, dict) else {}
-    return ["", *str(reply.get("stackTrace") or reply.get("errorMessage", "")).splitlines()][-1]
+    lines = str(reply.get("stackTrace") or reply.get("errorMessage", "")).splitlines()
+    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+    after = (line for line in lines[frames[-1] :] if line[:1] != " ") if frames else iter(())
+    return next(after, lines[-1] if lines else "")
 
 
 def class_of(line: str) -> str:

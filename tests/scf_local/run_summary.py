@@ -102,7 +102,9 @@ class RunSummary:
             is_id = isinstance(before, str) and (
                 before.replace(self.request_id, actual.request_id) == after
             )
-            if not is_id and path != "Result/Outcome":  # which is compared as the outcome
+            # A text there is compared as the outcome.
+            is_outcome = path == "Result/Outcome" and type(before) is type(after) is str
+            if not is_id and not is_outcome:
                 yield f"{path}: {text_of(before)} → {text_of(after)}"
 
     @property
@@ -122,7 +124,7 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
     by_attempt = [[*steward_lines(attempt)] for attempt in attempts]
     lines = by_attempt[-1]
     error, status = last_line(_payload(last, "ERROR", "Result:")), _status(attempts[-1])
-    result = _payload(last, "Response", "RetMsg:") if status == _OK else None
+    result = _payload(last, "Response", "RetMsg:") if status == _OK else NOTHING
     starts = (record.start or record.time for record in records)
     outcome = _outcome(status, result, lines)
     if outcome == "raised" and not error and _finished(lines):
@@ -136,7 +138,7 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
         start=next((start for start in starts if start is not None), None),
         attempts=len(attempts),
         note=f"result not in the journal: {', '.join(sorted(lost))}" if lost else "",
-        **_fields_of(NOTHING if result is None else result, by_attempt),
+        **_fields_of(result, by_attempt),
     )
 
 
@@ -173,7 +175,7 @@ def _fields_of(result: object, attempts: Sequence[Sequence[dict[str, Any]]]) -> 
 
 def _outcome(status: int | None, result: object, lines: list[dict[str, Any]]) -> str:
     finished = _finished(lines)
-    if result is None and finished:
+    if result is NOTHING and finished:
         result = finished
         if status in {None, _OK} and finished.get("Outcome") == UNFINISHED.lower():
             status = _RAISED  # the log lacks SCF's line with the error
@@ -212,7 +214,7 @@ def _status(records: Sequence[Record]) -> int | None:
 
 
 def _payload(messages: Iterable[str], kind: str, label: str) -> Any:  # noqa: ANN401 - any JSON value
-    """The JSON value after `label` in SCF's line of a kind; None if missing or cut off."""
+    """The JSON value after `label` in SCF's line of a kind; `NOTHING` if missing or cut off."""
     for message in messages:
         match = PLATFORM.match(message)
         if match and match["kind"] == kind:
@@ -220,7 +222,7 @@ def _payload(messages: Iterable[str], kind: str, label: str) -> Any:  # noqa: AN
                 # Not strict: the text of an error may contain line breaks.
                 text = match["rest"].partition(label)[2].lstrip()
                 return json.JSONDecoder(strict=False).raw_decode(text)[0]
-    return None
+    return NOTHING
 
 
 def _joined(codes: frozenset[str]) -> str:

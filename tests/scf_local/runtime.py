@@ -16,6 +16,7 @@ import re
 import stat
 import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ WRITABLE = ("/tmp", "/dev", "/proc")  # noqa: S108 - SCF's own, document/product
 _TMP, _TMP_SIZE = os.path.realpath(WRITABLE[0]), b"size=512m"
 """document/product/583/35311"""
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
-_MS_BIND, _MS_SLAVE, _MS_REC = 0x1000, 0x80000, 0x4000
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_SLAVE, _MS_REC = 0x1, 0x20, 0x1000, 0x80000, 0x4000
 _BDB = f"{os.path.dirname(os.__file__)}/bdb.py"  # its frames are last after `q` in the debugger
 _NOT_THE_FUNCTIONS = (__file__, importlib.__file__, "<frozen importlib", _BDB)
 """Files whose frames tracebacks leave out."""
@@ -211,6 +212,8 @@ def replace_tmp(kept: Iterable[str]) -> bool:
             if not is_folder:
                 _write(path, "")
             mount(f"/proc/self/fd/{number}", path, _MS_BIND | _MS_REC)
+            with suppress(OSError):  # another option of the old /tmp may not be lost
+                mount("none", path, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
         os.close(number)
     os.chdir(folder)
     return True

@@ -38,7 +38,7 @@ def seed(
     SOURCE is a file with replies of DescribeImages, as `tccli` prints them, or with images by
     region; - for stdin; a folder of objects named like a bucket, or with such folders in it; or
     another seed. With --real or --endpoint, it can also be cos://BUCKET/KEY; without any, all
-    private and shared images of the region are read. Account ids are replaced.
+    private and shared images of the region are read. Account ids in replies are replaced.
 
     Images of the same id and objects of the same key are replaced. Nothing is written if a source
     cannot be used.
