@@ -248,7 +248,7 @@ ECHO = "def main_handler(event, context): return event"
         (b'{"n": 1}', {"stdin": {"n": 1}}),
         (b'{"n": 1}\n\n{"n": 2}\n', {"stdin:1": {"n": 1}, "stdin:3": {"n": 2}}),
         (b'[{"n": 1}, {"n": 2}]', {"stdin:1": {"n": 1}, "stdin:2": {"n": 2}}),
-        (gzip.compress(b'{"n": 1}'), {"stdin": {"n": 1}}),
+        (gzip.compress(b'{"n": 1}', mtime=0), {"stdin": {"n": 1}}),
         ('{"n": "名"}'.encode("utf-16"), {"stdin": {"n": "名"}}),
         (
             b'START RequestId:r-1234567\nevent: {"n": 1}\nEND RequestId:r-1234567\n',
