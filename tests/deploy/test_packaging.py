@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from importlib.metadata import requires, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -63,8 +63,11 @@ def test_make_says_what_it_installs(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\n[ "$1" = -c ]\n')  # creates no environment
     python.chmod(0o755)
+    # Within `make test`, it would also name its folder.
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
+    quiet: dict[str, Any] = {"env": environ, "capture_output": True}
     command = ["make", f"VENV={tmp_path}/venv", f"PYTHON={python}", f"{tmp_path}/venv/.runs"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    run = subprocess.run(command, cwd=ROOT, **quiet, text=True, check=False)  # noqa: S603 - our own command
     head, count, *names = run.stdout.splitlines()
     shown = {name for line in names[:-1] for name in line.split()}
     assert shown == {entry.split("==")[0] for entry in locked("run")}
@@ -73,7 +76,7 @@ def test_make_says_what_it_installs(tmp_path: Path) -> None:
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / ".runs").touch()
     command.append("--silent")
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - the same
+    run = subprocess.run(command, cwd=ROOT, **quiet, text=True, check=True)  # noqa: S603 - the same
     assert run.stdout + run.stderr == ""
 
 
