@@ -377,7 +377,7 @@ def test_no_form_of_a_signature_is_extracted(tmp_path: Path) -> None:
 
 
 def test_what_no_file_of_events_holds(tmp_path: Path) -> None:
-    """An event of a log that `replay` would not read from a file is told, and left out."""
+    """A logged event that `replay` cannot read from a file is left out, with a message."""
     log = exported(tmp_path, BROKEN, [{"RequestId": "x", "Outcome": "a", "Images": []}, {"n": 1}])
     result = replay(tmp_path, FIXED, log, "--extract", tmp_path / "cases")
     assert "not extracted: a result, not an event" in result.stderr
