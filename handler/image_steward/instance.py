@@ -29,6 +29,7 @@ class Instance:
     - `runs`: the number of runs so far; the first one is a cold start;
     - `rate_limiters`: the current rate of each action at each endpoint, so that consecutive runs
       do not add up to a burst;
+    - `known_secrets`: the credentials so far, which no log line may hold;
     - `recent_writes`: what it wrote in the last 30 s, since reads may lag behind;
     - open connections to the cloud, made by the first run that needs one.
 
@@ -42,6 +43,7 @@ class Instance:
         self.clock = clock
         self.uniform = uniform
         self.rate_limiters: dict[tuple[str, str], RateLimiter] = {}
+        self.known_secrets: set[str] = set()
         self.recent_writes = RecentWrites(clock)
         self.runs = 0
         self._connections: Connections | None = None

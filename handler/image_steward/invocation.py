@@ -60,7 +60,7 @@ def handle(
     start = clock.monotonic()
     scf: dict[str, Any] = context if isinstance(context, dict) else {}
     request_id = str(scf.get("request_id", ""))[:64]
-    secrets = Secrets(environ)
+    secrets = Secrets(environ, instance.known_secrets)
     deadlines = RunDeadlines.of(scf.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, secrets, request_id)
     invocation = None
@@ -122,9 +122,9 @@ class Invocation:
         if isinstance(content, list) and is_journal(content, self.settings):
             content = errors.Ignored("the object is in the journal")
         started: dict[str, Any] = {**content[0].uploader} if isinstance(content, list) else {}
+        if isinstance(content, errors.StewardError):
+            return self._rejected(source, content, started)
         try:
-            if isinstance(content, errors.StewardError):
-                raise content
             read = partial(registry.read, region=self.region, settings=self.settings)
             data, kinds = fetch(source, content, self.settings, self._read)
             document = read(data, kinds=kinds)
@@ -134,15 +134,19 @@ class Invocation:
                 document = read(data, kinds=[kind for kind in kinds if kind in there])
             if not document.kind.planner:
                 raise errors.InvalidDocument(_NESTED_POINTER)
-        except errors.Ignored as error:
+        except errors.StewardError as error:
+            return self._rejected(source, error, started)
+        self.log.info("run.started", Source=source, Kind=document.kind.name, **started)
+        return self._process_request(source, document.request, document.kind.planner)
+
+    def _rejected(self, source: str, error: errors.StewardError, started: dict[str, Any]) -> Report:
+        """Log why there is no request, and report it unless it is to be ignored."""
+        if isinstance(error, errors.Ignored):
             write = self.log.info if type(error) is errors.Ignored else self.log.warning
             write("event.ignored", Source=source, Reason=error.message, **started)
             return Report(source)
-        except errors.StewardError as error:
-            self.log.info("run.started", Source=source, **started)
-            return self._with_error(Report(source), source, error)
-        self.log.info("run.started", Source=source, Kind=document.kind.name, **started)
-        return self._process_request(source, document.request, document.kind.planner)
+        self.log.info("run.started", Source=source, **started)
+        return self._with_error(Report(source), source, error)
 
     def _process_request(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
         """Plan and execute a request, and the request that follows from it, if there is one."""

@@ -24,7 +24,9 @@ _MAX_FIELD_BYTES = 200
 WINDOW = 16
 """A text loses any part of a secret that has so many characters; shorter secrets are not known."""
 
-_NAMES = ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
+_VARIABLES = (
+    "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN",
+)  # fmt: skip
 _RUN = re.compile(rf"[\w+/=.~%&#;\\-]{{{WINDOW},}}")
 """What a secret and its encoded forms consist of."""
 _OTHERS = (
@@ -34,24 +36,26 @@ _OTHERS = (
 """Signatures, and the logins in URLs: in messages only, since elsewhere such texts are values."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Secrets:
-    """The credentials that the environment has now, and had at earlier calls: they may change."""
+    """The credentials that the environment has now, and those of earlier calls and runs."""
 
     environ: Mapping[str, str] = field(repr=False)
-    _known: set[str] = field(default_factory=set, repr=False)
-    _windows: set[str] = field(default_factory=set, repr=False)
+    known: set[str] = field(default_factory=set, repr=False)
+    """The secrets so far and their parts; an instance keeps them, as splitting takes time."""
 
     def redacted(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """The value without any secret in its strings; what is no JSON becomes a string."""
-        for name in _NAMES:
-            secret = self.environ.get(f"TENCENTCLOUD_{name}", "")
-            if secret not in self._known:
-                self._known.add(secret)
-                self._windows |= {*_windows(secret), *_windows(quote(secret, safe=""))}
+        for name in _VARIABLES:
+            secret = self.environ.get(name, "")
+            if secret not in self.known:
+                self.known.update([secret], _windows(secret), _windows(quote(secret, safe="")))
         return self._redacted(value, is_message=isinstance(value, str))
 
     def _redacted(self, value: Any, *, is_message: bool = False) -> Any:  # noqa: ANN401 - any JSON value
+        if isinstance(value, str):
+            text = self._text(value)
+            return re.sub(_OTHERS, "[redacted]", text) if is_message else text
         if value is None or isinstance(value, (bool, int, float)):
             return value
         if isinstance(value, dict):
@@ -61,15 +65,14 @@ class Secrets:
             }
         if isinstance(value, (list, tuple)):
             return [self._redacted(entry) for entry in value]
-        text = self._text(str(value))
-        return re.sub(_OTHERS, "[redacted]", text) if is_message else text
+        return self._redacted(str(value), is_message=is_message)
 
     def _text(self, text: str) -> str:
         return _RUN.sub(self._run, text) if len(text) >= WINDOW else text  # most are shorter
 
     def _run(self, run: re.Match[str]) -> str:
-        is_secret = any(window in self._windows for window in _windows(run[0]))
-        return "[redacted]" if is_secret else run[0]
+        text = run[0]
+        return text if self.known.isdisjoint(_windows(text)) else "[redacted]"
 
 
 def _windows(text: str) -> Iterator[str]:

@@ -49,7 +49,7 @@ class Run:
         """Pairs of source and error: why documents, or their regions, were rejected."""
         return [error for report in self.reports for error in report.errors]
 
-    @property
+    @cached_property
     def summary(self) -> dict[str, int]:
         """The number of images by status."""
         statuses = [outcome.status for _, outcome in self.images]
@@ -60,7 +60,7 @@ class Run:
         """Whether the whole run was to write nothing."""
         return self.forced_dry_run or (self._dry_runs != [] and all(self._dry_runs))
 
-    @property
+    @cached_property
     def outcome(self) -> str:
         """The `Outcome` of the result document; a run that raises is `unfinished`."""
         if self.unfinished:
