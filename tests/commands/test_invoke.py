@@ -310,6 +310,12 @@ echo 0 > /proc/sys/user/max_user_namespaces
 exec "$@"
 """
 """A shell script whose command can create no namespaces."""
+_UNMAPPED = """
+mount --rbind /proc /proc
+mount -o remount,bind,ro /proc
+exec setpriv --bounding-set=-sys_admin "$@"
+"""
+"""A shell script whose command can create namespaces, but in a new one has no user."""
 
 
 def _require_namespaces() -> None:
@@ -335,21 +341,23 @@ def test_tmp_is_the_instances_own(tmp_path: Path) -> None:
     assert not own & {*here}
 
 
-def test_temporary_files_are_removed_where_tmp_is_shared(tmp_path: Path) -> None:
-    """Where /tmp cannot be replaced, `tempfile` uses a folder that is removed."""
+@pytest.mark.parametrize("shell", [_UNABLE, _UNMAPPED], ids=["unable", "unmapped"])
+def test_temporary_files_are_removed_where_tmp_is_shared(tmp_path: Path, shell: str) -> None:
+    """Where /tmp cannot be replaced, `tempfile` uses a folder that is removed; the user stays."""
     _require_namespaces()
-    code = _HEAD + "import tempfile; return tempfile.mkdtemp()"
+    code = _HEAD + "import os, tempfile; return [tempfile.mkdtemp(), os.getuid()]"
     (tmp_path / "index.py").write_text(code, encoding="utf-8")
     command = [str(SCF_LOCAL), "invoke", "-", "--code", str(tmp_path)]
     run = subprocess.run(  # noqa: S603 - our own program
-        [*_UNSHARE, "sh", "-ec", _UNABLE, "sh", *command],
+        [*_UNSHARE, "sh", "-ec", shell, "sh", *command],
         input=b"{}",
         capture_output=True,
         check=True,
     )
-    folder = json.loads(run.stdout)
+    folder, user = json.loads(run.stdout)
     assert folder.startswith("/tmp/scf-local-")  # noqa: S108 - this machine's
     assert not Path(folder).exists()
+    assert user == 0  # that of _UNSHARE
 
 
 def test_root_logger_prints(tmp_path: Path) -> None:

@@ -213,6 +213,18 @@ def test_log_of_a_failure_has_its_traceback(folder: Path) -> None:
         assert traceback.endswith("\nRuntimeError: busy [bold]名\\u001b[31m\n")
 
 
+def test_function_that_is_not_there(folder: Path) -> None:
+    """Without the function, the first event says so, and no other is tried."""
+    _events(folder, a={}, b={}, c={})
+    result = _replay(folder, "--handler", "index.main")
+    assert result.exit_code == 1
+    assert "module 'index' has no function 'main'" in result.stdout
+    assert result.stderr.endswith(
+        "scf-local: Check --code (the code folder) and --handler (module.function).\n"
+        "scf-local: stopped; events left: 2\n"
+    )
+
+
 def test_single_files_have_their_expectations(folder: Path) -> None:
     """A single file is compared with the expected.json next to it."""
     _events(folder, {"a.json": {"Outcome": "raised"}}, a={"Raise": True}, b={"Raise": True})
@@ -228,7 +240,7 @@ def test_single_files_have_their_expectations(folder: Path) -> None:
         ({"a.json": {"Outcome": "aplied"}}, "did you mean applied?"),
         (
             {"a.json": {"Outcome": "applied", "Code": []}},
-            "must be an object with Outcome, Codes or Result",
+            "must be an object with Outcome, Codes or Result; did you mean Codes?",
         ),
         (
             {"a.json": {"Outcome": "applied", "Codes": "X"}},

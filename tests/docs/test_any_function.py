@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import page_commands
 from conftest import ROOT
 
 PAGE = (ROOT / "docs" / "any-function.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```(?:python|toml)\n# (\S+\.\w+)\n([\s\S]*?)```", PAGE))
-SCRIPTS = re.findall(r"```sh\n([\s\S]*?)```(?:\n\n```text\n([\s\S]*?)```)?", PAGE)
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
@@ -24,24 +23,8 @@ def test_page(tmp_path: Path) -> None:
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    assert len(SCRIPTS) == PAGE.count("```sh") > PAGE.count("```text") > 0
-    printed = ""
-    for script, output in SCRIPTS:
-        done = subprocess.run(  # noqa: S603 - the page's own commands
-            ["sh", "-e", "-c", script],  # noqa: S607 - any shell
-            cwd=tmp_path,
-            env={"PATH": path, "HOME": str(tmp_path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stdout
-        pattern = re.escape(output or "…").replace("…", r"[\s\S]*?")
-        assert re.fullmatch(pattern, done.stdout)
-        printed += done.stdout
+    assert PAGE.count("```text") > 0
+    printed = page_commands.check(PAGE, tmp_path)
     assert printed.count('"words": 6') == 2
     assert '{"inbox-1250000000": ["in/a.txt"]}' in printed  # GET /_state
     assert "1 passed" in printed

@@ -643,6 +643,17 @@ def test_credentials_read_again_are_redacted() -> None:
     ]  # fmt: skip
 
 
+def test_credentials_of_earlier_runs_are_redacted(function: Function) -> None:
+    """A warm instance logs no credentials of an earlier run, which may still be valid."""
+    first, second = "the-token-of-the-first-run", "the-token-of-the-second-run"
+    for token in (first, second):
+        function.environ["TENCENTCLOUD_SESSIONTOKEN"] = token
+        function({"Records": [{"event": {"eventName": first}}]})
+        assert [line["Reason"] for line in function.lines if "Reason" in line] == [
+            "event [redacted] does not create an object"
+        ]
+
+
 @given(st.text(alphabet="abcd", min_size=20, max_size=40), st.text(alphabet="abcd"), st.data())
 def test_no_long_part_of_a_secret_is_left(secret: str, around: str, data: st.DataObject) -> None:
     """However a text is cut, no 16 characters of the secret are left in it."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _JSON_LINES = (".jsonl", ".ndjson")
 _SUFFIXES = (".json", *_JSON_LINES)
 """The files that are read in a folder."""
+_MEMBERS = ("Outcome", "Codes", "Result")
+"""Of an entry in `expected.json`."""
 STDIN = Path("-")
 
 
@@ -225,8 +227,9 @@ def _files_in(folder: Path) -> list[Path]:
 def _violation_of(folder: Path, name: str, entry: Any) -> str:  # noqa: ANN401 - any JSON value
     if not any((folder / file).is_file() for file in (name, name.rpartition(":")[0] or name)):
         return f"event not found{nearest(name, [file.name for file in _files_in(folder)])}"
-    if not (isinstance(entry, dict) and entry and entry.keys() <= {"Outcome", "Codes", "Result"}):
-        return f"is {shown(entry)}; must be an object with Outcome, Codes or Result"
+    if not isinstance(entry, dict) or not entry or (wrong := entry.keys() - set(_MEMBERS)):
+        near = nearest(min(wrong), _MEMBERS) if isinstance(entry, dict) and entry else ""
+        return f"is {shown(entry)}; must be an object with Outcome, Codes or Result{near}"
     outcome, codes = entry.get("Outcome", OUTCOMES[0]), entry.get("Codes", [])
     if not is_outcome(outcome):
         near = nearest(outcome, OUTCOMES)

@@ -13,7 +13,7 @@ from scf_local.terminal_text import escaped
 if TYPE_CHECKING:
     from scf_local.invocation import InvocationResult
 
-_HINTS = {
+HINTS = {
     406: "Send a smaller event: put the document into COS and its address into the event.",
     407: "Return a smaller result: SCF passes on at most 6 MB.",
     430: "The function raised, or returned a value that is not JSON.",
@@ -24,6 +24,7 @@ _HINTS = {
     443: "The code could not be loaded.",
     450: "Loading the code took too long; move slow work into the handler function.",
 }
+"""What to do, by SCF's status code."""
 
 
 _NOT_LOADED = 443
@@ -36,7 +37,7 @@ def print_invocation(invocation: InvocationResult) -> None:
     """Print the result to stdout; the plan of a dry run, or an error and a hint, to stderr."""
     if invocation.error is not None:
         print_traceback(invocation)
-        note(_HINTS[invocation.status])
+        note(HINTS[invocation.status])
         return
     emit_json(invocation.result)
     if isinstance(invocation.result, dict) and invocation.result.get("DryRun") is True:

@@ -190,9 +190,13 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
     real: bool = False,
     profile: str | None = None,
     yes: bool = False,
+    needs_advice: Callable[[], bool] = lambda: True,
     **function: Any,  # noqa: ANN401 - fields of FunctionConfig
 ) -> Iterator[environment.FunctionConfig]:
-    """The function's configuration, while the cloud that it uses is available."""
+    """The function's configuration, while the cloud that it uses is available.
+
+    In the end, if `needs_advice`, it prints what the function looked for in vain.
+    """
     with ExitStack() as stack:
         with usage_errors():
             folder, name = environment.locate_handler(handler, code)
@@ -202,7 +206,8 @@ def configured(  # noqa: PLR0913 - the command line's options, by name
                 real=real, endpoint=endpoint, profile=profile, region=region
             )
             if cloud is None:
-                cloud = stack.enter_context(serving(seed, faults, allow_host, region=region))
+                served = serving(seed, faults, allow_host, region=region, needs_advice=needs_advice)
+                cloud = stack.enter_context(served)
             config = environment.FunctionConfig(
                 folder, name, region=region, variables=variables, cloud=cloud, **function
             )
@@ -236,16 +241,18 @@ def elsewhere(
 
 
 @contextmanager
-def serving(
+def serving(  # noqa: PLR0913 - the command line's options, by name
     seed: Path | None,
     faults: Path | None,
     allow_host: tuple[str, ...] = (),
+    *,
     port: int = 0,
     region: str = environment.REGION,
+    needs_advice: Callable[[], bool] = lambda: True,
 ) -> Iterator[dict[str, str]]:
     """Run an emulated cloud with `seed`; yields the variables that point to it.
 
-    `region` is that of a file with images. In the end, it prints what was asked for in vain.
+    `region` is that of a file with images; `needs_advice` is as for `configured`.
     """
     from scf_local.cloud.faults import Faults  # noqa: PLC0415 - takes 0.3 s, because of aiohttp
     from scf_local.cloud.server import EmulatedCloud  # noqa: PLC0415 - the same
@@ -263,5 +270,6 @@ def serving(
             )
             stack.enter_context(cloud)
         yield cloud.environment()
-        for message in (*cloud.refused, *advice(state.missing, seed)):
+        advised = advice(state.missing, seed) if needs_advice() else ()
+        for message in (*cloud.refused, *advised):
             note(message)

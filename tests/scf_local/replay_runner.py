@@ -51,6 +51,11 @@ class ReplayTotals:
         if self.keep_all or (is_news and len(self.kept) < MAX_ROWS):
             self.kept.append(replayed)
 
+    @property
+    def are_as_expected(self) -> bool:
+        """Whether all events ended as expected."""
+        return self.as_expected == self.total
+
     def __str__(self) -> str:
         hidden = self.total - len(self.kept)
         lines = [f"… {hidden:,} more are not shown"] if hidden else []

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Any, Any], object]
 
+NO_FUNCTION = 437
+"""The status if the code has no such module or function."""
+
 MAX_RESPONSE_BYTES = 6 << 20
 """document/product/583/11637"""
 
@@ -225,10 +228,22 @@ def _unshare_mounts(call: Callable[..., None]) -> None:
     try:
         call("unshare", _CLONE_NEWNS)
     except OSError:  # only root may do that alone
-        call("unshare", _CLONE_NEWNS | _CLONE_NEWUSER)
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{user} {user} 1")
-        _write("/proc/self/gid_map", f"{group} {group} 1")
+
+        def with_own_user() -> None:
+            call("unshare", _CLONE_NEWNS | _CLONE_NEWUSER)
+            _write("/proc/self/setgroups", "deny")
+            _write("/proc/self/uid_map", f"{user} {user} 1")
+            _write("/proc/self/gid_map", f"{group} {group} 1")
+
+        # In a fork first: some systems allow the call, but leave the process without a user.
+        if not (child := os.fork()):
+            with suppress(OSError):
+                with_own_user()
+                os._exit(0)
+            os._exit(1)
+        if os.waitpid(child, 0)[1]:
+            raise
+        with_own_user()
 
 
 def _write(path: str, text: str) -> None:
@@ -319,10 +334,13 @@ def load(handler: str, wrap: Callable[[Any], Any]) -> tuple[Handler | None, dict
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module_name}.".startswith(f"{missing}."):  # it, or a parent package
             message = f"no module {module_name!r} in the code folder {folder}"
-            return None, {"Status": 437, "Message": message}
+            return None, {"Status": NO_FUNCTION, "Message": message}
         return None, {"Status": 443, "Message": _trace(error)}
     if not callable(function):
-        return None, {"Status": 437, "Message": f"module {module_name!r} has no function {name!r}"}
+        return None, {
+            "Status": NO_FUNCTION,
+            "Message": f"module {module_name!r} has no function {name!r}",
+        }
     return wrap(function), {"Status": 200}
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_steward.errors import Ignored, InvalidEvent
+from image_steward.errors import Ignored, InvalidEvent, StewardError
 from image_steward.events.parse import Part, parse
 from image_steward.model import CosObject
 from image_steward.regions import SHORT_CODES, is_region
@@ -221,3 +221,12 @@ def test_any_json_is_read_or_rejected(event: object) -> None:
         assert parse(event, region=OWN)[0] in {"cos", "timer", "direct"}
     except InvalidEvent as error:
         assert error.message  # noqa: PT017 - either result is right
+
+
+def test_rejected_part_leaves_no_garbage() -> None:
+    """A part that is not processed does not hold the frames of its parsing, which hold the part."""
+    records: list[object] = [{}, {"event": {"eventName": "cos:ObjectRemove:Delete"}}]
+    _, parts = parse({"Records": records}, region="ap-guangzhou")
+    for _, content in parts:
+        assert isinstance(content, StewardError)
+        assert content.__traceback__ is None
