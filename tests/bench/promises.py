@@ -61,7 +61,7 @@ HOSTILE_DOCUMENT_SECONDS = Promise("a document of 1 MiB, the worst: CPU seconds"
 HOSTILE_PEAK = Promise("a rejected document of 1 MiB, the worst: peak MB", at_most=64)
 """The documents and images of tests/hostile.py; the memory is that of the whole process."""
 
-INVOKE = Promise("scf-local invoke of a trivial function: ratio to `python -c`", at_most=9)
+INVOKE = Promise("scf-local invoke of a trivial function: ratio to `python -c`", at_most=12)
 INVOKE_SECONDS = Promise("scf-local invoke of a trivial function: seconds of overhead")
 """By the command and by `python -c`; the best of several runs each."""
 
