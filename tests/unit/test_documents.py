@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from image_steward import registry
@@ -232,3 +234,57 @@ def test_schemas_are_valid(kind: str) -> None:
         each = inner.pop()
         assert not isinstance(each.get("pattern"), str) or each["description"]
         inner += [value for value in each.values() if isinstance(value, dict)]
+
+
+def schemas_in(schema: object) -> list[dict[str, Any]]:
+    """Return a schema and those in it."""
+    if isinstance(schema, list):
+        return [found for each in schema for found in schemas_in(each)]
+    if not isinstance(schema, dict):
+        return []
+    return [schema, *(found for each in schema.values() for found in schemas_in(each))]
+
+
+ALL_SCHEMAS = [
+    schema
+    for path in SCHEMAS
+    for schema in schemas_in(validation.validator(path.stem).schema)
+    if isinstance(schema.get("type"), str)
+]
+_TEXTS = st.sampled_from(["", "a", "img-1", "ap-tokyo", "x" * 61, "y" * 300, "a\n"])
+_MEMBERS = st.sampled_from(sorted({n for each in ALL_SCHEMAS for n in each.get("properties", ())}))
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | _TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(_MEMBERS | _TEXTS, inner, max_size=4)
+        | st.lists(st.fixed_dictionaries({"Key": _TEXTS, "Value": _TEXTS}), max_size=52)
+    ),
+)
+
+
+@given(st.sampled_from(ALL_SCHEMAS), _VALUES)
+def test_quick_yes_is_right(schema: dict[str, Any], value: object) -> None:
+    """What is accepted without jsonschema, jsonschema accepts."""
+    assert not validation._is_valid(value, schema) or Draft202012Validator(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("member", "valid", "invalid"),
+    [
+        ("Tags", [{"Key": "k", "Value": "v"}], [{"Key": "k"}]),
+        ("Tags", [{"Key": "k", "Value": "v"}] * 50, [{"Key": "k", "Value": "v"}] * 51),
+        ("Tags", [{"Key": "k", "Value": "v" * 255}], [{"Key": "k", "Value": "v" * 256}]),
+        ("Tags", [{"Key": "k", "Value": "v"}], [{"Key": "k", "Value": "v", "Name": "n"}]),
+        ("DeleteTags", ["k"], []),
+        ("Expect", {}, {"Tags": "k"}),
+        ("ImageFamily", "a", "a\n"),
+        ("ImageName", "a", ""),
+    ],
+)
+def test_simple_members_are_accepted_quickly(member: str, valid: object, invalid: object) -> None:
+    """Members of images that are valid need no validator of their own; the others get one."""
+    schema: Any = validation.validator("change-request").schema
+    schema = schema["properties"]["Images"]["items"]["properties"][member]
+    assert validation._is_valid(valid, schema)
+    assert not validation._is_valid(invalid, schema)
