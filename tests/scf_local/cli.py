@@ -34,7 +34,7 @@ from scf_local.credentials import SCF_NAMES, SDK_NAMES
 from scf_local.environment import REGION, locate_handler
 from scf_local.event_commands import UPLOAD_EXAMPLE, event
 from scf_local.invocation import WarmInstance
-from scf_local.invoke_output import HINTS, print_invocation, print_traceback
+from scf_local.invoke_output import HINTS, NO_FUNCTION, print_invocation, print_traceback
 from scf_local.options import (
     FILE,
     NEW_FILE,
@@ -46,7 +46,6 @@ from scf_local.options import (
     serving,
 )
 from scf_local.plan_commands import plan
-from scf_local.runtime import NO_FUNCTION
 from scf_local.seed_commands import seed
 from scf_local.terminal_text import printable
 from scf_local.watch import rerun_on_change
@@ -260,7 +259,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     totals = ReplayTotals(keep_all=len(cases) <= MAX_ROWS)
     stderr = rich_console(sys.stderr)
     with (
-        configured(**options, needs_advice=lambda: not totals.are_as_expected) as config,
+        configured(**options, needs_advice=lambda: totals.as_expected < totals.total) as config,
         reporting(report, config) as record,
         extracting(extract) as write_case,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
@@ -295,7 +294,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
         emit(f"{printed(totals.kept, rich_console(sys.stdout))}{totals}")
     if totals.total < len(cases):
         note(f"stopped; events left: {len(cases) - totals.total:,}")
-    sys.exit(interrupt.exit_status or int(not totals.are_as_expected))
+    sys.exit(interrupt.exit_status or int(totals.as_expected < totals.total))
 
 
 @main.command(

@@ -13,6 +13,8 @@ from scf_local.terminal_text import escaped
 if TYPE_CHECKING:
     from scf_local.invocation import InvocationResult
 
+NO_FUNCTION = 437
+"""The status if the code has no such module or function."""
 HINTS = {
     406: "Send a smaller event: put the document into COS and its address into the event.",
     407: "Return a smaller result: SCF passes on at most 6 MB.",

@@ -270,6 +270,5 @@ def serving(  # noqa: PLR0913 - the command line's options, by name
             )
             stack.enter_context(cloud)
         yield cloud.environment()
-        advised = advice(state.missing, seed) if needs_advice() else ()
-        for message in (*cloud.refused, *advised):
+        for message in (*cloud.refused, *(advice(state.missing, seed) if needs_advice() else ())):
             note(message)

@@ -25,12 +25,7 @@ from scf_local.console import (
 )
 from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import print_invocation
-from scf_local.options import (
-    NEW_FILE,
-    configured,
-    elsewhere_options,
-    function_options,
-)
+from scf_local.options import NEW_FILE, configured, elsewhere_options, function_options
 
 if TYPE_CHECKING:
     from scf_local.plans.plan import Plan

@@ -51,11 +51,6 @@ class ReplayTotals:
         if self.keep_all or (is_news and len(self.kept) < MAX_ROWS):
             self.kept.append(replayed)
 
-    @property
-    def are_as_expected(self) -> bool:
-        """Whether all events ended as expected."""
-        return self.as_expected == self.total
-
     def __str__(self) -> str:
         hidden = self.total - len(self.kept)
         lines = [f"… {hidden:,} more are not shown"] if hidden else []
@@ -84,14 +79,13 @@ def replay_cases(
     log: list[bytes] = []
     with suppress(Interrupted), WarmInstance(config, log.append, interrupt=interrupt) as instance:
         for case in cases:
-            invocation, logs = None, []
+            invocation, logs, request_id = None, [], ""
             while invocation is None or (len(logs) <= retries and _is_retried(case, invocation)):
                 if invocation is not None:
                     cloud_client.move_clock(config.cloud[network.ENDPOINT], RETRY_AFTER_S)
                 log.clear()
-                invocation = instance.invoke(
-                    case.event, invocation.request_id if invocation else ""
-                )
+                invocation = instance.invoke(case.event, request_id)
+                request_id = invocation.request_id
                 logs.append(b"".join(log))
                 if cold:
                     instance.close()

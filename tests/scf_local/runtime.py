@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Any, Any], object]
 
-NO_FUNCTION = 437
-"""The status if the code has no such module or function."""
-
 MAX_RESPONSE_BYTES = 6 << 20
 """document/product/583/11637"""
 
@@ -224,7 +221,7 @@ def replace_tmp(kept: Iterable[str]) -> bool:
 
 def _unshare_mounts(call: Callable[..., None]) -> None:
     """Let this process have mounts that no other sees; `call` calls the C library."""
-    user, group = os.getuid(), os.getgid()
+    maps = {"uid_map": os.getuid(), "gid_map": os.getgid()}
     try:
         call("unshare", _CLONE_NEWNS)
     except OSError:  # only root may do that alone
@@ -232,8 +229,8 @@ def _unshare_mounts(call: Callable[..., None]) -> None:
         def with_own_user() -> None:
             call("unshare", _CLONE_NEWNS | _CLONE_NEWUSER)
             _write("/proc/self/setgroups", "deny")
-            _write("/proc/self/uid_map", f"{user} {user} 1")
-            _write("/proc/self/gid_map", f"{group} {group} 1")
+            for name, number in maps.items():
+                _write(f"/proc/self/{name}", f"{number} {number} 1")
 
         # In a fork first: some systems allow the call, but leave the process without a user.
         if not (child := os.fork()):
@@ -334,11 +331,11 @@ def load(handler: str, wrap: Callable[[Any], Any]) -> tuple[Handler | None, dict
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module_name}.".startswith(f"{missing}."):  # it, or a parent package
             message = f"no module {module_name!r} in the code folder {folder}"
-            return None, {"Status": NO_FUNCTION, "Message": message}
+            return None, {"Status": 437, "Message": message}
         return None, {"Status": 443, "Message": _trace(error)}
     if not callable(function):
         return None, {
-            "Status": NO_FUNCTION,
+            "Status": 437,
             "Message": f"module {module_name!r} has no function {name!r}",
         }
     return wrap(function), {"Status": 200}

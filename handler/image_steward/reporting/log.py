@@ -24,9 +24,7 @@ _MAX_FIELD_BYTES = 200
 WINDOW = 16
 """A text loses any part of a secret that has so many characters; shorter secrets are not known."""
 
-_VARIABLES = (
-    "TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN",
-)  # fmt: skip
+_VARIABLES = [f"TENCENTCLOUD_{name}" for name in ("SECRETID", "SECRETKEY", "SESSIONTOKEN")]
 _RUN = re.compile(rf"[\w+/=.~%&#;\\-]{{{WINDOW},}}")
 """What a secret and its encoded forms consist of."""
 _OTHERS = (

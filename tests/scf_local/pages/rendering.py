@@ -43,11 +43,7 @@ def render(folder: Path, **values: object) -> Iterator[str]:
         for kind in ("css", "js")
     )
     return environment.get_template("page.html").generate(
-        style=style,
-        script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        **values,
+        style=style, script=script, style_hash=_hash(style), script_hash=_hash(script), **values
     )
 
 
