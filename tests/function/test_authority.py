@@ -637,9 +637,10 @@ def test_credentials_read_again_are_redacted() -> None:
         "the-first-token-of-all",
         ("x another-token-for-now",),
         {"a": None, "b": 1.5, "c": True},
+        ValueError("x the-first-token-of-all"),  # no JSON
     ]
     assert secrets.redacted(both) == [
-        "[redacted]", ["x [redacted]"], {"a": None, "b": 1.5, "c": True},
+        "[redacted]", ["x [redacted]"], {"a": None, "b": 1.5, "c": True}, "x [redacted]",
     ]  # fmt: skip
 
 
