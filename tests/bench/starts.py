@@ -130,6 +130,12 @@ def starts() -> Iterator[tuple[promises.Promise, float]]:
         yield promises.WARM, ours.warm / theirs.warm
 
 
+def naive_start(cloud: EmulatedCloud) -> float:
+    """Return the seconds of a cold start of the naive handler, with a rejected document."""
+    event = {"ImageId": "img-6pb6lrmy"}
+    return run(FOLDER / "naive", event, plain(cloud), "rejected").seconds
+
+
 def memory() -> Iterator[tuple[promises.Promise, float]]:
     """A policy for ten thousand images that need no change."""
     images = [
