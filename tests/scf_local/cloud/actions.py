@@ -16,28 +16,46 @@ Params = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class ApiCall:
+    """A verified call; `now` is the emulated cloud's time in epoch seconds."""
+
+    state: State
+    region: str
+    params: Params
+    now: float
+
+
+@dataclass(frozen=True)
+class Later:
+    """Waits, without `State.lock`, for the members of a reply that takes time."""
+
+    members: Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class EmulatedAction:
     """An action with the parameters that it allows and requires, limited to calls per second."""
 
-    run: Callable[[State, str, Params], dict[str, Any]]
+    run: Callable[[ApiCall], dict[str, Any] | Later]
     per_second: int
     shape: Mapping[str, parameters.Shape]
     required: tuple[str, ...] = ()
 
-    def __call__(self, state: State, region: str, params: Params) -> dict[str, Any]:
+    def __call__(self, call: ApiCall) -> dict[str, Any] | Later:
         """Return the reply's members, without the RequestId.
 
         Raises:
             ErrorReply: an error that the API documents.
         """
-        parameters.check(params, self.shape, self.required)
-        with state.lock:
-            return self.run(state, region, params)
+        parameters.check(call.params, self.shape, self.required)
+        with call.state.lock:
+            return self.run(call)
 
 
 @dataclass(frozen=True)
 class Service:
-    """One version of an API product."""
+    """One version of an API product; `is_regional` if calls need a region."""
 
     version: str
     actions: Mapping[str, EmulatedAction]
+    is_regional: bool = True

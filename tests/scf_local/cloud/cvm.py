@@ -17,7 +17,7 @@ from scf_local.cloud.wire import ErrorReply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scf_local.cloud.actions import Params
+    from scf_local.cloud.actions import ApiCall, Params
     from scf_local.cloud.seed import ImageEntry
     from scf_local.cloud.state import State
 
@@ -40,8 +40,9 @@ _FILTERS: dict[str, Callable[[ImageEntry, str], bool]] = {
 }
 
 
-def describe_images(state: State, region: str, params: Params) -> dict[str, Any]:
+def describe_images(call: ApiCall) -> dict[str, Any]:
     """Return one page of `ImageSet`, newest first, and `TotalCount`; unknown ids are left out."""
+    state, region, params = call.state, call.region, call.params
     if not is_region(region):
         raise ErrorReply("InvalidRegion.NotFound", f"Region {region!r} is not found.")
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
@@ -98,8 +99,9 @@ def _filter(state: State, region: str, given: Params) -> Callable[[ImageEntry], 
     return lambda image: any(test(image, value) for value in values)
 
 
-def modify_image_attribute(state: State, region: str, params: Params) -> dict[str, Any]:
+def modify_image_attribute(call: ApiCall) -> dict[str, Any]:
     """Set the given attributes of an image; without any, succeed and change nothing (assumed)."""
+    state, region, params = call.state, call.region, call.params
     if not is_region(region):
         raise ErrorReply("UnsupportedRegion", f"Region {region!r} is not supported.")
     image_id = params["ImageId"]

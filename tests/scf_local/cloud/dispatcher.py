@@ -11,9 +11,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from scf_local.cloud import api_requests, cos, cos_calls, cvm, hosts, tags
+from scf_local.cloud.actions import ApiCall, Later
 from scf_local.cloud.api_requests import Tc3Request
 from scf_local.cloud.faults import Faults
 from scf_local.cloud.rate_limits import RateLimits
+from scf_local.cloud.scf import service as scf_service
 from scf_local.cloud.signatures import names_key, verify_cos
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Call, ErrorReply, Reply
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
     from scf_local.cloud.faults import Rule
     from scf_local.cloud.wire import Request
 
-SERVICES: dict[str, Service] = {"cvm": cvm.SERVICE, "tag": tags.SERVICE}
+SERVICES: dict[str, Service] = {
+    "cvm": cvm.SERVICE,
+    "tag": tags.SERVICE,
+    "scf": scf_service.SERVICE,
+}
 
 _MAX_REFUSED = 20
 _NOT_EMULATED = ("InvalidAction", "NoSuchProduct", "NotImplemented")
@@ -126,10 +132,13 @@ class Dispatcher:
         def perform(now: float, credentials: AccountCredentials, time: float) -> Reply:
             _check_http(request.http, request.max_bytes)
             action = _action(request.verify(credentials, time), request)
-            self._admit(name, region, action, request.http.headers.get("host", ""), now)
+            self._admit(name, region, action, request.http.headers.get("host", ""), time)
             given = request.params(action.shape)  # any JSON; the action checks it
             params.update(given if isinstance(given, dict) else {})
-            return reply_of(action(self.state, region, given))
+            members = action(ApiCall(self.state, region, given, now))
+            if isinstance(members, Later):
+                return replace(reply_of({}), later=lambda: reply_of(members.members()).body)
+            return reply_of(members)
 
         def error_reply(error: ErrorReply) -> Reply:
             return reply_of({"Error": {"Code": error.code, "Message": error.message}})
@@ -214,11 +223,11 @@ def _check_http(http: Request, limit: int) -> None:
 def _action(signed_for: str, request: Tc3Request | V1Request) -> EmulatedAction:
     name, version = _required(request, "Action"), _required(request, "Version")
     service = _service(signed_for, version, request.http.headers.get("host", ""))
-    if service != "tag":
-        _required(request, "Region")
     if service not in SERVICES:
         emulated = ", ".join(SERVICES)
         raise ErrorReply("NoSuchProduct", f"{service!r} is not emulated; emulated are {emulated}.")
+    if SERVICES[service].is_regional:
+        _required(request, "Region")
     if version != SERVICES[service].version:
         raise ErrorReply("NoSuchVersion", f"{version!r} is not {SERVICES[service].version}.")
     actions = SERVICES[service].actions

@@ -23,6 +23,7 @@ from image_steward.messages import nearest, shown
 from scf_local import json_files
 from scf_local.cloud import cos, cvm, tags
 from scf_local.cloud.fault_types import FAULTS, PARAMETERS
+from scf_local.cloud.scf import service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from scf_local.cloud.wire import Reply
 
-ACTIONS = ("*", *cvm.SERVICE.actions, *tags.SERVICE.actions, *cos.ACTIONS)
+_SERVICES = (cvm.SERVICE, tags.SERVICE, service.SERVICE)
+ACTIONS = ("*", *(name for each in _SERVICES for name in each.actions), *cos.ACTIONS)
 
 
 class FaultsError(ValueError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from scf_local.cloud import seed
+from scf_local.cloud.scf.model import Functions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,7 @@ class State:
     uploads: dict[str, Upload] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
+    functions: Functions = field(default_factory=Functions)
     missing: dict[str, str | None] = field(default_factory=dict)
     """What was asked for in vain, with the options of `scf-local seed` that get it.
 

@@ -19,7 +19,7 @@ from scf_local.environment import UIN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scf_local.cloud.actions import Params
+    from scf_local.cloud.actions import ApiCall, Params
     from scf_local.cloud.state import State
 
 MAX_RESOURCES = MAX_TAGS = 10
@@ -37,15 +37,17 @@ _RESOURCE = re.compile(
 _ILLEGAL = re.compile(r"[^\w +\-=.:/@()\[\],;><【】。]|^ | $")
 
 
-def tag_resources(state: State, _region: str, params: Params) -> dict[str, Any]:
+def tag_resources(call: ApiCall) -> dict[str, Any]:
     """Bind tags to images; replaces the value of a key that is already bound."""
+    state, params = call.state, call.params
     _check_count(params["Tags"], "Tags", MAX_TAGS, "LimitExceeded.TagNumPerRequest")
     tags = _tags(params["Tags"])
     return _for_each(state, params["ResourceList"], lambda bound: bound | tags)
 
 
-def untag_resources(state: State, _region: str, params: Params) -> dict[str, Any]:
+def untag_resources(call: ApiCall) -> dict[str, Any]:
     """Unbind keys from images; ignores keys that are not bound (assumed)."""
+    state, params = call.state, call.params
     keys = params["TagKeys"]
     _check_count(keys, "TagKeys", MAX_TAGS, "LimitExceeded.TagNumPerRequest")
     for key in keys:
@@ -57,12 +59,13 @@ def untag_resources(state: State, _region: str, params: Params) -> dict[str, Any
     )
 
 
-def modify_resource_tags(state: State, _region: str, params: Params) -> dict[str, Any]:
+def modify_resource_tags(call: ApiCall) -> dict[str, Any]:
     """Bind and unbind tags of one resource; its other tags stay.
 
     This is how the parameters are documented, although the title of an example says "replace by
     the set".
     """
+    state, params = call.state, call.params
     for name in ("ReplaceTags", "DeleteTags"):
         if name in params:
             _check_count(params[name], name, MAX_TAGS, "InvalidParameter.Tag")  # assumed
@@ -85,10 +88,9 @@ def modify_resource_tags(state: State, _region: str, params: Params) -> dict[str
     return {}
 
 
-def describe_resource_tags_by_resource_ids(
-    state: State, _region: str, params: Params
-) -> dict[str, Any]:
+def describe_resource_tags_by_resource_ids(call: ApiCall) -> dict[str, Any]:
     """Return one page of tags, one entry per tag, in the order of the ids; ignores unknown ids."""
+    state, params = call.state, call.params
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
     category = params.get("Category", "All")
     ids = params["ResourceIds"]
@@ -230,4 +232,5 @@ SERVICE = Service(
             required=tuple(_QUERY),
         ),
     },
+    is_regional=False,
 )

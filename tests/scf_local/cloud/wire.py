@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Reply:
     Attributes:
         delay: seconds before it is sent; infinity means never.
         byte_interval: seconds between two bytes of the body.
+        later: waits for the body, which takes time; `body` is empty.
         cut: closes the connection before the first byte is sent, or halfway through the body.
     """
 
@@ -48,6 +49,7 @@ class Reply:
     delay: float = 0.0
     byte_interval: float = 0.0
     cut: Literal["", "before", "halfway"] = ""
+    later: Callable[[], bytes] | None = None
 
 
 @dataclass(frozen=True)

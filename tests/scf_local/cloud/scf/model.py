@@ -1,0 +1,133 @@
+"""The functions of the emulated SCF with their triggers, the queue of events, and past runs.
+
+Only data: the actions of the API change it, and `runner` carries out what is due.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from scf_local.invocation import InvocationResult
+
+RETRIES, MAX_AGE_S = 2, 6 * 3600
+"""Of an event, unless the function has others (document/product/583/41138)."""
+MAX_RUNS = 1000
+"""Past runs that are kept."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """A function's code: a zip file, and the SHA-256 of it in hex."""
+
+    zip: bytes = field(repr=False)
+    sha256: str
+
+
+@dataclass
+class Trigger:
+    """A trigger: `kind` is `cos` or `timer`; times are epoch seconds.
+
+    Attributes:
+        description: `TriggerDesc` as it is read back, JSON.
+        cron: of a timer.
+        due: when a timer fires next; infinity for others, or if it is not enabled.
+    """
+
+    name: str
+    kind: str
+    description: str
+    qualifier: str
+    is_enabled: bool
+    added: float
+    modified: float
+    argument: str = ""
+    comment: str = ""
+    cron: str = ""
+    due: float = math.inf
+
+
+@dataclass
+class Function:
+    """A function; `settings` are the members of CreateFunction that GetFunction returns, too.
+
+    Attributes:
+        id: `FunctionId`.
+        pending: the status until `ready` (epoch seconds), then `Active`.
+        revision: counts the changes of code and settings, after which new instances are needed.
+        reserved_mb: reserved concurrency; None if there is none.
+        retries: how often an event is delivered again that the function failed on.
+        max_age_s: after how long an event is given up that could not be delivered.
+    """
+
+    name: str
+    region: str
+    id: str
+    settings: dict[str, Any]
+    code: Code
+    added: float
+    modified: float
+    ready: float
+    pending: str = "Creating"
+    revision: int = 0
+    triggers: list[Trigger] = field(default_factory=list)
+    reserved_mb: int | None = None
+    retries: int = RETRIES
+    max_age_s: int = MAX_AGE_S
+
+    def status(self, now: float) -> str:
+        """Return the status, such as `Active`."""
+        return "Active" if now >= self.ready else self.pending
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An event on its way to a function; times are epoch seconds.
+
+    Attributes:
+        queued: when it was accepted; `due`: when it is delivered (again).
+        retry: how often the function has failed on it.
+        result: gets the run, if somebody waits for it.
+    """
+
+    region: str
+    function: str
+    event: Any
+    request_id: str
+    queued: float
+    due: float
+    retry: int = 0
+    result: Future[Run] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of a delivery at `started`; `log` is what it printed, with SCF's own lines.
+
+    `result` is None if no instance ran: then `status` says why, such as 432.
+    """
+
+    delivery: Delivery
+    started: float
+    status: int
+    result: InvocationResult | None = None
+    log: bytes = b""
+
+
+@dataclass
+class Functions:
+    """All functions by region and name, the queue, and the last runs, newest last."""
+
+    by_name: dict[tuple[str, str], Function] = field(default_factory=dict)
+    queue: list[Delivery] = field(default_factory=list)
+    running: list[Delivery] = field(default_factory=list)
+    runs: deque[Run] = field(default_factory=lambda: deque(maxlen=MAX_RUNS))
+
+    def in_region(self, region: str) -> list[Function]:
+        """Return the functions of a region."""
+        return [function for function in self.by_name.values() if function.region == region]

@@ -1,0 +1,7 @@
+"""SCF 2018-04-16: the table of its actions."""
+
+from __future__ import annotations
+
+from scf_local.cloud.actions import Service
+
+SERVICE = Service("2018-04-16", {})
