@@ -26,7 +26,7 @@ import pip
 import yaml
 from packaging.markers import Marker
 
-import pythons
+from scf_local import pythons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

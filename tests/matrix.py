@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "deploy"))  # `make test-all` runs without .venv
+from scf_local import pythons  # beside this file: `make test-all` runs without .venv
 
-import pythons  # noqa: E402 - in deploy/
+ROOT = Path(__file__).parent.parent
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

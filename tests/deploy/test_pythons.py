@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import pythons
+from scf_local import pythons
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -45,6 +45,7 @@ class FunctionConfig:
 
     `cloud` are the variables with which it reaches its cloud: the credentials, as SCF sets them for
     a run role, and those that send its requests to an emulated cloud (see `scf_local.network`).
+    `python` runs it, with the packages that are installed for it if `has_site_packages`.
 
     Raises:
         ValueError: SCF, or the harness, could not run the function.
@@ -59,6 +60,9 @@ class FunctionConfig:
     region: str = REGION
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     cloud: Mapping[str, str] = field(default_factory=dict, repr=False)
+    runtime: str = f"Python{sys.version_info[0]}.{sys.version_info[1]}"
+    python: str = sys.executable
+    has_site_packages: bool = True
 
     def __post_init__(self) -> None:
         if os.pathsep in str(self.code):
@@ -144,7 +148,6 @@ def process_environ(config: FunctionConfig, trigger: str = "direct") -> dict[str
     The developer's shell is left out: a function must not depend on variables that SCF lacks.
     """
     code = str(config.code)
-    python = f"Python{sys.version_info.major}.{sys.version_info.minor}"
     return {
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         **config.cloud,
@@ -156,7 +159,7 @@ def process_environ(config: FunctionConfig, trigger: str = "direct") -> dict[str
         "TENCENTCLOUD_TZ": "UTC",
         "TZ": "UTC",  # as in SCF; the developer's machine may differ
         "USER_CODE_ROOT": f"{code}/",
-        "SCF_RUNTIME": python,
+        "SCF_RUNTIME": config.runtime,
         "SCF_FUNCTIONNAME": config.name,
         "SCF_FUNCTIONVERSION": VERSION,
         "SCF_NAMESPACE": NAMESPACE,

@@ -14,7 +14,7 @@ from scf_local.json_files import MAX_EVENT_DEPTH, is_deep
 from scf_local.process import Exchange, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from typing_extensions import Self
 
@@ -113,7 +113,7 @@ class WarmInstance:
         message, trigger = text.encode("utf-8", "surrogatepass"), trigger_of(event)
         if len(message) > MAX_EVENT_BYTES[trigger]:
             reply = {"Status": TOO_LARGE, "Message": "RequestTooLarge"}
-            result = _result_of(reply, request_id, 0.0, 0.0)
+            result = result_of(reply, request_id, 0.0, 0.0)
             self._log_error(result)  # no START, END or Report: no instance runs
             return result
         self._log(f"START RequestId:{request_id}")
@@ -124,7 +124,7 @@ class WarmInstance:
             message = b'{"event":%b,"context":%b}\n' % (message, json.dumps(context).encode())
             started = self.clock()
             reply = self._exchange(process, self.config.timeout_s, _TIME, message)
-        result = _result_of(reply, request_id, (self.clock() - started) * 1000, self._peak_mb)
+        result = result_of(reply, request_id, (self.clock() - started) * 1000, self._peak_mb)
         self._log_end(result)
         return result
 
@@ -225,9 +225,10 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return {**reply, "Status": _UNUSABLE, "Message": _TOO_DEEP} if too_deep else reply
 
 
-def _result_of(
-    reply: dict[str, Any], request_id: str, duration_ms: float, memory_mb: float
+def result_of(
+    reply: Mapping[str, Any], request_id: str, duration_ms: float = 0.0, memory_mb: float = 0.0
 ) -> InvocationResult:
+    """The result of a reply: `Status` with `Result`, or with `Message` and maybe `StackTrace`."""
     status = reply["Status"]
     if status == _OK:
         return InvocationResult(request_id, status, duration_ms, memory_mb, result=reply["Result"])

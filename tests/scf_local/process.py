@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -26,6 +27,8 @@ _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _RUNNING: set[int] = set()
 _UNRELATED: set[int] = set()
 """Children that this process had before it ran any function."""
+_LOCK = threading.Lock()
+"""Of these: a process that has just started, in another thread, is not an orphan."""
 
 
 class Process:
@@ -41,12 +44,14 @@ class Process:
             # Orphans of the function become children of this process, whatever session they are
             # in, so that they can be found.
             ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-            if not _RUNNING:
-                _UNRELATED.update(_orphans())
+            with _LOCK:
+                if not _RUNNING:
+                    _UNRELATED.update(_orphans())
         self.replies, child_end = os.pipe()
         # -u: the output of a killed function is not lost. -X utf8: SCF's locale may not exist
-        # here. -s: SCF has no user site-packages.
-        command = [sys.executable, "-u", "-s", "-X", "utf8", runtime.__file__]
+        # here. -s: SCF has no user site-packages. -S: nor others.
+        site = "-s" if config.has_site_packages else "-S"
+        command = [config.python, "-u", site, "-X", "utf8", runtime.__file__]
         descriptors = [child_end] if terminal is None else [child_end, terminal]
         # A terminal's input can be edited only if its type is known.
         edited = {} if terminal is None else {"TERM": os.environ.get("TERM", "dumb")}
@@ -56,22 +61,29 @@ class Process:
             prefix="scf-local-", dir=runtime.WRITABLE[0], ignore_cleanup_errors=True
         )
         try:
-            self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
-                [*command, config.handler, *reached, self._scratch.name, *map(str, descriptors)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=config.code,
-                env=process_environ(config) | edited,
-                pass_fds=descriptors,
-                start_new_session=True,
-            )
+            with _LOCK:
+                self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
+                    [
+                        *command,
+                        config.handler,
+                        *reached,
+                        self._scratch.name,
+                        *map(str, descriptors),
+                    ],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    cwd=config.code,
+                    env=process_environ(config) | edited,
+                    pass_fds=descriptors,
+                    start_new_session=True,
+                )
+                _RUNNING.add(self._popen.pid)
         except OSError:
             os.close(self.replies)
             raise
         finally:
             os.close(child_end)
-        _RUNNING.add(self._popen.pid)
         self._stdin = cast("IO[bytes]", self._popen.stdin)
         self._stdout = cast("IO[bytes]", self._popen.stdout)
         self.events = self._stdin.fileno()
@@ -103,8 +115,9 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
-        _RUNNING.discard(self._popen.pid)
-        _kill_orphans()
+        with _LOCK:
+            _RUNNING.discard(self._popen.pid)
+            _kill_orphans()
         self._scratch.cleanup()
         self.selector.close()
         self._stdin.close()

@@ -54,7 +54,8 @@ class Dispatcher:
     Attributes:
         state: images, objects and calls; hold `state.lock` to read or change it.
         limits: whether calls over the limit per second are throttled.
-        clock: returns epoch seconds. `POST /_clock` moves all but signatures on from there.
+        clock: returns epoch seconds; signatures and rates follow it. `POST /_clock` moves the
+            rest on from there.
         request_id: returns a new RequestId.
         on_reply: called with every API and COS reply, returns the reply to send.
         faults: the faults to inject, which happens before `on_reply`.
@@ -70,7 +71,6 @@ class Dispatcher:
     refused: list[str] = field(init=False, default_factory=list)
     """What is not emulated, but was asked for, the first of it: many clients do not show it."""
     _rates: RateLimits = field(init=False, default_factory=RateLimits)
-    _moved: float = field(init=False, default=0.0)
 
     def refuse(self, message: str) -> str:
         """Remember, and return, why something was refused."""
@@ -98,14 +98,22 @@ class Dispatcher:
                 return self._move_clock(http)
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
 
+    def now(self) -> float:
+        """Return the emulated cloud's time."""
+        return self.clock() + self.state.moved
+
+    def move_clock(self, seconds: float) -> float:
+        """Move the time on, and return the new one."""
+        self.state.moved += seconds
+        return self.now()
+
     def _move_clock(self, http: Request) -> Reply:
         with suppress(ValueError, LookupError, TypeError, RecursionError):
             seconds = json.loads(http.body)["Seconds"]
             # Not of a web page, which can send this type only to where it comes from.
             is_json = http.headers.get("content-type", "") == "application/json"
             if is_json and 0 <= seconds <= _MAX_SECONDS:
-                self._moved += seconds
-                return _json({"Time": self.clock() + self._moved})
+                return _json_later(lambda: {"Time": self.move_clock(seconds)})
         return Reply(HTTPStatus.BAD_REQUEST, {"Content-Type": "text/plain"}, _HELP.encode())
 
     def body_limit(self, http: Request) -> int:
@@ -137,7 +145,10 @@ class Dispatcher:
             params.update(given if isinstance(given, dict) else {})
             members = action(ApiCall(self.state, region, given, now))
             if isinstance(members, Later):
-                return replace(reply_of({}), later=lambda: reply_of(members.members()).body)
+                request_id = self.request_id()
+                return _json_later(
+                    lambda: {"Response": {**members.members(), "RequestId": request_id}}
+                )
             return reply_of(members)
 
         def error_reply(error: ErrorReply) -> Reply:
@@ -182,7 +193,7 @@ class Dispatcher:
         `perform` gets the time, and what to verify a signature against: credentials and time.
         """
         time = self.clock()
-        now = time + self._moved
+        now = time + self.state.moved
         rule = self.faults.rule_for(call.action, self.state.count(call.action) + 1)
         outcome = "ok"
         try:
@@ -265,6 +276,10 @@ def _service(signed_for: str, version: str, host: str) -> str:
 
 def _injected(rule: Rule) -> ErrorReply:
     return ErrorReply(rule.outcome, rule.message, rule.status or HTTPStatus.FORBIDDEN)
+
+
+def _json_later(value: Callable[[], object]) -> Reply:
+    return replace(_json(None), later=lambda: _json(value()).body)
 
 
 def _json(value: object) -> Reply:

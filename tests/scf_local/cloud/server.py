@@ -25,10 +25,15 @@ from scf_local.cloud.api_requests import MAX_GET_BYTES
 from scf_local.cloud.certificates import authority
 from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.proxy import Proxy
+from scf_local.cloud.scf.runner import Runner
 from scf_local.cloud.wire import Reply, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Self
+
+    from scf_local.cloud.scf.model import Function
 
 _HOST = "127.0.0.1"
 _ABSOLUTE = re.compile(r"https?://(?:[^/?#]*@)?([^/?#]*)", re.IGNORECASE)
@@ -49,6 +54,7 @@ class EmulatedCloud(Dispatcher):
         port: 0 means any free port.
         allowed_hosts: hosts that clients may reach without the proxy.
         latency: seconds before each reply.
+        write: receives the logs of functions that were deployed to it, as bytes.
         request_seconds: how long the head of a request, and then its body, may take to arrive. As
             the head may also start late, idle connections are closed after this time.
 
@@ -60,6 +66,7 @@ class EmulatedCloud(Dispatcher):
     allowed_hosts: tuple[str, ...] = ()
     latency: float = 0.0
     request_seconds: float = 60.0
+    write: Callable[[bytes], object] = lambda _: None
     url: str = field(init=False, default="")
 
     def __enter__(self) -> Self:
@@ -78,9 +85,12 @@ class EmulatedCloud(Dispatcher):
         self.url = f"http://{_HOST}:{port}"
         self._folder = TemporaryDirectory(prefix="scf-local-")
         authority().write_bundle(self._bundle, with_public=bool(self.allowed_hosts))
+        self._runner = Runner(self.state, self.now, self._variables, self.write)
+        self._runner.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._runner.stop()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._folder.cleanup()
@@ -96,6 +106,20 @@ class EmulatedCloud(Dispatcher):
     def environment(self) -> dict[str, str]:
         """Return these variables, and those with the credentials, as SCF names them."""
         return {**self.network(), **self.credentials.scf_variables()}
+
+    def _variables(self, function: Function) -> dict[str, str]:
+        return self.environment() if function.settings.get("Role") else self.network()
+
+    def move_clock(self, seconds: float) -> float:
+        """Move the time on, and return the new one once all that is due by then has been done."""
+        return self._runner.move(seconds)
+
+    def dispatch(self, http: Request) -> Reply:
+        """Return the reply to a request, whatever it is for."""
+        with self.state.lock:
+            reply = super().dispatch(http)
+            self._runner.wake()
+        return reply
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, int]]) -> None:
         server = web.Server(
@@ -170,6 +194,8 @@ class EmulatedCloud(Dispatcher):
         return replace(request, body=bytes(body))
 
     async def _send(self, http: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        if reply.later:
+            reply = replace(reply, body=await asyncio.to_thread(reply.later))
         response = web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body)
         if not http.content.is_eof():
             response.force_close()

@@ -43,6 +43,8 @@ class State:
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
     functions: Functions = field(default_factory=Functions)
+    moved: float = 0.0
+    """Seconds that `POST /_clock` has moved the time on."""
     missing: dict[str, str | None] = field(default_factory=dict)
     """What was asked for in vain, with the options of `scf-local seed` that get it.
 

@@ -5,6 +5,7 @@ Behaviour that the documents leave open is marked "assumed".
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from scf_local.cloud.wire import ErrorReply
@@ -14,8 +15,14 @@ if TYPE_CHECKING:
     from scf_local.cloud.actions import ApiCall
     from scf_local.cloud.scf.model import Function
 
+BEIJING = timezone(timedelta(hours=8))
 DEPLOY_SECONDS = 2.0
 """How long a function is `Creating` or `Updating`: shorter than the 6 to 11 s of SCF."""
+
+
+def local_time(seconds: float) -> str:
+    """Return a time as SCF writes it; assumed: of Beijing."""
+    return datetime.fromtimestamp(seconds, BEIJING).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def find(call: ApiCall) -> Function:

@@ -52,7 +52,7 @@ class Trigger:
     due: float = math.inf
 
 
-@dataclass
+@dataclass(eq=False)
 class Function:
     """A function; `settings` are the members of CreateFunction that GetFunction returns, too.
 
@@ -85,7 +85,7 @@ class Function:
         return "Active" if now >= self.ready else self.pending
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Delivery:
     """An event on its way to a function; times are epoch seconds.
 
@@ -109,13 +109,12 @@ class Delivery:
 class Run:
     """What became of a delivery at `started`; `log` is what it printed, with SCF's own lines.
 
-    `result` is None if no instance ran: then `status` says why, such as 432.
+    Where no instance ran, the result's status says why, such as 432.
     """
 
     delivery: Delivery
     started: float
-    status: int
-    result: InvocationResult | None = None
+    result: InvocationResult
     log: bytes = b""
 
 
@@ -127,6 +126,16 @@ class Functions:
     queue: list[Delivery] = field(default_factory=list)
     running: list[Delivery] = field(default_factory=list)
     runs: deque[Run] = field(default_factory=lambda: deque(maxlen=MAX_RUNS))
+
+    def remove(self, function: Function) -> None:
+        """Delete a function, with the events that wait for it."""
+        key = (function.region, function.name)
+        del self.by_name[key]
+        function.revision += 1  # its instances are of no use any more
+        for delivery in self.queue:
+            if delivery.result and (delivery.region, delivery.function) == key:
+                delivery.result.cancel()
+        self.queue = [each for each in self.queue if (each.region, each.function) != key]
 
     def in_region(self, region: str) -> list[Function]:
         """Return the functions of a region."""
