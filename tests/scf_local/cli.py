@@ -360,12 +360,12 @@ def cloud(port: int, **options: Any) -> None:  # noqa: ANN401 - see serving
     """Run the emulated cloud as a server until Ctrl-C.
 
     Prints `export` lines for its clients: the proxy and the certificates to trust, its URL, and
-    credentials.
+    credentials. Logs of functions that are deployed to it go to stderr.
     """
     # Blocked before the server's thread starts, which inherits this: only sigwait receives them.
     signals = termination_handlers().keys()
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    with serving(port=port, **options) as variables, exports.kept(variables):
+    with serving(port=port, write=log_writer(), **options) as variables, exports.kept(variables):
         url = variables[network.ENDPOINT]
         variables.update(STEWARD_API_ENDPOINT=url, STEWARD_COS_ENDPOINT=url)
         variables.update(zip(SDK_NAMES, map(variables.__getitem__, SCF_NAMES), strict=True))

@@ -249,10 +249,12 @@ def serving(  # noqa: PLR0913 - the command line's options, by name
     port: int = 0,
     region: str = environment.REGION,
     needs_advice: Callable[[], bool] = lambda: True,
+    write: Callable[[bytes], object] = lambda _: None,
 ) -> Iterator[dict[str, str]]:
     """Run an emulated cloud with `seed`; yields the variables that point to it.
 
-    `region` is that of a file with images; `needs_advice` is as for `configured`.
+    `region` is that of a file with images; `needs_advice` is as for `configured`. `write` receives
+    the logs of functions that are deployed there.
     """
     from scf_local.cloud.faults import Faults  # noqa: PLC0415 - takes 0.3 s, because of aiohttp
     from scf_local.cloud.server import EmulatedCloud  # noqa: PLC0415 - the same
@@ -266,7 +268,12 @@ def serving(  # noqa: PLR0913 - the command line's options, by name
             network.check_allowed(allow_host)
             credentials = AccountCredentials.random()
             cloud = EmulatedCloud(
-                state, credentials=credentials, faults=rules, port=port, allowed_hosts=allow_host
+                state,
+                credentials=credentials,
+                faults=rules,
+                port=port,
+                allowed_hosts=allow_host,
+                write=write,
             )
             stack.enter_context(cloud)
         yield cloud.environment()

@@ -13,6 +13,7 @@ import importlib.machinery
 import json
 import os
 import re
+import signal
 import stat
 import sys
 import traceback
@@ -418,6 +419,7 @@ def _debugged(call: Callable[..., Any]) -> Callable[..., Any]:
 
 if __name__ == "__main__":
     _handler, _reachable, _bundle, _scratch, *_descriptors = sys.argv[1:]
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # `scf-local cloud` blocks some
     sys.path[:] = _search_path()
     if not replace_tmp([*sys.path, sys.prefix, sys.base_prefix, _bundle]):
         os.environ["TMPDIR"] = _scratch  # `tempfile` heeds it

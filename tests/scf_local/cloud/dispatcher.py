@@ -72,6 +72,9 @@ class Dispatcher:
     """What is not emulated, but was asked for, the first of it: many clients do not show it."""
     _rates: RateLimits = field(init=False, default_factory=RateLimits)
 
+    def __post_init__(self) -> None:
+        self._started = self.now()
+
     def refuse(self, message: str) -> str:
         """Remember, and return, why something was refused."""
         if message not in self.refused and len(self.refused) < _MAX_REFUSED:
@@ -81,6 +84,7 @@ class Dispatcher:
     def dispatch(self, http: Request) -> Reply:
         """Return the reply to a request, whatever it is for."""
         with self.state.lock:
+            self.state.finish_images(self.now() - self._started)
             host = http.headers.get("host", "")
             bucket = hosts.bucket_of(host)
             if bucket:

@@ -89,6 +89,9 @@ _DEFAULTS: ImageEntry = {
 }
 _TYPES_OF_MEMBERS = {name: type(value) for name, value in _DEFAULTS.items() if value is not None}
 _TYPES_OF_MEMBERS |= {"SyncPercent": int, "CdcCacheStatus": str}
+NORMAL_AFTER = "NormalAfter"
+"""A member of seeds only: seconds until the image is NORMAL, from the start of the cloud."""
+_TYPES_IN_SEEDS = _TYPES_OF_MEMBERS | {NORMAL_AFTER: int}
 
 
 class SeedError(ValueError):
@@ -233,9 +236,9 @@ def _complete(given: object, path: str) -> ImageEntry:
 
 def _problem(name: str, value: object) -> str:  # noqa: PLR0911 - one for each rule
     """Return why a member or its value is not allowed; begins with what follows its path."""
-    kind = _TYPES_OF_MEMBERS.get(name)
+    kind = _TYPES_IN_SEEDS.get(name)
     if kind is None:
-        return f": unknown member{nearest(name, _TYPES_OF_MEMBERS)}"
+        return f": unknown member{nearest(name, _TYPES_IN_SEEDS)}"
     if value is None and name not in _REQUIRED:
         return ""
     if type(value) is not kind:

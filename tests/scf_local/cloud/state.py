@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,9 @@ class State:
     def __post_init__(self) -> None:
         self._counts = Counter(call["Action"] for call in self.calls)
         self.images = seed.complete(self.images)
+        images = (image for each in self.images.values() for image in each)
+        self._unfinished = [(image.pop(seed.NORMAL_AFTER, math.inf), image) for image in images]
+        self._unfinished = [each for each in self._unfinished if each[0] < math.inf]
         self.objects = {bucket: dict(objects) for bucket, objects in self.objects.items()}
 
     @classmethod
@@ -80,6 +84,13 @@ class State:
         if path.is_dir():
             return cls.from_folder(path)
         return cls(seed.read_images(path.read_bytes(), str(path), region))
+
+    def finish_images(self, seconds: float) -> None:
+        """Let images become NORMAL that do so up to `seconds` after the start."""
+        for after, image in self._unfinished:
+            if after <= seconds:
+                image.update(ImageState="NORMAL", SyncPercent=None, CreatePercent=100)
+        self._unfinished = [each for each in self._unfinished if each[0] > seconds]
 
     def find(self, region: str, image_id: str) -> ImageEntry | None:
         """Return the image itself, not a copy, or None."""

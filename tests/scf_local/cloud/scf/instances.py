@@ -26,6 +26,8 @@ MAX_IDLE = 4
 """Instances that wait for the next event, of all functions together."""
 
 _PRINT_VERSION = "import sys; print('Python%d.%d' % sys.version_info[:2])"
+_RUNTIMES = {f"Python3.{minor}" for minor in range(10, 14)}
+"""Those that `scf_local.runtime` can be run by."""
 _HERE = f"Python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -71,7 +73,7 @@ class Instances:
             return fitting[0][2]
         config = self._config(function)
         if (runtime := function.settings["Runtime"]) != config.runtime:
-            write(f"{runtime} is not installed here; {config.runtime} runs the code\n".encode())
+            write(f"{runtime} is not available here; {config.runtime} runs the code\n".encode())
         seconds = function.settings["InitTimeout"]
         return WarmInstance(config, write, init_timeout_s=seconds, interrupt=self.interrupt)
 
@@ -107,7 +109,8 @@ class Instances:
         with self._lock:
             if runtime not in self._pythons:
                 version = runtime.removeprefix("Python")
-                self._pythons[runtime] = pythons.find(version, _PRINT_VERSION, runtime, os.environ)
+                found = pythons.find(version, _PRINT_VERSION, runtime, os.environ)
+                self._pythons[runtime] = found if runtime in _RUNTIMES else None
             return self._pythons[runtime]
 
     def _unpacked(self, code: Code) -> Path:

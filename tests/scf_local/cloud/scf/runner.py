@@ -141,9 +141,9 @@ class Runner:
         """Keep a run, and queue its event again if need be."""
         functions = self.state.functions
         functions.runs.append(run)
-        self.write(run.log)
         if run.delivery.result:
             run.delivery.result.set_result(run)
         again = queue.after(run, function, self.now())
         if again and functions.by_name.get((function.region, function.name)) is function:
             functions.queue.append(again)
+        self.write(run.log)

@@ -1,0 +1,269 @@
+"""Functions that run in the emulated cloud: results, the queue, retries, concurrency, the clock."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scf_client import RUNTIME, ScfClient, zipped
+from scf_local.cloud.server import EmulatedCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FAILS_TWICE = """
+import os, pathlib
+def main_handler(event, context):
+    tries = pathlib.Path("/tmp/tries")  # of the instance
+    tries.write_text(f"{tries.read_text() if tries.exists() else ''}x")
+    if len(tries.read_text()) < 3:
+        raise ValueError("not yet")
+    return tries.read_text()
+"""
+ENDS = {
+    "raises": "def main_handler(event, context): raise ValueError('no')",
+    "is slow": "import time\ndef main_handler(event, context): time.sleep(9)",
+    "takes memory": "def main_handler(event, context): return len(bytearray(200 << 20))",
+    "exits": "import sys\ndef main_handler(event, context): sys.exit(1)",
+    "is not JSON": "def main_handler(event, context): return object()",
+    "has a syntax error": "def main_handler(",
+    "has no handler": "def other(event, context): pass",
+}
+
+
+@pytest.fixture
+def scf() -> Iterator[ScfClient]:
+    """A client of an emulated cloud of its own."""
+    with EmulatedCloud() as cloud:
+        yield ScfClient(cloud)
+
+
+def asynchronous(scf: ScfClient, name: str, event: object = None) -> str:
+    """Call a function without waiting for it, and return the request id."""
+    return str(scf.invoke(name, event, InvocationType="Event")["FunctionRequestId"])
+
+
+def test_invoke_returns_the_result(scf: ScfClient) -> None:
+    """A call waits for the function, and returns its result, its log, its time and its memory."""
+    scf.create("echo", "def main_handler(event, context):\n print('seen')\n return [event, 'é']")
+    result = scf.invoke("echo", {"a": 1}, LogType="Tail")
+    assert json.loads(result["RetMsg"]) == [{"a": 1}, "é"]
+    assert (result["InvokeResult"], result["ErrMsg"]) == (0, "")
+    request_id = result["FunctionRequestId"]
+    lines = result["Log"].splitlines()
+    assert [line.split()[0] for line in lines] == ["START", "Init", "seen", "END", "Report"]
+    assert all(request_id in line for line in lines if line != "seen")
+    assert 0 < result["Duration"] <= result["BillDuration"] < result["Duration"] + 1
+    assert result["MemUsage"] > 1 << 20
+    assert scf("InvokeFunction", FunctionName="echo", Event='{"a":1}')["Result"]["Log"] == ""
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_error_is_returned(scf: ScfClient, end: str) -> None:
+    """A function that fails, in whatever way, gives an error message and no result."""
+    scf.create("bad", ENDS[end], Timeout=1)
+    result = scf.invoke("bad")
+    assert result["RetMsg"] == ""
+    assert json.loads(result["ErrMsg"])["statusCode"] in {430, 433, 434, 437, 439, 443}
+    assert result["InvokeResult"] != 0
+
+
+def test_instance_stays_warm(scf: ScfClient) -> None:
+    """One instance handles one event after the other."""
+    scf.create("count", "n = 0\ndef main_handler(event, context):\n global n\n n += 1\n return n")
+    assert [scf.invoke("count")["RetMsg"] for _ in range(3)] == ["1", "2", "3"]
+
+
+def test_update_replaces_instances(scf: ScfClient) -> None:
+    """After an update of code or configuration, events go to new instances only."""
+    scf.create("fn", "n = 0\ndef main_handler(event, context):\n global n\n n += 1\n return n")
+    assert scf.invoke("fn")["RetMsg"] == "1"
+    scf("UpdateFunctionConfiguration", FunctionName="fn", MemorySize=256)
+    assert scf.invoke("fn")["RetMsg"] == "1"
+    scf.move(10)
+    code = zipped({"index.py": "def main_handler(event, context): return 'new'"})
+    scf.update_code("fn", code)
+    assert scf.invoke("fn")["RetMsg"] == '"new"'
+
+
+def test_function_sees_only_what_is_uploaded(scf: ScfClient) -> None:
+    """A function finds its own packages, the standard library, and no package installed here."""
+    code = "import own, sys\ndef main_handler(event, context):\n import click"
+    content = zipped({"index.py": code, "own/__init__.py": ""})
+    scf.create("fn", content=content, Runtime=RUNTIME)
+    assert "No module named 'click'" in scf.invoke("fn")["ErrMsg"]
+
+
+def test_runtime_is_the_functions(scf: ScfClient) -> None:
+    """A function runs with the Python of its runtime; if that is not here, its log says so."""
+    code = "import sys\ndef main_handler(event, context): return list(sys.version_info[:2])"
+    scf.create("here", code, Runtime=RUNTIME)
+    assert json.loads(scf.invoke("here")["RetMsg"]) == list(sys.version_info[:2])
+    scf.create("old", code, Runtime="Python3.6")
+    result = scf.invoke("old", LogType="Tail")
+    assert f"Python3.6 is not available here; {RUNTIME} runs the code" in result["Log"]
+    assert json.loads(result["RetMsg"]) == list(sys.version_info[:2])
+
+
+def test_role_gives_credentials(scf: ScfClient) -> None:
+    """Only a function with a role has credentials; it reaches the cloud by its real names."""
+    code = """
+import os, urllib.request
+def main_handler(event, context):
+    with urllib.request.urlopen("https://cvm.tencentcloudapi.com/_state") as reply:
+        return [reply.status, "TENCENTCLOUD_SECRETID" in os.environ]
+"""
+    scf.create("with", code)
+    scf.create("without", code, Role="")
+    assert json.loads(scf.invoke("with")["RetMsg"]) == [200, True]
+    assert json.loads(scf.invoke("without")["RetMsg"]) == [200, False]
+
+
+def test_success_is_not_repeated(scf: ScfClient) -> None:
+    """An event that a function has handled is not delivered again."""
+    scf.create("fn")
+    request_id = asynchronous(scf, "fn", {"a": 1})
+    scf.move(3600)
+    (run,) = scf("GetRequestStatus", FunctionName="fn", FunctionRequestId=request_id)["Data"]
+    assert (run["RetCode"], run["RetryNum"], run["RetMsg"]) == (0, 0, '{"a":1}')
+
+
+def test_two_retries_a_minute_apart(scf: ScfClient) -> None:
+    """An event that a function raises on twice and then handles is delivered three times."""
+    scf.create("fn", FAILS_TWICE)
+    request_id = asynchronous(scf, "fn")
+    scf.move(0)
+    assert scf.runs("fn", request_id) == [(-1, 0)]
+    scf.move(55)
+    assert len(scf.runs("fn", request_id)) == 1
+    scf.move(10)
+    assert len(scf.runs("fn", request_id)) == 2
+    scf.move(60)
+    assert scf.runs("fn", request_id) == [(-1, 0), (-1, 1), (0, 2)]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_no_third_retry(scf: ScfClient, end: str) -> None:
+    """A function that never works gets each event three times, in whatever way it fails."""
+    scf.create("fn", ENDS[end], Timeout=1)
+    request_id = asynchronous(scf, "fn")
+    scf.move(3600)
+    assert scf.runs("fn", request_id) == [(-1, 0), (-1, 1), (-1, 2)]
+
+
+def test_retries_are_the_functions(scf: ScfClient) -> None:
+    """A function may be set to get a failed event no more, or once more."""
+    scf.create("fn", ENDS["raises"])
+    for number in (0, 1):
+        retries = {"MsgTTL": 3600, "RetryConfig": [{"RetryNum": number}]}
+        scf("UpdateFunctionEventInvokeConfig", FunctionName="fn", AsyncTriggerConfig=retries)
+        request_id = asynchronous(scf, "fn")
+        scf.move(600)
+        assert len(scf.runs("fn", request_id)) == number + 1
+
+
+def test_no_room_is_tried_until_there_is(scf: ScfClient) -> None:
+    """With a reserved concurrency of 0, an event is tried each minute; then it is handled."""
+    scf.create("fn")
+    scf("PutReservedConcurrencyConfig", FunctionName="fn", ReservedConcurrencyMem=0)
+    request_id = asynchronous(scf, "fn")
+    assert json.loads(scf.invoke("fn")["ErrMsg"])["statusCode"] == 432
+    scf.move(610)
+    assert scf.runs("fn", request_id) == [(-1, 0)] * 11
+    scf("DeleteReservedConcurrencyConfig", FunctionName="fn")
+    scf.move(60)
+    assert scf.runs("fn", request_id)[-1] == (0, 0)
+    scf.move(600)
+    assert len(scf.runs("fn", request_id)) == 12
+
+
+def test_old_event_is_given_up(scf: ScfClient) -> None:
+    """An event that finds no room is given up once it is too old."""
+    scf.create("fn")
+    scf("PutReservedConcurrencyConfig", FunctionName="fn", ReservedConcurrencyMem=0)
+    retries = {"MsgTTL": 300, "RetryConfig": [{"RetryNum": 2}]}
+    scf("UpdateFunctionEventInvokeConfig", FunctionName="fn", AsyncTriggerConfig=retries)
+    request_id = asynchronous(scf, "fn")
+    scf.move(400)
+    scf("DeleteReservedConcurrencyConfig", FunctionName="fn")
+    scf.move(400)
+    assert scf.runs("fn", request_id) == [(-1, 0)] * 5
+
+
+def test_reserved_concurrency_limits_instances(scf: ScfClient) -> None:
+    """No more instances run at the same time than the reserved memory has room for."""
+    scf.create("fn", "import time\ndef main_handler(event, context): time.sleep(0.5)")
+    scf("PutReservedConcurrencyConfig", FunctionName="fn", ReservedConcurrencyMem=128)
+    with ThreadPoolExecutor(2) as pool:
+        errors = list(pool.map(lambda _: scf.invoke("fn")["ErrMsg"], range(2)))
+    assert sorted(error and json.loads(error)["statusCode"] for error in errors if error) == [432]
+
+
+def test_functions_may_call_functions(scf: ScfClient) -> None:
+    """A function that waits for another one, which waits for a third, ends."""
+    code = """
+import json, os, urllib.request
+def main_handler(event, context):
+    return event
+"""
+    scf.create("fn", code)
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda n: scf.invoke("fn", n)["RetMsg"], range(16)))
+    assert results == [str(number) for number in range(16)]
+
+
+def test_deleted_function_gets_nothing(scf: ScfClient) -> None:
+    """What waits for a function is dropped with it; a new one of that name does not get it."""
+    scf.create("fn", ENDS["raises"])
+    request_id = asynchronous(scf, "fn")
+    scf.move(0)
+    scf("DeleteFunction", FunctionName="fn")
+    scf.create("fn")
+    scf.move(600)
+    assert scf.runs("fn", request_id) == []
+    assert scf.invoke("fn", 1)["RetMsg"] == "1"
+
+
+def test_stop_ends_runs() -> None:
+    """A cloud that stops ends the functions that run, and does not wait for them."""
+    with EmulatedCloud() as cloud:
+        scf = ScfClient(cloud)
+        scf.create(
+            "fn", "import time\ndef main_handler(event, context): time.sleep(60)", Timeout=90
+        )
+        asynchronous(scf, "fn")
+        started = time.monotonic()
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"FunctionName": "none"}, "ResourceNotFound.Function"),
+        ({"Namespace": "other"}, "ResourceNotFound.Namespace"),
+        ({"Qualifier": "2"}, "ResourceNotFound.Qualifier"),
+        ({"InvocationType": "Later"}, "InvalidParameterValue.InvokeType"),
+        ({"ClientContext": "{'a': 1}"}, "InvalidParameterValue.Param"),
+        (
+            {"ClientContext": f'"{"x" * (128 << 10)}"', "InvocationType": "Event"},
+            "InvalidParameter.RequestTooLarge",
+        ),
+        ({"ClientContext": f'"{"x" * (6 << 20)}"'}, "InvalidParameter.RequestTooLarge"),
+    ],
+)
+def test_bad_call_is_refused(scf: ScfClient, params: dict[str, str], code: str) -> None:
+    """A call that SCF does not accept gets the API's code, and nothing runs."""
+    scf.create("fn")
+    assert scf.error("Invoke", **{"FunctionName": "fn", **params}) == code
+    assert not scf.cloud.state.functions.runs
+
+
+def test_function_that_is_being_created_cannot_be_called(scf: ScfClient) -> None:
+    """A function is called only once it is Active."""
+    scf.create("fn", seconds=0)
+    assert scf.error("Invoke", FunctionName="fn") == "FailedOperation.FunctionStatusError"
