@@ -128,6 +128,16 @@ class Functions:
     running: list[Delivery] = field(default_factory=list)
     runs: deque[Run] = field(default_factory=lambda: deque(maxlen=MAX_RUNS))
 
+    def remove(self, function: Function) -> None:
+        """Delete a function, with the events that wait for it."""
+        key = (function.region, function.name)
+        del self.by_name[key]
+        function.revision += 1  # its instances are of no use any more
+        for delivery in self.queue:
+            if delivery.result and (delivery.region, delivery.function) == key:
+                delivery.result.cancel()
+        self.queue = [each for each in self.queue if (each.region, each.function) != key]
+
     def in_region(self, region: str) -> list[Function]:
         """Return the functions of a region."""
         return [function for function in self.by_name.values() if function.region == region]

@@ -1,1 +1,13 @@
 """SCF: the actions of triggers, and which of them an object or a time fires."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scf_local.cloud.scf.model import Trigger
+
+
+def described(trigger: Trigger) -> dict[str, Any]:
+    """Return a trigger as GetFunction does."""
+    return {"TriggerName": trigger.name, "Type": trigger.kind}
