@@ -23,6 +23,7 @@ from image_steward.instance import Instance
 from image_steward.invocation import handle
 from scf_local import exports
 from scf_local.cloud import seed
+from scf_local.cloud.actions import ApiCall, EmulatedAction
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
 from scf_local.credentials import AccountCredentials
@@ -182,6 +183,18 @@ class Function:
     def writes(self) -> int:
         """The number of calls of actions that change something."""
         return len(self.calls("ModifyImageAttribute", "TagResources", "UnTagResources"))
+
+
+def called(
+    action: EmulatedAction,
+    state: State,
+    region: str,
+    params: Any,  # noqa: ANN401 - any JSON
+) -> dict[str, Any]:
+    """Call an action of the emulated cloud without HTTP, and return its reply."""
+    reply = action(ApiCall(state, region, params, 0.0))
+    assert isinstance(reply, dict)
+    return reply
 
 
 def cos_event(key: str, *, event_name: str = "cos:ObjectCreated:Put") -> dict[str, Any]:

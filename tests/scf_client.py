@@ -77,7 +77,7 @@ class ScfClient:
         seconds: float = READY_SECONDS,
         **params: Any,  # noqa: ANN401 - CreateFunction's
     ) -> None:
-        """Create a function from the text of its `index.py`, or a zip file, and move the time on."""
+        """Create a function from its `index.py`, or a zip file, and move the time on."""
         code_file = base64.b64encode(content or zipped({"index.py": code})).decode()
         given = {"Runtime": RUNTIME, "Handler": "index.main_handler", "Role": "worker"}
         given |= {"Code": {"ZipFile": code_file}, **params}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from conftest import called
 from scf_local.cloud.cvm import SERVICE
 from scf_local.cloud.parameters import from_query
 from scf_local.cloud.state import State
@@ -50,7 +51,7 @@ def state() -> State:
 
 def described(state: State, **params: Any) -> list[str]:  # noqa: ANN401 - any parameter
     """The last letters of the image ids in a reply."""
-    return [image["ImageId"][-1] for image in DESCRIBE(state, REGION, params)["ImageSet"]]
+    return [image["ImageId"][-1] for image in called(DESCRIBE, state, REGION, params)["ImageSet"]]
 
 
 def filtered(name: str, *values: str) -> dict[str, Any]:
@@ -95,16 +96,16 @@ def test_describe(state: State, params: dict[str, Any], letters: str) -> None:
 def test_describe_counts_all(state: State) -> None:
     """TotalCount includes other pages, and the default page size is 20 images."""
     many = State({REGION: [{"ImageId": f"img-{number:08}"} for number in range(130)]})
-    reply = DESCRIBE(many, REGION, {})
+    reply = called(DESCRIBE, many, REGION, {})
     assert (len(reply["ImageSet"]), reply["TotalCount"]) == (20, 130)
-    assert len(DESCRIBE(many, REGION, {"Limit": 100})["ImageSet"]) == 100
-    assert DESCRIBE(state, "ap-bangkok", {}) == {"ImageSet": [], "TotalCount": 0}
+    assert len(called(DESCRIBE, many, REGION, {"Limit": 100})["ImageSet"]) == 100
+    assert called(DESCRIBE, state, "ap-bangkok", {}) == {"ImageSet": [], "TotalCount": 0}
 
 
 def test_describe_returns_copies(state: State) -> None:
     """Changing a reply does not change the emulated cloud."""
-    DESCRIBE(state, REGION, {})["ImageSet"][0]["ImageName"] = "changed"
-    assert "changed" not in str(DESCRIBE(state, REGION, {}))
+    called(DESCRIBE, state, REGION, {})["ImageSet"][0]["ImageName"] = "changed"
+    assert "changed" not in str(called(DESCRIBE, state, REGION, {}))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_describe_returns_copies(state: State) -> None:
 def test_describe_errors(state: State, params: dict[str, Any], code: str) -> None:
     """Each invalid parameter has its documented error code."""
     with pytest.raises(ErrorReply) as raised:
-        DESCRIBE(state, REGION, params)
+        called(DESCRIBE, state, REGION, params)
     assert raised.value.code == code
 
 
@@ -153,7 +154,7 @@ def test_describe_errors(state: State, params: dict[str, Any], code: str) -> Non
 def test_invalid_region(state: State, action: Any, code: str) -> None:  # noqa: ANN401 - an Action
     """An invalid region is rejected with the code that the action documents."""
     with pytest.raises(ErrorReply) as raised:
-        action(state, "guangzhou", {"ImageId": "img-aaaaaaaa"} if action is MODIFY else {})
+        called(action, state, "guangzhou", {"ImageId": "img-aaaaaaaa"} if action is MODIFY else {})
     assert raised.value.code == code
 
 
@@ -173,7 +174,7 @@ def test_invalid_region(state: State, action: Any, code: str) -> None:  # noqa: 
 def test_modify(state: State, changes: dict[str, Any]) -> None:
     """Only the given attributes are set, and an image's own name is not a duplicate."""
     before = state.image(REGION, "img-aaaaaaaa")
-    assert MODIFY(state, REGION, {"ImageId": "img-aaaaaaaa", **changes}) == {}
+    assert called(MODIFY, state, REGION, {"ImageId": "img-aaaaaaaa", **changes}) == {}
     assert state.image(REGION, "img-aaaaaaaa") == before | changes
     assert state.image("ap-shanghai", "img-ffffffff")["ImageName"] == "web"
 
@@ -218,7 +219,7 @@ def test_modify_errors(state: State, params: Any, code: str) -> None:  # noqa: A
     """Each invalid request has its documented error code and changes nothing."""
     before = state.snapshot()["Images"]
     with pytest.raises(ErrorReply) as raised:
-        MODIFY(state, REGION, params)
+        called(MODIFY, state, REGION, params)
     assert raised.value.code == code
     assert state.snapshot()["Images"] == before
 
@@ -226,7 +227,7 @@ def test_modify_errors(state: State, params: Any, code: str) -> None:  # noqa: A
 def test_nearest_parameter(state: State) -> None:
     """The error for a misspelt parameter suggests the nearest valid name."""
     with pytest.raises(ErrorReply, match="`ImageNam` is not a parameter; did you mean ImageName"):
-        MODIFY(state, REGION, {"ImageId": "img-aaaaaaaa", "ImageNam": "sample"})
+        called(MODIFY, state, REGION, {"ImageId": "img-aaaaaaaa", "ImageNam": "sample"})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from conftest import called
 from scf_local.cloud.seed import tags_of
 from scf_local.cloud.state import State
 from scf_local.cloud.tags import SERVICE
@@ -47,10 +48,10 @@ def test_tag_and_untag(state: State) -> None:
     """Tags are added, overwritten and removed; others stay; a missing tag can be removed."""
     resource = A.replace("uin/", f"uin/{UIN}")
     params = {"ResourceList": [resource], "Tags": tags(team="web", 环境="生产【一】")}
-    assert TAG(state, "", params) == {"FailedResources": []}
+    assert called(TAG, state, "", params) == {"FailedResources": []}
     assert current_tags(state) == {"team": "web", "环境": "生产【一】"}
     for _ in range(2):
-        assert UNTAG(state, "", {"ResourceList": [A], "TagKeys": ["team"]}) == {
+        assert called(UNTAG, state, "", {"ResourceList": [A], "TagKeys": ["team"]}) == {
             "FailedResources": []
         }
         assert current_tags(state) == {"环境": "生产【一】"}
@@ -76,7 +77,7 @@ def test_wire_form_of_tags(state: State) -> None:
 )
 def test_failed_resources(state: State, resource: str, code: str) -> None:
     """A failed resource is reported in a successful reply, and the others are tagged."""
-    reply = TAG(state, "", {"ResourceList": [resource, A], "Tags": tags(owner="ops")})
+    reply = called(TAG, state, "", {"ResourceList": [resource, A], "Tags": tags(owner="ops")})
     (failure,) = reply["FailedResources"]
     assert failure.keys() == {"Resource", "Code", "Message"}
     assert (failure["Resource"], failure["Code"]) == (resource, code)
@@ -115,7 +116,7 @@ def test_failed_resources(state: State, resource: str, code: str) -> None:
 def test_tag_errors(state: State, changes: dict[str, Any], code: str) -> None:
     """An invalid request is rejected as a whole, with its documented code."""
     with pytest.raises(ErrorReply) as raised:
-        TAG(state, "", {"ResourceList": [A], "Tags": tags(owner="ops")} | changes)
+        called(TAG, state, "", {"ResourceList": [A], "Tags": tags(owner="ops")} | changes)
     assert raised.value.code == code
     assert current_tags(state) == {"team": "infra"}
 
@@ -134,14 +135,14 @@ def test_tag_errors(state: State, changes: dict[str, Any], code: str) -> None:
 def test_untag_errors(state: State, params: dict[str, Any], code: str) -> None:
     """The same rules apply to removing tags."""
     with pytest.raises(ErrorReply) as raised:
-        UNTAG(state, "", params)
+        called(UNTAG, state, "", params)
     assert raised.value.code == code
 
 
 def test_longest_tag(state: State) -> None:
     """The documented maximum lengths are allowed."""
     longest = {"键" * 127: "值" * 255}
-    TAG(state, "", {"ResourceList": [A] * 10, "Tags": tags(**longest)})
+    called(TAG, state, "", {"ResourceList": [A] * 10, "Tags": tags(**longest)})
     assert current_tags(state) == {"team": "infra"} | longest
 
 
@@ -152,16 +153,16 @@ def keys(*names: str) -> list[dict[str, str]]:
 
 def test_modify_merges(state: State) -> None:
     """One call adds, overwrites and removes tags, and the other tags stay."""
-    TAG(state, "", {"ResourceList": [A], "Tags": tags(tmp="1", keep="2")})
+    called(TAG, state, "", {"ResourceList": [A], "Tags": tags(tmp="1", keep="2")})
     params = {
         "Resource": A,
         "ReplaceTags": tags(team="web", owner="ops"),
         "DeleteTags": keys("tmp"),
     }
-    assert MODIFY(state, "", params) == {}
+    assert called(MODIFY, state, "", params) == {}
     assert current_tags(state) == {"team": "web", "keep": "2", "owner": "ops"}
     for _ in range(2):  # removing a missing tag succeeds
-        MODIFY(state, "", {"Resource": A, "DeleteTags": keys("owner")})
+        called(MODIFY, state, "", {"Resource": A, "DeleteTags": keys("owner")})
     assert current_tags(state) == {"team": "web", "keep": "2"}
 
 
@@ -207,7 +208,7 @@ def test_modify_errors(state: State, params: dict[str, Any], code: str) -> None:
     """An invalid request has its error code and changes nothing."""
     before = state.snapshot()
     with pytest.raises(ErrorReply) as raised:
-        MODIFY(state, "", {"Resource": A, **params})
+        called(MODIFY, state, "", {"Resource": A, **params})
     assert raised.value.code == code
     assert state.snapshot() == before
 
@@ -215,7 +216,12 @@ def test_modify_errors(state: State, params: dict[str, Any], code: str) -> None:
 def test_modify_swaps_within_the_limit(state: State) -> None:
     """An image with the maximum number of tags accepts a new one if the call removes one."""
     full = A.replace("aaaaaaaa", "cccccccc")
-    MODIFY(state, "", {"Resource": full, "ReplaceTags": tags(new="v"), "DeleteTags": keys("key0")})
+    called(
+        MODIFY,
+        state,
+        "",
+        {"Resource": full, "ReplaceTags": tags(new="v"), "DeleteTags": keys("key0")},
+    )
     assert len(tags_of(state.image("ap-guangzhou", "img-cccccccc"))) == 50
 
 
@@ -228,7 +234,7 @@ def query(*letters: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - an
 
 def test_describe_rows_are_tags(state: State) -> None:
     """A page counts tags, not resources; it has 15 by default, and unknown ids have none."""
-    reply = DESCRIBE(state, "", query("z", "a", "a", "c"))
+    reply = called(DESCRIBE, state, "", query("z", "a", "a", "c"))
     assert (reply["TotalCount"], reply["Offset"], reply["Limit"]) == (51, 0, 15)
     assert reply["Tags"][0] == {
         "TagKey": "team",
@@ -240,7 +246,7 @@ def test_describe_rows_are_tags(state: State) -> None:
         "Category": "Custom",
     }
     assert len(reply["Tags"]) == 15
-    last = DESCRIBE(state, "", query("a", "c", Offset=50, Limit=25))
+    last = called(DESCRIBE, state, "", query("a", "c", Offset=50, Limit=25))
     assert [row["TagKey"] for row in last["Tags"]] == ["key49"]
 
 
@@ -250,8 +256,8 @@ def test_describe_rows_are_tags(state: State) -> None:
 )
 def test_describe_lists_no_other_tags(state: State, changes: dict[str, str]) -> None:
     """Only custom tags of images in the given region are listed."""
-    assert DESCRIBE(state, "", query("a", **changes))["TotalCount"] == 0
-    assert DESCRIBE(state, "", query("a", Category="Custom"))["TotalCount"] == 1
+    assert called(DESCRIBE, state, "", query("a", **changes))["TotalCount"] == 0
+    assert called(DESCRIBE, state, "", query("a", Category="Custom"))["TotalCount"] == 1
 
 
 @pytest.mark.parametrize(
@@ -273,7 +279,7 @@ def test_describe_lists_no_other_tags(state: State, changes: dict[str, str]) -> 
 def test_describe_errors(state: State, changes: dict[str, Any], code: str) -> None:
     """Each invalid parameter has its error code."""
     with pytest.raises(ErrorReply) as raised:
-        DESCRIBE(state, "", query("a", **changes))
+        called(DESCRIBE, state, "", query("a", **changes))
     assert raised.value.code == code
 
 
@@ -282,4 +288,4 @@ def test_describe_requires_all_parameters(state: State, name: str) -> None:
     """Every parameter that identifies the resources is required."""
     params = {key: value for key, value in query("a").items() if key != name}
     with pytest.raises(ErrorReply, match="MissingParameter"):
-        DESCRIBE(state, "", params)
+        called(DESCRIBE, state, "", params)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scf_local.cloud import parameters
+from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,12 +18,16 @@ Params = dict[str, Any]
 
 @dataclass(frozen=True)
 class ApiCall:
-    """A verified call; `now` is the emulated cloud's time in epoch seconds."""
+    """A verified call; `now` is the emulated cloud's time in epoch seconds.
+
+    `credentials` are those that it was verified against.
+    """
 
     state: State
     region: str
     params: Params
     now: float
+    credentials: AccountCredentials = field(default_factory=AccountCredentials)
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,13 @@ SERVICES: dict[str, Service] = {
 }
 
 _MAX_REFUSED = 20
-_NOT_EMULATED = ("InvalidAction", "NoSuchProduct", "NotImplemented")
+_NOT_EMULATED = ("InvalidAction", "NoSuchProduct", "NotImplemented", "UnsupportedOperation")
 _MAX_SECONDS = 10 * 366 * 86400
 _HELP = """\
 This is the emulated cloud. It serves
-  GET /_state                 its images, objects and calls, as JSON
+  GET /_state                 its images, objects, functions and calls, as JSON
   POST /_clock                {"Seconds": 60} as JSON moves its clock on
-  GET, POST /, signed         the CVM and Tag APIs
+  GET, POST /, signed         the CVM, Tag and SCF APIs
   GET, PUT ... /<key>         COS objects, with Host: <bucket-appid>.cos.<region>.myqcloud.com
 """
 
@@ -97,7 +97,7 @@ class Dispatcher:
             if request:
                 return self._api(request)
             if (http.method, http.path) == ("GET", "/_state"):
-                return _json(self.state.snapshot())
+                return _json(self.state.snapshot(self.clock() + self._moved))
             if (http.method, http.path) == ("POST", "/_clock"):
                 return self._move_clock(http)
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
@@ -147,7 +147,7 @@ class Dispatcher:
             self._admit(name, region, action, request.http.headers.get("host", ""), time)
             given = request.params(action.shape)  # any JSON; the action checks it
             params.update(given if isinstance(given, dict) else {})
-            members = action(ApiCall(self.state, region, given, now))
+            members = action(ApiCall(self.state, region, given, now, credentials))
             if isinstance(members, Later):
                 request_id = self.request_id()
                 return _json_later(

@@ -1,6 +1,7 @@
 """Parameters of API calls: parsed from a query or a form, and checked against an action's shape.
 
-A shape is `str`, `int`, `bool`, a list of one shape, or an object `{name: shape}`.
+A shape is `str`, `int`, `bool`, a list of one shape, or an object `{name: shape}`. `None` is that
+of a parameter that is not emulated: it is refused, unless it is empty or switches something off.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def check(params: object, shape: Mapping[str, Shape], required: tuple[str, ...])
     """Reject parameters that an action does not accept.
 
     Raises:
-        ErrorReply: UnknownParameter, MissingParameter, InvalidParameter (wrong type).
+        ErrorReply: UnknownParameter, MissingParameter, InvalidParameter (wrong type),
+            UnsupportedOperation (not emulated).
     """
     _check(params, shape, "")
     for name in required:
@@ -37,6 +39,10 @@ def check(params: object, shape: Mapping[str, Shape], required: tuple[str, ...])
 
 
 def _check(value: object, shape: Shape, path: str) -> None:
+    if shape is None:
+        if not _is_off(value):
+            raise ErrorReply("UnsupportedOperation", f"`{path}` is not emulated; leave it out.")
+        return
     kind = shape if isinstance(shape, type) else type(shape)
     # Compare exact types: to isinstance, True is an int.
     if type(value) is not kind:
@@ -51,6 +57,12 @@ def _check(value: object, shape: Shape, path: str) -> None:
                     "UnknownParameter", f"`{name}` is not a parameter{nearest(name, shape)}"
                 )
             _check(item, shape[name], f"{path}.{name}".lstrip("."))
+
+
+def _is_off(value: object) -> bool:
+    if isinstance(value, (dict, list)):
+        return all(map(_is_off, value.values() if isinstance(value, dict) else value))
+    return value in (None, False, 0, "", "FALSE", "DISABLE")
 
 
 def from_query(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from scf_local.cloud import seed
+from scf_local.cloud.scf import functions
 from scf_local.cloud.scf.model import Functions
 
 if TYPE_CHECKING:
@@ -139,8 +140,11 @@ class State:
                 if call["Action"] in WRITES and call["Outcome"] == "ok"
             ]
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the reply to `GET /_state`: `Images`, `Objects` (keys only) and `Calls`."""
+    def snapshot(self, now: float = math.inf) -> dict[str, Any]:
+        """Return the reply to `GET /_state` at a time, in epoch seconds.
+
+        It has `Images`, `Objects` (keys only), `Functions` (by region, then name) and `Calls`.
+        """
         with self.lock:
             return {
                 "Images": copy.deepcopy(self.images),
@@ -148,6 +152,7 @@ class State:
                     bucket: sorted(key for key in keys if not keys[key].is_delete_marker)
                     for bucket, keys in self.objects.items()
                 },
+                "Functions": copy.deepcopy(functions.by_region(self.functions, now)),
                 "Calls": copy.deepcopy(self.calls),
             }
 
@@ -156,4 +161,8 @@ WRITES = {
     *("ModifyImageAttribute", "ModifyResourceTags", "TagResources", "UnTagResources"),
     *("PutObject", "PutObjectCopy", "DeleteObject", "DeleteMultipleObjects", "PutBucketVersioning"),
     *("InitiateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload"),
+    *("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction"),
+    *("PutReservedConcurrencyConfig", "DeleteReservedConcurrencyConfig"),
+    *("UpdateFunctionEventInvokeConfig", "CreateTrigger", "UpdateTrigger", "UpdateTriggerStatus"),
+    "DeleteTrigger",
 }
