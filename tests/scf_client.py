@@ -79,8 +79,8 @@ class ScfClient:
     ) -> None:
         """Create a function from its `index.py`, or a zip file, and move the time on."""
         code_file = base64.b64encode(content or zipped({"index.py": code})).decode()
-        given = {"Runtime": RUNTIME, "Handler": "index.main_handler", "Role": "worker"}
-        given |= {"Code": {"ZipFile": code_file}, **params}
+        given: dict[str, Any] = {"Runtime": RUNTIME, "Handler": "index.main_handler"}
+        given |= {"Role": "worker", "Code": {"ZipFile": code_file}, **params}
         self("CreateFunction", FunctionName=name, **given)
         self.move(seconds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -128,7 +129,7 @@ def test_success_is_not_repeated(scf: ScfClient) -> None:
     """An event that a function has handled is not delivered again."""
     scf.create("fn")
     request_id = asynchronous(scf, "fn", {"a": 1})
-    scf.move(3600)
+    scf.move(600)
     (run,) = scf("GetRequestStatus", FunctionName="fn", FunctionRequestId=request_id)["Data"]
     assert (run["RetCode"], run["RetryNum"], run["RetMsg"]) == (0, 0, '{"a":1}')
 
@@ -204,17 +205,25 @@ def test_reserved_concurrency_limits_instances(scf: ScfClient) -> None:
     assert sorted(error and json.loads(error)["statusCode"] for error in errors if error) == [432]
 
 
-def test_functions_may_call_functions(scf: ScfClient) -> None:
-    """A function that waits for another one, which waits for a third, ends."""
+def test_calls_do_not_wait_for_each_other(scf: ScfClient) -> None:
+    """Functions that are called, and waited for, all run at the same time."""
     code = """
-import json, os, urllib.request
-def main_handler(event, context):
-    return event
+import socket
+def main_handler(port, context):
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        return connection.recv(1).decode()
 """
-    scf.create("fn", code)
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda n: scf.invoke("fn", n)["RetMsg"], range(16)))
-    assert results == [str(number) for number in range(16)]
+    scf.create("fn", code, Timeout=20)
+    number = 8
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(number) as pool:
+        server.settimeout(20)
+        port = server.getsockname()[1]
+        results = [pool.submit(scf.invoke, "fn", port) for _ in range(number)]
+        connections = [server.accept()[0] for _ in results]
+        for connection in connections:
+            with connection:
+                connection.send(b"x")
+        assert {result.result()["RetMsg"] for result in results} == {'"x"'}
 
 
 def test_deleted_function_gets_nothing(scf: ScfClient) -> None:

@@ -97,7 +97,7 @@ class Dispatcher:
             if request:
                 return self._api(request)
             if (http.method, http.path) == ("GET", "/_state"):
-                return _json(self.state.snapshot(self.clock() + self._moved))
+                return _json(self.state.snapshot(self.now()))
             if (http.method, http.path) == ("POST", "/_clock"):
                 return self._move_clock(http)
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import re
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +40,8 @@ _ABSOLUTE = re.compile(r"https?://(?:[^/?#]*@)?([^/?#]*)", re.IGNORECASE)
 _LOG = logging.getLogger(__name__)
 # What is not HTTP is answered, and not worth a traceback.
 _LOG.addFilter(lambda entry: not isinstance((entry.exc_info or "  ")[1], HttpProcessingError))
+_MAX_WAITING = 500
+"""Replies that take time; SCF starts up to 500 instances a minute (document/product/583/11637)."""
 _LINGER_SECONDS = 1.0
 """How long the rest of a body is discarded after the reply, so that clients can read the reply."""
 
@@ -134,6 +136,8 @@ class EmulatedCloud(Dispatcher):
         )
         self._stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        # Functions that wait for each other, more than there are threads, would wait for ever.
+        loop.set_default_executor(ThreadPoolExecutor(_MAX_WAITING))
         proxy = Proxy(server, self.request_seconds, self._refusal)
         try:
             listener = await loop.create_server(proxy, _HOST, self.port, backlog=128)

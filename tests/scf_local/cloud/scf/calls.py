@@ -102,7 +102,7 @@ def get_request_status(call: ApiCall) -> dict[str, Any]:
         for delivery, started, run in deliveries
         if (delivery.region, delivery.function) == (function.region, function.name)
         and delivery.request_id == params["FunctionRequestId"]
-        and times["StartTime"] <= started <= times["EndTime"]
+        and max(times["StartTime"], function.added) <= started <= times["EndTime"]
     ]
     return {"TotalCount": len(data), "Data": data}
 
