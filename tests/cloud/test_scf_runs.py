@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scf_client import RUNTIME, ScfClient, zipped
+from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.server import EmulatedCloud
 
 if TYPE_CHECKING:
@@ -181,6 +182,18 @@ def test_no_room_is_tried_until_there_is(scf: ScfClient) -> None:
     assert scf.runs("fn", request_id)[-1] == (0, 0)
     scf.move(600)
     assert len(scf.runs("fn", request_id)) == 12
+
+
+@pytest.mark.parametrize("status", ["429", "432", "500"])
+def test_platform_faults_are_no_retries(status: str) -> None:
+    """What the platform refuses is delivered each minute, and does not count as the function's."""
+    rule = Rule("RunFunction", "error", calls=(1, 2, 3, 4), code=status)
+    with EmulatedCloud(faults=Faults((rule,))) as cloud:
+        scf = ScfClient(cloud)
+        scf.create("fn")
+        request_id = asynchronous(scf, "fn")
+        scf.move(600)
+        assert scf.runs("fn", request_id) == [(-1, 0)] * 4 + [(0, 0)]
 
 
 def test_old_event_is_given_up(scf: ScfClient) -> None:

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
     from scf_local.cloud.wire import Reply
 
 _SERVICES = (cvm.SERVICE, tags.SERVICE, service.SERVICE)
-ACTIONS = ("*", *(name for each in _SERVICES for name in each.actions), *cos.ACTIONS)
+RUN_FUNCTION = "RunFunction"
+"""Not an action of the API: a delivery of an event to a function."""
+RUN_STATUSES = ("429", "432", "500")
+"""Codes with which the platform refuses a delivery (document/product/583/42611)."""
+_API_ACTIONS = (name for each in _SERVICES for name in each.actions)
+ACTIONS = ("*", *_API_ACTIONS, *cos.ACTIONS, RUN_FUNCTION)
 
 
 class FaultsError(ValueError):
@@ -65,6 +70,9 @@ class Rule:
                 _check(_member(field.name), list(value) if field.name == "calls" else value)
         if self.seconds < 0 and self.fault != "skew":
             raise FaultsError(f"/Seconds: is {self.seconds}; only 'skew' allows a negative number")
+        if self.action == RUN_FUNCTION and self.code not in RUN_STATUSES:
+            allowed = f"Fault error with Code {', '.join(RUN_STATUSES)}"
+            raise FaultsError(f"/Code: is {shown(self.code)}; {RUN_FUNCTION} allows {allowed}")
         defaults = FAULTS[self.fault].parameters
         for name in PARAMETERS:
             given = getattr(self, name)
@@ -77,7 +85,8 @@ class Rule:
 
     def matches(self, action: str, number: int) -> bool:
         """Whether it matches call `number` of `action`, regardless of its probability."""
-        return self.action in {"*", action} and (
+        is_general = self.action == "*" and action != RUN_FUNCTION
+        return (is_general or self.action == action) and (
             number in self.calls or (number >= self.start if self.start else not self.calls)
         )
 

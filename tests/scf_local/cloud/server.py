@@ -24,6 +24,7 @@ from scf_local.cloud import hosts
 from scf_local.cloud.api_requests import MAX_GET_BYTES
 from scf_local.cloud.certificates import authority
 from scf_local.cloud.dispatcher import Dispatcher
+from scf_local.cloud.faults import RUN_FUNCTION
 from scf_local.cloud.proxy import Proxy
 from scf_local.cloud.scf.runner import Runner
 from scf_local.cloud.wire import Reply, Request
@@ -87,7 +88,7 @@ class EmulatedCloud(Dispatcher):
         self.url = f"http://{_HOST}:{port}"
         self._folder = TemporaryDirectory(prefix="scf-local-")
         authority().write_bundle(self._bundle, with_public=bool(self.allowed_hosts))
-        self._runner = Runner(self.state, self.now, self._variables, self.write)
+        self._runner = Runner(self.state, self.now, self._variables, self.write, self._refusal_of)
         self._runner.start()
         return self
 
@@ -108,6 +109,10 @@ class EmulatedCloud(Dispatcher):
     def environment(self) -> dict[str, str]:
         """Return these variables, and those with the credentials, as SCF names them."""
         return {**self.network(), **self.credentials.scf_variables()}
+
+    def _refusal_of(self, delivery: int) -> int:
+        rule = self.faults.rule_for(RUN_FUNCTION, delivery)
+        return int(rule.code) if rule else 0
 
     def _variables(self, function: Function) -> dict[str, str]:
         return self.environment() if function.settings.get("Role") else self.network()

@@ -31,12 +31,16 @@ class Runner:
         now: returns the emulated cloud's time; `state.moved` moves it on.
         variables: returns the variables with which a function reaches its cloud.
         write: receives the log of each run, as bytes.
+        refusal: returns the status with which the platform refuses a delivery, by its number from
+            1, or 0.
     """
 
     state: State
     now: Callable[[], float]
     variables: Callable[[Function], Mapping[str, str]]
     write: Callable[[bytes], object]
+    refusal: Callable[[int], int]
+    _deliveries: int = field(init=False, default=0)
     _changed: Condition = field(init=False)
     _stopping: InterruptFlag = field(init=False, default_factory=InterruptFlag)
     _threads: set[Thread] = field(init=False, default_factory=set)
@@ -109,12 +113,16 @@ class Runner:
             function = functions.by_name.get((delivery.region, delivery.function))
             if function is None:  # it was deleted
                 continue
-            if queue.has_room(functions, function):
+            self._deliveries += 1
+            status = self.refusal(self._deliveries)
+            if not status and not queue.has_room(functions, function):
+                status = queue.NO_ROOM
+            if status:
+                reply = {"Status": status, "Message": "The platform did not run the function"}
+                self._finish(Run(delivery, now, result_of(reply, delivery.request_id)), function)
+            else:
                 functions.running.append(delivery)
                 self._start(self._run, delivery, function, function.revision)
-            else:
-                reply = {"Status": queue.NO_ROOM, "Message": "ResourceLimitReached"}
-                self._finish(Run(delivery, now, result_of(reply, delivery.request_id)), function)
 
     def _run(self, delivery: Delivery, function: Function, revision: int) -> None:
         started, log = self.now(), io.BytesIO()
