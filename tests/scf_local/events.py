@@ -26,8 +26,8 @@ COS_EVENT_NAMES = (
 """document/product/583/9707; `Append` and the literal `*` are from other sources."""
 
 _CODES = {region: code for code, region in reversed(regions.SHORT_CODES.items())}
-_TIMER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
-_MAX_MESSAGE_BYTES = 4096
+TIMER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
+MAX_MESSAGE_BYTES = 4096
 _HEADERS = re.compile("cache-control|content-(disposition|encoding|language|type)|expires")
 
 
@@ -132,15 +132,15 @@ def timer_event(
     Raises:
         ValueError: SCF does not accept the name, or the message is too long for it.
     """
-    if not _TIMER_NAME.fullmatch(name):
+    if not TIMER_NAME.fullmatch(name):
         raise ValueError(
             f"{name[:80]!r} is not a timer name; it must be a letter followed by up to 59 "
             "letters, digits, _ or -"
         )
     size = len(message.encode("utf-8", "surrogatepass"))
-    if size > _MAX_MESSAGE_BYTES:
+    if size > MAX_MESSAGE_BYTES:
         raise ValueError(
-            f"the message takes {size} bytes; SCF allows {_MAX_MESSAGE_BYTES}. Upload the "
+            f"the message takes {size} bytes; SCF allows {MAX_MESSAGE_BYTES}. Upload the "
             'document and point to it: {"Document": "cos://<bucket>-<appid>/<key>"}'
         )
     fired = datetime.fromtimestamp(clock() // 60 * 60, timezone.utc)

@@ -15,6 +15,7 @@ from scf_local.cloud import cos_objects as objects
 from scf_local.cloud import cos_uploads as uploads
 from scf_local.cloud.cos_calls import CosCall, xml_reply
 from scf_local.cloud.hosts import bucket_of
+from scf_local.cloud.scf import triggers
 from scf_local.cloud.signatures import COS_TOKEN
 from scf_local.cloud.wire import ErrorReply
 
@@ -96,6 +97,8 @@ def _kind(request: Request) -> str:
 def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
     """Return the reply to a verified request, without its request id; hold `state.lock`.
 
+    What it has changed goes to the functions whose triggers fire.
+
     Raises:
         ErrorReply: an error of COS; NotImplemented for what is not emulated.
     """
@@ -104,12 +107,16 @@ def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
     size = len(objects.raw(key))
     if size > MAX_KEY:
         raise ErrorReply("KeyTooLong", f"The key has {size} bytes; at most {MAX_KEY} are allowed.")
+    _, region = bucket_of(request.headers.get("host", "")) or ("", "")
     if bucket not in state.objects:
-        _, region = bucket_of(request.headers.get("host", "")) or ("", "")
         is_read = request.method in {"GET", "HEAD"}
         state.miss_object(region, bucket, key if is_read else "")
         raise ErrorReply("NoSuchBucket", "The bucket does not exist.", 404)
-    return ACTIONS[name].run(CosCall(state, bucket, state.objects[bucket], key, request, now))
+    call = CosCall(state, bucket, state.objects[bucket], key, request, now)
+    reply = ACTIONS[name].run(call)
+    for change in call.changes:
+        state.functions.queue += triggers.on_change(state.functions, region, bucket, change, now)
+    return reply
 
 
 def _check_emulated(name: str, request: Request) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import re
 import xml.etree.ElementTree as ET
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,8 +33,23 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
+class Change:
+    """What was done to an object: `event` is such as `cos:ObjectCreated:Put`.
+
+    `version` is what was stored or deleted.
+    """
+
+    event: str
+    key: str
+    version: Object
+
+
+@dataclass(frozen=True)
 class CosCall:
-    """A verified request for an existing bucket; its methods raise `ErrorReply` for bad input."""
+    """A verified request for an existing bucket; its methods raise `ErrorReply` for bad input.
+
+    `changes` are those that the action has made; events tell of them.
+    """
 
     state: State
     bucket: str
@@ -42,6 +57,7 @@ class CosCall:
     key: str
     http: Request
     now: float
+    changes: list[Change] = field(default_factory=list)
 
     def encode(self, key: bytes) -> str:
         """Return a key as the reply has it; without an encoding, XML may not hold all of it."""

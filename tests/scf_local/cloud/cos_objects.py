@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from base64 import b64encode
@@ -11,7 +10,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from scf_local.cloud.cos_calls import MAX_ENTRIES, iso_time, xml_reply
+from scf_local.cloud.cos_calls import MAX_ENTRIES, Change, iso_time, xml_reply
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.seed import Object
 from scf_local.cloud.wire import ErrorReply, Reply
@@ -44,7 +43,7 @@ def described(stored: Object) -> dict[str, str]:
 
 def etag_of(stored: Object) -> str:
     """Return an object's ETag, in quotes."""
-    return f'"{stored.etag or hashlib.md5(stored.content).hexdigest()}"'
+    return f'"{stored.etag or stored.md5}"'
 
 
 # --- Buckets ---
@@ -168,7 +167,8 @@ def _range(header: str, size: int) -> tuple[int, int]:
 
 def put_object(call: CosCall) -> Reply:
     """Store an object (document/product/436/7749)."""
-    stored, headers = store(call, call.key, Object(call.body, storable(call.http.headers)))
+    new = Object(call.body, storable(call.http.headers))
+    stored, headers = store(call, call.key, new, "cos:ObjectCreated:Put")
     return Reply(200, {"ETag": etag_of(stored), **headers}, b"")
 
 
@@ -187,7 +187,7 @@ def put_object_copy(call: CosCall) -> Reply:
     is_replaced = call.http.headers.get("x-cos-metadata-directive") == "Replaced"
     kept = storable(call.http.headers) if is_replaced else source.headers
     # assumed: the ETag is that of one upload, also for a source that was uploaded in parts
-    stored, headers = store(call, call.key, Object(source.content, kept))
+    stored, headers = store(call, call.key, Object(source.content, kept), "cos:ObjectCreated:Copy")
     members = {"ETag": etag_of(stored), "LastModified": iso_time(call.now)}
     return xml_reply("CopyObjectResult", members, headers)
 
@@ -209,8 +209,8 @@ def storable(given: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
-def store(call: CosCall, key: str, new: Object) -> tuple[Object, dict[str, str]]:
-    """Store an object, and return it with its headers."""
+def store(call: CosCall, key: str, new: Object, event: str) -> tuple[Object, dict[str, str]]:
+    """Store an object, of which the event tells, and return it with its headers."""
     version = "null"
     if call.state.versioning.get(call.bucket) == "Enabled":
         # The form of real ones, whose numbers fall with time.
@@ -218,6 +218,7 @@ def store(call: CosCall, key: str, new: Object) -> tuple[Object, dict[str, str]]
     older = tuple(old for old in _versions(call, key) if old.version != version)
     call.state.missing[f"objects/{call.bucket}/{key}"] = None
     call.objects[key] = stored = replace(new, modified=call.now, version=version, older=older)
+    call.changes.append(Change(event, key, stored))
     return stored, _version_header(call, stored)
 
 
@@ -255,11 +256,16 @@ def _delete(call: CosCall, key: str, version: str | None) -> Object | None:
     """Delete an object, and return the version that was deleted, or the new delete marker."""
     has_versions = call.state.versioning.get(call.bucket)
     if has_versions and version is None:
-        return store(call, key, Object(b"", is_delete_marker=True))[0]
+        marker = Object(b"", is_delete_marker=True)
+        return store(call, key, marker, "cos:ObjectRemove:DeleteMarkerCreated")[0]
     versions = _versions(call, key)
     call.state.missing[f"objects/{call.bucket}/{key}"] = None
     call.objects.pop(key, None)
     left = [old for old in versions if version not in {None, old.version}]
     if left:
         call.objects[key] = replace(left[0], older=tuple(left[1:]))
-    return next((old for old in versions if has_versions and old not in left), None)
+    removed = next((old for old in versions if old not in left), None)
+    if removed:
+        # assumed: also for a version that is not the newest, and for a delete marker
+        call.changes.append(Change("cos:ObjectRemove:Delete", key, removed))
+    return removed if has_versions else None

@@ -77,7 +77,8 @@ def complete(call: CosCall) -> Reply:
         raise ErrorReply("EntityTooSmall", f"All but the last part need {MIN_PART} bytes or more.")
     digests = b"".join(hashlib.md5(content).digest() for content in contents)
     etag = f"{hashlib.md5(digests).hexdigest()}-{len(contents)}"
-    stored, headers = store(call, call.key, Object(b"".join(contents), upload.headers, etag=etag))
+    new = Object(b"".join(contents), upload.headers, etag=etag)
+    stored, headers = store(call, call.key, new, "cos:ObjectCreated:CompleteMultipartUpload")
     del call.state.uploads[call.http.params["uploadId"]]
     location = f"http://{call.http.headers['host']}/{quote(raw(call.key))}"
     members = {"Bucket": call.bucket, "Key": call.key, "ETag": etag_of(stored)}

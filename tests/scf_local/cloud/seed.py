@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from image_steward.messages import nearest, shown
@@ -44,6 +46,11 @@ class Object:
     older: tuple[Object, ...] = ()
     etag: str = ""
     is_delete_marker: bool = False
+
+    @cached_property
+    def md5(self) -> str:
+        """The MD5 of the content, in hex."""
+        return hashlib.md5(self.content).hexdigest()
 
 
 IMAGE_ID = re.compile(r"img-[0-9a-z]{8,}")

@@ -7,7 +7,7 @@ of CreateFunction and its updates are documented on their pages; assumed: 20 for
 from __future__ import annotations
 
 from scf_local.cloud.actions import EmulatedAction, Service
-from scf_local.cloud.scf import calls, functions
+from scf_local.cloud.scf import calls, functions, triggers
 
 _NAME = {"FunctionName": str, "Namespace": str}
 _VERSION = {**_NAME, "Qualifier": str}
@@ -91,6 +91,7 @@ SERVICE = Service(
         "GetFunctionEventInvokeConfig": EmulatedAction(
             functions.get_function_event_invoke_config, 20, _VERSION, _ONE
         ),
+        **triggers.ACTIONS,
         **calls.ACTIONS,
     },
 )
