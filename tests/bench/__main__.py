@@ -30,7 +30,7 @@ from image_steward.naming.patterns import Pattern
 from image_steward.planning.policy_plan import normalise
 from scf_local import exports
 from scf_local.cloud.server import EmulatedCloud
-from starts import memory, naive_start, rejected_memory, starts
+from starts import FOLDER, memory, naive_start, rejected_memory, starts
 from throughput import alone, calls, neighbour, several, three_regions
 
 if TYPE_CHECKING:
@@ -198,6 +198,18 @@ def replaying() -> Iterator[tuple[promises.Promise, float]]:
     yield promises.REPLAY_GROWTH, measured["grown_mb"]
 
 
+def uploading() -> Iterator[tuple[promises.Promise, float]]:
+    """A thousand uploads to the emulated cloud, in a separate process, to measure its memory."""
+    program = Path(__file__).with_name("uploads.py")
+    command = [sys.executable, str(program), str(FOLDER / "function.zip")]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # helpers of tests
+    run = subprocess.run(command, env=environ, capture_output=True, check=True)  # noqa: S603 - our own file
+    measured = json.loads(run.stdout)
+    yield promises.UPLOADS_LOST, measured["lost"]
+    yield promises.UPLOADS_RATE, measured["rate"]
+    yield promises.UPLOADS_GROWTH, measured["grown_mb"]
+
+
 def undoing() -> Iterator[tuple[promises.Promise, float]]:
     """The log of the changes of many images, piped into a separate process."""
     program = Path(__file__).with_name("undoing.py")
@@ -218,6 +230,7 @@ MEASURES = (
     memory,
     invoking,
     replaying,
+    uploading,
     undoing,
     rejected_memory,
     planning,

@@ -81,6 +81,13 @@ REPLAY_GROWTH = Promise(
 )
 """Of the harness's process; the function's process has its own limit."""
 
+UPLOADS_LOST = Promise("1,000 uploads that fire a function in the emulated cloud: lost", at_most=0)
+UPLOADS_RATE = Promise("1,000 uploads that fire a function in the emulated cloud: runs per second")
+UPLOADS_GROWTH = Promise(
+    "1,000 uploads that fire a function in the emulated cloud: MB of growth after 200", at_most=8
+)
+"""Of the peak of the emulated cloud's process, which keeps the objects, calls and runs."""
+
 UNDO = Promise("undo from 70 MB of log: CPU, ratio to planning 10,000 images", at_most=30)
 UNDO_SECONDS = Promise("undo from 70 MB of log: CPU seconds")
 UNDO_PEAK = Promise("undo from 70 MB of log: peak MB", at_most=100)
