@@ -9,7 +9,7 @@ NPM    := $(shell command -v npm)
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bundle replay test test-quick test-all test-ends conformance browser payloads bench lint format lock clean
+.PHONY: help install bundle replay test test-quick test-brief test-all test-ends conformance browser payloads bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -49,10 +49,14 @@ test: $(READY) ## run the tests in parallel, with coverage
 test-quick: $(READY) ## run the tests in parallel, without coverage
 	$(BIN)/pytest $(PARALLEL)
 
+# What does not depend on the Python: the pages, and how many examples hypothesis makes up.
+test-brief: $(READY) ## run the tests of the code in parallel, with fewer made-up examples
+	HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(PARALLEL) --ignore tests/docs
+
 test-all: ## run the tests on each installed Python, 3.10 to 3.13, or on VERSIONS="3.10 3.13"
 	@$(PYTHON) tests/matrix.py $(VERSIONS)
 
-test-ends: $(READY) ## run the tests on the oldest and the newest installed Python, unless that is .venv's
+test-ends: $(READY) ## run test-brief on the oldest and the newest installed Python, unless that is .venv's
 	@$(BIN)/python tests/matrix.py --ends
 
 conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## test the emulated cloud with tccli, the Node.js SDK and other clients

@@ -49,6 +49,7 @@ transport.silence_loggers()  # some tests use the SDKs without the function
 # The first example may import an SDK, which takes longer than the deadline of hypothesis.
 settings.register_profile("steady", deadline=None)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.register_profile("brief", deadline=None, max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 

@@ -85,7 +85,7 @@ def test_ends(  # noqa: PLR0913, PLR0917 - parameters and fixtures
         matrix, "find", lambda version, _: version if version in installed else None
     )
     assert matrix.main(["--ends"], {}) == status
-    assert runs == [(version, "test-quick") for version in ends]
+    assert runs == [(version, "test-brief") for version in ends]
     first, *others = capsys.readouterr().out.splitlines()
     assert first == "3.11  is the Python of `make test`"
     assert [line.split()[0] for line in others] == ends

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.no_cover
 
-SCENARIOS = 50_000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 2_000
+SCENARIOS = {"thorough": 50_000, "brief": 200}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 2_000)
 BATCHES = 16
 CLAIMS = {"image.changed", "image.failed", "image.pending"}
 CALM = Luck()

@@ -1,0 +1,27 @@
+"""docs/functions.md: its files and commands work, and its tables are complete."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import page_commands
+from conftest import ROOT
+from scf_local.cloud.scf.service import SERVICE
+
+PAGE = (ROOT / "docs" / "functions.md").read_text(encoding="utf-8")
+
+
+def test_commands(tmp_path: Path) -> None:
+    """The function and the client of the page can be deployed and fired as it says."""
+    files = re.findall(r"`(\w+\.py)`[^`]*:\n\n```python\n([\s\S]*?)```", PAGE)
+    assert [name for name, _ in files] == ["index.py", "call.py"]
+    for name, text in files:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    page_commands.check(PAGE, tmp_path)
+
+
+def test_actions_are_listed() -> None:
+    """The page lists the actions that are emulated, and no others."""
+    listed = PAGE.partition("## Actions")[2].partition("- A new")[0]
+    assert set(re.findall(r"`([A-Z]\w+)`", listed)) == set(SERVICE.actions)
