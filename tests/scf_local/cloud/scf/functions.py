@@ -17,12 +17,12 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from image_steward.regions import is_region
-from scf_local import environment
+from scf_local import environment as env
 from scf_local.cloud.scf.model import Code, Function
 from scf_local.cloud.seed import Object
 from scf_local.cloud.signatures import presigned_url
 from scf_local.cloud.wire import ErrorReply
-from scf_local.environment import APPID, FUNCTION_NAME, NAMESPACE, VERSION
+from scf_local.environment import APPID, NAMESPACE, VERSION
 
 if TYPE_CHECKING:
     from scf_local.cloud.actions import ApiCall, Params
@@ -71,9 +71,14 @@ _LISTED = (
 _INVALID = "InvalidParameterValue"
 _PART = "[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z]"
 _SWITCH = ("TRUE", "FALSE")
+_VARIABLES: dict[type, str] = {
+    env.ReservedVariable: "EnvironmentSystemProtect",
+    env.VariablesTooLarge: "EnvironmentExceededLimit",
+}
 # Of a parameter: the code if it has none of the values, or does not match the pattern.
 _CHECKS: dict[str, tuple[str, range | tuple[object, ...] | str]] = {
-    "FunctionName": (f"{_INVALID}.FunctionName", FUNCTION_NAME.pattern),
+    "Namespace": ("ResourceNotFound.Namespace", (NAMESPACE,)),
+    "FunctionName": (f"{_INVALID}.FunctionName", env.FUNCTION_NAME.pattern),
     "Qualifier": ("ResourceNotFound.Qualifier", (VERSION, "$DEFAULT")),
     "Description": (f"{_INVALID}.Description", "(?s).{0,1000}"),
     "Handler": (f"{_INVALID}.Handler", rf"{_PART}\.{_PART}"),
@@ -104,7 +109,7 @@ def local_time(seconds: float) -> str:
 def find(call: ApiCall) -> Function:
     """Return the function that a call is for."""
     name = call.params["FunctionName"]
-    _check_namespace(call)
+    _check({"Namespace": call.params.get("Namespace", NAMESPACE)})
     function = call.state.functions.by_name.get((call.region, name))
     if function is None:
         raise ErrorReply("ResourceNotFound.Function", f"{call.region} has no function {name!r}.")
@@ -115,9 +120,8 @@ def find_active(call: ApiCall) -> Function:
     """Return the function that a call changes."""
     function = find(call)
     status = function.status(call.now)
-    if status != "Active":
-        message = f"The function {function.name} is {status}; wait until it is Active."
-        raise ErrorReply("FailedOperation.FunctionStatusError", message)
+    message = f"The function {function.name} is {status}; wait until it is Active."
+    _require(status == "Active", "FailedOperation.FunctionStatusError", message)
     return function
 
 
@@ -128,7 +132,6 @@ def create_function(call: ApiCall) -> dict[str, Any]:
     """Create a function, which is `Creating` at first."""
     functions, region, name = call.state.functions, call.region, call.params["FunctionName"]
     _require(is_region(region), "UnsupportedRegion", f"Region {region!r} is not supported.")
-    _check_namespace(call)
     settings, code = _settings({**SETTINGS, **call.params}), _code(call)
     is_new = (region, name) not in functions.by_name
     _require(is_new, "ResourceInUse.Function", f"{region} has a function {name!r}.")
@@ -140,7 +143,7 @@ def create_function(call: ApiCall) -> dict[str, Any]:
     times = call.now, call.now, call.now
     function = Function(name, region, f"lam-{made_up.hex[:8]}", settings, code, *times)
     functions.by_name[region, name] = function
-    return _deploy(call, function, "Creating")
+    return _deploy(call, function, {})
 
 
 def get_function(call: ApiCall) -> dict[str, Any]:
@@ -179,7 +182,6 @@ def list_functions(call: ApiCall) -> dict[str, Any]:
     params: Params = {"Offset": 0, "Limit": 20, "SearchKey": "", "Description": ""}
     params |= {"Orderby": "AddTime", "Order": "DESC", **call.params}  # assumed
     _check(params)
-    _check_namespace(call)
     found = [
         {**described(function, call.now), "ReservedConcurrencyMem": function.reserved_mb}
         for function in call.state.functions.in_region(call.region)
@@ -196,8 +198,7 @@ def update_function_code(call: ApiCall) -> dict[str, Any]:
     """Replace the code, and the handler if it is given; the function is `Updating` at first."""
     function = find_active(call)
     settings, function.code = _settings(call.params), _code(call)
-    function.settings |= settings
-    return _deploy(call, function, "Updating")
+    return _deploy(call, function, settings)
 
 
 def update_configuration(call: ApiCall) -> dict[str, Any]:
@@ -206,8 +207,7 @@ def update_configuration(call: ApiCall) -> dict[str, Any]:
     settings, runtime = _settings(call.params), function.settings["Runtime"]
     message = f"The runtime of {function.name} is {runtime}, and cannot be changed."
     _require(settings.get("Runtime", runtime) == runtime, f"{_INVALID}.Runtime", message)
-    function.settings |= settings
-    return _deploy(call, function, "Updating")
+    return _deploy(call, function, settings)
 
 
 def delete_function(call: ApiCall) -> dict[str, Any]:
@@ -230,9 +230,10 @@ def get_function_address(call: ApiCall) -> dict[str, Any]:
     return {"Url": url, "CodeSha256": function.code.sha256}
 
 
-def _deploy(call: ApiCall, function: Function, status: str) -> dict[str, Any]:
-    function.pending, function.ready = status, call.now + DEPLOY_SECONDS
-    function.modified = call.now
+def _deploy(call: ApiCall, function: Function, settings: Params) -> dict[str, Any]:
+    function.settings |= settings
+    function.pending = "Updating" if function.revision else "Creating"
+    function.modified, function.ready = call.now, call.now + DEPLOY_SECONDS
     function.revision += 1
     return {}
 
@@ -244,10 +245,8 @@ def put_reserved(call: ApiCall) -> dict[str, Any]:
     """Set the reserved concurrency; 0 stops the function."""
     function, given = find_active(call), call.params["ReservedConcurrencyMem"]
     least = function.settings["MemorySize"]
-    # assumed: no instance has room in less
-    _require(
-        given == 0 or given >= least, _INVALID, f"{given} MB is neither 0 nor {least} or more."
-    )
+    is_enough = given == 0 or given >= least  # assumed: no instance has room in less
+    _require(is_enough, _INVALID, f"{given} MB is neither 0 nor MemorySize, {least}, or more.")
     others = call.state.functions.in_region(call.region)
     total = given + sum(each.reserved_mb or 0 for each in others if each is not function)
     message = f"{total} MB would be reserved; at most {MAX_RESERVED_MB} are allowed."
@@ -300,15 +299,10 @@ def _check(given: Params) -> None:
     for name, (code, allowed) in _CHECKS.items():
         if name in given:
             value = given[name]
-            words = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else allowed
             is_met = re.fullmatch(allowed, value) if isinstance(allowed, str) else value in allowed
+            words = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else allowed
+            words = words if isinstance(words, str) else ", ".join(map(str, words))
             _require(is_met, code, f"{name} is {value!r:.80}; the emulated cloud allows {words}.")
-
-
-def _check_namespace(call: ApiCall) -> None:
-    is_emulated = call.params.get("Namespace", NAMESPACE) == NAMESPACE
-    message = f"Only the namespace {NAMESPACE!r} is emulated."
-    _require(is_emulated, "ResourceNotFound.Namespace", message)
 
 
 def _settings(params: Params) -> Params:
@@ -325,13 +319,10 @@ def _environment(given: Params) -> Params:
     if pairs == [("", "")]:  # how Terraform removes all
         pairs = []
     try:
-        parsed = environment.parse_variables(map("=".join, pairs))
-    except environment.ReservedVariable as error:
-        raise ErrorReply(f"{_INVALID}.EnvironmentSystemProtect", f"{error}.") from None
-    except environment.VariablesTooLarge as error:
-        raise ErrorReply(f"{_INVALID}.EnvironmentExceededLimit", f"{error}.") from None
+        parsed = env.parse_variables(map("=".join, pairs))
     except ValueError as error:
-        raise ErrorReply(f"{_INVALID}.Environment", f"{error}.") from None
+        code = _VARIABLES.get(type(error), "Environment")
+        raise ErrorReply(f"{_INVALID}.{code}", f"{error}.") from None
     # An empty value is documented as an error; assumed: a second one is, too.
     is_valid = [*parsed.items()] == pairs and all(parsed.values())
     _require(is_valid, f"{_INVALID}.Environment", "A variable is given twice, or has no value.")
@@ -353,18 +344,14 @@ def _code(call: ApiCall) -> Code:
         inline = b64decode(given.get("ZipFile", "").encode(), validate=True)
         content = inline if is_inline else _stored(call, given)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    except binascii.Error as error:
-        message = f"ZipFile is not base64: {error}."
-        raise ErrorReply(f"{_INVALID}.ZipFileBase64BinasciiError", message) from None
+            entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OverflowError, ValueError) as error:
-        raise ErrorReply(code, f"The code is not a zip file: {error}.") from None
-    for what, size, limit in (
-        ("ZipFile", len(inline), MAX_ZIP),
-        ("The unzipped code", sum(sizes.values()), MAX_UNZIPPED),
-    ):
-        _require(size <= limit, code, f"{what} has {size} bytes; at most {limit} are allowed.")
-    for name in sizes:
+        code += "Base64BinasciiError" if isinstance(error, binascii.Error) else ""
+        raise ErrorReply(code, f"The code is not a zip file, or not base64: {error}.") from None
+    size = sum(entry.file_size for entry in entries)
+    _require(len(inline) <= MAX_ZIP, code, f"ZipFile has more than {MAX_ZIP} bytes.")
+    _require(size <= MAX_UNZIPPED, code, f"The code has {size} bytes, over {MAX_UNZIPPED}.")
+    for name in (entry.filename for entry in entries):
         is_inside = not name.startswith("/") and ".." not in name.split("/")
         _require(is_inside, code, f"The entry {name!r:.80} is outside of the code's folder.")
     return Code(content, hashlib.sha256(content).hexdigest())
