@@ -258,8 +258,8 @@ def moved(dispatcher: Dispatcher, body: str, kind: str = "application/json") -> 
     return dispatcher.dispatch(Request("POST", "/_clock", "", headers, body.encode())).status
 
 
-def test_clock_moves_all_but_signatures() -> None:
-    """A moved clock shows in calls and ends the second of a rate limit; signatures stay valid."""
+def test_clock_moves_all_but_signatures_and_rates() -> None:
+    """A moved clock shows in calls; signatures stay valid, and rates are those of real time."""
     dispatcher = Dispatcher(clock=lambda: NOW)
     request = signed(b"{}", region="ap-guangzhou")
     assert {outcome(dispatcher, request) for _ in range(40)} == {"ok"}
@@ -267,8 +267,10 @@ def test_clock_moves_all_but_signatures() -> None:
     assert [moved(dispatcher, '{"Seconds": 3600}'), moved(dispatcher, '{"Seconds": 0.5}')] == [
         200
     ] * 2
+    assert outcome(dispatcher, request) == "RequestLimitExceeded"
+    dispatcher.clock = lambda: NOW + 1
     assert outcome(dispatcher, request) == "ok"
-    assert dispatcher.state.calls[-1]["Time"] == NOW + 3600.5
+    assert dispatcher.state.calls[-1]["Time"] == NOW + 3601.5
 
 
 @pytest.mark.parametrize(

@@ -26,21 +26,25 @@ NAME, REGION = "function", "ap-guangzhou"
 VERSION = "$LATEST"
 NAMESPACE = "default"
 
-MAX_TIMEOUT_S = 900
-MAX_VARIABLES_BYTES = 4096
 FUNCTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]")
-FUNCTION_NAMES = (
-    "2 to 60 letters, digits, _ or -, begin with a letter, and end with a letter or digit"
-)
-"""What a name must have, in words."""
-VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")
 _INTERPRETER_PREFIXES = ("PYTHON", "LD_", "DYLD_")
 _SET_BY_SCF = (
     "PATH", "PWD", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TRIGGER_SRC", "USER_CODE_ROOT",
 )  # fmt: skip
+_MAX_VARIABLES_BYTES = 4096
+_MAX_TIMEOUT_S = 900
 # An interpreter outside the system's folders needs these to find its libraries.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+class ReservedVariable(ValueError):
+    """A variable that the user cannot set."""
+
+
+class VariablesTooLarge(ValueError):
+    """Variables that take more bytes than SCF allows."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class FunctionConfig:
                 )
         if not FUNCTION_NAME.fullmatch(self.name):
             raise ValueError(
-                f"{self.name[:80]!r} is not a function name; it must have {FUNCTION_NAMES}"
+                f"{self.name[:80]!r} is not a function name; it must have 2 to 60 letters, digits, "
+                "_ or -, begin with a letter, and end with a letter or digit"
             )
         if not (self.appid.isascii() and self.appid.isdecimal()):
             raise ValueError(f"APPID {self.appid[:80]!r} must be digits, such as {APPID}")
@@ -90,9 +95,9 @@ class FunctionConfig:
                 f"handler {self.handler!r}: must be module.function, such as index.main_handler, "
                 "or FILE:FUNCTION, such as src/app.py:main"
             )
-        if not 0 < self.timeout_s <= MAX_TIMEOUT_S:  # click's FloatRange accepts "nan"
+        if not 0 < self.timeout_s <= _MAX_TIMEOUT_S:  # click's FloatRange accepts "nan"
             raise ValueError(
-                f"timeout {self.timeout_s:g} must be above 0 and at most {MAX_TIMEOUT_S} seconds"
+                f"timeout {self.timeout_s:g} must be above 0 and at most {_MAX_TIMEOUT_S} seconds"
             )
         if not regions.is_region(self.region):
             raise ValueError(
@@ -205,40 +210,29 @@ def parse_variables(settings: Iterable[str], files: Sequence[Path] = ()) -> dict
     variables = {}
     for where, setting in (*in_files, *(("", setting) for setting in settings)):
         name, equals, value = setting.partition("=")
-        if not equals or not VARIABLE.fullmatch(name):
+        if not equals or not _VARIABLE.fullmatch(name):
             raise ValueError(
                 f"{where}{name[:60]!r} is not a variable; use NAME=VALUE, such as "
                 "STEWARD_LOG_LEVEL=DEBUG, where NAME is a letter followed by letters, digits or _"
             )
-        if reason := why_reserved(name):
-            raise ValueError(f"{where}{name} is reserved: {reason}")
+        if name.startswith(_RESERVED) or name in _SET_BY_SCF:
+            raise ReservedVariable(
+                f"{where}{name} is reserved: SCF sets it itself. Remove it, or use another name; "
+                f"it must not begin with {' or '.join(_RESERVED)}"
+            )
+        if name.startswith(_INTERPRETER_PREFIXES):
+            message = f"{where}{name} is reserved: it would change the Python interpreter"
+            raise ReservedVariable(message)
         if "\0" in value:
             raise ValueError(f"{where}{name} must not contain a NUL character")
         variables[name] = value
-    size = size_of(variables)
-    if size > MAX_VARIABLES_BYTES:
+    size = sum(len(os.fsencode(part)) for pair in variables.items() for part in pair)
+    if size > _MAX_VARIABLES_BYTES:
         source = f", with those of {', '.join(map(str, files))}," if files else ""
-        raise ValueError(
-            f"the variables{source} take {size} bytes; SCF allows {MAX_VARIABLES_BYTES}"
+        raise VariablesTooLarge(
+            f"the variables{source} take {size} bytes; SCF allows {_MAX_VARIABLES_BYTES}"
         )
     return variables
-
-
-def why_reserved(name: str) -> str:
-    """Why a user cannot set a variable; empty if it is not reserved."""
-    if name.startswith(_RESERVED) or name in _SET_BY_SCF:
-        return (
-            "SCF sets it itself. Remove it, or use another name; "
-            f"it must not begin with {' or '.join(_RESERVED)}"
-        )
-    if name.startswith(_INTERPRETER_PREFIXES):
-        return "it would change the Python interpreter"
-    return ""
-
-
-def size_of(variables: Mapping[str, str]) -> int:
-    """The bytes that count for `MAX_VARIABLES_BYTES`."""
-    return sum(len(os.fsencode(part)) for pair in variables.items() for part in pair)
 
 
 def _settings_in(path: Path) -> Iterator[tuple[str, str]]:

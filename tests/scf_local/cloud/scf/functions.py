@@ -5,29 +5,26 @@ Limits: document/product/583/11637. Behaviour that the documents leave open is m
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import io
 import re
 import uuid
 import zipfile
+from base64 import b64decode
 from datetime import datetime, timedelta, timezone
-from operator import attrgetter
-from pathlib import PurePosixPath
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from image_steward.regions import is_region
-from scf_local import environment
+from scf_local import environment as env
 from scf_local.cloud.scf.model import Code, Function
 from scf_local.cloud.seed import Object
-from scf_local.cloud.signatures import COS_TOKEN, cos_signature
+from scf_local.cloud.signatures import presigned_url
 from scf_local.cloud.wire import ErrorReply
-from scf_local.environment import APPID, FUNCTION_NAME, FUNCTION_NAMES, NAMESPACE, VERSION
+from scf_local.environment import APPID, NAMESPACE, VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from scf_local.cloud.actions import ApiCall, Params
     from scf_local.cloud.scf.model import Functions
 
@@ -37,97 +34,70 @@ DEPLOY_SECONDS = 2.0
 RUNTIMES = tuple(f"Python3.{minor}" for minor in (6, 7, 9, 10, 11, 12, 13))
 MAX_FUNCTIONS = 50
 MAX_ZIP, MAX_UNZIPPED = 50 << 20, 500 << 20
-"""Bytes; a zip file in COS may be larger."""
-TOTAL_MB, UNRESERVED_MB = 128_000, 12_800
-"""Of memory in a region, and what reserved concurrency must leave of it.
-
-assumed: also in regions where the total is 64,000.
-"""
+"""Bytes; a zip file that is in COS may be larger."""
+MAX_RESERVED_MB = 128_000 - 12_800
+"""In a region; assumed: also in those where less memory is available."""
+URL_SECONDS = 600  # assumed
+CODE_BUCKET = f"scf-code-{APPID}"
 
 SETTINGS: dict[str, Any] = {
-    "Description": "",
+    "Description": "", "Role": "", "ClsLogsetId": "", "ClsTopicId": "", "Tags": [],
+    "Runtime": "Python2.7", "Type": "Event", "Environment": {"Variables": []},
     "Handler": "index.main_handler",  # assumed
-    "MemorySize": 128,
-    "Timeout": 3,
-    "InitTimeout": 65,
-    "Runtime": "Python2.7",
-    "Type": "Event",
-    "Role": "",  # any, since roles are not emulated
-    "Environment": {"Variables": []},
-    "ClsLogsetId": "",
-    "ClsTopicId": "",
-    "Tags": [],
-    "TraceEnable": "FALSE",
-    "DnsCache": "FALSE",
-}
+    "MemorySize": 128, "Timeout": 3, "InitTimeout": 65,
+    "TraceEnable": "FALSE", "DnsCache": "FALSE",
+}  # fmt: skip
 """Members of CreateFunction that are kept and read back, with their defaults."""
 UNREAD = ("AutoCreateClsTopic", "AutoDeployClsTopicIndex", "IgnoreSysLog")
 """Members that are kept, but not read back."""
 
 # What is read back of settings that are not emulated, and of code without errors.
 _CONSTANT = {
-    "VpcConfig": {"VpcId": "", "SubnetId": ""},
+    "VpcConfig": {"VpcId": "", "SubnetId": ""}, "Layers": [], "StatusReasons": [],
     "PublicNetConfig": {
-        "PublicNetStatus": "ENABLE",
-        "EipConfig": {"EipStatus": "DISABLE", "EipAddress": []},
+        "PublicNetStatus": "ENABLE", "EipConfig": {"EipStatus": "DISABLE", "EipAddress": []}
     },
     "DeadLetterConfig": {"Type": "", "Name": "", "FilterType": ""},
-    "AsyncRunEnable": "FALSE",
-    "InstallDependency": "FALSE",
-    "Layers": [],
-    "StatusReasons": [],
-    **dict.fromkeys(("StatusDesc", "CodeInfo", "CodeError"), ""),
-    "CodeResult": "success",
-    "ErrNo": 0,
-    "AvailableStatus": "Available",
-    "Namespace": NAMESPACE,
-    **dict.fromkeys(("Qualifier", "FunctionVersion"), VERSION),
-}
+    "AsyncRunEnable": "FALSE", "InstallDependency": "FALSE", "AvailableStatus": "Available",
+    "StatusDesc": "", "CodeInfo": "", "CodeError": "", "CodeResult": "success", "ErrNo": 0,
+    "Namespace": NAMESPACE, "Qualifier": VERSION, "FunctionVersion": VERSION,
+}  # fmt: skip
 _LISTED = (
-    *("FunctionName", "FunctionId", "Namespace", "Runtime", "Type", "Description", "Tags"),
-    *("Status", "StatusDesc", "StatusReasons", "AsyncRunEnable", "TraceEnable"),
-    *("AddTime", "ModTime"),
-)
+    "FunctionName", "FunctionId", "Namespace", "Runtime", "Type", "Description", "Tags", "Status",
+    "StatusDesc", "StatusReasons", "AsyncRunEnable", "TraceEnable", "AddTime", "ModTime",
+    "ReservedConcurrencyMem",
+)  # fmt: skip
 
 _INVALID = "InvalidParameterValue"
 _PART = "[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z]"
-_DESCRIPTION = re.compile("(?s).{0,1000}")
-_MEMORY = (64, *range(128, 3073, 128))
-_TIMES = range(1, environment.MAX_TIMEOUT_S + 1)
-_ORDERS = {"AddTime": "added", "ModTime": "modified", "FunctionName": "name"}
-_SWITCHES = ("TraceEnable", "DnsCache", "AutoCreateClsTopic", "AutoDeployClsTopicIndex")
-# Of a parameter: whether a value is allowed, the code if not, and what is allowed, in words.
-_CHECKS: dict[str, tuple[Callable[[Any], object], str, str]] = {
-    "FunctionName": (FUNCTION_NAME.fullmatch, f"{_INVALID}.FunctionName", FUNCTION_NAMES),
-    "Qualifier": ((VERSION, "$DEFAULT").__contains__, "ResourceNotFound.Qualifier", VERSION),
-    "Description": (_DESCRIPTION.fullmatch, f"{_INVALID}.Description", "1000 characters"),
-    "Handler": (
-        re.compile(rf"{_PART}\.{_PART}").fullmatch,
-        f"{_INVALID}.Handler",
-        "FILE.FUNCTION, each 2 to 60 letters, digits, _ or -, a letter first and last",
-    ),
-    "MemorySize": (_MEMORY.__contains__, f"{_INVALID}.Memory", "64, or 128 to 3072 by 128"),
-    "Timeout": (_TIMES.__contains__, "LimitExceeded.Timeout", f"1 to {_TIMES[-1]}"),
-    "InitTimeout": (range(3, 301).__contains__, "LimitExceeded.InitTimeout", "3 to 300"),
-    "Runtime": (RUNTIMES.__contains__, f"{_INVALID}.Runtime", f"only Python: {RUNTIMES}"),
-    "Type": (("Event",).__contains__, f"{_INVALID}.Type", "Event; HTTP is not emulated"),
-    "PublicNetStatus": (
-        ("ENABLE",).__contains__,
-        f"{_INVALID}.PublicNetConfig",
-        "ENABLE; DISABLE is not emulated",
-    ),
-    "CodeSource": (("ZipFile", "Cos").__contains__, f"{_INVALID}.CodeSource", "ZipFile or Cos"),
-    "CosBucketRegion": (is_region, f"{_INVALID}.CosBucketRegion", "a name such as ap-guangzhou"),
-    "Offset": ((0).__le__, f"{_INVALID}.Offset", "0 or more"),
-    "Limit": (range(1, 101).__contains__, f"{_INVALID}.Limit", "1 to 100"),  # assumed
-    "Orderby": (_ORDERS.__contains__, f"{_INVALID}.OrderBy", " or ".join(_ORDERS)),
-    "Order": (("ASC", "DESC").__contains__, f"{_INVALID}.Order", "ASC or DESC"),
-    "RetryNum": (range(3).__contains__, "LimitExceeded.RetryNum", "0 to 2"),  # assumed
-    "MsgTTL": (range(60, 21601).__contains__, "LimitExceeded.MsgTTL", "60 to 21600"),  # assumed
-    **{
-        name: (("TRUE", "FALSE").__contains__, f"{_INVALID}.{name}", "TRUE or FALSE")
-        for name in _SWITCHES
-    },
+_SWITCH = ("TRUE", "FALSE")
+_VARIABLES: dict[type, str] = {
+    env.ReservedVariable: "EnvironmentSystemProtect",
+    env.VariablesTooLarge: "EnvironmentExceededLimit",
+}
+# Of a parameter: the code if it has none of the values, or does not match the pattern.
+_CHECKS: dict[str, tuple[str, range | tuple[object, ...] | str]] = {
+    "Namespace": ("ResourceNotFound.Namespace", (NAMESPACE,)),
+    "FunctionName": (f"{_INVALID}.FunctionName", env.FUNCTION_NAME.pattern),
+    "Qualifier": ("ResourceNotFound.Qualifier", (VERSION, "$DEFAULT")),
+    "Description": (f"{_INVALID}.Description", "(?s).{0,1000}"),
+    "Handler": (f"{_INVALID}.Handler", rf"{_PART}\.{_PART}"),
+    "MemorySize": (f"{_INVALID}.Memory", (64, *range(128, 3073, 128))),
+    "Timeout": ("LimitExceeded.Timeout", range(1, 901)),
+    "InitTimeout": ("LimitExceeded.InitTimeout", range(3, 301)),
+    "Runtime": (f"{_INVALID}.Runtime", RUNTIMES),
+    "Type": (f"{_INVALID}.Type", ("Event",)),
+    "PublicNetStatus": (f"{_INVALID}.PublicNetConfig", ("ENABLE",)),
+    "CodeSource": (f"{_INVALID}.CodeSource", ("ZipFile", "Cos")),
+    "CosBucketRegion": (f"{_INVALID}.CosBucketRegion", "[a-z]+(-[a-z0-9]+)+"),
+    "Offset": (f"{_INVALID}.Offset", range(1 << 31)),
+    "Limit": (f"{_INVALID}.Limit", range(1, 101)),  # assumed
+    "Orderby": (f"{_INVALID}.OrderBy", ("AddTime", "ModTime", "FunctionName")),
+    "Order": (f"{_INVALID}.Order", ("ASC", "DESC")),
+    "RetryNum": ("LimitExceeded.RetryNum", range(3)),  # assumed
+    "MsgTTL": ("LimitExceeded.MsgTTL", range(60, 21601)),  # assumed
+    "TraceEnable": (f"{_INVALID}.TraceEnable", _SWITCH),
+    **dict.fromkeys(("DnsCache", *UNREAD[:2]), (_INVALID, _SWITCH)),
 }
 
 
@@ -138,10 +108,11 @@ def local_time(seconds: float) -> str:
 
 def find(call: ApiCall) -> Function:
     """Return the function that a call is for."""
-    function = _find(call)
+    name = call.params["FunctionName"]
+    _check({"Namespace": call.params.get("Namespace", NAMESPACE)})
+    function = call.state.functions.by_name.get((call.region, name))
     if function is None:
-        message = f"{call.region} has no function {call.params['FunctionName']!r}."
-        raise ErrorReply("ResourceNotFound.Function", message)
+        raise ErrorReply("ResourceNotFound.Function", f"{call.region} has no function {name!r}.")
     return function
 
 
@@ -149,17 +120,9 @@ def find_active(call: ApiCall) -> Function:
     """Return the function that a call changes."""
     function = find(call)
     status = function.status(call.now)
-    if status != "Active":
-        message = f"The function {function.name} is {status}; wait until it is Active."
-        raise ErrorReply("FailedOperation.FunctionStatusError", message)
+    message = f"The function {function.name} is {status}; wait until it is Active."
+    _require(status == "Active", "FailedOperation.FunctionStatusError", message)
     return function
-
-
-def _find(call: ApiCall) -> Function | None:
-    if call.params.get("Namespace", NAMESPACE) != NAMESPACE:
-        message = f"Only the namespace {NAMESPACE!r} is emulated."
-        raise ErrorReply("ResourceNotFound.Namespace", message)
-    return call.state.functions.by_name.get((call.region, call.params.get("FunctionName", "")))
 
 
 # --- Functions ---
@@ -167,22 +130,20 @@ def _find(call: ApiCall) -> Function | None:
 
 def create_function(call: ApiCall) -> dict[str, Any]:
     """Create a function, which is `Creating` at first."""
-    functions, name = call.state.functions, call.params["FunctionName"]
-    if not is_region(call.region):
-        raise ErrorReply("UnsupportedRegion", f"Region {call.region!r} is not supported.")
+    functions, region, name = call.state.functions, call.region, call.params["FunctionName"]
+    _require(is_region(region), "UnsupportedRegion", f"Region {region!r} is not supported.")
     settings, code = _settings({**SETTINGS, **call.params}), _code(call)
-    if _find(call):
-        raise ErrorReply("ResourceInUse.Function", f"{call.region} has a function {name!r}.")
-    if len(functions.in_region(call.region)) >= MAX_FUNCTIONS:
-        message = f"{call.region} has {MAX_FUNCTIONS} functions; no more are allowed."
-        raise ErrorReply("LimitExceeded.Function", message)
-    made_up = uuid.uuid5(uuid.NAMESPACE_URL, f"{call.region}/{name}/{call.now}")
+    is_new = (region, name) not in functions.by_name
+    _require(is_new, "ResourceInUse.Function", f"{region} has a function {name!r}.")
+    has_room = len(functions.in_region(region)) < MAX_FUNCTIONS
+    _require(has_room, "LimitExceeded.Function", f"{region} has {MAX_FUNCTIONS} functions.")
+    made_up = uuid.uuid5(uuid.NAMESPACE_URL, f"{region}/{name}/{call.now}")
     if settings.get("AutoCreateClsTopic") == "TRUE" and not settings["ClsTopicId"]:  # assumed
         settings |= dict.fromkeys(("ClsLogsetId", "ClsTopicId"), str(made_up))
     times = call.now, call.now, call.now
-    function = Function(name, call.region, f"lam-{made_up.hex[:8]}", settings, code, *times)
-    functions.by_name[call.region, name] = function
-    return _deploy(call, function, "Creating")
+    function = Function(name, region, f"lam-{made_up.hex[:8]}", settings, code, *times)
+    functions.by_name[region, name] = function
+    return _deploy(call, function, {})
 
 
 def get_function(call: ApiCall) -> dict[str, Any]:
@@ -210,30 +171,26 @@ def described(function: Function, now: float) -> dict[str, Any]:
 
 def by_region(functions: Functions, now: float) -> dict[str, dict[str, Any]]:
     """Return all functions as GetFunction does, by region and name."""
-    regions: dict[str, dict[str, Any]] = {}
-    for (region, name), function in functions.by_name.items():
-        regions.setdefault(region, {})[name] = described(function, now)
-    return regions
+    return {
+        region: {each.name: described(each, now) for each in functions.in_region(region)}
+        for region, _ in functions.by_name
+    }
 
 
 def list_functions(call: ApiCall) -> dict[str, Any]:
     """Return one page of `Functions`, without most settings, and `TotalCount`."""
-    params = {"SearchKey": "", "Description": "", "Offset": 0, "Limit": 20, **call.params}
-    params = {"Orderby": "AddTime", "Order": "DESC", **params}  # assumed
+    params: Params = {"Offset": 0, "Limit": 20, "SearchKey": "", "Description": ""}
+    params |= {"Orderby": "AddTime", "Order": "DESC", **call.params}  # assumed
     _check(params)
-    _find(call)
     found = [
-        function
+        {**described(function, call.now), "ReservedConcurrencyMem": function.reserved_mb}
         for function in call.state.functions.in_region(call.region)
         if params["SearchKey"] in function.name
         and params["Description"] in function.settings["Description"]
     ]
-    found.sort(key=attrgetter(_ORDERS[params["Orderby"]]), reverse=params["Order"] == "DESC")
-    entries = []
-    for function in found[params["Offset"] :][: params["Limit"]]:
-        whole = described(function, call.now)
-        entry = {name: whole[name] for name in _LISTED}
-        entries.append(entry | {"ReservedConcurrencyMem": function.reserved_mb})
+    found.sort(key=itemgetter(params["Orderby"]), reverse=params["Order"] == "DESC")
+    page = found[params["Offset"] :][: params["Limit"]]
+    entries = [{name: each[name] for name in _LISTED} for each in page]
     return {"Functions": entries, "TotalCount": len(found)}
 
 
@@ -241,24 +198,21 @@ def update_function_code(call: ApiCall) -> dict[str, Any]:
     """Replace the code, and the handler if it is given; the function is `Updating` at first."""
     function = find_active(call)
     settings, function.code = _settings(call.params), _code(call)
-    function.settings |= settings
-    return _deploy(call, function, "Updating")
+    return _deploy(call, function, settings)
 
 
-def update_function_configuration(call: ApiCall) -> dict[str, Any]:
+def update_configuration(call: ApiCall) -> dict[str, Any]:
     """Replace the given settings; the function is `Updating` at first."""
     function = find_active(call)
     settings, runtime = _settings(call.params), function.settings["Runtime"]
-    if settings.get("Runtime", runtime) != runtime:
-        message = f"The runtime of {function.name} is {runtime}, and cannot be changed."
-        raise ErrorReply(f"{_INVALID}.Runtime", message)
-    function.settings |= settings
-    return _deploy(call, function, "Updating")
+    message = f"The runtime of {function.name} is {runtime}, and cannot be changed."
+    _require(settings.get("Runtime", runtime) == runtime, f"{_INVALID}.Runtime", message)
+    return _deploy(call, function, settings)
 
 
 def delete_function(call: ApiCall) -> dict[str, Any]:
     """Delete a function, its triggers, and the events that wait for it."""
-    _check(call.params)  # assumed: its only version can be named
+    _check(call.params)  # assumed: the only version may be named
     call.state.functions.remove(find_active(call))
     return {}
 
@@ -268,35 +222,18 @@ def get_function_address(call: ApiCall) -> dict[str, Any]:
     _check(call.params)
     function = find(call)
     key = f"{function.id}/{function.code.sha256}.zip"
-    # Stored only now, so that the bucket is not seen by those who do not ask for it.
+    # Stored only now, so that nobody else sees the bucket.
     stored = Object(function.code.zip, modified=function.modified)
-    call.state.objects.setdefault(_CODE_BUCKET, {})[key] = stored
-    return {"Url": _presigned(call, key), "CodeSha256": function.code.sha256}
+    call.state.objects.setdefault(CODE_BUCKET, {})[key] = stored
+    host, end = f"{CODE_BUCKET}.cos.{call.region}.myqcloud.com", call.now + URL_SECONDS
+    url = presigned_url(call.credentials, host, f"/{key}", end)
+    return {"Url": url, "CodeSha256": function.code.sha256}
 
 
-_CODE_BUCKET, _URL_SECONDS = f"scf-code-{APPID}", 600  # assumed
-
-
-def _presigned(call: ApiCall, key: str) -> str:
-    host = f"{_CODE_BUCKET}.cos.{call.region}.myqcloud.com"
-    times = f"0;{int(call.now) + _URL_SECONDS}"  # `now` may be ahead of the time of signatures
-    signature = cos_signature(
-        call.credentials.secret_key,
-        key_time=times,
-        method="GET",
-        path=f"/{key}",
-        params=(),
-        headers=[("host", host)],
-    )
-    query = {"q-sign-algorithm": "sha1", "q-ak": call.credentials.secret_id, "q-sign-time": times}
-    query |= {"q-key-time": times, "q-header-list": "host", "q-url-param-list": ""}
-    query |= {"q-signature": signature, COS_TOKEN: call.credentials.token}
-    return f"https://{host}/{key}?{urlencode(query)}"
-
-
-def _deploy(call: ApiCall, function: Function, status: str) -> dict[str, Any]:
-    function.pending, function.ready = status, call.now + DEPLOY_SECONDS
-    function.modified = call.now
+def _deploy(call: ApiCall, function: Function, settings: Params) -> dict[str, Any]:
+    function.settings |= settings
+    function.pending = "Updating" if function.revision else "Creating"
+    function.modified, function.ready = call.now, call.now + DEPLOY_SECONDS
     function.revision += 1
     return {}
 
@@ -304,40 +241,37 @@ def _deploy(call: ApiCall, function: Function, status: str) -> dict[str, Any]:
 # --- Concurrency and retries ---
 
 
-def put_reserved_concurrency_config(call: ApiCall) -> dict[str, Any]:
+def put_reserved(call: ApiCall) -> dict[str, Any]:
     """Set the reserved concurrency; 0 stops the function."""
     function, given = find_active(call), call.params["ReservedConcurrencyMem"]
     least = function.settings["MemorySize"]
-    if given and given < least:  # assumed: no instance has room in less
-        message = f"ReservedConcurrencyMem is {given}; allowed: 0, or {least} (MemorySize) or more."
-        raise ErrorReply(_INVALID, message)
+    is_enough = given == 0 or given >= least  # assumed: no instance has room in less
+    _require(is_enough, _INVALID, f"{given} MB is neither 0 nor MemorySize, {least}, or more.")
     others = call.state.functions.in_region(call.region)
     total = given + sum(each.reserved_mb or 0 for each in others if each is not function)
-    if total > TOTAL_MB - UNRESERVED_MB:
-        message = f"{total} MB would be reserved; at most {TOTAL_MB - UNRESERVED_MB} are allowed."
-        raise ErrorReply("FailedOperation.ReservedExceedTotal", message)
+    message = f"{total} MB would be reserved; at most {MAX_RESERVED_MB} are allowed."
+    _require(total <= MAX_RESERVED_MB, "FailedOperation.ReservedExceedTotal", message)
     function.reserved_mb = given
     return {}
 
 
-def get_reserved_concurrency_config(call: ApiCall) -> dict[str, Any]:
+def get_reserved(call: ApiCall) -> dict[str, Any]:
     """Return the reserved concurrency, in MB, or null."""
     return {"ReservedMem": find(call).reserved_mb}
 
 
-def delete_reserved_concurrency_config(call: ApiCall) -> dict[str, Any]:
+def delete_reserved(call: ApiCall) -> dict[str, Any]:
     """Remove the reserved concurrency; without one, succeed (assumed)."""
     find_active(call).reserved_mb = None
     return {}
 
 
-def update_function_event_invoke_config(call: ApiCall) -> dict[str, Any]:
+def update_event_invoke(call: ApiCall) -> dict[str, Any]:
     """Set how often, and for how long, events are delivered; assumed: what is left out stays."""
     function, given = find_active(call), call.params["AsyncTriggerConfig"]
     retries = given.get("RetryConfig", [])
-    if len(retries) > 1:  # assumed
-        message = f"RetryConfig has {len(retries)} entries; 1 is allowed."
-        raise ErrorReply(f"{_INVALID}.AsyncTriggerConfig", message)
+    code = f"{_INVALID}.AsyncTriggerConfig"  # assumed
+    _require(len(retries) <= 1, code, f"RetryConfig has {len(retries)} entries, not 1.")
     given = {**given, **(retries or [{}])[0]}
     _check(given)
     function.max_age_s = given.get("MsgTTL", function.max_age_s)
@@ -345,7 +279,7 @@ def update_function_event_invoke_config(call: ApiCall) -> dict[str, Any]:
     return {}
 
 
-def get_function_event_invoke_config(call: ApiCall) -> dict[str, Any]:
+def get_event_invoke(call: ApiCall) -> dict[str, Any]:
     """Return how often, and for how long, events are delivered."""
     _check(call.params)
     function = find(call)
@@ -353,13 +287,22 @@ def get_function_event_invoke_config(call: ApiCall) -> dict[str, Any]:
     return {"AsyncTriggerConfig": {"MsgTTL": function.max_age_s, "RetryConfig": retries}}
 
 
-# --- Checks of parameters ---
+# --- Parameters ---
+
+
+def _require(is_met: object, code: str, message: str) -> None:
+    if not is_met:
+        raise ErrorReply(code, message)
 
 
 def _check(given: Params) -> None:
-    for name, (is_allowed, code, allowed) in _CHECKS.items():
-        if name in given and not is_allowed(given[name]):
-            raise ErrorReply(code, f"{name} is {given[name]!r:.80}; allowed: {allowed}.")
+    for name, (code, allowed) in _CHECKS.items():
+        if name in given:
+            value = given[name]
+            is_met = re.fullmatch(allowed, value) if isinstance(allowed, str) else value in allowed
+            words = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else allowed
+            words = words if isinstance(words, str) else ", ".join(map(str, words))
+            _require(is_met, code, f"{name} is {value!r:.80}; the emulated cloud allows {words}.")
 
 
 def _settings(params: Params) -> Params:
@@ -375,20 +318,14 @@ def _environment(given: Params) -> Params:
     pairs = [(pair.get("Key", ""), pair.get("Value", "")) for pair in given.get("Variables", ())]
     if pairs == [("", "")]:  # how Terraform removes all
         pairs = []
-    for name, value in pairs:
-        # An empty value is documented as an error.
-        if not environment.VARIABLE.fullmatch(name) or not value or "\0" in value:
-            message = f"{name!r:.80} is not a variable, or its value is empty or has a NUL."
-            raise ErrorReply(f"{_INVALID}.Environment", message)
-        if reason := environment.why_reserved(name):
-            raise ErrorReply(f"{_INVALID}.EnvironmentSystemProtect", f"{name}: {reason}.")
-    variables = dict(pairs)
-    if len(variables) < len(pairs):  # assumed
-        raise ErrorReply(f"{_INVALID}.Environment", "A variable is given more than once.")
-    size, limit = environment.size_of(variables), environment.MAX_VARIABLES_BYTES
-    if size > limit:
-        message = f"The variables take {size} bytes; at most {limit} are allowed."
-        raise ErrorReply(f"{_INVALID}.EnvironmentExceededLimit", message)
+    try:
+        parsed = env.parse_variables(map("=".join, pairs))
+    except ValueError as error:
+        code = _VARIABLES.get(type(error), "Environment")
+        raise ErrorReply(f"{_INVALID}.{code}", f"{error}.") from None
+    # An empty value is documented as an error; assumed: a second one is, too.
+    is_valid = [*parsed.items()] == pairs and all(parsed.values())
+    _require(is_valid, f"{_INVALID}.Environment", "A variable is given twice, or has no value.")
     return {"Variables": [{"Key": name, "Value": value} for name, value in pairs]}
 
 
@@ -397,53 +334,34 @@ def _code(call: ApiCall) -> Code:
     groups = call.params, call.params.get("Code", {})
     given = {**groups[0], **groups[1]}
     _check(given)
-    sources = [name for name in ("ZipFile", "CosObjectName") for group in groups if name in group]
-    if not sources:
-        raise ErrorReply("MissingParameter.Code", "ZipFile and CosObjectName are missing.")
-    if len(sources) > 1:
-        message = f"{' and '.join(sources)} cannot be given together."
-        raise ErrorReply(f"{_INVALID}.Code", message)
-    is_inline = "ZipFile" in given
-    content = _inline(given["ZipFile"]) if is_inline else _stored(call, given)
-    if problem := _problem(content):
-        raise ErrorReply(f"{_INVALID}.{'ZipFile' if is_inline else 'Code'}", problem)
-    return Code(content, hashlib.sha256(content).hexdigest())
-
-
-def _inline(text: str) -> bytes:
+    sources = [name for group in groups for name in ("ZipFile", "CosObjectName") if name in group]
+    _require(sources, "MissingParameter.Code", "ZipFile and CosObjectName are missing.")
+    message = f"{' and '.join(sources)} cannot be given together."
+    _require(len(sources) == 1, f"{_INVALID}.Code", message)
+    is_inline = sources == ["ZipFile"]
+    code = f"{_INVALID}.{'ZipFile' if is_inline else 'Code'}"
     try:
-        content = base64.b64decode(text, validate=True)
-    except ValueError as error:
-        code = f"{_INVALID}.ZipFileBase64BinasciiError"
-        raise ErrorReply(code, f"ZipFile is not base64: {error}.") from None
-    if len(content) > MAX_ZIP:
-        message = f"ZipFile has {len(content)} bytes; at most {MAX_ZIP} are allowed."
-        raise ErrorReply(f"{_INVALID}.ZipFile", message)
-    return content
+        inline = b64decode(given.get("ZipFile", "").encode(), validate=True)
+        content = inline if is_inline else _stored(call, given)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, OverflowError, ValueError) as error:
+        code += "Base64BinasciiError" if isinstance(error, binascii.Error) else ""
+        raise ErrorReply(code, f"The code is not a zip file, or not base64: {error}.") from None
+    size = sum(entry.file_size for entry in entries)
+    _require(len(inline) <= MAX_ZIP, code, f"ZipFile has more than {MAX_ZIP} bytes.")
+    _require(size <= MAX_UNZIPPED, code, f"The code has {size} bytes, over {MAX_UNZIPPED}.")
+    for name in (entry.filename for entry in entries):
+        is_inside = not name.startswith("/") and ".." not in name.split("/")
+        _require(is_inside, code, f"The entry {name!r:.80} is outside of the code's folder.")
+    return Code(content, hashlib.sha256(content).hexdigest())
 
 
 def _stored(call: ApiCall, given: Params) -> bytes:
     bucket, key = f"{given.get('CosBucketName', '')}-{APPID}", given["CosObjectName"]
-    key = key.removeprefix("/")
-    stored = call.state.objects.get(bucket, {}).get(key)
+    stored = call.state.objects.get(bucket, {}).get(key := key.removeprefix("/"))
     if stored is None or stored.is_delete_marker:
         call.state.miss_object(given.get("CosBucketRegion", call.region), bucket, key)
         message = f"{bucket} (CosBucketName and the APPID) has no object {key!r}."
         raise ErrorReply("ResourceNotFound.CosObject", message)
     return stored.content
-
-
-def _problem(content: bytes) -> str:
-    """Return why a zip file cannot be used, or an empty text."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, OverflowError, ValueError) as error:
-        return f"The code is not a zip file: {error}."
-    size = sum(entry.file_size for entry in entries)
-    if size > MAX_UNZIPPED:
-        return f"The code has {size} bytes unzipped; at most {MAX_UNZIPPED} are allowed."
-    for name in (entry.filename for entry in entries):
-        if name.startswith("/") or ".." in PurePosixPath(name).parts:
-            return f"The entry {name!r:.80} is outside of the code's folder."
-    return ""

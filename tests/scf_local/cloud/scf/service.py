@@ -7,49 +7,40 @@ of CreateFunction and its updates are documented on their pages; assumed: 20 for
 from __future__ import annotations
 
 from scf_local.cloud.actions import EmulatedAction, Service
-from scf_local.cloud.scf import calls, functions, triggers
+from scf_local.cloud.scf import functions as f
 
 _NAME = {"FunctionName": str, "Namespace": str}
 _VERSION = {**_NAME, "Qualifier": str}
 _PAIR = {"Key": str, "Value": str}
 _SOURCE = dict.fromkeys(("ZipFile", "CosBucketName", "CosObjectName", "CosBucketRegion"), str)
-_CODE = {
-    **_SOURCE,
-    **dict.fromkeys(("DemoId", "TempCosObjectName", "ImageConfig", "GitUrl", "GitUserName")),
-    **dict.fromkeys(("GitPassword", "GitPasswordSecret", "GitBranch", "GitDirectory")),
-    **dict.fromkeys(("GitCommitId", "GitUserNameSecret")),
-}
+_CODE = _SOURCE | dict.fromkeys((
+    "DemoId", "TempCosObjectName", "ImageConfig", "GitUrl", "GitUserName", "GitPassword",
+    "GitPasswordSecret", "GitBranch", "GitDirectory", "GitCommitId", "GitUserNameSecret",
+))  # fmt: skip
 _SETTINGS = {
-    **_NAME,
-    **dict.fromkeys(("Description", "Role", "Runtime", "ClsLogsetId", "ClsTopicId"), str),
-    **dict.fromkeys(("MemorySize", "Timeout", "InitTimeout"), int),
-    "DnsCache": str,
+    "Description": str, "Role": str, "Runtime": str, "ClsLogsetId": str, "ClsTopicId": str,
+    "DnsCache": str, "MemorySize": int, "Timeout": int, "InitTimeout": int,
     "Environment": {"Variables": [_PAIR]},
     "PublicNetConfig": {"PublicNetStatus": str, "EipConfig": None},
-    **dict.fromkeys(("VpcConfig", "Layers", "CfsConfig", "DeadLetterConfig", "IntranetConfig")),
-    **dict.fromkeys(("InstallDependency", "ProtocolParams", "InstanceConcurrencyConfig")),
-}
+    **dict.fromkeys((
+        "VpcConfig", "Layers", "CfsConfig", "DeadLetterConfig", "IntranetConfig",
+        "InstallDependency", "ProtocolParams", "InstanceConcurrencyConfig",
+    )),
+}  # fmt: skip
 _CREATE = {
-    **_SETTINGS,
-    **dict.fromkeys(("Handler", "Type", "TraceEnable", "CodeSource"), str),
-    **dict.fromkeys(("AutoCreateClsTopic", "AutoDeployClsTopicIndex"), str),
-    "Code": _CODE,
-    "Tags": [_PAIR],
-    **dict.fromkeys(("AsyncRunEnable", "ProtocolType")),
-}
+    **_NAME, **_SETTINGS, "Code": _CODE, "CodeSource": str, "Handler": str, "Type": str,
+    "Tags": [_PAIR], "TraceEnable": str, "AutoCreateClsTopic": str, "AutoDeployClsTopicIndex": str,
+    "AsyncRunEnable": None, "ProtocolType": None,
+}  # fmt: skip
+_UPDATE = {**_NAME, **_SETTINGS, "IgnoreSysLog": bool, "Publish": None, "L5Enable": None}
 _UPDATE_CODE = {
-    **_NAME,
-    **_SOURCE,
-    "Code": _CODE,
-    **dict.fromkeys(("Handler", "CodeSource"), str),
-    **dict.fromkeys(("InstallDependency", "Publish", "EnvId")),
-}
-_UPDATE = {**_SETTINGS, "IgnoreSysLog": bool, "Publish": None, "L5Enable": None}
+    **_NAME, **_SOURCE, "Code": _CODE, "CodeSource": str, "Handler": str,
+    "InstallDependency": None, "Publish": None, "EnvId": None,
+}  # fmt: skip
 _LIST = {
-    **dict.fromkeys(("Namespace", "SearchKey", "Description", "Orderby", "Order"), str),
-    **dict.fromkeys(("Offset", "Limit"), int),
-    "Filters": None,
-}
+    "Namespace": str, "SearchKey": str, "Description": str, "Orderby": str, "Order": str,
+    "Offset": int, "Limit": int, "Filters": None,
+}  # fmt: skip
 _RESERVE = {**_NAME, "ReservedConcurrencyMem": int}
 _DELIVER = {**_NAME, "AsyncTriggerConfig": {"MsgTTL": int, "RetryConfig": [{"RetryNum": int}]}}
 _ONE = ("FunctionName",)
@@ -57,40 +48,22 @@ _ONE = ("FunctionName",)
 SERVICE = Service(
     "2018-04-16",
     {
-        "CreateFunction": EmulatedAction(functions.create_function, 100, _CREATE, (*_ONE, "Code")),
-        "GetFunction": EmulatedAction(
-            functions.get_function, 20, {**_VERSION, "ShowCode": None}, _ONE
-        ),
-        "ListFunctions": EmulatedAction(functions.list_functions, 20, _LIST),
-        "UpdateFunctionCode": EmulatedAction(
-            functions.update_function_code, 100, _UPDATE_CODE, _ONE
-        ),
-        "UpdateFunctionConfiguration": EmulatedAction(
-            functions.update_function_configuration, 100, _UPDATE, _ONE
-        ),
-        "DeleteFunction": EmulatedAction(functions.delete_function, 20, _VERSION, _ONE),
-        "GetFunctionAddress": EmulatedAction(functions.get_function_address, 20, _VERSION, _ONE),
+        "CreateFunction": EmulatedAction(f.create_function, 100, _CREATE, (*_ONE, "Code")),
+        "GetFunction": EmulatedAction(f.get_function, 20, {**_VERSION, "ShowCode": None}, _ONE),
+        "ListFunctions": EmulatedAction(f.list_functions, 20, _LIST),
+        "UpdateFunctionCode": EmulatedAction(f.update_function_code, 100, _UPDATE_CODE, _ONE),
+        "UpdateFunctionConfiguration": EmulatedAction(f.update_configuration, 100, _UPDATE, _ONE),
+        "DeleteFunction": EmulatedAction(f.delete_function, 20, _VERSION, _ONE),
+        "GetFunctionAddress": EmulatedAction(f.get_function_address, 20, _VERSION, _ONE),
         "PutReservedConcurrencyConfig": EmulatedAction(
-            functions.put_reserved_concurrency_config,
-            20,
-            _RESERVE,
-            (*_ONE, "ReservedConcurrencyMem"),
+            f.put_reserved, 20, _RESERVE, (*_ONE, "ReservedConcurrencyMem")
         ),
-        "GetReservedConcurrencyConfig": EmulatedAction(
-            functions.get_reserved_concurrency_config, 20, _NAME, _ONE
-        ),
-        "DeleteReservedConcurrencyConfig": EmulatedAction(
-            functions.delete_reserved_concurrency_config, 20, _NAME, _ONE
-        ),
+        "GetReservedConcurrencyConfig": EmulatedAction(f.get_reserved, 20, _NAME, _ONE),
+        "DeleteReservedConcurrencyConfig": EmulatedAction(f.delete_reserved, 20, _NAME, _ONE),
         "UpdateFunctionEventInvokeConfig": EmulatedAction(
-            functions.update_function_event_invoke_config,
-            20,
-            _DELIVER,
-            (*_ONE, "AsyncTriggerConfig"),
+            f.update_event_invoke, 20, _DELIVER, (*_ONE, "AsyncTriggerConfig")
         ),
-        "GetFunctionEventInvokeConfig": EmulatedAction(
-            functions.get_function_event_invoke_config, 20, _VERSION, _ONE
-        ),
+        "GetFunctionEventInvokeConfig": EmulatedAction(f.get_event_invoke, 20, _VERSION, _ONE),
         **triggers.ACTIONS,
         **calls.ACTIONS,
     },
