@@ -155,6 +155,16 @@ def test_timer(client: Client, cloud: EmulatedCloud, given: str) -> None:
     assert client.listed() == []
 
 
+def test_timer_that_is_over(client: Client, cloud: EmulatedCloud) -> None:
+    """A timer whose years are over is not due any more, but can be changed and disabled."""
+    client("CreateTrigger", **timer(TriggerDesc=CRON))
+    only(cloud).cron = "0 0 0 1 1 * 2020"
+    client("UpdateTrigger", **timer(Description="over"))
+    assert only(cloud).due == math.inf
+    client("UpdateTriggerStatus", **timer(Enable="CLOSE"))
+    assert (client.listed()[0].Description, client.listed()[0].Enable) == ("over", 0)
+
+
 def test_cos(client: Client) -> None:
     """A COS trigger is read back with its whole filter; several of one bucket are told apart."""
     given = json.dumps({"filter": {"Suffix": ".json"}, "event": PUT})
@@ -224,7 +234,7 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str, str]]] = {
         ),
         (timer(**_TIMER, CustomArgument="ä" * 2049), f"{_V}.CustomArgument", "4098"),
         (timer(**_TIMER, Enable="open"), f"{_V}.Enable", "OPEN, CLOSE"),
-        (timer(**_TIMER, Qualifier="1"), "ResourceNotFound.Qualifier", "$DEFAULT"),
+        (timer(**_TIMER, Qualifier="1"), f"{_V}.Qualifier", "$DEFAULT"),
         (timer(**_TIMER, Namespace="test"), "ResourceNotFound.Namespace", "default"),
         (timer(**{**_TIMER, "FunctionName": "none"}), "ResourceNotFound.Function", "none"),
         (timer(**{**_TIMER, "FunctionName": BUSY}), "FailedOperation.FunctionStatusError", BUSY),
