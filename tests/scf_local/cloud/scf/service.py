@@ -7,6 +7,7 @@ of CreateFunction and its updates are documented on their pages; assumed: 20 for
 from __future__ import annotations
 
 from scf_local.cloud.actions import EmulatedAction, Service
+from scf_local.cloud.scf import calls, triggers
 from scf_local.cloud.scf import functions as f
 
 _NAME = {"FunctionName": str, "Namespace": str}

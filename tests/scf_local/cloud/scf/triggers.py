@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 KINDS = ("cos", "timer")
 """Values of `Type`; others are not emulated."""
 QUALIFIERS = (LATEST, "$DEFAULT")
+"""Values of `Qualifier`; versions and other aliases are not emulated."""
 SWITCH = {"OPEN": True, "CLOSE": False}
 """Values of `Enable`."""
 MAX_TRIGGERS = 10
@@ -52,10 +53,6 @@ _LOG = logging.getLogger(__name__)
 
 def described(trigger: Trigger) -> dict[str, Any]:
     """Return a trigger as ListTriggers and GetFunction have it; assumed: times of Beijing."""
-    times = (
-        datetime.fromtimestamp(seconds, cron.BEIJING).strftime("%Y-%m-%d %H:%M:%S")
-        for seconds in (trigger.added, trigger.modified)
-    )
     return {
         "TriggerName": trigger.name,
         "Type": trigger.kind,
@@ -65,8 +62,13 @@ def described(trigger: Trigger) -> dict[str, Any]:
         "CustomArgument": trigger.argument,
         "Description": trigger.comment,
         **_CONSTANT,
-        **dict(zip(("AddTime", "ModTime"), times, strict=True)),
+        "AddTime": _time(trigger.added),
+        "ModTime": _time(trigger.modified),
     }
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, cron.BEIJING).strftime("%Y-%m-%d %H:%M:%S")
 
 
 # --- Actions ---
@@ -75,10 +77,8 @@ def described(trigger: Trigger) -> dict[str, Any]:
 def create_trigger(call: ApiCall) -> dict[str, Any]:
     """Add a trigger to a function; assumed: it is enabled unless `Enable` is CLOSE."""
     function, params = find_active(call), call.params
-    kind, name, qualifier = _kind(params), params["TriggerName"], params.get("Qualifier", LATEST)
-    emulated = f"emulated are {' and '.join(QUALIFIERS)}"
-    code = "ResourceNotFound.Qualifier"
-    _check(qualifier in QUALIFIERS, code, f"No Qualifier {qualifier!r}; {emulated}.")
+    kind, name = _kind(params), params["TriggerName"]
+    qualifier = _one_of(params, "Qualifier", QUALIFIERS, LATEST)
     others = [each.name for each in function.triggers if each.kind == kind]
     allowed = f"{function.name} has {len(others)} {kind} triggers; no more are allowed."
     _check(len(others) < MAX_TRIGGERS, "LimitExceeded.Trigger", allowed)
@@ -183,23 +183,28 @@ def _find(call: ApiCall, function: Function) -> Trigger:
 
 def _timer(call: ApiCall, old: Trigger) -> Trigger:
     """Return a timer with what a call gives of it."""
-    text = call.params.get("TriggerDesc", old.description)
-    argument = call.params.get("CustomArgument", old.argument)
-    size, most = len(argument.encode("utf-8", "surrogatepass")), events.MAX_MESSAGE_BYTES
+    params, new = call.params, replace(old, modified=call.now)
+    new.argument = params.get("CustomArgument", old.argument)
+    new.comment = params.get("Description", old.comment)
+    size, most = len(new.argument.encode("utf-8", "surrogatepass")), events.MAX_MESSAGE_BYTES
     _check(size <= most, f"{_INVALID}.CustomArgument", f"It takes {size} bytes; allowed: {most}.")
+    if not old.cron or "TriggerDesc" in params:
+        new.description, new.cron = _cron(params.get("TriggerDesc", ""), call.now)
+    new.due = _due(new, call.now)
+    return new
+
+
+def _cron(text: str, now: float) -> tuple[str, str]:
+    """Return a timer's `TriggerDesc` as it is read back, and the expression in it."""
     if text.lstrip().startswith("{"):
         text = _members(text, {"cron": str}, "cron")["cron"]
     try:
         expression = cron.parse(text)
     except ValueError as problem:
         raise ErrorReply(f"{_INVALID}.TriggerDesc", f"TriggerDesc {problem}.") from None
-    is_ever_due = cron.next_after(expression, call.now) < math.inf
+    is_ever_due = cron.next_after(expression, now) < math.inf
     _check(is_ever_due, f"{_INVALID}.TriggerDesc", f"{shown(text)} is never due, or not any more.")
-    comment = call.params.get("Description", old.comment)
-    new = replace(old, description=_json({"cron": text}), modified=call.now, argument=argument)
-    new.cron, new.comment = expression, comment
-    new.due = _due(new, call.now)
-    return new
+    return _json({"cron": text}), expression
 
 
 def _due(trigger: Trigger, now: float) -> float:
@@ -208,7 +213,10 @@ def _due(trigger: Trigger, now: float) -> float:
 
 
 def _cos_trigger(call: ApiCall, function: Function, new: Trigger) -> Trigger:
-    """Return a COS trigger with what a call gives of it."""
+    """Return a COS trigger with what a call gives of it.
+
+    Assumed: rules of triggers that are disabled count, too.
+    """
     bucket, _ = bucket_of(new.name) or ("", "")
     host = _host("<bucket-appid>", call.region)
     problem = f"{shown(new.name)} must be {host}, in the function's region."
