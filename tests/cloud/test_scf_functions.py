@@ -451,6 +451,16 @@ def test_what_is_not_emulated_is_named(shared: Scf, name: str) -> None:
     assert message in shared.cloud.refused
 
 
+def test_messages(shared: Scf) -> None:
+    """A message has the parameter, its value, and what is allowed in words."""
+    for params, message in (
+        ({"Runtime": "Go1"}, f"Runtime is 'Go1'; .* allows {', '.join(functions.RUNTIMES)}"),
+        ({"Timeout": 901}, "Timeout is 901; .* allows 1 to 900"),
+        ({"Handler": "main"}, r"Handler is 'main'; .* allows \[A-Za-z\]"),
+    ):
+        assert re.match(message, shared.error("CreateFunction", **NEW | params).message)
+
+
 CHANGES: dict[str, dict[str, Any]] = {
     "UpdateFunctionCode": code(ZIP),
     "UpdateFunctionConfiguration": {"Timeout": 9},
@@ -634,6 +644,13 @@ def test_deployment_of_this_project(scf: Scf) -> None:
     reply = scf.get(inputs["name"])
     assert reply["Environment"] == calls["CreateFunction"]["Environment"]
     assert (reply["Status"], reply["Timeout"]) == ("Active", inputs["timeout"])
+
+
+def test_rates() -> None:
+    """The documented rates are those of creating and updating; others are 20."""
+    fast = {"CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"}
+    for name in ("CreateFunction", "ListFunctions", *CHANGES, *READS):
+        assert SERVICE.actions[name].per_second == (100 if name in fast else 20)
 
 
 def members(shape: Any, model: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - nested
