@@ -44,6 +44,9 @@ def parse(text: str) -> str:
     fields = text.split()
     fields = ["0", *fields, "*"] if len(fields) == 5 else fields  # noqa: PLR2004 - see above
     if _CRON.fullmatch(" ".join(fields)):
+        # Else croniter would not take all of these as set beside a field that allows everything.
+        for index, whole in ((3, "1-31"), (5, "0-6")):
+            fields[index] = fields[index].replace("*/", f"{whole}/")
         cron = re.sub("[A-Z]+", lambda name: _NUMBERS[name[0]], " ".join(fields))
         # assumed: ranges must ascend; croniter would start again at the end of the field
         is_ascending = all(int(a) < int(b) for a, b in re.findall("([0-9]+)-([0-9]+)", cron))
@@ -59,7 +62,7 @@ def parse(text: str) -> str:
 def next_after(cron: str, after: float) -> float:
     """Return the first time after another one, in epoch seconds; infinity if there is none.
 
-    If day and weekday are both set, one of them must match (583/9708).
+    If day and weekday are both set, one of them must match (583/9708); assumed: all but * is set.
     """
     from croniter import CroniterBadDateError, croniter  # noqa: PLC0415 - as above
 
