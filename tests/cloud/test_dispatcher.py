@@ -255,7 +255,10 @@ def test_faults_with_v1(dispatcher: Dispatcher) -> None:
 def moved(dispatcher: Dispatcher, body: str, kind: str = "application/json") -> int:
     """The status of a request that moves the clock."""
     headers = {"host": "127.0.0.1", "content-type": kind}
-    return dispatcher.dispatch(Request("POST", "/_clock", "", headers, body.encode())).status
+    reply = dispatcher.dispatch(Request("POST", "/_clock", "", headers, body.encode()))
+    if reply.later:
+        assert json.loads(reply.later()) == {"Time": dispatcher.now()}
+    return reply.status
 
 
 def test_clock_moves_all_but_signatures_and_rates() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +21,7 @@ from cos_client import BUCKET, CREDENTIALS, REGION, client_of, send
 from scf_local.cloud.cos_calls import Change
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.scf import triggers
-from scf_local.cloud.scf.model import Code, Function, Functions, Trigger
+from scf_local.cloud.scf.model import Code, Delivery, Function, Functions, Trigger
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
@@ -86,13 +86,16 @@ class Client:
         return raised.value.get_code(), raised.value.get_message()
 
 
+RUNS_NOTHING = Rule("RunFunction", "error", code="500")
+
+
 @pytest.fixture
 def cloud() -> Iterator[EmulatedCloud]:
     """A cloud with an empty bucket, and three functions."""
     state = State(objects={BUCKET: {}})
     added = [function_of(NAME), function_of(OTHER), function_of(BUSY, ready=math.inf)]
     state.functions.by_name |= {(each.region, each.name): each for each in added}
-    with EmulatedCloud(state, limits=False) as running:
+    with EmulatedCloud(state, limits=False, faults=Faults((RUNS_NOTHING,))) as running:
         yield running
 
 
@@ -114,10 +117,16 @@ def only(cloud: EmulatedCloud) -> Trigger:
     return trigger
 
 
+def delivered(cloud: EmulatedCloud) -> list[Delivery]:
+    """Return the deliveries so far; none reaches a function."""
+    cloud.move_clock(0)
+    return [run.delivery for run in cloud.state.functions.runs]
+
+
 def fired(cloud: EmulatedCloud) -> list[tuple[str, str]]:
-    """Return name and key of the events in the queue, and empty it."""
-    records = [each.event["Records"][0] for each in cloud.state.functions.queue]
-    cloud.state.functions.queue.clear()
+    """Return name and key of the events that were delivered, and forget them."""
+    records = [each.event["Records"][0] for each in delivered(cloud)]
+    cloud.state.functions.runs.clear()
     prefix = f"/{BUCKET.rpartition('-')[2]}/{BUCKET.rpartition('-')[0]}/"
     return [
         (each["event"]["eventName"], each["cos"]["cosObject"]["key"].removeprefix(prefix))
@@ -321,11 +330,11 @@ def test_refused(client: Client, cloud: EmulatedCloud, action: str) -> None:
     """What SCF does not accept is refused with what is allowed, and changes nothing."""
     for params in EXISTING:
         client("CreateTrigger", **params)
-    before = copy.deepcopy(cloud.state.functions.by_name)
+    before = [asdict(each) for each in cloud.state.functions.by_name.values()]
     for params, code, part in REFUSED[action]:
         given, message = client.error(action, **params)
         assert (given, part in message) == (code, True), (params, message)
-        assert cloud.state.functions.by_name == before
+        assert [asdict(each) for each in cloud.state.functions.by_name.values()] == before
 
 
 @pytest.mark.parametrize("kind", ["cos", "timer"])
@@ -395,7 +404,7 @@ def test_put_fires(client: Client, cloud: EmulatedCloud, objects: CosS3Client) -
     objects.put_object(Bucket=BUCKET, Key="in/x.txt", Body=b"")
     objects.put_object(Bucket=BUCKET, Key="out/x", Body=b"")
     objects.get_object(Bucket=BUCKET, Key="out/x")
-    first, second = cloud.state.functions.queue
+    first, second = delivered(cloud)
     assert (first.region, first.function, second.function) == (REGION, NAME, OTHER)
     assert (first.queued, first.due, first.retry) == (first.queued, first.queued, 0)
     assert first.request_id != second.request_id
@@ -424,7 +433,7 @@ def test_every_change_fires(client: Client, cloud: EmulatedCloud, objects: CosS3
     etag = objects.upload_part(**part, PartNumber=1, Body=b"123")["ETag"]
     parts = {"Part": [{"PartNumber": 1, "ETag": etag}]}
     objects.complete_multipart_upload(**part, MultipartUpload=parts)
-    meta = cloud.state.functions.queue[2].event["Records"][0]["cos"]["cosObject"]
+    meta = delivered(cloud)[2].event["Records"][0]["cos"]["cosObject"]
     assert (meta["size"], meta["meta"]["ETag"][-3:]) == (3, '-1"')
     objects.delete_object(**named)
     objects.delete_object(**named)  # is not there any more
@@ -447,8 +456,7 @@ def test_versions_fire(client: Client, cloud: EmulatedCloud, objects: CosS3Clien
     marker = objects.delete_object(**named)["x-cos-version-id"]
     objects.delete_object(**named, VersionId=stored)
     objects.delete_object(**named, VersionId=stored)  # is not there any more
-    queue = cloud.state.functions.queue
-    about = [each.event["Records"][0]["cos"]["cosObject"] for each in queue]
+    about = [each.event["Records"][0]["cos"]["cosObject"] for each in delivered(cloud)]
     assert [(each["vid"], each["size"]) for each in about] == [
         (stored, 2),
         (marker, 0),
@@ -485,7 +493,7 @@ def test_what_does_not_fire(client: Client, cloud: EmulatedCloud, objects: CosS3
 def test_faults(client: Client, cloud: EmulatedCloud, rule: Rule, number: int) -> None:
     """A fault that keeps an upload from being performed fires nothing; the others do."""
     client("CreateTrigger", **cos(desc(ANY)))
-    cloud.faults = Faults((rule,))
+    cloud.faults = Faults((rule, RUNS_NOTHING))
     assert send(cloud, "PUT", b"a")[0] == (200 if rule.fault == "empty" else 403)
     assert fired(cloud) == [(PUT, "a")] * number
 
@@ -496,7 +504,7 @@ def test_stored_headers(client: Client, cloud: EmulatedCloud) -> None:
     given = {"x-cos-meta-my_key": "v", "x-cos-meta-name": "名", "Cache-Control": "no-store"}
     sent = {name: value.encode().decode("latin-1") for name, value in given.items()}
     assert send(cloud, "PUT", b"a", headers=sent)[0] == 200
-    meta = cloud.state.functions.queue[0].event["Records"][0]["cos"]["cosObject"]["meta"]
+    meta = delivered(cloud)[0].event["Records"][0]["cos"]["cosObject"]["meta"]
     assert {name: meta[name] for name in given} == given
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import dataclass, field
 from threading import TIMEOUT_MAX, Condition, Thread, current_thread
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from scf_local.cloud.scf.model import Delivery, Function
     from scf_local.cloud.state import State
 
+_LOG = logging.getLogger(__name__)
 MAX_EVENTS = 4
 """Delivered at the same time. SCF has more room; a local machine runs them no faster."""
 
@@ -133,8 +135,9 @@ class Runner:
             self._instances.give_back(function, revision, instance)
         except Interrupted:
             instance.close()
-        except OSError as error:  # of this machine
-            reply = {"Status": queue.PLATFORM_FAULT, "Message": f"InternalError: {error}"}
+        except Exception as error:  # noqa: BLE001 - or who waits for it would do so for ever
+            _LOG.exception("A run of %s has failed", function.name)
+            reply = {"Status": queue.PLATFORM_FAULT, "Message": f"InternalError: {error!r}"}
             result = result_of(reply, delivery.request_id)
         with self._changed:
             self.state.functions.running.remove(delivery)
