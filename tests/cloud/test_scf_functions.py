@@ -31,7 +31,7 @@ from tencentcloud.scf.v20180416.scf_client import ScfClient
 import payloads
 from conftest import called
 from scf_local.cloud.scf import functions
-from scf_local.cloud.scf.model import Delivery, Run, Trigger
+from scf_local.cloud.scf.model import Delivery, Run, Trigger, local_time
 from scf_local.cloud.scf.service import SERVICE
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
@@ -155,7 +155,7 @@ def test_new_function(scf: Scf) -> None:
     scf.now += 0.2
     reply = scf.get("other", Qualifier="$LATEST", Namespace="default", ShowCode="FALSE")
     assert re.fullmatch("lam-[0-9a-z]{8}", reply.pop("FunctionId"))
-    assert reply.pop("AddTime") == reply.pop("ModTime") == functions.local_time(created)
+    assert reply.pop("AddTime") == reply.pop("ModTime") == local_time(created)
     assert reply == {
         "FunctionName": "other",
         "Namespace": "default",
@@ -199,7 +199,7 @@ def test_new_function(scf: Scf) -> None:
 
 def test_times() -> None:
     """Times are written in Beijing time."""
-    assert functions.local_time(1795521600.9) == "2026-11-24 20:00:00"
+    assert local_time(1795521600.9) == "2026-11-24 20:00:00"
 
 
 KEPT: dict[str, Any] = {
@@ -258,7 +258,7 @@ def test_configuration_changes_what_is_given(scf: Scf) -> None:
         "IgnoreSysLog": True,
     }
     scf("UpdateFunctionConfiguration", **update, **changes)
-    later = {"Status": "Updating", "ModTime": functions.local_time(scf.now)}
+    later = {"Status": "Updating", "ModTime": local_time(scf.now)}
     assert scf.get() == before | changes | later
     assert scf.content()["held"][0]["revision"] == revision + 1
     scf.now += functions.DEPLOY_SECONDS
@@ -370,6 +370,7 @@ CODE: list[tuple[dict[str, Any], str]] = [
     ({"ZipFile": ""}, f"{INVALID}.ZipFile"),
     (code(b"no zip"), f"{INVALID}.ZipFile"),
     (code(ZIP[:-30]), f"{INVALID}.ZipFile"),
+    (code(ZIP.replace(b"context", b"CONTEXT")), f"{INVALID}.ZipFile"),  # another checksum
     *((code(zipped("", name)), f"{INVALID}.ZipFile") for name in ("/etc/a", "../a", "b/../../a")),
     ({**IN_COS, "CosObjectName": "text"}, f"{INVALID}.Code"),
     ({**IN_COS, "CosObjectName": "gone"}, "ResourceNotFound.CosObject"),

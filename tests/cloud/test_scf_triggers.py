@@ -415,6 +415,7 @@ def test_put_fires(client: Client, cloud: EmulatedCloud, objects: CosS3Client) -
         body=b"{}",
         meta={**meta, "Content-Type": "text/x"},
         function_name=NAME,
+        qualifier="$LATEST",
         clock=lambda: first.queued,
     )
     assert json.loads(json.dumps(first.event)) == first.event

@@ -43,6 +43,7 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
     vid: str = "",
     meta: Mapping[str, str] | None = None,
     function_name: str = NAME,
+    qualifier: str = "",
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
     """The event of an upload of `key` to `bucket` (the full name, `<bucket>-<appid>`).
@@ -90,11 +91,11 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
     if etag:  # without a body, that of a real event of 2021 is unknown
         all_meta["ETag"] = '"{}"'.format(etag.strip('"'))
     cos_bucket = {"region": code, "name": name, "appid": appid}
-    queue_region, qualifier, reqid = code, "$LATEST", 179398952
+    queue_region, default, reqid = code, "$LATEST", 179398952
     if shape == "2021":
         all_meta["x-cos-storage-class"] = "STANDARD"
         cos_bucket |= {"cosRegion": region, "s3Region": region}
-        queue_region, qualifier, reqid = region, "$DEFAULT", 0
+        queue_region, default, reqid = region, "$DEFAULT", 0
     cos = {
         "cosSchemaVersion": "1.0",
         "cosObject": {
@@ -107,7 +108,7 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
         "cosBucket": cos_bucket,
         "cosNotificationId": "unkown",  # SCF's spelling
     }
-    queue = f"qcs:0:scf:{queue_region}:appid/{appid}:default.{function_name}.{qualifier}"
+    queue = f"qcs:0:scf:{queue_region}:appid/{appid}:default.{function_name}.{qualifier or default}"
     event = {
         "eventName": event_name,
         "eventVersion": "1.0",

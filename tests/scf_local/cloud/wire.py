@@ -73,3 +73,9 @@ class ErrorReply(Exception):
         self.code = code
         self.message = message
         self.status = status
+
+
+def require(holds: object, code: str, message: str) -> None:
+    """Raise an error reply unless something holds."""
+    if not holds:
+        raise ErrorReply(code, message)

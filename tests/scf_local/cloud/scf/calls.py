@@ -10,15 +10,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scf_local.cloud.actions import EmulatedAction, Later
-from scf_local.cloud.scf.functions import find, local_time
-from scf_local.cloud.scf.model import Delivery, Run
-from scf_local.cloud.wire import ErrorReply
+from scf_local.cloud.scf.functions import find
+from scf_local.cloud.scf.model import QUALIFIERS, Delivery, Run, local_time
+from scf_local.cloud.wire import ErrorReply, require
 from scf_local.invocation import MAX_EVENT_BYTES
 
 if TYPE_CHECKING:
     from scf_local.cloud.actions import ApiCall
 
-QUALIFIERS = ("$LATEST", "$DEFAULT")
 TAIL_BYTES = 4096
 """Of the log in a reply."""
 _RECENT_S = 15 * 60
@@ -27,9 +26,8 @@ _RECENT_S = 15 * 60
 def invoke(call: ApiCall) -> dict[str, Any] | Later:
     """Call a function with `ClientContext`, and wait for its result unless the type is `Event`."""
     kind = call.params.get("InvocationType", "RequestResponse")
-    if kind not in {"RequestResponse", "Event"}:
-        message = f"InvocationType is {kind!r}; it must be RequestResponse or Event."
-        raise ErrorReply("InvalidParameterValue.InvokeType", message)
+    message = f"InvocationType is {kind!r}; it must be RequestResponse or Event."
+    require(kind in {"RequestResponse", "Event"}, "InvalidParameterValue.InvokeType", message)
     return _invoke(call, "ClientContext", is_awaited=kind != "Event")
 
 
@@ -41,17 +39,16 @@ def invoke_function(call: ApiCall) -> dict[str, Any] | Later:
 def _invoke(call: ApiCall, member: str, *, is_awaited: bool) -> dict[str, Any] | Later:
     function = find(call)
     qualifier = call.params.get("Qualifier", QUALIFIERS[0])
-    if qualifier not in QUALIFIERS:
-        message = f"Qualifier is {qualifier!r}; emulated are {' and '.join(QUALIFIERS)}."
-        raise ErrorReply("ResourceNotFound.Qualifier", message)
-    if function.status(call.now) == "Creating":
-        message = f"The function {function.name} is Creating; wait until it is Active."
-        raise ErrorReply("FailedOperation.FunctionStatusError", message)
+    message = f"Qualifier is {qualifier!r}; emulated are {' and '.join(QUALIFIERS)}."
+    require(qualifier in QUALIFIERS, "ResourceNotFound.Qualifier", message)
+    is_created = function.status(call.now) != "Creating"
+    message = f"The function {function.name} is Creating; wait until it is Active."
+    require(is_created, "FailedOperation.FunctionStatusError", message)
     text = call.params.get(member, "{}")
     limit = MAX_EVENT_BYTES["direct" if is_awaited else "cos"]
-    if len(text.encode("utf-8", "surrogatepass")) > limit:
-        message = f"{member} has more than {limit} bytes."
-        raise ErrorReply("InvalidParameter.RequestTooLarge", message)
+    is_small = len(text.encode("utf-8", "surrogatepass")) <= limit
+    message = f"{member} has more than {limit} bytes."
+    require(is_small, "InvalidParameter.RequestTooLarge", message)
     try:
         event = json.loads(text)
     except (ValueError, RecursionError) as error:

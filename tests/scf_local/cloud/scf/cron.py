@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from image_steward.messages import shown
-
-BEIJING = timezone(timedelta(hours=8))
-"""In whose time they are evaluated: undocumented, but what users of SCF have found."""
+from scf_local.cloud.scf.model import BEIJING
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")

@@ -11,24 +11,23 @@ import io
 import re
 import uuid
 import zipfile
+import zlib
 from base64 import b64decode
-from datetime import datetime, timedelta, timezone
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from image_steward.regions import is_region
 from scf_local import environment as env
-from scf_local.cloud.scf.model import Code, Function
+from scf_local.cloud.scf.model import QUALIFIERS, Code, Function, local_time
 from scf_local.cloud.seed import Object
 from scf_local.cloud.signatures import presigned_url
-from scf_local.cloud.wire import ErrorReply
+from scf_local.cloud.wire import ErrorReply, require
 from scf_local.environment import APPID, NAMESPACE, VERSION
 
 if TYPE_CHECKING:
     from scf_local.cloud.actions import ApiCall, Params
     from scf_local.cloud.scf.model import Functions
 
-BEIJING = timezone(timedelta(hours=8))
 DEPLOY_SECONDS = 2.0
 """How long a function is `Creating` or `Updating`: shorter than the 6 to 11 s of SCF."""
 RUNTIMES = tuple(f"Python3.{minor}" for minor in (6, 7, 9, 10, 11, 12, 13))
@@ -79,7 +78,7 @@ _VARIABLES: dict[type, str] = {
 _CHECKS: dict[str, tuple[str, range | tuple[object, ...] | str]] = {
     "Namespace": ("ResourceNotFound.Namespace", (NAMESPACE,)),
     "FunctionName": (f"{_INVALID}.FunctionName", env.FUNCTION_NAME.pattern),
-    "Qualifier": ("ResourceNotFound.Qualifier", (VERSION, "$DEFAULT")),
+    "Qualifier": ("ResourceNotFound.Qualifier", QUALIFIERS),
     "Description": (f"{_INVALID}.Description", "(?s).{0,1000}"),
     "Handler": (f"{_INVALID}.Handler", rf"{_PART}\.{_PART}"),
     "MemorySize": (f"{_INVALID}.Memory", (64, *range(128, 3073, 128))),
@@ -101,11 +100,6 @@ _CHECKS: dict[str, tuple[str, range | tuple[object, ...] | str]] = {
 }
 
 
-def local_time(seconds: float) -> str:
-    """Return a time as SCF writes it; assumed: of Beijing."""
-    return datetime.fromtimestamp(seconds, BEIJING).strftime("%Y-%m-%d %H:%M:%S")
-
-
 def find(call: ApiCall) -> Function:
     """Return the function that a call is for."""
     name = call.params["FunctionName"]
@@ -121,7 +115,7 @@ def find_active(call: ApiCall) -> Function:
     function = find(call)
     status = function.status(call.now)
     message = f"The function {function.name} is {status}; wait until it is Active."
-    _require(status == "Active", "FailedOperation.FunctionStatusError", message)
+    require(status == "Active", "FailedOperation.FunctionStatusError", message)
     return function
 
 
@@ -131,12 +125,12 @@ def find_active(call: ApiCall) -> Function:
 def create_function(call: ApiCall) -> dict[str, Any]:
     """Create a function, which is `Creating` at first."""
     functions, region, name = call.state.functions, call.region, call.params["FunctionName"]
-    _require(is_region(region), "UnsupportedRegion", f"Region {region!r} is not supported.")
+    require(is_region(region), "UnsupportedRegion", f"Region {region!r} is not supported.")
     settings, code = _settings({**SETTINGS, **call.params}), _code(call)
     is_new = (region, name) not in functions.by_name
-    _require(is_new, "ResourceInUse.Function", f"{region} has a function {name!r}.")
+    require(is_new, "ResourceInUse.Function", f"{region} has a function {name!r}.")
     has_room = len(functions.in_region(region)) < MAX_FUNCTIONS
-    _require(has_room, "LimitExceeded.Function", f"{region} has {MAX_FUNCTIONS} functions.")
+    require(has_room, "LimitExceeded.Function", f"{region} has {MAX_FUNCTIONS} functions.")
     made_up = uuid.uuid5(uuid.NAMESPACE_URL, f"{region}/{name}/{call.now}")
     if settings.get("AutoCreateClsTopic") == "TRUE" and not settings["ClsTopicId"]:  # assumed
         settings |= dict.fromkeys(("ClsLogsetId", "ClsTopicId"), str(made_up))
@@ -206,7 +200,7 @@ def update_configuration(call: ApiCall) -> dict[str, Any]:
     function = find_active(call)
     settings, runtime = _settings(call.params), function.settings["Runtime"]
     message = f"The runtime of {function.name} is {runtime}, and cannot be changed."
-    _require(settings.get("Runtime", runtime) == runtime, f"{_INVALID}.Runtime", message)
+    require(settings.get("Runtime", runtime) == runtime, f"{_INVALID}.Runtime", message)
     return _deploy(call, function, settings)
 
 
@@ -246,11 +240,11 @@ def put_reserved(call: ApiCall) -> dict[str, Any]:
     function, given = find_active(call), call.params["ReservedConcurrencyMem"]
     least = function.settings["MemorySize"]
     is_enough = given == 0 or given >= least  # assumed: no instance has room in less
-    _require(is_enough, _INVALID, f"{given} MB is neither 0 nor MemorySize, {least}, or more.")
+    require(is_enough, _INVALID, f"{given} MB is neither 0 nor MemorySize, {least}, or more.")
     others = call.state.functions.in_region(call.region)
     total = given + sum(each.reserved_mb or 0 for each in others if each is not function)
     message = f"{total} MB would be reserved; at most {MAX_RESERVED_MB} are allowed."
-    _require(total <= MAX_RESERVED_MB, "FailedOperation.ReservedExceedTotal", message)
+    require(total <= MAX_RESERVED_MB, "FailedOperation.ReservedExceedTotal", message)
     function.reserved_mb = given
     return {}
 
@@ -271,7 +265,7 @@ def update_event_invoke(call: ApiCall) -> dict[str, Any]:
     function, given = find_active(call), call.params["AsyncTriggerConfig"]
     retries = given.get("RetryConfig", [])
     code = f"{_INVALID}.AsyncTriggerConfig"  # assumed
-    _require(len(retries) <= 1, code, f"RetryConfig has {len(retries)} entries, not 1.")
+    require(len(retries) <= 1, code, f"RetryConfig has {len(retries)} entries, not 1.")
     given = {**given, **(retries or [{}])[0]}
     _check(given)
     function.max_age_s = given.get("MsgTTL", function.max_age_s)
@@ -290,11 +284,6 @@ def get_event_invoke(call: ApiCall) -> dict[str, Any]:
 # --- Parameters ---
 
 
-def _require(is_met: object, code: str, message: str) -> None:
-    if not is_met:
-        raise ErrorReply(code, message)
-
-
 def _check(given: Params) -> None:
     for name, (code, allowed) in _CHECKS.items():
         if name in given:
@@ -302,7 +291,7 @@ def _check(given: Params) -> None:
             is_met = re.fullmatch(allowed, value) if isinstance(allowed, str) else value in allowed
             words = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else allowed
             words = words if isinstance(words, str) else ", ".join(map(str, words))
-            _require(is_met, code, f"{name} is {value!r:.80}; the emulated cloud allows {words}.")
+            require(is_met, code, f"{name} is {value!r:.80}; the emulated cloud allows {words}.")
 
 
 def _settings(params: Params) -> Params:
@@ -325,7 +314,7 @@ def _environment(given: Params) -> Params:
         raise ErrorReply(f"{_INVALID}.{code}", f"{error}.") from None
     # An empty value is documented as an error; assumed: a second one is, too.
     is_valid = [*parsed.items()] == pairs and all(parsed.values())
-    _require(is_valid, f"{_INVALID}.Environment", "A variable is given twice, or has no value.")
+    require(is_valid, f"{_INVALID}.Environment", "A variable is given twice, or has no value.")
     return {"Variables": [{"Key": name, "Value": value} for name, value in pairs]}
 
 
@@ -335,9 +324,9 @@ def _code(call: ApiCall) -> Code:
     given = {**groups[0], **groups[1]}
     _check(given)
     sources = [name for group in groups for name in ("ZipFile", "CosObjectName") if name in group]
-    _require(sources, "MissingParameter.Code", "ZipFile and CosObjectName are missing.")
+    require(sources, "MissingParameter.Code", "ZipFile and CosObjectName are missing.")
     message = f"{' and '.join(sources)} cannot be given together."
-    _require(len(sources) == 1, f"{_INVALID}.Code", message)
+    require(len(sources) == 1, f"{_INVALID}.Code", message)
     is_inline = sources == ["ZipFile"]
     code = f"{_INVALID}.{'ZipFile' if is_inline else 'Code'}"
     try:
@@ -345,15 +334,17 @@ def _code(call: ApiCall) -> Code:
         content = inline if is_inline else _stored(call, given)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, OverflowError, ValueError) as error:
+            size = sum(entry.file_size for entry in entries)
+            require(size <= MAX_UNZIPPED, code, f"The code has {size} bytes, over {MAX_UNZIPPED}.")
+            damaged = archive.testzip()  # or raises, also if it is encrypted
+            require(damaged is None, code, f"The entry {damaged!r:.80} is damaged.")
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, OverflowError, ValueError) as error:
         code += "Base64BinasciiError" if isinstance(error, binascii.Error) else ""
         raise ErrorReply(code, f"The code is not a zip file, or not base64: {error}.") from None
-    size = sum(entry.file_size for entry in entries)
-    _require(len(inline) <= MAX_ZIP, code, f"ZipFile has more than {MAX_ZIP} bytes.")
-    _require(size <= MAX_UNZIPPED, code, f"The code has {size} bytes, over {MAX_UNZIPPED}.")
+    require(len(inline) <= MAX_ZIP, code, f"ZipFile has more than {MAX_ZIP} bytes.")
     for name in (entry.filename for entry in entries):
         is_inside = not name.startswith("/") and ".." not in name.split("/")
-        _require(is_inside, code, f"The entry {name!r:.80} is outside of the code's folder.")
+        require(is_inside, code, f"The entry {name!r:.80} is outside of the code's folder.")
     return Code(content, hashlib.sha256(content).hexdigest())
 
 

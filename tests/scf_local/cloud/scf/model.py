@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,10 +16,19 @@ if TYPE_CHECKING:
 
     from scf_local.invocation import InvocationResult
 
+QUALIFIERS = ("$LATEST", "$DEFAULT")
+"""Those that are emulated; both mean the only version."""
+BEIJING = timezone(timedelta(hours=8))
+"""The time of SCF's cron expressions: undocumented, but what users have found."""
 RETRIES, MAX_AGE_S = 2, 6 * 3600
 """Of an event, unless the function has others (document/product/583/41138)."""
 MAX_RUNS = 1000
 """Past runs that are kept."""
+
+
+def local_time(seconds: float) -> str:
+    """Return a time as SCF writes it; assumed: of Beijing."""
+    return datetime.fromtimestamp(seconds, BEIJING).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @dataclass(frozen=True)

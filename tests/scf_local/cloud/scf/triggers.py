@@ -11,7 +11,6 @@ import logging
 import math
 import uuid
 from dataclasses import replace
-from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,8 @@ from scf_local.cloud.actions import EmulatedAction
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.scf import cron
 from scf_local.cloud.scf.functions import find, find_active
-from scf_local.cloud.scf.model import Delivery, Trigger
-from scf_local.cloud.wire import ErrorReply
+from scf_local.cloud.scf.model import QUALIFIERS, Delivery, Trigger, local_time
+from scf_local.cloud.wire import ErrorReply, require
 from scf_local.environment import VERSION as LATEST
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 KINDS = ("cos", "timer")
 """Values of `Type`; others are not emulated."""
-QUALIFIERS = (LATEST, "$DEFAULT")
 """Values of `Qualifier`; versions and other aliases are not emulated."""
 SWITCH = {"OPEN": True, "CLOSE": False}
 """Values of `Enable`."""
@@ -62,13 +60,9 @@ def described(trigger: Trigger) -> dict[str, Any]:
         "CustomArgument": trigger.argument,
         "Description": trigger.comment,
         **_CONSTANT,
-        "AddTime": _time(trigger.added),
-        "ModTime": _time(trigger.modified),
+        "AddTime": local_time(trigger.added),
+        "ModTime": local_time(trigger.modified),
     }
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, cron.BEIJING).strftime("%Y-%m-%d %H:%M:%S")
 
 
 # --- Actions ---
@@ -81,12 +75,12 @@ def create_trigger(call: ApiCall) -> dict[str, Any]:
     qualifier = _one_of(params, "Qualifier", QUALIFIERS, LATEST)
     others = [each.name for each in function.triggers if each.kind == kind]
     allowed = f"{function.name} has {len(others)} {kind} triggers; no more are allowed."
-    _check(len(others) < MAX_TRIGGERS, "LimitExceeded.Trigger", allowed)
+    require(len(others) < MAX_TRIGGERS, "LimitExceeded.Trigger", allowed)
     new = Trigger(name, kind, "", qualifier, _is_enabled(params), call.now, call.now)
     if kind == "timer":
         problem = f"{shown(name)}: must be a letter, then up to 59 letters, digits, _ or -."
-        _check(events.TIMER_NAME.fullmatch(name), f"{_INVALID}.TriggerName", problem)
-        _check(name not in others, "ResourceInUse.TriggerName", f"The timer {name} exists.")
+        require(events.TIMER_NAME.fullmatch(name), f"{_INVALID}.TriggerName", problem)
+        require(name not in others, "ResourceInUse.TriggerName", f"The timer {name} exists.")
         new = _timer(call, new)
     else:
         new = _cos_trigger(call, function, new)
@@ -98,7 +92,7 @@ def update_trigger(call: ApiCall) -> dict[str, Any]:
     """Change what is given of a timer."""
     function = find_active(call)
     advice = "A COS trigger cannot be changed; use DeleteTrigger and CreateTrigger."
-    _check(_kind(call.params) == "timer", "UnsupportedOperation.Trigger", advice)
+    require(_kind(call.params) == "timer", "UnsupportedOperation.Trigger", advice)
     old = _find(call, function)
     new = _timer(call, replace(old, is_enabled=_is_enabled(call.params, old)))
     function.triggers[function.triggers.index(old)] = new
@@ -110,7 +104,7 @@ def update_trigger_status(call: ApiCall) -> dict[str, Any]:
     trigger = _find(call, find_active(call))
     is_enabled = _is_enabled(call.params)
     same = f"{trigger.name} is {call.params['Enable']} already."
-    _check(is_enabled != trigger.is_enabled, "FailedOperation.UpdateTriggerStatus", same)
+    require(is_enabled != trigger.is_enabled, "FailedOperation.UpdateTriggerStatus", same)
     trigger.is_enabled, trigger.modified = is_enabled, call.now
     trigger.due = _due(trigger, call.now)
     return {}
@@ -126,32 +120,27 @@ def delete_trigger(call: ApiCall) -> dict[str, Any]:
 def list_triggers(call: ApiCall) -> dict[str, Any]:
     """Return a page of a function's triggers, by default the last changed first."""
     triggers, params = find(call).triggers, call.params
-    _check("Filters" not in params, "NotImplemented", "Filters of ListTriggers are not emulated.")
+    require("Filters" not in params, "NotImplemented", "Filters of ListTriggers are not emulated.")
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
-    _check(offset >= 0, f"{_INVALID}.Offset", f"Offset is {offset}; it must be 0 or more.")
-    _check(limit > 0, f"{_INVALID}.Limit", f"Limit is {limit}; it must be 1 or more.")
+    require(offset >= 0, f"{_INVALID}.Offset", f"Offset is {offset}; it must be 0 or more.")
+    require(limit > 0, f"{_INVALID}.Limit", f"Limit is {limit}; it must be 1 or more.")
     order = _ORDERS[_one_of(params, "OrderBy", _ORDERS, "mod_time")]
     is_descending = _one_of(params, "Order", ("ASC", "DESC"), "DESC") == "DESC"
     page = sorted(triggers, key=order, reverse=is_descending)[offset : offset + limit]
     return {"TotalCount": len(triggers), "Triggers": [described(trigger) for trigger in page]}
 
 
-def _check(holds: object, code: str, message: str) -> None:
-    if not holds:
-        raise ErrorReply(code, message)
-
-
 def _one_of(params: Params, name: str, allowed: Iterable[str], default: str) -> str:
     value: str = params.get(name, default)
     problem = f"{name} is {shown(value)}; it must be one of {', '.join(allowed)}."
-    _check(value in allowed, f"{_INVALID}.{name}", problem)
+    require(value in allowed, f"{_INVALID}.{name}", problem)
     return value
 
 
 def _kind(params: Params) -> str:
     kind: str = params["Type"]
     problem = f"Triggers of Type {shown(kind)} are not emulated; emulated are {', '.join(KINDS)}."
-    _check(kind in KINDS, "NotImplemented", problem)
+    require(kind in KINDS, "NotImplemented", problem)
     return kind
 
 
@@ -176,8 +165,8 @@ def _find(call: ApiCall, function: Function) -> Trigger:
         for each in found or function.triggers
     )
     missing = f"{function.name} has no such trigger, but: {those or 'none'}."
-    _check(found, "ResourceNotFound.Trigger", missing)
-    _check(len(found) == 1, f"{_INVALID}.TriggerDesc", f"It is that of several: {those}.")
+    require(found, "ResourceNotFound.Trigger", missing)
+    require(len(found) == 1, f"{_INVALID}.TriggerDesc", f"It is that of several: {those}.")
     return found[0]
 
 
@@ -187,7 +176,7 @@ def _timer(call: ApiCall, old: Trigger) -> Trigger:
     new.argument = params.get("CustomArgument", old.argument)
     new.comment = params.get("Description", old.comment)
     size, most = len(new.argument.encode("utf-8", "surrogatepass")), events.MAX_MESSAGE_BYTES
-    _check(size <= most, f"{_INVALID}.CustomArgument", f"It takes {size} bytes; allowed: {most}.")
+    require(size <= most, f"{_INVALID}.CustomArgument", f"It takes {size} bytes; allowed: {most}.")
     if not old.cron or "TriggerDesc" in params:
         new.description, new.cron = _cron(params.get("TriggerDesc", ""), call.now)
     new.due = _due(new, call.now)
@@ -203,7 +192,7 @@ def _cron(text: str, now: float) -> tuple[str, str]:
     except ValueError as problem:
         raise ErrorReply(f"{_INVALID}.TriggerDesc", f"TriggerDesc {problem}.") from None
     is_ever_due = cron.next_after(expression, now) < math.inf
-    _check(is_ever_due, f"{_INVALID}.TriggerDesc", f"{shown(text)} is never due, or not any more.")
+    require(is_ever_due, f"{_INVALID}.TriggerDesc", f"{shown(text)} is never due, or not any more.")
     return _json({"cron": text}), expression
 
 
@@ -220,18 +209,18 @@ def _cos_trigger(call: ApiCall, function: Function, new: Trigger) -> Trigger:
     bucket, _ = bucket_of(new.name) or ("", "")
     host = _host("<bucket-appid>", call.region)
     problem = f"{shown(new.name)} must be {host}, in the function's region."
-    _check(new.name == _host(bucket, call.region), f"{_INVALID}.TriggerName", problem)
+    require(new.name == _host(bucket, call.region), f"{_INVALID}.TriggerName", problem)
     missing = f"There is no bucket {bucket}. In a seed, it is the folder objects/{bucket}."
-    _check(bucket in call.state.objects, "ResourceNotFound.Cos", missing)
+    require(bucket in call.state.objects, "ResourceNotFound.Cos", missing)
     only = "It is only for timers."
-    _check("CustomArgument" not in call.params, f"{_INVALID}.CustomArgument", only)
+    require("CustomArgument" not in call.params, f"{_INVALID}.CustomArgument", only)
     given = _cos_description(call.params.get("TriggerDesc", ""))
     text = _json({"event": given["event"], "filter": given.get("filter", _FILTER)})
     for owner, each in _of_bucket(call.state.functions, call.region, bucket):
         is_same = owner is function and each.description == text
         code = "ResourceInUse.Cos" if is_same else f"{_INVALID}.CosNotifyRuleConflict"
         rival = f"{text} overlaps {each.description} of {owner.name}, trigger {each.name}."
-        _check(not overlap(text, each.description), code, rival)
+        require(not overlap(text, each.description), code, rival)
     return replace(new, description=text, comment=call.params.get("Description", ""))
 
 
@@ -243,10 +232,10 @@ def _cos_description(text: str) -> dict[str, Any]:
     given = _members(text, {"event": str, "filter": dict.fromkeys(_FILTER, str)}, "event")
     event, names = given["event"], events.COS_EVENT_NAMES
     problem = f"The event {shown(event)} is not one of {', '.join(names)}."
-    _check(event in names, f"{_INVALID}.TriggerDesc", problem)
+    require(event in names, f"{_INVALID}.TriggerDesc", problem)
     rule = {**_FILTER, **given.get("filter", {})}
     problem = f"The Suffix {shown(rule['Suffix'])} must begin with a dot."
-    _check(rule["Suffix"][:1] in {"", "."}, f"{_INVALID}.TriggerDesc", problem)
+    require(rule["Suffix"][:1] in {"", "."}, f"{_INVALID}.TriggerDesc", problem)
     return {**given, "filter": rule} if "filter" in given else given
 
 
@@ -307,6 +296,7 @@ def on_change(
                     etag=version.etag or version.md5,
                     vid="" if version.version == "null" else version.version,
                     function_name=function.name,
+                    qualifier=trigger.qualifier,
                     clock=lambda: now,
                 )
             except ValueError as error:
