@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import sys
 import time
@@ -110,6 +111,23 @@ def test_runtime_is_the_functions(scf: ScfClient) -> None:
     result = scf.invoke("old", LogType="Tail")
     assert f"Python3.6 is not available here; {RUNTIME} runs the code" in result["Log"]
     assert json.loads(result["RetMsg"]) == list(sys.version_info[:2])
+
+
+def test_no_signal_is_blocked() -> None:
+    """A function gets all signals, also if the cloud's process waits for some, as scf-local does."""
+    code = """
+import signal
+def main_handler(event, context):
+    return [int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, ())]
+"""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        with EmulatedCloud() as cloud:
+            scf = ScfClient(cloud)
+            scf.create("fn", code)
+            assert scf.invoke("fn")["RetMsg"] == "[]"
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_role_gives_credentials(scf: ScfClient) -> None:
