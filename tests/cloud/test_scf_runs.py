@@ -114,7 +114,7 @@ def test_runtime_is_the_functions(scf: ScfClient) -> None:
 
 
 def test_no_signal_is_blocked() -> None:
-    """A function gets all signals, also if the cloud's process waits for some, as scf-local does."""
+    """A function gets all signals, also those for which the cloud's process waits."""
     code = """
 import signal
 def main_handler(event, context):
@@ -307,3 +307,16 @@ def test_function_that_is_being_created_cannot_be_called(scf: ScfClient) -> None
     """A function is called only once it is Active."""
     scf.create("fn", seconds=0)
     assert scf.error("Invoke", FunctionName="fn") == "FailedOperation.FunctionStatusError"
+
+
+def test_fault_of_this_machine(scf: ScfClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no process can be started, who waits gets the status 500, and the event comes again."""
+    scf.create("fn")
+    with monkeypatch.context() as patched:
+        patched.setattr("scf_local.process.runtime.__file__", "\0")
+        assert json.loads(scf.invoke("fn")["ErrMsg"])["statusCode"] == 500
+        request_id = asynchronous(scf, "fn", 1)
+        scf.move()
+        assert scf.runs("fn", request_id) == [(-1, 0)]
+    scf.move(60)
+    assert scf.runs("fn", request_id)[-1] == (0, 0)

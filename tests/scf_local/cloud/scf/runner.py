@@ -111,7 +111,8 @@ class Runner:
         """Start what is due and has room."""
         functions, now = self.state.functions, self.now()
         triggers.fire_timers(functions, now)
-        for delivery in queue.take_due(functions, now, MAX_EVENTS - len(functions.running)):
+        events = sum(each.result is None for each in functions.running)
+        for delivery in queue.take_due(functions, now, MAX_EVENTS - events):
             function = functions.by_name.get((delivery.region, delivery.function))
             if function is None:  # it was deleted
                 continue
@@ -128,17 +129,19 @@ class Runner:
 
     def _run(self, delivery: Delivery, function: Function, revision: int) -> None:
         started, log = self.now(), io.BytesIO()
-        result = None
+        result = instance = None
         try:
             instance = self._instances.take(function, log.write)
             result = instance.invoke(delivery.event, delivery.request_id)
-            self._instances.give_back(function, revision, instance)
-        except Interrupted:
-            instance.close()
         except Exception as error:  # noqa: BLE001 - or who waits for it would do so for ever
-            _LOG.exception("A run of %s has failed", function.name)
-            reply = {"Status": queue.PLATFORM_FAULT, "Message": f"InternalError: {error!r}"}
-            result = result_of(reply, delivery.request_id)
+            if instance:
+                instance.close()
+            if not isinstance(error, Interrupted):
+                _LOG.exception("A run of %s has failed", function.name)
+                reply = {"Status": queue.PLATFORM_FAULT, "Message": f"InternalError: {error!r}"}
+                result = result_of(reply, delivery.request_id)
+        else:
+            self._instances.give_back(function, revision, instance)
         with self._changed:
             self.state.functions.running.remove(delivery)
             self._threads.discard(current_thread())
