@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from scf_local.replay import entries_of
 from scf_local.terminal_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 ABSENT = "(none)"
 """Shown for a missing value; a value with this very text is quoted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from shlex import quote
@@ -51,8 +52,6 @@ from scf_local.terminal_text import printable
 from scf_local.watch import rerun_on_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from scf_local.entries import Entries
 
 # Imports for a single command are lazy: rich alone would add 50 ms to every invocation.

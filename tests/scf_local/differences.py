@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 from image_steward.messages import pointer_step
 from scf_local.terminal_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 NOTHING = object()
 """Stands for a value that is missing."""

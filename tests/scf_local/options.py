@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial, reduce
 from pathlib import Path
@@ -18,8 +19,6 @@ from scf_local.console import note, usage_errors
 from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from scf_local.config_file import ConfigFile
 
     _Decorator = Callable[[Callable[..., None]], Callable[..., None]]

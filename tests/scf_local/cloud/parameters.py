@@ -6,14 +6,12 @@ A shape is `str`, `int`, `bool`, a list of one shape, or an object `{name: shape
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Container, Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 from image_steward.messages import nearest
 from scf_local.cloud.wire import ErrorReply
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
 
 _INTEGER = re.compile("-?[0-9]{1,18}")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from image_steward.messages import nearest, shown
 from image_steward.regions import is_region
@@ -16,10 +18,6 @@ from scf_local.cloud.parameters import KINDS
 from scf_local.console import note
 from scf_local.entries import counted
 from scf_local.environment import UIN
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 ImageEntry = dict[str, Any]
 """An image as DescribeImages returns it."""

@@ -6,17 +6,12 @@ import hashlib
 import hmac
 import re
 from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
-from scf_local.cloud.wire import ErrorReply
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from scf_local.cloud.wire import Request
-    from scf_local.credentials import AccountCredentials
+from scf_local.cloud.wire import ErrorReply, Request
+from scf_local.credentials import AccountCredentials
 
 TOLERANCE_SECONDS = 300
 """document/api/213/30654: "must not differ by more than five minutes"."""

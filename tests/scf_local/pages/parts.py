@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from scf_local.terminal_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAX_MESSAGE = 4096
 """Characters shown of a message."""

@@ -9,16 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from scf_local.changes import ABSENT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _SHARED = Path(__file__).parent
 _PLACEHOLDERS = {ABSENT: "none", '""': "empty"}

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from scf_local.changes import Diff, changes_between, diff_of, text_of
 from scf_local.pages.parts import MAX_MESSAGE, Badge, badge, problems_of
 from scf_local.pages.rendering import render
-from scf_local.plans.plan import SKIPPED, WAITS
+from scf_local.plans.plan import SKIPPED, WAITS, Plan, PlannedImage
 from scf_local.terminal_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from scf_local.plans.plan import Plan, PlannedImage
 
 _SHORT = 36
 """Characters of a cell that are always shown; more are shown on demand."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from image_steward.model import ATTRIBUTES
+from image_steward.model import ATTRIBUTES, Values
 from scf_local.replay import entries_of
 from scf_local.report.results import ResultParts, rules_of
-
-if TYPE_CHECKING:
-    from image_steward.model import Values
 
 PLANNED = "planned"
 SKIPPED = "skipped"

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward.model import STATUSES
+from scf_local.environment import FunctionConfig
 from scf_local.pages.parts import Badge, badge
 from scf_local.pages.rendering import render
+from scf_local.replay import ReplayedCase
 from scf_local.report.rows import rows_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from scf_local.environment import FunctionConfig
-    from scf_local.replay import ReplayedCase
 
 _BAR = 100.0
 

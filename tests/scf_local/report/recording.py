@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from scf_local import cloud_client, network, output_files
 from scf_local.console import usage_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from scf_local.environment import FunctionConfig
-    from scf_local.replay import ReplayedCase
+from scf_local.environment import FunctionConfig
+from scf_local.replay import ReplayedCase
 
 MAX_LOG_BYTES = 256 * 1024
 """Of one event's log that is kept; the page shows less."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeGuard
 
 from image_steward.model import STATUSES
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import TypeGuard
-
-    Check = Callable[[Any], bool]
+Check = Callable[[Any], bool]
 
 _SHOWN_ELSEWHERE = {"RequestId", "Trigger", "Outcome", "DryRun"}
 """Members that the row of the event shows."""

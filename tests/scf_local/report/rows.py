@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scf_local.changes import Diff, changes_of, diff_of
 from scf_local.differences import listed
 from scf_local.environment import trigger_of
 from scf_local.pages.parts import MAX_MESSAGE, Badge, Problem, badge, problems_of
+from scf_local.replay import ReplayedCase
 from scf_local.report.results import ResultParts, rules_of
 from scf_local.terminal_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from scf_local.replay import ReplayedCase
 
 MAX_BLOCK = 64 * 1024
 """Characters shown of a log, a stack trace or a JSON value."""
