@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from image_steward.model import STATUSES
-from scf_local.environment import FunctionConfig
-from scf_local.pages.parts import Badge, badge
-from scf_local.pages.rendering import render
+from scf_local.differences import listed
+from scf_local.environment import FunctionConfig, trigger_of
+from scf_local.pages.rendering import Badge, badge, render
 from scf_local.replay import ReplayedCase
-from scf_local.report.rows import rows_of
+from scf_local.report.results import rules_of
+from scf_local.report.rows import diffs_of, duration, json_of, rows_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
 
 _BAR = 100.0
@@ -45,26 +46,30 @@ class Share:
 def page_of(replay: Replay) -> Iterator[str]:
     """Render the page in chunks."""
     rows = list(rows_of(replay.replayed, replay.logs))
+    events = [row.event for row in rows]
     calls = replay.calls or []
     length = max(replay.ended - replay.started, 0.001)
     images = Counter(
-        {badge(name.lower()): sum(row.summary.get(name, 0) for row in rows) for name in STATUSES}
+        {
+            badge(name.lower()): sum(row.result.summary.get(name, 0) for row in rows)
+            for name in STATUSES
+        }
     )
-    dones = [replayed.invocation for replayed in replay.replayed]
-    slowest = max(range(len(dones)), key=lambda index: dones[index].duration_ms)
     return render(
         Path(__file__).parent,
         started=datetime.fromtimestamp(replay.started, timezone.utc),
         function=replay.function,
-        rows=sorted(rows, key=lambda row: row.as_expected and (1 if row.differences else 2)),
-        any_logged=any(row.logged for row in rows),
-        expected=sum(row.as_expected for row in rows),
-        outcomes=list(_shares(Counter(row.outcome for row in rows))),
+        rows=sorted(
+            rows, key=lambda row: row.event.as_expected and (1 if row.event.differences else 2)
+        ),
+        any_logged=any(event.case.logged for event in events),
+        expected=sum(event.as_expected for event in events),
+        outcomes=list(_shares(Counter(badge(event.invocation.outcome) for event in events))),
         statuses=list(_shares(images)),
-        triggers=sorted({row.trigger for row in rows}),
+        triggers=sorted({trigger_of(event.case.event) for event in events}),
         took=f"{length:,.1f} s",
-        slowest=rows[slowest],
-        peak=max(done.memory_mb for done in dones),
+        slowest=max(rows, key=lambda row: row.event.invocation.duration_ms),
+        peak=max(event.invocation.memory_mb for event in events),
         knows_calls=replay.calls is not None,
         calls=len(calls),
         failed=sum(call["Outcome"] != "ok" or "Fault" in call for call in calls),
@@ -72,6 +77,12 @@ def page_of(replay: Replay) -> Iterator[str]:
         max_series=MAX_SERIES,
         width=WIDTH,
         height=HEIGHT,
+        diffs_of=diffs_of,
+        duration=duration,
+        json_of=json_of,
+        listed=listed,
+        rules_of=rules_of,
+        trigger_of=trigger_of,
     )
 
 
