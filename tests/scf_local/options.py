@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SEED = click.Path(exists=True, path_type=Path)
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-NEW_FILE = click.Path(path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+NEW_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
 def _regions(_: click.Context, __: click.Parameter, prefix: str) -> list[str]:
@@ -111,7 +112,6 @@ cloud_options = _combined(
     _of_cloud(
         "--faults",
         type=FILE,
-        metavar="FILE",
         help="Faults of the emulated cloud; docs/faults.md describes the format.",
     ),
     _of_cloud(
@@ -158,7 +158,7 @@ function_options = _combined(
     click.option(
         "--timeout", "timeout_s", metavar="S", default=60.0, help="Time limit in seconds."
     ),
-    _variables("--env-file", type=FILE, metavar="FILE", help="Variables (.env); repeatable."),
+    _variables("--env-file", type=FILE, help="Variables (.env); repeatable."),
     _variables("--env", metavar="K=V", help="Environment variable; repeatable."),
     click.option(
         "--function-name",

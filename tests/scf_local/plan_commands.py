@@ -48,13 +48,9 @@ _QUIET, _NO_JOURNAL = "STEWARD_LOG_LEVEL=WARNING", "STEWARD_JOURNAL="
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for `scf-local request`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the function's result.")
-@click.option("--html", metavar="FILE", type=NEW_FILE, help="Also write an HTML page.")
+@click.option("--html", type=NEW_FILE, help="Also write an HTML page.")
 @click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=NEW_FILE,
-    help="Also write the change request that does exactly this.",
+    "-o", "--output", type=NEW_FILE, help="Also write the change request that does exactly this."
 )
 @function_options
 @elsewhere_options
