@@ -32,11 +32,9 @@ def pairs(
         yield path, expected, actual
 
 
-def differences(
-    expected: object, actual: object, *, partial: bool = False, path: str = "Result"
-) -> Iterator[str]:
-    """A line for each difference from what is expected."""
-    for field, wanted, got in pairs(expected, actual, path, partial=partial):
+def differences(expected: object, actual: object, *, partial: bool = False) -> Iterator[str]:
+    """A line for each difference of a result from what is expected."""
+    for field, wanted, got in pairs(expected, actual, "Result", partial=partial):
         yield f"{field}: expected {text_of(wanted)}, got {text_of(got)}"
 
 
