@@ -41,16 +41,9 @@ def tc3_signature(  # noqa: PLR0913 - everything that is signed
 ) -> str:
     """Return the signature in hex; `headers` are those signed, by lower-case name, sorted."""
     headers = list(headers)
-    canonical = "\n".join(
-        (
-            method,
-            "/",
-            query,
-            "".join(f"{name}:{value}\n" for name, value in headers),
-            ";".join(name for name, _ in headers),
-            hashlib.sha256(payload).hexdigest(),
-        )
-    )
+    lines = "".join(f"{name}:{value}\n" for name, value in headers)
+    names = ";".join(name for name, _ in headers)
+    canonical = f"{method}\n/\n{query}\n{lines}\n{names}\n{hashlib.sha256(payload).hexdigest()}"
     date = _utc_date(timestamp)
     scope = f"{date}/{service}/tc3_request"
     digest = hashlib.sha256(canonical.encode(*_RAW)).hexdigest()

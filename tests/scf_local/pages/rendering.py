@@ -53,8 +53,9 @@ def render(folder: Path, **values: object) -> Iterator[str]:
 
     All values but markup are shown as one line of printable text.
     """
+    loader = FileSystemLoader([folder, _SHARED])
     environment = Environment(
-        loader=FileSystemLoader([folder, _SHARED]),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         finalize=lambda value: value if isinstance(value, Markup) else printable(value, _MAX_TEXT),
@@ -66,10 +67,7 @@ def render(folder: Path, **values: object) -> Iterator[str]:
     )
     environment.globals.update(placeholders=_PLACEHOLDERS, absent=ABSENT)
     style, script = (
-        "".join(
-            (path / name).read_text(encoding="utf-8")
-            for path, name in ((_SHARED, f"base.{kind}"), (folder, f"page.{kind}"))
-        )
+        "".join(loader.get_source(environment, f"{name}.{kind}")[0] for name in ("base", "page"))
         for kind in ("css", "js")
     )
     return environment.get_template("page.html").generate(

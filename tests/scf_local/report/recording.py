@@ -45,9 +45,7 @@ def reporting(
     is_elsewhere = "STEWARD_API_ENDPOINT" in function.variables
     endpoint = function.cloud[network.ENDPOINT]
     calls = None if is_elsewhere else cloud_client.calls(endpoint, started)
-    ended = max(
-        call["Time"] for call in (*(calls or ()), {"Time": ended})
-    )  # its clock may be moved
+    ended = max([ended, *(call["Time"] for call in calls or ())])  # its clock may be moved
 
     def write() -> None:
         from scf_local.report.page import Replay, page_of  # noqa: PLC0415 - only a report pays for Jinja2

@@ -97,16 +97,14 @@ _SCALARS = (
     "Source", "Region", "ImageId", "ImageName", "Status", "Waits", "Reason", "Code",
     "Message",
 )  # fmt: skip
+_IMAGE = {
+    **dict.fromkeys(_SCALARS, _SCALAR),
+    **dict.fromkeys(("Before", "After"), _STATE),
+    "RequestIds": [_SCALAR],
+}
 _PROBLEM = dict.fromkeys(("Source", "Code", "Path", "Message"), _SCALAR)
 _LISTS = {
-    "Images": [
-        {
-            **dict.fromkeys(_SCALARS, _SCALAR),
-            "Before": _STATE,
-            "After": _STATE,
-            "RequestIds": [_SCALAR],
-        }
-    ],
+    "Images": [_IMAGE],
     "Errors": [_PROBLEM],
     "Warnings": [_PROBLEM],
     "Rules": [{"Key": _SCALAR, "Value": object}],

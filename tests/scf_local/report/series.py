@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any
 
 from scf_local.cloud.dispatcher import SERVICES
-from scf_local.terminal_text import printable
 
 LIMITS = {
     name: action.per_second
@@ -57,14 +56,11 @@ def series_of(calls: Iterable[dict[str, Any]], start: float, end: float) -> Iter
         scale = (HEIGHT - _TOP) / max(busiest, limit or 0)
         failures = [call for call in group if call["Outcome"] != "ok" or "Fault" in call]
         yield Series(
-            action=printable(action or "(none)"),
-            region=printable(region or "—"),
+            action=action or "(none)",
+            region=region or "—",
             limit=limit,
             calls=len(group),
-            failures=[
-                (printable(code), count)
-                for code, count in Counter(map(_code, failures)).most_common()
-            ],
+            failures=Counter(map(_code, failures)).most_common(),
             busiest=busiest,
             area=_area(levels, scale),
             limit_at=round(HEIGHT - (limit or 0) * scale, 1),
