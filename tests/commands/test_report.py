@@ -24,13 +24,12 @@ from scf_local.cli import main
 from scf_local.cloud.dispatcher import SERVICES
 from scf_local.environment import FunctionConfig
 from scf_local.invocation import InvocationResult
-from scf_local.pages.parts import badge
+from scf_local.pages.rendering import MAX_BLOCK, badge, block
 from scf_local.replay import OUTCOMES, Case, ReplayedCase
 from scf_local.replay_runner import ReplayTotals
-from scf_local.report.page import Replay, page_of
+from scf_local.report.page import EventRow, Replay, diffs_of, duration, page_of, rows_of
 from scf_local.report.recording import reporting
-from scf_local.report.results import ResultParts
-from scf_local.report.rows import MAX_BLOCK, EventRow, block, duration, rows_of
+from scf_local.report.results import ResultParts, rules_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, Series, series_of
 from scf_local.run_summary import RunSummary
 
@@ -216,12 +215,12 @@ def test_hostile_calls_stay_text() -> None:
 )
 def test_foreign_results_are_shown_as_json(result: Any) -> None:  # noqa: ANN401 - any JSON value
     """A member whose form differs from this function's is shown completely, as JSON."""
-    row = _row(result)
-    ((title, text),) = row.rest
-    member = result if title == "Result" else result[title]
-    assert json.loads(text) == member
-    assert (row.images, row.errors, row.summary) == ([], [], {})
-    assert title in _page(_replayed(result)).text
+    parts = _row(result).result
+    ((title, value),) = parts.rest
+    assert value == (result if title == "Result" else result[title])
+    assert (parts.images, parts.errors, parts.summary) == ([], [], {})
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    assert f"{title}{text}" in _page(_replayed(result)).text
 
 
 def test_own_results_have_no_rest() -> None:
@@ -242,7 +241,7 @@ def test_deep_results_do_not_break_the_page() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    assert _row(deep).rest == [("Result", "(nested too deeply to be shown)")]
+    assert "Result(nested too deeply to be shown)" in _page(_replayed(deep)).text
 
 
 def test_raised_shows_its_trace(folder: Path) -> None:
@@ -369,7 +368,7 @@ def test_failures_are_marked_and_counted() -> None:
     """Failed calls have crosses and their codes, the most frequent first."""
     series = _series((0, "ok"), (1, "A"), (1.001, "B"), (2.99, "B"))
     assert series.failures == [("B", 2), ("A", 1)]
-    assert series.failed == 3
+    assert sum(count for _, count in series.failures) == 3
     assert series.crosses.count("M") == 2  # failures at one position share a cross
     starts = [int(x) for x in re.findall(r"M(\d+) ", series.crosses)]
     assert all(0 <= x <= WIDTH - 4 for x in starts)
@@ -398,7 +397,7 @@ def test_number_of_lines_is_limited() -> None:
 def test_diffs_add_up_to_the_values(before: str, after: str) -> None:
     """The marked and the unmarked parts together are the two values."""
     image = {"Before": {"ImageName": before}, "After": {"ImageName": after}}
-    diffs = _row({"Outcome": "applied", "Images": [image]}).images[0].diffs
+    diffs = diffs_of(image)
     changes = [change for change in changes_of(image) if change.before != change.after]
     assert changes == [
         (diff.name, f"{diff.head}{diff.before}{diff.tail}", f"{diff.head}{diff.after}{diff.tail}")
@@ -413,7 +412,7 @@ def test_diffs_mark_what_differs() -> None:
         "Before": {"ImageName": "web-build-0142", "ImageFamily": "ab", "Tags": tags},
         "After": {"ImageName": "web-test-0142", "ImageFamily": "ac", "Tags": tags},
     }
-    name, family = _row({"Outcome": "applied", "Images": [image]}).images[0].diffs
+    name, family = diffs_of(image)
     assert name == ("ImageName", "web-", "build", "test", "-0142")
     assert family == ("ImageFamily", "", "ab", "ac", "")
 
@@ -509,7 +508,7 @@ def test_values_that_look_alike_are_shown(before: object, after: object) -> None
         "Before": {"ImageName": before, "ImageFamily": after},
         "After": {"ImageName": after, "ImageFamily": after},
     }
-    (diff,) = _row({"Outcome": "applied", "Images": [image]}).images[0].diffs
+    (diff,) = diffs_of(image)
     assert diff.name == "ImageName"
     assert diff.before != diff.after
 
@@ -518,11 +517,11 @@ def test_rules_are_a_list() -> None:
     """Rules are names and values, tags one by one; what is no list of rules stays JSON."""
     rules: list[Any] = [{"Key": "ImageName", "Value": "{Tag.app}"}]
     tags = [{"Key": "Tags", "Value": [{"Key": "team", "Value": "web"}]}]
-    row = _row({"Outcome": "planned", "Rules": rules + tags})
-    assert (row.rules, row.rest) == ([("ImageName", "{Tag.app}"), ("Tag.team", "web")], [])
-    assert [title for title, _ in _row({"Outcome": "planned", "Rules": [{"Key": 1}]}).rest] == [
-        "Rules"
-    ]
+    parts = ResultParts.of({"Outcome": "planned", "Rules": rules + tags})
+    assert rules_of(parts.rules) == [("ImageName", "{Tag.app}"), ("Tag.team", "web")]
+    assert parts.rest == []
+    foreign = ResultParts.of({"Outcome": "planned", "Rules": [{"Key": 1}]})
+    assert [title for title, _ in foreign.rest] == ["Rules"]
 
 
 def test_known_outcomes_have_a_tone() -> None:

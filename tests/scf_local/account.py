@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
 from scf_local import json_files
 from scf_local.credentials import SCF_NAMES, SDK_NAMES, AccountCredentials
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _NO_TERMINAL = (
     "--real may change your images, and there is no terminal to ask for confirmation. Add "

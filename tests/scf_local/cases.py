@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward.messages import nearest, shown
 from scf_local import json_files, log_records, logged_runs
 from scf_local.console import read_input
+from scf_local.log_records import Record
 from scf_local.replay import EXPECTED, OUTCOMES, Case, is_outcome
 from scf_local.terminal_text import printable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from scf_local.log_records import Record
-
-    Entry = dict[str, Any]
+Entry = dict[str, Any]
 
 _JSON_LINES = (".jsonl", ".ndjson")
 _SUFFIXES = (".json", *_JSON_LINES)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from scf_local.replay import entries_of
 from scf_local.terminal_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 ABSENT = "(none)"
 """Shown for a missing value; a value with this very text is quoted."""
@@ -78,12 +76,12 @@ def _shared(old: str, new: str) -> int:
     return same if same >= _SHARED else 0
 
 
-def attributes_of(state: object) -> dict[str, object]:
-    """The values in `Before` or `After`, by name."""
+def attributes_of(state: object, tag_prefix: str = "Tag ") -> dict[str, Any]:
+    """The values in `Before` or `After`, by name; those of tags by prefix and key."""
     attributes = state if isinstance(state, dict) else {}
     return {
         **{name: value for name, value in attributes.items() if name != "Tags"},
-        **{f"Tag {tag.get('Key')}": tag.get("Value") for tag in entries_of(state, "Tags")},
+        **{f"{tag_prefix}{tag.get('Key')}": tag.get("Value") for tag in entries_of(state, "Tags")},
     }
 
 

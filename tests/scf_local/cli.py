@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from shlex import quote
@@ -37,6 +38,7 @@ from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import HINTS, NO_FUNCTION, print_invocation, print_traceback
 from scf_local.options import (
     FILE,
+    NEW_DIRECTORY,
     NEW_FILE,
     cloud_options,
     configured,
@@ -51,8 +53,6 @@ from scf_local.terminal_text import printable
 from scf_local.watch import rerun_on_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from scf_local.entries import Entries
 
 # Imports for a single command are lazy: rich alone would add 50 ms to every invocation.
@@ -93,13 +93,7 @@ def _print_part(read: Callable[[], Entries], part: int) -> NoReturn:
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog=example("scf-local replay events/", "scf-local invoke --help"),
 )
-@click.option(
-    "--config",
-    type=FILE,
-    metavar="FILE",
-    envvar="SCF_LOCAL_CONFIG",
-    help="Instead of scf-local.toml.",
-)
+@click.option("--config", type=FILE, envvar="SCF_LOCAL_CONFIG", help="Instead of scf-local.toml.")
 @click.version_option(package_name="image-steward", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
@@ -203,11 +197,11 @@ def invoke(
     "--retries", is_flag=True, help="Deliver again what fails, as SCF does: twice, a minute later."
 )
 @click.option("--until-failure", is_flag=True, help="Stop after the first unexpected outcome.")
-@click.option("--report", metavar="FILE", type=NEW_FILE, help="Also write an HTML report.")
+@click.option("--report", type=NEW_FILE, help="Also write an HTML report.")
 @click.option(
     "--extract",
     metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_DIRECTORY,
     help="Also write the events and their expected outcomes to a folder, as test cases.",
 )
 @function_options

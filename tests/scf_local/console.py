@@ -10,9 +10,11 @@ import signal
 import sys
 import tempfile
 import termios
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import click
 from click.core import ParameterSource
@@ -21,10 +23,6 @@ from scf_local import json_files
 from scf_local.terminal_text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import FrameType
-    from typing import BinaryIO, TextIO
-
     from rich.console import Console
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)

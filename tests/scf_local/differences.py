@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 from image_steward.messages import pointer_step
 from scf_local.terminal_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 NOTHING = object()
 """Stands for a value that is missing."""
@@ -35,11 +32,9 @@ def pairs(
         yield path, expected, actual
 
 
-def differences(
-    expected: object, actual: object, *, partial: bool = False, path: str = "Result"
-) -> Iterator[str]:
-    """A line for each difference from what is expected."""
-    for field, wanted, got in pairs(expected, actual, path, partial=partial):
+def differences(expected: object, actual: object, *, partial: bool = False) -> Iterator[str]:
+    """A line for each difference of a result from what is expected."""
+    for field, wanted, got in pairs(expected, actual, "Result", partial=partial):
         yield f"{field}: expected {text_of(wanted)}, got {text_of(got)}"
 
 

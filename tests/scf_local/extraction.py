@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from scf_local import json_files, log_records, output_files
 from scf_local.cases import read_expected
 from scf_local.console import note, usage_errors
 from scf_local.entries import counted
 from scf_local.environment import trigger_of
-from scf_local.replay import EXPECTED
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from scf_local.replay import Case, ReplayedCase
+from scf_local.replay import EXPECTED, Case, ReplayedCase
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME = 100

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from scf_local.console import emit_json, note, rich_console
+from scf_local.invocation import InvocationResult
 from scf_local.terminal_text import escaped
-
-if TYPE_CHECKING:
-    from scf_local.invocation import InvocationResult
 
 NO_FUNCTION = 437
 """The status if the code has no such module or function."""

@@ -8,16 +8,13 @@ import io
 import json
 import re
 import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn, cast
 
 from image_steward import strict_json
 from image_steward.errors import InvalidJSON
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-    from typing import BinaryIO
 
 MAX_EVENT_DEPTH = 500
 """Levels of events and results, which are only passed on and shown; Python fails near 1,000."""

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import uuid
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from importlib import import_module, invalidate_caches
@@ -18,8 +19,6 @@ import certifi
 from scf_local import environment, network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from scf_local.cloud.server import EmulatedCloud
 
     Handler = Callable[[Any, Any], object]

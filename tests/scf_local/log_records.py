@@ -7,20 +7,17 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from image_steward.settings import LEVELS
 from scf_local import json_files
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
-    from typing import BinaryIO
 
 T = TypeVar("T")
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward import regions
 from scf_local import raw_events, run_summary
 from scf_local.events import cos_event, timer_event
-from scf_local.log_records import CUT, PLATFORM, by_run, steward_lines, text_lines, timestamp
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from scf_local.log_records import Record
-    from scf_local.run_summary import RunSummary
+from scf_local.log_records import (
+    CUT,
+    PLATFORM,
+    Record,
+    by_run,
+    steward_lines,
+    text_lines,
+    timestamp,
+)
+from scf_local.run_summary import RunSummary
 
 _COS = "cos://"
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
 from scf_local.cloud import hosts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ENDPOINT = "SCF_LOCAL_ENDPOINT"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial, reduce
 from pathlib import Path
@@ -18,8 +19,6 @@ from scf_local.console import note, usage_errors
 from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from scf_local.config_file import ConfigFile
 
     _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 SEED = click.Path(exists=True, path_type=Path)
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-NEW_FILE = click.Path(path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+NEW_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
 def _regions(_: click.Context, __: click.Parameter, prefix: str) -> list[str]:
@@ -112,7 +112,6 @@ cloud_options = _combined(
     _of_cloud(
         "--faults",
         type=FILE,
-        metavar="FILE",
         help="Faults of the emulated cloud; docs/faults.md describes the format.",
     ),
     _of_cloud(
@@ -159,7 +158,7 @@ function_options = _combined(
     click.option(
         "--timeout", "timeout_s", metavar="S", default=60.0, help="Time limit in seconds."
     ),
-    _variables("--env-file", type=FILE, metavar="FILE", help="Variables (.env); repeatable."),
+    _variables("--env-file", type=FILE, help="Variables (.env); repeatable."),
     _variables("--env", metavar="K=V", help="Environment variable; repeatable."),
     click.option(
         "--function-name",

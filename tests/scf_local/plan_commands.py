@@ -11,18 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from image_steward.limits import IMAGES_PER_REQUEST
-from scf_local import json_files, output_files
-from scf_local.console import (
-    INPUT_FILE,
-    emit,
-    emit_json,
-    example,
-    log_writer,
-    note,
-    read_input,
-    rich_console,
-    usage_errors,
-)
+from scf_local import console, json_files, output_files
 from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import print_invocation
 from scf_local.options import NEW_FILE, configured, elsewhere_options, function_options
@@ -35,26 +24,22 @@ _QUIET, _NO_JOURNAL = "STEWARD_LOG_LEVEL=WARNING", "STEWARD_JOURNAL="
 
 
 @click.command(
-    epilog=example(
+    epilog=console.example(
         "scf-local plan policy.json --seed events/seed",
         "scf-local plan policy.json --real -o plan.json --html plan.html",
         "scf-local plan policy.json --csv > plan.csv",
         "scf-local undo run.log | scf-local plan -",
     )
 )
-@click.argument("document", type=INPUT_FILE, default="-", metavar="[DOCUMENT|-]")
+@click.argument("document", type=console.INPUT_FILE, default="-", metavar="[DOCUMENT|-]")
 @click.option(
     "--all", "list_all", is_flag=True, help="Also list each skipped image, and show rules whole."
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for `scf-local request`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the function's result.")
-@click.option("--html", metavar="FILE", type=NEW_FILE, help="Also write an HTML page.")
+@click.option("--html", type=NEW_FILE, help="Also write an HTML page.")
 @click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=NEW_FILE,
-    help="Also write the change request that does exactly this.",
+    "-o", "--output", type=NEW_FILE, help="Also write the change request that does exactly this."
 )
 @function_options
 @elsewhere_options
@@ -81,7 +66,7 @@ def plan(  # noqa: PLR0913 - the command line's options, by name
     from scf_local.plans.plan import Plan  # noqa: PLC0415 - the same
 
     name = "stdin" if document == "-" else document
-    with usage_errors():
+    with console.usage_errors():
         if as_csv and as_json:
             raise ValueError("--csv and --json cannot be combined; use one of them")
         event = _read_document(document, name)
@@ -95,9 +80,9 @@ def plan(  # noqa: PLR0913 - the command line's options, by name
         invocation = instance.invoke(event)
     result = invocation.result
     if invocation.error or not isinstance(result, dict) or result.get("DryRun") is not True:
-        log_writer()(b"".join(log))
+        console.log_writer()(b"".join(log))
         print_invocation(invocation)
-        note("this is no plan: the function returned no result of a dry run")
+        console.note("this is no plan: the function returned no result of a dry run")
         sys.exit(invocation.exit_status or 1)
     seeded = f"emulated cloud with {options['seed']}" if options["seed"] else "empty emulated cloud"
     cloud = "real cloud" if options["real"] else options["endpoint"] or seeded
@@ -109,20 +94,20 @@ def plan(  # noqa: PLR0913 - the command line's options, by name
         output_files.write(html, page_of(found, datetime.now(timezone.utc)))
     problem = _write_request(found, output) if output else ""
     if as_json:
-        emit_json(result)
+        console.emit_json(result)
     elif as_csv:
         _print_table(found, list_all=list_all)
         problem = problem or ("the table is not complete" if result.get("Truncated") else "")
     else:
-        console = rich_console(sys.stdout, text.MAX_COLUMNS)
-        emit(text.printed(found, console, list_all=list_all), nl=False)
+        stdout = console.rich_console(sys.stdout, text.MAX_COLUMNS)
+        console.emit(text.printed(found, stdout, list_all=list_all), nl=False)
     if problem:
-        note(problem)
+        console.note(problem)
     sys.exit(invocation.exit_status or int(bool(problem)))
 
 
 def _read_document(path: str, name: str) -> Any:  # noqa: ANN401 - any JSON value
-    data = read_input(path, "document")
+    data = console.read_input(path, "document")
     first_line = data.partition(b"\n")[0]
     if b"ImageId" in first_line and b"{" not in first_line:
         raise ValueError(f"{name}: is a table; `scf-local request` makes a change request of it")
@@ -147,9 +132,9 @@ def _print_table(plan: Plan, *, list_all: bool) -> None:
     from scf_local.plans.table import csv_of  # noqa: PLC0415 - most commands need none
     from scf_local.plans.text import end_of  # noqa: PLC0415 - the same
 
-    emit(csv_of(plan, all_images=list_all).encode(), nl=False)
+    console.emit(csv_of(plan, all_images=list_all).encode(), nl=False)
     for line in end_of(plan):
-        note(line.plain)
+        console.note(line.plain)
 
 
 def _write_request(plan: Plan, path: Path) -> str:

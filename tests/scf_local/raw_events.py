@@ -6,13 +6,11 @@ import ast
 import json
 import re
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from scf_local import json_files
 from scf_local.log_records import is_steward_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_BYTES = 256 << 10
 """Largest event to parse; SCF allows 128 KB for asynchronous ones (document/product/583/11637)."""

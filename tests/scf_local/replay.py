@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scf_local.differences import NOTHING, differences
 from scf_local.environment import trigger_of
+from scf_local.invocation import InvocationResult
 from scf_local.log_records import MIN_PREFIX
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from scf_local.invocation import InvocationResult
     from scf_local.run_summary import RunSummary
 
 EXPECTED = "expected.json"

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from scf_local import cloud_client, network, run_summary
-from scf_local.environment import trigger_of
-from scf_local.invocation import TOO_LARGE, Interrupted, WarmInstance
-from scf_local.replay import ReplayedCase
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-
-    from scf_local.console import InterruptFlag
-    from scf_local.environment import FunctionConfig
-    from scf_local.invocation import InvocationResult
-    from scf_local.replay import Case
+from scf_local.console import InterruptFlag
+from scf_local.environment import FunctionConfig, trigger_of
+from scf_local.invocation import TOO_LARGE, Interrupted, InvocationResult, WarmInstance
+from scf_local.replay import Case, ReplayedCase
 
 RETRIES, RETRY_AFTER_S = 2, 60.0
 """SCF's defaults for events of triggers (document/product/583/41138)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -10,15 +11,12 @@ from rich.text import Text
 
 from scf_local.differences import listed
 from scf_local.environment import trigger_of
+from scf_local.replay import ReplayedCase
 from scf_local.run_summary import UNKNOWN
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from rich.console import Console, JustifyMethod
-
-    from scf_local.replay import ReplayedCase
 
 _NUMBERS = ("Attempts", "Changed", "Planned", "Unchanged", "Failed")
 _NOTE = "Error or note"

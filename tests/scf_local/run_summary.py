@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward.model import STATUSES
 from scf_local.changes import attributes_of
 from scf_local.differences import NOTHING, pairs, text_of
 from scf_local.invocation import FAILURES, InvocationResult
-from scf_local.log_records import PLATFORM, from_text, steward_lines
+from scf_local.log_records import PLATFORM, Record, from_text, steward_lines
 from scf_local.replay import UNFINISHED, class_of, codes_of, entries_of, last_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from scf_local.log_records import Record
 
 UNKNOWN = "unknown"
 """The outcome of a run whose log does not show it."""

@@ -10,7 +10,7 @@ import click
 
 from image_steward.regions import is_region
 from scf_local.console import emit, example, usage_errors
-from scf_local.options import NEW_FILE, elsewhere, elsewhere_options
+from scf_local.options import NEW_DIRECTORY, elsewhere, elsewhere_options
 
 if TYPE_CHECKING:
     from scf_local.cloud.seed import Buckets, Images
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         "scf-local seed new --real --from cos://manifests-1250000000/requests/rename.json",
     )
 )
-@click.argument("folder", metavar="DIR", type=NEW_FILE)
+@click.argument("folder", metavar="DIR", type=NEW_DIRECTORY)
 @click.option("--from", "sources", multiple=True, metavar="SOURCE", help="See above; repeatable.")
 @click.option("--region", help="Region of replies, and to read from; else as for `invoke`.")
 @elsewhere_options

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from itertools import islice
+from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from scf_local import output_files
 from scf_local.cloud import seed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from scf_local.cloud.seed import Buckets, Images
+from scf_local.cloud.seed import Buckets, Images
 
 _MAX_ADVICE = 20
 _MAX_NAME = 255

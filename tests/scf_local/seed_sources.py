@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
@@ -19,13 +20,9 @@ from urllib3.exceptions import HTTPError
 from image_steward.settings import BUCKET
 from scf_local import network
 from scf_local.cloud import seed
+from scf_local.cloud.seed import Buckets, Images
 from scf_local.console import read_input
 from scf_local.credentials import SCF_NAMES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from scf_local.cloud.seed import Buckets, Images
 
 _PAGE = 100
 ERRORS = (TencentCloudSDKException, CosClientError, HTTPError)

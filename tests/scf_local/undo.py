@@ -6,28 +6,22 @@ import io
 import json
 import re
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
 from image_steward import registry
 from image_steward.errors import Rejection
 from image_steward.messages import nearest
-from image_steward.model import values_in
+from image_steward.model import Values, values_in
 from image_steward.reporting import undo as undo_entries
+from image_steward.reporting.undo import Entry
 from image_steward.settings import Settings
 from scf_local import json_files, log_records
 from scf_local.entries import Entries, counted
-from scf_local.log_records import PLATFORM, LogOrder, is_steward_line
+from scf_local.log_records import PLATFORM, LogOrder, Record, is_steward_line
 from scf_local.terminal_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from typing import BinaryIO
-
-    from image_steward.model import Values
-    from image_steward.reporting.undo import Entry
-    from scf_local.log_records import Record
 
 EVENT = "image.before"
 _MAX_LISTED = 10

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
 from scf_local.cloud import hosts, parameters
 from scf_local.cloud.signatures import verify_tc3, verify_v1
-from scf_local.cloud.wire import ErrorReply
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from scf_local.cloud.wire import Request
-    from scf_local.credentials import AccountCredentials
+from scf_local.cloud.wire import ErrorReply, Request
+from scf_local.credentials import AccountCredentials
 
 MAX_GET_BYTES = 32 << 10
 """document/product/1278/46710, also for the other size limits."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import ssl
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import certifi
 import trustme
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Authority:

@@ -11,46 +11,30 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from scf_local.cloud import cos
+from scf_local.cloud.wire import Reply
 
 if TYPE_CHECKING:
     from scf_local.cloud.faults import Rule
-    from scf_local.cloud.wire import Reply
 
-Inject = Callable[["Rule", "Reply"], "Reply"]
+Inject = Callable[["Rule", Reply], Reply]
 
 _PAGE = b"<html><head><title>Fault</title></head><body><h1>Fault</h1></body></html>\n"
 
 
-def _unaltered(_rule: Rule, reply: Reply) -> Reply:
-    return reply
+def _altered(content_type: str = "", **parts: Any) -> Inject:  # noqa: ANN401 - of Reply
+    """Replace parts of the reply; its status and Content-Type by the rule's, if it has them.
 
-
-def _error(content_type: str = "{}") -> Inject:
-    """Set the rule's status and a Content-Type, in which `{}` is replaced by the reply's own."""
+    In a `content_type`, `{}` stands for the reply's own.
+    """
 
     def inject(rule: Rule, reply: Reply) -> Reply:
-        own = reply.headers["Content-Type"]
-        return replace(
-            reply,
-            status=rule.status or reply.status,
-            headers={**reply.headers, "Content-Type": content_type.format(own)},
-        )
+        headers = dict(reply.headers)
+        if kind := content_type or rule.content_type:
+            headers["Content-Type"] = kind.replace("{}", headers.get("Content-Type", ""))
+        status = rule.status or reply.status
+        return replace(reply, **{"status": status, "headers": headers, **parts})
 
     return inject
-
-
-def _success_with(body: bytes, content_type: str = "") -> Inject:
-    """Replace the body, and send status 200."""
-
-    def inject(_rule: Rule, reply: Reply) -> Reply:
-        headers = {**reply.headers, **({"Content-Type": content_type} if content_type else {})}
-        return replace(reply, status=HTTPStatus.OK, headers=headers, body=body)
-
-    return inject
-
-
-def _cut(_rule: Rule, reply: Reply) -> Reply:
-    return replace(reply, cut="before")
 
 
 def _truncated(_rule: Rule, reply: Reply) -> Reply:
@@ -101,14 +85,6 @@ def _status(rule: Rule, reply: Reply) -> Reply:
     )
 
 
-def _redirect(_rule: Rule, reply: Reply) -> Reply:
-    return replace(reply, status=HTTPStatus.FOUND, headers={"Location": "/_moved"}, body=b"")
-
-
-def _content_type(rule: Rule, reply: Reply) -> Reply:
-    return replace(reply, headers={**reply.headers, "Content-Type": rule.content_type})
-
-
 def _utf_16(_rule: Rule, reply: Reply) -> Reply:
     return replace(reply, body=reply.body.decode("utf-8", "replace").encode("utf-16"))
 
@@ -129,34 +105,35 @@ _ERROR = {"code": None, "message": "Injected by the faults file.", "status": 0}
 _SECOND = {"seconds": 1.0}
 PARAMETERS = ("code", "message", "status", "seconds", "content_type")
 
+_REDIRECT = _altered(status=HTTPStatus.FOUND, headers={"Location": "/_moved"}, body=b"")
 _STATUS = {"status": 503, "content_type": "text/html"}
 
 FAULTS: dict[str, FaultType] = {
-    "error": FaultType(_error(), skips_action=True, parameters=_ERROR),
-    "error-charset": FaultType(_error("{}; charset=utf-8"), skips_action=True, parameters=_ERROR),
-    "error-html": FaultType(_error("text/html"), skips_action=True, parameters=_ERROR),
+    "error": FaultType(_altered(), skips_action=True, parameters=_ERROR),
+    "error-charset": FaultType(_altered("{}; charset=utf-8"), skips_action=True, parameters=_ERROR),
+    "error-html": FaultType(_altered("text/html"), skips_action=True, parameters=_ERROR),
     "error-no-request-id": FaultType(_no_request_id, skips_action=True, parameters=_ERROR),
-    "error-applied": FaultType(_error(), parameters=_ERROR),
-    "cut": FaultType(_cut, skips_action=True),
-    "cut-applied": FaultType(_cut),
+    "error-applied": FaultType(_altered(), parameters=_ERROR),
+    "cut": FaultType(_altered(cut="before"), skips_action=True),
+    "cut-applied": FaultType(_altered(cut="before")),
     "truncated": FaultType(_truncated),
-    "empty": FaultType(_success_with(b"")),
-    "html": FaultType(_success_with(_PAGE, "text/html")),
-    "html-as-json": FaultType(_success_with(_PAGE, "application/json")),
-    "no-response": FaultType(_success_with(b"{}")),
-    "list": FaultType(_success_with(b"[]")),
+    "empty": FaultType(_altered(status=HTTPStatus.OK, body=b"")),
+    "html": FaultType(_altered("text/html", status=HTTPStatus.OK, body=_PAGE)),
+    "html-as-json": FaultType(_altered("application/json", status=HTTPStatus.OK, body=_PAGE)),
+    "no-response": FaultType(_altered(status=HTTPStatus.OK, body=b"{}")),
+    "list": FaultType(_altered(status=HTTPStatus.OK, body=b"[]")),
     "no-request-id": FaultType(_no_request_id),
     "unknown-field": FaultType(_unknown_field),
-    "content-type": FaultType(_content_type, parameters={"content_type": "text/plain"}),
+    "content-type": FaultType(_altered(), parameters={"content_type": "text/plain"}),
     "utf-16": FaultType(_utf_16),
     "status": FaultType(_status, skips_action=True, parameters=_STATUS),
-    "redirect": FaultType(_redirect, skips_action=True),
+    "redirect": FaultType(_REDIRECT, skips_action=True),
     "drip": FaultType(_drip, parameters=_SECOND),
-    "silent": FaultType(lambda _rule, reply: replace(reply, delay=math.inf), skips_action=True),
+    "silent": FaultType(_altered(delay=math.inf), skips_action=True),
     "slow": FaultType(_delayed, parameters=_SECOND),
     "jitter": FaultType(_delayed, parameters=_SECOND),
     # For these two the dispatcher fails the verification of the request.
-    "skew": FaultType(_unaltered, parameters={"seconds": 3600.0}),
-    "expired-token": FaultType(_unaltered),
+    "skew": FaultType(_altered(), parameters={"seconds": 3600.0}),
+    "expired-token": FaultType(_altered()),
 }
 """By name; docs/faults.md describes each."""

@@ -7,14 +7,12 @@ of a parameter that is not emulated: it is refused, unless it is empty or switch
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Container, Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 from image_steward.messages import nearest
 from scf_local.cloud.wire import ErrorReply
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
 
 _INTEGER = re.compile("-?[0-9]{1,18}")
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from scf_local.cloud import hosts
 from scf_local.cloud.certificates import authority
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
 
 _CONNECT = re.compile(rb"CONNECT ([!-~]+:\d{1,5}) HTTP/1\.[01]\r\n")
 _MAX_HEAD_BYTES = 64 << 10

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
 
 
 @dataclass
 class RateLimits:
     """A sliding window of one second for each key; throttled requests do not count."""
 
-    seconds: float = 1.0
     _windows: dict[Hashable, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def try_acquire(self, key: Hashable, limit: int, now: float) -> bool:
         """Count a request of `key` and return True, or return False if it would exceed `limit`."""
         window = self._windows[key]
-        while window and window[0] <= now - self.seconds:
+        while window and window[0] <= now - 1.0:
             window.popleft()
         if len(window) >= limit:
             return False

@@ -6,9 +6,11 @@ import copy
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from image_steward.messages import nearest, shown
 from image_steward.regions import is_region
@@ -18,10 +20,6 @@ from scf_local.cloud.parameters import KINDS
 from scf_local.console import note
 from scf_local.entries import counted
 from scf_local.environment import UIN
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 ImageEntry = dict[str, Any]
 """An image as DescribeImages returns it."""

@@ -6,17 +6,12 @@ import hashlib
 import hmac
 import re
 from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode
 
-from scf_local.cloud.wire import ErrorReply
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from scf_local.cloud.wire import Request
-    from scf_local.credentials import AccountCredentials
+from scf_local.cloud.wire import ErrorReply, Request
+from scf_local.credentials import AccountCredentials
 
 TOLERANCE_SECONDS = 300
 """document/api/213/30654: "must not differ by more than five minutes"."""
@@ -46,16 +41,9 @@ def tc3_signature(  # noqa: PLR0913 - everything that is signed
 ) -> str:
     """Return the signature in hex; `headers` are those signed, by lower-case name, sorted."""
     headers = list(headers)
-    canonical = "\n".join(
-        (
-            method,
-            "/",
-            query,
-            "".join(f"{name}:{value}\n" for name, value in headers),
-            ";".join(name for name, _ in headers),
-            hashlib.sha256(payload).hexdigest(),
-        )
-    )
+    lines = "".join(f"{name}:{value}\n" for name, value in headers)
+    names = ";".join(name for name, _ in headers)
+    canonical = f"{method}\n/\n{query}\n{lines}\n{names}\n{hashlib.sha256(payload).hexdigest()}"
     date = _utc_date(timestamp)
     scope = f"{date}/{service}/tc3_request"
     digest = hashlib.sha256(canonical.encode(*_RAW)).hexdigest()

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from image_steward.model import ATTRIBUTES
+from image_steward.model import ATTRIBUTES, Values
+from scf_local.changes import attributes_of
 from scf_local.replay import entries_of
 from scf_local.report.results import ResultParts, rules_of
-
-if TYPE_CHECKING:
-    from image_steward.model import Values
 
 PLANNED = "planned"
 SKIPPED = "skipped"
@@ -40,7 +38,7 @@ class PlannedImage:
     @classmethod
     def of(cls, entry: dict[str, Any]) -> PlannedImage:
         """An entry of `Images`, whose shape is known to be right."""
-        before, after = _values(entry.get("Before", {})), _values(entry.get("After", {}))
+        before, after = (attributes_of(entry.get(name), "Tag.") for name in ("Before", "After"))
         names = {**before, **after}
         parts = [str(entry[name]) for name in ("Code", "Message", "Reason") if name in entry]
         return cls(
@@ -145,8 +143,3 @@ class Plan:
         """What does exactly this; None if the plan would be rejected, wait, or is too large."""
         apply = self.result.get("Apply")
         return apply if isinstance(apply, dict) else None
-
-
-def _values(state: dict[str, Any]) -> Values:
-    tags = {f"Tag.{tag['Key']}": tag["Value"] for tag in state.get("Tags", ())}
-    return {**{name: value for name, value in state.items() if name != "Tags"}, **tags}

@@ -7,9 +7,10 @@ import io
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward import registry
 from image_steward.documents.validation import Violations
@@ -20,12 +21,7 @@ from image_steward.reporting import undo as undo_entries
 from image_steward.strict_json import is_text
 from scf_local.entries import Entries, counted, document_of
 from scf_local.plans.cells import cell_of, note_of, text_of, unsplit, value_of
-from scf_local.plans.plan import PLANNED, SKIPPED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from scf_local.plans.plan import Plan, PlannedImage
+from scf_local.plans.plan import PLANNED, SKIPPED, Plan, PlannedImage
 
 _MAX_BYTES, _MAX_LINE_ENDS = 16 << 20, 100_000
 """50,000 rows with CR and LF: checking them takes 10 s, or 40 s with 30 tags each."""

@@ -6,6 +6,7 @@ import json
 import math
 import textwrap
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,11 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from scf_local.changes import text_of
+from scf_local.plans.plan import Plan, PlannedImage
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from rich.console import Console
-
-    from scf_local.plans.plan import Plan, PlannedImage
 
 MAX_REASONS = 10
 """Reasons to list for skipped images; the others are counted."""

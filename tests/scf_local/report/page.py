@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from image_steward.model import STATUSES
-from scf_local.pages.parts import Badge, badge
-from scf_local.pages.rendering import render
-from scf_local.report.rows import rows_of
+from scf_local.changes import Diff, changes_of, diff_of
+from scf_local.differences import listed
+from scf_local.environment import FunctionConfig, trigger_of
+from scf_local.pages.rendering import Badge, badge, render
+from scf_local.replay import ReplayedCase
+from scf_local.report.results import ResultParts, rules_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from scf_local.environment import FunctionConfig
-    from scf_local.replay import ReplayedCase
-
-_BAR = 100.0
 
 
 @dataclass(frozen=True)
@@ -36,38 +33,48 @@ class Replay:
 
 
 @dataclass(frozen=True)
-class Share:
-    """The number of items with a badge, and their segment of the bar in percent."""
+class EventRow:
+    """An event, what the page calls it, the parts of its result, and its log."""
 
-    badge: Badge
-    count: int
-    start: float
-    width: float
+    number: int
+    name: str
+    event: ReplayedCase
+    result: ResultParts
+    log: bytes
+
+    @property
+    def note(self) -> str:
+        """How often it was delivered, and its error or the number of images by status."""
+        summary = self.result.summary.items()
+        counts = ", ".join(f"{count:,} {name.lower()}" for name, count in summary if count)
+        deliveries = f"{self.event.attempts} deliveries" if self.event.attempts > 1 else ""
+        return "; ".join(filter(None, [deliveries, self.event.note or counts]))
 
 
 def page_of(replay: Replay) -> Iterator[str]:
     """Render the page in chunks."""
     rows = list(rows_of(replay.replayed, replay.logs))
+    events = [row.event for row in rows]
     calls = replay.calls or []
     length = max(replay.ended - replay.started, 0.001)
-    images = Counter(
-        {badge(name.lower()): sum(row.summary.get(name, 0) for row in rows) for name in STATUSES}
-    )
-    dones = [replayed.invocation for replayed in replay.replayed]
-    slowest = max(range(len(dones)), key=lambda index: dones[index].duration_ms)
+    statuses = Counter[Badge]()
+    for row in rows:
+        statuses.update({badge(name.lower()): n for name, n in row.result.summary.items()})
     return render(
         Path(__file__).parent,
         started=datetime.fromtimestamp(replay.started, timezone.utc),
         function=replay.function,
-        rows=sorted(rows, key=lambda row: row.as_expected and (1 if row.differences else 2)),
-        any_logged=any(row.logged for row in rows),
-        expected=sum(row.as_expected for row in rows),
-        outcomes=list(_shares(Counter(row.outcome for row in rows))),
-        statuses=list(_shares(images)),
-        triggers=sorted({row.trigger for row in rows}),
+        rows=sorted(
+            rows, key=lambda row: row.event.as_expected and (1 if row.event.differences else 2)
+        ),
+        any_logged=any(event.case.logged for event in events),
+        expected=sum(event.as_expected for event in events),
+        outcomes=Counter(badge(event.invocation.outcome) for event in events).most_common(),
+        statuses=statuses.most_common(),
+        triggers=sorted({trigger_of(event.case.event) for event in events}),
         took=f"{length:,.1f} s",
-        slowest=rows[slowest],
-        peak=max(done.memory_mb for done in dones),
+        slowest=max(rows, key=lambda row: row.event.invocation.duration_ms),
+        peak=max(event.invocation.memory_mb for event in events),
         knows_calls=replay.calls is not None,
         calls=len(calls),
         failed=sum(call["Outcome"] != "ok" or "Fault" in call for call in calls),
@@ -75,12 +82,44 @@ def page_of(replay: Replay) -> Iterator[str]:
         max_series=MAX_SERIES,
         width=WIDTH,
         height=HEIGHT,
+        diffs_of=diffs_of,
+        duration=duration,
+        json_of=json_of,
+        listed=listed,
+        rules_of=rules_of,
+        trigger_of=trigger_of,
     )
 
 
-def _shares(counts: Counter[Badge]) -> Iterator[Share]:
-    total, start = counts.total() or 1, 0.0
-    for label, count in counts.most_common():
-        width = _BAR * count / total
-        yield Share(label, count, round(start, 3), round(width, 3))
-        start += width
+def rows_of(replayed: Iterable[ReplayedCase], logs: Iterable[bytes]) -> Iterator[EventRow]:
+    """Yield a row for each event; file names are relative to their common folder."""
+    replayed = list(replayed)
+    folders = {str(event.case.path.parent) for event in replayed}
+    common = os.path.commonpath([os.path.abspath(folder) for folder in folders]) if folders else ""  # noqa: PTH100 - lexical, as commonpath
+    for number, (event, log) in enumerate(zip(replayed, logs, strict=True), 1):
+        case, name = event.case, os.path.relpath(event.case.path, common)
+        event_id = case.short_id if case.is_alone else case.event_id
+        name = f"{name}:{event_id}" if event_id else name
+        done = event.invocation
+        result = ResultParts() if done.error else ResultParts.of(done.result)
+        yield EventRow(number, name, event, result, log)
+
+
+def duration(milliseconds: float) -> str:
+    """Format a duration for people."""
+    if milliseconds < 10_000:  # noqa: PLR2004 - nobody needs milliseconds above ten seconds
+        return f"{milliseconds:,.0f} ms"
+    return f"{milliseconds / 1000:,.1f} s"
+
+
+def diffs_of(image: dict[str, Any]) -> list[Diff]:
+    """What differs between `Before` and `After` of an entry of `Images`."""
+    return [diff_of(change) for change in changes_of(image) if change.before != change.after]
+
+
+def json_of(value: object) -> str:
+    """Return the JSON of a value for people."""
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=2)
+    except RecursionError:
+        return "(nested too deeply to be shown)"

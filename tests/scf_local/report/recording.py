@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from scf_local import cloud_client, network, output_files
 from scf_local.console import usage_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from scf_local.environment import FunctionConfig
-    from scf_local.replay import ReplayedCase
+from scf_local.environment import FunctionConfig
+from scf_local.replay import ReplayedCase
 
 MAX_LOG_BYTES = 256 * 1024
 """Of one event's log that is kept; the page shows less."""
@@ -49,9 +45,7 @@ def reporting(
     is_elsewhere = "STEWARD_API_ENDPOINT" in function.variables
     endpoint = function.cloud[network.ENDPOINT]
     calls = None if is_elsewhere else cloud_client.calls(endpoint, started)
-    ended = max(
-        call["Time"] for call in (*(calls or ()), {"Time": ended})
-    )  # its clock may be moved
+    ended = max([ended, *(call["Time"] for call in calls or ())])  # its clock may be moved
 
     def write() -> None:
         from scf_local.report.page import Replay, page_of  # noqa: PLC0415 - only a report pays for Jinja2

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward.model import STATUSES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import TypeGuard
-
-    Check = Callable[[Any], bool]
 
 _SHOWN_ELSEWHERE = {"RequestId", "Trigger", "Outcome", "DryRun"}
 """Members that the row of the event shows."""
@@ -44,7 +39,7 @@ class ResultParts:
         for name, member in value.items():
             if name == "Summary" and _is_summary(member):
                 parts.summary = {status: member.get(status, 0) for status in STATUSES}
-            elif name in _LISTS and _is_list_of(member, _LISTS[name]):
+            elif name in _LISTS and _fits(member, _LISTS[name]):
                 setattr(parts, name.lower(), member)
             elif name not in _SHOWN_ELSEWHERE and member not in _EMPTY:
                 parts.rest.append((name, member))
@@ -71,10 +66,6 @@ def _rules_of(name: str, value: object) -> Iterator[tuple[str, str]]:
         yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _is_list_of(value: object, is_valid: Check) -> bool:
-    return isinstance(value, list) and all(map(is_valid, value))
-
-
 def _is_summary(value: object) -> bool:
     return (
         isinstance(value, dict)
@@ -83,43 +74,38 @@ def _is_summary(value: object) -> bool:
     )
 
 
-def _is_scalar(value: object) -> bool:
-    return value is None or isinstance(value, (str, int, float))
+def _fits(value: object, shape: Any) -> bool:  # noqa: ANN401 - recursive
+    """Whether a value has a shape: a list `[shape]`, an object `{name: shape}`, or a type.
 
-
-def _is_tag(value: object) -> bool:
-    return _is_object_of(value, _TAG) and value.keys() == _TAG.keys()
-
-
-def _is_state(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        _is_list_of(member, _is_tag) if name == "Tags" else _is_scalar(member)
-        for name, member in value.items()
+    The name `*` stands for any other; `Key` and `Value` are required, all others are not.
+    """
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(each, shape[0]) for each in value)
+    if not isinstance(shape, dict):
+        return isinstance(value, shape)
+    other = shape.get("*", ())
+    return (
+        isinstance(value, dict)
+        and shape.keys() & {"Key", "Value"} <= value.keys()
+        and all(_fits(member, shape.get(name, other)) for name, member in value.items())
     )
 
 
-def _is_object_of(value: object, shape: Mapping[str, Check]) -> TypeGuard[dict[str, Any]]:
-    """Whether it is an object that has only these members, each of them valid."""
-    return isinstance(value, dict) and all(
-        name in shape and shape[name](member) for name, member in value.items()
-    )
-
-
-_TAG = dict.fromkeys(("Key", "Value"), _is_scalar)
-_RULE: dict[str, Check] = {"Key": _is_scalar, "Value": lambda _: True}
-_PROBLEM = dict.fromkeys(("Source", "Code", "Path", "Message"), _is_scalar)
+_SCALAR = (str, int, float, type(None))
+_STATE = {"Tags": [{"Key": _SCALAR, "Value": _SCALAR}], "*": _SCALAR}
 _SCALARS = (
     "Source", "Region", "ImageId", "ImageName", "Status", "Waits", "Reason", "Code",
     "Message",
 )  # fmt: skip
 _IMAGE = {
-    **dict.fromkeys(_SCALARS, _is_scalar),
-    **dict.fromkeys(("Before", "After"), _is_state),
-    "RequestIds": lambda value: _is_list_of(value, _is_scalar),
+    **dict.fromkeys(_SCALARS, _SCALAR),
+    **dict.fromkeys(("Before", "After"), _STATE),
+    "RequestIds": [_SCALAR],
 }
-_LISTS: dict[str, Check] = {
-    "Images": lambda value: _is_object_of(value, _IMAGE),
-    "Errors": lambda value: _is_object_of(value, _PROBLEM),
-    "Warnings": lambda value: _is_object_of(value, _PROBLEM),
-    "Rules": lambda value: _is_object_of(value, _RULE) and value.keys() == _RULE.keys(),
+_PROBLEM = dict.fromkeys(("Source", "Code", "Path", "Message"), _SCALAR)
+_LISTS = {
+    "Images": [_IMAGE],
+    "Errors": [_PROBLEM],
+    "Warnings": [_PROBLEM],
+    "Rules": [{"Key": _SCALAR, "Value": object}],
 }

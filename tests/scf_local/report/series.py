@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scf_local.cloud.dispatcher import SERVICES
-from scf_local.terminal_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 LIMITS = {
     name: action.per_second
@@ -44,11 +42,6 @@ class Series:
     limit_at: float
     crosses: str
 
-    @property
-    def failed(self) -> int:
-        """The number of calls that failed or got a fault."""
-        return sum(count for _, count in self.failures)
-
 
 def series_of(calls: Iterable[dict[str, Any]], start: float, end: float) -> Iterator[Series]:
     """Yield the series by action and region, on an axis from `start` to `end` (epoch seconds)."""
@@ -63,14 +56,11 @@ def series_of(calls: Iterable[dict[str, Any]], start: float, end: float) -> Iter
         scale = (HEIGHT - _TOP) / max(busiest, limit or 0)
         failures = [call for call in group if call["Outcome"] != "ok" or "Fault" in call]
         yield Series(
-            action=printable(action or "(none)"),
-            region=printable(region or "—"),
+            action=action or "(none)",
+            region=region or "—",
             limit=limit,
             calls=len(group),
-            failures=[
-                (printable(code), count)
-                for code, count in Counter(map(_code, failures)).most_common()
-            ],
+            failures=Counter(map(_code, failures)).most_common(),
             busiest=busiest,
             area=_area(levels, scale),
             limit_at=round(HEIGHT - (limit or 0) * scale, 1),
@@ -85,18 +75,15 @@ def _code(call: dict[str, Any]) -> str:
 
 def _levels(times: Sequence[float], length: float) -> list[int]:
     """Return for each column of the chart the most calls in any second that ends in it."""
-    # A call counts for less than a second, so at the same time -1 comes before +1.
-    steps = sorted([(time, 1) for time in times] + [(time + 1, -1) for time in times])
-    levels = [0] * WIDTH
-    column = count = 0
-    for time, step in steps:
-        target = min(max(0, int(time / length * WIDTH)), WIDTH)
-        for passed in range(column + 1, min(target + 1, WIDTH)):
-            levels[passed] = count
-        column = max(column, target)
-        count += step
-        if target < WIDTH:
-            levels[target] = max(levels[target], count)
+
+    def count(end: float) -> int:
+        # A call counts for less than a second: one at `end - 1` does not.
+        return bisect_right(times, end) - bisect_right(times, end - 1)
+
+    levels = [count(column * length / WIDTH) for column in range(WIDTH)]
+    for time in times:
+        column = min(max(0, int(time / length * WIDTH)), WIDTH - 1)
+        levels[column] = max(levels[column], count(time))
     return levels
 
 
