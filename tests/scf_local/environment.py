@@ -7,16 +7,14 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward import regions
 from scf_local import json_files
 from scf_local.runtime import WRITABLE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 APPID = "1250000000"
 UIN = "100000000001"

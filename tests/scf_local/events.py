@@ -6,15 +6,13 @@ import base64
 import hashlib
 import re
 import time
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from image_steward import regions
 from scf_local.environment import NAME, REGION
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 SHAPES = ("2018", "2021")
 COS_EVENT_NAMES = (

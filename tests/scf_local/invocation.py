@@ -6,20 +6,17 @@ import json
 import math
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scf_local.environment import context_of, trigger_of
+from scf_local.console import InterruptFlag
+from scf_local.environment import FunctionConfig, context_of, trigger_of
 from scf_local.json_files import MAX_EVENT_DEPTH, is_deep
 from scf_local.process import Exchange, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from typing_extensions import Self
-
-    from scf_local.console import InterruptFlag
-    from scf_local.environment import FunctionConfig
 
 INIT_TIMEOUT_S = 65.0
 """Time limit for loading the code; SCF's API default (document/product/583/18586)."""

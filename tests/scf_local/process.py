@@ -12,14 +12,10 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 from scf_local import network, runtime
-from scf_local.environment import process_environ
-
-if TYPE_CHECKING:
-    from scf_local.environment import FunctionConfig
-
+from scf_local.environment import FunctionConfig, process_environ
 
 _READ_BYTES, _MAX_READS = 1 << 16, 16
 """At once: more takes longer to allocate. In all: as much as the largest pipe holds."""

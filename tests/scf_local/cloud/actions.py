@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scf_local.cloud import parameters
+from scf_local.cloud.state import State
 from scf_local.credentials import AccountCredentials
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from scf_local.cloud.state import State
 
 Params = dict[str, Any]
 

@@ -7,8 +7,8 @@ Headers and parameters that COS would act on are emulated or rejected, never ign
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from scf_local.cloud import cos_objects as objects
@@ -17,13 +17,8 @@ from scf_local.cloud.cos_calls import CosCall, xml_reply
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.scf import triggers
 from scf_local.cloud.signatures import COS_TOKEN
-from scf_local.cloud.wire import ErrorReply
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from scf_local.cloud.state import State
-    from scf_local.cloud.wire import Reply, Request
+from scf_local.cloud.state import State
+from scf_local.cloud.wire import ErrorReply, Reply, Request
 
 REQUEST_ID = "x-cos-request-id"
 MAX_KEY = 850

@@ -6,21 +6,17 @@ import hashlib
 import re
 import xml.etree.ElementTree as ET
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from scf_local.cloud.wire import ErrorReply, Reply
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from scf_local.cloud.seed import Object
-    from scf_local.cloud.state import State
-    from scf_local.cloud.wire import Request
+from scf_local.cloud.seed import Object
+from scf_local.cloud.state import State
+from scf_local.cloud.wire import ErrorReply, Reply, Request
 
 MAX_BYTES = 64 << 20
 """What is kept in memory of an object; PUT Object allows 5 GiB (document/product/436/7749)."""

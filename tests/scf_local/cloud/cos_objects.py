@@ -5,20 +5,15 @@ from __future__ import annotations
 import re
 import secrets
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import formatdate
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from scf_local.cloud.cos_calls import MAX_ENTRIES, Change, iso_time, xml_reply
+from scf_local.cloud.cos_calls import MAX_ENTRIES, Change, CosCall, iso_time, xml_reply
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.seed import Object
 from scf_local.cloud.wire import ErrorReply, Reply
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from scf_local.cloud.cos_calls import CosCall
 
 METADATA = "x-cos-meta-"
 STORED = (

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from scf_local.cloud.cos_calls import MAX_BYTES, iso_time, xml_reply
+from scf_local.cloud.cos_calls import MAX_BYTES, CosCall, iso_time, xml_reply
 from scf_local.cloud.cos_objects import described, etag_of, raw, storable, store
 from scf_local.cloud.seed import Object
 from scf_local.cloud.wire import ErrorReply, Reply
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from scf_local.cloud.cos_calls import CosCall
 
 MIN_PART = 1 << 20
 """Bytes of every part but the last (document/product/436/7750)."""

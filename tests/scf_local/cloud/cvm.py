@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from image_steward.regions import is_region
-from scf_local.cloud.actions import EmulatedAction, Service
-from scf_local.cloud.seed import IMAGE_ID, MAX_NAME, tags_of
+from scf_local.cloud.actions import ApiCall, EmulatedAction, Params, Service
+from scf_local.cloud.seed import IMAGE_ID, MAX_NAME, ImageEntry, tags_of
+from scf_local.cloud.state import State
 from scf_local.cloud.wire import ErrorReply
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from scf_local.cloud.actions import ApiCall, Params
-    from scf_local.cloud.seed import ImageEntry
-    from scf_local.cloud.state import State
 
 MAX_LIMIT, DEFAULT_LIMIT = 100, 20
 MAX_IMAGE_IDS = 100  # assumed: the document names no maximum

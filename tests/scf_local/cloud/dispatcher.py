@@ -5,29 +5,22 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scf_local.cloud import api_requests, cos, cos_calls, cvm, hosts, tags
-from scf_local.cloud.actions import ApiCall, Later
-from scf_local.cloud.api_requests import Tc3Request
-from scf_local.cloud.faults import Faults
+from scf_local.cloud.actions import ApiCall, EmulatedAction, Later, Service
+from scf_local.cloud.api_requests import Tc3Request, V1Request
+from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.rate_limits import RateLimits
 from scf_local.cloud.scf import service as scf_service
 from scf_local.cloud.signatures import names_key, verify_cos
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import Call, ErrorReply, Reply
+from scf_local.cloud.wire import Call, ErrorReply, Reply, Request
 from scf_local.credentials import AccountCredentials
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from scf_local.cloud.actions import EmulatedAction, Service
-    from scf_local.cloud.api_requests import V1Request
-    from scf_local.cloud.faults import Rule
-    from scf_local.cloud.wire import Request
 
 SERVICES: dict[str, Service] = {
     "cvm": cvm.SERVICE,

@@ -16,20 +16,17 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from image_steward.messages import nearest, shown
 from scf_local import json_files
 from scf_local.cloud import cos, cvm, tags
 from scf_local.cloud.fault_types import FAULTS, PARAMETERS
 from scf_local.cloud.scf import service
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
-
-    from scf_local.cloud.wire import Reply
+from scf_local.cloud.wire import Reply
 
 _SERVICES = (cvm.SERVICE, tags.SERVICE, service.SERVICE)
 RUN_FUNCTION = "RunFunction"

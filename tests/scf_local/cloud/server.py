@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,15 +27,12 @@ from scf_local.cloud.certificates import authority
 from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.faults import RUN_FUNCTION
 from scf_local.cloud.proxy import Proxy
+from scf_local.cloud.scf.model import Function
 from scf_local.cloud.scf.runner import Runner
 from scf_local.cloud.wire import Reply, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from typing_extensions import Self
-
-    from scf_local.cloud.scf.model import Function
 
 _HOST = "127.0.0.1"
 _ABSOLUTE = re.compile(r"https?://(?:[^/?#]*@)?([^/?#]*)", re.IGNORECASE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
@@ -15,12 +16,10 @@ from urllib.parse import unquote
 from scf_local.cloud import seed
 from scf_local.cloud.scf import functions
 from scf_local.cloud.scf.model import Functions
+from scf_local.cloud.seed import ImageEntry, Object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from scf_local.cloud.cos_uploads import Upload
-    from scf_local.cloud.seed import ImageEntry, Object
 
 
 @dataclass

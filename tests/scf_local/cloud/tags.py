@@ -8,19 +8,15 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from image_steward.regions import is_region
-from scf_local.cloud.actions import EmulatedAction, Service
+from scf_local.cloud.actions import ApiCall, EmulatedAction, Params, Service
 from scf_local.cloud.seed import set_tags, tags_of
+from scf_local.cloud.state import State
 from scf_local.cloud.wire import ErrorReply
 from scf_local.environment import UIN
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from scf_local.cloud.actions import ApiCall, Params
-    from scf_local.cloud.state import State
 
 MAX_RESOURCES = MAX_TAGS = 10
 MAX_TAGS_OF_RESOURCE = 50

@@ -7,16 +7,13 @@ import math
 import uuid
 from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from scf_local.cloud.actions import EmulatedAction, Later
+from scf_local.cloud.actions import ApiCall, EmulatedAction, Later
 from scf_local.cloud.scf.functions import find
 from scf_local.cloud.scf.model import QUALIFIERS, Delivery, Run, local_time
 from scf_local.cloud.wire import ErrorReply, require
 from scf_local.invocation import MAX_EVENT_BYTES
-
-if TYPE_CHECKING:
-    from scf_local.cloud.actions import ApiCall
 
 TAIL_BYTES = 4096
 """Of the log in a reply."""

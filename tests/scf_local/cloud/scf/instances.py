@@ -6,21 +6,17 @@ import io
 import os
 import sys
 import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from scf_local import pythons
+from scf_local.cloud.scf.model import Code, Function
+from scf_local.console import InterruptFlag
 from scf_local.environment import FunctionConfig
 from scf_local.invocation import WarmInstance
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from scf_local.cloud.scf.model import Code, Function
-    from scf_local.console import InterruptFlag
 
 MAX_IDLE = 4
 """Instances that wait for the next event, of all functions together."""

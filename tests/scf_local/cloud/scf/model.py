@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from scf_local.invocation import InvocationResult
+from scf_local.invocation import InvocationResult
 
 QUALIFIERS = ("$LATEST", "$DEFAULT")
 """Those that are emulated; both mean the only version."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from scf_local.cloud.scf.model import Delivery, Function, Functions, Run
+from scf_local.cloud.scf.model import Delivery, Function, Functions, Run
 
 RETRY_AFTER_S = 60.0
 """document/product/583/39851"""

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import TIMEOUT_MAX, Condition, Thread, current_thread
-from typing import TYPE_CHECKING
 
 from scf_local.cloud.scf import queue, triggers
 from scf_local.cloud.scf.instances import Instances
-from scf_local.cloud.scf.model import Run
+from scf_local.cloud.scf.model import Delivery, Function, Run
+from scf_local.cloud.state import State
 from scf_local.console import InterruptFlag
 from scf_local.invocation import Interrupted, result_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from scf_local.cloud.scf.model import Delivery, Function
-    from scf_local.cloud.state import State
 
 _LOG = logging.getLogger(__name__)
 MAX_EVENTS = 4

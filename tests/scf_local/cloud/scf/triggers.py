@@ -10,27 +10,22 @@ import json
 import logging
 import math
 import uuid
+from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from image_steward.messages import shown
 from scf_local import events
 from scf_local.cloud import parameters
-from scf_local.cloud.actions import EmulatedAction
+from scf_local.cloud.actions import ApiCall, EmulatedAction, Params
+from scf_local.cloud.cos_calls import Change
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.scf import cron
 from scf_local.cloud.scf.functions import find, find_active
-from scf_local.cloud.scf.model import QUALIFIERS, Delivery, Trigger, local_time
+from scf_local.cloud.scf.model import QUALIFIERS, Delivery, Function, Functions, Trigger, local_time
 from scf_local.cloud.wire import ErrorReply, require
 from scf_local.environment import VERSION as LATEST
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from scf_local.cloud.actions import ApiCall, Params
-    from scf_local.cloud.cos_calls import Change
-    from scf_local.cloud.scf.model import Function, Functions
 
 KINDS = ("cos", "timer")
 """Values of `Type`; others are not emulated."""
