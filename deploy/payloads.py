@@ -132,7 +132,9 @@ def main() -> int:
     inputs = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
     if not is_for(inputs["runtime"]):
         wanted = f"{inputs['runtime']}, the runtime in serverless.yml"
-        sys.stderr.write(f"build/function.zip is not for {wanted}; run make bundle\n")
+        sys.stderr.write(
+            f"build/function.zip is not for {wanted}; run make bundle, or change it there\n"
+        )
         return 1
     TARGET.mkdir(parents=True, exist_ok=True)
     for name, payload in payloads(inputs, CODE.read_bytes()).items():

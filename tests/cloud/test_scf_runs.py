@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from scf_client import RUNTIME, ScfClient, zipped
 from scf_local.cloud.faults import Faults, Rule
+from scf_local.cloud.scf.instances import Instances
 from scf_local.cloud.server import EmulatedCloud
 
 if TYPE_CHECKING:
@@ -109,7 +111,10 @@ def test_runtime_is_the_functions(scf: ScfClient) -> None:
     assert json.loads(scf.invoke("here")["RetMsg"]) == list(sys.version_info[:2])
     scf.create("old", code, Runtime="Python3.6")
     result = scf.invoke("old", LogType="Tail")
-    assert f"Python3.6 is not available here; {RUNTIME} runs the code" in result["Log"]
+    assert (
+        f"Python3.6 is not installed here, or older than 3.10; {RUNTIME} runs the code"
+        in result["Log"]
+    )
     assert json.loads(result["RetMsg"]) == list(sys.version_info[:2])
 
 
@@ -151,6 +156,42 @@ def test_success_is_not_repeated(scf: ScfClient) -> None:
     scf.move(600)
     (run,) = scf("GetRequestStatus", FunctionName="fn", FunctionRequestId=request_id)["Data"]
     assert (run["RetCode"], run["RetryNum"], run["RetMsg"]) == (0, 0, '{"a":1}')
+
+
+def test_log_says_what_comes_next() -> None:
+    """Each run has a line with function, request id, how it ended, and what comes next."""
+    written: list[bytes] = []
+    with EmulatedCloud(write=written.append) as cloud:
+        scf = ScfClient(cloud)
+        scf.create("bad", ENDS["raises"])
+        scf.create("good")
+        failed, handled = (asynchronous(scf, name) for name in ("bad", "good"))
+        scf.move(600)
+        log = b"".join(written).decode()
+    lines = re.findall("scf-local: (.{19}) (.+)", log)
+    runs = [
+        (failed, "raised (430); again at"),
+        (handled, "returned (200)"),
+        (failed, "raised (430); again at"),
+        (failed, "raised (430); given up"),
+    ]
+    texts = [text for _, text in lines]
+    assert sorted(re.sub(r"(?<= at) .+", "", text) for text in texts) == sorted(
+        f"{'bad' if request_id == failed else 'good'} {request_id}: {end}"
+        for request_id, end in runs
+    )
+    assert log.count("START ") == 4
+
+
+def test_queue_is_shown(scf: ScfClient) -> None:
+    """`GET /_state` shows the events that wait."""
+    scf.create("bad", ENDS["raises"])
+    request_id = asynchronous(scf, "bad")
+    scf.move()
+    (waiting,) = scf.cloud.state.snapshot()["Queue"]
+    assert 50 < waiting.pop("Due") - scf.cloud.now() <= 60
+    where = {"Region": "ap-guangzhou", "Function": "bad"}
+    assert waiting == {**where, "RequestId": request_id, "RetryNum": 1}
 
 
 def test_two_retries_a_minute_apart(scf: ScfClient) -> None:
@@ -313,7 +354,7 @@ def test_fault_of_this_machine(scf: ScfClient, monkeypatch: pytest.MonkeyPatch) 
     """If no process can be started, who waits gets the status 500, and the event comes again."""
     scf.create("fn")
     with monkeypatch.context() as patched:
-        patched.setattr("scf_local.process.runtime.__file__", "\0")
+        patched.setattr(Instances, "_python", lambda *_: "/nonexistent/python")
         assert json.loads(scf.invoke("fn")["ErrMsg"])["statusCode"] == 500
         request_id = asynchronous(scf, "fn", 1)
         scf.move()

@@ -142,7 +142,8 @@ def test_bundle_for_another_runtime(
     monkeypatch.setattr(payloads, "TARGET", tmp_path / "deploy")
     write_bundle(tmp_path / "function.zip", "Python3.1")
     assert payloads.main() == 1
-    message = f"is not for {INPUTS['runtime']}, the runtime in serverless.yml; run make bundle\n"
+    advice = "run make bundle, or change it there"
+    message = f"is not for {INPUTS['runtime']}, the runtime in serverless.yml; {advice}\n"
     assert capsys.readouterr().err == f"build/function.zip {message}"
     assert not (tmp_path / "deploy").exists()
 

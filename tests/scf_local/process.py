@@ -77,6 +77,7 @@ class Process:
                 _RUNNING.add(self._popen.pid)
         except OSError:
             os.close(self.replies)
+            self._scratch.cleanup()
             raise
         finally:
             os.close(child_end)

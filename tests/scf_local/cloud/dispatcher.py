@@ -105,13 +105,16 @@ class Dispatcher:
         return self.now()
 
     def _move_clock(self, http: Request) -> Reply:
-        with suppress(ValueError, LookupError, TypeError, RecursionError):
-            seconds = json.loads(http.body)["Seconds"]
-            # Not of a web page, which can send this type only to where it comes from.
-            is_json = http.headers.get("content-type", "") == "application/json"
-            if is_json and 0 <= seconds <= _MAX_SECONDS:
-                return _json_later(lambda: {"Time": self.move_clock(seconds)})
-        return Reply(HTTPStatus.BAD_REQUEST, {"Content-Type": "text/plain"}, _HELP.encode())
+        problem = "the Content-Type must be application/json"
+        # Not of a web page, which can send this type only to where it comes from.
+        if http.headers.get("content-type", "") == "application/json":
+            problem = f'the body must be {{"Seconds": NUMBER}}, with 0 to {_MAX_SECONDS}'
+            with suppress(ValueError, LookupError, TypeError, RecursionError):
+                seconds = json.loads(http.body)["Seconds"]
+                if 0 <= seconds <= _MAX_SECONDS:
+                    return _json_later(lambda: {"Time": self.move_clock(seconds)})
+        text = f"The clock was not moved: {problem}\n"
+        return Reply(HTTPStatus.BAD_REQUEST, {"Content-Type": "text/plain"}, text.encode())
 
     def body_limit(self, http: Request) -> int:
         """Return how many bytes the body may have; 0 if a request is answered without its body."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import os
@@ -86,7 +87,10 @@ class EmulatedCloud(Dispatcher):
         self.url = f"http://{_HOST}:{port}"
         self._folder = TemporaryDirectory(prefix="scf-local-")
         authority().write_bundle(self._bundle, with_public=bool(self.allowed_hosts))
-        self._runner = Runner(self.state, self.now, self._variables, self.write, self._refusal_of)
+        self._deliveries = itertools.count(1)
+        self._runner = Runner(
+            self.state, self.now, self._variables, self.write, self._refusal_of_run
+        )
         self._runner.start()
         return self
 
@@ -108,8 +112,8 @@ class EmulatedCloud(Dispatcher):
         """Return these variables, and those with the credentials, as SCF names them."""
         return {**self.network(), **self.credentials.scf_variables()}
 
-    def _refusal_of(self, delivery: int) -> int:
-        rule = self.faults.rule_for(RUN_FUNCTION, delivery)
+    def _refusal_of_run(self) -> int:
+        rule = self.faults.rule_for(RUN_FUNCTION, next(self._deliveries))
         return int(rule.code) if rule else 0
 
     def _variables(self, function: Function) -> dict[str, str]:

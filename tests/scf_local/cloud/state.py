@@ -142,7 +142,8 @@ class State:
     def snapshot(self, now: float = math.inf) -> dict[str, Any]:
         """Return the reply to `GET /_state` at a time, in epoch seconds.
 
-        It has `Images`, `Objects` (keys only), `Functions` (by region, then name) and `Calls`.
+        It has `Images`, `Objects` (keys only), `Functions` (by region, then name), the `Queue` of
+        their events, and `Calls`.
         """
         with self.lock:
             return {
@@ -152,6 +153,7 @@ class State:
                     for bucket, keys in self.objects.items()
                 },
                 "Functions": copy.deepcopy(functions.by_region(self.functions, now)),
+                "Queue": [each.described() for each in self.functions.queue],
                 "Calls": copy.deepcopy(self.calls),
             }
 

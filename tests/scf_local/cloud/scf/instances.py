@@ -69,7 +69,8 @@ class Instances:
             return fitting[0][2]
         config = self._config(function)
         if (runtime := function.settings["Runtime"]) != config.runtime:
-            write(f"{runtime} is not available here; {config.runtime} runs the code\n".encode())
+            what = f"{runtime} is not installed here, or older than 3.10"
+            write(f"{what}; {config.runtime} runs the code\n".encode())
         seconds = function.settings["InitTimeout"]
         return WarmInstance(config, write, init_timeout_s=seconds, interrupt=self.interrupt)
 

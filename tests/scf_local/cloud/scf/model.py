@@ -112,6 +112,11 @@ class Delivery:
     retry: int = 0
     result: Future[Run] | None = None
 
+    def described(self) -> dict[str, Any]:
+        """Return what `GET /_state` has of it."""
+        names = {"Region": self.region, "Function": self.function, "RequestId": self.request_id}
+        return {**names, "RetryNum": self.retry, "Due": self.due}
+
 
 @dataclass(frozen=True)
 class Run:

@@ -10,7 +10,7 @@ from threading import TIMEOUT_MAX, Condition, Thread, current_thread
 
 from scf_local.cloud.scf import queue, triggers
 from scf_local.cloud.scf.instances import Instances
-from scf_local.cloud.scf.model import Delivery, Function, Run
+from scf_local.cloud.scf.model import Delivery, Function, Run, local_time
 from scf_local.cloud.state import State
 from scf_local.console import InterruptFlag
 from scf_local.invocation import Interrupted, result_of
@@ -28,16 +28,14 @@ class Runner:
         now: returns the emulated cloud's time; `state.moved` moves it on.
         variables: returns the variables with which a function reaches its cloud.
         write: receives the log of each run, as bytes.
-        refusal: returns the status with which the platform refuses a delivery, by its number from
-            1, or 0.
+        refusal: returns the status with which the platform refuses the next delivery, or 0.
     """
 
     state: State
     now: Callable[[], float]
     variables: Callable[[Function], Mapping[str, str]]
     write: Callable[[bytes], object]
-    refusal: Callable[[int], int]
-    _deliveries: int = field(init=False, default=0)
+    refusal: Callable[[], int]
     _changed: Condition = field(init=False)
     _stopping: InterruptFlag = field(init=False, default_factory=InterruptFlag)
     _threads: set[Thread] = field(init=False, default_factory=set)
@@ -111,12 +109,12 @@ class Runner:
             function = functions.by_name.get((delivery.region, delivery.function))
             if function is None:  # it was deleted
                 continue
-            self._deliveries += 1
-            status = self.refusal(self._deliveries)
+            status, message = self.refusal(), "A fault of the platform was injected"
             if not status and not queue.has_room(functions, function):
-                status = queue.NO_ROOM
+                reserved = f"The reserved concurrency is {function.reserved_mb} MB"
+                status, message = queue.NO_ROOM, f"{reserved}, with no room for one more instance"
             if status:
-                reply = {"Status": status, "Message": "The platform did not run the function"}
+                reply = {"Status": status, "Message": message}
                 self._finish(Run(delivery, now, result_of(reply, delivery.request_id)), function)
             else:
                 functions.running.append(delivery)
@@ -155,4 +153,8 @@ class Runner:
         again = queue.after(run, function, self.now())
         if again and functions.by_name.get((function.region, function.name)) is function:
             functions.queue.append(again)
-        self.write(run.log)
+        is_given_up = run.result.error and not again and not run.delivery.result
+        then = f"; again at {local_time(again.due)}" if again else "; given up" * bool(is_given_up)
+        title = f"{local_time(run.started)} {function.name} {run.result.request_id}"
+        line = f"scf-local: {title}: {run.result.outcome} ({run.result.status}){then}\n"
+        self.write(line.encode() + run.log)
