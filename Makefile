@@ -61,7 +61,7 @@ test-ends: $(READY) ## run test-brief on the oldest and the newest installed Pyt
 
 conformance: $(READY) .conformance/.venv $(if $(NPM),.conformance/.node) ## test the emulated cloud with tccli, the Node.js SDK and other clients
 	$(if $(NPM),,@echo "npm was not found; skipping the Node.js SDK")
-	$(BIN)/pytest tests/conformance/test_tccli.py tests/conformance/test_python_clients.py $(if $(NPM),tests/conformance/test_node_sdk.py)
+	$(BIN)/pytest tests/conformance/test_tccli.py tests/conformance/test_scf_tccli.py tests/conformance/test_python_clients.py $(if $(NPM),tests/conformance/test_node_sdk.py)
 
 # Not in .venv, since tccli installs the SDKs of all products: some 375 MB.
 .conformance/.venv: requirements/conformance.txt

@@ -194,6 +194,13 @@ def test_new_function(scf: Scf) -> None:
         "DnsCache": "FALSE",
         "InstallDependency": "FALSE",
         "DeadLetterConfig": {"Type": "", "Name": "", "FilterType": ""},
+        "EipConfig": {"EipFixed": "FALSE", "Eips": []},
+        "AccessInfo": {"Host": "", "Vip": ""},
+        "CfsConfig": {"CfsInsList": []},
+        "ProtocolType": "",
+        "UseGpu": "FALSE",
+        "L5Enable": "FALSE",
+        "OnsEnable": "FALSE",
     }
 
 

@@ -8,19 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.conftest import COS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from conformance.conftest import ServedCloud
 
-COS = """
-import os
-from qcloud_cos import CosConfig, CosS3Client
-client = CosS3Client(CosConfig(
-    Region="ap-guangzhou", SecretId=os.environ["TENCENTCLOUD_SECRET_ID"],
-    SecretKey=os.environ["TENCENTCLOUD_SECRET_KEY"], Token=os.environ["TENCENTCLOUD_TOKEN"]))
-"""
 PRESIGNED = """
 token = {"x-cos-security-token": os.environ["TENCENTCLOUD_TOKEN"]}
 url = client.get_presigned_url("manifests-1250000000", "requests/rename.json", "GET", Params=token)

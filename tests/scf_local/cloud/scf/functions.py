@@ -57,6 +57,9 @@ _CONSTANT = {
         "PublicNetStatus": "ENABLE", "EipConfig": {"EipStatus": "DISABLE", "EipAddress": []}
     },
     "DeadLetterConfig": {"Type": "", "Name": "", "FilterType": ""},
+    "EipConfig": {"EipFixed": "FALSE", "Eips": []}, "AccessInfo": {"Host": "", "Vip": ""},
+    "CfsConfig": {"CfsInsList": []}, "ProtocolType": "",
+    "UseGpu": "FALSE", "L5Enable": "FALSE", "OnsEnable": "FALSE",
     "AsyncRunEnable": "FALSE", "InstallDependency": "FALSE", "AvailableStatus": "Available",
     "StatusDesc": "", "CodeInfo": "", "CodeError": "", "CodeResult": "success", "ErrNo": 0,
     "Namespace": NAMESPACE, "Qualifier": VERSION, "FunctionVersion": VERSION,
