@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import IO, cast
 
@@ -19,12 +16,8 @@ from scf_local.environment import FunctionConfig, process_environ
 
 _READ_BYTES, _MAX_READS = 1 << 16, 16
 """At once: more takes longer to allocate. In all: as much as the largest pipe holds."""
-_SET_CHILD_SUBREAPER = 36  # of prctl(2)
-_RUNNING: set[int] = set()
-_UNRELATED: set[int] = set()
-"""Children that this process had before it ran any function."""
-_LOCK = threading.Lock()
-"""Of these: a process that has just started, in another thread, is not an orphan."""
+_MAX_ROUNDS = 100
+"""Of killing what a function has started, while it may start more."""
 
 
 class Process:
@@ -36,13 +29,6 @@ class Process:
     """
 
     def __init__(self, config: FunctionConfig, terminal: int | None = None) -> None:
-        if sys.platform == "linux":
-            # Orphans of the function become children of this process, whatever session they are
-            # in, so that they can be found.
-            ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-            with _LOCK:
-                if not _RUNNING:
-                    _UNRELATED.update(_orphans())
         self.replies, child_end = os.pipe()
         # -u: the output of a killed function is not lost. -X utf8: SCF's locale may not exist
         # here. -s: SCF has no user site-packages. -S: nor others.
@@ -57,30 +43,29 @@ class Process:
             prefix="scf-local-", dir=runtime.WRITABLE[0], ignore_cleanup_errors=True
         )
         try:
-            with _LOCK:
-                self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
-                    [
-                        *command,
-                        config.handler,
-                        *reached,
-                        self._scratch.name,
-                        *map(str, descriptors),
-                    ],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    cwd=config.code,
-                    env=process_environ(config) | edited,
-                    pass_fds=descriptors,
-                    start_new_session=True,
-                )
-                _RUNNING.add(self._popen.pid)
+            self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
+                [
+                    *command,
+                    config.handler,
+                    *reached,
+                    self._scratch.name,
+                    *map(str, descriptors),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=config.code,
+                env=process_environ(config) | edited,
+                pass_fds=descriptors,
+                start_new_session=True,
+            )
         except OSError:
             os.close(self.replies)
             self._scratch.cleanup()
             raise
         finally:
             os.close(child_end)
+        self._mounts = _OWN_MOUNTS
         self._stdin = cast("IO[bytes]", self._popen.stdin)
         self._stdout = cast("IO[bytes]", self._popen.stdout)
         self.events = self._stdin.fileno()
@@ -95,6 +80,8 @@ class Process:
 
     def printed(self) -> bytes | None:
         """What it has printed since the last call; None if it has not."""
+        if self._mounts == _OWN_MOUNTS:  # it changes them soon after its start, if it can
+            self._mounts = _mounts_of(self._popen.pid) or _OWN_MOUNTS
         output = b""
         with contextlib.suppress(BlockingIOError):
             for _ in range(_MAX_READS):
@@ -109,40 +96,66 @@ class Process:
 
     def end(self) -> None:
         """Kill it and all processes that it started; SCF ends instances just as abruptly."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
+        # Stopped first, as its orphans get another parent when it ends.
+        self._send(signal.SIGSTOP)
+        pids: set[int] = set()
+        for _ in range(_MAX_ROUNDS):
+            # One that ends loses its mounts before it closes its files.
+            pids = set(filter(_parent_of, pids)) | _started_by(self._popen.pid, self._mounts)
+            if not pids:
+                break
+            for pid in pids:
+                with contextlib.suppress(PermissionError, ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self._send(signal.SIGKILL)
         self._popen.wait()
-        with _LOCK:
-            _RUNNING.discard(self._popen.pid)
-            _kill_orphans()
         self._scratch.cleanup()
         self.selector.close()
         self._stdin.close()
         self._stdout.close()
         os.close(self.replies)
 
-
-def _kill_orphans() -> None:
-    spared = _RUNNING | _UNRELATED
-    while pids := _orphans() - spared:  # killing one may orphan others
-        spared |= pids
-        for pid in pids:
-            # Not permitted: it now runs as another user.
-            with contextlib.suppress(PermissionError, ProcessLookupError, ChildProcessError):
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+    def _send(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._popen.pid, number)
 
 
-def _orphans() -> set[int]:
-    """Children of this process in another session; only functions start such children."""
-    pids = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            fields = path.read_text("utf-8", "replace").rpartition(")")[2].split()
-            _, parent, _, session, *_ = fields
-            if int(parent) == os.getpid() and int(session) != os.getsid(0):
-                pids.add(int(path.parent.name))
-    return pids
+def _mounts_of(pid: int | str) -> str:
+    """The mount namespace of a process; empty if it cannot be determined."""
+    try:
+        return str(Path(f"/proc/{pid}/ns/mnt").readlink())
+    except OSError:  # no Linux, or it has ended
+        return ""
+
+
+_OWN_MOUNTS = _mounts_of("self")
+
+
+def _parent_of(pid: int) -> int:
+    """The parent of a process; 0 if it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return 0
+    state, parent, *_ = stat.rpartition(")")[2].split()
+    return 0 if state in "ZX" else int(parent)
+
+
+def _started_by(pid: int, mounts: str) -> set[int]:
+    """Processes that a function has started, in whatever session.
+
+    Those are below the runtime, which is the parent of its orphans, too. If it has ended by itself,
+    only its mounts tell, which no other process has.
+    """
+    pids = {int(path.name) for path in Path("/proc").glob("[0-9]*")} - {pid}
+    parents = {each: parent for each in pids if (parent := _parent_of(each))}
+    has_own_mounts = mounts != _OWN_MOUNTS
+    found = {each for each in parents if has_own_mounts and _mounts_of(each) == mounts}
+    new = {pid}
+    while new:
+        new = {each for each, parent in parents.items() if parent in new} - found
+        found |= new
+    return found
 
 
 class Exchange:

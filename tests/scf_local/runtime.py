@@ -32,6 +32,7 @@ WRITABLE = ("/tmp", "/dev", "/proc")  # noqa: S108 - SCF's own, document/product
 _TMP, _TMP_SIZE = os.path.realpath(WRITABLE[0]), b"size=512m"
 """document/product/583/35311"""
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_PR_SET_CHILD_SUBREAPER = 36
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_SLAVE, _MS_REC = 0x1, 0x20, 0x1000, 0x80000, 0x4000
 _BDB = f"{os.path.dirname(os.__file__)}/bdb.py"  # its frames are last after `q` in the debugger
 _NOT_THE_FUNCTIONS = (__file__, importlib.__file__, "<frozen importlib", _BDB)
@@ -187,6 +188,8 @@ def replace_tmp(kept: Iterable[str]) -> bool:
     import ctypes  # noqa: PLC0415 - takes 2 ms
 
     libc = ctypes.CDLL(None, use_errno=True)
+    # Orphans of the function become children of this process, and can be found.
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def call(name: str, *args: Any) -> None:  # noqa: ANN401 - those of C
         if getattr(libc, name)(*args):
