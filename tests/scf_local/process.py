@@ -65,7 +65,7 @@ class Process:
             raise
         finally:
             os.close(child_end)
-        self._mounts = _OWN_MOUNTS
+        self._mounts: int | None = None  # those of its own, which it gets soon after its start
         self._stdin = cast("IO[bytes]", self._popen.stdin)
         self._stdout = cast("IO[bytes]", self._popen.stdout)
         self.events = self._stdin.fileno()
@@ -80,8 +80,10 @@ class Process:
 
     def printed(self) -> bytes | None:
         """What it has printed since the last call; None if it has not."""
-        if self._mounts == _OWN_MOUNTS:  # it changes them soon after its start, if it can
-            self._mounts = _mounts_of(self._popen.pid) or _OWN_MOUNTS
+        if self._mounts is None and _mounts_of(self._popen.pid) not in {"", _OWN_MOUNTS}:
+            # Kept open, or another instance could get the same number.
+            with contextlib.suppress(OSError):
+                self._mounts = os.open(f"/proc/{self._popen.pid}/ns/mnt", os.O_RDONLY)
         output = b""
         with contextlib.suppress(BlockingIOError):
             for _ in range(_MAX_READS):
@@ -98,10 +100,11 @@ class Process:
         """Kill it and all processes that it started; SCF ends instances just as abruptly."""
         # Stopped first, as its orphans get another parent when it ends.
         self._send(signal.SIGSTOP)
+        mounts = "" if self._mounts is None else _mounts_of("self", self._mounts)
         pids: set[int] = set()
         for _ in range(_MAX_ROUNDS):
             # One that ends loses its mounts before it closes its files.
-            pids = set(filter(_parent_of, pids)) | _started_by(self._popen.pid, self._mounts)
+            pids = set(filter(_parent_of, pids)) | _started_by(self._popen.pid, mounts)
             if not pids:
                 break
             for pid in pids:
@@ -110,6 +113,8 @@ class Process:
         self._send(signal.SIGKILL)
         self._popen.wait()
         self._scratch.cleanup()
+        if self._mounts is not None:
+            os.close(self._mounts)
         self.selector.close()
         self._stdin.close()
         self._stdout.close()
@@ -120,10 +125,14 @@ class Process:
             os.killpg(self._popen.pid, number)
 
 
-def _mounts_of(pid: int | str) -> str:
-    """The mount namespace of a process; empty if it cannot be determined."""
+def _mounts_of(pid: int | str, descriptor: int | None = None) -> str:
+    """The mount namespace of a process, or one that it has open; empty if it cannot be determined.
+
+    Such as `mnt:[4026531840]`.
+    """
+    name = "ns/mnt" if descriptor is None else f"fd/{descriptor}"
     try:
-        return str(Path(f"/proc/{pid}/ns/mnt").readlink())
+        return str(Path(f"/proc/{pid}/{name}").readlink())
     except OSError:  # no Linux, or it has ended
         return ""
 
@@ -149,8 +158,7 @@ def _started_by(pid: int, mounts: str) -> set[int]:
     """
     pids = {int(path.name) for path in Path("/proc").glob("[0-9]*")} - {pid}
     parents = {each: parent for each in pids if (parent := _parent_of(each))}
-    has_own_mounts = mounts != _OWN_MOUNTS
-    found = {each for each in parents if has_own_mounts and _mounts_of(each) == mounts}
+    found = {each for each in parents if mounts and _mounts_of(each) == mounts}
     new = {pid}
     while new:
         new = {each for each, parent in parents.items() if parent in new} - found
