@@ -257,7 +257,7 @@ def moved(dispatcher: Dispatcher, body: str, kind: str = "application/json") -> 
     headers = {"host": "127.0.0.1", "content-type": kind}
     reply = dispatcher.dispatch(Request("POST", "/_clock", "", headers, body.encode()))
     if reply.later:
-        assert json.loads(reply.later()) == {"Time": dispatcher.now()}
+        assert json.loads(reply.later().body) == {"Time": dispatcher.now()}
     return reply.status
 
 

@@ -365,3 +365,4 @@ def cloud(port: int, **options: Any) -> None:  # noqa: ANN401 - see serving
         variables.update(zip(SDK_NAMES, map(variables.__getitem__, SCF_NAMES), strict=True))
         emit("\n".join(f"export {name}={quote(value)}" for name, value in variables.items()))
         signal.sigwait(signals)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # a second one ends it at once

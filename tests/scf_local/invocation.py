@@ -211,7 +211,8 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         if reply["Status"] != _OK:
             reply["Message"] += ""
         text = reply.get("Response", "null")
-        reply["MemoryMB"] += 0.0
+        if type(reply["Status"]) is not int or not math.isfinite(reply["MemoryMB"]):
+            return None
         try:
             reply["Result"] = json.loads(text)
             too_deep = is_deep(reply["Result"], text, MAX_EVENT_DEPTH)

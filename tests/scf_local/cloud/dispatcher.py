@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -101,8 +102,10 @@ class Dispatcher:
 
     def move_clock(self, seconds: float) -> float:
         """Move the time on, and return the new one."""
-        self.state.moved += seconds
-        return self.now()
+        with self.state.lock:
+            self.state.moved += seconds
+            self.state.finish_images(self.now() - self._started)
+            return self.now()
 
     def _move_clock(self, http: Request) -> Reply:
         problem = "the Content-Type must be application/json"
@@ -111,8 +114,9 @@ class Dispatcher:
             problem = f'the body must be {{"Seconds": NUMBER}}, with 0 to {_MAX_SECONDS}'
             with suppress(ValueError, LookupError, TypeError, RecursionError):
                 seconds = json.loads(http.body)["Seconds"]
-                if 0 <= seconds <= _MAX_SECONDS:
-                    return _json_later(lambda: {"Time": self.move_clock(seconds)})
+                if seconds is not True and 0 <= seconds <= _MAX_SECONDS:
+                    later = lambda: _json({"Time": self.move_clock(seconds)})  # noqa: E731 - short
+                    return replace(_json(None), later=later)
         text = f"The clock was not moved: {problem}\n"
         return Reply(HTTPStatus.BAD_REQUEST, {"Content-Type": "text/plain"}, text.encode())
 
@@ -146,9 +150,15 @@ class Dispatcher:
             members = action(ApiCall(self.state, region, given, now, credentials))
             if isinstance(members, Later):
                 request_id = self.request_id()
-                return _json_later(
-                    lambda: {"Response": {**members.members(), "RequestId": request_id}}
-                )
+
+                def later() -> Reply:
+                    try:
+                        return _json({"Response": {**members.members(), "RequestId": request_id}})
+                    except CancelledError:
+                        message = "The function was deleted, or the emulated cloud stops."
+                        return error_reply(ErrorReply("InternalError", message))
+
+                return replace(_json(None), later=later)
             return reply_of(members)
 
         def error_reply(error: ErrorReply) -> Reply:
@@ -204,11 +214,16 @@ class Dispatcher:
                 self.refuse(error.message)
         record = {"Time": now, "Action": call.action, "Region": call.region, "Outcome": outcome}
         if rule:
-            if rule.fault == "error-applied":
-                reply = error_reply(_injected(rule))
             record["Fault"] = rule.fault
-            reply = rule.inject(reply)
-        return self.on_reply(replace(call, number=self.state.record(record)), reply)
+        numbered = replace(call, number=self.state.record(record))
+
+        def finished(reply: Reply) -> Reply:
+            if rule and rule.fault == "error-applied":
+                reply = error_reply(_injected(rule))
+            return self.on_reply(numbered, rule.inject(reply) if rule else reply)
+
+        later = reply.later
+        return replace(reply, later=lambda: finished(later())) if later else finished(reply)
 
     def _verified_by(self, rule: Rule | None, time: float) -> tuple[AccountCredentials, float]:
         """Return what to verify a signature against, or raise the error of a rule that skips it."""
@@ -276,10 +291,6 @@ def _service(signed_for: str, version: str, host: str) -> str:
 
 def _injected(rule: Rule) -> ErrorReply:
     return ErrorReply(rule.outcome, rule.message, rule.status or HTTPStatus.FORBIDDEN)
-
-
-def _json_later(value: Callable[[], object]) -> Reply:
-    return replace(_json(None), later=lambda: _json(value()).body)
 
 
 def _json(value: object) -> Reply:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _HOST = "127.0.0.1"
 _ABSOLUTE = re.compile(r"https?://(?:[^/?#]*@)?([^/?#]*)", re.IGNORECASE)
+_OWN_SITES = ("none", "same-origin")
+"""Values of Sec-Fetch-Site: the user's own request of `/_state`, for example."""
 _LOG = logging.getLogger(__name__)
 # What is not HTTP is answered, and not worth a traceback.
 _LOG.addFilter(lambda entry: not isinstance((entry.exc_info or "  ")[1], HttpProcessingError))
@@ -121,7 +123,8 @@ class EmulatedCloud(Dispatcher):
 
     def move_clock(self, seconds: float) -> float:
         """Move the time on, and return the new one once all that is due by then has been done."""
-        return self._runner.move(seconds)
+        self._runner.move(seconds)
+        return super().move_clock(0)
 
     def dispatch(self, http: Request) -> Reply:
         """Return the reply to a request, whatever it is for."""
@@ -173,6 +176,8 @@ class EmulatedCloud(Dispatcher):
                 headers["host"] = absolute[1]  # else as sent, which is what is signed
         request = Request(http.method, unquote(path, errors="surrogateescape"), query, headers)
         host = headers.get("host", "")
+        if "origin" in headers or headers.get("sec-fetch-site", "none") not in _OWN_SITES:
+            return web.Response(status=403, text="Requests of web pages are not answered.\n")
         is_direct = not absolute and hosts.is_own(hosts.name_of(host))
         if not is_direct and not hosts.is_proxied(host, urlsplit(self.url).port or 0):
             message = self._refusal(host)
@@ -206,7 +211,7 @@ class EmulatedCloud(Dispatcher):
 
     async def _send(self, http: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         if reply.later:
-            reply = replace(reply, body=await asyncio.to_thread(reply.later))
+            reply = await asyncio.to_thread(reply.later)
         response = web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body)
         if not http.content.is_eof():
             response.force_close()

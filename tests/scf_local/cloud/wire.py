@@ -37,7 +37,7 @@ class Reply:
     Attributes:
         delay: seconds before it is sent; infinity means never.
         byte_interval: seconds between two bytes of the body.
-        later: waits for the body, which takes time; `body` is empty.
+        later: waits for the reply to send instead, which takes time.
         cut: closes the connection before the first byte is sent, or halfway through the body.
     """
 
@@ -47,7 +47,7 @@ class Reply:
     delay: float = 0.0
     byte_interval: float = 0.0
     cut: Literal["", "before", "halfway"] = ""
-    later: Callable[[], bytes] | None = None
+    later: Callable[[], Reply] | None = None
 
 
 @dataclass(frozen=True)

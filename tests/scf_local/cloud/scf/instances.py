@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
@@ -111,11 +112,15 @@ class Instances:
             return self._pythons[runtime]
 
     def _unpacked(self, code: Code) -> Path:
-        folder = Path(self._folder.name, code.sha256)
+        folder, part = (Path(self._folder.name, f"{code.sha256}{end}") for end in ("", ".part"))
         with self._lock, zipfile.ZipFile(io.BytesIO(code.zip)) as archive:
             if not folder.exists():
-                archive.extractall(folder)
+                shutil.rmtree(part, ignore_errors=True)
+                archive.extractall(part)
                 for entry in archive.infolist():
-                    if mode := entry.external_attr >> 16 & 0o777:
-                        (folder / entry.filename).chmod(mode | 0o400)
+                    path = part / entry.filename
+                    mode = entry.external_attr >> 16 & 0o777
+                    if mode and path != part:
+                        path.chmod(mode | (0o700 if path.is_dir() else 0o600))
+                part.rename(folder)  # only whole
         return folder

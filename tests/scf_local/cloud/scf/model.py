@@ -5,11 +5,13 @@ Only data: the actions of the API change it, and `runner` carries out what is du
 
 from __future__ import annotations
 
+import json
 import math
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import Any
 
 from scf_local.invocation import InvocationResult
@@ -20,8 +22,8 @@ BEIJING = timezone(timedelta(hours=8))
 """The time of SCF's cron expressions: undocumented, but what users have found."""
 RETRIES, MAX_AGE_S = 2, 6 * 3600
 """Of an event, unless the function has others (document/product/583/41138)."""
-MAX_RUNS = 1000
-"""Past runs that are kept."""
+MAX_RUNS, MAX_RUNS_BYTES = 1000, 64 << 20
+"""Past runs that are kept, and the bytes that their logs, events and results may take."""
 
 
 def local_time(seconds: float) -> str:
@@ -130,6 +132,11 @@ class Run:
     result: InvocationResult
     log: bytes = b""
 
+    @cached_property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return len(self.log) + len(json.dumps([self.delivery.event, self.result.result]))
+
 
 @dataclass
 class Functions:
@@ -138,7 +145,13 @@ class Functions:
     by_name: dict[tuple[str, str], Function] = field(default_factory=dict)
     queue: list[Delivery] = field(default_factory=list)
     running: list[Delivery] = field(default_factory=list)
-    runs: deque[Run] = field(default_factory=lambda: deque(maxlen=MAX_RUNS))
+    runs: deque[Run] = field(default_factory=deque)
+
+    def keep(self, run: Run) -> None:
+        """Add a run, and drop the oldest ones if there are too many."""
+        self.runs.append(run)
+        while len(self.runs) > MAX_RUNS or sum(each.size for each in self.runs) > MAX_RUNS_BYTES:
+            self.runs.popleft()
 
     def remove(self, function: Function) -> None:
         """Delete a function, with the events that wait for it."""

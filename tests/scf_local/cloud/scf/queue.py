@@ -6,7 +6,12 @@ import math
 from dataclasses import replace
 
 from scf_local.cloud.scf.model import Delivery, Function, Functions, Run
+from scf_local.environment import trigger_of
 
+MAX_EVENTS = 4
+"""Handled at the same time. SCF has more room; a local machine handles them no faster."""
+MAX_RUNNING = 100
+"""Instances, with those that somebody waits for; SCF allows 1000 of 128 MB."""
 RETRY_AFTER_S = 60.0
 """document/product/583/39851"""
 NO_ROOM = 432
@@ -25,27 +30,51 @@ def next_due(functions: Functions) -> float:
     return min((*deliveries, *timers), default=math.inf)
 
 
-def take_due(functions: Functions, now: float, most: int) -> list[Delivery]:
+def room(functions: Functions) -> int:
+    """Return how many more events can be handled at the same time."""
+    return MAX_EVENTS - sum(each.result is None for each in functions.running)
+
+
+def take_due(functions: Functions, now: float) -> list[Delivery]:
     """Remove deliveries that are due from the queue, in its order.
 
     Those that somebody waits for are all removed: they may come from functions that are running,
-    which would wait for each other. Of the others, up to `most` are.
+    which would wait for each other. Of the others, those that there is room for are.
     """
     due = [delivery for delivery in functions.queue if delivery.due <= now]
     awaited = [delivery for delivery in due if delivery.result]
-    taken = awaited + [delivery for delivery in due if not delivery.result][: max(most, 0)]
+    events = [delivery for delivery in due if not delivery.result]
+    taken = awaited + events[: max(room(functions), 0)]
     functions.queue = [delivery for delivery in functions.queue if delivery not in taken]
     return taken
 
 
-def has_room(functions: Functions, function: Function) -> bool:
-    """Whether the reserved concurrency of a function allows one more instance."""
+def has_pending(functions: Functions, now: float, target: float) -> bool:
+    """Whether events are due, or being handled, other than those of timers after `target`.
+
+    A timer may fire again before its last event is handled, without end. Calls are no events: who
+    makes one waits for it.
+    """
+    due = (delivery for delivery in functions.queue if delivery.due <= now)
+    return any(
+        each.result is None and (each.due <= target or trigger_of(each.event) != "timer")
+        for each in (*functions.running, *due)
+    )
+
+
+def refusal(functions: Functions, function: Function) -> tuple[int, str]:
+    """Return the status, and why, if a function may not have one more instance now; or 0."""
+    if len(functions.running) >= MAX_RUNNING:
+        return 429, f"{MAX_RUNNING} instances are running"
     if function.reserved_mb is None:
-        return True
+        return 0, ""
     key = (function.region, function.name)
-    running = sum((each.region, each.function) == key for each in functions.running)
-    memory: int = function.settings["MemorySize"]
-    return (running + 1) * memory <= function.reserved_mb
+    used = sum((each.region, each.function) == key for each in functions.running)
+    memory = function.settings["MemorySize"]
+    if (used + 1) * memory <= function.reserved_mb:
+        return 0, ""
+    reserved = f"The reserved concurrency is {function.reserved_mb} MB"
+    return NO_ROOM, f"{reserved}; {used} instances of {memory} MB use it"
 
 
 def after(run: Run, function: Function, now: float) -> Delivery | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import TIMEOUT_MAX, Condition, Thread, current_thread
+from queue import SimpleQueue
+from threading import TIMEOUT_MAX, Condition, Lock, Thread, current_thread
 
 from scf_local.cloud.scf import queue, triggers
 from scf_local.cloud.scf.instances import Instances
@@ -16,8 +18,9 @@ from scf_local.console import InterruptFlag
 from scf_local.invocation import Interrupted, result_of
 
 _LOG = logging.getLogger(__name__)
-MAX_EVENTS = 4
-"""Delivered at the same time. SCF has more room; a local machine runs them no faster."""
+MAX_LOG_BYTES = 1 << 20
+"""Of a run (document/product/583/36143)."""
+_WRITE_SECONDS = 2.0
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Runner:
     _changed: Condition = field(init=False)
     _stopping: InterruptFlag = field(init=False, default_factory=InterruptFlag)
     _threads: set[Thread] = field(init=False, default_factory=set)
+    _texts: SimpleQueue[bytes | None] = field(init=False, default_factory=SimpleQueue)
+    _moving: Lock = field(init=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
         self._changed = Condition(self.state.lock)
@@ -47,45 +52,47 @@ class Runner:
     def start(self) -> None:
         """Begin to deliver."""
         self._start(self._serve)
+        self._writer = Thread(target=self._write, daemon=True)
+        self._writer.start()
 
     def stop(self) -> None:
         """End all runs; who waits for one gets `CancelledError`."""
         with self._changed:
             self._stopping.exit_status = 1
-            self._changed.notify_all()
+            self.wake()
             threads = [*self._threads]
-            for delivery in self.state.functions.queue:
-                if delivery.result:
-                    delivery.result.cancel()
         for thread in threads:
             thread.join()
         self._instances.close()
+        self._texts.put(None)
+        self._writer.join(_WRITE_SECONDS)  # not for ever: nobody may read what is written
 
     def wake(self) -> None:
         """Look at the queue again, since it may have changed; hold `state.lock`."""
+        for delivery in self.state.functions.queue if self._stopping else ():
+            if delivery.result:
+                delivery.result.cancel()
         self._changed.notify_all()
 
     def move(self, seconds: float) -> float:
         """Move the time on, from one event that is due to the next; returns the new time.
 
-        Returns when all that is due by then has been carried out.
+        Returns when all that is due by then has been carried out, with what that has fired.
         """
-        functions = self.state.functions
-        with self._changed:
+        with self._moving, self._changed:
             target = self.now() + seconds
             while not self._stopping:
                 self._deliver()
-                self._changed.wait_for(lambda: self._is_done() or self._stopping)
-                due = queue.next_due(functions)
-                if due > target:
+                functions = self.state.functions
+                if queue.has_pending(functions, self.now(), target):
+                    self._changed.wait()
+                elif (due := queue.next_due(functions)) > target:
                     break
-                self.state.moved += max(due - self.now(), 0.0)
+                else:
+                    self.state.moved += max(due - self.now(), 0.0)
             self.state.moved += max(target - self.now(), 0.0)
+            self._changed.notify_all()
             return self.now()
-
-    def _is_done(self) -> bool:
-        functions = self.state.functions
-        return not functions.running and queue.next_due(functions) > self.now()
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = Thread(target=target, args=args, daemon=True)
@@ -97,34 +104,41 @@ class Runner:
             while not self._stopping:
                 self._deliver()
                 seconds = queue.next_due(self.state.functions) - self.now()
-                # If something is due now, all threads are busy, and one that ends wakes this one.
-                self._changed.wait(seconds if 0 < seconds < TIMEOUT_MAX else None)
+                # With no room, a run that ends wakes this thread.
+                has_room = queue.room(self.state.functions) > 0
+                self._changed.wait(min(max(seconds, 0.0), TIMEOUT_MAX) if has_room else None)
 
     def _deliver(self) -> None:
         """Start what is due and has room."""
-        functions, now = self.state.functions, self.now()
-        triggers.fire_timers(functions, now)
-        events = sum(each.result is None for each in functions.running)
-        for delivery in queue.take_due(functions, now, MAX_EVENTS - events):
-            function = functions.by_name.get((delivery.region, delivery.function))
-            if function is None:  # it was deleted
-                continue
-            status, message = self.refusal(), "A fault of the platform was injected"
-            if not status and not queue.has_room(functions, function):
-                reserved = f"The reserved concurrency is {function.reserved_mb} MB"
-                status, message = queue.NO_ROOM, f"{reserved}, with no room for one more instance"
-            if status:
-                reply = {"Status": status, "Message": message}
-                self._finish(Run(delivery, now, result_of(reply, delivery.request_id)), function)
-            else:
-                functions.running.append(delivery)
-                self._start(self._run, delivery, function, function.revision)
+        functions = self.state.functions
+        triggers.fire_timers(functions, self.now())
+        while deliveries := queue.take_due(functions, self.now()):
+            for delivery in deliveries:
+                function = functions.by_name.get((delivery.region, delivery.function))
+                if function is None:
+                    continue
+                status, message = self.refusal(), "A fault of the platform was injected"
+                if not status:
+                    status, message = queue.refusal(functions, function)
+                if status:
+                    reply = {"Status": status, "Message": message}
+                    run = Run(delivery, self.now(), result_of(reply, delivery.request_id))
+                    self._finish(run, function)
+                else:
+                    functions.running.append(delivery)
+                    self._start(self._run, delivery, function, function.revision)
+            self._changed.notify_all()
 
     def _run(self, delivery: Delivery, function: Function, revision: int) -> None:
         started, log = self.now(), io.BytesIO()
+
+        def write(data: bytes) -> None:
+            if log.tell() < MAX_LOG_BYTES:
+                log.write(data)
+
         result = instance = None
         try:
-            instance = self._instances.take(function, log.write)
+            instance = self._instances.take(function, write)
             result = instance.invoke(delivery.event, delivery.request_id)
         except Exception as error:  # noqa: BLE001 - or who waits for it would do so for ever
             if instance:
@@ -147,7 +161,7 @@ class Runner:
     def _finish(self, run: Run, function: Function) -> None:
         """Keep a run, and queue its event again if need be."""
         functions = self.state.functions
-        functions.runs.append(run)
+        functions.keep(run)
         if run.delivery.result:
             run.delivery.result.set_result(run)
         again = queue.after(run, function, self.now())
@@ -157,4 +171,11 @@ class Runner:
         then = f"; again at {local_time(again.due)}" if again else "; given up" * bool(is_given_up)
         title = f"{local_time(run.started)} {function.name} {run.result.request_id}"
         line = f"scf-local: {title}: {run.result.outcome} ({run.result.status}){then}\n"
-        self.write(line.encode() + run.log)
+        # As text: a character that is cut off at the end would damage what follows.
+        self._texts.put(line.encode() + run.log.decode("utf-8", "backslashreplace").encode())
+
+    def _write(self) -> None:
+        """Write logs; in a thread of its own, since this may block, or fail."""
+        while (text := self._texts.get()) is not None:
+            with suppress(OSError, ValueError):
+                self.write(text)
