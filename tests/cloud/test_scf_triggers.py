@@ -432,7 +432,7 @@ def test_matches(description: str, event: str, key: str, *, is_match: bool) -> N
 def test_put_fires(client: Client, cloud: EmulatedCloud, objects: CosS3Client) -> None:
     """An upload queues the event that COS sends, for the function whose rule matches the key."""
     client("CreateTrigger", **cos(desc(PUT, "in/", ".json")))
-    client("CreateTrigger", **cos(desc(PUT, "out/"), FunctionName=OTHER))
+    client("CreateTrigger", **cos(desc(PUT, "out/"), FunctionName=OTHER, Qualifier="$DEFAULT"))
     meta = {"x-cos-meta-team": "web"}
     content = {"Body": b"{}", "ContentType": "text/x"}
     objects.put_object(Bucket=BUCKET, Key="in/名 +%.json", Metadata=meta, **content)
@@ -454,6 +454,7 @@ def test_put_fires(client: Client, cloud: EmulatedCloud, objects: CosS3Client) -
         clock=lambda: first.queued,
     )
     assert json.loads(json.dumps(first.event)) == first.event
+    assert second.event["Records"][0]["event"]["eventQueue"].endswith(f".{OTHER}.$DEFAULT")
 
 
 def test_every_change_fires(client: Client, cloud: EmulatedCloud, objects: CosS3Client) -> None:

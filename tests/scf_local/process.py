@@ -75,8 +75,9 @@ class Process:
                     start_new_session=True,
                 )
                 _RUNNING.add(self._popen.pid)
-        except OSError:
+        except (OSError, ValueError):
             os.close(self.replies)
+            self._scratch.cleanup()
             raise
         finally:
             os.close(child_end)

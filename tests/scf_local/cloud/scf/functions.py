@@ -386,7 +386,14 @@ def _code(call: ApiCall) -> Code:
             require(size <= MAX_UNZIPPED, code, f"The code has {size} bytes, over {MAX_UNZIPPED}.")
             damaged = archive.testzip()  # or raises, also if it is encrypted
             require(damaged is None, code, f"The entry {damaged!r:.80} is damaged.")
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, OverflowError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+        OverflowError,
+        ValueError,
+    ) as error:
         code += "Base64BinasciiError" if isinstance(error, binascii.Error) else ""
         raise ErrorReply(code, f"The code is not a zip file, or not base64: {error}.") from None
     for name in (entry.filename for entry in entries):
