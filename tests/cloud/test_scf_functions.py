@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception import TencentCloudSDKException
@@ -65,7 +65,7 @@ def variables(**pairs: str) -> dict[str, Any]:
     return {"Variables": [{"Key": key, "Value": value} for key, value in pairs.items()]}
 
 
-ZIP, NEW_ZIP = zipped(), zipped("new = True")
+ZIP, NEW_ZIP = zipped(), zipped("new = True", "app.py")
 NEW: dict[str, Any] = {"FunctionName": "other", "Runtime": "Python3.13", "Code": code(ZIP)}
 
 
@@ -194,12 +194,13 @@ def test_new_function(scf: Scf) -> None:
         "DnsCache": "FALSE",
         "InstallDependency": "FALSE",
         "DeadLetterConfig": {"Type": "", "Name": "", "FilterType": ""},
+        "CfsConfig": {"CfsInsList": []},
+        "IntranetConfig": {"IpFixed": "DISABLE", "IpAddress": []},
         "EipConfig": {"EipFixed": "FALSE", "Eips": []},
         "AccessInfo": {"Host": "", "Vip": ""},
-        "CfsConfig": {"CfsInsList": []},
-        "ProtocolType": "",
-        "UseGpu": "FALSE",
         "L5Enable": "FALSE",
+        "UseGpu": "FALSE",
+        "ProtocolType": "",
         "OnsEnable": "FALSE",
     }
 
@@ -238,7 +239,14 @@ OFF: dict[str, Any] = {
 
 def test_settings_are_kept(scf: Scf) -> None:
     """All given settings are read back, and what is switched off is accepted."""
-    scf.create(**KEPT, **OFF, Type="Event", CodeSource="ZipFile", AutoCreateClsTopic="TRUE")
+    scf.create(
+        **KEPT,
+        **OFF,
+        Code=code(NEW_ZIP),
+        Type="Event",
+        CodeSource="ZipFile",
+        AutoCreateClsTopic="TRUE",
+    )
     assert scf.get().items() >= KEPT.items()
 
 
@@ -262,7 +270,7 @@ def test_configuration_changes_what_is_given(scf: Scf) -> None:
         "FunctionName": NAME,
         "Publish": "FALSE",
         "L5Enable": "FALSE",
-        "IgnoreSysLog": True,
+        "IgnoreSysLog": False,
     }
     scf("UpdateFunctionConfiguration", **update, **changes)
     later = {"Status": "Updating", "ModTime": local_time(scf.now)}
@@ -274,7 +282,7 @@ def test_configuration_changes_what_is_given(scf: Scf) -> None:
 
 def test_clearing(scf: Scf) -> None:
     """Empty values clear the role, the topic and, as Terraform sends it, the variables."""
-    scf.create(**KEPT)
+    scf.create(**KEPT, Code=code(NEW_ZIP))
     empty: dict[str, Any] = {"Role": "", "ClsTopicId": "", "ClsLogsetId": "", "Description": ""}
     cleared = {**empty, "Environment": {"Variables": [{"Key": "", "Value": ""}]}}
     scf("UpdateFunctionConfiguration", FunctionName=NAME, **cleared)
@@ -304,13 +312,74 @@ def test_code_is_replaced(scf: Scf, given: dict[str, Any]) -> None:
 
 def test_code_of_a_new_function_in_a_bucket(scf: Scf) -> None:
     """A function can be created from an object; one that is missing is noted for the seed."""
-    scf.create(Code={"CosBucketName": "code", "CosObjectName": "/a/f.zip"})
-    assert scf.get()["CodeSize"] == len(NEW_ZIP)
+    scf.create(Code={"CosBucketName": "code", "CosObjectName": "/a/f.zip"}, Handler="app.handle")
+    assert (scf.get()["CodeSize"], scf.get()["Status"]) == (len(NEW_ZIP), "Active")
     missing = {"CosBucketName": "code", "CosObjectName": "/b.zip", "CosBucketRegion": "ap-beijing"}
     error = scf.error("UpdateFunctionCode", FunctionName=NAME, Code=missing)
     assert (error.code, BUCKET in error.message) == ("ResourceNotFound.CosObject", True)
     options = "--region ap-beijing --from cos://code-1250000000/b.zip"
     assert scf.cloud.state.missing == {f"objects/{BUCKET}/b.zip": options}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_found"),
+    [
+        *((name, True) for name in ("index.py", "./index.py", "index.pyc", "index.cpython-313.so")),
+        *((name, True) for name in ("index/__init__.py", "index/__init__.pyc")),
+        *((name, False) for name in ("src/index.py", "Index.py", "index", "index/main.py")),
+        *((name, False) for name in ("main.py", "index.py.txt", "__pycache__/index.pyc")),
+    ],
+)
+def test_module_of_the_handler(scf: Scf, name: str, *, is_found: bool) -> None:
+    """A function fails to be created if its zip file does not have the handler's module."""
+    scf("CreateFunction", **NEW | {"Code": code(zipped("", name))})
+    assert (scf.get("other")["Status"], scf.get("other")["StatusReasons"]) == ("Creating", [])
+    scf.now += functions.DEPLOY_SECONDS
+    reply = scf.get("other")
+    assert reply["Status"] == ("Active" if is_found else "CreateFailed")
+    messages = [each["ErrorMessage"] for each in reply["StatusReasons"]]
+    text = f"no index.py for the handler index.main_handler; it has {json.dumps(name)}"
+    assert (text in reply["StatusDesc"]) is (messages == [reply["StatusDesc"]]) is not is_found
+
+
+def test_failed_creation(scf: Scf) -> None:
+    """A function that could not be created can only be read and deleted."""
+    many = io.BytesIO()
+    with zipfile.ZipFile(many, "w") as archive:
+        for number in range(9):
+            archive.writestr(f"{number}.py", "")
+    scf.create(Code=code(many.getvalue()))
+    assert scf.get()["StatusDesc"].endswith('it has "0.py", "1.py", "2.py", "3.py", "4.py".')
+    for action, (params, error) in CHANGES.items():
+        if action != "DeleteFunction":
+            failed = scf.error(action, FunctionName=NAME, **params)
+            assert (failed.code, "use DeleteFunction" in failed.message) == (error, True)
+    failed = scf.error("Invoke", FunctionName=NAME)
+    assert failed.code == "FailedOperation.FunctionStatusError"
+    scf("DeleteFunction", FunctionName=NAME)
+
+
+def test_failed_update(scf: Scf) -> None:
+    """After an update that failed, the old code and settings stay, and can be updated again."""
+    scf.create()
+    before, held = scf.get(), scf.content()["held"]
+    update = {"FunctionName": NAME, "Handler": "main.handle"}
+    scf("UpdateFunctionCode", **update, **code(NEW_ZIP))
+    later = {"Status": "Updating", "ModTime": local_time(scf.now)}
+    assert scf.get() == before | later
+    scf.now += functions.DEPLOY_SECONDS
+    reply = scf.get()
+    (reason,) = reply["StatusReasons"]
+    assert reason["ErrorMessage"].endswith('it has "app.py".')
+    failed = {"Status": "UpdateFailed", "StatusDesc": reason["ErrorMessage"]}
+    assert reply == before | later | failed | {"StatusReasons": [reason]}
+    now = scf.content()["held"]
+    assert [now[0][name] for name in ("code", "settings", "revision")] == [
+        held[0][name] for name in ("code", "settings", "revision")
+    ]
+    scf("UpdateFunctionConfiguration", FunctionName=NAME, Timeout=9)
+    scf.now += functions.DEPLOY_SECONDS
+    assert (scf.get()["Status"], scf.get()["StatusDesc"], scf.get()["Timeout"]) == ("Active", "", 9)
 
 
 IN_COS = {"CosBucketName": "code", "CosObjectName": "/a/f.zip"}
@@ -384,15 +453,18 @@ CODE: list[tuple[dict[str, Any], str]] = [
     ({**IN_COS, "CosObjectName": ""}, "ResourceNotFound.CosObject"),
     ({**IN_COS, "CosBucketName": BUCKET}, "ResourceNotFound.CosObject"),
     ({**IN_COS, "CosBucketRegion": "gz"}, f"{INVALID}.CosBucketRegion"),
+    ({"CosObjectName": "/a/f.zip"}, f"{INVALID}.CosBucketName"),
 ]
 ON_ONE: list[tuple[str, dict[str, Any], str]] = [
-    ("GetFunction", {"Qualifier": "1"}, "ResourceNotFound.Qualifier"),
+    ("GetFunction", {"Qualifier": "1"}, "ResourceNotFound.Version"),
     ("GetFunction", {"ShowCode": "TRUE"}, "UnsupportedOperation"),
-    ("GetFunctionAddress", {"Qualifier": "1"}, "ResourceNotFound.Qualifier"),
-    ("GetFunctionEventInvokeConfig", {"Qualifier": "1"}, "ResourceNotFound.Qualifier"),
+    ("GetFunctionAddress", {"Qualifier": "1"}, "ResourceNotFound.Version"),
+    ("GetFunctionEventInvokeConfig", {"Qualifier": "1"}, "ResourceNotFound.Version"),
     ("DeleteFunction", {"Qualifier": "1"}, "ResourceNotFound.Qualifier"),
     ("UpdateFunctionConfiguration", {"Runtime": "Python3.12"}, f"{INVALID}.Runtime"),
     ("UpdateFunctionConfiguration", {"Publish": "TRUE"}, "UnsupportedOperation"),
+    ("UpdateFunctionConfiguration", {"IgnoreSysLog": True}, "UnsupportedOperation"),
+    ("UpdateFunctionConfiguration", {"L5Enable": "TRUE"}, "UnsupportedOperation"),
     ("UpdateFunctionConfiguration", {"Timeout": 5, "MemorySize": 1}, f"{INVALID}.Memory"),
     ("UpdateFunctionCode", {**code(ZIP), "Publish": "TRUE"}, "UnsupportedOperation"),
     ("UpdateFunctionCode", {**code(ZIP), "Code": code(ZIP)}, f"{INVALID}.Code"),
@@ -410,7 +482,7 @@ ON_ONE: list[tuple[str, dict[str, Any], str]] = [
     *(
         ("UpdateFunctionEventInvokeConfig", {ASYNC: config}, error)
         for config, error in (
-            ({"MsgTTL": 59}, "LimitExceeded.MsgTTL"),
+            ({"MsgTTL": 0}, "LimitExceeded.MsgTTL"),
             ({"MsgTTL": 21601}, "LimitExceeded.MsgTTL"),
             ({"MsgTTL": 60, "RetryConfig": [{"RetryNum": 3}]}, "LimitExceeded.RetryNum"),
             ({"MsgTTL": 60, "RetryConfig": [{"RetryNum": -1}]}, "LimitExceeded.RetryNum"),
@@ -464,18 +536,29 @@ def test_messages(shared: Scf) -> None:
     for params, message in (
         ({"Runtime": "Go1"}, f"Runtime is 'Go1'; .* allows {', '.join(functions.RUNTIMES)}"),
         ({"Timeout": 901}, "Timeout is 901; .* allows 1 to 900"),
-        ({"Handler": "main"}, r"Handler is 'main'; .* allows \[A-Za-z\]"),
+        ({"Handler": "main"}, "Handler is 'main'; .* allows module.function, such as index.main_h"),
+        ({"FunctionName": "a"}, "FunctionName is 'a'; .* allows 2 to 60 letters, .* image-steward"),
+        ({"Description": "d" * 1001}, "Description is .* allows up to 1000 characters"),
+        ({"Namespace": "b"}, "Namespace is 'b'; .* allows default[.]$"),
     ):
         assert re.match(message, shared.error("CreateFunction", **NEW | params).message)
 
 
-CHANGES: dict[str, dict[str, Any]] = {
-    "UpdateFunctionCode": code(ZIP),
-    "UpdateFunctionConfiguration": {"Timeout": 9},
-    "DeleteFunction": {},
-    "PutReservedConcurrencyConfig": {"ReservedConcurrencyMem": 0},
-    "DeleteReservedConcurrencyConfig": {},
-    "UpdateFunctionEventInvokeConfig": {ASYNC: {"MsgTTL": 60}},
+FAILED = "FailedOperation"
+# Parameters, and the code while the function is not active.
+CHANGES: dict[str, tuple[dict[str, Any], str]] = {
+    "UpdateFunctionCode": (code(ZIP), f"{FAILED}.UpdateFunctionCode"),
+    "UpdateFunctionConfiguration": ({"Timeout": 9}, f"{FAILED}.UpdateFunctionConfiguration"),
+    "DeleteFunction": ({}, f"{FAILED}.DeleteFunction"),
+    "PutReservedConcurrencyConfig": (
+        {"ReservedConcurrencyMem": 0},
+        f"{FAILED}.FunctionVersionStatusNotActive",
+    ),
+    "DeleteReservedConcurrencyConfig": ({}, f"{FAILED}.ReservedInProgress"),
+    "UpdateFunctionEventInvokeConfig": (
+        {ASYNC: {"MsgTTL": 60}},
+        f"{FAILED}.FunctionVersionStatusNotActive",
+    ),
 }
 READS = ("GetFunction", "GetFunctionAddress", "GetReservedConcurrencyConfig")
 
@@ -483,7 +566,7 @@ READS = ("GetFunction", "GetFunctionAddress", "GetReservedConcurrencyConfig")
 @pytest.mark.parametrize("action", [*CHANGES, *READS, "GetFunctionEventInvokeConfig"])
 def test_unknown_function(shared: Scf, action: str) -> None:
     """A function that is not there, or in another region or namespace, is not found."""
-    params = CHANGES.get(action, {})
+    params, _ = CHANGES.get(action, ({}, ""))
     for wrong in ({"FunctionName": "no"}, {"FunctionName": NAME, "region": "ap-shanghai"}):
         assert shared.error(action, **params, **wrong).code == "ResourceNotFound.Function"
     elsewhere = {"FunctionName": NAME, "Namespace": "staging"}
@@ -494,12 +577,11 @@ def test_unknown_function(shared: Scf, action: str) -> None:
 def test_change_of_a_function_that_is_not_active(scf: Scf, action: str) -> None:
     """A function is changed only while it is active."""
     scf("CreateFunction", **NEW)
-    params = {"FunctionName": "other", **CHANGES[action]}
+    changes, code = CHANGES[action]
+    params = {"FunctionName": "other", **changes}
     error = scf.error(action, **params)
-    assert (error.code, "is Creating" in error.message) == (
-        "FailedOperation.FunctionStatusError",
-        True,
-    )
+    assert (error.code, "is Creating; wait" in error.message) == (code, True)
+    assert code in vars(errorcodes).values()
     scf.now += functions.DEPLOY_SECONDS
     scf(action, **params)
     assert [call["Action"] for call in scf.cloud.state.writes()] == ["CreateFunction", action]
@@ -627,14 +709,15 @@ def test_triggers_of_a_function(scf: Scf) -> None:
 
 
 def test_state(scf: Scf) -> None:
-    """`GET /_state` shows each function as GetFunction does, at the cloud's time."""
+    """`GET /_state` shows each function as GetFunction does, and more, at the cloud's time."""
     scf("CreateFunction", **NEW)
     for status in ("Creating", "Active"):
         connection = HTTPConnection(scf.cloud.url.removeprefix("http://"), timeout=20)
         connection.request("GET", "/_state")
         with closing(connection), connection.getresponse() as answer:
             shown = json.load(answer)["Functions"]
-        assert shown[REGION]["other"] == scf.get("other")
+        config = scf("GetFunctionEventInvokeConfig", FunctionName="other")
+        assert shown[REGION]["other"] == {**scf.get("other"), **config, "ReservedMem": None}
         assert (shown.keys(), shown[REGION]["other"]["Status"]) == ({REGION}, status)
         scf.now += functions.DEPLOY_SECONDS
     before = scf.cloud.state.snapshot()
@@ -655,8 +738,9 @@ def test_deployment_of_this_project(scf: Scf) -> None:
 
 
 def test_rates() -> None:
-    """The documented rates are those of creating and updating; others are 20."""
+    """Functions are created, changed, deleted and read up to 100 times a second; others are 20."""
     fast = {"CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"}
+    fast |= {"GetFunction", "ListFunctions", "DeleteFunction"}
     for name in ("CreateFunction", "ListFunctions", *CHANGES, *READS):
         assert SERVICE.actions[name].per_second == (100 if name in fast else 20)
 
@@ -673,11 +757,47 @@ def members(shape: Any, model: Any, path: str) -> Iterator[str]:  # noqa: ANN401
             yield from members(inner, getattr(models, kind)(), f"{path}.{name}")
 
 
+# What the Serverless toolkit sends, but the SDK does not have; and other values.
+TOOLKIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "CreateFunction": (
+        {"DeployMode": "code", "L5Enable": "FALSE", "DiskSize": 512},
+        {"DeployMode": "image", "L5Enable": "TRUE", "DiskSize": 1024},
+    ),
+    "UpdateFunctionConfiguration": ({"DiskSize": 512}, {"DiskSize": 1024}),
+    "GetFunction": ({"ShowTriggers": "TRUE"}, {"ShowTriggers": "yes"}),
+}
+
+
 @pytest.mark.parametrize("action", ["CreateFunction", "ListFunctions", *CHANGES, *READS])
 def test_parameters_are_those_of_the_sdk(action: str) -> None:
-    """Each action knows exactly the parameters of the SDK, so that none is ignored."""
+    """Each action knows the parameters of the SDK and of the toolkit, so that none is ignored."""
     request = getattr(models, f"{action}Request")()
-    assert [*members(SERVICE.actions[action].shape, request, action)] == []
+    others = {f"{action}.{name}" for name in TOOLKIT.get(action, ({},))[0]}
+    assert {*members(SERVICE.actions[action].shape, request, action)} == others
+
+
+@pytest.mark.parametrize("action", TOOLKIT)
+def test_parameters_of_the_toolkit(scf: Scf, action: str) -> None:
+    """What the Serverless toolkit sends is accepted; other values are refused by their names."""
+    accepted, refused = TOOLKIT[action]
+    params = NEW if action == "CreateFunction" else {"FunctionName": NAME}
+    scf.create()
+    scf.cloud.state.functions.by_name[REGION, NAME].ready = 0
+    for name, value in refused.items():
+        with pytest.raises(ErrorReply, match=name):
+            called(SERVICE.actions[action], scf.cloud.state, REGION, {**params, name: value})
+    called(SERVICE.actions[action], scf.cloud.state, REGION, params | accepted)
+
+
+def test_triggers_are_left_out(scf: Scf) -> None:
+    """ShowTriggers FALSE leaves the triggers out."""
+    scf.create()
+    timer: dict[str, Any] = {"FunctionName": NAME, "Type": "timer", "TriggerDesc": "0 0 3 * * * *"}
+    scf("CreateTrigger", TriggerName="nightly", **timer)
+    for value, number in (("TRUE", 1), ("FALSE", 0)):
+        params = {"FunctionName": NAME, "ShowTriggers": value}
+        reply = called(SERVICE.actions["GetFunction"], scf.cloud.state, REGION, params)
+        assert len(reply["Triggers"]) == number
 
 
 def created(params: dict[str, Any], state: State) -> str:
@@ -694,6 +814,7 @@ def used(content: bytes) -> str:
     return created({"Code": code(content)}, State())
 
 
+@example(position=28, value=77, end=0)  # the entry ends too early
 @given(position=st.integers(0, len(ZIP) - 1), value=st.integers(0, 255), end=st.integers(0, 40))
 def test_damaged_zip_file(position: int, value: int, end: int) -> None:
     """A zip file that is damaged anywhere is used or refused, but never fails otherwise."""
@@ -711,8 +832,25 @@ def test_size_of_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(functions, "MAX_UNZIPPED", 1_999_999)
     assert used(bomb.getvalue()) == f"{INVALID}.ZipFile"
     assert used(ZIP) == "ok"
-    monkeypatch.setattr(functions, "MAX_ZIP", len(ZIP) - 1)
-    assert used(ZIP) == f"{INVALID}.ZipFile"
+
+
+def test_size_of_a_call(shared: Scf) -> None:
+    """Code in a call is limited by the size of the call, 10 MB; larger code goes through COS."""
+    error = shared.error("CreateFunction", **NEW | {"Code": {"ZipFile": "A" * (10 << 20)}})
+    assert error.code == "RequestSizeLimitExceeded"
+
+
+def test_empty_names_are_not_given(scf: Scf) -> None:
+    """An empty namespace or version is that of a call without one."""
+    empty = {"Namespace": "", "Qualifier": ""}
+    scf.create(Namespace="")
+    assert scf.get(**empty) == scf.get()
+    assert scf("ListFunctions", Namespace="")["TotalCount"] == 1
+    timer: dict[str, Any] = {"FunctionName": NAME, "TriggerName": "nightly", "Type": "timer"}
+    scf("CreateTrigger", **timer, **empty, TriggerDesc="0 0 3 * * * *")
+    assert scf.get()["Triggers"][0]["Qualifier"] == "$LATEST"
+    scf("DeleteTrigger", **timer, **empty)
+    scf("DeleteFunction", FunctionName=NAME, **empty)
 
 
 @given(st.dictionaries(st.from_regex("[A-Z][A-Z0-9_]{0,9}", fullmatch=True), st.text()))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scf_client import RUNTIME, ScfClient, zipped
+from scf_client import ECHO, RUNTIME, ScfClient, zipped
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.scf.instances import Instances
 from scf_local.cloud.server import EmulatedCloud
@@ -329,6 +329,7 @@ def test_stop_ends_runs() -> None:
         ({"Namespace": "other"}, "ResourceNotFound.Namespace"),
         ({"Qualifier": "2"}, "ResourceNotFound.Qualifier"),
         ({"InvocationType": "Later"}, "InvalidParameterValue.InvokeType"),
+        ({"LogType": "tail"}, "InvalidParameterValue.Param"),
         ({"ClientContext": "{'a': 1}"}, "InvalidParameterValue.Param"),
         (
             {"ClientContext": f'"{"x" * (128 << 10)}"', "InvocationType": "Event"},
@@ -342,6 +343,34 @@ def test_bad_call_is_refused(scf: ScfClient, params: dict[str, str], code: str) 
     scf.create("fn")
     assert scf.error("Invoke", **{"FunctionName": "fn", **params}) == code
     assert not scf.cloud.state.functions.runs
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "code"),
+    [
+        ("2020-01-01 00:00:00", "2020-01-01 00:00:01", ""),
+        (None, "2020-01-01 00:00:00", ""),
+        ("2020-01-01 00:00:00", None, "InvalidParameterValue.StartTimeOrEndTime"),
+        (*["2020-01-01 00:00:00"] * 2, "InvalidParameterValue.StartTimeOrEndTime"),
+        ("2020-01-02 00:00:00", "2020-01-01 00:00:00", "InvalidParameterValue.StartTimeOrEndTime"),
+        (None, "today", "InvalidParameterValue.StartTimeOrEndTime"),
+    ],
+)
+def test_period(scf: ScfClient, start: str | None, end: str | None, code: str) -> None:
+    """A period of runs that begins at a given time also has a later end."""
+    scf.create("fn")
+    period = {"StartTime": start, "EndTime": end}
+    given = {name: value for name, value in period.items() if value}
+    assert scf.error("GetRequestStatus", FunctionName="fn", FunctionRequestId="r", **given) == code
+
+
+def test_failed_update_keeps_the_code(scf: ScfClient) -> None:
+    """A function whose update failed still runs the old code, in the same instance."""
+    scf.create("fn", "n = 0\ndef main_handler(event, context):\n global n\n n += 1\n return n")
+    assert scf.invoke("fn")["RetMsg"] == "1"
+    scf.update_code("fn", zipped({"src/index.py": ECHO}))
+    assert scf("GetFunction", FunctionName="fn")["Status"] == "UpdateFailed"
+    assert scf.invoke("fn")["RetMsg"] == "2"
 
 
 def test_function_that_is_being_created_cannot_be_called(scf: ScfClient) -> None:

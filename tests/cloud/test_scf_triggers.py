@@ -221,6 +221,40 @@ def test_list(client: Client, cloud: EmulatedCloud) -> None:
     assert triggers.described(trigger)["AddTime"] == "2026-11-27 11:00:00"
 
 
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ({}, "cab"),
+        ({"TriggerName": ["b"]}, "b"),
+        ({"TriggerName": ["b", "c", "d"]}, "cb"),
+        ({"Qualifier": ["$DEFAULT"]}, "ab"),
+        ({"Description": ["why"]}, "a"),
+        ({"Description": ["wh"]}, ""),
+        ({"Qualifier": ["$DEFAULT"], "TriggerName": ["b", "c"]}, "b"),
+        ({"TriggerName": []}, ""),
+    ],
+)
+def test_filters(client: Client, filters: dict[str, list[str]], names: str) -> None:
+    """Triggers are found that have, for each filter, one of its values."""
+    for name, params in (
+        ("b", {"Qualifier": "$DEFAULT"}),
+        ("a", {"Qualifier": "$DEFAULT", "Description": "why"}),
+        ("c", {}),
+    ):
+        client("CreateTrigger", **timer(TriggerName=name, TriggerDesc=CRON, **params))
+    given = [{"Name": name, "Values": values} for name, values in filters.items()]
+    reply = client("ListTriggers", FunctionName=NAME, Filters=given, Limit=9)
+    assert "".join(each.TriggerName for each in reply.Triggers) == names
+    assert reply.TotalCount == len(names)
+
+
+def test_rates() -> None:
+    """Triggers are listed and updated up to 20 times a second."""
+    rates = {name: action.per_second for name, action in triggers.ACTIONS.items()}
+    slow = {"ListTriggers", "UpdateTrigger", "UpdateTriggerStatus"}
+    assert rates == {name: 20 if name in slow else 100 for name in rates}
+
+
 EXISTING = (
     *(timer(TriggerDesc=CRON), timer(TriggerName="off", TriggerDesc=CRON, Enable="CLOSE")),
     *(cos(desc(PUT, "a/", ".json")), cos(desc(PUT, "b/")), cos(desc(DELETED), FunctionName=OTHER)),
@@ -243,10 +277,10 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str, str]]] = {
         ),
         (timer(**_TIMER, CustomArgument="ä" * 2049), f"{_V}.CustomArgument", "4098"),
         (timer(**_TIMER, Enable="open"), f"{_V}.Enable", "OPEN, CLOSE"),
-        (timer(**_TIMER, Qualifier="1"), f"{_V}.Qualifier", "$DEFAULT"),
+        (timer(**_TIMER, Qualifier="1"), "ResourceNotFound.Qualifier", "$DEFAULT"),
         (timer(**_TIMER, Namespace="test"), "ResourceNotFound.Namespace", "default"),
         (timer(**{**_TIMER, "FunctionName": "none"}), "ResourceNotFound.Function", "none"),
-        (timer(**{**_TIMER, "FunctionName": BUSY}), "FailedOperation.FunctionStatusError", BUSY),
+        (timer(**{**_TIMER, "FunctionName": BUSY}), "FailedOperation.CreateTrigger", BUSY),
         *(
             (timer(**_TIMER, Type=kind), "NotImplemented", kind)
             for kind in ("http", "ckafka", "cls")
@@ -291,7 +325,7 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str, str]]] = {
         (timer(TriggerDesc="* * * * * *"), f"{_V}.TriggerDesc", "seven fields"),
         (timer(CustomArgument="a" * 4097), f"{_V}.CustomArgument", "4096"),
         (timer(Enable=""), f"{_V}.Enable", "OPEN, CLOSE"),
-        (timer(FunctionName=BUSY), "FailedOperation.FunctionStatusError", BUSY),
+        (timer(FunctionName=BUSY), "FailedOperation.UpdateTrigger", BUSY),
         (cos(desc(PUT, "b/")), "UnsupportedOperation.Trigger", "DeleteTrigger"),
     ],
     "UpdateTriggerStatus": [
@@ -302,7 +336,7 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str, str]]] = {
         (cos(Enable="CLOSE"), f"{_V}.TriggerDesc", "not JSON"),
         (cos('{"event":"cos:ObjectCreated:Put"}', Enable="CLOSE"), f"{_V}.TriggerDesc", "several"),
         (cos(desc(PUT), Enable="CLOSE"), "ResourceNotFound.Trigger", ".json"),
-        (timer(FunctionName=BUSY, Enable="CLOSE"), "FailedOperation.FunctionStatusError", BUSY),
+        (timer(FunctionName=BUSY, Enable="CLOSE"), "FailedOperation.UpdateTriggerStatus", BUSY),
     ],
     "DeleteTrigger": [
         (timer(TriggerName="none"), "ResourceNotFound.Trigger", "nightly"),
@@ -312,14 +346,15 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str, str]]] = {
         (cos('{"event":"cos:ObjectCreated:Put"}'), f"{_V}.TriggerDesc", "several"),
         (cos(desc(PUT, "c/")), "ResourceNotFound.Trigger", "b/"),
         (timer(Type="apigw"), "NotImplemented", "cos, timer"),
-        (timer(FunctionName=BUSY), "FailedOperation.FunctionStatusError", BUSY),
+        (timer(FunctionName=BUSY), "FailedOperation.DeleteTrigger", BUSY),
     ],
     "ListTriggers": [
         ({"FunctionName": NAME, "Offset": -1}, f"{_V}.Offset", "-1"),
         ({"FunctionName": NAME, "Limit": 0}, f"{_V}.Limit", "1 or more"),
         ({"FunctionName": NAME, "Order": "asc"}, f"{_V}.Order", "ASC, DESC"),
         ({"FunctionName": NAME, "OrderBy": "name"}, f"{_V}.OrderBy", "add_time, mod_time"),
-        ({"FunctionName": NAME, "Filters": []}, "NotImplemented", "Filters"),
+        ({"FunctionName": NAME, "Filters": [{"Name": "Type"}]}, f"{_V}.Filters", "TriggerName"),
+        ({"FunctionName": NAME, "Filters": [{"Values": ["a"]}]}, f"{_V}.Filters", "Qualifier"),
         ({"FunctionName": "none"}, "ResourceNotFound.Function", "none"),
     ],
 }
@@ -397,7 +432,7 @@ def test_matches(description: str, event: str, key: str, *, is_match: bool) -> N
 def test_put_fires(client: Client, cloud: EmulatedCloud, objects: CosS3Client) -> None:
     """An upload queues the event that COS sends, for the function whose rule matches the key."""
     client("CreateTrigger", **cos(desc(PUT, "in/", ".json")))
-    client("CreateTrigger", **cos(desc(PUT, "out/"), FunctionName=OTHER))
+    client("CreateTrigger", **cos(desc(PUT, "out/"), FunctionName=OTHER, Qualifier="$DEFAULT"))
     meta = {"x-cos-meta-team": "web"}
     content = {"Body": b"{}", "ContentType": "text/x"}
     objects.put_object(Bucket=BUCKET, Key="in/名 +%.json", Metadata=meta, **content)
@@ -419,6 +454,7 @@ def test_put_fires(client: Client, cloud: EmulatedCloud, objects: CosS3Client) -
         clock=lambda: first.queued,
     )
     assert json.loads(json.dumps(first.event)) == first.event
+    assert second.event["Records"][0]["event"]["eventQueue"].endswith(f".{OTHER}.$DEFAULT")
 
 
 def test_every_change_fires(client: Client, cloud: EmulatedCloud, objects: CosS3Client) -> None:

@@ -59,7 +59,7 @@ class Process:
                 pass_fds=descriptors,
                 start_new_session=True,
             )
-        except OSError:
+        except (OSError, ValueError):
             os.close(self.replies)
             self._scratch.cleanup()
             raise

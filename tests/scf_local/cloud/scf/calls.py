@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from scf_local.cloud.actions import ApiCall, EmulatedAction, Later
-from scf_local.cloud.scf.functions import find
-from scf_local.cloud.scf.model import QUALIFIERS, Delivery, Run, local_time
+from scf_local.cloud.scf.functions import check, find, find_active
+from scf_local.cloud.scf.model import Delivery, Run, local_time
 from scf_local.cloud.wire import ErrorReply, require
 from scf_local.invocation import MAX_EVENT_BYTES
 
@@ -22,10 +22,8 @@ _RECENT_S = 15 * 60
 
 def invoke(call: ApiCall) -> dict[str, Any] | Later:
     """Call a function with `ClientContext`, and wait for its result unless the type is `Event`."""
-    kind = call.params.get("InvocationType", "RequestResponse")
-    message = f"InvocationType is {kind!r}; it must be RequestResponse or Event."
-    require(kind in {"RequestResponse", "Event"}, "InvalidParameterValue.InvokeType", message)
-    return _invoke(call, "ClientContext", is_awaited=kind != "Event")
+    is_awaited = call.params.get("InvocationType") != "Event"
+    return _invoke(call, "ClientContext", is_awaited=is_awaited)
 
 
 def invoke_function(call: ApiCall) -> dict[str, Any] | Later:
@@ -34,13 +32,8 @@ def invoke_function(call: ApiCall) -> dict[str, Any] | Later:
 
 
 def _invoke(call: ApiCall, member: str, *, is_awaited: bool) -> dict[str, Any] | Later:
-    function = find(call)
-    qualifier = call.params.get("Qualifier", QUALIFIERS[0])
-    message = f"Qualifier is {qualifier!r}; emulated are {' and '.join(QUALIFIERS)}."
-    require(qualifier in QUALIFIERS, "ResourceNotFound.Qualifier", message)
-    is_created = function.status(call.now) != "Creating"
-    message = f"The function {function.name} is Creating; wait until it is Active."
-    require(is_created, "FailedOperation.FunctionStatusError", message)
+    check(call.params)
+    function = find_active(call, "FunctionStatusError", "Updating")
     text = call.params.get(member, "{}")
     limit = MAX_EVENT_BYTES["direct" if is_awaited else "cos"]
     is_small = len(text.encode("utf-8", "surrogatepass")) <= limit
@@ -87,6 +80,10 @@ def get_request_status(call: ApiCall) -> dict[str, Any]:
     times = {"StartTime": call.now - _RECENT_S, "EndTime": call.now}
     for name in times.keys() & params.keys():
         times[name] = _seconds(name, params[name])
+    is_period = "EndTime" in params and times["StartTime"] < times["EndTime"]
+    message = "StartTime needs an EndTime, which must be later."
+    is_valid = is_period or "StartTime" not in params
+    require(is_valid, "InvalidParameterValue.StartTimeOrEndTime", message)
     functions = call.state.functions
     deliveries: list[tuple[Delivery, float, Run | None]]
     deliveries = [(each, call.now, None) for each in functions.running]

@@ -18,6 +18,8 @@ from scf_local.invocation import InvocationResult
 
 QUALIFIERS = ("$LATEST", "$DEFAULT")
 """Those that are emulated; both mean the only version."""
+FAILED = {"Creating": "CreateFailed", "Updating": "UpdateFailed"}
+"""The status after each, if the deployment has failed."""
 BEIJING = timezone(timedelta(hours=8))
 """The time of SCF's cron expressions: undocumented, but what users have found."""
 RETRIES, MAX_AGE_S = 2, 6 * 3600
@@ -68,7 +70,8 @@ class Function:
 
     Attributes:
         id: `FunctionId`.
-        pending: the status until `ready` (epoch seconds), then `Active`.
+        pending: the status until `ready` (epoch seconds), then `Active`, or `FAILED` of it.
+        failure: why the last deployment fails; empty if it succeeds.
         revision: counts the changes of code and settings, after which new instances are needed.
         reserved_mb: reserved concurrency; None if there is none.
         retries: how often an event is delivered again that the function failed on.
@@ -84,6 +87,7 @@ class Function:
     modified: float
     ready: float
     pending: str = "Creating"
+    failure: str = ""
     revision: int = 0
     triggers: list[Trigger] = field(default_factory=list)
     reserved_mb: int | None = None
@@ -92,7 +96,9 @@ class Function:
 
     def status(self, now: float) -> str:
         """Return the status, such as `Active`."""
-        return "Active" if now >= self.ready else self.pending
+        if now < self.ready:
+            return self.pending
+        return FAILED[self.pending] if self.failure else "Active"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """SCF 2018-04-16: the table of its actions.
 
-The parameters are those of tencentcloud-sdk-python-scf; None marks what is not emulated. The rates
-of CreateFunction and its updates are documented on their pages; assumed: 20 for the others.
+The parameters are those of tencentcloud-sdk-python-scf, and some that the Serverless toolkit sends;
+None marks what is not emulated. The rates are documented on the actions' pages.
 """
 
 from __future__ import annotations
@@ -31,13 +31,19 @@ _SETTINGS = {
 _CREATE = {
     **_NAME, **_SETTINGS, "Code": _CODE, "CodeSource": str, "Handler": str, "Type": str,
     "Tags": [_PAIR], "TraceEnable": str, "AutoCreateClsTopic": str, "AutoDeployClsTopicIndex": str,
-    "AsyncRunEnable": None, "ProtocolType": None,
+    "AsyncRunEnable": None, "ProtocolType": None, "L5Enable": None, "DeployMode": str,
+    "DiskSize": int,
 }  # fmt: skip
-_UPDATE = {**_NAME, **_SETTINGS, "IgnoreSysLog": bool, "Publish": None, "L5Enable": None}
+_UPDATE = {
+    **_NAME, **_SETTINGS, "DiskSize": int,
+    "IgnoreSysLog": None,  # replay and undo need these lines
+    "Publish": None, "L5Enable": None,
+}  # fmt: skip
 _UPDATE_CODE = {
     **_NAME, **_SOURCE, "Code": _CODE, "CodeSource": str, "Handler": str,
     "InstallDependency": None, "Publish": None, "EnvId": None,
 }  # fmt: skip
+_GET = {**_VERSION, "ShowCode": None, "ShowTriggers": str}
 _LIST = {
     "Namespace": str, "SearchKey": str, "Description": str, "Orderby": str, "Order": str,
     "Offset": int, "Limit": int, "Filters": None,
@@ -50,11 +56,11 @@ SERVICE = Service(
     "2018-04-16",
     {
         "CreateFunction": EmulatedAction(f.create_function, 100, _CREATE, (*_ONE, "Code")),
-        "GetFunction": EmulatedAction(f.get_function, 20, {**_VERSION, "ShowCode": None}, _ONE),
-        "ListFunctions": EmulatedAction(f.list_functions, 20, _LIST),
+        "GetFunction": EmulatedAction(f.get_function, 100, _GET, _ONE),
+        "ListFunctions": EmulatedAction(f.list_functions, 100, _LIST),
         "UpdateFunctionCode": EmulatedAction(f.update_function_code, 100, _UPDATE_CODE, _ONE),
         "UpdateFunctionConfiguration": EmulatedAction(f.update_configuration, 100, _UPDATE, _ONE),
-        "DeleteFunction": EmulatedAction(f.delete_function, 20, _VERSION, _ONE),
+        "DeleteFunction": EmulatedAction(f.delete_function, 100, _VERSION, _ONE),
         "GetFunctionAddress": EmulatedAction(f.get_function_address, 20, _VERSION, _ONE),
         "PutReservedConcurrencyConfig": EmulatedAction(
             f.put_reserved, 20, _RESERVE, (*_ONE, "ReservedConcurrencyMem")

@@ -23,13 +23,12 @@ from scf_local.cloud.cos_calls import Change
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.scf import cron
 from scf_local.cloud.scf.functions import find, find_active
-from scf_local.cloud.scf.model import QUALIFIERS, Delivery, Function, Functions, Trigger, local_time
+from scf_local.cloud.scf.model import Delivery, Function, Functions, Trigger, local_time
 from scf_local.cloud.wire import ErrorReply, require
 from scf_local.environment import VERSION as LATEST
 
 KINDS = ("cos", "timer")
 """Values of `Type`; others are not emulated."""
-"""Values of `Qualifier`; versions and other aliases are not emulated."""
 SWITCH = {"OPEN": True, "CLOSE": False}
 """Values of `Enable`."""
 MAX_TRIGGERS = 10
@@ -37,6 +36,7 @@ MAX_TRIGGERS = 10
 DEFAULT_LIMIT = 20
 
 _INVALID = "InvalidParameterValue"
+_FILTERS = {"Qualifier": "qualifier", "TriggerName": "name", "Description": "comment"}
 _FILTER = {"Prefix": "", "Suffix": ""}
 _CONSTANT = {"AvailableStatus": "Available", "BindStatus": "on"}
 _CONSTANT |= {"ResourceId": "", "TriggerAttribute": ""}
@@ -65,9 +65,8 @@ def described(trigger: Trigger) -> dict[str, Any]:
 
 def create_trigger(call: ApiCall) -> dict[str, Any]:
     """Add a trigger to a function; assumed: it is enabled unless `Enable` is CLOSE."""
-    function, params = find_active(call), call.params
-    kind, name = _kind(params), params["TriggerName"]
-    qualifier = _one_of(params, "Qualifier", QUALIFIERS, LATEST)
+    function, params = find_active(call, "CreateTrigger"), call.params
+    kind, name, qualifier = _kind(params), params["TriggerName"], _qualifier(params)
     others = [each.name for each in function.triggers if each.kind == kind]
     allowed = f"{function.name} has {len(others)} {kind} triggers; no more are allowed."
     require(len(others) < MAX_TRIGGERS, "LimitExceeded.Trigger", allowed)
@@ -85,7 +84,7 @@ def create_trigger(call: ApiCall) -> dict[str, Any]:
 
 def update_trigger(call: ApiCall) -> dict[str, Any]:
     """Change what is given of a timer."""
-    function = find_active(call)
+    function = find_active(call, "UpdateTrigger")
     advice = "A COS trigger cannot be changed; use DeleteTrigger and CreateTrigger."
     require(_kind(call.params) == "timer", "UnsupportedOperation.Trigger", advice)
     old = _find(call, function)
@@ -96,7 +95,7 @@ def update_trigger(call: ApiCall) -> dict[str, Any]:
 
 def update_trigger_status(call: ApiCall) -> dict[str, Any]:
     """Enable or disable a trigger (583/54915)."""
-    trigger = _find(call, find_active(call))
+    trigger = _find(call, find_active(call, "UpdateTriggerStatus"))
     is_enabled = _is_enabled(call.params)
     same = f"{trigger.name} is {call.params['Enable']} already."
     require(is_enabled != trigger.is_enabled, "FailedOperation.UpdateTriggerStatus", same)
@@ -107,7 +106,7 @@ def update_trigger_status(call: ApiCall) -> dict[str, Any]:
 
 def delete_trigger(call: ApiCall) -> dict[str, Any]:
     """Remove a trigger."""
-    function = find_active(call)
+    function = find_active(call, "DeleteTrigger")
     function.triggers.remove(_find(call, function))
     return {}
 
@@ -115,7 +114,11 @@ def delete_trigger(call: ApiCall) -> dict[str, Any]:
 def list_triggers(call: ApiCall) -> dict[str, Any]:
     """Return a page of a function's triggers, by default the last changed first."""
     triggers, params = find(call).triggers, call.params
-    require("Filters" not in params, "NotImplemented", "Filters of ListTriggers are not emulated.")
+    for each in params.get("Filters", []):
+        name, values = each.get("Name", ""), each.get("Values", [])
+        problem = f"Filters has {shown(name)}; it may have {', '.join(_FILTERS)}."
+        require(name in _FILTERS, f"{_INVALID}.Filters", problem)
+        triggers = [each for each in triggers if getattr(each, _FILTERS[name]) in values]
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
     require(offset >= 0, f"{_INVALID}.Offset", f"Offset is {offset}; it must be 0 or more.")
     require(limit > 0, f"{_INVALID}.Limit", f"Limit is {limit}; it must be 1 or more.")
@@ -139,6 +142,10 @@ def _kind(params: Params) -> str:
     return kind
 
 
+def _qualifier(params: Params) -> str:
+    return params.get("Qualifier") or LATEST
+
+
 def _is_enabled(params: Params, old: Trigger | None = None) -> bool:
     default = "CLOSE" if old and not old.is_enabled else "OPEN"
     return SWITCH[_one_of(params, "Enable", SWITCH, default)]
@@ -150,7 +157,7 @@ def _find(call: ApiCall, function: Function) -> Trigger:
     Assumed: that may be without a filter if only one trigger has the event.
     """
     params = call.params
-    named = (_kind(params), params["TriggerName"], params.get("Qualifier", LATEST))
+    named = (_kind(params), params["TriggerName"], _qualifier(params))
     found = [each for each in function.triggers if (each.kind, each.name, each.qualifier) == named]
     if named[0] == "cos":
         given = _cos_description(params.get("TriggerDesc", ""))
@@ -334,7 +341,7 @@ def _delivery(function: Function, event: dict[str, Any], now: float) -> Delivery
     return Delivery(function.region, function.name, event, str(uuid.uuid4()), now, now)
 
 
-# --- The table; assumed: the rates of DeleteTrigger and ListTriggers ---
+# --- The table; assumed: the rate of DeleteTrigger ---
 
 _NAMED = dict.fromkeys(("FunctionName", "TriggerName", "Type"), str)
 _ONE = {**_NAMED, **dict.fromkeys(("Namespace", "Qualifier", "TriggerDesc"), str)}
@@ -349,6 +356,6 @@ ACTIONS = {
     "UpdateTrigger": EmulatedAction(update_trigger, 20, _WHOLE, (*_NAMED,)),
     "UpdateTriggerStatus": EmulatedAction(update_trigger_status, 20, _SWITCHED, _SWITCH),
     "DeleteTrigger": EmulatedAction(delete_trigger, 100, _ONE, (*_NAMED,)),
-    "ListTriggers": EmulatedAction(list_triggers, 100, _LISTED, ("FunctionName",)),
+    "ListTriggers": EmulatedAction(list_triggers, 20, _LISTED, ("FunctionName",)),
 }
 """By name, for the service's table."""
