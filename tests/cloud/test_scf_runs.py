@@ -7,16 +7,23 @@ import re
 import signal
 import socket
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from datetime import datetime
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import pytest
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 from scf_client import ECHO, RUNTIME, ScfClient, zipped
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.scf.instances import Instances
+from scf_local.cloud.scf.model import BEIJING
 from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -390,3 +397,148 @@ def test_fault_of_this_machine(scf: ScfClient, monkeypatch: pytest.MonkeyPatch) 
         assert scf.runs("fn", request_id) == [(-1, 0)]
     scf.move(60)
     assert scf.runs("fn", request_id)[-1] == (0, 0)
+
+
+# --- The clock ---
+
+
+def timer(scf: ScfClient, cron: str, name: str = "t", function: str = "fn") -> None:
+    """Add a timer to a function."""
+    given = {"FunctionName": function, "Type": "timer", "TriggerName": name, "TriggerDesc": cron}
+    scf("CreateTrigger", **given)
+
+
+def test_refused_events_do_not_stop_the_clock(scf: ScfClient) -> None:
+    """The clock goes on, however many events are due at once and are refused."""
+    scf.create("fn")
+    scf("PutReservedConcurrencyConfig", FunctionName="fn", ReservedConcurrencyMem=0)
+    for number in range(10):
+        timer(scf, "0 0 3 * * * *", f"t{number}")
+    scf.move(86400)
+    runs = scf.cloud.state.functions.runs
+    assert {run.result.status for run in runs} == {432}
+    assert len({run.delivery.request_id for run in runs}) == 10
+
+
+def test_timer_fires_by_itself_after_a_move(scf: ScfClient) -> None:
+    """After the clock was moved, real time goes on from there."""
+    scf.create("fn")
+    due = datetime.fromtimestamp(scf.cloud.now() + 3600, BEIJING)
+    timer(scf, f"{due.second} {due.minute} {due.hour} * * * *")
+    scf.move(int(due.timestamp()) - scf.cloud.now() - 0.3)
+    runs = scf.cloud.state.functions.runs
+    assert not runs
+    for _ in range(100):
+        if runs:
+            break
+        time.sleep(0.1)
+    assert runs[0].delivery.event["Type"] == "Timer"
+
+
+def test_slow_timer_does_not_stop_the_clock(scf: ScfClient) -> None:
+    """The clock does not wait for what a timer fires after the time that it is moved to."""
+    scf.create("fn", "import time\ndef main_handler(event, context): time.sleep(1.2)")
+    timer(scf, "* * * * * * *")
+    started = time.monotonic()
+    scf.move(2)
+    assert time.monotonic() - started < 20
+    assert scf.cloud.state.functions.runs
+
+
+def test_moves_add_up(scf: ScfClient) -> None:
+    """Two moves at the same time move the clock by both."""
+    scf.create("fn", "import time\ndef main_handler(event, context): time.sleep(0.5)")
+    asynchronous(scf, "fn")
+    before = scf.cloud.state.moved
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(scf.move, (60, 60)))
+    assert 110 < scf.cloud.state.moved - before <= 120
+
+
+def test_images_follow_the_clock() -> None:
+    """An image becomes NORMAL when the clock is moved past its time."""
+    image = {"ImageId": "img-6pb6lrmy", "ImageState": "CREATING", "NormalAfter": 30}
+    with EmulatedCloud(State({"ap-guangzhou": [image]})) as cloud:
+        for seconds, state in ((20, "CREATING"), (20, "NORMAL")):
+            cloud.move_clock(seconds)
+            assert cloud.state.image("ap-guangzhou", "img-6pb6lrmy")["ImageState"] == state
+
+
+# --- Faults, logs, and the end ---
+
+
+def test_faults_of_replies_apply_to_calls() -> None:
+    """A fault of the reply to `Invoke` alters it, once the function has run."""
+    with EmulatedCloud(faults=Faults((Rule("Invoke", "no-response", calls=(1,)),))) as cloud:
+        scf = ScfClient(cloud)
+        scf.create("fn")
+        with pytest.raises(TencentCloudSDKException):
+            scf.invoke("fn")
+        assert scf.invoke("fn", 1)["RetMsg"] == "1"
+        assert len(cloud.state.functions.runs) == 2
+
+
+# asyncio may accept a connection that it hands to nobody any more.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_stop_while_calls_arrive() -> None:
+    """A cloud stops, however many clients call functions meanwhile."""
+    is_over = threading.Event()
+
+    def call(scf: ScfClient) -> None:
+        while not is_over.is_set():
+            with suppress(TencentCloudSDKException):
+                scf.invoke("fn")
+
+    with ThreadPoolExecutor(4) as pool:
+        with EmulatedCloud() as cloud:
+            scf = ScfClient(cloud)
+            scf.create("fn")
+            for _ in range(4):
+                pool.submit(call, scf)
+            time.sleep(0.3)
+            started = time.monotonic()
+        assert time.monotonic() - started < 10
+        is_over.set()
+
+
+@pytest.mark.parametrize("problem", ["blocks", "fails"])
+def test_nobody_reads_the_log(problem: str) -> None:
+    """If what receives the logs blocks or fails, functions run, and the cloud stops."""
+    is_over = threading.Event()
+
+    def write(_: bytes) -> None:
+        if problem == "fails":
+            raise BrokenPipeError
+        is_over.wait()
+
+    with EmulatedCloud(write=write) as cloud:
+        scf = ScfClient(cloud)
+        scf.create("fn", "def main_handler(event, context): print('x' * 200_000)")
+        for _ in range(3):
+            assert scf.invoke("fn")["ErrMsg"] == ""
+        started = time.monotonic()
+    assert time.monotonic() - started < 10
+    is_over.set()
+
+
+def test_log_is_bounded_and_text() -> None:
+    """A log is kept up to 1 MB, and each is whole text, so that none damages the next."""
+    written: list[bytes] = []
+    with EmulatedCloud(write=written.append) as cloud:
+        scf = ScfClient(cloud)
+        code = "import sys\ndef main_handler(event, context):\n print('x' * 3_000_000)\n"
+        scf.create("fn", code + " sys.stdout.flush()\n sys.stdout.buffer.write(b'\\xe4\\xb8')")
+        scf.invoke("fn")
+    assert len(written[0]) < 2 << 20
+    scf.cloud.state.functions.runs[0].log.decode("utf-8", "replace")
+    written[0].decode()
+
+
+@pytest.mark.parametrize("header", ["Origin: https://example.com", "Sec-Fetch-Site: cross-site"])
+def test_web_pages_are_refused(scf: ScfClient, header: str) -> None:
+    """A request that a web page has made is not answered, whatever it is for."""
+    name, _, value = header.partition(": ")
+    connection = HTTPConnection(scf.cloud.url.removeprefix("http://"))
+    with closing(connection):
+        connection.request("GET", "/_state", headers={name: value})
+        assert connection.getresponse().status == 403

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
+from weakref import WeakSet
 
 from scf_local.cloud import hosts
 from scf_local.cloud.certificates import authority
@@ -31,16 +32,16 @@ class Proxy:
     http: Callable[[], asyncio.Protocol]
     seconds: float
     refuse: Callable[[str], str]
-    waiting: set[asyncio.Transport] = field(default_factory=set)
-    """Connections that no HTTP protocol serves yet."""
+    transports: WeakSet[asyncio.Transport] = field(default_factory=WeakSet)
+    """Of all connections that are still open."""
 
     def __call__(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
         return _Connection(self)
 
     def close(self) -> None:
-        """Close the connections that no HTTP protocol serves."""
-        for transport in tuple(self.waiting):
+        """Close all connections at once: TLS would wait for the client's goodbye."""
+        for transport in tuple(self.transports):
             transport.abort()
 
 
@@ -54,13 +55,12 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._proxy.waiting.add(self._transport)
+        self._proxy.transports.add(self._transport)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._proxy.seconds, self._transport.abort)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._timer.cancel()
-        self._proxy.waiting.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -102,15 +102,12 @@ class _Connection(asyncio.Protocol):
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         plain, seconds = self._transport, self._proxy.seconds
-        try:
-            secure = await asyncio.get_running_loop().start_tls(
-                plain, self, context, server_side=True, ssl_handshake_timeout=seconds
-            )
-        finally:
-            self._proxy.waiting.discard(plain)
+        secure = await asyncio.get_running_loop().start_tls(
+            plain, self, context, server_side=True, ssl_handshake_timeout=seconds
+        )
         if secure is not None:  # else aborted meanwhile
             self._transport = secure
-            self._proxy.waiting.add(secure)
+            self._proxy.transports.add(secure)
 
     def _refuse(self, message: str) -> None:
         # Clients show the status line; few show the body.

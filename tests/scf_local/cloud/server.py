@@ -44,6 +44,7 @@ _LOG = logging.getLogger(__name__)
 _LOG.addFilter(lambda entry: not isinstance((entry.exc_info or "  ")[1], HttpProcessingError))
 _MAX_WAITING = 500
 """Replies that take time; SCF starts up to 500 instances a minute (document/product/583/11637)."""
+_STOP_ROUNDS = 5
 _LINGER_SECONDS = 1.0
 """How long the rest of a body is discarded after the reply, so that clients can read the reply."""
 
@@ -157,13 +158,11 @@ class EmulatedCloud(Dispatcher):
         started.set_result((loop, listener.sockets[0].getsockname()[1]))
         await self._stop.wait()
         listener.close()
-        proxy.close()
-        transports = [connection.transport for connection in server.connections]
         server.pre_shutdown()
         await server.shutdown(0.1)
-        for transport in filter(None, transports):
-            transport.abort()  # TLS would wait for the client's goodbye
-        await asyncio.sleep(0)  # until the sockets are closed
+        for _ in range(_STOP_ROUNDS):
+            proxy.close()
+            await asyncio.sleep(0)  # until the sockets are closed; some are just accepted
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
         # Not normalised: the client has signed the path as it sent it.
