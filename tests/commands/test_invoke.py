@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from conftest import ROOT
+from scf_local import process
 from scf_local.cli import main
 from scf_local.credentials import AccountCredentials
 from scf_local.environment import FunctionConfig
@@ -288,6 +289,27 @@ def test_nothing_outlives_its_instance(
         os.close(reader)
         assert other.invoke(2).result == 2
     assert bystander.poll() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found only there")
+def test_others_survive(tmp_path: Path) -> None:
+    """What this process, or another instance, has started goes on when an instance ends."""
+    code = """
+import subprocess
+def main_handler(event, context):
+    return subprocess.Popen(["setsid", "sleep", "60"]).pid
+"""
+    (tmp_path / "index.py").write_text(code, encoding="utf-8")
+    config = FunctionConfig(tmp_path)
+    with WarmInstance(config, lambda _: None) as one:
+        pid = one.invoke({}).result
+        with subprocess.Popen(["sleep", "60"], start_new_session=True) as own:  # noqa: S607 - any program
+            with WarmInstance(config, lambda _: None) as other:
+                ended = other.invoke({}).result
+            has_ended = own.poll() is not None
+            own.kill()
+        assert [process._parent_of(ended), has_ended] == [0, False]
+        assert process._parent_of(pid)
 
 
 _TMP = """
