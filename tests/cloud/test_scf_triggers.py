@@ -175,7 +175,7 @@ def test_timer_that_is_over(client: Client, cloud: EmulatedCloud) -> None:
 
 
 def test_cos(client: Client) -> None:
-    """A COS trigger is read back with its whole filter; several of one bucket are told apart."""
+    """A COS trigger is read back with prefix and suffix; a bucket may have several triggers."""
     given = json.dumps({"filter": {"Suffix": ".json"}, "event": PUT})
     created = client("CreateTrigger", **cos(given, Enable="CLOSE", Qualifier="$DEFAULT"))
     assert created.TriggerInfo.TriggerDesc == desc(PUT, "", ".json")

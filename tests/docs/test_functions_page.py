@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
+
+import pytest
 
 import page_commands
 from conftest import ROOT
@@ -12,6 +15,7 @@ from scf_local.cloud.scf.service import SERVICE
 PAGE = (ROOT / "docs" / "functions.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_commands(tmp_path: Path) -> None:
     """The function and the client of the page can be deployed and fired as it says."""
     files = re.findall(r"`(\w+\.py)`[^`]*:\n\n```python\n([\s\S]*?)```", PAGE)
