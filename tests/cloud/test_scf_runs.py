@@ -478,8 +478,6 @@ def test_faults_of_replies_apply_to_calls() -> None:
         assert len(cloud.state.functions.runs) == 2
 
 
-# asyncio may accept a connection that it hands to nobody any more.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_stop_while_calls_arrive() -> None:
     """A cloud stops, however many clients call functions meanwhile."""
     is_over = threading.Event()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from http.client import HTTPResponse, RemoteDisconnected
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -614,3 +617,21 @@ def test_long_names_are_not_kept(cloud: EmulatedCloud) -> None:
         assert reply_to(stream)[0] == 200
     (recorded,) = cloud.state.calls
     assert len(str(recorded)) < 500
+
+
+def test_stop_while_clients_connect() -> None:
+    """A cloud that stops while clients connect closes all connections that it has accepted."""
+    is_over = threading.Event()
+
+    def connect(port: int) -> None:
+        while not is_over.is_set():
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), 1).close()
+
+    with ThreadPoolExecutor(3) as pool:
+        with EmulatedCloud() as cloud:
+            for _ in range(3):
+                pool.submit(connect, urlsplit(cloud.url).port or 0)
+            time.sleep(0.05)
+        is_over.set()
+    gc.collect()  # pytest fails if Python warns of one that is still open

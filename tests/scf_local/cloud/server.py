@@ -157,6 +157,8 @@ class EmulatedCloud(Dispatcher):
             return
         started.set_result((loop, listener.sockets[0].getsockname()[1]))
         await self._stop.wait()
+        loop.remove_reader(listener.sockets[0])
+        await asyncio.sleep(0)  # else asyncio would never close connections that it just accepted
         listener.close()
         server.pre_shutdown()
         await server.shutdown(0.1)
