@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scf_local.cloud import parameters
+from scf_local.cloud.cam.model import Caller
 from scf_local.cloud.state import State
 from scf_local.credentials import AccountCredentials
 
@@ -17,14 +18,20 @@ Params = dict[str, Any]
 class ApiCall:
     """A verified call; `now` is the emulated cloud's time in epoch seconds.
 
-    `credentials` are those that it was verified against.
+    Attributes:
+        name: such as `cvm:DescribeImages`.
+        time: the real time, in epoch seconds, which credentials and signatures follow.
+        account: the account's own credentials, whoever calls.
     """
 
     state: State
     region: str
     params: Params
     now: float
-    credentials: AccountCredentials = field(default_factory=AccountCredentials)
+    name: str = ""
+    time: float = 0.0
+    caller: Caller = field(default_factory=Caller)
+    account: AccountCredentials = field(default_factory=AccountCredentials)
 
 
 @dataclass(frozen=True)
@@ -36,12 +43,17 @@ class Later:
 
 @dataclass(frozen=True)
 class EmulatedAction:
-    """An action with the parameters that it allows and requires, limited to calls per second."""
+    """An action with the parameters that it allows and requires, limited to calls per second.
+
+    `resource` returns what a call is about, as CAM's policies name it; `*` is for actions that
+    cannot be allowed for some resources only.
+    """
 
     run: Callable[[ApiCall], dict[str, Any] | Later]
     per_second: int
     shape: Mapping[str, parameters.Shape]
     required: tuple[str, ...] = ()
+    resource: Callable[[ApiCall], str] = lambda _: "*"
 
     def __call__(self, call: ApiCall) -> dict[str, Any] | Later:
         """Return the reply's members, without the RequestId.
@@ -50,6 +62,7 @@ class EmulatedAction:
             ErrorReply: an error that the API documents.
         """
         parameters.check(call.params, self.shape, self.required)
+        call.caller.require(call.name, self.resource(call))
         with call.state.lock:
             return self.run(call)
 

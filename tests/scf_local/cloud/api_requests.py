@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
 from scf_local.cloud import hosts, parameters
-from scf_local.cloud.signatures import verify_tc3, verify_v1
+from scf_local.cloud.signatures import tc3_key, verify_tc3, verify_v1
 from scf_local.cloud.wire import ErrorReply, Request
 from scf_local.credentials import AccountCredentials
 
@@ -33,6 +33,11 @@ class Tc3Request:
     def common(self, name: str) -> str:
         """Return a common parameter such as `Action`, empty if missing."""
         return self.http.headers.get(f"x-tc-{name.lower()}", "")
+
+    @property
+    def key(self) -> str:
+        """The SecretId that it names, or nothing."""
+        return tc3_key(self.http)
 
     def verify(self, credentials: AccountCredentials, now: float) -> str:
         """Verify the signature, and return the service that it is for.
@@ -88,6 +93,11 @@ class V1Request:
     def common(self, name: str) -> str:
         """Return a common parameter such as `Action`, empty if missing."""
         return self.fields.get(name, "")
+
+    @property
+    def key(self) -> str:
+        """The SecretId that it names, or nothing."""
+        return self.common("SecretId")
 
     def verify(self, credentials: AccountCredentials, now: float) -> str:
         """Verify the signature, and return the service: the host's first label, its only source.

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from scf_local.cloud import cos_objects as objects
 from scf_local.cloud import cos_uploads as uploads
-from scf_local.cloud.cos_calls import CosCall, xml_reply
+from scf_local.cloud.cam.model import Caller
+from scf_local.cloud.cos_calls import CosCall, resource_of, xml_reply
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.scf import triggers
 from scf_local.cloud.signatures import COS_TOKEN
@@ -72,6 +73,8 @@ ACTIONS = {
     "DeleteObject": Action("DELETE /<key>", "", objects.delete_object, "", "versionId"),
 }
 """By name; a request is for the first of its kind whose mark it has."""
+_RIGHTS = {"PutObjectCopy": "PutObject"}
+"""Of actions whose right has another name; a copy also needs `GetObject` of its source."""
 _ALWAYS = (COS_TOKEN, "x-cos-sdk-retry", "x-cos-storage-class=STANDARD", "q-.*")
 _FEATURES = re.compile("if-|pic-operations|range|x-ci-|x-cos-")
 """Headers that COS acts on."""
@@ -89,7 +92,7 @@ def _kind(request: Request) -> str:
     return f"{request.method} /{'<key>' if request.path.removeprefix('/') else ''}"
 
 
-def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
+def handle(state: State, bucket: str, request: Request, now: float, caller: Caller) -> Reply:
     """Return the reply to a verified request, without its request id; hold `state.lock`.
 
     What it has changed goes to the functions whose triggers fire.
@@ -102,12 +105,14 @@ def handle(state: State, bucket: str, request: Request, now: float) -> Reply:
     size = len(objects.raw(key))
     if size > MAX_KEY:
         raise ErrorReply("KeyTooLong", f"The key has {size} bytes; at most {MAX_KEY} are allowed.")
-    _, region = bucket_of(request.headers.get("host", "")) or ("", "")
+    host = request.headers.get("host", "")
+    caller.require(f"cos:{_RIGHTS.get(name, name)}", resource_of(host, key))
+    _, region = bucket_of(host) or ("", "")
     if bucket not in state.objects:
         is_read = request.method in {"GET", "HEAD"}
         state.miss_object(region, bucket, key if is_read else "")
         raise ErrorReply("NoSuchBucket", "The bucket does not exist.", 404)
-    call = CosCall(state, bucket, state.objects[bucket], key, request, now)
+    call = CosCall(state, bucket, state.objects[bucket], key, request, now, caller)
     reply = ACTIONS[name].run(call)
     for change in call.changes:
         state.functions.queue += triggers.on_change(state.functions, region, bucket, change, now)

@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
+from scf_local.cloud.cam.model import Caller
+from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.seed import Object
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import ErrorReply, Reply, Request
@@ -53,6 +55,7 @@ class CosCall:
     key: str
     http: Request
     now: float
+    caller: Caller
     changes: list[Change] = field(default_factory=list)
 
     def encode(self, key: bytes) -> str:
@@ -110,6 +113,12 @@ def _element(name: str, member: dict[str, Any] | list[Any] | str | None) -> str:
         # XML allows few control characters, not even escaped, and parsers replace a bare \r.
         text = escape(_NOT_XML.sub("\ufffd", member), {"\r": "&#13;"})
     return f"<{name}>{text}</{name}>"
+
+
+def resource_of(host: str, key: str) -> str:
+    """Return an object as CAM's policies name it; with an empty key, the bucket."""
+    bucket, region = bucket_of(host) or ("", "")
+    return f"qcs::cos:{region}:uid/{bucket.rpartition('-')[2]}:{bucket}/{key}"
 
 
 def iso_time(seconds: float) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from urllib.parse import unquote
 
-from scf_local.cloud.cos_calls import MAX_ENTRIES, Change, CosCall, iso_time, xml_reply
+from scf_local.cloud.cos_calls import MAX_ENTRIES, Change, CosCall, iso_time, resource_of, xml_reply
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.seed import Object
 from scf_local.cloud.wire import ErrorReply, Reply
@@ -178,6 +178,7 @@ def put_object_copy(call: CosCall) -> Reply:
     if bucket not in call.state.objects:
         raise ErrorReply("NoSuchBucket", "The bucket of x-cos-copy-source does not exist.", 404)
     key = unquote(path, errors="surrogateescape")
+    call.caller.require("cos:GetObject", resource_of(host, key))
     source = _find(call, host, key, version)
     is_replaced = call.http.headers.get("x-cos-metadata-directive") == "Replaced"
     kept = storable(call.http.headers) if is_replaced else source.headers

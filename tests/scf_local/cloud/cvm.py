@@ -15,6 +15,7 @@ from scf_local.cloud.actions import ApiCall, EmulatedAction, Params, Service
 from scf_local.cloud.seed import IMAGE_ID, MAX_NAME, ImageEntry, tags_of
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import ErrorReply
+from scf_local.environment import UIN
 
 MAX_LIMIT, DEFAULT_LIMIT = 100, 20
 MAX_IMAGE_IDS = 100  # assumed: the document names no maximum
@@ -164,10 +165,18 @@ _DESCRIBE = {"ImageIds": [str], "Filters": [_FILTER], "InstanceType": str, **_PA
 _TEXTS = ("ImageId", "ImageName", "ImageDescription", "ImageFamily")
 _MODIFY = {**dict.fromkeys(_TEXTS, str), "ImageDeprecated": bool}
 
+
+def _resource(call: ApiCall) -> str:
+    # A list of images cannot be allowed for some only (document/product/213/10314).
+    return f"qcs::cvm:{call.region}:uin/{UIN}:image/{call.params.get('ImageId', '*')}"
+
+
 SERVICE = Service(
     "2017-03-12",
     {
-        "DescribeImages": EmulatedAction(describe_images, 40, _DESCRIBE),
-        "ModifyImageAttribute": EmulatedAction(modify_image_attribute, 10, _MODIFY, ("ImageId",)),
+        "DescribeImages": EmulatedAction(describe_images, 40, _DESCRIBE, (), _resource),
+        "ModifyImageAttribute": EmulatedAction(
+            modify_image_attribute, 10, _MODIFY, ("ImageId",), _resource
+        ),
     },
 )

@@ -15,10 +15,11 @@ from typing import Any
 from scf_local.cloud import api_requests, cos, cos_calls, cvm, hosts, tags
 from scf_local.cloud.actions import ApiCall, EmulatedAction, Later, Service
 from scf_local.cloud.api_requests import Tc3Request, V1Request
+from scf_local.cloud.cam.model import Caller
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.rate_limits import RateLimits
 from scf_local.cloud.scf import service as scf_service
-from scf_local.cloud.signatures import names_key, verify_cos
+from scf_local.cloud.signatures import cos_key, verify_cos
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import Call, ErrorReply, Reply, Request
 from scf_local.credentials import AccountCredentials
@@ -124,11 +125,12 @@ class Dispatcher:
         """Return how many bytes the body may have; 0 if a request is answered without its body."""
         if not hosts.bucket_of(http.headers.get("host", "")):
             kind = api_requests.parse(http) or api_requests.V1Request
-            is_unsigned = isinstance(kind, Tc3Request) and not names_key(http, self.credentials)
+            is_unsigned = isinstance(kind, Tc3Request) and not self._is_known(kind.key)
             limit = 64 << 10 if is_unsigned else kind.max_bytes
             return limit * (http.path in {"/", "/_clock"})
         try:
-            verify_cos(http, self.credentials, self.clock())  # does not cover the body
+            caller = self._caller(cos_key(http), self.clock())
+            verify_cos(http, caller.credentials, self.clock())  # does not cover the body
         except ErrorReply:
             return 0
         return cos_calls.BODY_LIMITS.get(http.method, 0)
@@ -141,13 +143,15 @@ class Dispatcher:
         def reply_of(members: dict[str, Any]) -> Reply:
             return _json({"Response": {**members, "RequestId": self.request_id()}})
 
-        def perform(now: float, credentials: AccountCredentials, time: float) -> Reply:
+        def perform(now: float, caller: Caller, time: float) -> Reply:
             _check_http(request.http, request.max_bytes)
-            action = _action(request.verify(credentials, time), request)
+            service, action = _action(request.verify(caller.credentials, time), request)
             self._admit(name, region, action, request.http.headers.get("host", ""), time)
             given = request.params(action.shape)  # any JSON; the action checks it
             params.update(given if isinstance(given, dict) else {})
-            members = action(ApiCall(self.state, region, given, now, credentials))
+            full = f"{service}:{name}"
+            call = ApiCall(self.state, region, given, now, full, time, caller, self.credentials)
+            members = action(call)
             if isinstance(members, Later):
                 request_id = self.request_id()
 
@@ -164,7 +168,7 @@ class Dispatcher:
         def error_reply(error: ErrorReply) -> Reply:
             return reply_of({"Error": {"Code": error.code, "Message": error.message}})
 
-        return self._answer(Call(name, region, params, 0), perform, error_reply)
+        return self._answer(Call(name, region, params, 0), request.key, perform, error_reply)
 
     def _admit(self, name: str, region: str, action: EmulatedAction, host: str, now: float) -> None:
         # The API counts calls by the region of the endpoint, not by the region that they are
@@ -182,32 +186,35 @@ class Dispatcher:
         request_id = self.request_id()
         params = {"Bucket": bucket, "Key": http.path.removeprefix("/")}
 
-        def perform(now: float, credentials: AccountCredentials, time: float) -> Reply:
-            verify_cos(http, credentials, time)
-            reply = cos.handle(self.state, bucket, http, now)
+        def perform(now: float, caller: Caller, time: float) -> Reply:
+            verify_cos(http, caller.credentials, time)
+            reply = cos.handle(self.state, bucket, http, now, caller)
             return replace(reply, headers={**reply.headers, cos.REQUEST_ID: request_id})
 
         def error_reply(error: ErrorReply) -> Reply:
             return cos.error_reply(error, f"{http.headers['host']}{http.path}", request_id)
 
-        return self._answer(Call(cos.action_of(http), region, params, 0), perform, error_reply)
+        call = Call(cos.action_of(http), region, params, 0)
+        return self._answer(call, cos_key(http), perform, error_reply)
 
     def _answer(
         self,
         call: Call,
-        perform: Callable[[float, AccountCredentials, float], Reply],
+        key: str,
+        perform: Callable[[float, Caller, float], Reply],
         error_reply: Callable[[ErrorReply], Reply],
     ) -> Reply:
         """Perform a call as its fault allows, record it, and return the reply.
 
-        `perform` gets the time, and what to verify a signature against: credentials and time.
+        `key` is the SecretId of the caller. `perform` gets the time, and what to verify a signature
+        against: the caller and the time.
         """
         time = self.clock()
         now = time + self.state.moved
         rule = self.faults.rule_for(call.action, self.state.count(call.action) + 1)
         outcome = "ok"
         try:
-            reply = perform(now, *self._verified_by(rule, time))
+            reply = perform(now, *self._verified_by(rule, self._caller(key, time), time))
         except ErrorReply as error:
             reply, outcome = error_reply(error), error.code
             if outcome in _NOT_EMULATED:
@@ -225,15 +232,29 @@ class Dispatcher:
         later = reply.later
         return replace(reply, later=lambda: finished(later())) if later else finished(reply)
 
-    def _verified_by(self, rule: Rule | None, time: float) -> tuple[AccountCredentials, float]:
+    def _is_known(self, key: str) -> bool:
+        return key == self.credentials.secret_id or key in self.state.access.sessions
+
+    def _caller(self, key: str, time: float) -> Caller:
+        """Return who has a SecretId; for an unknown one the account, as which nobody can sign."""
+        caller = self.state.access.sessions.get(key) or Caller(self.credentials)
+        return caller if time < caller.expires else _without_token(caller)
+
+    def _verified_by(self, rule: Rule | None, caller: Caller, time: float) -> tuple[Caller, float]:
         """Return what to verify a signature against, or raise the error of a rule that skips it."""
         if rule and rule.skips_action:
             raise _injected(rule)
         if rule and rule.fault == "skew":
-            return self.credentials, time + rule.seconds
+            return caller, time + rule.seconds
         if rule and rule.fault == "expired-token":
-            return replace(self.credentials, token=f"not {self.credentials.token}"), time
-        return self.credentials, time
+            return _without_token(caller), time
+        return caller, time
+
+
+def _without_token(caller: Caller) -> Caller:
+    """Return a caller whose token is not valid any more."""
+    other = replace(caller.credentials, token=f"not {caller.credentials.token}")
+    return replace(caller, credentials=other)
 
 
 def _check_http(http: Request, limit: int) -> None:
@@ -246,7 +267,8 @@ def _check_http(http: Request, limit: int) -> None:
         raise ErrorReply("RequestSizeLimitExceeded", f"{size} bytes; at most {limit} are allowed.")
 
 
-def _action(signed_for: str, request: Tc3Request | V1Request) -> EmulatedAction:
+def _action(signed_for: str, request: Tc3Request | V1Request) -> tuple[str, EmulatedAction]:
+    """Return the service and the action that a request is for."""
     name, version = _required(request, "Action"), _required(request, "Version")
     service = _service(signed_for, version, request.http.headers.get("host", ""))
     if service not in SERVICES:
@@ -260,7 +282,7 @@ def _action(signed_for: str, request: Tc3Request | V1Request) -> EmulatedAction:
     if name not in actions:
         message = f"{name!r} of {service} is not emulated; emulated are {', '.join(actions)}."
         raise ErrorReply("InvalidAction", message)
-    return actions[name]
+    return service, actions[name]
 
 
 def _required(request: Tc3Request | V1Request, name: str) -> str:

@@ -120,7 +120,16 @@ class EmulatedCloud(Dispatcher):
         return int(rule.code) if rule else 0
 
     def _variables(self, function: Function) -> dict[str, str]:
-        return self.environment() if function.settings.get("Role") else self.network()
+        """Return a function's variables: with a role, they have the keys of a session of it.
+
+        Assumed: SCF renews them before they expire; here they do not.
+        """
+        with self.state.lock:
+            role = self.state.access.roles.get(function.settings.get("Role", ""))
+            if role is None:
+                return self.network()
+            caller = self.state.access.assume(role, "scf", self.clock(), math.inf)
+        return {**self.network(), **caller.credentials.scf_variables()}
 
     def move_clock(self, seconds: float) -> float:
         """Move the time on, and return the new one once all that is due by then has been done."""

@@ -54,10 +54,10 @@ def tc3_signature(  # noqa: PLR0913 - everything that is signed
     return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
-def names_key(request: Request, credentials: AccountCredentials) -> bool:
-    """Whether the head of a request seems to be signed with the account's key."""
+def tc3_key(request: Request) -> str:
+    """Return the SecretId that the head of a request names, or nothing."""
     signed = _TC3.fullmatch(request.headers.get("authorization", "").strip())
-    return signed is not None and signed["id"] == credentials.secret_id
+    return signed["id"] if signed else ""
 
 
 def verify_tc3(request: Request, credentials: AccountCredentials, now: float) -> str:
@@ -230,15 +230,23 @@ def _cos_pairs(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(encoded))
 
 
+def cos_key(request: Request) -> str:
+    """Return the SecretId that a COS request names, or nothing."""
+    return _cos_members(request).get("q-ak", "")
+
+
+def _cos_members(request: Request) -> dict[str, str]:
+    given = dict(parse_qsl(request.headers.get("authorization", ""), keep_blank_values=True))
+    return given or {k: value for k, value in request.params.items() if k.startswith("q-")}
+
+
 def verify_cos(request: Request, credentials: AccountCredentials, now: float) -> None:
     """Verify the signature in a COS request's Authorization header, or in a presigned URL.
 
     Raises:
         ErrorReply: always with status 403.
     """
-    query = request.params
-    given = dict(parse_qsl(request.headers.get("authorization", ""), keep_blank_values=True))
-    given = given or {name: value for name, value in query.items() if name.startswith("q-")}
+    query, given = request.params, _cos_members(request)
     names = ("sign-algorithm", "ak", "sign-time", "key-time", "header-list", "url-param-list")
     algorithm, key_id, times, key_times, headers, params = (given.get(f"q-{n}", "") for n in names)
     signature = given.get("q-signature", "")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from scf_local.cloud import seed
+from scf_local.cloud.cam.model import Access
+from scf_local.cloud.cls.model import Topics
 from scf_local.cloud.scf import functions
 from scf_local.cloud.scf.model import Functions
 from scf_local.cloud.seed import ImageEntry, Object
@@ -44,6 +46,8 @@ class State:
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
     functions: Functions = field(default_factory=Functions)
+    access: Access = field(default_factory=Access)
+    topics: Topics = field(default_factory=Topics)
     moved: float = 0.0
     """Seconds that `POST /_clock` has moved the time on."""
     missing: dict[str, str | None] = field(default_factory=dict)

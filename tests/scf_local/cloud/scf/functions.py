@@ -250,7 +250,7 @@ def get_function_address(call: ApiCall) -> dict[str, Any]:
     stored = Object(function.code.zip, modified=function.modified)
     call.state.objects.setdefault(CODE_BUCKET, {})[key] = stored
     host, end = f"{CODE_BUCKET}.cos.{call.region}.myqcloud.com", call.now + URL_SECONDS
-    url = presigned_url(call.credentials, host, f"/{key}", end)
+    url = presigned_url(call.account, host, f"/{key}", end)
     return {"Url": url, "CodeSha256": function.code.sha256}
 
 
