@@ -73,8 +73,11 @@ ACTIONS = {
     "DeleteObject": Action("DELETE /<key>", "", objects.delete_object, "", "versionId"),
 }
 """By name; a request is for the first of its kind whose mark it has."""
-_RIGHTS = {"PutObjectCopy": "PutObject"}
-"""Of actions whose right has another name; a copy also needs `GetObject` of its source."""
+_RIGHTS = {"PutObjectCopy": "PutObject", "DeleteMultipleObjects": ""}
+"""Of actions whose right has another name (436/31923; 436/10881 has `PutObjectCopy`).
+
+A copy also needs `GetObject` of its source; to delete several, `DeleteObject` of each (436/8289).
+"""
 _ALWAYS = (COS_TOKEN, "x-cos-sdk-retry", "x-cos-storage-class=STANDARD", "q-.*")
 _FEATURES = re.compile("if-|pic-operations|range|x-ci-|x-cos-")
 """Headers that COS acts on."""
@@ -106,7 +109,8 @@ def handle(state: State, bucket: str, request: Request, now: float, caller: Call
     if size > MAX_KEY:
         raise ErrorReply("KeyTooLong", f"The key has {size} bytes; at most {MAX_KEY} are allowed.")
     host = request.headers.get("host", "")
-    caller.require(f"cos:{_RIGHTS.get(name, name)}", resource_of(host, key))
+    if right := _RIGHTS.get(name, name):
+        caller.require(f"cos:{right}", resource_of(host, key))
     _, region = bucket_of(host) or ("", "")
     if bucket not in state.objects:
         is_read = request.method in {"GET", "HEAD"}

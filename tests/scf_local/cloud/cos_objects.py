@@ -175,10 +175,10 @@ def put_object_copy(call: CosCall) -> Reply:
     if not bucket:
         form = "<bucket-appid>.cos.<region>.myqcloud.com/<key>[?versionId=<id>]"
         raise ErrorReply("InvalidCopySource", f"x-cos-copy-source must be {form}.")
-    if bucket not in call.state.objects:
-        raise ErrorReply("NoSuchBucket", "The bucket of x-cos-copy-source does not exist.", 404)
     key = unquote(path, errors="surrogateescape")
     call.caller.require("cos:GetObject", resource_of(host, key))
+    if bucket not in call.state.objects:
+        raise ErrorReply("NoSuchBucket", "The bucket of x-cos-copy-source does not exist.", 404)
     source = _find(call, host, key, version)
     is_replaced = call.http.headers.get("x-cos-metadata-directive") == "Replaced"
     kept = storable(call.http.headers) if is_replaced else source.headers
@@ -236,16 +236,24 @@ def delete_object(call: CosCall) -> Reply:
 
 
 def delete_multiple_objects(call: CosCall) -> Reply:
-    """Delete objects, or versions of them (document/product/436/8289)."""
-    deleted = []
+    """Delete objects, or versions of them (document/product/436/8289).
+
+    Those that the caller may not delete stay, and the reply names them.
+    """
+    deleted, errors = [], []
     for key, version in call.entries("Object", "Key", "VersionId"):
-        removed = _delete(call, key, version or None)
         members = {"Key": key, "VersionId": version or None}
+        try:
+            call.caller.require("cos:DeleteObject", resource_of(call.http.headers["host"], key))
+        except ErrorReply as error:
+            errors.append({**members, "Code": error.code, "Message": error.message})
+            continue
+        removed = _delete(call, key, version or None)
         if removed and removed.is_delete_marker:
             members |= {"DeleteMarker": "true", "DeleteMarkerVersionId": removed.version}
         deleted.append(members)
     is_quiet = call.xml.findtext("{*}Quiet") == "true"
-    return xml_reply("DeleteResult", {"Deleted": deleted * (not is_quiet)})
+    return xml_reply("DeleteResult", {"Deleted": deleted * (not is_quiet), "Error": errors})
 
 
 def _delete(call: CosCall, key: str, version: str | None) -> Object | None:
