@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -232,7 +233,8 @@ def _settings_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 @pytest.fixture(autouse=True)
 def _known_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands in this process use credentials that are found if they are printed."""
-    monkeypatch.setattr(AccountCredentials, "random", AccountCredentials)
+    known = SimpleNamespace(random=AccountCredentials)
+    monkeypatch.setattr("scf_local.options.AccountCredentials", known)
 
 
 @pytest.fixture(autouse=True)

@@ -8,19 +8,10 @@ import json
 import sys
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from tencentcloud.common.credential import Credential
-from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
-from tencentcloud.common.profile.client_profile import ClientProfile
-from tencentcloud.common.profile.http_profile import HttpProfile
-from tencentcloud.scf.v20180416 import models
-from tencentcloud.scf.v20180416.scf_client import ScfClient as SdkClient
+from typing import Any
 
 from scf_local import cloud_client
-
-if TYPE_CHECKING:
-    from scf_local.cloud.server import EmulatedCloud
+from sdk_client import SdkClient, add_role
 
 RUNTIME = f"Python{sys.version_info[0]}.{sys.version_info[1]}"
 ECHO = "def main_handler(event, context): return event"
@@ -38,35 +29,10 @@ def zipped(files: dict[str, str]) -> bytes:
 
 
 @dataclass(frozen=True)
-class ScfClient:
+class ScfClient(SdkClient):
     """Calls SCF actions of an emulated cloud, and moves its clock."""
 
-    cloud: EmulatedCloud
-    region: str = "ap-guangzhou"
-
-    def __call__(self, action: str, **params: Any) -> dict[str, Any]:  # noqa: ANN401 - the action's
-        """Return the reply of an action, checked by the SDK's types.
-
-        Raises:
-            TencentCloudSDKException: an error reply.
-        """
-        keys = self.cloud.credentials
-        profile = ClientProfile(httpProfile=HttpProfile(protocol="http"))
-        profile.httpProfile.endpoint = self.cloud.url.removeprefix("http://")
-        credential = Credential(keys.secret_id, keys.secret_key, keys.token)
-        client = SdkClient(credential, self.region, profile)
-        request = getattr(models, f"{action}Request")()
-        request.from_json_string(json.dumps(params))
-        reply: dict[str, Any] = json.loads(getattr(client, action)(request).to_json_string())
-        return reply
-
-    def error(self, action: str, **params: Any) -> str:  # noqa: ANN401 - the action's
-        """Return the code of the error reply of an action, or nothing."""
-        try:
-            self(action, **params)
-        except TencentCloudSDKException as error:
-            return str(error.get_code())
-        return ""
+    service: str = "scf"
 
     def create(
         self,
@@ -77,10 +43,15 @@ class ScfClient:
         seconds: float = READY_SECONDS,
         **params: Any,  # noqa: ANN401 - CreateFunction's
     ) -> None:
-        """Create a function from its `index.py`, or a zip file, and move the time on."""
+        """Create a function from its `index.py`, or a zip file, and move the time on.
+
+        Its role may do anything, unless there is one of that name already.
+        """
         code_file = base64.b64encode(content or zipped({"index.py": code})).decode()
         given: dict[str, Any] = {"Runtime": RUNTIME, "Handler": "index.main_handler"}
         given |= {"Role": "worker", "Code": {"ZipFile": code_file}, **params}
+        if given["Role"] and given["Role"] not in self.cloud.state.access.roles:
+            add_role(self.cloud, given["Role"])
         self("CreateFunction", FunctionName=name, **given)
         self.move(seconds)
 

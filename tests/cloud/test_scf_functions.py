@@ -38,6 +38,7 @@ from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import WRITES, State
 from scf_local.cloud.wire import ErrorReply
 from scf_local.credentials import AccountCredentials
+from sdk_client import TRUST, add_role, policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,8 @@ class Scf:
     now: float = field(default_factory=time.time)
 
     def connect(self, cloud: EmulatedCloud) -> None:
-        """Use a running cloud."""
+        """Use a running cloud, and create the role of `KEPT`."""
+        add_role(cloud, "image-steward")
         keys = AccountCredentials()
         credential = Credential(keys.secret_id, keys.secret_key, keys.token)
         http = HttpProfile("http", cloud.url.removeprefix("http://"))
@@ -278,6 +280,20 @@ def test_configuration_changes_what_is_given(scf: Scf) -> None:
     assert scf.content()["held"][0]["revision"] == revision + 1
     scf.now += functions.DEPLOY_SECONDS
     assert scf.get() == before | changes | later | {"Status": "Active"}
+
+
+@pytest.mark.parametrize(
+    ("role", "code"), [("no", "ResourceNotFound.Role"), ("own", "ResourceNotFound.RoleCheck")]
+)
+def test_role(scf: Scf, role: str, code: str) -> None:
+    """A function's role must exist, and its trust policy let SCF assume it."""
+    trust = policy({**TRUST, "principal": {"qcs": "qcs::cam::uin/100000000001:root"}})
+    add_role(scf.cloud, "own", trust=trust)
+    scf.create()
+    assert scf.error("CreateFunction", **NEW, Role=role).code == code
+    update = {"FunctionName": NAME, "Role": role}
+    assert scf.error("UpdateFunctionConfiguration", **update).code == code
+    assert code in vars(errorcodes).values()
 
 
 def test_clearing(scf: Scf) -> None:
@@ -584,7 +600,7 @@ def test_change_of_a_function_that_is_not_active(scf: Scf, action: str) -> None:
     assert code in vars(errorcodes).values()
     scf.now += functions.DEPLOY_SECONDS
     scf(action, **params)
-    assert [call["Action"] for call in scf.cloud.state.writes()] == ["CreateFunction", action]
+    assert [each["Action"] for each in scf.cloud.state.writes()[-2:]] == ["CreateFunction", action]
     assert {"CreateFunction", *CHANGES} < WRITES
 
 

@@ -1,4 +1,7 @@
-"""Image Steward, deployed to the emulated cloud as `make payloads` deploys it, and left alone."""
+"""Image Steward, deployed to the emulated cloud as `make payloads` deploys it, and left alone.
+
+Its role has the policies of `deploy/`, and so no more rights than in a real account.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from cos_client import BUCKET, client_of
 from scf_client import RUNTIME, ScfClient
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
+from sdk_client import add_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +54,11 @@ def scf(code: bytes) -> Iterator[ScfClient]:
 
 
 def deploy(scf: ScfClient, code: bytes, **settings: object) -> None:
-    """Make the calls of `make payloads`, with the runtime that runs the tests."""
+    """Create the role, and make the calls of `make payloads`, with the runtime of the tests."""
+    trust, policy = (
+        (bundle.ROOT / "deploy" / name).read_text("utf-8") for name in ("trust.json", "policy.json")
+    )
+    add_role(scf.cloud, NAME, policy, trust)
     text = (bundle.ROOT / "serverless.yml").read_text(encoding="utf-8")
     inputs = yaml.safe_load(text)["inputs"] | {"runtime": RUNTIME, **settings}
     for name, params in payloads.payloads(inputs, code).items():

@@ -65,16 +65,24 @@ def tccli(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tcc
     (policies / "nightly.json").write_text(json.dumps({"Normalise": POLICY}), "utf-8")
     with served("--seed", seed) as cloud:
         tccli = Tccli(cloud, home)
+        trust, policy = (
+            ("--PolicyDocument", (bundle.ROOT / "deploy" / name).read_text("utf-8"))
+            for name in ("trust.json", "policy.json")
+        )
+        asked(tccli, "CreateRole", "--RoleName", NAME, *trust, service="cam")
+        asked(tccli, "CreatePolicy", "--PolicyName", NAME, *policy, service="cam")
+        attached = ("--AttachRoleName", NAME, "--PolicyName", NAME)
+        asked(tccli, "AttachRolePolicy", *attached, service="cam")
         for name in DEPLOY:
             asked(tccli, name.partition(".")[0], "--cli-input-json", f"file://{files / name}.json")
             move(tccli, 10)  # until it is Active
         yield tccli
 
 
-def asked(tccli: Tccli, action: str, *options: str) -> Any:  # noqa: ANN401 - any JSON
+def asked(tccli: Tccli, action: str, *options: str, service: str = "scf") -> Any:  # noqa: ANN401 - any JSON
     """Return the reply of an action, of which all members have the types that tccli describes."""
-    reply = tccli("scf", action, *options)
-    assert list(mistyped(reply, f"{action}Response", "scf")) == []
+    reply = tccli(service, action, *options)
+    assert list(mistyped(reply, f"{action}Response", service)) == []
     return reply
 
 
@@ -152,6 +160,19 @@ def test_lists(tccli: Tccli, files: Path) -> None:
             **{member: given[name][member] for member in members},
             "Enable": 1,
         }
+
+
+def test_role(tccli: Tccli) -> None:
+    """The role, its policy and who calls are read back with the members that tccli describes."""
+    page = ("--Page", "1", "--Rp", "10")
+    (role,) = asked(tccli, "DescribeRoleList", *page, service="cam")["List"]
+    assert asked(tccli, "GetRole", "--RoleName", NAME, service="cam")["RoleInfo"] == role
+    listed = asked(tccli, "ListAttachedRolePolicies", "--RoleName", NAME, *page, service="cam")
+    (policy,) = asked(tccli, "ListPolicies", service="cam")["List"]
+    policy_id = policy["PolicyId"]
+    assert [each["PolicyId"] for each in listed["List"]] == [policy_id]
+    asked(tccli, "GetPolicy", "--PolicyId", str(policy_id), service="cam")
+    assert asked(tccli, "GetCallerIdentity", service="sts")["Type"] == "RootAccount"
 
 
 def test_code(tccli: Tccli, files: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import page_commands
 from conftest import ROOT
-from scf_local.cloud.scf.service import SERVICE
+from scf_local.cloud.dispatcher import SERVICES
 
 PAGE = (ROOT / "docs" / "functions.md").read_text(encoding="utf-8")
 
@@ -28,4 +28,5 @@ def test_commands(tmp_path: Path) -> None:
 def test_actions_are_listed() -> None:
     """The page lists the actions that are emulated, and no others."""
     listed = PAGE.partition("## Actions")[2].partition("- A new")[0]
-    assert set(re.findall(r"`([A-Z]\w+)`", listed)) == set(SERVICE.actions)
+    actions = {name for service in ("scf", "cam", "sts") for name in SERVICES[service].actions}
+    assert set(re.findall(r"`([A-Z]\w+)`", listed)) == actions

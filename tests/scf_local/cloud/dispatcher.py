@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
-from scf_local.cloud import api_requests, cos, cos_calls, cvm, hosts, tags
+from scf_local.cloud import api_requests, cos, cos_calls, cvm, hosts, sts, tags
 from scf_local.cloud.actions import ApiCall, EmulatedAction, Later, Service
 from scf_local.cloud.api_requests import Tc3Request, V1Request
+from scf_local.cloud.cam import service as cam_service
 from scf_local.cloud.cam.model import Caller
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.rate_limits import RateLimits
@@ -28,6 +29,8 @@ SERVICES: dict[str, Service] = {
     "cvm": cvm.SERVICE,
     "tag": tags.SERVICE,
     "scf": scf_service.SERVICE,
+    "cam": cam_service.SERVICE,
+    "sts": sts.SERVICE,
 }
 
 _MAX_REFUSED = 20
@@ -37,7 +40,7 @@ _HELP = """\
 This is the emulated cloud. It serves
   GET /_state                 its images, objects, functions and calls, as JSON
   POST /_clock                {"Seconds": 60} as JSON moves its clock on
-  GET, POST /, signed         the CVM, Tag and SCF APIs
+  GET, POST /, signed         the CVM, Tag, SCF, CAM and STS APIs
   GET, PUT ... /<key>         COS objects, with Host: <bucket-appid>.cos.<region>.myqcloud.com
 """
 
@@ -270,7 +273,7 @@ def _check_http(http: Request, limit: int) -> None:
 def _action(signed_for: str, request: Tc3Request | V1Request) -> tuple[str, EmulatedAction]:
     """Return the service and the action that a request is for."""
     name, version = _required(request, "Action"), _required(request, "Version")
-    service = _service(signed_for, version, request.http.headers.get("host", ""))
+    service = _service(signed_for, version, name, request.http.headers.get("host", ""))
     if service not in SERVICES:
         emulated = ", ".join(SERVICES)
         raise ErrorReply("NoSuchProduct", f"{service!r} is not emulated; emulated are {emulated}.")
@@ -294,7 +297,7 @@ def _required(request: Tc3Request | V1Request, name: str) -> str:
     return value
 
 
-def _service(signed_for: str, version: str, host: str) -> str:
+def _service(signed_for: str, version: str, action: str, host: str) -> str:
     name = hosts.name_of(host)
     api = hosts.api_of(name)
     if api and api[0] != signed_for:
@@ -303,10 +306,10 @@ def _service(signed_for: str, version: str, host: str) -> str:
     if api or signed_for != name.partition(".")[0]:
         return signed_for
     # A local address does not name the service (the Node.js SDK signs for the first label of any
-    # host), so there the version decides.
-    for emulated, service in SERVICES.items():
-        if service.version == version:
-            return emulated
+    # host), so there the version decides; Tag and STS have the same, so the action does, too.
+    named = [name for name, service in SERVICES.items() if service.version == version]
+    if named:
+        return next((each for each in named if action in SERVICES[each].actions), named[0])
     versions = ", ".join(f"{name} {service.version}" for name, service in SERVICES.items())
     raise ErrorReply("NoSuchVersion", f"{version!r} is not one of {versions}.")
 

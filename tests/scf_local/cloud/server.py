@@ -24,6 +24,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from scf_local import network
 from scf_local.cloud import hosts
 from scf_local.cloud.api_requests import MAX_GET_BYTES
+from scf_local.cloud.cam.model import SCF
 from scf_local.cloud.certificates import authority
 from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.faults import RUN_FUNCTION
@@ -122,11 +123,12 @@ class EmulatedCloud(Dispatcher):
     def _variables(self, function: Function) -> dict[str, str]:
         """Return a function's variables: with a role, they have the keys of a session of it.
 
-        Assumed: SCF renews them before they expire; here they do not.
+        Assumed: SCF renews them before they expire; here they do not. There are none if its role
+        was deleted, or its trust policy no longer names SCF.
         """
         with self.state.lock:
             role = self.state.access.roles.get(function.settings.get("Role", ""))
-            if role is None:
+            if role is None or not role.trusts(SCF):
                 return self.network()
             caller = self.state.access.assume(role, "scf", self.clock(), math.inf)
         return {**self.network(), **caller.credentials.scf_variables()}

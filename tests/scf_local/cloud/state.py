@@ -147,7 +147,7 @@ class State:
         """Return the reply to `GET /_state` at a time, in epoch seconds.
 
         It has `Images`, `Objects` (keys only), `Functions` (by region, then name), the `Queue` of
-        their events, and `Calls`.
+        their events, `Roles` (by name: the names of their policies), and `Calls`.
         """
         with self.lock:
             return {
@@ -158,6 +158,10 @@ class State:
                 },
                 "Functions": copy.deepcopy(functions.by_region(self.functions, now)),
                 "Queue": [each.described() for each in self.functions.queue],
+                "Roles": {
+                    name: [policy.name for policy in role.attached]
+                    for name, role in self.access.roles.items()
+                },
                 "Calls": copy.deepcopy(self.calls),
             }
 
@@ -169,5 +173,7 @@ WRITES = {
     *("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction"),
     *("PutReservedConcurrencyConfig", "DeleteReservedConcurrencyConfig"),
     *("UpdateFunctionEventInvokeConfig", "CreateTrigger", "UpdateTrigger", "UpdateTriggerStatus"),
-    "DeleteTrigger",
+    *("DeleteTrigger", "CreateRole", "UpdateAssumeRolePolicy", "UpdateRoleDescription"),
+    *("DeleteRole", "CreatePolicy", "UpdatePolicy", "DeletePolicy"),
+    *("AttachRolePolicy", "DetachRolePolicy"),
 }

@@ -18,6 +18,8 @@ SCF = "service:scf.qcloud.com"
 DENIED = {"tag": "AuthFailure.UnauthorizedOperation", "cos": "AccessDenied"}
 """The code of an action that is not allowed, by service; that of others is below."""
 _DENIED = "UnauthorizedOperation"
+MAX_SESSION_S = 43200
+"""How many seconds a session of any role may last."""
 
 
 @dataclass(eq=False)
@@ -30,6 +32,7 @@ class Policy:
     description: str
     added: float
     modified: float
+    tags: list[dict[str, Any]] = field(default_factory=list)
     statements: tuple[Statement, ...] = ()
 
     def __post_init__(self) -> None:
@@ -55,10 +58,10 @@ class Role:
     tags: list[dict[str, Any]] = field(default_factory=list)
     attached: dict[Policy, float] = field(default_factory=dict)
 
-    def trusts(self, principal: str) -> bool:
-        """Whether its trust policy lets somebody assume it, such as `SCF`."""
+    def trusts(self, *principals: str) -> bool:
+        """Whether its trust policy lets somebody, such as `SCF`, who has other names, assume it."""
         statements = policies.parse(self.trust, is_trust=True)
-        mine = [each for each in statements if principal in each.principals]
+        mine = [each for each in statements if {*principals} & {*each.principals}]
         return policies.is_allowed(mine, "sts:AssumeRole", "*")
 
 

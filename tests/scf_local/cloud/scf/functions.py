@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from image_steward.messages import shown
 from image_steward.regions import is_region
 from scf_local import environment as env
+from scf_local.cloud.cam.model import SCF
 from scf_local.cloud.scf.model import FAILED, QUALIFIERS, Code, Function, local_time
 from scf_local.cloud.seed import Object
 from scf_local.cloud.signatures import presigned_url
@@ -148,6 +149,7 @@ def create_function(call: ApiCall) -> dict[str, Any]:
     functions, region, name = call.state.functions, call.region, call.params["FunctionName"]
     require(is_region(region), "UnsupportedRegion", f"Region {region!r} is not supported.")
     settings, code = _settings({**SETTINGS, **call.params}), _code(call)
+    _check_role(call)
     is_new = (region, name) not in functions.by_name
     require(is_new, "ResourceInUse.Function", f"{region} has a function {name!r}.")
     has_room = len(functions.in_region(region)) < MAX_FUNCTIONS
@@ -228,6 +230,7 @@ def update_configuration(call: ApiCall) -> dict[str, Any]:
     """Replace the given settings; the function is `Updating` at first."""
     function = find_active(call, "UpdateFunctionConfiguration")
     settings, runtime = _settings(call.params), function.settings["Runtime"]
+    _check_role(call)
     message = f"The runtime of {function.name} is {runtime}, and cannot be changed."
     require(settings.get("Runtime", runtime) == runtime, f"{_INVALID}.Runtime", message)
     return _deploy(call, function, settings, function.code)
@@ -349,6 +352,15 @@ def _settings(params: Params) -> Params:
     if "Environment" in settings:
         settings["Environment"] = _environment(settings["Environment"])
     return settings
+
+
+def _check_role(call: ApiCall) -> None:
+    """Reject a role that is not there, or that SCF may not assume; the latter's code is assumed."""
+    if name := call.params.get("Role"):
+        role = call.state.access.roles.get(name)
+        require(role, "ResourceNotFound.Role", f"The role {name!r:.80} does not exist.")
+        message = f"The trust policy of the role {name} does not let scf.qcloud.com assume it."
+        require(role and role.trusts(SCF), "ResourceNotFound.RoleCheck", message)
 
 
 def _environment(given: Params) -> Params:
