@@ -100,7 +100,7 @@ def test_typed_sdk(cloud: EmulatedCloud, endpoint: str | None, protocol: str) ->
     ("service", "version", "action", "code", "message"),
     [
         ("cvm", "2017-03-12", "RunInstances", "InvalidAction", "ModifyImageAttribute"),
-        ("sts", "2018-08-13", "GetCallerIdentity", "NoSuchProduct", "emulated are cvm, tag"),
+        ("vpc", "2017-03-12", "DescribeVpcs", "NoSuchProduct", "emulated are cvm, tag"),
     ],
 )
 def test_what_is_not_emulated(  # noqa: PLR0913, PLR0917 - the parts of a call

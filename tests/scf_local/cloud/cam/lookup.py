@@ -18,6 +18,7 @@ MAX_DESCRIPTION = 300
 """Bytes, of a role's or a policy's description."""
 PARAM = "InvalidParameter.ParamError"
 NO_POLICY = "ResourceNotFound.PolicyIdNotFound"
+POLICY = {"PolicyId": int, "PolicyName": str}
 TAGS = {"Tags": [{"Key": str, "Value": str}]}
 PAGE = {"Page": int, "Rp": int}
 ACTIVE = {"CreateMode": 2, "Deactived": 0, "DeactivedDetail": []}

@@ -116,15 +116,14 @@ def list_attached(call: ApiCall) -> dict[str, Any]:
 
 
 _ROLE = {"RoleId": str, "RoleName": str}
-_POLICY = {"PolicyId": int, "PolicyName": str}
 _TRUST = {"PolicyDocument": str}
 _ABOUT = {"Description": str}
 _NEW: Params = {"RoleName": str, **_TRUST, **_ABOUT, **lookup.TAGS, "ConsoleLogin": None}
 _NEW |= {"SessionDuration": int}
 _ROLES = {**lookup.PAGE, **lookup.TAGS}
 _ATTACHED = {**_ROLE, **lookup.PAGE, "PolicyType": str, "Keyword": str}
-_ATTACH = {**_POLICY, "AttachRoleId": str, "AttachRoleName": str}
-_DETACH = {**_POLICY, "DetachRoleId": str, "DetachRoleName": str}
+_ATTACH = {**lookup.POLICY, "AttachRoleId": str, "AttachRoleName": str}
+_DETACH = {**lookup.POLICY, "DetachRoleId": str, "DetachRoleName": str}
 _PAGED = tuple(lookup.PAGE)
 
 ACTIONS = {

@@ -91,11 +91,9 @@ def _summary(policy: Policy) -> dict[str, Any]:
     return {"PolicyName": policy.name, "Description": policy.description, "Type": 1, **times}
 
 
-_POLICY = {"PolicyId": int, "PolicyName": str}
 _CONTENT = {"PolicyDocument": str, "Description": str}
 _NEW = {"PolicyName": str, **_CONTENT, **lookup.TAGS}
 _LIST = {**lookup.PAGE, "Scope": str, "Keyword": str}
-_ID = ("PolicyId",)
 
 # The rates are documented on the actions' pages; that of GetPolicy, GetRole and
 # UpdateRoleDescription is assumed.
@@ -104,9 +102,9 @@ SERVICE = Service(
     {
         **roles.ACTIONS,
         "CreatePolicy": EmulatedAction(create, 10, _NEW, ("PolicyName", "PolicyDocument")),
-        "GetPolicy": EmulatedAction(get, 20, {"PolicyId": int}, _ID),
-        "UpdatePolicy": EmulatedAction(update, 10, {**_POLICY, **_CONTENT, "Alias": None}),
-        "DeletePolicy": EmulatedAction(delete, 10, {"PolicyId": [int]}, _ID),
+        "GetPolicy": EmulatedAction(get, 20, {"PolicyId": int}, ("PolicyId",)),
+        "UpdatePolicy": EmulatedAction(update, 10, {**lookup.POLICY, **_CONTENT, "Alias": None}),
+        "DeletePolicy": EmulatedAction(delete, 10, {"PolicyId": [int]}, ("PolicyId",)),
         "ListPolicies": EmulatedAction(list_policies, 20, _LIST),
     },
     is_regional=False,
