@@ -69,11 +69,8 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
         emit(escaped("".join(lines)).encode("utf-8", "backslashreplace"), nl=False)
         printed, left_out = printed + len(records), left_out + len(page) - len(records)
         runs.update(str(record.get("SCF_RequestId")) for record in records)
-    period = " to ".join(
-        f"{datetime.fromtimestamp(at, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-        for at in (end - seconds, end)
-    )
-    where = f"{function} in {region}, {period}"
+    first, last = (datetime.fromtimestamp(at, timezone.utc) for at in (end - seconds, end))
+    where = f"{function} in {region}, {first:%Y-%m-%dT%H:%M:%SZ} to {last:%Y-%m-%dT%H:%M:%SZ}"
     if left_out:
         note(f"{counted(left_out, 'record')} left out, which are not JSON objects")
     if printed:

@@ -35,18 +35,15 @@ def fields_of(line: str, run: Run, logged: int) -> dict[str, str]:
     result, platform = run.result, PLATFORM.match(line)
     is_end = platform and (platform["kind"], platform["id"]) == ("Report", result.request_id)
     return {
-        "SCF_FunctionName": run.delivery.function,
-        "SCF_Namespace": NAMESPACE,
-        "SCF_StartTime": f"{run.started * 1000:.0f}",
-        "SCF_LogTime": str(logged),
+        "SCF_FunctionName": run.delivery.function, "SCF_Namespace": NAMESPACE,
+        "SCF_StartTime": f"{run.started * 1000:.0f}", "SCF_LogTime": str(logged),
         "SCF_RequestId": result.request_id,
         "SCF_Duration": f"{result.duration_ms:.0f}" if is_end else "0",
-        "SCF_Alias": "$DEFAULT",
-        "SCF_Qualifier": VERSION,
+        "SCF_Alias": "$DEFAULT", "SCF_Qualifier": VERSION,
         "SCF_MemUsage": f"{result.memory_mb:.2f}" if is_end else "0.00",
         "SCF_Level": "INFO",
         "SCF_Message": line.encode()[:MAX_LINE_BYTES].decode("utf-8", "ignore"),
         "SCF_Type": "Platform" if platform else "Custom",
         "SCF_StatusCode": str(result.status if is_end else RUNNING),
         "SCF_RetryNum": str(run.delivery.retry),
-    }
+    }  # fmt: skip

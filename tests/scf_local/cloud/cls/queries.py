@@ -24,8 +24,8 @@ MAX_NESTED = 50  # assumed
 _DELIMITERS = re.compile(r"""[@&?|#()='",;:<>\[\]{}/ \n\t\r\\]+""")
 _TERM = r'(?:([\w.-]+):)?(?:"([^"\\*]*)"|([\w.$][\w.$-]*\*?|\*)(?=[\s()]|$))'
 _PARTS = [
-    re.compile(rf'([()]|(?:AND|OR|NOT)(?=[\s()"]|$))|{_TERM}|(\S.*)', re.DOTALL),
-    re.compile(rf'([()]|(?i:AND|OR|NOT)(?=[\s()"]|$))|{_TERM}|(\S.*)', re.DOTALL),
+    re.compile(rf'([()]|(?{flags}:AND|OR|NOT)(?=[\s()"]|$))|{_TERM}|(\S.*)', re.DOTALL)
+    for flags in ("", "i")
 ]
 """The parts of a query in Lucene and in CQL: an operator, a term, or what is not emulated."""
 _OPERATORS = {"AND": "&", "OR": "|", "NOT": "!"}
@@ -99,13 +99,13 @@ def _term(field: str | None, phrase: str | None, word: str) -> Test:
     return test
 
 
-@lru_cache(1 << 12)
+@lru_cache(1 << 10)
 def words_of(text: str) -> str:
     """Return the words of a text in lower case, with one space around each."""
     return _DELIMITERS.sub(" ", f" {text.lower()} ")
 
 
-@lru_cache(1 << 12)
+@lru_cache(1 << 10)
 def _printed(message: str) -> dict[str, str]:
     """Return the members of a message that is a JSON object, which CLS takes as fields, too."""
     with suppress(ValueError, RecursionError, AttributeError):

@@ -41,10 +41,10 @@ def search_log(call: ApiCall) -> dict[str, Any]:
     require(offset >= 0, _VALUE, f"Offset is {offset}; it must be 0 or more.")
     test = _test(params)
     records = call.state.topics.records.get((region, topic))
-    settings = (each.settings for each in call.state.functions.in_region(region))
-    is_known = records is not None or topic in [each["ClsTopicId"] for each in settings]
+    named = [each.settings["ClsTopicId"] for each in call.state.functions.in_region(region)]
+    is_known = topic and (records is not None or topic in named)
     message = f"{region} has no topic {topic!r:.80}."
-    require(is_known and topic, "ResourceNotFound.TopicNotExist", message)
+    require(is_known, "ResourceNotFound.TopicNotExist", message)
     context = params.get("Context") or params.get("Topics", [{}])[0].get("Context", "")
     message = "Offset cannot be used with Context, nor with Topics."
     require(not offset or not (context or "Topics" in params), _INVALID, message)
@@ -62,14 +62,11 @@ def search_log(call: ApiCall) -> dict[str, Any]:
     following = _context(call, json.dumps([call.time, last, count + len(page)]))
     infos = {"Errors": [], "Infos": [{"TopicId": topic, "Period": 7, "Context": following}]}
     return {
-        "Context": "" if "Topics" in params else following,
-        "ListOver": next(matches, None) is None,
-        "Analysis": False,
+        "Context": "" if "Topics" in params else following, "Analysis": False, "SamplingRate": 1,
         "Results": [_described(topic, record) for record in page],
-        "SamplingRate": 1,
-        "Topics": infos if "Topics" in params else None,
-        **dict.fromkeys(_NULL),
-    }
+        "ListOver": next(matches, None) is None,
+        "Topics": infos if "Topics" in params else None, **dict.fromkeys(_NULL),
+    }  # fmt: skip
 
 
 def _topic(params: Params) -> str:
@@ -121,17 +118,11 @@ def _place(call: ApiCall, context: str) -> tuple[tuple[int, str, int] | None, in
 
 def _described(topic: str, record: LogRecord) -> dict[str, Any]:
     return {
-        "Time": record.time,
-        "TimeNanos": record.time % 1000 * 1_000_000,
-        "TopicId": topic,
-        "TopicName": "scf",
-        "Source": "10.0.0.1",
-        "PkgId": record.package,
-        "PkgLogId": str(record.number),
-        "LogJson": json.dumps(record.fields, ensure_ascii=False),
-        "HighLights": None,
-        **dict.fromkeys(("FileName", "HostName", "RawLog", "IndexStatus"), ""),
-    }
+        "Time": record.time, "TimeNanos": record.time % 1000 * 1_000_000, "TopicId": topic,
+        "TopicName": "scf", "Source": "10.0.0.1", "FileName": "", "HostName": "",
+        "PkgId": record.package, "PkgLogId": str(record.number), "HighLights": None,
+        "LogJson": json.dumps(record.fields, ensure_ascii=False), "RawLog": "", "IndexStatus": "",
+    }  # fmt: skip
 
 
 def _resource(call: ApiCall) -> str:
