@@ -7,7 +7,9 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
-from scf_local.log_records import PLATFORM
+from scf_local.cloud.cls.delivery import fields_of
+from scf_local.cloud.scf.model import Delivery, Run
+from scf_local.invocation import response_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,25 +33,10 @@ def fields(
     """Return the records of one run, oldest first, as in document/product/583/60336."""
     lines = log.decode().removesuffix("\n").split("\n")  # splitlines() would split at U+2028
     if done.error is None:
-        returned = f"Response RequestId:{done.request_id} RetMsg:{json.dumps(done.result)}"
-        lines.insert(-2, returned[:8192])  # SCF cuts a line at 8 KB
+        lines.insert(-2, response_line(done))
+    run = Run(Delivery("", function, None, done.request_id, start, start, retry), start, done)
     return [
-        {
-            "SCF_FunctionName": function,
-            "SCF_Namespace": "default",
-            "SCF_StartTime": f"{start * 1000:.0f}",
-            "SCF_LogTime": f"{start * 1000 + number:.0f}000000",
-            "SCF_RequestId": done.request_id,
-            "SCF_Duration": f"{done.duration_ms:.0f}" if line.startswith("Report") else "0",
-            "SCF_Alias": "$DEFAULT",
-            "SCF_Qualifier": "$LATEST",
-            "SCF_MemUsage": "0.00",
-            "SCF_Level": "INFO",
-            "SCF_Message": line,
-            "SCF_Type": "Platform" if PLATFORM.match(line) else "Custom",
-            "SCF_StatusCode": str(done.status) if line.startswith("Report") else "202",
-            "SCF_RetryNum": str(retry),
-        }
+        fields_of(line, run, int(f"{start * 1000 + number:.0f}000000"))
         for number, line in enumerate(lines)
     ]
 

@@ -276,6 +276,14 @@ def test_clock_moves_all_but_signatures_and_rates() -> None:
     assert dispatcher.state.calls[-1]["Time"] == NOW + 3601.5
 
 
+def test_clock_is_read() -> None:
+    """`GET /_clock` returns the time of the emulated cloud."""
+    dispatcher = Dispatcher(clock=lambda: NOW)
+    dispatcher.move_clock(60)
+    reply = dispatcher.dispatch(Request("GET", "/_clock", "", {"host": "localhost"}))
+    assert json.loads(reply.body) == {"Time": NOW + 60}
+
+
 @pytest.mark.parametrize(
     "body",
     [

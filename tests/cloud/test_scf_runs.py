@@ -68,7 +68,8 @@ def test_invoke_returns_the_result(scf: ScfClient) -> None:
     assert (result["InvokeResult"], result["ErrMsg"]) == (0, "")
     request_id = result["FunctionRequestId"]
     lines = result["Log"].splitlines()
-    assert [line.split()[0] for line in lines] == ["START", "Init", "seen", "END", "Report"]
+    words = ["START", "Init", "seen", "Response", "END", "Report"]
+    assert [line.split()[0] for line in lines] == words
     assert all(request_id in line for line in lines if line != "seen")
     assert 0 < result["Duration"] <= result["BillDuration"] < result["Duration"] + 1
     assert result["MemUsage"] > 1 << 20

@@ -36,6 +36,7 @@ from scf_local.environment import REGION, locate_handler
 from scf_local.event_commands import UPLOAD_EXAMPLE, event
 from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import HINTS, NO_FUNCTION, print_invocation, print_traceback
+from scf_local.log_commands import logs
 from scf_local.options import (
     FILE,
     NEW_DIRECTORY,
@@ -110,6 +111,7 @@ def main(context: click.Context, config: Path | None) -> None:
 main.add_command(event)
 main.add_command(plan)
 main.add_command(seed)
+main.add_command(logs)
 
 
 @main.command(

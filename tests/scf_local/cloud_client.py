@@ -14,6 +14,11 @@ def calls(endpoint: str, since: float) -> list[dict[str, Any]]:
     return [call for call in _sent(f"{endpoint}/_state")["Calls"] if call["Time"] >= since]
 
 
+def now(endpoint: str) -> float:
+    """Its time, in seconds since 1970."""
+    return float(_sent(f"{endpoint}/_clock")["Time"])
+
+
 def move_clock(endpoint: str, seconds: float) -> None:
     """Move its clock on."""
     _sent(f"{endpoint}/_clock", {"Seconds": seconds})

@@ -24,6 +24,8 @@ INIT_TIMEOUT_S = 65.0
 MAX_EVENT_BYTES = {"direct": 6 << 20, "cos": 128 << 10, "timer": 128 << 10}
 """By trigger: asynchronous ones carry less (document/product/583/11637)."""
 
+MAX_LINE_BYTES = 8192
+"""What SCF keeps of a line in the log (document/product/583/36143)."""
 TOO_LARGE = 406
 """The status if the event is too large, so that the function is not called."""
 _TICK_S = 0.01
@@ -75,7 +77,7 @@ class WarmInstance:
     recycles instances after 433, 434 and 439: document/product/583/35311). `write` receives the
     log, the function's output and SCF's own lines, as bytes. Once `interrupt` is set, an invocation
     raises `Interrupted`. With `terminal`, a descriptor, the function is debugged there, without
-    time limits.
+    time limits. With `logs_result`, the log has SCF's line `Response`, too.
     """
 
     config: FunctionConfig
@@ -84,6 +86,7 @@ class WarmInstance:
     clock: Callable[[], float] = time.monotonic
     interrupt: InterruptFlag | None = None
     terminal: int | None = None
+    logs_result: bool = False
     _process: Process | None = field(default=None, init=False)
     _peak_mb: float = field(default=0.0, init=False)
     _in_line: bool = field(default=False, init=False)
@@ -185,6 +188,8 @@ class WarmInstance:
     def _log_end(self, result: InvocationResult) -> None:
         if result.error is not None:
             self._log_error(result)
+        elif self.logs_result:
+            self._log(response_line(result))
         self._log(f"END RequestId:{result.request_id}")
         self._log(
             f"Report RequestId:{result.request_id} Duration:{result.duration_ms:.0f}ms "
@@ -202,6 +207,14 @@ class WarmInstance:
         if data:
             self._in_line = not data.endswith(b"\n")
             self.write(data)
+
+
+def response_line(result: InvocationResult) -> str:
+    """SCF's line with the returned value, of at most `MAX_LINE_BYTES`."""
+    text = json.dumps(result.result, ensure_ascii=False, separators=(",", ":"))
+    line = f"Response RequestId:{result.request_id} RetMsg:{text}"
+    # A lone surrogate has no UTF-8 form, but an escape in JSON.
+    return line.encode("utf-8", "backslashreplace")[:MAX_LINE_BYTES].decode("utf-8", "ignore")
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -38,7 +38,7 @@ _TRACEBACK = re.compile(_TIME + r"Traceback \(most recent call last\):")
 _TEXT = re.compile(r"\S[^\n]*")
 _BOUNDARIES = {"START", "END", "Report"}
 """SCF's lines around a run."""
-_RUNNING = 202
+RUNNING = 202
 """The status code of lines logged before the end of a run."""
 _ANALYSES = ("AnalysisRecords", "AnalysisResults")
 _WRAPPERS = ("Response", "Result", "Results", "results", "Logs", "records", *_ANALYSES)
@@ -205,12 +205,18 @@ def _from_reply(reply: dict[str, Any]) -> list[Record]:
     run, text = str(reply.get("FunctionRequestId", "")), str(reply["Log"] or "")
     with suppress(ValueError):  # some SDKs leave it in Base64
         text = base64.b64decode(text, validate=True).decode()
-    records = [replace(record, line=0) for record in from_text(text, run)]
+    # `RetMsg` is whole; in the log it may be cut.
+    records = [replace(r, line=0) for r in from_text(text, run) if not _is_response(r, run)]
     if error := reply.get("ErrMsg"):
         records.insert(0, Record(run, f"ERROR RequestId:{run} Result:{error}"))
     else:
         records.append(Record(run, f"Response RequestId:{run} RetMsg:{reply['RetMsg']}"))
     return records if text.startswith("START") else [Record(run, CUT), *records]
+
+
+def _is_response(record: Record, run: str) -> bool:
+    match = PLATFORM.match(record.message)
+    return bool(match and (match["kind"], match["id"]) == ("Response", run))
 
 
 def _from_json_lines(
@@ -390,7 +396,7 @@ def _from_fields(fields: dict[str, Any]) -> Record:
         _number(fields.get("SCF_RetryNum")),
         timestamp(fields.get("SCF_StartTime")),
         timestamp(line["Time"] if line else fields.get("SCF_LogTime")),
-        None if status == _RUNNING or not status else status,
+        None if status == RUNNING or not status else status,
         str(fields.get("SCF_FunctionName", "")),
     )
 

@@ -30,7 +30,8 @@ NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 NEW_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
-def _regions(_: click.Context, __: click.Parameter, prefix: str) -> list[str]:
+def regions(_: click.Context, __: click.Parameter, prefix: str) -> list[str]:
+    """Complete the name of a region."""
     return sorted(region for region in set(SHORT_CODES.values()) if region.startswith(prefix))
 
 
@@ -89,8 +90,8 @@ elsewhere_options = _combined(
         "--real",
         is_flag=True,
         is_eager=True,
-        help="Use the real cloud with your credentials and region; `plan`, `seed`, and a dry run "
-        "of this project's function, only read.",
+        help="Use the real cloud with your credentials and region; `plan`, `seed`, `logs`, and a "
+        "dry run of this project's function, only read.",
     ),
     click.option(
         "--endpoint",
@@ -130,7 +131,7 @@ function_options = _combined(
     ),
     click.option(
         "--region",
-        shell_complete=_regions,
+        shell_complete=regions,
         help=f"Region of the function, else {environment.REGION}.",
     ),
     click.option(

@@ -10,15 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
-from tencentcloud.common.common_client import CommonClient
-from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
-from tencentcloud.common.profile.client_profile import ClientProfile
-from tencentcloud.common.profile.http_profile import HttpProfile
 from urllib3.exceptions import HTTPError
 
 from image_steward.settings import BUCKET
-from scf_local import network
+from scf_local import api_client, network
 from scf_local.cloud import seed
 from scf_local.cloud.seed import Buckets, Images
 from scf_local.console import read_input
@@ -60,16 +56,10 @@ def read_region(region: str, cloud: Mapping[str, str]) -> Images:
     Raises:
         ValueError, ERRORS: they cannot be read.
     """
-    url = cloud.get(network.ENDPOINT, "")
-    host = urlsplit(url).netloc or f"cvm.{region}.tencentcloudapi.com"
-    http = HttpProfile(endpoint=host, protocol="http" if url else "https")
-    profile = ClientProfile(httpProfile=http, language="en-US")
-    credential = Credential(*map(cloud.get, SCF_NAMES))
-    client = CommonClient("cvm", "2017-03-12", credential, region, profile)
     pages: list[dict[str, Any]] = []
     while not pages or len(pages[-1].get("ImageSet", ())) == _PAGE:
         page = {"Filters": _TYPES, "Limit": _PAGE, "Offset": len(pages) * _PAGE}
-        pages.append(client.call_json("DescribeImages", page).get("Response", {}))
+        pages.append(api_client.call(cloud, region, "cvm", "DescribeImages", page))
     return {region: seed.images_of(pages, region)}
 
 

@@ -17,6 +17,7 @@ from scf_local.cloud.actions import ApiCall, EmulatedAction, Later, Service
 from scf_local.cloud.api_requests import Tc3Request, V1Request
 from scf_local.cloud.cam import service as cam_service
 from scf_local.cloud.cam.model import Caller
+from scf_local.cloud.cls import service as cls_service
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.rate_limits import RateLimits
 from scf_local.cloud.scf import service as scf_service
@@ -31,6 +32,7 @@ SERVICES: dict[str, Service] = {
     "scf": scf_service.SERVICE,
     "cam": cam_service.SERVICE,
     "sts": sts.SERVICE,
+    "cls": cls_service.SERVICE,
 }
 
 _MAX_REFUSED = 20
@@ -39,8 +41,9 @@ _MAX_SECONDS = 10 * 366 * 86400
 _HELP = """\
 This is the emulated cloud. It serves
   GET /_state                 its images, objects, functions and calls, as JSON
+  GET /_clock                 its time, as JSON
   POST /_clock                {"Seconds": 60} as JSON moves its clock on
-  GET, POST /, signed         the CVM, Tag, SCF, CAM and STS APIs
+  GET, POST /, signed         the CVM, Tag, SCF, CAM, STS and CLS APIs
   GET, PUT ... /<key>         COS objects, with Host: <bucket-appid>.cos.<region>.myqcloud.com
 """
 
@@ -96,8 +99,9 @@ class Dispatcher:
                 return self._api(request)
             if (http.method, http.path) == ("GET", "/_state"):
                 return _json(self.state.snapshot(self.now()))
-            if (http.method, http.path) == ("POST", "/_clock"):
-                return self._move_clock(http)
+            if http.method in {"GET", "POST"} and http.path == "/_clock":
+                is_read = http.method == "GET"
+                return _json({"Time": self.now()}) if is_read else self._move_clock(http)
             return Reply(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, _HELP.encode())
 
     def now(self) -> float:

@@ -24,11 +24,12 @@ from typing import Any
 from image_steward.messages import nearest, shown
 from scf_local import json_files
 from scf_local.cloud import cos, cvm, tags
+from scf_local.cloud.cls import service as cls_service
 from scf_local.cloud.fault_types import FAULTS, PARAMETERS
 from scf_local.cloud.scf import service
 from scf_local.cloud.wire import Reply
 
-_SERVICES = (cvm.SERVICE, tags.SERVICE, service.SERVICE)
+_SERVICES = (cvm.SERVICE, tags.SERVICE, service.SERVICE, cls_service.SERVICE)
 RUN_FUNCTION = "RunFunction"
 """Not an action of the API: a delivery of an event to a function."""
 RUN_STATUSES = ("429", "432", "500")

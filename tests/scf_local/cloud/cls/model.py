@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
 MAX_BYTES = 64 << 20
 """What is kept of all logs; then the oldest records of a topic go."""
+_RECORD_BYTES = 1200
+"""Of a record without its message."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,16 @@ class LogRecord:
     number: int
     fields: dict[str, str]
 
+    @property
+    def place(self) -> tuple[int, str, int]:
+        """Where it is among all records of its topic, which no other record shares."""
+        return self.time, self.package, self.number
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return _RECORD_BYTES + len(self.fields["SCF_Message"])
+
 
 @dataclass
 class Topics:
@@ -34,3 +47,12 @@ class Topics:
     packages: count[int] = field(default_factory=lambda: count(1))
     size: int = 0
     """About how many bytes all records take."""
+
+    def add(self, topic: tuple[str, str], records: Iterable[LogRecord]) -> None:
+        """Add records to a topic, and drop the oldest ones of any if there are too many."""
+        for record in records:
+            self.records.setdefault(topic, deque()).append(record)
+            self.size += record.size
+            while self.size > MAX_BYTES:
+                filled = filter(None, self.records.values())
+                self.size -= min(filled, key=lambda each: each[0].time).popleft().size

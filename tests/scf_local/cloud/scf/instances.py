@@ -73,7 +73,9 @@ class Instances:
             what = f"{runtime} is not installed here, or older than 3.10"
             write(f"{what}; {config.runtime} runs the code\n".encode())
         seconds = function.settings["InitTimeout"]
-        return WarmInstance(config, write, init_timeout_s=seconds, interrupt=self.interrupt)
+        return WarmInstance(
+            config, write, init_timeout_s=seconds, interrupt=self.interrupt, logs_result=True
+        )
 
     def give_back(self, function: Function, revision: int, instance: WarmInstance) -> None:
         """Keep an instance that has started with this revision of the function, or end it."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import TIMEOUT_MAX, Condition, Lock, Thread, current_thread
 
+from scf_local.cloud.cls import delivery as logs
 from scf_local.cloud.scf import queue, triggers
 from scf_local.cloud.scf.instances import Instances
 from scf_local.cloud.scf.model import Delivery, Function, Run, local_time
@@ -131,9 +132,11 @@ class Runner:
 
     def _run(self, delivery: Delivery, function: Function, revision: int) -> None:
         started, log = self.now(), io.BytesIO()
+        times: list[tuple[int, float]] = []
 
         def write(data: bytes) -> None:
             if log.tell() < MAX_LOG_BYTES:
+                times.append((log.tell(), self.now()))
                 log.write(data)
 
         result = instance = None
@@ -153,15 +156,23 @@ class Runner:
             self.state.functions.running.remove(delivery)
             self._threads.discard(current_thread())
             if result:
-                self._finish(Run(delivery, started, result, log.getvalue()), function)
+                self._finish(Run(delivery, started, result, log.getvalue()), function, times)
             elif delivery.result:
                 delivery.result.cancel()
             self._changed.notify_all()
 
-    def _finish(self, run: Run, function: Function) -> None:
-        """Keep a run, and queue its event again if need be."""
-        functions = self.state.functions
+    def _finish(
+        self, run: Run, function: Function, times: Sequence[tuple[int, float]] = ()
+    ) -> None:
+        """Keep a run, deliver its log, and queue its event again if need be.
+
+        `times` has where in the log something was written, and when.
+        """
+        functions, topics = self.state.functions, self.state.topics
         functions.keep(run)
+        if run.log and (topic := function.settings["ClsTopicId"]):
+            package = f"{next(topics.packages):016X}"
+            topics.add((function.region, topic), logs.records(run, times, package))
         if run.delivery.result:
             run.delivery.result.set_result(run)
         again = queue.after(run, function, self.now())

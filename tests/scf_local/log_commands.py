@@ -1,0 +1,84 @@
+"""The command `scf-local logs`, which prints a function's log from the cloud."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+import click
+
+from image_steward.regions import is_region
+from scf_local import network
+from scf_local.console import emit, example, note, usage_errors
+from scf_local.options import elsewhere, elsewhere_options, regions
+from scf_local.terminal_text import escaped
+
+
+@click.command(
+    epilog=example(
+        "scf-local logs --function image-steward --real | scf-local replay - --list",
+        "scf-local logs --function image-steward --request-id 4f9c2d --real | scf-local undo -",
+    )
+)
+@click.option("--function", required=True, metavar="NAME", help="Function's name.")
+@click.option("--since", metavar="PERIOD", help="As 90s, 15m, 1h; else 1h, or 7d for a request id.")
+@click.option("--request-id", metavar="ID", default="", show_default="all runs",
+              help="Only this run; the first 6 characters are enough.")  # fmt: skip
+@click.option("--region", shell_complete=regions, help="Region of the function, as for `invoke`.")
+@elsewhere_options
+def logs(function: str, *, since: str | None, request_id: str, **options: Any) -> None:  # noqa: ANN401 - see elsewhere
+    """Print what a function has logged: one record of its log topic a line, as JSON.
+
+    `replay` and `undo` read these lines. Add --real, or --endpoint for a function in a running
+    emulated cloud.
+
+    Exit status: 0 success, 1 if nothing was found, 2 usage error.
+    """
+    from image_steward.cloud.transport import silence_loggers  # noqa: PLC0415 - takes 0.1 s
+    from scf_local import api_client, cloud_client  # noqa: PLC0415 - takes 0.2 s: the SDK
+    from scf_local import logs as reading  # noqa: PLC0415 - the same
+    from scf_local.entries import counted  # noqa: PLC0415 - see above
+
+    silence_loggers()
+    since = since or ("7d" if request_id else "1h")
+    with usage_errors():
+        seconds = reading.seconds_of(since)
+        _, region, cloud = elsewhere(**options)
+        if not is_region(region):
+            raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
+        if cloud is None:
+            raise ValueError("whose log? Add --real, or --endpoint URL of the emulated cloud")
+        call = partial(api_client.call, cloud, region)
+        source = reading.Source(call, time.sleep, region, function, request_id)
+        url = cloud.get(network.ENDPOINT)
+        end = cloud_client.now(url) if url else time.time()
+        topic = source.topic()
+    pages = source.pages(topic, int((end - seconds) * 1000), int(end * 1000) + 1)
+    printed, left_out, runs = 0, 0, set[str]()
+    while True:
+        with usage_errors():
+            page = next(pages, None)
+        if page is None:
+            break
+        records = [record for record in page if record]
+        lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        emit(escaped("".join(lines)).encode("utf-8", "backslashreplace"), nl=False)
+        printed, left_out = printed + len(records), left_out + len(page) - len(records)
+        runs.update(str(record.get("SCF_RequestId")) for record in records)
+    first, last = (datetime.fromtimestamp(at, timezone.utc) for at in (end - seconds, end))
+    where = f"{function} in {region}, {first:%Y-%m-%dT%H:%M:%SZ} to {last:%Y-%m-%dT%H:%M:%SZ}"
+    if left_out:
+        note(f"{counted(left_out, 'record')} left out, which are not JSON objects")
+    if printed:
+        note(f"{counted(printed, 'record')} of {counted(len(runs), 'run')} of {where}")
+        return
+    run = f", request id {request_id}" if request_id else ""
+    note(f"no records of {where}{run}, in the topic {topic}")
+    note(
+        f"try a longer --since than {since}, another --region, or again in a minute: logs are late"
+    )
+    sys.exit(1)
