@@ -20,6 +20,7 @@ from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.signatures import cos_signature, tc3_signature
 from scf_local.cloud.state import State
+from scf_local.cloud.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,15 +46,8 @@ def modify(cloud: EmulatedCloud, timeout: float = 10) -> http.client.HTTPConnect
     host, credentials, now = cloud.url.removeprefix("http://"), cloud.credentials, int(time.time())
     body = json.dumps({"ImageId": IMAGE, "ImageName": "sample"}).encode()
     headers = {"content-type": "application/json", "host": host}
-    signature = tc3_signature(
-        credentials.secret_key,
-        timestamp=now,
-        service="cvm",
-        method="POST",
-        query="",
-        headers=headers.items(),
-        payload=body,
-    )
+    request = Request("POST", "/", "", headers, body)
+    signature = tc3_signature(credentials.secret_key, request, headers, now, "cvm")
     date = time.strftime("%Y-%m-%d", time.gmtime(now))
     headers |= {
         "Authorization": "TC3-HMAC-SHA256 "
@@ -74,9 +68,7 @@ def put(cloud: EmulatedCloud, method: str = "PUT") -> http.client.HTTPConnection
     """A connection that has put b"content" to the key "new"."""
     credentials, now = cloud.credentials, int(time.time())
     window = f"{now - 60};{now + 60}"
-    signature = cos_signature(
-        credentials.secret_key, key_time=window, method=method, path="/new", params=(), headers=()
-    )
+    signature = cos_signature(credentials.secret_key, Request(method, "/new"), window)
     headers = {
         "Host": f"{BUCKET}.cos.{REGION}.myqcloud.com",
         "x-cos-security-token": credentials.token,
