@@ -15,12 +15,12 @@ The members of a rule:
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from image_steward.errors import InvalidDocument
 from image_steward.messages import nearest, shown
 from scf_local import json_files
 from scf_local.cloud import cos, cvm, tags
@@ -28,6 +28,7 @@ from scf_local.cloud.fault_types import FAULTS, PARAMETERS
 from scf_local.cloud.scf import service
 from scf_local.cloud.wire import Reply
 
+_SCHEMA = str(Path(__file__).with_name("faults"))
 _SERVICES = (cvm.SERVICE, tags.SERVICE, service.SERVICE)
 RUN_FUNCTION = "RunFunction"
 """Not an action of the API: a delivery of an event to a function."""
@@ -61,10 +62,8 @@ class Rule:
     content_type: str = ""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value != field.default:
-                _check(_member(field.name), list(value) if field.name == "calls" else value)
+        _check_known(self.action, ACTIONS, "/Action")
+        _check_known(self.fault, FAULTS, "/Fault")
         if self.seconds < 0 and self.fault != "skew":
             raise FaultsError(f"/Seconds: is {self.seconds}; only 'skew' allows a negative number")
         if self.action == RUN_FUNCTION and self.code not in RUN_STATUSES:
@@ -116,11 +115,18 @@ class Faults:
         Raises:
             ValueError: names the file, the path in it and what is allowed.
         """
+        from image_steward.documents.validation import validate  # noqa: PLC0415 - takes 0.1 s
+
         given = json_files.read(path)
         try:
-            return _faults(given)
+            validate(_SCHEMA, given)
+            rules = [_rule(rule, f"/Rules/{index}") for index, rule in enumerate(given["Rules"])]
+        except InvalidDocument as error:
+            lines = (": ".join(filter(None, (str(path), *each))) for each in error.details)
+            raise FaultsError("\n".join(lines)) from None
         except FaultsError as error:
             raise FaultsError(f"{path}: {error}") from None
+        return cls(tuple(rules), given.get("Seed", 0))
 
     def rule_for(self, action: str, number: int) -> Rule | None:
         """Return the rule for call `number` (from 1) of `action`; for jitter, draw the seconds."""
@@ -136,8 +142,6 @@ class Faults:
         return None
 
 
-# --- The file ---
-
 _NAMES = {"start": "From"}
 
 
@@ -148,76 +152,17 @@ def _member(name: str) -> str:
 _FIELDS = {_member(field.name): field.name for field in fields(Rule)}
 
 
-def _is_number(value: object, low: float, high: float) -> bool:
-    # NaN fails both comparisons.
-    return isinstance(value, (int, float)) and type(value) is not bool and low <= value <= high
+def _check_known(name: str, known: Iterable[str], path: str) -> None:
+    names = list(known)
+    if name not in names:
+        allowed = f"{', '.join(names)}{nearest(name, names)}"
+        raise FaultsError(f"{path}: {shown(name)} is not one of {allowed}")
 
 
-def _is_call(value: object) -> bool:
-    return type(value) is int and value > 0
-
-
-_ERRORS = range(400, 600)
-_ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "Calls": (
-        lambda value: isinstance(value, list) and all(map(_is_call, value)),
-        "a list of call numbers, from 1",
-    ),
-    "From": (_is_call, "a call number, from 1"),
-    "Probability": (lambda value: _is_number(value, 0, 1), "a number from 0 to 1"),
-    "Status": (lambda value: type(value) is int and value in _ERRORS, "a status from 400 to 599"),
-    "Seconds": (
-        lambda value: _is_number(value, -1e9, 1e9) and value != 0,
-        "a number from -1e9 to 1e9, except 0",
-    ),
-    "ContentType": (
-        lambda value: isinstance(value, str) and re.fullmatch("[!-~][ -~]*", value) is not None,
-        "a string such as text/html",
-    ),
-    "Code": (lambda value: isinstance(value, str) and value.isprintable(), "a one-line string"),
-    "Message": (lambda value: isinstance(value, str) and value.isprintable(), "a one-line string"),
-}
-
-
-def _check(name: str, value: object) -> None:
-    if name in {"Action", "Fault"}:
-        _check_known(value, ACTIONS if name == "Action" else FAULTS, f"/{name}")
-    else:
-        is_allowed, allowed = _ALLOWED[name]
-        if not is_allowed(value):
-            raise FaultsError(f"/{name}: is {shown(value)}; must be {allowed}")
-
-
-def _check_known(value: object, names: Iterable[str], path: str) -> None:
-    names = list(names)
-    if value not in names:
-        hint = nearest(value, names)
-        raise FaultsError(f"{path}: {shown(value)} is not one of {', '.join(names)}{hint}")
-
-
-def _faults(given: object) -> Faults:
-    if not isinstance(given, dict) or not isinstance(given.get("Rules"), list):
-        raise FaultsError('must be {"Seed": 0, "Rules": [{"Action": ..., "Fault": ...}]}')
-    for name in given:
-        _check_known(name, ("Seed", "Rules"), f"/{name}")
-    seed = given.get("Seed", 0)
-    if type(seed) is not int:
-        raise FaultsError(f"/Seed: is {shown(seed)}; must be an integer")
-    rules = (_rule(rule, f"/Rules/{index}") for index, rule in enumerate(given["Rules"]))
-    return Faults(tuple(rules), seed)
-
-
-def _rule(given: object, path: str) -> Rule:
-    if not isinstance(given, dict):
-        raise FaultsError(f"{path}: must be an object with the members of a rule")
-    for name in ("Action", "Fault"):
-        if name not in given:
-            raise FaultsError(f"{path}/{name}: is required")
+def _rule(given: dict[str, Any], path: str) -> Rule:
+    """A rule that is valid by the schema."""
+    members = {_FIELDS[name]: value for name, value in given.items()}
     try:
-        for name, value in given.items():
-            _check_known(name, _FIELDS, f"/{name}")
-            _check(name, value)  # Rule itself does not check empty values
-        members = {_FIELDS[name]: value for name, value in given.items()}
         return Rule(**members | {"calls": tuple(given.get("Calls", ()))})
     except FaultsError as error:
         raise FaultsError(f"{path}{error}") from None
