@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scf_local.cloud.fault_types import FAULTS
-from scf_local.cloud.faults import Faults, Rule
+from scf_local.cloud.faults import FAULTS, Faults, Rule
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.signatures import cos_signature, tc3_signature

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import zip_longest
 
 from image_steward.messages import pointer_step
@@ -42,9 +42,3 @@ def text_of(value: object) -> str:
     """A value as JSON, on one line."""
     text = "nothing" if value is NOTHING else json.dumps(value, ensure_ascii=False)
     return printable(text, 300)
-
-
-def listed(lines: Sequence[str], at_most: int = 20) -> list[str]:
-    """The lines, or the first ones and the number of the others."""
-    more = len(lines) - at_most
-    return [*lines[:at_most], f"and {more:,} more"] if more > 0 else [*lines]

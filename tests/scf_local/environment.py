@@ -97,10 +97,13 @@ class FunctionConfig:
             raise ValueError(
                 f"timeout {self.timeout_s:g} must be above 0 and at most {_MAX_TIMEOUT_S} seconds"
             )
-        if not regions.is_region(self.region):
-            raise ValueError(
-                f"{self.region!r} is not a region; use a full name, such as ap-guangzhou"
-            )
+        check_region(self.region)
+
+
+def check_region(region: str) -> None:
+    """Raise ValueError unless it is formatted like the name of a region."""
+    if not regions.is_region(region):
+        raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
 
 
 def locate_handler(handler: str, code: Path | None) -> tuple[Path, str]:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from image_steward import regions
-from scf_local.environment import NAME, REGION
+from scf_local.environment import NAME, REGION, check_region
 
 SHAPES = ("2018", "2021")
 COS_EVENT_NAMES = (
@@ -65,8 +65,7 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
             f"{bucket!r} is not a full bucket name; use <bucket>-<appid> in lower case, such as "
             "manifests-1250000000"
         )
-    if not regions.is_region(region):
-        raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
+    check_region(region)
     try:
         path = quote(key)
     except UnicodeEncodeError:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from image_steward.regions import is_region
 from scf_local.console import emit, example, usage_errors
+from scf_local.environment import check_region
 from scf_local.options import NEW_DIRECTORY, elsewhere, elsewhere_options
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def seed(
     buckets: Buckets = defaultdict(dict)
     with usage_errors():
         _, region, cloud = elsewhere(**options)
-        if not is_region(region):
-            raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
+        check_region(region)
         if not (sources or cloud):
             raise ValueError("nothing to read; add --from SOURCE, or --real for your own images")
         try:

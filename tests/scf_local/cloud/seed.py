@@ -208,7 +208,7 @@ def _complete(given: object, path: str) -> ImageEntry:
     image = copy.deepcopy(
         _DEFAULTS
         | {"ImageName": image_id, "SnapshotSet": [snapshot]}
-        | _OF_TYPES[given.get("ImageType", _DEFAULTS["ImageType"])]
+        | _OF_TYPES[given.get("ImageType") or "PRIVATE_IMAGE"]
         | {"isSupportCloudinit": given.get("IsSupportCloudinit", True)}
         | given
     )

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from scf_local.changes import Diff, changes_of, diff_of
-from scf_local.differences import listed
 from scf_local.environment import FunctionConfig, trigger_of
 from scf_local.pages.rendering import Badge, badge, render
 from scf_local.replay import ReplayedCase
 from scf_local.report.results import ResultParts, rules_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
+from scf_local.terminal_text import listed
 
 
 @dataclass(frozen=True)
