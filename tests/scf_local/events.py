@@ -106,15 +106,13 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
         "cosNotificationId": "unkown",  # SCF's spelling
     }
     queue = f"qcs:0:scf:{queue_region}:appid/{appid}:default.{function_name}.{qualifier or default}"
+    signed = {"Authorization": _authorization(now)}
     event = {
         "eventName": event_name,
         "eventVersion": "1.0",
         "eventTime": now,
         "eventSource": "qcs::cos",
-        "requestParameters": {
-            "requestSourceIP": "192.0.2.1",
-            "requestHeaders": {"Authorization": _authorization(now)},
-        },
+        "requestParameters": {"requestSourceIP": "192.0.2.1", "requestHeaders": signed},
         "eventQueue": queue,
         "reservedInfo": "",
         "reqid": reqid,
@@ -142,12 +140,8 @@ def timer_event(
             'document and point to it: {"Document": "cos://<bucket>-<appid>/<key>"}'
         )
     fired = datetime.fromtimestamp(clock() // 60 * 60, timezone.utc)
-    return {
-        "Type": "Timer",
-        "TriggerName": name,
-        "Time": fired.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "Message": message,
-    }
+    time_text = fired.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"Type": "Timer", "TriggerName": name, "Time": time_text, "Message": message}
 
 
 def _headers(meta: Mapping[str, str]) -> dict[str, str]:

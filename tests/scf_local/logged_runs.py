@@ -47,9 +47,8 @@ class LoggedRun:
             return self._rebuilt(region)
         for attempt in self.attempts:
             messages = [r.message for r in attempt if not PLATFORM.match(r.message)]
-            skipped = 2 * (
-                messages[:1] == [log_records.CUT]
-            )  # the first line may be the end of one
+            # The first line may be the end of one.
+            skipped = 2 * (messages[:1] == [log_records.CUT])
             if event := raw_events.find("\n".join(messages[skipped:])):
                 return event
         if any(raw_events.is_cut(r.message) for attempt in self.attempts for r in attempt):
@@ -89,9 +88,8 @@ class LoggedRun:
 
 def runs(records: Iterable[Record]) -> list[LoggedRun]:
     """The runs of a log, by start time; a run without a time stays after its predecessor."""
-    unsorted = [
-        LoggedRun(id_, _attempts(run)) for id_, run in log_records.by_run(records).items() if id_
-    ]
+    by_id = log_records.by_run(records)
+    unsorted = [LoggedRun(id_, _attempts(run)) for id_, run in by_id.items() if id_]
     keys, last = {}, 0.0
     for run in unsorted:
         last = keys[run.request_id] = run.start or last

@@ -150,9 +150,7 @@ def _lines_of_log(file: BinaryIO, name: str) -> list[BeforeLine]:
         runs.setdefault(record.request_id, LogOrder()).add(record, *filter(None, [lines]))
         if EVENT in record.message:
             used += _times_named([record.message.encode(errors="replace")])
-    lines = [
-        line for run in runs.values() for of_record in run.oldest_first() for line in of_record
-    ]
+    lines = [line for run in runs.values() for some in run.oldest_first() for line in some]
     _check([line for line in lines if line.undo])
     if not lines:
         problem = _without_changes(log_records.steward_lines(_records(file, name)))

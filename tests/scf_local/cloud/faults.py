@@ -97,9 +97,8 @@ def _unknown_field(_rule: Rule, reply: Reply) -> Reply:
 
 def _status(rule: Rule, reply: Reply) -> Reply:
     body = b'{"message": "Fault"}' if "json" in rule.content_type else _PAGE
-    return replace(
-        reply, status=rule.status, headers={"Content-Type": rule.content_type}, body=body
-    )
+    headers = {"Content-Type": rule.content_type}
+    return replace(reply, status=rule.status, headers=headers, body=body)
 
 
 def _utf_16(_rule: Rule, reply: Reply) -> Reply:
@@ -212,9 +211,8 @@ class Rule:
     def matches(self, action: str, number: int) -> bool:
         """Whether it matches call `number` of `action`, regardless of its probability."""
         is_general = self.action == "*" and action != RUN_FUNCTION
-        return (is_general or self.action == action) and (
-            number in self.calls or (number >= self.start if self.start else not self.calls)
-        )
+        is_later = number >= self.start if self.start else not self.calls
+        return (is_general or self.action == action) and (is_later or number in self.calls)
 
     @property
     def skips_action(self) -> bool:

@@ -69,7 +69,7 @@ def modify_resource_tags(call: ApiCall) -> dict[str, Any]:
     return {}
 
 
-def describe_resource_tags_by_resource_ids(call: ApiCall) -> dict[str, Any]:
+def describe_tags(call: ApiCall) -> dict[str, Any]:
     """Return one page of tags, one entry per tag, in the order of the ids; ignores unknown ids."""
     state, params = call.state, call.params
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
@@ -101,19 +101,11 @@ def describe_resource_tags_by_resource_ids(call: ApiCall) -> dict[str, Any]:
     # Other cvm resources are not emulated: they have no tags. Images have no system tags.
     emulated = params["ResourcePrefix"] == "image" and category != "System"
     images = [state.find(params["ResourceRegion"], id_) for id_ in dict.fromkeys(ids) if emulated]
+    pairs = [(image, *tag) for image in images if image for tag in tags_of(image).items()]
     entries = [
-        {
-            "TagKey": key,
-            "TagValue": value,
-            "ResourceId": image["ImageId"],
-            "TagKeyMd5": _md5(key),
-            "TagValueMd5": _md5(value),
-            "ServiceType": "cvm",
-            "Category": "Custom",
-        }
-        for image in images
-        if image
-        for key, value in tags_of(image).items()
+        {"ResourceId": image["ImageId"], "ServiceType": "cvm", "Category": "Custom"}
+        | {"TagKey": key, "TagKeyMd5": _md5(key), "TagValue": value, "TagValueMd5": _md5(value)}
+        for image, key, value in pairs
     ]
     page = entries[offset : offset + limit]
     return {"TotalCount": len(entries), "Offset": offset, "Limit": limit, "Tags": page}
@@ -196,25 +188,18 @@ def _check_count(given: list[Any], what: str, limit: int, code: str) -> None:
 _TAG = {"TagKey": str, "TagValue": str, "Category": str}
 _BIND = {"ResourceList": [str], "Tags": [_TAG]}
 _UNBIND = {"ResourceList": [str], "TagKeys": [str]}
-_QUERY = {"ServiceType": str, "ResourcePrefix": str, "ResourceIds": [str], "ResourceRegion": str}
-_PAGE = {"Offset": int, "Limit": int}
+_MODIFY = {"Resource": str, "ReplaceTags": [_TAG], "DeleteTags": [{"TagKey": str}]}
+_REQUIRED = {"ServiceType": str, "ResourcePrefix": str, "ResourceIds": [str], "ResourceRegion": str}
+_DESCRIBE = {**_REQUIRED, "Offset": int, "Limit": int, "Category": str}
 
 SERVICE = Service(
     "2018-08-13",
     {
-        "TagResources": EmulatedAction(tag_resources, 20, _BIND, required=tuple(_BIND)),
-        "UnTagResources": EmulatedAction(untag_resources, 20, _UNBIND, required=tuple(_UNBIND)),
-        "ModifyResourceTags": EmulatedAction(
-            modify_resource_tags,
-            20,
-            {"Resource": str, "ReplaceTags": [_TAG], "DeleteTags": [{"TagKey": str}]},
-            required=("Resource",),
-        ),
+        "TagResources": EmulatedAction(tag_resources, 20, _BIND, (*_BIND,)),
+        "UnTagResources": EmulatedAction(untag_resources, 20, _UNBIND, (*_UNBIND,)),
+        "ModifyResourceTags": EmulatedAction(modify_resource_tags, 20, _MODIFY, ("Resource",)),
         "DescribeResourceTagsByResourceIds": EmulatedAction(
-            describe_resource_tags_by_resource_ids,
-            100,
-            {**_QUERY, **_PAGE, "Category": str},
-            required=tuple(_QUERY),
+            describe_tags, 100, _DESCRIBE, (*_REQUIRED,)
         ),
     },
     is_regional=False,
