@@ -25,8 +25,7 @@ def pairs(
             values = expected.get(name, NOTHING), actual.get(name, NOTHING)
             yield from pairs(*values, f"{path}/{pointer_step(name)}", partial=partial)
     elif isinstance(expected, list) and isinstance(actual, list):
-        entries = zip_longest(expected, actual, fillvalue=NOTHING)
-        for number, values in enumerate(entries):
+        for number, values in enumerate(zip_longest(expected, actual, fillvalue=NOTHING)):
             yield from pairs(*values, f"{path}/{number}", partial=partial)
     elif expected != actual or isinstance(expected, bool) is not isinstance(actual, bool):
         yield path, expected, actual

@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 @click.option("--from", "sources", multiple=True, metavar="SOURCE", help="See above; repeatable.")
 @click.option("--region", help="Region of replies, and to read from; else as for `invoke`.")
 @elsewhere_options
-def seed(
-    folder: Path,
-    *,
-    sources: tuple[str, ...],
-    **options: Any,  # noqa: ANN401 - see elsewhere
-) -> None:
+def seed(folder: Path, *, sources: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401 - see elsewhere
     """Make a folder for --seed, or add to one.
 
     SOURCE is a file with replies of DescribeImages, as `tccli` prints them, or with images by

@@ -159,8 +159,7 @@ def _change(state: State, parts: re.Match[str], tags: dict[str, str], deleted: l
     is_own = parts["uin"] in {"", UIN} and image["ImageType"] == "PRIVATE_IMAGE"
     message = f"{parts['id']} belongs to another account."
     require(is_own, "AuthFailure.UnauthorizedOperation", message)
-    kept = {key: value for key, value in tags_of(image).items() if key not in deleted}
-    new = kept | tags
+    new = {key: value for key, value in tags_of(image).items() if key not in deleted} | tags
     message = f"{len(new)} tags of {parts['id']}; at most {MAX_TAGS_OF_RESOURCE} are allowed."
     require(len(new) <= MAX_TAGS_OF_RESOURCE, "LimitExceeded.ResourceAttachedTags", message)
     set_tags(image, new)
