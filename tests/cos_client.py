@@ -12,6 +12,7 @@ import pytest
 from qcloud_cos import CosConfig, CosS3Client, CosServiceError
 
 from scf_local.cloud.signatures import cos_signature
+from scf_local.cloud.wire import Request
 from scf_local.credentials import AccountCredentials
 
 if TYPE_CHECKING:
@@ -58,24 +59,19 @@ def send(  # noqa: PLR0913, PLR0917 - all that a request has
 ) -> tuple[int, dict[str, str], bytes]:
     """Send a signed request that the SDK could not send, and return status, headers and body."""
     window = f"{int(time.time()) - 60};{int(time.time()) + 60}"
-    signature = cos_signature(
-        CREDENTIALS.secret_key,
-        key_time=window,
-        method=method,
-        path=f"/{key.decode(errors='surrogateescape')}",
-        params=[(k.lower(), v.decode(errors="surrogateescape")) for k, v in (params or {}).items()],
-        headers=[],
-    )
-    names = ";".join(sorted(params or {})).lower()
+    query = urlencode(params or {}, quote_via=quote)
+    path = f"/{key.decode(errors='surrogateescape')}"
+    names = sorted(name.lower() for name in params or {})
+    request = Request(method, path, query)
+    signature = cos_signature(CREDENTIALS.secret_key, request, window, names)
     sent = {
         "Host": f"{BUCKET}.cos.{REGION}.myqcloud.com",
         "x-cos-security-token": CREDENTIALS.token,
         "Authorization": f"q-sign-algorithm=sha1&q-ak={CREDENTIALS.secret_id}&q-sign-time={window}"
-        f"&q-key-time={window}&q-header-list=&q-url-param-list={names}&q-signature={signature}",
+        f"&q-key-time={window}&q-header-list=&q-url-param-list={';'.join(names)}&q-signature={signature}",
         **(headers or {}),
     }
     connection = HTTPConnection(cloud.url.removeprefix("http://"), timeout=20)
-    query = urlencode(params or {}, quote_via=quote)
     connection.request(method, f"/{quote(key)}{'?' * bool(query)}{query}", body, sent)
     with closing(connection), connection.getresponse() as reply:
         return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read()

@@ -472,9 +472,7 @@ def test_metadata_that_is_not_utf8() -> None:
     """Metadata that no reply could return is rejected, not stored."""
     now, method, path = 1764000000, "PUT", f"/{KEY}"
     window = f"{now - 9};{now + 9}"
-    signature = cos_signature(
-        CREDENTIALS.secret_key, key_time=window, method=method, path=path, params=(), headers=()
-    )
+    signature = cos_signature(CREDENTIALS.secret_key, Request(method, path), window)
     headers = {
         "host": HOST,
         "authorization": f"q-sign-algorithm=sha1&q-ak={CREDENTIALS.secret_id}&q-sign-time={window}"

@@ -30,15 +30,8 @@ def signed(
 ) -> Request:
     """A signed DescribeImages request at `NOW`."""
     headers = {"content-type": kind, "host": host}
-    signature = tc3_signature(
-        CREDENTIALS.secret_key,
-        timestamp=NOW,
-        service=service,
-        method="POST",
-        query="",
-        headers=headers.items(),
-        payload=body,
-    )
+    request = Request("POST", "/", "", headers, body)
+    signature = tc3_signature(CREDENTIALS.secret_key, request, headers, NOW, service)
     headers |= {
         "authorization": "TC3-HMAC-SHA256 "
         f"Credential={CREDENTIALS.secret_id}/2025-11-24/{service}/tc3_request, "
@@ -155,9 +148,8 @@ def signed_v1(
         "Nonce": "0",
     }
     params = {name: value for name, value in (defaults | changes).items() if value is not None}
-    params["Signature"] = v1_signature(
-        CREDENTIALS.secret_key, method=method, host=host, params=params
-    )
+    request = Request(method, "/", headers={"host": host})
+    params["Signature"] = v1_signature(CREDENTIALS.secret_key, request, params)
     text = urlencode(params)
     if method == "GET":
         return Request(method, "/", text, {"host": host})

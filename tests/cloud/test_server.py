@@ -277,9 +277,7 @@ def cos_authorization(cloud: EmulatedCloud, method: str, path: str) -> dict[str,
     """The headers that sign a request for a path, which is not encoded."""
     credentials = cloud.credentials
     window = f"{int(time.time()) - 9};{int(time.time()) + 99}"
-    signature = cos_signature(
-        credentials.secret_key, key_time=window, method=method, path=path, params=(), headers=()
-    )
+    signature = cos_signature(credentials.secret_key, Request(method, path), window)
     return {
         "Authorization": f"q-sign-algorithm=sha1&q-ak={credentials.secret_id}&q-sign-time={window}"
         f"&q-key-time={window}&q-header-list=&q-url-param-list=&q-signature={signature}",

@@ -44,15 +44,8 @@ SIGNED = {"content-type": "application/json; charset=utf-8", "host": "cvm.tencen
 )
 def test_published_tc3_vectors(secret_key: str, headers: dict[str, str], signature: str) -> None:
     """The published example requests yield the published signatures (document/api/213/30654)."""
-    assert signature == tc3_signature(
-        secret_key,
-        timestamp=NOW,
-        service="cvm",
-        method="POST",
-        query="",
-        headers=headers.items(),
-        payload=BODY,
-    )
+    request = Request("POST", "/", "", headers, BODY)
+    assert signature == tc3_signature(secret_key, request, headers, NOW, "cvm")
 
 
 def tc3_request(**changes: Any) -> Request:  # noqa: ANN401 - any of the parts below
@@ -66,15 +59,10 @@ def tc3_request(**changes: Any) -> Request:  # noqa: ANN401 - any of the parts b
         "service": "cvm",
         "headers": SIGNED,
     } | changes
-    signature = tc3_signature(
-        parts["key"],
-        timestamp=parts["time"],
-        service=parts["service"],
-        method=parts["method"],
-        query=parts["query"],
-        headers=parts["headers"].items(),
-        payload=parts.get("payload", b"" if parts["method"] == "GET" else parts["body"]),
-    )
+    body = parts.get("payload", parts["body"])
+    signed = Request(parts["method"], "/", parts["query"], parts["headers"], body)
+    names, time, service = parts["headers"], parts["time"], parts["service"]
+    signature = tc3_signature(parts["key"], signed, names, time, service)
     authorization = (
         "TC3-HMAC-SHA256 "
         f"Credential={CREDENTIALS.secret_id}/2019-02-25/{parts['service']}/tc3_request, "
@@ -182,9 +170,8 @@ def test_published_v1_vectors(hidden: str, signature: str) -> None:
     """The published example request yields the published signatures (document/api/213/15693)."""
     assert signature == v1_signature(
         f"Gu5t9xGARNpq86cd98joQYCN3{hidden}",
-        method="GET",
-        host="cvm.tencentcloudapi.com",
-        params={
+        Request("GET", "/", headers={"host": "cvm.tencentcloudapi.com"}),
+        {
             "Timestamp": "1465185768",
             "Nonce": "11886",
             "Region": "ap-guangzhou",
@@ -212,7 +199,8 @@ V1_REQUEST = Request("POST", "/", headers={"host": "127.0.0.1:8080"})
 def v1_signed(host: str = "127.0.0.1:8080", **changes: str) -> dict[str, str]:
     """Parameters with their signature."""
     params = V1 | changes
-    signature = v1_signature(CREDENTIALS.secret_key, method="POST", host=host, params=params)
+    request = Request("POST", "/", headers={"host": host})
+    signature = v1_signature(CREDENTIALS.secret_key, request, params)
     return {**params, "Signature": signature}
 
 
@@ -227,7 +215,8 @@ def test_v1_forms(method: str, host: str, offset: int) -> None:
 def test_v1_default_method() -> None:
     """The default SignatureMethod is HmacSHA1."""
     params = {name: value for name, value in V1.items() if name != "SignatureMethod"}
-    signature = v1_signature(CREDENTIALS.secret_key, method="POST", host="127.0.0.1", params=params)
+    request = Request("POST", "/", headers={"host": "127.0.0.1"})
+    signature = v1_signature(CREDENTIALS.secret_key, request, params)
     verify_v1(V1_REQUEST, {**params, "Signature": signature}, CREDENTIALS, NOW)
 
 

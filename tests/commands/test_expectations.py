@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from scf_local.cases import read_cases
 from scf_local.cli import main
-from scf_local.differences import differences, listed
+from scf_local.differences import differences
 from scf_local.invocation import InvocationResult
 from scf_local.replay import Case, ReplayedCase, document_of
 from scf_local.run_summary import RunSummary, from_invocation
+from scf_local.terminal_text import listed
 
 SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2) | st.text(max_size=3)
 VALUES = st.recursive(

@@ -434,7 +434,7 @@ def test_much_is_missing(tmp_path: Path) -> None:
     ids = [f"img-{number:08}" for number in range(50)]
     lines = missing(invoke(tmp_path, {"cvm": [["DescribeImages", {"ImageIds": ids}]]}))
     assert len(lines) == 22
-    assert lines[20] == "… 50 in total"
+    assert lines[20] == "and 30 more"
 
 
 def test_replay_as_expected_misses_nothing(tmp_path: Path) -> None:

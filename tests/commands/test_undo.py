@@ -277,7 +277,7 @@ def test_unknown_run() -> None:
     result = _undo(*lines, arguments=("--request-id", "11-abcdee"))
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'11-abcdee'; the log has 00-abcdef, " in result.stderr
-    assert "09-abcdef and 2 more; did you mean 11-abcdef?" in result.stderr
+    assert "09-abcdef, and 2 more; did you mean 11-abcdef?" in result.stderr
 
 
 def test_beginning_of_a_request_id() -> None:

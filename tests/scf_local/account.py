@@ -47,9 +47,9 @@ class Account:
                     return cls(credentials, f"the variable {names[0]}", region)
                 searched.append(f"the variables {names[0]} and {names[1]} (not set)")
         profile = profile or environ.get("TCCLI_PROFILE") or "default"
-        path = _profile_path(home, profile, "credential")
-        if path.is_file():
-            return cls(_from_profile(path), str(path), region or _region_of(home, profile))
+        path, found = _read_profile(home, profile, "credential")
+        if found is not None:
+            return cls(_from_profile(path, found), str(path), region or _region_of(home, profile))
         searched.append(f"{path} (no such file)")
         raise ValueError(
             "--real needs credentials of your own, and none were found. Searched: "
@@ -84,8 +84,7 @@ def _from_variables(environ: Mapping[str, str], names: Sequence[str]) -> Account
     return AccountCredentials(secret_id, secret_key, token)
 
 
-def _from_profile(path: Path) -> AccountCredentials:
-    profile = _read_object(path)
+def _from_profile(path: Path, profile: dict[str, Any]) -> AccountCredentials:
     credentials = [profile.get(name) or "" for name in ("secretId", "secretKey", "token")]
     if profile.get("role-arn"):
         raise ValueError(
@@ -101,20 +100,18 @@ def _from_profile(path: Path) -> AccountCredentials:
 
 
 def _region_of(home: Path, profile: str) -> str | None:
-    path = _profile_path(home, profile, "configure")
-    parameters = _read_object(path).get("_sys_param") if path.is_file() else None
+    _, found = _read_profile(home, profile, "configure")
+    parameters = (found or {}).get("_sys_param")
     region = parameters.get("region") if isinstance(parameters, dict) else None
     return region if isinstance(region, str) and region else None
 
 
-def _profile_path(home: Path, profile: str, kind: str) -> Path:
+def _read_profile(home: Path, profile: str, kind: str) -> tuple[Path, dict[str, Any] | None]:
+    """The file of a profile, and what it contains; None if it does not exist."""
     if "/" in profile or "\0" in profile:
         raise ValueError(f"{profile!r} is not a profile name; use one of ~/.tccli/*.{kind}")
-    return home / ".tccli" / f"{profile}.{kind}"
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    value = json_files.read(path)
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: not a JSON object; `tccli configure` writes one")  # noqa: TRY004 - callers expect ValueError
-    return value
+    path = home / ".tccli" / f"{profile}.{kind}"
+    value = json_files.read(path) if path.is_file() else None
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{path}: not a JSON object; `tccli configure` writes one")
+    return path, value

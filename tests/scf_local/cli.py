@@ -130,13 +130,7 @@ main.add_command(logs)
 @click.option("--yes", is_flag=True, help="With --real: run without asking, even if it may write.")
 @click.option("--watch", is_flag=True, help="Run again when EVENT or the code folder changes.")
 @click.option("--debug", is_flag=True, help="Debug at the terminal (pdb), without a time limit.")
-def invoke(
-    event: str,
-    *,
-    watch: bool,
-    debug: bool,
-    **options: Any,  # noqa: ANN401 - see configured
-) -> None:
+def invoke(event: str, *, watch: bool, debug: bool, **options: Any) -> None:  # noqa: ANN401 - see configured
     """Invoke the function once, in a cold process.
 
     EVENT is a JSON file, or - for stdin. A dry run (--dry-run, or DryRun in the document) also

@@ -25,6 +25,8 @@ from scf_local.terminal_text import escaped
 if TYPE_CHECKING:
     from rich.console import Console
 
+_Handler = Callable[[int, FrameType | None], None]
+"""Of a signal."""
 INPUT_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 """The type of an argument for `read_input`."""
 
@@ -196,9 +198,7 @@ def deferred_signals() -> Iterator[InterruptFlag]:
 
 
 @contextmanager
-def _handled_by(
-    handler: Callable[[int, FrameType | None], None],
-) -> Iterator[dict[signal.Signals, Any]]:
+def _handled_by(handler: _Handler) -> Iterator[dict[signal.Signals, Any]]:
     """Let `handler` handle the signals that end a command; yields their other handlers."""
     before = termination_handlers()
     _install(dict.fromkeys(before, handler))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import zip_longest
 
 from image_steward.messages import pointer_step
@@ -25,8 +25,7 @@ def pairs(
             values = expected.get(name, NOTHING), actual.get(name, NOTHING)
             yield from pairs(*values, f"{path}/{pointer_step(name)}", partial=partial)
     elif isinstance(expected, list) and isinstance(actual, list):
-        entries = zip_longest(expected, actual, fillvalue=NOTHING)
-        for number, values in enumerate(entries):
+        for number, values in enumerate(zip_longest(expected, actual, fillvalue=NOTHING)):
             yield from pairs(*values, f"{path}/{number}", partial=partial)
     elif expected != actual or isinstance(expected, bool) is not isinstance(actual, bool):
         yield path, expected, actual
@@ -42,9 +41,3 @@ def text_of(value: object) -> str:
     """A value as JSON, on one line."""
     text = "nothing" if value is NOTHING else json.dumps(value, ensure_ascii=False)
     return printable(text, 300)
-
-
-def listed(lines: Sequence[str], at_most: int = 20) -> list[str]:
-    """The lines, or the first ones and the number of the others."""
-    more = len(lines) - at_most
-    return [*lines[:at_most], f"and {more:,} more"] if more > 0 else [*lines]

@@ -71,15 +71,14 @@ class FunctionConfig:
     has_site_packages: bool = True
 
     def __post_init__(self) -> None:
+        folder = f"code folder {str(self.code)!r}"
         if os.pathsep in str(self.code):
-            raise ValueError(
-                f"code folder {str(self.code)!r} contains {os.pathsep!r}, PYTHONPATH's separator"
-            )
+            raise ValueError(f"{folder} contains {os.pathsep!r}, PYTHONPATH's separator")
         for root in WRITABLE:
             if Path(root).resolve().is_relative_to(self.code.resolve()):
                 raise ValueError(
-                    f"code folder {str(self.code)!r} contains {root}, which SCF makes writable, "
-                    "while code is read-only; put the code into a folder of its own"
+                    f"{folder} contains {root}, which SCF makes writable, while code is "
+                    "read-only; put the code into a folder of its own"
                 )
         if not FUNCTION_NAME.fullmatch(self.name):
             raise ValueError(
@@ -94,13 +93,15 @@ class FunctionConfig:
                 "or FILE:FUNCTION, such as src/app.py:main"
             )
         if not 0 < self.timeout_s <= _MAX_TIMEOUT_S:  # click's FloatRange accepts "nan"
-            raise ValueError(
-                f"timeout {self.timeout_s:g} must be above 0 and at most {_MAX_TIMEOUT_S} seconds"
-            )
-        if not regions.is_region(self.region):
-            raise ValueError(
-                f"{self.region!r} is not a region; use a full name, such as ap-guangzhou"
-            )
+            allowed = f"above 0 and at most {_MAX_TIMEOUT_S} seconds"
+            raise ValueError(f"timeout {self.timeout_s:g} must be {allowed}")
+        check_region(self.region)
+
+
+def check_region(region: str) -> None:
+    """Raise ValueError unless it is formatted like the name of a region."""
+    if not regions.is_region(region):
+        raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
 
 
 def locate_handler(handler: str, code: Path | None) -> tuple[Path, str]:
@@ -227,9 +228,8 @@ def parse_variables(settings: Iterable[str], files: Sequence[Path] = ()) -> dict
     size = sum(len(os.fsencode(part)) for pair in variables.items() for part in pair)
     if size > _MAX_VARIABLES_BYTES:
         source = f", with those of {', '.join(map(str, files))}," if files else ""
-        raise VariablesTooLarge(
-            f"the variables{source} take {size} bytes; SCF allows {_MAX_VARIABLES_BYTES}"
-        )
+        limit = f"SCF allows {_MAX_VARIABLES_BYTES}"
+        raise VariablesTooLarge(f"the variables{source} take {size} bytes; {limit}")
     return variables
 
 

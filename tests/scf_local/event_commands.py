@@ -62,18 +62,13 @@ def event() -> None:
     show_default="that of scf-local.toml, else function",
     help="Name of the function.",
 )
-def cos(
-    bucket: str,
-    key: tuple[str, ...],
-    body: tuple[Path, ...],
-    seed: Path | None,
-    **parts: Any,  # noqa: ANN401 - of the event
-) -> None:
+def cos(bucket: str, key: tuple[str, ...], body: tuple[Path, ...], **parts: Any) -> None:  # noqa: ANN401 - of the event
     """Print the event of an upload to a COS bucket.
 
     Each --key is a record of the event. --body, --etag and --vid are given for each of them, in
     the same order, or for none. --meta is a header such as Content-Type, or x-cos-meta-NAME.
     """
+    seed: Path | None = parts.pop("seed")
     with usage_errors():
         if wrong := [text for text in parts["meta"] if "=" not in text]:
             raise ValueError(f"--meta {wrong[0]!r} must be NAME=VALUE, such as team=web")

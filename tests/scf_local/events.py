@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from image_steward import regions
-from scf_local.environment import NAME, REGION
+from scf_local.environment import NAME, REGION, check_region
 
 SHAPES = ("2018", "2021")
 COS_EVENT_NAMES = (
@@ -65,8 +65,7 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
             f"{bucket!r} is not a full bucket name; use <bucket>-<appid> in lower case, such as "
             "manifests-1250000000"
         )
-    if not regions.is_region(region):
-        raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
+    check_region(region)
     try:
         path = quote(key)
     except UnicodeEncodeError:
@@ -107,15 +106,13 @@ def cos_event(  # noqa: PLR0913 - the parts of an event
         "cosNotificationId": "unkown",  # SCF's spelling
     }
     queue = f"qcs:0:scf:{queue_region}:appid/{appid}:default.{function_name}.{qualifier or default}"
+    signed = {"Authorization": _authorization(now)}
     event = {
         "eventName": event_name,
         "eventVersion": "1.0",
         "eventTime": now,
         "eventSource": "qcs::cos",
-        "requestParameters": {
-            "requestSourceIP": "192.0.2.1",
-            "requestHeaders": {"Authorization": _authorization(now)},
-        },
+        "requestParameters": {"requestSourceIP": "192.0.2.1", "requestHeaders": signed},
         "eventQueue": queue,
         "reservedInfo": "",
         "reqid": reqid,
@@ -143,12 +140,8 @@ def timer_event(
             'document and point to it: {"Document": "cos://<bucket>-<appid>/<key>"}'
         )
     fired = datetime.fromtimestamp(clock() // 60 * 60, timezone.utc)
-    return {
-        "Type": "Timer",
-        "TriggerName": name,
-        "Time": fired.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "Message": message,
-    }
+    time_text = fired.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"Type": "Timer", "TriggerName": name, "Time": time_text, "Message": message}
 
 
 def _headers(meta: Mapping[str, str]) -> dict[str, str]:

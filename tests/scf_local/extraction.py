@@ -65,8 +65,7 @@ def extracting(folder: Path | None) -> Iterator[Callable[[ReplayedCase], None]]:
         yield add
     finally:
         if total := len(written) - 1:
-            text = json.dumps(expected, ensure_ascii=False, indent=2)
-            output_files.write(folder / EXPECTED, [text, "\n"])
+            output_files.write_json(folder / EXPECTED, expected)
             as_now = f"; {changed:,} of them ended otherwise by the log: expected as replayed now"
             note(f"{folder}: {counted(total, 'event')}, {EXPECTED}{as_now * bool(changed)}")
 

@@ -9,17 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from image_steward import regions
-from scf_local import raw_events, run_summary
+from scf_local import log_records, raw_events, run_summary
 from scf_local.events import cos_event, timer_event
-from scf_local.log_records import (
-    CUT,
-    PLATFORM,
-    Record,
-    by_run,
-    steward_lines,
-    text_lines,
-    timestamp,
-)
+from scf_local.log_records import PLATFORM, Record
 from scf_local.run_summary import RunSummary
 
 _COS = "cos://"
@@ -40,7 +32,7 @@ class LoggedRun:
     @cached_property
     def start(self) -> float | None:
         """Seconds since 1970; None if no record has a time."""
-        times = (timestamp(line["Time"]) for line in self._lines)
+        times = (log_records.timestamp(line["Time"]) for line in self._lines)
         return self.summary.start or next((time for time in times if time), None)
 
     def event(self, region: str) -> dict[str, Any]:
@@ -55,7 +47,8 @@ class LoggedRun:
             return self._rebuilt(region)
         for attempt in self.attempts:
             messages = [r.message for r in attempt if not PLATFORM.match(r.message)]
-            skipped = 2 * (messages[:1] == [CUT])  # the first line may be the end of one
+            # The first line may be the end of one.
+            skipped = 2 * (messages[:1] == [log_records.CUT])
             if event := raw_events.find("\n".join(messages[skipped:])):
                 return event
         if any(raw_events.is_cut(r.message) for attempt in self.attempts for r in attempt):
@@ -64,7 +57,7 @@ class LoggedRun:
 
     @cached_property
     def _lines(self) -> list[dict[str, Any]]:
-        return list(steward_lines(r for attempt in self.attempts for r in attempt))
+        return list(log_records.steward_lines(r for attempt in self.attempts for r in attempt))
 
     def _rebuilt(self, region: str) -> dict[str, Any]:
         """An event that has the same effect as the original.
@@ -95,7 +88,8 @@ class LoggedRun:
 
 def runs(records: Iterable[Record]) -> list[LoggedRun]:
     """The runs of a log, by start time; a run without a time stays after its predecessor."""
-    unsorted = [LoggedRun(id_, _attempts(run)) for id_, run in by_run(records).items() if id_]
+    by_id = log_records.by_run(records)
+    unsorted = [LoggedRun(id_, _attempts(run)) for id_, run in by_id.items() if id_]
     keys, last = {}, 0.0
     for run in unsorted:
         last = keys[run.request_id] = run.start or last
@@ -118,7 +112,7 @@ def _attempts(records: Sequence[Record]) -> tuple[tuple[Record, ...], ...]:
 def swallowed(records: Iterable[Record]) -> Iterator[str]:
     """Messages about runs that begin within a record, such as in the text of an error."""
     for record in records:
-        for number, line in text_lines(record.message):
+        for number, line in log_records.text_lines(record.message):
             match = PLATFORM.match(line) if number > 1 else None
             if match and match["kind"] == "START":
                 yield f"run {match['id']} begins within the text of run {record.request_id}"

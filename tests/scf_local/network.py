@@ -49,6 +49,5 @@ def check_allowed(names: Iterable[str]) -> None:
         lower = name.lower()
         domains = (hosts.API_DOMAIN, *hosts.COS_DOMAINS)
         if hosts.is_emulated(lower) or any(f".{x}".endswith(f".{lower}") for x in domains):
-            raise ValueError(
-                f"--allow-host {name}: it, or one below it, is emulated; remove it, or use --real"
-            )
+            problem = "it, or one below it, is emulated; remove it, or use --real"
+            raise ValueError(f"--allow-host {name}: {problem}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterable
@@ -41,3 +42,8 @@ def write(path: Path, parts: Iterable[str | bytes]) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON value, as `write` does."""
+    write(path, [json.dumps(value, ensure_ascii=False, indent=2), "\n"])

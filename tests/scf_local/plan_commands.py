@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -141,7 +140,7 @@ def _write_request(plan: Plan, path: Path) -> str:
     """Write the change request of a plan; returns why there is none."""
     request = plan.change_request
     if request:
-        output_files.write(path, (json.dumps(request, ensure_ascii=False, indent=2), "\n"))
+        output_files.write_json(path, request)
         return ""
     codes = {warning.get("Code") for warning in plan.parts.warnings}
     reason = "an image needs more tags than one request can set"

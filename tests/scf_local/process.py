@@ -33,7 +33,6 @@ class Process:
         # -u: the output of a killed function is not lost. -X utf8: SCF's locale may not exist
         # here. -s: SCF has no user site-packages. -S: nor others.
         site = "-s" if config.has_site_packages else "-S"
-        command = [config.python, "-u", site, "-X", "utf8", runtime.__file__]
         descriptors = [child_end] if terminal is None else [child_end, terminal]
         # A terminal's input can be edited only if its type is known.
         edited = {} if terminal is None else {"TERM": os.environ.get("TERM", "dumb")}
@@ -42,15 +41,11 @@ class Process:
         self._scratch = tempfile.TemporaryDirectory(
             prefix="scf-local-", dir=runtime.WRITABLE[0], ignore_cleanup_errors=True
         )
+        command = [config.python, "-u", site, "-X", "utf8", runtime.__file__, config.handler]
+        command += [*reached, self._scratch.name, *map(str, descriptors)]
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
-                [
-                    *command,
-                    config.handler,
-                    *reached,
-                    self._scratch.name,
-                    *map(str, descriptors),
-                ],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -67,10 +67,14 @@ def is_event(value: dict[str, Any]) -> bool:
     """Whether an object has the shape of an event of COS, another queue, a timer, CLS or HTTP."""
     records = value.get("Records")
     return (
-        (isinstance(records, list) and records != [] and all(map(_is_object, records)))
+        (
+            isinstance(records, list)
+            and records != []
+            and all(isinstance(each, dict) for each in records)
+        )
         or (value.get("Type") == "Timer" and isinstance(value.get("TriggerName"), str))
-        or _is_object(value.get("clslogs"))
-        or (_is_object(value.get("requestContext")) and "httpMethod" in value)
+        or isinstance(value.get("clslogs"), dict)
+        or (isinstance(value.get("requestContext"), dict) and "httpMethod" in value)
     )
 
 
@@ -111,16 +115,12 @@ def _literal(text: str) -> Any:  # noqa: ANN401 - any JSON value
         return None
 
 
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
-
-
 def _events_in(value: dict[str, Any], *, labelled: bool, levels: int) -> Iterator[dict[str, Any]]:
     if not value or is_steward_line(value):
         return  # by contract, Image Steward logs no event
     if is_event(value):
         yield value
-    elif _is_object(value.get("cos")) and _is_object(value.get("event")):
+    elif isinstance(value.get("cos"), dict) and isinstance(value.get("event"), dict):
         yield {"Records": [value]}
     elif levels:
         if labelled:

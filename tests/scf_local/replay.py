@@ -199,11 +199,8 @@ def coded(codes: Iterable[str]) -> str:
 def document_of(replayed: ReplayedCase) -> dict[str, Any]:
     """A replayed event as JSON values."""
     case, invocation = replayed.case, replayed.invocation
-    comparison = {
-        "Then": case.logged and case.logged.document,
-        "Changed": bool(replayed.differences),
-        "Differences": replayed.differences,
-    }
+    then, differences = case.logged and case.logged.document, replayed.differences
+    comparison = {"Then": then, "Changed": bool(differences), "Differences": differences}
     error, result = invocation.error, invocation.result
     return {
         "Event": case.name,
@@ -221,13 +218,8 @@ def document_of(replayed: ReplayedCase) -> dict[str, Any]:
 def listing_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
     """The events to replay as JSON values."""
     return [
-        {
-            "Number": case.number,
-            "Event": case.name,
-            "Trigger": trigger_of(case.event),
-            "Expected": case.expected,
-            **({"Then": case.logged.document} if case.logged else {}),
-        }
+        {"Number": case.number, "Event": case.name, "Trigger": trigger_of(case.event)}
+        | {"Expected": case.expected, **({"Then": case.logged.document} if case.logged else {})}
         for case in cases
     ]
 

@@ -48,10 +48,8 @@ class ReplayTotals:
         hidden = self.total - len(self.kept)
         lines = [f"… {hidden:,} more are not shown"] if hidden else []
         lines.append(f"{self.as_expected} of {self.total} events as expected")
-        if self.logged:
-            lines.append(
-                f"{self.changed} of {self.logged} events ended differently than the log says"
-            )
+        changed = f"{self.changed} of {self.logged} events ended differently than the log says"
+        lines += [changed] * bool(self.logged)
         return "\n".join(lines)
 
 

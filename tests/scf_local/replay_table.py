@@ -9,11 +9,10 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from scf_local.differences import listed
 from scf_local.environment import trigger_of
 from scf_local.replay import ReplayedCase
 from scf_local.run_summary import UNKNOWN
-from scf_local.terminal_text import printable
+from scf_local.terminal_text import listed, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod

@@ -94,10 +94,9 @@ class RunSummary:
         """The differences between two values if both are known, except for request ids."""
         if NOTHING in (old, new):
             return
+        ids = self.request_id, actual.request_id
         for path, before, after in pairs(old, new, name):
-            is_id = isinstance(before, str) and (
-                before.replace(self.request_id, actual.request_id) == after
-            )
+            is_id = isinstance(before, str) and before.replace(*ids) == after
             # A text there is compared as the outcome.
             is_outcome = path == "Result/Outcome" and type(before) is type(after) is str
             if not is_id and not is_outcome:

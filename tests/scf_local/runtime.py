@@ -121,9 +121,8 @@ class ReadOnly:
         return exists if event in _CHANGING else os.path.isdir(os.path.dirname(target))
 
     def _is_writable(self, path: str) -> bool:
-        return not _is_below(path, self._code) and any(
-            _is_below(path, folder) for folder in self._writable
-        )
+        is_in_writable = any(_is_below(path, folder) for folder in self._writable)
+        return is_in_writable and not _is_below(path, self._code)
 
 
 class Offline:
@@ -171,10 +170,8 @@ def _is_address(name: str) -> bool:
 
 def _is_loopback(name: str) -> bool:
     """Whether it is this machine; `""`, `0.0.0.0` and `::` are, too, as destinations."""
-    return (
-        re.fullmatch(r"(0\.0\.0\.0|(::ffff:)?127(\.\d+){1,3}|(.+\.)?localhost|::1?)?", name)
-        is not None
-    )
+    own = r"(0\.0\.0\.0|(::ffff:)?127(\.\d+){1,3}|(.+\.)?localhost|::1?)?"
+    return re.fullmatch(own, name) is not None
 
 
 def replace_tmp(kept: Iterable[str]) -> bool:
@@ -338,10 +335,8 @@ def load(handler: str, wrap: Callable[[Any], Any]) -> tuple[Handler | None, dict
             return None, {"Status": 437, "Message": message}
         return None, {"Status": 443, "Message": _trace(error)}
     if not callable(function):
-        return None, {
-            "Status": 437,
-            "Message": f"module {module_name!r} has no function {name!r}",
-        }
+        message = f"module {module_name!r} has no function {name!r}"
+        return None, {"Status": 437, "Message": message}
     return wrap(function), {"Status": 200}
 
 

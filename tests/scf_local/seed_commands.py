@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from image_steward.regions import is_region
 from scf_local.console import emit, example, usage_errors
+from scf_local.environment import check_region
 from scf_local.options import NEW_DIRECTORY, elsewhere, elsewhere_options
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 @click.option("--from", "sources", multiple=True, metavar="SOURCE", help="See above; repeatable.")
 @click.option("--region", help="Region of replies, and to read from; else as for `invoke`.")
 @elsewhere_options
-def seed(
-    folder: Path,
-    *,
-    sources: tuple[str, ...],
-    **options: Any,  # noqa: ANN401 - see elsewhere
-) -> None:
+def seed(folder: Path, *, sources: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401 - see elsewhere
     """Make a folder for --seed, or add to one.
 
     SOURCE is a file with replies of DescribeImages, as `tccli` prints them, or with images by
@@ -54,8 +49,7 @@ def seed(
     buckets: Buckets = defaultdict(dict)
     with usage_errors():
         _, region, cloud = elsewhere(**options)
-        if not is_region(region):
-            raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
+        check_region(region)
         if not (sources or cloud):
             raise ValueError("nothing to read; add --from SOURCE, or --real for your own images")
         try:

@@ -13,6 +13,7 @@ from shlex import quote
 from scf_local import output_files
 from scf_local.cloud import seed
 from scf_local.cloud.seed import Buckets, Images
+from scf_local.terminal_text import listed
 
 _MAX_ADVICE = 20
 _MAX_NAME = 255
@@ -78,9 +79,7 @@ def advice(missing: Mapping[str, str | None], given: Path | None) -> list[str]:
     names = [name for name, options in missing.items() if options is not None]
     if not names:
         return []
-    lines = [f"not in the emulated cloud: {name}" for name in names[:_MAX_ADVICE]]
-    if len(names) > _MAX_ADVICE:
-        lines.append(f"… {len(names):,} in total")
+    lines = listed([f"not in the emulated cloud: {name}" for name in names], _MAX_ADVICE)
     hint = "put them into a folder for --seed (docs/seeds.md)"
     if options := sorted(filter(None, missing.values()), key=lambda o: "--from" not in o):
         folder = quote(str(given if given and given.is_dir() else "seed"))

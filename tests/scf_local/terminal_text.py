@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Sequence
 
 _MAX_LENGTH = 200
 
@@ -24,6 +25,12 @@ def escaped(text: str) -> str:
     if text.replace("\n", "").isprintable():
         return text
     return "".join(c if _is_printable(c) or c in "\n\t" else json.dumps(c)[1:-1] for c in text)
+
+
+def listed(texts: Sequence[str], at_most: int = 20) -> list[str]:
+    """The texts, or the first ones and the number of the others."""
+    more = len(texts) - at_most
+    return [*texts[:at_most], f"and {more:,} more"] if more > 0 else [*texts]
 
 
 def _is_printable(character: str) -> bool:

@@ -21,7 +21,7 @@ from image_steward.settings import Settings
 from scf_local import json_files, log_records
 from scf_local.entries import Entries, counted
 from scf_local.log_records import PLATFORM, LogOrder, Record, is_steward_line
-from scf_local.terminal_text import printable
+from scf_local.terminal_text import listed, printable
 
 EVENT = "image.before"
 _MAX_LISTED = 10
@@ -33,6 +33,7 @@ _NO_READABLE_LINES = f"the log contains {EVENT}, but no such line as the functio
 _NO_RESULT = "this has no Undo; a change request from the journal undoes its run as it is"
 _NO_UNDO = "Undo of this result is empty: its run has changed nothing that could be restored"
 _NAMED = re.compile(rb"Event[^\w\n]+image\.before")
+_NOT_AS_LOGGED = f"contains {EVENT}, but not as the function logs it"
 _ZERO_BYTES = "the log is not text: it contains zero bytes"
 _LOST = f"not in a line or record that could be read; {_USE}"
 _IN_TEXT = f"{EVENT} follows other text, such as that of an error, and may be part of it"
@@ -149,9 +150,7 @@ def _lines_of_log(file: BinaryIO, name: str) -> list[BeforeLine]:
         runs.setdefault(record.request_id, LogOrder()).add(record, *filter(None, [lines]))
         if EVENT in record.message:
             used += _times_named([record.message.encode(errors="replace")])
-    lines = [
-        line for run in runs.values() for of_record in run.oldest_first() for line in of_record
-    ]
+    lines = [line for run in runs.values() for some in run.oldest_first() for line in some]
     _check([line for line in lines if line.undo])
     if not lines:
         problem = _without_changes(log_records.steward_lines(_records(file, name)))
@@ -188,11 +187,8 @@ def _without_changes(lines: Iterable[dict[str, Any]]) -> str:
     return f"{runs}: nothing was changed, so there is nothing to undo"
 
 
-def _listed(names: Sequence[str]) -> str:
-    """All names, or the first ones and the number of the others."""
-    more = len(names) - _MAX_LISTED
-    shown = ", ".join(map(printable, names[:_MAX_LISTED]))
-    return f"{shown} and {more:,} more" if more > 0 else shown
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(listed([printable(name) for name in names], _MAX_LISTED))
 
 
 def _lines(record: Record) -> Iterator[BeforeLine]:
@@ -217,21 +213,22 @@ def _line(position: str, text: str, fields: object, run: str) -> BeforeLine | No
     if not isinstance(fields, dict) or fields.get("Event") != EVENT:
         if not names_event or is_steward_line(fields):
             return None
-        if fields is None and log_records.OBJECT.match(text):
-            return BeforeLine(position, problem="not JSON, or cut off")
-        return BeforeLine(position, problem=f"contains {EVENT}, but not as the function logs it")
+        is_cut = fields is None and log_records.OBJECT.match(text)
+        problem = "not JSON, or cut off" if is_cut else _NOT_AS_LOGGED
+        return BeforeLine(position, problem=problem)
     undo = fields.get("Undo")
     request_id, time = (str(fields.get(name, "")) for name in ("RequestId", "Time"))
+    line = BeforeLine(position, "", sys.intern(request_id), time)
     if "Cut" in fields:
-        problem = f"the function's logger has cut Undo, which begins {printable(undo, 60)}"
-        return BeforeLine(position, "", request_id, time, problem)
-    is_foreign = run not in {request_id, ""}
-    problem = f"its RequestId {request_id} is not that of the run, {run}" if is_foreign else ""
+        line.problem = f"the function's logger has cut Undo, which begins {printable(undo, 60)}"
+        return line
+    if run not in {request_id, ""}:
+        line.problem = f"its RequestId {request_id} is not that of the run, {run}"
     try:
-        return BeforeLine(position, json.dumps(undo), sys.intern(request_id), time, problem)
+        line.undo = json.dumps(undo)
     except RecursionError:
-        problem = f"Undo ({_image_name(undo)}): nested too deeply"
-        return BeforeLine(position, "", request_id, time, problem)
+        line.problem = f"Undo ({_image_name(undo)}): nested too deeply"
+    return line
 
 
 def _check(lines: Sequence[BeforeLine]) -> None:

@@ -86,9 +86,6 @@ def _files(folder: Path) -> list[str]:
     files = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__" and name[0] != "."]
-        files += [
-            f"{parent}/{name}"
-            for name in names
-            if name[0] != "." and not name.endswith((".pyc", "~"))
-        ]
+        shown = [name for name in names if name[0] != "." and not name.endswith((".pyc", "~"))]
+        files += [f"{parent}/{name}" for name in shown]
     return files

@@ -110,7 +110,7 @@ _Validator: type[Draft202012Validator] = validators.extend(  # type: ignore[no-u
 
 
 def validate(kind: str, document: dict[str, Any]) -> None:
-    """Validate a document against `schemas/<kind>.json`.
+    """Validate a document against `schemas/<kind>.json`; `kind` may also be a path elsewhere.
 
     Raises:
         InvalidDocument: lists every violation, in the order of the document.

@@ -18,7 +18,7 @@ from scf_local.cloud.cam.model import Caller
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.seed import Object
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import ErrorReply, Reply, Request
+from scf_local.cloud.wire import ErrorReply, Reply, Request, require
 
 MAX_BYTES = 64 << 20
 """What is kept in memory of an object; PUT Object allows 5 GiB (document/product/436/7749)."""
@@ -66,14 +66,12 @@ class CosCall:
     def body(self) -> bytes:
         """The body, which is complete and has the digest in Content-MD5."""
         body, limit = self.http.body, BODY_LIMITS[self.http.method]
-        if self.http.timed_out:
-            raise ErrorReply("RequestTimeout", "The body did not arrive in time.")
-        if len(body) > limit:
-            raise ErrorReply("EntityTooLarge", f"The emulated cloud allows at most {limit} bytes.")
+        require(not self.http.timed_out, "RequestTimeout", "The body did not arrive in time.")
+        check_size(len(body), limit)
         digest = b64encode(hashlib.md5(body).digest()).decode()
         given = self.http.headers.get("content-md5", digest)
-        if given != digest:
-            raise ErrorReply("BadDigest", f"Content-MD5 is {given!r}; the body's is {digest!r}.")
+        message = f"Content-MD5 is {given!r}; the body's is {digest!r}."
+        require(given == digest, "BadDigest", message)
         return body
 
     @cached_property
@@ -88,10 +86,16 @@ class CosCall:
         """Return the members of each such element in the body; the first one is required."""
         found = self.xml.findall(f"{{*}}{element}")
         rows = [tuple(each.findtext(f"{{*}}{name}", "") for name in members) for each in found]
-        if not 1 <= len(rows) <= MAX_ENTRIES or not all(row[0] for row in rows):
-            message = f"{element} with {members[0]}: 1 to {MAX_ENTRIES} are required."
-            raise ErrorReply("MalformedXML", message)
+        is_complete = 1 <= len(rows) <= MAX_ENTRIES and all(row[0] for row in rows)
+        message = f"{element} with {members[0]}: 1 to {MAX_ENTRIES} are required."
+        require(is_complete, "MalformedXML", message)
         return rows
+
+
+def check_size(size: int, limit: int) -> None:
+    """Reject what is larger than the emulated cloud keeps."""
+    message = f"The emulated cloud allows at most {limit} bytes."
+    require(size <= limit, "EntityTooLarge", message)
 
 
 def xml_reply(

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from scf_local.cloud.cos_calls import MAX_ENTRIES, Change, CosCall, iso_time, resource_of, xml_reply
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.seed import Object
-from scf_local.cloud.wire import ErrorReply, Reply
+from scf_local.cloud.wire import ErrorReply, Reply, require
 
 METADATA = "x-cos-meta-"
 STORED = (
@@ -86,9 +86,9 @@ def get_versioning(call: CosCall) -> Reply:
 
 def put_versioning(call: CosCall) -> Reply:
     """Set the status of a bucket's versions (document/product/436/19889)."""
-    status = call.xml.findtext("{*}Status")
-    if status not in {"Enabled", "Suspended"}:
-        raise ErrorReply("MalformedXML", "The Status must be Enabled or Suspended.")
+    status = call.xml.findtext("{*}Status", "")
+    is_status = status in {"Enabled", "Suspended"}
+    require(is_status, "MalformedXML", "The Status must be Enabled or Suspended.")
     call.state.versioning[call.bucket] = status
     return Reply(200, {}, b"")
 
@@ -111,8 +111,8 @@ def get_object(call: CosCall) -> Reply:
         **stored.headers,
         **storable(overrides),
     }
-    if not _etag_matches(etag, requested.get("if-match", "*")):
-        raise ErrorReply("PreconditionFailed", f"ETag is {etag}.", 412)
+    is_expected = _etag_matches(etag, requested.get("if-match", "*"))
+    require(is_expected, "PreconditionFailed", f"ETag is {etag}.", 412)
     if _etag_matches(etag, requested.get("if-none-match", "")):
         return Reply(304, headers, b"")
     if "range" not in requested:
@@ -131,12 +131,11 @@ def _find(call: CosCall, host: str, key: str, version: str | None) -> Object:
         call.state.miss_object(region, bucket, key)
         message = f"The key does not exist. In a seed, it is the file objects/{bucket}/{key}."
         raise ErrorReply("NoSuchKey", message, 404)
-    for stored in (newest, *newest.older):
-        if version in {None, stored.version}:
-            if stored.is_delete_marker:
-                raise ErrorReply("MethodNotAllowed", "The version is a delete marker.", 405)
-            return stored
-    raise ErrorReply("NoSuchVersion", "The version does not exist.", 404)
+    found = [each for each in (newest, *newest.older) if version in {None, each.version}]
+    require(found, "NoSuchVersion", "The version does not exist.", 404)
+    is_content, message = not found[0].is_delete_marker, "The version is a delete marker."
+    require(is_content, "MethodNotAllowed", message, 405)
+    return found[0]
 
 
 def _version_header(call: CosCall, stored: Object) -> dict[str, str]:
@@ -152,8 +151,7 @@ def _range(header: str, size: int) -> tuple[int, int]:
     first, last = header.removeprefix("bytes=").split("-")
     begin = int(first) if first else max(size - int(last), 0)
     end = min(int(last), size - 1) if first and last else size - 1
-    if begin > end:
-        raise ErrorReply("InvalidRange", f"{header} is not within {size} bytes.", 416)
+    require(begin <= end, "InvalidRange", f"{header} is not within {size} bytes.", 416)
     return begin, end
 
 
@@ -172,13 +170,12 @@ def put_object_copy(call: CosCall) -> Reply:
     match = _SOURCE.fullmatch(call.http.headers["x-cos-copy-source"])
     host, path, version = match.groups() if match else ("", "", None)
     bucket, _ = bucket_of(host) or ("", "")
-    if not bucket:
-        form = "<bucket-appid>.cos.<region>.myqcloud.com/<key>[?versionId=<id>]"
-        raise ErrorReply("InvalidCopySource", f"x-cos-copy-source must be {form}.")
+    form = "<bucket-appid>.cos.<region>.myqcloud.com/<key>[?versionId=<id>]"
+    require(bucket, "InvalidCopySource", f"x-cos-copy-source must be {form}.")
     key = unquote(path, errors="surrogateescape")
     call.caller.require("cos:GetObject", resource_of(host, key))
-    if bucket not in call.state.objects:
-        raise ErrorReply("NoSuchBucket", "The bucket of x-cos-copy-source does not exist.", 404)
+    is_there, message = bucket in call.state.objects, "The bucket of the source does not exist."
+    require(is_there, "NoSuchBucket", message, 404)
     source = _find(call, host, key, version)
     is_replaced = call.http.headers.get("x-cos-metadata-directive") == "Replaced"
     kept = storable(call.http.headers) if is_replaced else source.headers
@@ -200,8 +197,8 @@ def storable(given: Mapping[str, str]) -> dict[str, str]:
         if name in STORED or name.startswith(METADATA)
     }
     for name, value in headers.items():
-        if not value.isprintable():  # nor is half a surrogate pair, which replaces a non-UTF-8 byte
-            raise ErrorReply("InvalidArgument", f"Invalid {name}: {value!r}.")
+        # Nor is half a surrogate pair, which replaces a byte that is not UTF-8.
+        require(value.isprintable(), "InvalidArgument", f"Invalid {name}: {value!r}.")
     return headers
 
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from scf_local.cloud.cos_calls import MAX_BYTES, CosCall, iso_time, xml_reply
+from scf_local.cloud.cos_calls import MAX_BYTES, CosCall, check_size, iso_time, xml_reply
 from scf_local.cloud.cos_objects import described, etag_of, raw, storable, store
 from scf_local.cloud.seed import Object
-from scf_local.cloud.wire import ErrorReply, Reply
+from scf_local.cloud.wire import ErrorReply, Reply, require
 
 MIN_PART = 1 << 20
 """Bytes of every part but the last (document/product/436/7750)."""
@@ -51,8 +51,8 @@ def upload_part(call: CosCall) -> Reply:
     """Store a part, or replace it."""
     parts, number = _upload(call).parts, int(call.http.params["partNumber"])
     part = Object(call.body, modified=call.now)
-    if sum(len(each.content) for each in {**parts, number: part}.values()) > MAX_BYTES:
-        raise ErrorReply("EntityTooLarge", f"The emulated cloud allows at most {MAX_BYTES} bytes.")
+    size = sum(len(each.content) for each in {**parts, number: part}.values())
+    check_size(size, MAX_BYTES)
     parts[number] = part
     return Reply(200, {"ETag": etag_of(part)}, b"")
 
@@ -62,14 +62,14 @@ def complete(call: CosCall) -> Reply:
     upload = _upload(call)
     known = {(str(n), etag_of(part).strip('"')): n for n, part in upload.parts.items()}
     given = [(n, etag.strip('"')) for n, etag in call.entries("Part", "PartNumber", "ETag")]
-    if unknown := [part for part in given if part not in known]:
-        raise ErrorReply("InvalidPart", f"No such PartNumber and ETag: {unknown}.")
+    unknown = [part for part in given if part not in known]
+    require(not unknown, "InvalidPart", f"No such PartNumber and ETag: {unknown}.")
     numbers = [known[part] for part in given]
-    if numbers != sorted(set(numbers)):
-        raise ErrorReply("InvalidPartOrder", f"The parts must be in order, not {numbers}.")
+    is_order = numbers == sorted(set(numbers))
+    require(is_order, "InvalidPartOrder", f"The parts must be in order, not {numbers}.")
     contents = [upload.parts[number].content for number in numbers]
-    if min(map(len, contents[:-1]), default=MIN_PART) < MIN_PART:
-        raise ErrorReply("EntityTooSmall", f"All but the last part need {MIN_PART} bytes or more.")
+    is_large = all(len(content) >= MIN_PART for content in contents[:-1])
+    require(is_large, "EntityTooSmall", f"All but the last part need {MIN_PART} bytes or more.")
     digests = b"".join(hashlib.md5(content).digest() for content in contents)
     etag = f"{hashlib.md5(digests).hexdigest()}-{len(contents)}"
     new = Object(b"".join(contents), upload.headers, etag=etag)

@@ -14,13 +14,14 @@ from image_steward.regions import is_region
 from scf_local.cloud.actions import ApiCall, EmulatedAction, Params, Service
 from scf_local.cloud.seed import IMAGE_ID, MAX_NAME, ImageEntry, tags_of
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import ErrorReply
+from scf_local.cloud.wire import ErrorReply, require
 from scf_local.environment import UIN
 
 MAX_LIMIT, DEFAULT_LIMIT = 100, 20
 MAX_IMAGE_IDS = 100  # assumed: the document names no maximum
 MAX_FILTERS, MAX_VALUES = 10, 5
 MAX_CHARACTERS = {"ImageName": MAX_NAME, "ImageDescription": 256}
+_WRONG = "InvalidParameterValue"
 FAMILY = re.compile(r"[\w.-]{1,60}")  # assumed: no grammar is published
 
 # assumed: a fuzzy match is a case-insensitive substring match
@@ -39,16 +40,14 @@ _FILTERS: dict[str, Callable[[ImageEntry, str], bool]] = {
 def describe_images(call: ApiCall) -> dict[str, Any]:
     """Return one page of `ImageSet`, newest first, and `TotalCount`; unknown ids are left out."""
     state, region, params = call.state, call.region, call.params
-    if not is_region(region):
-        raise ErrorReply("InvalidRegion.NotFound", f"Region {region!r} is not found.")
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
-    if offset < 0:
-        raise ErrorReply("InvalidParameterValue", f"Offset is {offset}; it must be 0 or more.")
-    if not 1 <= limit <= MAX_LIMIT:
-        code = "InvalidParameterValue.InvalidParameterValueLimit"
-        raise ErrorReply(code, f"Limit is {limit}; it must be 1 to {MAX_LIMIT}.")
-    if not re.fullmatch(r"\w+\.\w+", params.get("InstanceType", "SA5.MEDIUM2")):
-        raise ErrorReply("InvalidInstanceType.Malformed", f"{params['InstanceType']!r} is invalid.")
+    kind = params.get("InstanceType", "SA5.MEDIUM2")
+    is_limit, wrong_limit = 1 <= limit <= MAX_LIMIT, f"{_WRONG}.InvalidParameterValueLimit"
+    require(is_region(region), "InvalidRegion.NotFound", f"Region {region!r} is not found.")
+    require(offset >= 0, _WRONG, f"Offset is {offset}; it must be 0 or more.")
+    require(is_limit, wrong_limit, f"Limit is {limit}; it must be 1 to {MAX_LIMIT}.")
+    is_kind = re.fullmatch(r"\w+\.\w+", kind)
+    require(is_kind, "InvalidInstanceType.Malformed", f"{kind!r} is invalid.")
     images = sorted(
         filter(_selector(state, region, params), state.images.get(region, [])),
         key=lambda image: ((image.get("CreatedTime") or "")[:19], image["ImageId"]),
@@ -60,30 +59,27 @@ def describe_images(call: ApiCall) -> dict[str, Any]:
 
 def _selector(state: State, region: str, params: Params) -> Callable[[ImageEntry], bool]:
     ids, filters = params.get("ImageIds"), params.get("Filters")
-    if ids is not None and filters is not None:
-        code = "InvalidParameter.InvalidParameterCoexistImageIdsFilters"
-        raise ErrorReply(code, "ImageIds and Filters cannot be given together.")
+    code = "InvalidParameter.InvalidParameterCoexistImageIdsFilters"
+    require(None in (ids, filters), code, "ImageIds and Filters cannot be given together.")
     if ids is not None:
-        if len(ids) > MAX_IMAGE_IDS:
-            message = f"{len(ids)} ImageIds; at most {MAX_IMAGE_IDS} are allowed."
-            raise ErrorReply("InvalidParameterValue.LimitExceeded", message)
+        message = f"{len(ids)} ImageIds; at most {MAX_IMAGE_IDS} are allowed."
+        require(len(ids) <= MAX_IMAGE_IDS, f"{_WRONG}.LimitExceeded", message)
         _check_ids(state, region, *ids)
         # assumed: an empty list selects all images
         return lambda image: not ids or image["ImageId"] in ids
     tests = [_filter(state, region, given) for given in filters or ()]
-    if len(tests) > MAX_FILTERS:
-        raise ErrorReply("InvalidFilter", f"{len(tests)} Filters; at most {MAX_FILTERS} allowed.")
+    message = f"{len(tests)} Filters; at most {MAX_FILTERS} allowed."
+    require(len(tests) <= MAX_FILTERS, "InvalidFilter", message)
     return lambda image: all(test(image) for test in tests)
 
 
 def _filter(state: State, region: str, given: Params) -> Callable[[ImageEntry], bool]:
     name, values = given.get("Name", ""), given.get("Values", [])
-    if len(values) > MAX_VALUES:
-        message = f"Filter {name!r} has {len(values)} Values; at most {MAX_VALUES} are allowed."
-        raise ErrorReply("InvalidFilterValue.LimitExceeded", message)
+    message = f"Filter {name!r} has {len(values)} Values; at most {MAX_VALUES} are allowed."
+    require(len(values) <= MAX_VALUES, "InvalidFilterValue.LimitExceeded", message)
     test = _FILTERS.get(name)
-    if name == "tag:":
-        raise ErrorReply("FailedOperation.IllegalTagKey", "The filter `tag:` has no key.")
+    message = "The filter `tag:` has no key."
+    require(name != "tag:", "FailedOperation.IllegalTagKey", message)
     if name.startswith("tag:"):
         key = name.removeprefix("tag:")
         test = lambda image, value: tags_of(image).get(key) == value  # noqa: E731 - as in the table
@@ -98,8 +94,7 @@ def _filter(state: State, region: str, given: Params) -> Callable[[ImageEntry], 
 def modify_image_attribute(call: ApiCall) -> dict[str, Any]:
     """Set the given attributes of an image; without any, succeed and change nothing (assumed)."""
     state, region, params = call.state, call.region, call.params
-    if not is_region(region):
-        raise ErrorReply("UnsupportedRegion", f"Region {region!r} is not supported.")
+    require(is_region(region), "UnsupportedRegion", f"Region {region!r} is not supported.")
     image_id = params["ImageId"]
     changes = {name: value for name, value in params.items() if name != "ImageId"}
     _check_ids(state, region, image_id)
@@ -108,19 +103,15 @@ def modify_image_attribute(call: ApiCall) -> dict[str, Any]:
     if image is None:
         raise ErrorReply("InvalidImageId.NotFound", f"{region} has no image {image_id}.")
     _check_owner(image)
-    if image["ImageState"] != "NORMAL":
-        message = f"{image_id} is in state {image['ImageState']}."
-        raise ErrorReply("InvalidImageId.IncorrectState", message)
+    message = f"{image_id} is in state {image['ImageState']}."
+    require(image["ImageState"] == "NORMAL", "InvalidImageId.IncorrectState", message)
     # The document says only "existing images". Tools rely on using one name in several regions.
     # assumed: names of public and shared images do not count
     for other in state.images[region]:
-        if (
-            other is not image
-            and other["ImageType"] == "PRIVATE_IMAGE"
-            and other["ImageName"] == changes.get("ImageName")
-        ):
-            message = f"{other['ImageId']} already has the name {other['ImageName']!r}."
-            raise ErrorReply("InvalidImageName.Duplicate", message)
+        is_named = other["ImageName"] == changes.get("ImageName") and other is not image
+        is_taken = is_named and other["ImageType"] == "PRIVATE_IMAGE"
+        message = f"{other['ImageId']} already has the name {other['ImageName']!r}."
+        require(not is_taken, "InvalidImageName.Duplicate", message)
     image.update(changes)
     return {}
 
@@ -128,8 +119,8 @@ def modify_image_attribute(call: ApiCall) -> dict[str, Any]:
 def _check_ids(state: State, region: str, *image_ids: str) -> None:
     existing = {image["ImageId"] for image in state.images.get(region, ())}
     for image_id in image_ids:
-        if not IMAGE_ID.fullmatch(image_id):
-            raise ErrorReply("InvalidImageId.Malformed", f"{image_id!r} is not an image id.")
+        is_id = IMAGE_ID.fullmatch(image_id)
+        require(is_id, "InvalidImageId.Malformed", f"{image_id!r} is not an image id.")
         if image_id not in existing:
             state.missing.setdefault(f"image {image_id} in {region}", f"--region {region}")
 
@@ -137,26 +128,24 @@ def _check_ids(state: State, region: str, *image_ids: str) -> None:
 def _check_values(changes: Params) -> None:
     for name, limit in MAX_CHARACTERS.items():
         # "字符" means characters, not bytes; counted as code points, as all tools do.
-        if len(changes.get(name, "")) > limit:
-            message = f"{name} is longer than {limit} characters."
-            raise ErrorReply("InvalidParameterValue.TooLarge", message)
+        message = f"{name} is longer than {limit} characters."
+        require(len(changes.get(name, "")) <= limit, f"{_WRONG}.TooLarge", message)
     # assumed: an empty description or family clears it, an empty name is an error
-    if changes.get("ImageName") == "":
-        raise ErrorReply("InvalidParameterValue", "ImageName is empty.")
+    require(changes.get("ImageName") != "", _WRONG, "ImageName is empty.")
     family = changes.get("ImageFamily", "")
-    if family and not FAMILY.fullmatch(family):
-        raise ErrorReply("InvalidParameterValue.InvalidImageFamily", f"{family!r} is invalid.")
+    is_family = not family or FAMILY.fullmatch(family)
+    require(is_family, f"{_WRONG}.InvalidImageFamily", f"{family!r} is invalid.")
 
 
 def _check_owner(image: ImageEntry) -> None:
-    if image["ImageType"] == "SHARED_IMAGE":
-        code = "UnsupportedOperation.SharedImageModifyUnsupported"
-        raise ErrorReply(code, f"{image['ImageId']} is shared from another account.")
-    if image["ImageType"] != "PRIVATE_IMAGE":
-        # assumed: CVM's general code for "the image does not belong to the user". This API lists
-        # no code for public images, and NotFound would contradict DescribeImages.
-        code = "UnauthorizedOperation.ImageNotBelongToAccount"
-        raise ErrorReply(code, f"{image['ImageId']} does not belong to this account.")
+    kind, code = image["ImageType"], "UnsupportedOperation.SharedImageModifyUnsupported"
+    message = f"{image['ImageId']} is shared from another account."
+    require(kind != "SHARED_IMAGE", code, message)
+    # assumed: CVM's general code for "the image does not belong to the user". This API lists no
+    # code for public images, and NotFound would contradict DescribeImages.
+    code = "UnauthorizedOperation.ImageNotBelongToAccount"
+    message = f"{image['ImageId']} does not belong to this account."
+    require(kind == "PRIVATE_IMAGE", code, message)
 
 
 _FILTER = {"Name": str, "Values": [str]}

@@ -51,9 +51,8 @@ def _check(value: object, shape: Shape, path: str) -> None:
     elif isinstance(value, dict):
         for name, item in value.items():
             if name not in shape:
-                raise ErrorReply(
-                    "UnknownParameter", f"`{name}` is not a parameter{nearest(name, shape)}"
-                )
+                message = f"`{name}` is not a parameter{nearest(name, shape)}"
+                raise ErrorReply("UnknownParameter", message)
             _check(item, shape[name], f"{path}.{name}".lstrip("."))
 
 

@@ -60,38 +60,19 @@ OTHER_UIN = "100000000002"
 """The made-up account that shares images with that of the emulated cloud."""
 
 _STATES = ("CREATING", "NORMAL", "CREATEFAILED", "SYNCING", "IMPORTING", "IMPORTFAILED")
-_IMAGE_TYPES = ("PRIVATE_IMAGE", "SHARED_IMAGE", "PUBLIC_IMAGE")
+_OF_TYPES: dict[str, ImageEntry] = {
+    "PRIVATE_IMAGE": {"ImageCreator": UIN},
+    "SHARED_IMAGE": {"ImageCreator": OTHER_UIN},
+    "PUBLIC_IMAGE": {"ImageSource": "OFFICIAL", "ImageCreator": "", "SnapshotSet": []},
+}
+"""By ImageType: what is different from the defaults."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)?")
 _REQUIRED = ("ImageId", "ImageName", "ImageType", "ImageState")
-_DEFAULTS: ImageEntry = {
-    # document/api/213/15753#Image; CdcCacheStatus is left out, which real replies may do, too
-    "ImageId": "",
-    "OsName": "TencentOS Server 4 for x86_64",
-    "ImageType": "PRIVATE_IMAGE",
-    "CreatedTime": "2026-11-01T00:00:00Z",
-    "ImageName": "",
-    "ImageDescription": "",
-    "ImageSize": 50,
-    "Architecture": "x86_64",
-    "ImageState": "NORMAL",
-    "Platform": "TencentOS",
-    "ImageCreator": UIN,
-    "ImageSource": "CREATE_IMAGE",
-    "SyncPercent": None,
-    "IsSupportCloudinit": True,
-    "SnapshotSet": [],
-    "Tags": [],
-    "LicenseType": "TencentCloud",
-    "ImageFamily": "",
-    "ImageDeprecated": False,
-    # undocumented
-    "CreatePercent": 100,
-    "isSupportCloudinit": True,
-    "IsSupportAutoInstallGPUDriver": False,
-    "GPUDriverList": [],
-    "ImageFormat": "qcow2",
-    "_ImageClass": "SystemImage",
-}
+_DEFAULTS: ImageEntry = json_files.read(Path(__file__).with_name("image.json"))
+"""Of document/api/213/15753#Image, without CdcCacheStatus, which real replies may leave out, too.
+
+What follows ImageDeprecated is undocumented.
+"""
 _TYPES_OF_MEMBERS = {name: type(value) for name, value in _DEFAULTS.items() if value is not None}
 _TYPES_OF_MEMBERS |= {"SyncPercent": int, "CdcCacheStatus": str}
 NORMAL_AFTER = "NormalAfter"
@@ -224,12 +205,10 @@ def _complete(given: object, path: str) -> ImageEntry:
         raise SeedError(f"{path}/ImageId: is {shown(image_id)}; must be an id such as img-6pb6lrmy")
     size = given.get("ImageSize", _DEFAULTS["ImageSize"])
     snapshot = {"SnapshotId": f"snap-{image_id[4:]}", "DiskUsage": "SYSTEM_DISK", "DiskSize": size}
-    public = given.get("ImageType") == "PUBLIC_IMAGE"
     image = copy.deepcopy(
         _DEFAULTS
         | {"ImageName": image_id, "SnapshotSet": [snapshot]}
-        | ({"ImageSource": "OFFICIAL", "ImageCreator": "", "SnapshotSet": []} if public else {})
-        | ({"ImageCreator": OTHER_UIN} if given.get("ImageType") == "SHARED_IMAGE" else {})
+        | _OF_TYPES[given.get("ImageType") or "PRIVATE_IMAGE"]
         | {"isSupportCloudinit": given.get("IsSupportCloudinit", True)}
         | given
     )
@@ -248,7 +227,7 @@ def _problem(name: str, value: object) -> str:  # noqa: PLR0911 - one for each r
         return ""
     if type(value) is not kind:
         return f": is {shown(value)}; must be {KINDS[kind]}"
-    allowed = {"ImageType": _IMAGE_TYPES, "ImageState": _STATES}.get(name)
+    allowed = {"ImageType": (*_OF_TYPES,), "ImageState": _STATES}.get(name)
     # Real replies may have other states; only what is almost a known one is a typing error.
     is_other = name == "ImageState" and not nearest(value, _STATES, 0.85)
     if allowed and value not in allowed and not is_other:

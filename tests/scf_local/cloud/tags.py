@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
 from typing import Any
 
 from image_steward.regions import is_region
 from scf_local.cloud.actions import ApiCall, EmulatedAction, Params, Service
 from scf_local.cloud.seed import set_tags, tags_of
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import ErrorReply
+from scf_local.cloud.wire import ErrorReply, require
 from scf_local.environment import UIN
 
 MAX_RESOURCES = MAX_TAGS = 10
@@ -25,6 +24,7 @@ CATEGORIES = ("Custom", "System", "All")
 MAX_KEY, MAX_VALUE = 127, 255
 RESERVED = ("qcs:", "project", "项目", "qcloud", "tencent")
 
+_WRONG = "InvalidParameterValue"
 _RESOURCE = re.compile(
     r"qcs::(?P<service>\w+):(?P<region>[a-z0-9-]*):uin/(?P<uin>\d*):(?P<prefix>\w+)/(?P<id>[\w-]+)"
 )
@@ -35,24 +35,17 @@ _ILLEGAL = re.compile(r"[^\w +\-=.:/@()\[\],;><【】。]|^ | $")
 
 def tag_resources(call: ApiCall) -> dict[str, Any]:
     """Bind tags to images; replaces the value of a key that is already bound."""
-    state, params = call.state, call.params
-    _check_count(params["Tags"], "Tags", MAX_TAGS, "LimitExceeded.TagNumPerRequest")
-    tags = _tags(params["Tags"])
-    return _for_each(state, params["ResourceList"], lambda bound: bound | tags)
+    _check_count(call.params["Tags"], "Tags", MAX_TAGS, "LimitExceeded.TagNumPerRequest")
+    return _change_each(call, _tags(call.params["Tags"]), [])
 
 
 def untag_resources(call: ApiCall) -> dict[str, Any]:
     """Unbind keys from images; ignores keys that are not bound (assumed)."""
-    state, params = call.state, call.params
-    keys = params["TagKeys"]
+    keys = call.params["TagKeys"]
     _check_count(keys, "TagKeys", MAX_TAGS, "LimitExceeded.TagNumPerRequest")
     for key in keys:
         _check_key(key)
-    return _for_each(
-        state,
-        params["ResourceList"],
-        lambda bound: {key: value for key, value in bound.items() if key not in keys},
-    )
+    return _change_each(call, {}, keys)
 
 
 def modify_resource_tags(call: ApiCall) -> dict[str, Any]:
@@ -61,64 +54,58 @@ def modify_resource_tags(call: ApiCall) -> dict[str, Any]:
     This is how the parameters are documented, although the title of an example says "replace by
     the set".
     """
-    state, params = call.state, call.params
-    for name in ("ReplaceTags", "DeleteTags"):
-        if name in params:
-            _check_count(params[name], name, MAX_TAGS, "InvalidParameter.Tag")  # assumed
-    if not params.keys() & {"ReplaceTags", "DeleteTags"}:
-        raise ErrorReply("InvalidParameter.Tag", "ReplaceTags or DeleteTags is required.")
+    params = call.params
+    given = [name for name in ("ReplaceTags", "DeleteTags") if name in params]
+    for name in given:
+        _check_count(params[name], name, MAX_TAGS, "InvalidParameter.Tag")  # assumed
+    require(given, "InvalidParameter.Tag", "ReplaceTags or DeleteTags is required.")
     tags = _tags(params.get("ReplaceTags", []))
     deleted = [tag.get("TagKey", "") for tag in params.get("DeleteTags", [])]
     for key in deleted:
         _check_key(key)
-        if key in tags:
-            code = "InvalidParameterValue.DeleteTagsParamError"
-            raise ErrorReply(code, f"TagKey {key!r} is in both lists.")
-    failure = _change(
-        state,
-        _parsed(params["Resource"]),
-        lambda bound: {key: value for key, value in bound.items() if key not in deleted} | tags,
-    )
-    if failure:
-        raise ErrorReply(*failure)
+        message = f"TagKey {key!r} is in both lists."
+        require(key not in tags, f"{_WRONG}.DeleteTagsParamError", message)
+    _change(call.state, _parsed(params["Resource"]), tags, deleted)
     return {}
 
 
-def describe_resource_tags_by_resource_ids(call: ApiCall) -> dict[str, Any]:
+def describe_tags(call: ApiCall) -> dict[str, Any]:
     """Return one page of tags, one entry per tag, in the order of the ids; ignores unknown ids."""
     state, params = call.state, call.params
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
     category = params.get("Category", "All")
     ids = params["ResourceIds"]
     is_page = offset >= 0 and offset % max(limit, 1) == 0
-    wrong = "InvalidParameterValue"
     for valid, code, message in (
-        (params["ServiceType"] == "cvm", f"{wrong}.ServiceTypeInvalid", "ServiceType must be cvm."),
-        (params["ResourcePrefix"], f"{wrong}.ResourcePrefixInvalid", "ResourcePrefix is empty."),
-        (is_region(params["ResourceRegion"]), f"{wrong}.RegionInvalid", "No such ResourceRegion."),
-        (1 <= len(ids) <= MAX_RESOURCE_IDS, f"{wrong}.ResourceIdInvalid", f"{len(ids)} ids."),
-        (limit >= 1, wrong, f"Limit is {limit}; it must be 1 or more."),  # no maximum is documented
-        (is_page, f"{wrong}.OffsetInvalid", f"Offset {offset} is not a multiple of Limit {limit}."),
-        (category in CATEGORIES, wrong, f"Category must be one of {', '.join(CATEGORIES)}."),
+        (
+            params["ServiceType"] == "cvm",
+            f"{_WRONG}.ServiceTypeInvalid",
+            "ServiceType must be cvm.",
+        ),
+        (params["ResourcePrefix"], f"{_WRONG}.ResourcePrefixInvalid", "ResourcePrefix is empty."),
+        (is_region(params["ResourceRegion"]), f"{_WRONG}.RegionInvalid", "No such ResourceRegion."),
+        (1 <= len(ids) <= MAX_RESOURCE_IDS, f"{_WRONG}.ResourceIdInvalid", f"{len(ids)} ids."),
+        (
+            limit >= 1,
+            _WRONG,
+            f"Limit is {limit}; it must be 1 or more.",
+        ),  # no maximum is documented
+        (
+            is_page,
+            f"{_WRONG}.OffsetInvalid",
+            f"Offset {offset} is not a multiple of Limit {limit}.",
+        ),
+        (category in CATEGORIES, _WRONG, f"Category must be one of {', '.join(CATEGORIES)}."),
     ):
-        if not valid:
-            raise ErrorReply(code, message)
+        require(valid, code, message)
     # Other cvm resources are not emulated: they have no tags. Images have no system tags.
     emulated = params["ResourcePrefix"] == "image" and category != "System"
     images = [state.find(params["ResourceRegion"], id_) for id_ in dict.fromkeys(ids) if emulated]
+    pairs = [(image, *tag) for image in images if image for tag in tags_of(image).items()]
     entries = [
-        {
-            "TagKey": key,
-            "TagValue": value,
-            "ResourceId": image["ImageId"],
-            "TagKeyMd5": _md5(key),
-            "TagValueMd5": _md5(value),
-            "ServiceType": "cvm",
-            "Category": "Custom",
-        }
-        for image in images
-        if image
-        for key, value in tags_of(image).items()
+        {"ResourceId": image["ImageId"], "ServiceType": "cvm", "Category": "Custom"}
+        | {"TagKey": key, "TagKeyMd5": _md5(key), "TagValue": value, "TagValueMd5": _md5(value)}
+        for image, key, value in pairs
     ]
     page = entries[offset : offset + limit]
     return {"TotalCount": len(entries), "Offset": offset, "Limit": limit, "Tags": page}
@@ -134,24 +121,22 @@ def _tags(pairs: list[Params]) -> dict[str, str]:
         key, value = pair.get("TagKey", ""), pair.get("TagValue", "")
         _check_key(key)
         _check_text("TagValue", value, MAX_VALUE)
-        if key in tags:
-            code = "InvalidParameterValue.TagKeyDuplicate"
-            raise ErrorReply(code, f"TagKey {key!r} is used more than once.")
+        message = f"TagKey {key!r} is used more than once."
+        require(key not in tags, f"{_WRONG}.TagKeyDuplicate", message)
         tags[key] = value
     return tags
 
 
-def _for_each(
-    state: State, resources: list[str], change: Callable[[dict[str, str]], dict[str, str]]
-) -> dict[str, Any]:
+def _change_each(call: ApiCall, tags: dict[str, str], deleted: list[str]) -> dict[str, Any]:
+    """Change the tags of several images; returns those that cannot be changed."""
+    resources = call.params["ResourceList"]
     _check_count(resources, "resources", MAX_RESOURCES, "LimitExceeded.ResourceNumPerRequest")
-    parsed = [_parsed(resource) for resource in resources]
     failed = []
-    for resource, parts in zip(resources, parsed, strict=True):
-        failure = _change(state, parts, change)
-        if failure:
-            code, message = failure
-            failed.append({"Resource": resource, "Code": code, "Message": message})
+    for resource, parts in [(resource, _parsed(resource)) for resource in resources]:
+        try:
+            _change(call.state, parts, tags, deleted)
+        except ErrorReply as error:  # noqa: PERF203 - each may fail
+            failed.append({"Resource": resource, "Code": error.code, "Message": error.message})
     return {"FailedResources": failed}
 
 
@@ -159,73 +144,61 @@ def _parsed(resource: str) -> re.Match[str]:
     parts = _RESOURCE.fullmatch(resource)
     if parts is None:
         message = f"{resource!r} does not look like qcs::cvm:<region>:uin/<uin>:image/<id>."
-        raise ErrorReply("InvalidParameterValue.ResourceDescriptionError", message)
-    if parts["service"] != "cvm":
-        raise ErrorReply("InvalidParameter.UnsupportedService", f"{resource} is not of cvm.")
+        raise ErrorReply(f"{_WRONG}.ResourceDescriptionError", message)
+    code = "InvalidParameter.UnsupportedService"
+    require(parts["service"] == "cvm", code, f"{resource} is not of cvm.")
     return parts
 
 
-def _change(
-    state: State, parts: re.Match[str], change: Callable[[dict[str, str]], dict[str, str]]
-) -> tuple[str, str] | None:
-    """Change one image's tags, or return the code and message of the failure."""
+def _change(state: State, parts: re.Match[str], tags: dict[str, str], deleted: list[str]) -> None:
+    """Change one image's tags."""
     image = state.find(parts["region"], parts["id"]) if parts["prefix"] == "image" else None
     if image is None:  # assumed: the common code; this API lists none of its own
-        return "ResourceNotFound", f"{parts['prefix']} {parts['id']} is not found."
+        raise ErrorReply("ResourceNotFound", f"{parts['prefix']} {parts['id']} is not found.")
     # An empty uin means the caller's own account.
-    if parts["uin"] not in {"", UIN} or image["ImageType"] != "PRIVATE_IMAGE":
-        return "AuthFailure.UnauthorizedOperation", f"{parts['id']} belongs to another account."
-    tags = change(tags_of(image))
-    if len(tags) > MAX_TAGS_OF_RESOURCE:
-        message = f"{len(tags)} tags of {parts['id']}; at most {MAX_TAGS_OF_RESOURCE} are allowed."
-        return "LimitExceeded.ResourceAttachedTags", message
-    set_tags(image, tags)
-    return None
+    is_own = parts["uin"] in {"", UIN} and image["ImageType"] == "PRIVATE_IMAGE"
+    message = f"{parts['id']} belongs to another account."
+    require(is_own, "AuthFailure.UnauthorizedOperation", message)
+    new = {key: value for key, value in tags_of(image).items() if key not in deleted} | tags
+    message = f"{len(new)} tags of {parts['id']}; at most {MAX_TAGS_OF_RESOURCE} are allowed."
+    require(len(new) <= MAX_TAGS_OF_RESOURCE, "LimitExceeded.ResourceAttachedTags", message)
+    set_tags(image, new)
 
 
 def _check_key(key: str) -> None:
     _check_text("TagKey", key, MAX_KEY)
-    if key.startswith(RESERVED):
-        raise ErrorReply("InvalidParameter.ReservedTagKey", f"TagKey {key!r} is reserved.")
+    is_free, message = not key.startswith(RESERVED), f"TagKey {key!r} is reserved."
+    require(is_free, "InvalidParameter.ReservedTagKey", message)
 
 
 def _check_text(name: str, text: str, limit: int) -> None:
-    code = f"InvalidParameterValue.{name}"
-    if not text:
-        raise ErrorReply(f"{code}Empty", f"A {name} is empty.")
-    if len(text) > limit:
-        raise ErrorReply(f"{code}LengthExceeded", f"A {name} has more than {limit} characters.")
-    if _ILLEGAL.search(unicodedata.normalize("NFKC", text)):
-        raise ErrorReply(f"{code}CharacterIllegal", f"{name} {text!r} has an illegal character.")
+    code, message = f"{_WRONG}.{name}", f"A {name} has more than {limit} characters."
+    require(text, f"{code}Empty", f"A {name} is empty.")
+    require(len(text) <= limit, f"{code}LengthExceeded", message)
+    is_legal = not _ILLEGAL.search(unicodedata.normalize("NFKC", text))
+    require(is_legal, f"{code}CharacterIllegal", f"{name} {text!r} has an illegal character.")
 
 
 def _check_count(given: list[Any], what: str, limit: int, code: str) -> None:
-    if not 1 <= len(given) <= limit:
-        raise ErrorReply(code, f"{len(given)} {what}; 1 to {limit} are allowed.")
+    message = f"{len(given)} {what}; 1 to {limit} are allowed."
+    require(1 <= len(given) <= limit, code, message)
 
 
 _TAG = {"TagKey": str, "TagValue": str, "Category": str}
 _BIND = {"ResourceList": [str], "Tags": [_TAG]}
 _UNBIND = {"ResourceList": [str], "TagKeys": [str]}
-_QUERY = {"ServiceType": str, "ResourcePrefix": str, "ResourceIds": [str], "ResourceRegion": str}
-_PAGE = {"Offset": int, "Limit": int}
+_MODIFY = {"Resource": str, "ReplaceTags": [_TAG], "DeleteTags": [{"TagKey": str}]}
+_REQUIRED = {"ServiceType": str, "ResourcePrefix": str, "ResourceIds": [str], "ResourceRegion": str}
+_DESCRIBE = {**_REQUIRED, "Offset": int, "Limit": int, "Category": str}
 
 SERVICE = Service(
     "2018-08-13",
     {
-        "TagResources": EmulatedAction(tag_resources, 20, _BIND, required=tuple(_BIND)),
-        "UnTagResources": EmulatedAction(untag_resources, 20, _UNBIND, required=tuple(_UNBIND)),
-        "ModifyResourceTags": EmulatedAction(
-            modify_resource_tags,
-            20,
-            {"Resource": str, "ReplaceTags": [_TAG], "DeleteTags": [{"TagKey": str}]},
-            required=("Resource",),
-        ),
+        "TagResources": EmulatedAction(tag_resources, 20, _BIND, (*_BIND,)),
+        "UnTagResources": EmulatedAction(untag_resources, 20, _UNBIND, (*_UNBIND,)),
+        "ModifyResourceTags": EmulatedAction(modify_resource_tags, 20, _MODIFY, ("Resource",)),
         "DescribeResourceTagsByResourceIds": EmulatedAction(
-            describe_resource_tags_by_resource_ids,
-            100,
-            {**_QUERY, **_PAGE, "Category": str},
-            required=tuple(_QUERY),
+            describe_tags, 100, _DESCRIBE, (*_REQUIRED,)
         ),
     },
     is_regional=False,

@@ -73,7 +73,7 @@ class ErrorReply(Exception):
         self.status = status
 
 
-def require(holds: object, code: str, message: str) -> None:
+def require(holds: object, code: str, message: str, status: int = HTTPStatus.BAD_REQUEST) -> None:
     """Raise an error reply unless something holds."""
     if not holds:
-        raise ErrorReply(code, message)
+        raise ErrorReply(code, message, status)

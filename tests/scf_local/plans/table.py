@@ -121,8 +121,7 @@ def _check_header(position: str, header: list[str], violations: Violations) -> N
     """Check the columns. Raises InvalidDocument, with all that is wrong with them."""
     for column, count in Counter(c for c in header if c and c[0] != "#").items():
         if column not in _COLUMNS and not column.removeprefix(_EXPECT).startswith(_TAG):
-            parts = re.findall(r"(?is)\A(expect\.)?(tags?\.)?(.*)\Z", column)
-            expect, prefix, key = parts[0]
+            expect, prefix, key = re.findall(r"(?is)\A(expect\.)?(tags?\.)?(.*)\Z", column)[0]
             tag = f"{_EXPECT if expect else ''}{_TAG}{key}"
             known = (*_COLUMNS, tag) if prefix or (expect and key not in _COLUMNS) else _COLUMNS
             hint = violations.nearest(column, known) or f"{_ALLOWED}; for a tag: {tag}"

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from scf_local.changes import text_of
-from scf_local.plans.plan import Plan, PlannedImage
+from scf_local.plans.plan import PLANNED, SKIPPED, Plan, PlannedImage
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -177,21 +177,17 @@ class _Layout:
         return _DETAILS[-1:]
 
     def _line_of(self, image: PlannedImage, changes: Sequence[str]) -> Text:
-        is_planned = image.status == "planned"
-        is_skipped = image.status == "skipped"
-        reason = image.reason if is_planned or is_skipped else f"{image.status} {image.reason}"
-        style = "yellow" if is_planned else "dim" if is_skipped else "red"
-        reason = printable(reason, _LONG)
+        style = {PLANNED: "yellow", SKIPPED: "dim"}.get(image.status, "red")
+        reason = f"{image.status} {image.reason}" if style == "red" else image.reason
         pieces = [
             *(Text(text) for text in _head(image)),
             Text(text_of(image.name) if image.name else ""),
             Text(_new_name(image), "green"),
             *(Text(text, "cyan") for text in changes),
-            Text(reason, style),
+            Text(printable(reason, _LONG), style),
         ]
-        pairs = [
-            (p, stop) for p, stop in zip(pieces, chain(self._stops, repeat(0)), strict=False) if p
-        ]
+        stops = chain(self._stops, repeat(0))
+        pairs = [(piece, stop) for piece, stop in zip(pieces, stops, strict=False) if piece]
         gaps = [1 if piece.plain.startswith("→") else _GAP for piece, _ in pairs]
         spare = self._width - sum(piece.cell_len for piece, _ in pairs) - sum(gaps[1:])
         line, column = Text(), 0

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from scf_local.changes import Diff, changes_of, diff_of
-from scf_local.differences import listed
 from scf_local.environment import FunctionConfig, trigger_of
 from scf_local.pages.rendering import Badge, badge, render
 from scf_local.replay import ReplayedCase
 from scf_local.report.results import ResultParts, rules_of
 from scf_local.report.series import HEIGHT, MAX_SERIES, WIDTH, series_of
+from scf_local.terminal_text import listed
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class EventRow:
 
 def page_of(replay: Replay) -> Iterator[str]:
     """Render the page in chunks."""
-    rows = list(rows_of(replay.replayed, replay.logs))
-    events = [row.event for row in rows]
+    rows = sorted(rows_of(replay.replayed, replay.logs), key=_by_interest)
+    events = replay.replayed
     calls = replay.calls or []
     length = max(replay.ended - replay.started, 0.001)
     statuses = Counter[Badge]()
@@ -64,17 +64,11 @@ def page_of(replay: Replay) -> Iterator[str]:
         Path(__file__).parent,
         started=datetime.fromtimestamp(replay.started, timezone.utc),
         function=replay.function,
-        rows=sorted(
-            rows, key=lambda row: row.event.as_expected and (1 if row.event.differences else 2)
-        ),
-        any_logged=any(event.case.logged for event in events),
-        expected=sum(event.as_expected for event in events),
+        rows=rows,
         outcomes=Counter(badge(event.invocation.outcome) for event in events).most_common(),
         statuses=statuses.most_common(),
         triggers=sorted({trigger_of(event.case.event) for event in events}),
         took=f"{length:,.1f} s",
-        slowest=max(rows, key=lambda row: row.event.invocation.duration_ms),
-        peak=max(event.invocation.memory_mb for event in events),
         knows_calls=replay.calls is not None,
         calls=len(calls),
         failed=sum(call["Outcome"] != "ok" or "Fault" in call for call in calls),
@@ -89,6 +83,11 @@ def page_of(replay: Replay) -> Iterator[str]:
         rules_of=rules_of,
         trigger_of=trigger_of,
     )
+
+
+def _by_interest(row: EventRow) -> int:
+    """Where a row belongs: what is unexpected comes first, then what differs from the log."""
+    return row.event.as_expected and (1 if row.event.differences else 2)
 
 
 def rows_of(replayed: Iterable[ReplayedCase], logs: Iterable[bytes]) -> Iterator[EventRow]:

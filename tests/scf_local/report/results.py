@@ -48,11 +48,8 @@ class ResultParts:
 
 def rules_of(members: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
     """The members of a document that say what images become, as texts; tags one by one."""
-    return [
-        rule
-        for member in members
-        for rule in _rules_of(str(member.get("Key")), member.get("Value"))
-    ]
+    named = [(str(member.get("Key")), member.get("Value")) for member in members]
+    return [rule for name, value in named for rule in _rules_of(name, value)]
 
 
 def _rules_of(name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -99,7 +99,5 @@ def _area(levels: Sequence[int], scale: float) -> str:
 def _crosses(positions: Iterable[float]) -> str:
     columns = {int(position * WIDTH / _CROSS) for position in positions}
     size = _CROSS - 1
-    return "".join(
-        f"M{min(column * _CROSS, WIDTH - size)} 1l{size} {size}m0-{size}l-{size} {size}"
-        for column in sorted(columns)
-    )
+    lefts = [min(column * _CROSS, WIDTH - size) for column in sorted(columns)]
+    return "".join(f"M{left} 1l{size} {size}m0-{size}l-{size} {size}" for left in lefts)
