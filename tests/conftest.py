@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from image_steward.cloud import image_api, transport
 from image_steward.errors import Unfinished
 from image_steward.instance import Instance
 from image_steward.invocation import handle
+from roles import role_of, session_of
 from scf_local import exports
 from scf_local.cloud import seed
 from scf_local.cloud.actions import ApiCall, EmulatedAction
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 SEED = ROOT / "events" / "seed"
+RUN_POLICY = (ROOT / "deploy" / "policy.json").read_text(encoding="utf-8")
+RUN_KEYS = AccountCredentials(
+    "AKIDRUNROLE0000000000", "RUNROLEKEY00000000000", "RUNROLEEXAMPLETOKEN"
+)
 SECRETS = (
-    AccountCredentials().secret_id,
-    AccountCredentials().secret_key,
-    AccountCredentials().token,
+    *astuple(AccountCredentials()),
+    *astuple(RUN_KEYS),
     "q-signature",
     "TC3-HMAC-SHA256 Cred",
 )
@@ -103,6 +107,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 class Function:
     """The function on an emulated cloud, over https; only sleeping moves its clock.
 
+    It has the keys of the run role: what it does needs no other rights than deploy/policy.json.
     `lines` is the log of the last run; its lines `run.started` are in `started`.
     """
 
@@ -113,6 +118,11 @@ class Function:
 
     def __post_init__(self) -> None:
         self.instance = Instance(self.clock, lambda: 0.0)
+        keys = session_of(self.cloud.state, role_of(RUN_POLICY), RUN_KEYS)
+        self.environ = {**self.cloud.network(), **keys.scf_variables()}
+
+    def use_account(self) -> None:
+        """Use the account's keys, for what the run role may not do."""
         self.environ = self.cloud.environment()
 
     def __call__(

@@ -34,12 +34,17 @@ def role_of(*texts: str, trust: str = "") -> Role:
 
 
 def session_of(
-    state: State, role: Role, *, expires: float = math.inf, limits: str = ""
+    state: State,
+    role: Role,
+    keys: AccountCredentials | None = None,
+    *,
+    expires: float = math.inf,
+    limits: str = "",
 ) -> AccountCredentials:
-    """Return the keys of a new session of a role."""
-    number = next(_NUMBERS)
-    keys = AccountCredentials(
-        f"AKIDROLE{number:024}", f"ROLEEXAMPLEKEY{number:018}", f"ROLEEXAMPLETOKEN{number}"
+    """Return the keys of a new session of a role, which are new unless given."""
+    number = f"{next(_NUMBERS):016}"
+    keys = keys or AccountCredentials(
+        f"AKIDROLE{number}", f"ROLEEXAMPLEKEY{number}", f"ROLEEXAMPLETOKEN{number}"
     )
     statements = policies.parse(limits) if limits else None
     with state.lock:

@@ -197,7 +197,7 @@ def _(function: Function) -> None:
     assert uploaded(function, journal)["Outcome"] == "applied"
     assert function.images == former
     result = function(function.uploaded(RENAME), STEWARD_JOURNAL="none-1250000000/journal/")
-    assert is_rejected(result, "ObjectNotFound")
+    assert is_rejected(result, "AccessDenied")
     assert function.images == former
 
 

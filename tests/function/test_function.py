@@ -282,6 +282,7 @@ DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 )  # fmt: skip
 def test_bad_document(function: Function, content: object, code: str, message: str) -> None:
     """A bad document is rejected with its code and message, and nothing is written."""
+    function.use_account()
     result = function(function.uploaded(content))
     assert result["Outcome"] == "rejected"
     (error,) = result["Errors"]

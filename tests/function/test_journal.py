@@ -94,6 +94,7 @@ def test_pointer_to_the_journal(function: Function) -> None:
     former = function.images
     function(CYCLE, **JOURNAL)
     (key,) = journal(function)
+    function.use_account()
     function({"Document": f"cos://{BUCKET}/{key}"}, **JOURNAL)
     assert function.images == former
 
@@ -146,6 +147,7 @@ def test_permanent_error(  # noqa: PLR0913, PLR0917 - a table
 ) -> None:
     """If the journal cannot be written, the document is rejected, and nothing is changed."""
     former = function.images
+    function.use_account()
     function.cloud.faults = Faults(rules)
     result = function(document, STEWARD_JOURNAL=journal_at)
     assert result["Outcome"] == "rejected"
@@ -298,6 +300,7 @@ def test_own_upload_is_ignored(function: Function, prefix: str, key: str) -> Non
 )
 def test_upload_elsewhere_is_not_ignored(function: Function, setting: str) -> None:
     """Only whole segments in the journal's own bucket are below its prefix."""
+    function.use_account()
     function.put("journal-x/x.json", CYCLE)
     function.put("requests/x.json", CYCLE)
     function.cloud.state.objects.setdefault("other-1250000000", {})
