@@ -200,7 +200,7 @@ ERRORS: list[tuple[str, dict[str, Any], str]] = [
     ("CreateRole", {**ROLE, "SessionDuration": 43201}, f"{INVALID}.ParamError"),
     ("CreateRole", {**ROLE, "SessionDuration": -1}, f"{INVALID}.ParamError"),
     ("CreateRole", {**ROLE, "Description": "d" * 301}, f"{INVALID}.DescriptionLengthOverlimit"),
-    ("CreateRole", {**ROLE, **statement()}, f"{INVALID}.PrincipalError"),
+    ("CreateRole", {**ROLE, **statement(resource=None)}, f"{INVALID}.PrincipalError"),
     ("CreateRole", {**ROLE, "PolicyDocument": "{"}, f"{INVALID}.PolicyDocumentError"),
     ("CreateRole", {"RoleName": "b"}, "MissingParameter"),
     ("CreateRole", {**ROLE, "ConsoleLogin": 1}, "UnsupportedOperation"),
@@ -209,7 +209,7 @@ ERRORS: list[tuple[str, dict[str, Any], str]] = [
     ("GetRole", {"RoleId": "no", "RoleName": "a"}, f"{INVALID}.RoleNotExist"),
     ("GetRole", {}, f"{INVALID}.ParamError"),
     ("UpdateAssumeRolePolicy", {**ROLE, "RoleName": "no"}, f"{INVALID}.RoleNotExist"),
-    ("UpdateAssumeRolePolicy", {"RoleName": "a", **statement()}, f"{INVALID}.PrincipalError"),
+    ("UpdateAssumeRolePolicy", {"RoleName": "a", **statement()}, f"{INVALID}.StatementError"),
     (
         "UpdateRoleDescription",
         {"RoleName": "a", "Description": "名" * 101},
@@ -220,7 +220,8 @@ ERRORS: list[tuple[str, dict[str, Any], str]] = [
     ("CreatePolicy", {**POLICY, "PolicyName": "a/b"}, f"{INVALID}.PolicyNameError"),
     ("CreatePolicy", {**POLICY, "Description": "d" * 301}, f"{INVALID}.DescriptionLengthOverlimit"),
     ("CreatePolicy", {**POLICY, **statement(principal={})}, f"{INVALID}.PrincipalError"),
-    ("CreatePolicy", {**POLICY, **statement(condition={})}, f"{INVALID}.StatementError"),
+    ("CreatePolicy", {**POLICY, **statement(condition={})}, "UnsupportedOperation"),
+    ("CreatePolicy", {**POLICY, **statement(else_={})}, f"{INVALID}.StatementError"),
     ("CreatePolicy", {**POLICY, **statement(effect="may")}, f"{INVALID}.EffectError"),
     ("CreatePolicy", {**POLICY, **statement(action=[])}, f"{INVALID}.ActionError"),
     ("CreatePolicy", {**POLICY, **statement(resource=None)}, f"{INVALID}.ResourceError"),
@@ -352,11 +353,15 @@ def test_function_without_its_role(*, is_deleted: bool) -> None:
 # --- Evaluation, against one that is as simple as possible ---
 
 NAMES = ("cvm:DescribeImages", "cvm:ModifyImageAttribute", "cos:GetObject", "tag:TagResources")
-ACTIONS = (*NAMES, "name/cvm:*", "cvm:Describe*", "*", "c*:*e*", "name/cos:*Object")
+ACTIONS = (*NAMES, "name/cvm:*", "cvm:Describe*", "*", "cvm:*e*", "name/cos:*Object")
 ID = "qcs::cvm:ap-guangzhou:uin/100000000001:image/img-1"
 RESOURCES = (
     *(ID, "qcs::cvm::uin/100000000001:image/*", "qcs::cvm:::image/img-1", "qcs::*:*:*:*", "*"),
-    *("qcs::cvm:ap-*:uin/1*:*/*-1", "qcs::cos::uid/1250000000:b/a:*", "qcs::cvm:ap-beijing::"),
+    *(
+        "qcs::cvm:ap-*:uin/1*:*/*-1",
+        "qcs::cos::uid/1250000000:b/a:*",
+        "qcs::cvm:ap-beijing::image/*",
+    ),
 )
 ASKED = (ID, "qcs::cos:ap-guangzhou:uid/1250000000:b/a:b/c", "*")
 

@@ -140,6 +140,8 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"Policy": "{}"}, f"{INVALID}.StrategyInvalid"),
     ({"Policy": policy(READ | {"resource": "img-1"})}, f"{INVALID}.ResouceError"),
     ({"Policy": policy(READ | {"principal": {"qcs": ROOT}})}, f"{INVALID}.StrategyInvalid"),
+    ({"Policy": policy(READ | {"resource": "qcs::cvm:::"})}, f"{INVALID}.ResouceError"),
+    ({"Policy": policy(READ | {"condition": {}})}, "UnsupportedOperation"),
     ({"Policy": policy(READ | {"action": "a" * 6144})}, f"{INVALID}.PolicyTooLong"),
 ]
 

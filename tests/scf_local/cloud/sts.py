@@ -31,11 +31,12 @@ _SESSION = re.compile(r"[\w+=,.@-]{2,128}", re.ASCII)
 _PARAM = "InvalidParameter.ParamError"
 _KEYS = ("TmpSecretId", "TmpSecretKey", "Token")
 _CODES = {
-    "InvalidParameter.PolicyDocumentLengthOverLimit": "PolicyTooLong",
-    "InvalidParameter.PolicyDocumentError": "StrategyFormatError",
-    "InvalidParameter.ResourceError": "ResouceError",
+    "InvalidParameter.PolicyDocumentLength": "InvalidParameter.PolicyTooLong",
+    "InvalidParameter.PolicyDocumentError": "InvalidParameter.StrategyFormatError",
+    "InvalidParameter.Resource": "InvalidParameter.ResouceError",
+    "InvalidParameter": "InvalidParameter.StrategyInvalid",
 }
-"""Of errors in a session's policy, by CAM's code; that of others is StrategyInvalid (assumed)."""
+"""Of errors in a session's policy, by how CAM's code starts (assumed)."""
 
 
 def assume_role(call: ApiCall) -> dict[str, Any]:
@@ -96,8 +97,8 @@ def _limits(text: str) -> tuple[Statement, ...] | None:
     try:
         return policies.parse(unquote(text)) if text else None
     except ErrorReply as error:
-        code = _CODES.get(error.code, "StrategyInvalid")
-        raise ErrorReply(f"InvalidParameter.{code}", error.message) from None
+        codes = (code for start, code in _CODES.items() if error.code.startswith(start))
+        raise ErrorReply(next(codes, error.code), error.message) from None
 
 
 _ASSUME = dict.fromkeys(("ExternalId", "Tags", "SourceIdentity", "SerialNumber", "TokenCode"))
