@@ -27,7 +27,6 @@ from scf_local import exports
 from scf_local import logs as reading
 from scf_local.cli import main
 from scf_local.cloud.actions import ApiCall
-from scf_local.cloud.cam.model import Policy, Role
 from scf_local.cloud.cls import service
 from scf_local.cloud.cls.model import LogRecord
 from scf_local.cloud.faults import Faults, Rule
@@ -35,6 +34,7 @@ from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import ErrorReply
 from scf_local.logs import Source
+from sdk_client import add_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,12 +106,11 @@ def test_story(tmp_path: Path, code: bytes) -> None:
         exports.kept(cloud.environment()),
     ):
         scf = ScfClient(cloud)
-        statement = {"effect": "allow", "action": ["*"], "resource": ["*"]}
-        document = json.dumps({"version": "2.0", "statement": [statement]})
-        role = Role("1", "image-steward", document, "", 0, 0)
-        role.attached = {Policy(1, "all", document, "", 0, 0): 0.0}
-        cloud.state.access.roles.setdefault("image-steward", role)
-        text = (bundle.ROOT / "serverless.yml").read_text(encoding="utf-8")
+        trust, policy = (
+            (ROOT / "deploy" / name).read_text("utf-8") for name in ("trust.json", "policy.json")
+        )
+        add_role(cloud, "image-steward", policy, trust)
+        text = (ROOT / "serverless.yml").read_text(encoding="utf-8")
         inputs = yaml.safe_load(text)["inputs"] | {"runtime": RUNTIME}
         calls = payloads.payloads(inputs, code)
         scf("CreateFunction", **calls["CreateFunction"], AutoCreateClsTopic="TRUE")
