@@ -7,16 +7,14 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scf_local.console import InterruptFlag
 from scf_local.environment import FunctionConfig, context_of, trigger_of
 from scf_local.json_files import MAX_EVENT_DEPTH, is_deep
 from scf_local.process import Exchange, Process
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 INIT_TIMEOUT_S = 65.0
 """Time limit for loading the code; SCF's API default (document/product/583/18586)."""
@@ -70,7 +68,7 @@ class InvocationResult:
 
 
 @dataclass
-class WarmInstance:
+class WarmInstance(AbstractContextManager["WarmInstance"]):
     """A warm instance: one process that handles one event after another.
 
     The process starts with the first event, and again after a limit or an exit has ended it (SCF
@@ -90,9 +88,6 @@ class WarmInstance:
     _process: Process | None = field(default=None, init=False)
     _peak_mb: float = field(default=0.0, init=False)
     _in_line: bool = field(default=False, init=False)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -65,13 +65,10 @@ def is_cut(text: str) -> bool:
 
 def is_event(value: dict[str, Any]) -> bool:
     """Whether an object has the shape of an event of COS, another queue, a timer, CLS or HTTP."""
-    records = value.get("Records")
+    records: Any = value.get("Records")
+    is_list = isinstance(records, list) and records != []
     return (
-        (
-            isinstance(records, list)
-            and records != []
-            and all(isinstance(each, dict) for each in records)
-        )
+        (is_list and all(isinstance(each, dict) for each in records))
         or (value.get("Type") == "Timer" and isinstance(value.get("TriggerName"), str))
         or isinstance(value.get("clslogs"), dict)
         or (isinstance(value.get("requestContext"), dict) and "httpMethod" in value)

@@ -20,6 +20,7 @@ V1_METHODS = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
 """Values of SignatureMethod; the first is the default (document/api/213/15693)."""
 COS_TOKEN = "x-cos-security-token"  # noqa: S105 - the name of a header or parameter
 
+_Names = Iterable[str]
 _RAW = ("utf-8", "surrogateescape")  # how the server decodes bytes that are not UTF-8
 _TC3 = re.compile(
     r"TC3-HMAC-SHA256 Credential=(?P<id>[^/\s,]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<service>[\w:-]+)"
@@ -33,7 +34,7 @@ _WRONG = "The signature is not the expected one."
 
 
 def tc3_signature(
-    secret_key: str, request: Request, names: Iterable[str], timestamp: int, service: str
+    secret_key: str, request: Request, names: _Names, timestamp: int, service: str
 ) -> str:
     """Return the signature in hex; `names` are those of the signed headers, lower-case, sorted."""
     names = list(names)
@@ -159,11 +160,7 @@ def verify_v1(
 
 
 def cos_signature(
-    secret_key: str,
-    request: Request,
-    key_time: str,
-    params: Iterable[str] = (),
-    headers: Iterable[str] = (),
+    secret_key: str, request: Request, key_time: str, params: _Names = (), headers: _Names = ()
 ) -> str:
     """Return the signature in hex; `params` and `headers` are the signed names, in lower case."""
     signed = [_cos_pairs(_lower(request.params), params), _cos_pairs(request.headers, headers)]
@@ -188,7 +185,7 @@ def _lower(params: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in params.items()}
 
 
-def _cos_pairs(given: Mapping[str, str], names: Iterable[str]) -> str:
+def _cos_pairs(given: Mapping[str, str], names: _Names) -> str:
     pairs = ((name, given.get(name, "")) for name in names if name)
     encoded = (
         (quote(name, "-_.~", *_RAW).lower(), quote(value, "-_.~", *_RAW)) for name, value in pairs
