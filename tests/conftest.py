@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -127,7 +128,8 @@ class Function:
         try:
             if self.instance.clock is not self.clock:  # a test has replaced it
                 self.instance = Instance(self.clock, lambda: 0.0)
-            with patch.dict(os.environ, self.cloud.network()):  # which the HTTP layer reads
+            # For each request, the HTTP layer looks at all variables there are.
+            with patch.dict(os.environ, self.cloud.network(), clear=True):
                 result = handle(self.instance, event, context, {**self.environ, **environ}, stream)
         finally:
             text = stream.getvalue()
@@ -163,22 +165,23 @@ class Function:
     @property
     def images(self) -> dict[str, list[dict[str, Any]]]:
         """A copy of all images of the cloud, by region."""
-        images: dict[str, list[dict[str, Any]]] = self.cloud.state.snapshot()["Images"]
-        return images
+        with self.cloud.state.lock:
+            return copy.deepcopy(self.cloud.state.images)
 
     def names(self, region: str = "ap-guangzhou") -> dict[str, str]:
         """Return the names of a region's images by id."""
-        return {image["ImageId"]: image["ImageName"] for image in self.images[region]}
+        with self.cloud.state.lock:
+            return {i["ImageId"]: i["ImageName"] for i in self.cloud.state.images[region]}
 
     def image(self, image_id: str, region: str = "ap-guangzhou") -> dict[str, Any]:
         """Return a copy of an image of the cloud."""
-        images = self.cloud.state.snapshot()["Images"][region]
-        return next(dict(image) for image in images if image["ImageId"] == image_id)
+        return self.cloud.state.image(region, image_id)
 
     def calls(self, *actions: str) -> list[dict[str, Any]]:
         """Return the calls to the cloud, of some actions or of all."""
-        calls = self.cloud.state.snapshot()["Calls"]
-        return [call for call in calls if not actions or call["Action"] in actions]
+        with self.cloud.state.lock:
+            calls = self.cloud.state.calls
+            return [dict(call) for call in calls if not actions or call["Action"] in actions]
 
     @property
     def writes(self) -> int:
