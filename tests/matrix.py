@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -52,9 +53,11 @@ class Virtualenv:
         return _status(["make", target, f"VENV={self.folder}", f"PYTHON={self.python}"], output)
 
     def summary(self) -> str:
-        """Return the line with which pytest ended."""
+        """Return the lines with which pytest ended."""
         lines = (ROOT / self.log).read_text("utf-8", "replace").splitlines()
-        return next((line.strip("= ") for line in reversed(lines) if " passed" in line), "")
+        return ", ".join(
+            line.strip("= ") for line in lines if re.search(r" passed.* in [0-9]", line)
+        )
 
 
 def _status(command: list[str], output: IO[bytes]) -> int:
