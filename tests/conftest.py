@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -49,6 +50,11 @@ SECRETS = (
 ACTIONS = [each for each in vars(image_api).values() if isinstance(each, image_api.Action)]
 """All actions of the API that the function calls."""
 
+_COVERING = ("unit", "function")
+"""The folders whose tests must reach all of handler/."""
+_SLOW = ("test_bounds.py", "test_hostile_wire.py", "test_simulation.py")
+"""Files in them that need not."""
+
 transport.silence_loggers()  # some tests use the SDKs without the function
 
 # The first example may import an SDK, which takes longer than the deadline of hypothesis.
@@ -67,12 +73,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Exclude generated examples from coverage, so that no line counts as tested by chance.
+    """Measure coverage only with the tests that must reach all of handler/: it takes much time.
 
-    The longest file comes first, so that no worker waits for it in the end.
+    Generated examples do not count, so that no line is tested by chance. The longest file comes
+    first, so that no worker waits for it in the end.
     """
     for item in items:
-        if getattr(item.obj, "is_hypothesis_test", False):
+        is_generated = getattr(item.obj, "is_hypothesis_test", False)
+        if is_generated or item.path.name in _SLOW or item.path.parent.name not in _COVERING:
             item.add_marker("no_cover")
     items.sort(key=lambda item: item.path.name != "test_simulation.py")
 
@@ -138,7 +146,8 @@ class Function:
         try:
             if self.instance.clock is not self.clock:  # a test has replaced it
                 self.instance = Instance(self.clock, lambda: 0.0)
-            with patch.dict(os.environ, self.cloud.network()):  # which the HTTP layer reads
+            # For each request, the HTTP layer looks at all variables there are.
+            with patch.dict(os.environ, self.cloud.network(), clear=True):
                 result = handle(self.instance, event, context, {**self.environ, **environ}, stream)
         finally:
             text = stream.getvalue()
@@ -174,22 +183,23 @@ class Function:
     @property
     def images(self) -> dict[str, list[dict[str, Any]]]:
         """A copy of all images of the cloud, by region."""
-        images: dict[str, list[dict[str, Any]]] = self.cloud.state.snapshot()["Images"]
-        return images
+        with self.cloud.state.lock:
+            return copy.deepcopy(self.cloud.state.images)
 
     def names(self, region: str = "ap-guangzhou") -> dict[str, str]:
         """Return the names of a region's images by id."""
-        return {image["ImageId"]: image["ImageName"] for image in self.images[region]}
+        with self.cloud.state.lock:
+            return {i["ImageId"]: i["ImageName"] for i in self.cloud.state.images[region]}
 
     def image(self, image_id: str, region: str = "ap-guangzhou") -> dict[str, Any]:
         """Return a copy of an image of the cloud."""
-        images = self.cloud.state.snapshot()["Images"][region]
-        return next(dict(image) for image in images if image["ImageId"] == image_id)
+        return self.cloud.state.image(region, image_id)
 
     def calls(self, *actions: str) -> list[dict[str, Any]]:
         """Return the calls to the cloud, of some actions or of all."""
-        calls = self.cloud.state.snapshot()["Calls"]
-        return [call for call in calls if not actions or call["Action"] in actions]
+        with self.cloud.state.lock:
+            calls = self.cloud.state.calls
+            return [dict(call) for call in calls if not actions or call["Action"] in actions]
 
     @property
     def writes(self) -> int:

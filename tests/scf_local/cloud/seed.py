@@ -205,13 +205,15 @@ def _complete(given: object, path: str) -> ImageEntry:
         raise SeedError(f"{path}/ImageId: is {shown(image_id)}; must be an id such as img-6pb6lrmy")
     size = given.get("ImageSize", _DEFAULTS["ImageSize"])
     snapshot = {"SnapshotId": f"snap-{image_id[4:]}", "DiskUsage": "SYSTEM_DISK", "DiskSize": size}
-    image = copy.deepcopy(
+    merged = (
         _DEFAULTS
         | {"ImageName": image_id, "SnapshotSet": [snapshot]}
         | _OF_TYPES[given.get("ImageType") or "PRIVATE_IMAGE"]
         | {"isSupportCloudinit": given.get("IsSupportCloudinit", True)}
         | given
     )
+    # Only lists can change; to look at all else takes longer than all the rest.
+    image = {n: copy.deepcopy(v) if isinstance(v, list) else v for n, v in merged.items()}
     set_tags(image, {tag["Key"]: tag["Value"] for tag in image["Tags"] or ()})
     return {
         name: value for name, value in image.items() if value is not None or name == "SyncPercent"
