@@ -271,6 +271,16 @@ def summary_with(outcome: str, **fields: Any) -> RunSummary:  # noqa: ANN401 - R
             ["raised Busy → raised KeyError"],
         ),
         (
+            summary_with("raised", error="CosServiceError: {'code': 'AccessDenied', 'a': 'b'}"),
+            summary_with("raised", error="CosServiceError: {'code': 'NoSuchBucket', 'a': 'b'}"),
+            ["raised CosServiceError AccessDenied → raised CosServiceError NoSuchBucket"],
+        ),
+        (
+            summary_with("raised", error="x.E: [TencentCloudSDKException] code:A.B message:x"),
+            summary_with("raised", error="x.E: [TencentCloudSDKException] code:A.C message:x"),
+            ["raised E A.B → raised E A.C"],
+        ),
+        (
             summary_with("rejected", codes=frozenset({"B", "A"})),
             summary_with("applied"),
             ["rejected → applied", "A, B → no code"],
@@ -283,7 +293,7 @@ def summary_with(outcome: str, **fields: Any) -> RunSummary:  # noqa: ANN401 - R
     ],
 )
 def test_differences(logged: RunSummary, actual: RunSummary, expected: list[str]) -> None:
-    """Outcome, codes and images are compared, as far as the log has them."""
+    """Outcome, error, codes and images are compared, as far as the log has them."""
     assert logged.differences(actual) == expected
 
 

@@ -22,6 +22,8 @@ UNKNOWN = "unknown"
 """The outcome of a run whose log does not show it."""
 
 _OK, _RAISED = 200, 430
+_CODE = re.compile(r"""[{\]] ?['"]?code['"]?: ?['"]?([A-Za-z][\w.]*)""")
+"""In the text of `CosServiceError` and `TencentCloudSDKException`."""
 _STATUS_CODE = re.compile(r"""statusCode["']?\s*:\s*(\d{3})\b""")
 _LOGGED_STATUSES = {status.lower() for status in STATUSES} - {"unchanged", "skipped"}
 """The statuses of images that are logged at level INFO."""
@@ -104,9 +106,11 @@ class RunSummary:
 
     @property
     def _outcome(self) -> str:
-        """The outcome, with the class of a raised exception."""
-        name = class_of(self.error).rpartition(".")[2]
-        return f"raised {name}".rstrip() if self.outcome == "raised" else self.outcome
+        """The outcome, with the class of a raised exception, and its code in the SDKs' text."""
+        if self.outcome != "raised":
+            return self.outcome
+        name, codes = class_of(self.error).rpartition(".")[2], _CODE.findall(self.error)
+        return " ".join(filter(None, ["raised", name, *codes[:1]]))
 
 
 def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
