@@ -49,13 +49,11 @@ test: $(READY) ## run the tests in parallel, with coverage of handler/
 test-quick: $(READY) ## run the tests in parallel, without coverage
 	$(BIN)/pytest $(PARALLEL)
 
-# What depends on the Python: HTTP and TLS, processes, signals, tracebacks, debuggers, encodings, and
-# its parsers of CSV, TOML and literals. The rest calculates, and does so alike on all of them.
-BRIEF = tests/unit tests/cloud tests/deploy tests/function --ignore=tests/function/test_simulation.py \
-  $(patsubst %,tests/commands/test_%.py,commands config_file debug end_to_end invoke local_function \
-  logs raw_events table)
+# Some of all that depends on the Python: parsers, processes, tracebacks, debuggers, HTTP and TLS.
+BRIEF = tests/unit tests/deploy tests/function/test_function.py tests/cloud/test_server.py \
+  tests/cloud/test_proxy.py $(patsubst %,tests/commands/test_%.py,debug end_to_end invoke logs table)
 
-test-brief: $(READY) ## run the tests that depend on the Python in parallel, with fewer made-up examples
+test-brief: $(READY) ## run some of the tests that depend on the Python, with fewer made-up examples
 	HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(PARALLEL) $(BRIEF)
 
 test-all: ## run the tests on each installed Python, 3.10 to 3.13, or on VERSIONS="3.10 3.13"
