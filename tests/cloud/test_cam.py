@@ -136,6 +136,20 @@ def test_policy(cam: SdkClient) -> None:
     assert cam("GetPolicy", PolicyId=policy_id) | NO_ID == whole | changes | NO_ID
 
 
+def test_tags_of_roles(cam: SdkClient) -> None:
+    """The Tag API lists roles' tags by id, without a region, as Terraform asks for them."""
+    given = {"RoleName": "a", "PolicyDocument": SCF_TRUST, "Tags": TAGS}
+    role_id = cam("CreateRole", **given)["RoleId"]
+    asked: dict[str, Any] = {"ServiceType": "cam", "ResourcePrefix": "role", "ResourceRegion": ""}
+    asked |= {"ResourceIds": [role_id, "no"], "Offset": 0, "Limit": 20}
+    tag = SdkClient(cam.cloud, "tag")
+    found = tag("DescribeResourceTagsByResourceIds", **asked)["Tags"]
+    assert [{"Key": each["TagKey"], "Value": each["TagValue"]} for each in found] == TAGS
+    assert {(each["ResourceId"], each["ServiceType"]) for each in found} == {(role_id, "cam")}
+    for other in ({"ResourcePrefix": "image"}, {"Category": "System"}):
+        assert tag("DescribeResourceTagsByResourceIds", **(asked | other))["TotalCount"] == 0
+
+
 def test_attachments(cam: SdkClient) -> None:
     """A role has the policies that were attached by name or id, until they are detached."""
     role_id = add_role(cam.cloud, "a")
