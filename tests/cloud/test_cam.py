@@ -364,6 +364,30 @@ def test_function_without_its_role(*, is_deleted: bool) -> None:
         assert is_denied == is_deleted
 
 
+def test_function_of_a_new_role() -> None:
+    """A function has keys again once its role is there again, or is for SCF again."""
+    with EmulatedCloud(State()) as cloud:
+        scf, cam = ScfClient(cloud), SdkClient(cloud, "cam")
+        scf.create("fn", CALLS)
+        worker = {"RoleName": "worker", "PolicyDocument": SCF_TRUST}
+
+        def who() -> Any:  # noqa: ANN401 - any JSON
+            return json.loads(scf.invoke("fn", SELF)["RetMsg"] or '"no keys"')
+
+        assert who()["Type"] == "CAMRole"
+        cam("DeleteRole", RoleName="worker")
+        assert who() == "UnauthorizedOperation"
+        user = f"{cam('CreateRole', **worker)['RoleId']}:scf"
+        cam("AttachRolePolicy", AttachRoleName="worker", PolicyName="worker")
+        assert who()["UserId"] == user
+        cam("UpdateAssumeRolePolicy", RoleName="worker", PolicyDocument=OWN_TRUST)
+        assert who()["UserId"] == user
+        scf("UpdateFunctionConfiguration", FunctionName="fn", MemorySize=256)
+        assert who() == "no keys"
+        cam("UpdateAssumeRolePolicy", **worker)
+        assert who()["UserId"] == user
+
+
 # --- Evaluation, against one that is as simple as possible ---
 
 NAMES = ("cvm:DescribeImages", "cvm:ModifyImageAttribute", "cos:GetObject", "tag:TagResources")
