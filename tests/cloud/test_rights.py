@@ -343,12 +343,17 @@ def test_role_changes_while_a_session_lasts(cloud: EmulatedCloud) -> None:
 
 
 @pytest.mark.parametrize("sign", ["TC3-HMAC-SHA256", "HmacSHA1"])
-@pytest.mark.parametrize("problem", ["expired", "no token", "token of another session"])
+@pytest.mark.parametrize("problem", ["expired", "guessed", "no token", "token of another session"])
 def test_invalid_token(cloud: EmulatedCloud, problem: str, sign: str) -> None:
     """A session's keys need its token, until it expires; then they may do nothing."""
-    expires = time.time() - 1 if problem == "expired" else time.time() + 60
+    expires = time.time() - 1 if problem in {"expired", "guessed"} else time.time() + 60
     keys = keys_for(cloud.state, allow("*"), expires=expires)
-    tokens = {"expired": keys.token, "no token": "", "token of another session": CREDENTIALS.token}
+    tokens = {
+        "expired": keys.token,
+        "guessed": f"not {keys.token}",
+        "no token": "",
+        "token of another session": CREDENTIALS.token,
+    }
     keys = type(keys)(keys.secret_id, keys.secret_key, tokens[problem])
     former = objects_of(cloud)
     assert api(cloud, keys, "ModifyImageAttribute", sign)[0] == "AuthFailure.TokenFailure"
@@ -356,6 +361,15 @@ def test_invalid_token(cloud: EmulatedCloud, problem: str, sign: str) -> None:
     assert denied == (403, "InvalidToken")
     assert objects_of(cloud) == former
     assert cloud.state.image(REGION, IMAGE)["ImageName"] == "web"
+
+
+def test_second_of_expiry() -> None:
+    """A session's keys may do nothing from the very second on when they expire."""
+    now = time.time()
+    with EmulatedCloud(State(), clock=lambda: now) as cloud:
+        keys = [keys_for(cloud.state, allow("*"), expires=now + s) for s in (0, 0.001)]
+        codes = [api(cloud, each, "DescribeImages")[0] for each in keys]
+    assert codes == ["AuthFailure.TokenFailure", "ok"]
 
 
 def test_unknown_keys_and_wrong_signatures(cloud: EmulatedCloud) -> None:

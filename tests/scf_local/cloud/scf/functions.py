@@ -252,7 +252,7 @@ def get_function_address(call: ApiCall) -> dict[str, Any]:
     # Stored only now, so that nobody else sees the bucket.
     stored = Object(function.code.zip, modified=function.modified)
     call.state.objects.setdefault(CODE_BUCKET, {})[key] = stored
-    host, end = f"{CODE_BUCKET}.cos.{call.region}.myqcloud.com", call.now + URL_SECONDS
+    host, end = f"{CODE_BUCKET}.cos.{call.region}.myqcloud.com", call.time + URL_SECONDS
     url = presigned_url(call.account, host, f"/{key}", end)
     return {"Url": url, "CodeSha256": function.code.sha256}
 
