@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import time
 import urllib.request
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -20,13 +22,15 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 
 from cos_client import BUCKET, CREDENTIALS, REGION, client_of, config, error_of
 from roles import allow, document, keys_for, role_of, session_of
-from scf_client import ScfClient
+from scf_client import ECHO, RUNTIME, ScfClient, zipped
 from scf_local.cloud import cos, cvm, tags
+from scf_local.cloud.cam.model import role_arn
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.scf.model import Code, Function
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
+from sdk_client import add_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -308,6 +312,38 @@ def test_wrong_parameters_come_first(cloud: EmulatedCloud) -> None:
     client = CommonClient("cvm", "2017-03-12", signer, REGION, ClientProfile(httpProfile=http))
     with pytest.raises(TencentCloudSDKException, match="ImageId"):
         client.call_json("ModifyImageAttribute", {})
+
+
+# --- SCF ---
+
+
+def test_right_on_a_function(cloud: EmulatedCloud) -> None:
+    """Actions on a function may be allowed for that one only (583/38177); a list may not."""
+    name = f"qcs::scf:{REGION}:uin/100000000001:namespace/default/function/steward"
+    scf = ScfClient(cloud, keys=keys_for(cloud.state, allow("scf:*", resource=name)))
+    action, denied = "GetReservedConcurrencyConfig", "UnauthorizedOperation"
+    assert scf.error(action, FunctionName="steward") == ""
+    assert scf.error(action, FunctionName="steward", Namespace="default") == ""
+    assert scf.error(action, FunctionName="steward", Namespace="other") == denied
+    assert scf.error(action, FunctionName="other") == denied
+    assert replace(scf, region="ap-shanghai").error(action, FunctionName="steward") == denied
+    assert scf.error("ListFunctions") == denied
+
+
+def test_giving_a_role_to_a_function(cloud: EmulatedCloud) -> None:
+    """Who gives a role to a function needs `cam:PassRole` on that role, or would get its rights."""
+    account = ScfClient(cloud)
+    account.create("old", Role="")
+    add_role(cloud, "admin")
+    code = {"ZipFile": base64.b64encode(zipped({"index.py": ECHO})).decode()}
+    new = {"Runtime": RUNTIME, "Handler": "index.main_handler", "Code": code, "Role": "admin"}
+    for passed, expected in (("other", "UnauthorizedOperation"), ("admin", "")):
+        passing = allow("cam:PassRole", resource=role_arn(passed))
+        scf = ScfClient(cloud, keys=keys_for(cloud.state, allow("scf:*"), passing))
+        assert scf.error("CreateFunction", FunctionName="new", **new) == expected
+        assert scf.error("UpdateFunctionConfiguration", FunctionName="old", Role="admin") == (
+            expected
+        )
 
 
 # --- Sessions ---
