@@ -79,26 +79,15 @@ def describe_tags(call: ApiCall) -> dict[str, Any]:
     ids, service, region = (
         params[name] for name in ("ResourceIds", "ServiceType", "ResourceRegion")
     )
+    is_place = service == "cam" or is_region(region)
     is_page = offset >= 0 and offset % max(limit, 1) == 0
     for valid, code, message in (
-        (service in {"cvm", "cam"}, f"{_WRONG}.ServiceTypeInvalid", "It must be cvm or cam."),
+        (service in {"cvm", "cam"}, f"{_WRONG}.ServiceTypeInvalid", "ServiceType: cvm or cam."),
         (params["ResourcePrefix"], f"{_WRONG}.ResourcePrefixInvalid", "ResourcePrefix is empty."),
-        (
-            service == "cam" or is_region(region),
-            f"{_WRONG}.RegionInvalid",
-            "No such ResourceRegion.",
-        ),
+        (is_place, f"{_WRONG}.RegionInvalid", "No such ResourceRegion."),
         (1 <= len(ids) <= MAX_RESOURCE_IDS, f"{_WRONG}.ResourceIdInvalid", f"{len(ids)} ids."),
-        (
-            limit >= 1,
-            _WRONG,
-            f"Limit is {limit}; it must be 1 or more.",
-        ),  # no maximum is documented
-        (
-            is_page,
-            f"{_WRONG}.OffsetInvalid",
-            f"Offset {offset} is not a multiple of Limit {limit}.",
-        ),
+        (limit >= 1, _WRONG, f"Limit is {limit}; it must be 1 or more."),  # assumed: no maximum
+        (is_page, f"{_WRONG}.OffsetInvalid", f"{offset} is not a multiple of Limit {limit}."),
         (category in CATEGORIES, _WRONG, f"Category must be one of {', '.join(CATEGORIES)}."),
     ):
         require(valid, code, message)
@@ -106,8 +95,9 @@ def describe_tags(call: ApiCall) -> dict[str, Any]:
     tagged = {
         "cvm image": {image["ImageId"]: tags_of(image) for image in state.images.get(region, ())},
         "cam role": {role.id: tags_of({"Tags": role.tags}) for role in state.access.roles.values()},
-    }.get(f"{service} {params['ResourcePrefix']}" * (category != "System"), {})
-    pairs = [(id_, *tag) for id_ in dict.fromkeys(ids) for tag in tagged.get(id_, {}).items()]
+    }
+    found = tagged.get(f"{service} {params['ResourcePrefix']}", {}) if category != "System" else {}
+    pairs = [(id_, *tag) for id_ in dict.fromkeys(ids) for tag in found.get(id_, {}).items()]
     entries = [
         {"ResourceId": id_, "ServiceType": service, "Category": "Custom"}
         | {"TagKey": key, "TagKeyMd5": _md5(key), "TagValue": value, "TagValueMd5": _md5(value)}
