@@ -136,6 +136,20 @@ def test_policy(cam: SdkClient) -> None:
     assert cam("GetPolicy", PolicyId=policy_id) | NO_ID == whole | changes | NO_ID
 
 
+def test_tags_of_roles(cam: SdkClient) -> None:
+    """The Tag API lists roles' tags by id, without a region, as Terraform asks for them."""
+    given = {"RoleName": "a", "PolicyDocument": SCF_TRUST, "Tags": TAGS}
+    role_id = cam("CreateRole", **given)["RoleId"]
+    asked: dict[str, Any] = {"ServiceType": "cam", "ResourcePrefix": "role", "ResourceRegion": ""}
+    asked |= {"ResourceIds": [role_id, "no"], "Offset": 0, "Limit": 20}
+    tag = SdkClient(cam.cloud, "tag")
+    found = tag("DescribeResourceTagsByResourceIds", **asked)["Tags"]
+    assert [{"Key": each["TagKey"], "Value": each["TagValue"]} for each in found] == TAGS
+    assert {(each["ResourceId"], each["ServiceType"]) for each in found} == {(role_id, "cam")}
+    for other in ({"ResourcePrefix": "image"}, {"Category": "System"}):
+        assert tag("DescribeResourceTagsByResourceIds", **(asked | other))["TotalCount"] == 0
+
+
 def test_attachments(cam: SdkClient) -> None:
     """A role has the policies that were attached by name or id, until they are detached."""
     role_id = add_role(cam.cloud, "a")
@@ -348,6 +362,30 @@ def test_function_without_its_role(*, is_deleted: bool) -> None:
         assert scf.invoke("fn")["RetMsg"] == "false"
         is_denied = scf.invoke("warm", IMAGES)["RetMsg"] == '"UnauthorizedOperation"'
         assert is_denied == is_deleted
+
+
+def test_function_of_a_new_role() -> None:
+    """A function has keys again once its role is there again, or is for SCF again."""
+    with EmulatedCloud(State()) as cloud:
+        scf, cam = ScfClient(cloud), SdkClient(cloud, "cam")
+        scf.create("fn", CALLS)
+        worker = {"RoleName": "worker", "PolicyDocument": SCF_TRUST}
+
+        def who() -> Any:  # noqa: ANN401 - any JSON
+            return json.loads(scf.invoke("fn", SELF)["RetMsg"] or '"no keys"')
+
+        assert who()["Type"] == "CAMRole"
+        cam("DeleteRole", RoleName="worker")
+        assert who() == "UnauthorizedOperation"
+        user = f"{cam('CreateRole', **worker)['RoleId']}:scf"
+        cam("AttachRolePolicy", AttachRoleName="worker", PolicyName="worker")
+        assert who()["UserId"] == user
+        cam("UpdateAssumeRolePolicy", RoleName="worker", PolicyDocument=OWN_TRUST)
+        assert who()["UserId"] == user
+        scf("UpdateFunctionConfiguration", FunctionName="fn", MemorySize=256)
+        assert who() == "no keys"
+        cam("UpdateAssumeRolePolicy", **worker)
+        assert who()["UserId"] == user
 
 
 # --- Evaluation, against one that is as simple as possible ---

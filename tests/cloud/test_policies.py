@@ -81,6 +81,8 @@ def test_actions(pattern: str, allows: object) -> None:
         ("qcs::cvm:::image/*", {IMAGE}),
         ("qcs::cvm:*:*:*", {IMAGE}),
         ("qcs:::::*", {IMAGE, OBJECT}),
+        ("qcs:id/0:cvm:ap-guangzhou:uin/100000000001:image/img-6pb6lrmy", {IMAGE}),
+        ("qcs:id/1158313:cvm:ap-guangzhou:uin/100000000001:image/*", {IMAGE}),
         ("qcs::cvm:ap-shanghai:uin/100000000001:image/*", set()),
         ("qcs::cvm::uin/100000000002:image/*", set()),
         ("qcs::cvm::uid/100000000001:image/*", set()),
@@ -101,7 +103,8 @@ def test_actions(pattern: str, allows: object) -> None:
 def test_resources(pattern: str, allowed: set[str]) -> None:
     """A resource has six segments, where an empty service, region or account is any (598/10606).
 
-    Only `*` allows an action that has no resources (598/69910).
+    Only `*` allows an action that has no resources (598/69910). The project, as error messages have
+    it, means nothing (598/50255).
     """
     for resource in (pattern, ["qcs::vpc:::vpc/*", pattern]):
         statement = {**ALLOW, "resource": resource}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import time
 import urllib.request
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -20,13 +22,15 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 
 from cos_client import BUCKET, CREDENTIALS, REGION, client_of, config, error_of
 from roles import allow, document, keys_for, role_of, session_of
-from scf_client import ScfClient
+from scf_client import ECHO, RUNTIME, ScfClient, zipped
 from scf_local.cloud import cos, cvm, tags
+from scf_local.cloud.cam.model import role_arn
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.scf.model import Code, Function
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
+from sdk_client import add_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -310,6 +314,38 @@ def test_wrong_parameters_come_first(cloud: EmulatedCloud) -> None:
         client.call_json("ModifyImageAttribute", {})
 
 
+# --- SCF ---
+
+
+def test_right_on_a_function(cloud: EmulatedCloud) -> None:
+    """Actions on a function may be allowed for that one only (583/38177); a list may not."""
+    name = f"qcs::scf:{REGION}:uin/100000000001:namespace/default/function/steward"
+    scf = ScfClient(cloud, keys=keys_for(cloud.state, allow("scf:*", resource=name)))
+    action, denied = "GetReservedConcurrencyConfig", "UnauthorizedOperation"
+    assert scf.error(action, FunctionName="steward") == ""
+    assert scf.error(action, FunctionName="steward", Namespace="default") == ""
+    assert scf.error(action, FunctionName="steward", Namespace="other") == denied
+    assert scf.error(action, FunctionName="other") == denied
+    assert replace(scf, region="ap-shanghai").error(action, FunctionName="steward") == denied
+    assert scf.error("ListFunctions") == denied
+
+
+def test_giving_a_role_to_a_function(cloud: EmulatedCloud) -> None:
+    """Who gives a role to a function needs `cam:PassRole` on that role, or would get its rights."""
+    account = ScfClient(cloud)
+    account.create("old", Role="")
+    add_role(cloud, "admin")
+    code = {"ZipFile": base64.b64encode(zipped({"index.py": ECHO})).decode()}
+    new = {"Runtime": RUNTIME, "Handler": "index.main_handler", "Code": code, "Role": "admin"}
+    for passed, expected in (("other", "UnauthorizedOperation"), ("admin", "")):
+        passing = allow("cam:PassRole", resource=role_arn(passed))
+        scf = ScfClient(cloud, keys=keys_for(cloud.state, allow("scf:*"), passing))
+        assert scf.error("CreateFunction", FunctionName="new", **new) == expected
+        assert scf.error("UpdateFunctionConfiguration", FunctionName="old", Role="admin") == (
+            expected
+        )
+
+
 # --- Sessions ---
 
 
@@ -343,12 +379,17 @@ def test_role_changes_while_a_session_lasts(cloud: EmulatedCloud) -> None:
 
 
 @pytest.mark.parametrize("sign", ["TC3-HMAC-SHA256", "HmacSHA1"])
-@pytest.mark.parametrize("problem", ["expired", "no token", "token of another session"])
+@pytest.mark.parametrize("problem", ["expired", "guessed", "no token", "token of another session"])
 def test_invalid_token(cloud: EmulatedCloud, problem: str, sign: str) -> None:
     """A session's keys need its token, until it expires; then they may do nothing."""
-    expires = time.time() - 1 if problem == "expired" else time.time() + 60
+    expires = time.time() - 1 if problem in {"expired", "guessed"} else time.time() + 60
     keys = keys_for(cloud.state, allow("*"), expires=expires)
-    tokens = {"expired": keys.token, "no token": "", "token of another session": CREDENTIALS.token}
+    tokens = {
+        "expired": keys.token,
+        "guessed": f"not {keys.token}",
+        "no token": "",
+        "token of another session": CREDENTIALS.token,
+    }
     keys = type(keys)(keys.secret_id, keys.secret_key, tokens[problem])
     former = objects_of(cloud)
     assert api(cloud, keys, "ModifyImageAttribute", sign)[0] == "AuthFailure.TokenFailure"
@@ -356,6 +397,15 @@ def test_invalid_token(cloud: EmulatedCloud, problem: str, sign: str) -> None:
     assert denied == (403, "InvalidToken")
     assert objects_of(cloud) == former
     assert cloud.state.image(REGION, IMAGE)["ImageName"] == "web"
+
+
+def test_second_of_expiry() -> None:
+    """A session's keys may do nothing from the very second on when they expire."""
+    now = time.time()
+    with EmulatedCloud(State(), clock=lambda: now) as cloud:
+        keys = [keys_for(cloud.state, allow("*"), expires=now + s) for s in (0, 0.001)]
+        codes = [api(cloud, each, "DescribeImages")[0] for each in keys]
+    assert codes == ["AuthFailure.TokenFailure", "ok"]
 
 
 def test_unknown_keys_and_wrong_signatures(cloud: EmulatedCloud) -> None:

@@ -260,8 +260,8 @@ class Dispatcher:
 
 def _without_token(caller: Caller) -> Caller:
     """Return a caller whose token is not valid any more."""
-    other = replace(caller.credentials, token=f"not {caller.credentials.token}")
-    return replace(caller, credentials=other)
+    token = AccountCredentials.random().token
+    return replace(caller, credentials=replace(caller.credentials, token=token))
 
 
 def _check_http(http: Request, limit: int) -> None:

@@ -1,5 +1,7 @@
 """Tag 2018-08-13, for images (document/product/651/13354, api/651/35322, api/651/33022).
 
+Tags of roles can only be read, which Terraform does by `RoleId`, without a region.
+
 Behaviour that the documents leave open is marked "assumed".
 """
 
@@ -74,38 +76,32 @@ def describe_tags(call: ApiCall) -> dict[str, Any]:
     state, params = call.state, call.params
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
     category = params.get("Category", "All")
-    ids = params["ResourceIds"]
+    ids, service, region = (
+        params[name] for name in ("ResourceIds", "ServiceType", "ResourceRegion")
+    )
+    is_place = service == "cam" or is_region(region)
     is_page = offset >= 0 and offset % max(limit, 1) == 0
     for valid, code, message in (
-        (
-            params["ServiceType"] == "cvm",
-            f"{_WRONG}.ServiceTypeInvalid",
-            "ServiceType must be cvm.",
-        ),
+        (service in {"cvm", "cam"}, f"{_WRONG}.ServiceTypeInvalid", "ServiceType: cvm or cam."),
         (params["ResourcePrefix"], f"{_WRONG}.ResourcePrefixInvalid", "ResourcePrefix is empty."),
-        (is_region(params["ResourceRegion"]), f"{_WRONG}.RegionInvalid", "No such ResourceRegion."),
+        (is_place, f"{_WRONG}.RegionInvalid", "No such ResourceRegion."),
         (1 <= len(ids) <= MAX_RESOURCE_IDS, f"{_WRONG}.ResourceIdInvalid", f"{len(ids)} ids."),
-        (
-            limit >= 1,
-            _WRONG,
-            f"Limit is {limit}; it must be 1 or more.",
-        ),  # no maximum is documented
-        (
-            is_page,
-            f"{_WRONG}.OffsetInvalid",
-            f"Offset {offset} is not a multiple of Limit {limit}.",
-        ),
+        (limit >= 1, _WRONG, f"Limit is {limit}; it must be 1 or more."),  # assumed: no maximum
+        (is_page, f"{_WRONG}.OffsetInvalid", f"{offset} is not a multiple of Limit {limit}."),
         (category in CATEGORIES, _WRONG, f"Category must be one of {', '.join(CATEGORIES)}."),
     ):
         require(valid, code, message)
-    # Other cvm resources are not emulated: they have no tags. Images have no system tags.
-    emulated = params["ResourcePrefix"] == "image" and category != "System"
-    images = [state.find(params["ResourceRegion"], id_) for id_ in dict.fromkeys(ids) if emulated]
-    pairs = [(image, *tag) for image in images if image for tag in tags_of(image).items()]
+    # Other resources are not emulated: they have no tags. There are no system tags.
+    tagged = {
+        "cvm image": {image["ImageId"]: tags_of(image) for image in state.images.get(region, ())},
+        "cam role": {role.id: tags_of({"Tags": role.tags}) for role in state.access.roles.values()},
+    }
+    found = tagged.get(f"{service} {params['ResourcePrefix']}", {}) if category != "System" else {}
+    pairs = [(id_, *tag) for id_ in dict.fromkeys(ids) for tag in found.get(id_, {}).items()]
     entries = [
-        {"ResourceId": image["ImageId"], "ServiceType": "cvm", "Category": "Custom"}
+        {"ResourceId": id_, "ServiceType": service, "Category": "Custom"}
         | {"TagKey": key, "TagKeyMd5": _md5(key), "TagValue": value, "TagValueMd5": _md5(value)}
-        for image, key, value in pairs
+        for id_, key, value in pairs
     ]
     page = entries[offset : offset + limit]
     return {"TotalCount": len(entries), "Offset": offset, "Limit": limit, "Tags": page}

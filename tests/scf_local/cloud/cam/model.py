@@ -59,7 +59,7 @@ class Role:
     attached: dict[Policy, float] = field(default_factory=dict)
 
     def trusts(self, *principals: str) -> bool:
-        """Whether its trust policy lets somebody, such as `SCF`, who has other names, assume it."""
+        """Whether its trust policy lets who has these names, such as `SCF`, assume it."""
         statements = policies.parse(self.trust, is_trust=True)
         mine = [each for each in statements if {*principals} & {*each.principals}]
         return policies.is_allowed(mine, "sts:AssumeRole", "*")

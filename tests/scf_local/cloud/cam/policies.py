@@ -17,13 +17,16 @@ _INVALID = "InvalidParameter."
 _ACTION = re.compile(r"\*|(name/)?[a-z]\w*:[\w*]+", re.ASCII)
 _SEGMENTS = {
     "ResourceQcsError": "qcs",
-    "ResourceProjectError": "",
+    "ResourceProjectError": r"(id/\d+)?",
     "ResourceServiceNotExist": r"[\w*]*",
     "ResourceRegionError": r"[\w*-]*",
     "ResourceUinError": r"(\*|ui[nd]/[\w*]+)?",
     "ResourceContentError": r"(?s:.+)",
 }
-"""The six segments of a resource, by the code for a wrong one."""
+"""The six segments of a resource, by the code for a wrong one.
+
+Error messages have a project, as in `qcs:id/0:cvm:…` (598/50255); it means nothing (598/10606).
+"""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def _resources(given: dict[str, Any]) -> tuple[str, ...]:
         require(len(segments) in {0, len(_SEGMENTS)}, f"{_INVALID}ResourceError", problem)
         for code, segment in zip(_SEGMENTS, segments, strict=False):
             require(re.fullmatch(_SEGMENTS[code], segment, re.ASCII), _INVALID + code, problem)
-    return resources
+    return tuple(re.sub("^qcs:[^:]+:", "qcs::", each) for each in resources)
 
 
 def _principals(given: object) -> tuple[str, ...]:

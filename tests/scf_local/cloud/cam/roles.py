@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scf_local.cloud.actions import EmulatedAction
 from scf_local.cloud.cam import lookup, policies
-from scf_local.cloud.cam.model import MAX_SESSION_S, Role, role_arn
+from scf_local.cloud.cam.model import MAX_SESSION_S, SCF, Role, role_arn
 from scf_local.cloud.scf.model import local_time
 from scf_local.cloud.wire import require
 
@@ -38,6 +38,7 @@ def create_role(call: ApiCall) -> dict[str, Any]:
     role.session_s = seconds or role.session_s  # assumed: 0 means the default
     role.tags = lookup.tags(given)
     roles[name] = role
+    _renew(call, role)
     return {"RoleId": role.id}
 
 
@@ -57,7 +58,14 @@ def update_trust(call: ApiCall) -> dict[str, Any]:
     policies.parse(call.params["PolicyDocument"], is_trust=True)
     role = lookup.role(call)
     role.trust, role.modified = call.params["PolicyDocument"], call.now
+    _renew(call, role)
     return {}
+
+
+def _renew(call: ApiCall, role: Role) -> None:
+    """Let the functions that have a role start anew, with its keys, if it is for functions."""
+    for function in call.state.functions.by_name.values():
+        function.revision += function.settings.get("Role") == role.name and role.trusts(SCF)
 
 
 def update_about(call: ApiCall) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from image_steward.messages import shown
 from image_steward.regions import is_region
 from scf_local import environment as env
-from scf_local.cloud.cam.model import SCF
+from scf_local.cloud.cam.model import SCF, role_arn
 from scf_local.cloud.scf.model import FAILED, QUALIFIERS, Code, Function, local_time
 from scf_local.cloud.seed import Object
 from scf_local.cloud.signatures import presigned_url
@@ -252,7 +252,7 @@ def get_function_address(call: ApiCall) -> dict[str, Any]:
     # Stored only now, so that nobody else sees the bucket.
     stored = Object(function.code.zip, modified=function.modified)
     call.state.objects.setdefault(CODE_BUCKET, {})[key] = stored
-    host, end = f"{CODE_BUCKET}.cos.{call.region}.myqcloud.com", call.now + URL_SECONDS
+    host, end = f"{CODE_BUCKET}.cos.{call.region}.myqcloud.com", call.time + URL_SECONDS
     url = presigned_url(call.account, host, f"/{key}", end)
     return {"Url": url, "CodeSha256": function.code.sha256}
 
@@ -355,12 +355,16 @@ def _settings(params: Params) -> Params:
 
 
 def _check_role(call: ApiCall) -> None:
-    """Reject a role that is not there, or that SCF may not assume; the latter's code is assumed."""
+    """Reject a role that is not there, that SCF may not assume, or that the caller may not give.
+
+    Assumed: the last two, and their codes.
+    """
     if name := call.params.get("Role"):
         role = call.state.access.roles.get(name)
         require(role, "ResourceNotFound.Role", f"The role {name!r:.80} does not exist.")
         message = f"The trust policy of the role {name} does not let scf.qcloud.com assume it."
         require(role and role.trusts(SCF), "ResourceNotFound.RoleCheck", message)
+        call.caller.require("cam:PassRole", role_arn(name))
 
 
 def _environment(given: Params) -> Params:
