@@ -36,7 +36,9 @@ def fields(
         lines.insert(-2, response_line(done))
     run = Run(Delivery("", function, None, done.request_id, start, start, retry), start, done)
     return [
-        fields_of(line, run, int(f"{start * 1000 + number:.0f}000000"))
+        fields_of(
+            line, run, int(f"{start * 1000 + number:.0f}000000"), is_end=number == len(lines) - 1
+        )
         for number, line in enumerate(lines)
     ]
 

@@ -20,11 +20,13 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 
 from scf_client import ScfClient
 from scf_local.cloud.cam.model import Policy, Role
-from scf_local.cloud.cls import model, queries, service
+from scf_local.cloud.cls import delivery, model, queries, service
 from scf_local.cloud.cls.model import LogRecord, Topics
+from scf_local.cloud.scf.model import Delivery, Run
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import ErrorReply
+from scf_local.invocation import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,6 +154,35 @@ def test_retries_and_failures(scf: ScfClient) -> None:
     assert ends == [("0", "430"), ("1", "430"), ("2", "430")]
     assert len([each for each in fields if each["SCF_Message"].startswith("ERROR")]) == 3
     assert len({each["PkgId"] for each in results}) == 3
+
+
+def test_printed_lines_that_look_like_scfs() -> None:
+    """Of lines in SCF's form, those with the run's id are SCF's; only the last one has its end."""
+    done = result_of({"Status": 430, "Message": "m"}, "r-1")
+    texts = "", "START RequestId:r-1", "", *["Report RequestId:r-1", "ERROR RequestId:r-2"] * 2
+    log = "\n".join(texts[:-1]).encode() + b"\n"
+    run = Run(Delivery("", "fn", None, "r-1", 0, 0), 1.0019, done, log)
+    found = [
+        (each.time, each.fields["SCF_Type"], each.fields["SCF_StatusCode"])
+        for each in delivery.records(run, [(0, 1.002), (22, 2.0), (43, 3.0)], "p")
+    ]
+    assert found == [
+        (1002, "Custom", "202"), (1002, "Platform", "202"), (1002, "Custom", "202"),
+        (2000, "Platform", "202"), (3000, "Custom", "202"), (3000, "Platform", "430"),
+    ]  # fmt: skip
+
+
+def test_long_log(scf: ScfClient) -> None:
+    """Of what a run prints, the first 1 MB is kept; SCF's own lines are there in any case."""
+    code = "def main_handler(event, context):\n for _ in range(3000): print('x' * 999)\n return 1"
+    scf.create("fn", code)
+    for _ in range(2):  # the second run is warm
+        log = scf.invoke("fn", LogType="Tail")["Log"]
+        (*_, run) = scf.cloud.state.functions.runs
+        assert run.log.count(b"x") + run.log.count(b"x\n") == (1 << 20) + 1  # ends the last line
+        kinds = [line.split(" ")[0] for line in log.split("\n")[-4:]]
+        assert kinds == ["Response", "END", "Report", ""]
+        assert run.log.startswith(b"START")
 
 
 def test_result_is_in_each_log(scf: ScfClient) -> None:

@@ -33,6 +33,7 @@ from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
 from scf_local.cloud.wire import ErrorReply
+from scf_local.log_records import CUT
 from scf_local.logs import Source
 from sdk_client import add_role
 
@@ -219,8 +220,9 @@ def test_too_many_records_of_a_millisecond(scf: ScfClient) -> None:
     now = int(scf.cloud.now() * 1000)
     fill(scf.cloud.state, [now - 2, *[now - 1] * 10_001, now])
     result = logs(scf, "--function", "fn", status=2)
-    assert f"10,000 records or more are of the millisecond {now - 1}" in result.stderr
-    assert len(records(result)) == 10_001
+    assert f"all records from the millisecond {now - 1} on; if it has 10,000 or" in result.stderr
+    *found, last = records(result)
+    assert (len(found), last) == (10_001, {"SCF_Message": CUT})
     scf.cloud.state.topics.records.clear()
     fill(scf.cloud.state, [now - 2, *[now - 1] * 9_999, now])
     assert len(records(logs(scf, "--function", "fn"))) == 10_001
@@ -367,7 +369,7 @@ def test_what_is_not_json_is_counted(scf: ScfClient, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Source, "topic", lambda _: TOPIC)
     monkeypatch.setattr(Source, "pages", lambda *_: iter([[{"a": 1}, {}], [{}]]))
     result = logs(scf, "--function", "fn")
-    assert result.stdout == '{"a": 1}\n'
+    assert records(result) == [{"a": 1}, {"SCF_Message": CUT}]
     assert "2 records left out, which are not JSON objects\n" in result.stderr
 
 
@@ -379,6 +381,45 @@ def test_index_that_finds_too_much() -> None:
     ]
     found = read(reply(*results), reply(), run=ID[:8])[0]
     assert found == [{"SCF_FunctionName": "fn", "SCF_RequestId": ID}]
+
+
+def test_replies_that_say_little() -> None:
+    """Each record is read once, also if a reply lacks records, its Context, or package ids."""
+    names = {"PkgId": None, "PkgLogId": None}
+    first, second, third = ({"LogJson": f'{{"a": {n}}}', **names} for n in range(3))
+    empty = {"Results": None, "ListOver": False, "Context": "c"}
+    found = read(
+        empty, reply(first, second, over=False), empty, reply({**third, "Time": 2}, over=False)
+        | {"Context": ""}, reply({**third, "Time": 2}), reply(),
+    )  # fmt: skip
+    assert [each for page in found for each in page] == [{"a": 0}, {"a": 1}, {"a": 2}]
+    limit = reply(first, over=False), "FailedOperation.GetlogReachLimit"
+    assert read(*limit, reply(first, second)) == [[{"a": 0}], [{"a": 1}]]
+
+
+def test_end_that_is_never_said() -> None:
+    """If CLS never says that it has returned all, that is an error, after some attempts."""
+    for last in ({"Context": ""}, {"Results": [], "Context": "c"}):
+        with pytest.raises(ValueError, match="does not return all records"):
+            read(*[reply({}, over=False) | last] * 1000)
+
+
+def test_run_that_began_earlier(scf: ScfClient) -> None:
+    """A run whose beginning is out of the period, or an earlier delivery, is marked for undo."""
+    scf.create("fn", **LOG)
+    now = int(scf.cloud.now() * 1000)
+    for run, start, retry in (("r-1", 7_200_000, "0"), ("r-2", 60_000, "1"), ("r-3", 60_000, "0")):
+        fill(scf.cloud.state, [now - 5], run=run)
+        fields = scf.cloud.state.topics.records[REGION, TOPIC][-1].fields
+        fields |= {"SCF_StartTime": f"{now - start}", "SCF_RetryNum": retry}
+    result = logs(scf, "--function", "fn")
+    found = [(each["SCF_RequestId"], each["SCF_Message"] == CUT) for each in records(result)]
+    assert found == [
+        ("r-1", True), ("r-1", False), ("r-2", True), ("r-2", False), ("r-3", False)
+    ]  # fmt: skip
+    assert "2 runs began before this period; for all of it, use a longer --since" in result.stderr
+    undo = CliRunner().invoke(main, ["undo", "-"], input=result.stdout)
+    assert undo.stderr.count("a part of it is missing") == 2
 
 
 @pytest.mark.parametrize(

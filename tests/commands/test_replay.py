@@ -384,12 +384,16 @@ def test_lines_below_the_table() -> None:
         60,
         _replayed("same.json", rejected, {"Outcome": "rejected"}, logged=now, now=now),
         _replayed("other.json", applied, logged=logged, now=now),
-        _replayed("unknown.json", applied, logged=RunSummary(UNKNOWN), now=now),
+        *(
+            _replayed("unknown.json", applied, logged=RunSummary(outcome), now=RunSummary(outcome))
+            for outcome in (UNKNOWN, "returned", "raised")
+        ),
         _replayed("bad.json", rejected, {"Outcome": "ignored"}),
     )
-    verdicts = [[cell.strip() for cell in line.split("│")[-3:-1]] for line in lines[3:7]]
-    assert verdicts == [["yes", "yes"], ["yes", "no"], ["yes", "unknown"], ["no", ""]]
-    assert lines[8:] == [
+    verdicts = [[cell.strip() for cell in line.split("│")[-3:-1]] for line in lines[3:9]]
+    unknown = ["yes", "unknown"]
+    assert verdicts == [["yes", "yes"], ["yes", "no"], *[unknown] * 3, ["no", ""]]
+    assert lines[10:] == [
         "other.json",
         "  log: rejected → applied",
         "  log: A, B → A",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from scf_local import log_records, logged_runs, run_summary
+from scf_local.differences import NOTHING
 from scf_local.invocation import FAILURES, InvocationResult
 from scf_local.log_records import Record
 from scf_local.replay import Case, line_of
@@ -101,6 +103,31 @@ def test_outcome(messages: list[str], outcome: str) -> None:
 def test_outcome_of_fields(status: int | None, outcome: str) -> None:
     """Without SCF's lines, the outcome comes from the status code next to each line."""
     assert from_messages("printed", status=status).outcome == outcome
+
+
+@pytest.mark.parametrize("run", [ID, "another"])
+def test_printed_lines_that_look_like_scfs(run: str) -> None:
+    """What a run prints in the form of SCF's lines changes neither its outcome nor its result."""
+    printed = [error(430).replace(ID, run), f"Response RequestId:{run} RetMsg:1"]
+    lines = [f"{kind} RequestId:{ID}" for kind in ("END", "Report")]
+    for own, status, end in (
+        (f"Response RequestId:{ID} RetMsg:2", 200, ("returned", 2, "")),
+        (error(430, "KeyError: 1"), 430, ("raised", NOTHING, "KeyError: 1")),
+    ):
+        records = [Record(ID, text) for text in (*printed, own, *lines)]
+        records[-1] = replace(records[-1], status=status)
+        summary = run_summary.from_log([records])
+        assert (summary.outcome, summary.result, summary.error) == end
+
+
+def test_error_that_was_cut() -> None:
+    """If the line of an error is cut off, a record's status counts, and no class is known."""
+    text = f"ERROR RequestId:{ID} Result:{{'errorMessage':\"'statusCode': 200"
+    records = [Record(ID, text), Record(ID, f"Report RequestId:{ID}", status=433)]
+    assert run_summary.from_log([records]).outcome == "timeout"
+    raised = run_summary.from_log([[records[0], replace(records[1], status=430)]])
+    assert (raised.outcome, raised.error) == ("raised", "")
+    assert raised.differences(RunSummary("raised", error="KeyError: 1")) == []
 
 
 def test_codes_and_images() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ MAX_EVENT_BYTES = {"direct": 6 << 20, "cos": 128 << 10, "timer": 128 << 10}
 
 MAX_LINE_BYTES = 8192
 """What SCF keeps of a line in the log (document/product/583/36143)."""
+MAX_OUTPUT_BYTES = 1 << 20
+"""What it keeps of what a run prints (the same page); its own lines are kept, too (assumed)."""
 TOO_LARGE = 406
 """The status if the event is too large, so that the function is not called."""
 _TICK_S = 0.01
@@ -75,7 +78,7 @@ class WarmInstance(AbstractContextManager["WarmInstance"]):
     recycles instances after 433, 434 and 439: document/product/583/35311). `write` receives the
     log, the function's output and SCF's own lines, as bytes. Once `interrupt` is set, an invocation
     raises `Interrupted`. With `terminal`, a descriptor, the function is debugged there, without
-    time limits. With `logs_result`, the log has SCF's line `Response`, too.
+    time limits. With `is_deployed`, the log is cut as SCF's, and has its line `Response`, too.
     """
 
     config: FunctionConfig
@@ -84,10 +87,11 @@ class WarmInstance(AbstractContextManager["WarmInstance"]):
     clock: Callable[[], float] = time.monotonic
     interrupt: InterruptFlag | None = None
     terminal: int | None = None
-    logs_result: bool = False
+    is_deployed: bool = False
     _process: Process | None = field(default=None, init=False)
     _peak_mb: float = field(default=0.0, init=False)
     _in_line: bool = field(default=False, init=False)
+    _room: int = field(default=0, init=False)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -111,6 +115,7 @@ class WarmInstance(AbstractContextManager["WarmInstance"]):
             result = result_of(reply, request_id, 0.0, 0.0)
             self._log_error(result)  # no START, END or Report: no instance runs
             return result
+        self._room = MAX_OUTPUT_BYTES if self.is_deployed else sys.maxsize
         self._log(f"START RequestId:{request_id}")
         started = self.clock()
         process, reply = self._warm_process(request_id)
@@ -152,7 +157,8 @@ class WarmInstance(AbstractContextManager["WarmInstance"]):
             left = deadline - self.clock()
             code = process.exit_code()  # before reading, so that no output is lost
             output = exchange.step(max(0.0, min(left, _TICK_S)) if code is None else 0)
-            self._write(output or b"")
+            self._write(kept := (output or b"")[: self._room])
+            self._room -= len(kept)
             if exchange.reply.endswith(b"\n"):
                 break  # it has the peak of memory
             if self._exceeds_memory(process.peak_mb()):
@@ -183,7 +189,7 @@ class WarmInstance(AbstractContextManager["WarmInstance"]):
     def _log_end(self, result: InvocationResult) -> None:
         if result.error is not None:
             self._log_error(result)
-        elif self.logs_result:
+        elif self.is_deployed:
             self._log(response_line(result))
         self._log(f"END RequestId:{result.request_id}")
         self._log(

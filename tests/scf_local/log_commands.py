@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -57,22 +58,15 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
         url = cloud.get(network.ENDPOINT)
         end = cloud_client.now(url) if url else time.time()
         topic = source.topic()
-    pages = source.pages(topic, int((end - seconds) * 1000), int(end * 1000) + 1)
-    printed, left_out, runs = 0, 0, set[str]()
-    while True:
-        with usage_errors():
-            page = next(pages, None)
-        if page is None:
-            break
-        records = [record for record in page if record]
-        lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        emit(escaped("".join(lines)).encode("utf-8", "backslashreplace"), nl=False)
-        printed, left_out = printed + len(records), left_out + len(page) - len(records)
-        runs.update(str(record.get("SCF_RequestId")) for record in records)
-    first, last = (datetime.fromtimestamp(at, timezone.utc) for at in (end - seconds, end))
+    start = max(int((end - seconds) * 1000), 0)
+    pages = source.pages(topic, start, int(end * 1000) + 1)
+    printed, left_out, runs = _print_pages(pages, start)
+    first, last = (datetime.fromtimestamp(at, timezone.utc) for at in (start / 1000, end))
     where = f"{function} in {region}, {first:%Y-%m-%dT%H:%M:%SZ} to {last:%Y-%m-%dT%H:%M:%SZ}"
     if left_out:
         note(f"{counted(left_out, 'record')} left out, which are not JSON objects")
+    if cut := sum(runs.values()):
+        note(f"{counted(cut, 'run')} began before this period; for all of it, use a longer --since")
     if printed:
         note(f"{counted(printed, 'record')} of {counted(len(runs), 'run')} of {where}")
         return
@@ -82,3 +76,42 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
         f"try a longer --since than {since}, another --region, or again in a minute: logs are late"
     )
     sys.exit(1)
+
+
+def _print_pages(
+    pages: Iterator[list[dict[str, Any]]], start: int
+) -> tuple[int, int, dict[str, bool]]:
+    """Print all records; how many, how many have no form, and whether each run began earlier.
+
+    `undo` would take what it gets for all: a record says where others are missing.
+    """
+    from scf_local.log_records import CUT, from_json  # noqa: PLC0415 - as above
+
+    printed, left_out, runs = 0, 0, dict[str, bool]()
+    while True:
+        with usage_errors():
+            try:
+                page = next(pages, None)
+            except ValueError:
+                _print([{"SCF_Message": CUT}])
+                raise
+        if page is None:
+            break
+        lines = []
+        for record in filter(None, page):
+            run = str(record.get("SCF_RequestId"))
+            if run not in runs:
+                first = from_json(record)
+                runs[run] = any(x.retry or (x.start or start) < start / 1000 for x in first)
+                lines += [{**record, "SCF_Message": CUT}] * runs[run]
+            lines.append(record)
+            printed += 1
+        left_out += page.count({})
+        _print(lines)
+    _print([{"SCF_Message": CUT}] * bool(left_out))
+    return printed, left_out, runs
+
+
+def _print(records: list[dict[str, Any]]) -> None:
+    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    emit(escaped("".join(lines)).encode("utf-8", "backslashreplace"), nl=False)

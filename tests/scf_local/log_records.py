@@ -29,8 +29,8 @@ PLATFORM = re.compile(
     re.DOTALL,
 )
 """SCF's own lines. Spaces differ between runtimes; consoles put the time in front."""
-CUT = "(The beginning of this log is missing.)"
-"""The message of a record in place of lines that a reply of SCF's API leaves out."""
+CUT = "(A part of this log is missing.)"
+"""The message of a record in place of others, such as those that the reply of Invoke omits."""
 
 OBJECT = re.compile(_TIME + r"(?=\{)")
 """The beginning of a line that is a JSON object."""

@@ -23,7 +23,10 @@ _TRANSIENT = re.compile(
     r"RequestLimitExceeded.*|InternalError.*|(Client|Server)NetworkError|LimitExceeded\.LogSearch|"
     r"FailedOperation\.(SearchTimeout|Timeout|ReadQpsLimit)"
 )
-_EXPIRED = "FailedOperation.InvalidContext"
+_NAMES = ("PkgId", "PkgLogId", "LogJson")
+"""Members of a result that tell it from others of the same time."""
+_TO_START_OVER = {"FailedOperation.InvalidContext", "FailedOperation.GetlogReachLimit"}
+"""Codes after which it goes on by time: the Context has expired, or has no more records."""
 
 
 class CloudError(ValueError):
@@ -98,7 +101,8 @@ class Source:
         One that is not a JSON object is empty.
 
         Raises:
-            ValueError: more are of one millisecond than CLS can return; or a `CloudError`.
+            ValueError: CLS has not returned all, such as too many of one millisecond; or a
+                `CloudError`.
         """
         terms = {"SCF_Namespace": f'"{NAMESPACE}"', "SCF_FunctionName": f'"{self.function}"'}
         if self.request_id:
@@ -108,34 +112,35 @@ class Source:
         params = {"TopicId": topic, "To": end, "QueryString": query, "QuerySyntax": 1}
         params |= {"Sort": "asc", "Limit": MAX_PAGE}
         seen: set[tuple[Any, ...]] = set()
-        is_new, patience = True, len(_DELAYS)
-        while is_new:  # go on by time
-            page_params, is_new, count = {**params, "From": start}, False, 0
+        patience = len(_DELAYS)
+        while patience:  # go on by time
+            page_params, failure, is_new, count = {**params, "From": start}, None, False, 0
             while count < MAX_BY_CONTEXT:  # by Context
                 try:
                     reply = self._reply("cls", "SearchLog", page_params)
                 except CloudError as error:
-                    patience -= not is_new
-                    if error.code != _EXPIRED or not patience:
+                    if error.code not in _TO_START_OVER:
                         raise
-                    is_new = True
+                    failure = error
                     break
                 results = reply.get("Results") or []
-                named = {(x["Time"], x.get("PkgId"), x.get("PkgLogId")): x for x in results}
+                named = {(x["Time"], *map(x.get, _NAMES)): x for x in results}
                 page = [_record(each) for name, each in named.items() if name not in seen]
                 start = max((name[0] for name in named), default=start)
                 seen = {name for name in (*seen, *named) if name[0] == start}
-                is_new, count = is_new or bool(page), count + len(results)
+                # A page without records may precede others, but not for ever.
+                is_new, count = is_new or bool(page), count + (len(results) or MAX_PAGE)
                 yield [record for record in page if self._is_wanted(record)]
-                if reply.get("ListOver") or not results:
-                    is_new = is_new and count >= MAX_BY_CONTEXT
+                if reply.get("ListOver") and count < MAX_BY_CONTEXT:
+                    return
+                page_params["Context"] = reply.get("Context")
+                if not page_params["Context"]:
                     break
-                page_params["Context"] = reply["Context"]
-        if count >= MAX_BY_CONTEXT:
-            raise ValueError(
-                f"{MAX_BY_CONTEXT:,} records or more are of the millisecond {start}, which are "
-                "more than CLS can return; try --request-id"
-            )
+            patience -= 0 if is_new else 1 if failure else patience
+        raise failure or ValueError(
+            f"CLS does not return all records from the millisecond {start} on; if it has "
+            f"{MAX_BY_CONTEXT:,} or more of that one, which are too many, try --request-id"
+        )
 
     def _is_wanted(self, record: dict[str, Any]) -> bool:
         """Whether it is of this function and run; an index may find more than that."""

@@ -90,8 +90,12 @@ def _count_of(replay: ReplayedCase, name: str) -> str:
 
 def _is_as_logged(replay: ReplayedCase) -> str:
     logged = replay.case.logged
-    known = "no" if replay.differences else "yes"
-    return (UNKNOWN if logged.outcome == UNKNOWN else known) if logged else ""
+    if not logged:
+        return ""
+    # That it returned or raised something says too little.
+    known = {UNKNOWN: False, "returned": logged.codes is not None, "raised": bool(logged.error)}
+    is_known = known.get(logged.outcome, True)
+    return "no" if replay.differences else "yes" if is_known else UNKNOWN
 
 
 def _width_of(sizes: Mapping[str, int]) -> int:

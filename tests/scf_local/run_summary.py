@@ -77,7 +77,7 @@ class RunSummary:
         is_same_success = self.outcome == "returned" and self.codes is None and is_success
         if self.outcome != actual.outcome and not is_same_success:
             differences.append(f"{self._outcome} → {actual.outcome}")
-        elif self.outcome == actual.outcome and self._outcome != actual._outcome:
+        elif self.error and self.outcome == actual.outcome and self._outcome != actual._outcome:
             differences.append(f"{self._outcome} → {actual._outcome}")
         if self.codes is None:
             return differences
@@ -119,11 +119,12 @@ def from_log(attempts: Sequence[Sequence[Record]]) -> RunSummary:
     The status of an image in an attempt holds until a later attempt logs another one.
     """
     records = [record for attempt in attempts for record in attempt]
-    last = [record.message for record in attempts[-1]]
+    last = _own_lines(attempts[-1])
     by_attempt = [[*steward_lines(attempt)] for attempt in attempts]
     lines = by_attempt[-1]
-    error, status = last_line(_payload(last, "ERROR", "Result:")), _status(attempts[-1])
+    status = _status(attempts[-1], last)
     result = _payload(last, "Response", "RetMsg:") if status == _OK else NOTHING
+    error = "" if status == _OK else last_line(_payload(last, "ERROR", "Result:"))
     starts = (record.start or record.time for record in records)
     outcome = _outcome(status, result, lines)
     if outcome == "raised" and not error and _finished(lines):
@@ -196,31 +197,33 @@ def _needs_redelivery(line: dict[str, Any]) -> bool:
     return is_transient or (line["Event"] == "image.pending" and line.get("Code") != "Stopped")
 
 
-def _status(records: Sequence[Record]) -> int | None:
+def _own_lines(records: Iterable[Record]) -> dict[str, Record]:
+    """SCF's lines by their kind, the last one of each: what a run prints may look like one."""
     matches = ((PLATFORM.match(record.message), record) for record in records)
-    kinds = {match["kind"]: record for match, record in matches if match}
-    if error := kinds.get("ERROR"):
-        result = _payload([error.message], "ERROR", "Result:")
+    return {m["kind"]: record for m, record in matches if m and m["id"] == record.request_id}
+
+
+def _status(records: Sequence[Record], own: Mapping[str, Record]) -> int | None:
+    ends = (*records, own.get("Report", records[-1]))
+    logged = next((record.status for record in reversed(ends) if record.status), None)
+    error = own.get("ERROR")
+    if error and logged != _OK:  # else it was printed
+        result = _payload(own, "ERROR", "Result:")
         code = result.get("statusCode") if isinstance(result, dict) else None
         if isinstance(code, int):
             return code
         codes = _STATUS_CODE.findall(error.message)  # the last one: a traceback may hold others
-        return int(codes[-1]) if codes else error.status or _RAISED
-    ends = (*records, kinds.get("Report", records[-1]))
-    if statuses := [record.status for record in ends if record.status]:
-        return statuses[-1]
-    return _OK if kinds.keys() & {"Report", "END", "Response"} else None
+        return logged or (int(codes[-1]) if codes else _RAISED)
+    return logged or (_OK if own.keys() & {"Report", "END", "Response"} else None)
 
 
-def _payload(messages: Iterable[str], kind: str, label: str) -> Any:  # noqa: ANN401 - any JSON value
+def _payload(own: Mapping[str, Record], kind: str, label: str) -> Any:  # noqa: ANN401 - any JSON value
     """The JSON value after `label` in SCF's line of a kind; `NOTHING` if missing or cut off."""
-    for message in messages:
-        match = PLATFORM.match(message)
-        if match and match["kind"] == kind:
-            with suppress(ValueError, RecursionError):
-                # Not strict: the text of an error may contain line breaks.
-                text = match["rest"].partition(label)[2].lstrip()
-                return json.JSONDecoder(strict=False).raw_decode(text)[0]
+    match = PLATFORM.match(own[kind].message) if kind in own else None
+    with suppress(ValueError, RecursionError):
+        # Not strict: the text of an error may contain line breaks.
+        text = match["rest"].partition(label)[2].lstrip() if match else ""
+        return json.JSONDecoder(strict=False).raw_decode(text)[0]
     return NOTHING
 
 

@@ -37,7 +37,7 @@ _NOT_AS_LOGGED = f"contains {EVENT}, but not as the function logs it"
 _ZERO_BYTES = "the log is not text: it contains zero bytes"
 _LOST = f"not in a line or record that could be read; {_USE}"
 _IN_TEXT = f"{EVENT} follows other text, such as that of an error, and may be part of it"
-_CUT_REPLY = "the reply omits the beginning of the log; take it from CLS, or take the result"
+_CUT_LOG = "a part of it is missing; take it from CLS, or take the result"
 _CUT = "what this Truncated result omits", "take it from the journal or the log"
 
 
@@ -194,7 +194,7 @@ def _listed(names: Iterable[str]) -> str:
 def _lines(record: Record) -> Iterator[BeforeLine]:
     position = f"line {record.line}" if record.line else "a line"
     if record.message == log_records.CUT:
-        yield BeforeLine("the log", problem=_CUT_REPLY)
+        yield BeforeLine("the log", problem=_CUT_LOG)
     is_text = False  # whether another line than the function's precedes
     for _, text in log_records.text_lines(record.message):
         fields = log_records.whole_object(text)

@@ -19,31 +19,32 @@ def records(run: Run, times: Sequence[tuple[int, float]], package: str) -> Itera
     not UTF-8 are replaced (assumed).
     """
     starts, at = [start for start, _ in times], 0
-    for number, line in enumerate(run.log.removesuffix(b"\n").split(b"\n")):  # not at U+2028
+    lines = run.log.removesuffix(b"\n").split(b"\n")  # not at U+2028
+    for number, line in enumerate(lines, 1):
         logged = times[bisect_right(starts, at) - 1][1]
         at += len(line) + 1
-        fields = fields_of(line.decode("utf-8", "replace"), run, int(logged * 1e6) * 1000)
-        yield LogRecord(int(logged * 1e6) // 1000, package, number, fields)
+        text, time = line.decode("utf-8", "replace"), int(logged * 1e6)
+        fields = fields_of(text, run, time * 1000, is_end=number == len(lines))
+        yield LogRecord(time // 1000, package, number - 1, fields)
 
 
-def fields_of(line: str, run: Run, logged: int) -> dict[str, str]:
+def fields_of(line: str, run: Run, logged: int, *, is_end: bool) -> dict[str, str]:
     """Return the fields of a line that was logged at a time, in epoch nanoseconds.
 
     Their names: document/product/583/60336. Assumed: the values of all but the message and the
-    request id; status, duration and memory are known from the line `Report` on.
+    request id; status, duration and memory are those of the last line, `Report`.
     """
     result, platform = run.result, PLATFORM.match(line)
-    is_end = platform and (platform["kind"], platform["id"]) == ("Report", result.request_id)
     return {
         "SCF_FunctionName": run.delivery.function, "SCF_Namespace": NAMESPACE,
-        "SCF_StartTime": f"{run.started * 1000:.0f}", "SCF_LogTime": str(logged),
+        "SCF_StartTime": str(int(run.started * 1000)), "SCF_LogTime": str(logged),
         "SCF_RequestId": result.request_id,
         "SCF_Duration": f"{result.duration_ms:.0f}" if is_end else "0",
         "SCF_Alias": "$DEFAULT", "SCF_Qualifier": VERSION,
         "SCF_MemUsage": f"{result.memory_mb:.2f}" if is_end else "0.00",
         "SCF_Level": "INFO",
         "SCF_Message": line.encode()[:MAX_LINE_BYTES].decode("utf-8", "ignore"),
-        "SCF_Type": "Platform" if platform else "Custom",
+        "SCF_Type": "Platform" if platform and platform["id"] == result.request_id else "Custom",
         "SCF_StatusCode": str(result.status if is_end else RUNNING),
         "SCF_RetryNum": str(run.delivery.retry),
     }  # fmt: skip

@@ -74,7 +74,7 @@ class Instances:
             write(f"{what}; {config.runtime} runs the code\n".encode())
         seconds = function.settings["InitTimeout"]
         return WarmInstance(
-            config, write, init_timeout_s=seconds, interrupt=self.interrupt, logs_result=True
+            config, write, init_timeout_s=seconds, interrupt=self.interrupt, is_deployed=True
         )
 
     def give_back(self, function: Function, revision: int, instance: WarmInstance) -> None:

@@ -19,8 +19,6 @@ from scf_local.console import InterruptFlag
 from scf_local.invocation import Interrupted, result_of
 
 _LOG = logging.getLogger(__name__)
-MAX_LOG_BYTES = 1 << 20
-"""Of a run (document/product/583/36143)."""
 _WRITE_SECONDS = 2.0
 
 
@@ -135,9 +133,8 @@ class Runner:
         times: list[tuple[int, float]] = []
 
         def write(data: bytes) -> None:
-            if log.tell() < MAX_LOG_BYTES:
-                times.append((log.tell(), self.now()))
-                log.write(data)
+            times.append((log.tell(), self.now()))
+            log.write(data)
 
         result = instance = None
         try:
