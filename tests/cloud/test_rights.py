@@ -268,7 +268,7 @@ def test_each_action_of_the_apis_is_here() -> None:
 @pytest.mark.parametrize("sign", ["TC3-HMAC-SHA256", "HmacSHA1", "HmacSHA256"])
 @pytest.mark.parametrize("name", API)
 def test_right_of_api(cloud: EmulatedCloud, name: str, sign: str) -> None:
-    """An action needs its right, and no other, however it is signed."""
+    """An action needs its right, and no other, however it is signed; the cloud tells of denials."""
     service, _, resource = API[name]
     keys = keys_for(cloud.state, allow(f"name/{service}:{name}", resource=resource))
     assert api(cloud, keys, name, sign) == ("ok", "")
@@ -279,6 +279,7 @@ def test_right_of_api(cloud: EmulatedCloud, name: str, sign: str) -> None:
     assert code == DENIED[service]
     assert f"({service}:{name})" in message
     assert f"({resource})" in message
+    assert f"({service}:{name}) resource ({resource})" in cloud.refused[0]
     assert cloud.state.images == former
     assert outcomes(cloud) == [(name, code)]
 

@@ -16,7 +16,7 @@ from scf_local.cloud import api_requests, cos, cos_calls, cvm, hosts, sts, tags
 from scf_local.cloud.actions import ApiCall, EmulatedAction, Later, Service
 from scf_local.cloud.api_requests import Tc3Request, V1Request
 from scf_local.cloud.cam import service as cam_service
-from scf_local.cloud.cam.model import Caller
+from scf_local.cloud.cam.model import Caller, Denied
 from scf_local.cloud.cls import service as cls_service
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.rate_limits import RateLimits
@@ -70,7 +70,7 @@ class Dispatcher:
     on_reply: Callable[[Call, Reply], Reply] = lambda _call, reply: reply
     faults: Faults = field(default_factory=Faults)
     refused: list[str] = field(init=False, default_factory=list)
-    """What is not emulated, but was asked for, the first of it: many clients do not show it."""
+    """What is not emulated or allowed, but was asked for, the first of it: few clients show it."""
     _rates: RateLimits = field(init=False, default_factory=RateLimits)
 
     def __post_init__(self) -> None:
@@ -224,8 +224,8 @@ class Dispatcher:
             reply = perform(now, *self._verified_by(rule, self._caller(key, time), time))
         except ErrorReply as error:
             reply, outcome = error_reply(error), error.code
-            if outcome in _NOT_EMULATED:
-                self.refuse(error.message)
+            if outcome in _NOT_EMULATED or isinstance(error, Denied):
+                self.refuse(" ".join(error.message.split()))
         record = {"Time": now, "Action": call.action, "Region": call.region, "Outcome": outcome}
         if rule:
             record["Fault"] = rule.fault

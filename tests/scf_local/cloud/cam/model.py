@@ -22,6 +22,10 @@ MAX_SESSION_S = 43200
 """How many seconds a session of any role may last."""
 
 
+class Denied(ErrorReply):
+    """No policy allows what is asked for."""
+
+
 @dataclass(eq=False)
 class Policy:
     """A policy of the account; `document` is its text, times are epoch seconds."""
@@ -91,7 +95,7 @@ class Caller:
                 message = f"you are not authorized to perform operation ({action})\n"
                 message += f"resource ({resource}) has no permission\n"
                 code = DENIED.get(action.partition(":")[0], _DENIED)
-                raise ErrorReply(code, message, 403)
+                raise Denied(code, message, 403)
 
 
 @dataclass

@@ -71,6 +71,8 @@ def _is_in(pattern: str, resource: str) -> bool:
 
 def _matches(pattern: str, text: str) -> bool:
     """Whether a text matches a pattern, in which only `*` is special."""
+    if "*" not in pattern:
+        return pattern == text
     return fnmatchcase(text, re.sub(r"([?[])", r"[\1]", pattern))
 
 
