@@ -422,6 +422,20 @@ def test_run_that_began_earlier(scf: ScfClient) -> None:
     assert undo.stderr.count("a part of it is missing") == 2
 
 
+def test_run_without_an_end(scf: ScfClient) -> None:
+    """A run, or its last delivery, whose records have no final status is marked at the end."""
+    scf.create("fn", **LOG)
+    now = int(scf.cloud.now() * 1000)
+    for number, (retry, status) in enumerate([("0", "202"), ("0", "430"), ("1", "202")]):
+        fill(scf.cloud.state, [now - 5 + number])
+        fields = scf.cloud.state.topics.records[REGION, TOPIC][-1].fields
+        fields |= {"SCF_StatusCode": status, "SCF_RetryNum": retry}
+        result = logs(scf, "--function", "fn")
+        is_open = status == "202"
+        assert ("1 run without an end, which may come in a minute" in result.stderr) == is_open
+        assert (records(result)[-1] == {"SCF_Message": CUT}) == is_open
+
+
 @pytest.mark.parametrize(
     ("replies", "code"),
     [

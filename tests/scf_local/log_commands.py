@@ -18,6 +18,8 @@ from scf_local.console import emit, example, note, usage_errors
 from scf_local.options import elsewhere, elsewhere_options, regions
 from scf_local.terminal_text import escaped
 
+_OF_RUN = ("RequestId", "RetryNum", "StatusCode")
+
 
 @click.command(
     epilog=example(
@@ -60,15 +62,11 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
         topic = source.topic()
     start = max(int((end - seconds) * 1000), 0)
     pages = source.pages(topic, start, int(end * 1000) + 1)
-    printed, left_out, runs = _print_pages(pages, start)
+    printed, runs = _print_pages(pages, start)
     first, last = (datetime.fromtimestamp(at, timezone.utc) for at in (start / 1000, end))
     where = f"{function} in {region}, {first:%Y-%m-%dT%H:%M:%SZ} to {last:%Y-%m-%dT%H:%M:%SZ}"
-    if left_out:
-        note(f"{counted(left_out, 'record')} left out, which are not JSON objects")
-    if cut := sum(runs.values()):
-        note(f"{counted(cut, 'run')} began before this period; for all of it, use a longer --since")
     if printed:
-        note(f"{counted(printed, 'record')} of {counted(len(runs), 'run')} of {where}")
+        note(f"{counted(printed, 'record')} of {counted(runs, 'run')} of {where}")
         return
     run = f", request id {request_id}" if request_id else ""
     note(f"no records of {where}{run}, in the topic {topic}")
@@ -78,16 +76,17 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
     sys.exit(1)
 
 
-def _print_pages(
-    pages: Iterator[list[dict[str, Any]]], start: int
-) -> tuple[int, int, dict[str, bool]]:
-    """Print all records; how many, how many have no form, and whether each run began earlier.
+def _print_pages(pages: Iterator[list[dict[str, Any]]], start: int) -> tuple[int, int]:
+    """Print all records, and note what is missing; returns the numbers of records and of runs.
 
     `undo` would take what it gets for all: a record says where others are missing.
     """
-    from scf_local.log_records import CUT, from_json  # noqa: PLC0415 - as above
+    from scf_local.entries import counted  # noqa: PLC0415 - as above
+    from scf_local.log_records import CUT, RUNNING, from_json  # noqa: PLC0415 - the same
 
     printed, left_out, runs = 0, 0, dict[str, bool]()
+    """Of each run, whether it began before the period."""
+    running, ended = set[tuple[str, str]](), set[tuple[str, str]]()
     while True:
         with usage_errors():
             try:
@@ -99,17 +98,26 @@ def _print_pages(
             break
         lines = []
         for record in filter(None, page):
-            run = str(record.get("SCF_RequestId"))
+            run, retry, status = (str(record.get(f"SCF_{name}")) for name in _OF_RUN)
             if run not in runs:
                 first = from_json(record)
                 runs[run] = any(x.retry or (x.start or start) < start / 1000 for x in first)
                 lines += [{**record, "SCF_Message": CUT}] * runs[run]
+            (running if status == str(RUNNING) else ended).add((run, retry))
             lines.append(record)
             printed += 1
         left_out += page.count({})
         _print(lines)
-    _print([{"SCF_Message": CUT}] * bool(left_out))
-    return printed, left_out, runs
+    cut, unended = sum(runs.values()), len(running - ended)
+    if cut:
+        note(f"{counted(cut, 'run')} began before this period; for all of it, use a longer --since")
+    if unended:
+        note(f"{counted(unended, 'run')} without an end, which may come in a minute")
+    if left_out:
+        note(f"{counted(left_out, 'record')} left out, which are not JSON objects")
+    if unended or left_out:
+        _print([{"SCF_Message": CUT}])
+    return printed, len(runs)
 
 
 def _print(records: list[dict[str, Any]]) -> None:
