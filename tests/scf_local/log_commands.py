@@ -28,7 +28,8 @@ _OF_RUN = ("RequestId", "RetryNum", "StatusCode")
     )
 )
 @click.option("--function", required=True, metavar="NAME", help="Function's name.")
-@click.option("--since", metavar="PERIOD", help="As 90s, 15m, 1h; else 1h, or 7d for a request id.")
+@click.option("--since", metavar="PERIOD", show_default="1h; 7d with --request-id",
+              help="Period up to now, such as 90s, 15m or 7d.")  # fmt: skip
 @click.option("--request-id", metavar="ID", default="", show_default="all runs",
               help="Only this run; the first 6 characters are enough.")  # fmt: skip
 @click.option("--region", shell_complete=regions, help="Region of the function, as for `invoke`.")
@@ -70,9 +71,8 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
         return
     run = f", request id {request_id}" if request_id else ""
     note(f"no records of {where}{run}, in the topic {topic}")
-    note(
-        f"try a longer --since than {since}, another --region, or again in a minute: logs are late"
-    )
+    late = "" if url else ", or again in a minute: logs are late"
+    note(f"try a longer --since than {since}{late}; runs before it had this topic are not there")
     sys.exit(1)
 
 

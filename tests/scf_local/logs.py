@@ -45,7 +45,9 @@ def seconds_of(period: str) -> int:
     """
     match = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", period)
     if not match:
-        raise ValueError(f"--since is {period!r}; it must be a period such as 90s, 15m, 1h or 7d")
+        raise ValueError(
+            f"--since is {period!r}; it must be a number and s, m, h or d, such as 90s"
+        )
     return int(match[1]) * _UNITS[match[2]]
 
 
@@ -72,7 +74,7 @@ class Source:
             rule = "it has 2 to 60 letters, digits, - and _, the first a letter"
             raise ValueError(f"{self.function!r} is not the name of a function; {rule}")
         if self.request_id and not _ID.fullmatch(self.request_id):
-            rule = "it has letters, digits and -; its first 6 are enough"
+            rule = "it has at least 6 letters, digits and -"
             raise ValueError(f"{self.request_id!r} is not a request id; {rule}")
 
     def topic(self) -> str:
