@@ -397,7 +397,9 @@ def test_replies_that_say_little() -> None:
     )  # fmt: skip
     assert [each for page in found for each in page] == [{"a": 0}, {"a": 1}, {"a": 2}]
     limit = reply(first, over=False), "FailedOperation.GetlogReachLimit"
-    assert read(*limit, reply(first, second)) == [[{"a": 0}], [{"a": 1}]]
+    assert read(*limit, *limit, reply(first, second)) == [[{"a": 0}], [], [{"a": 1}]]
+    many = [reply({"LogJson": "[]", "Time": n}, over=False) | {"Context": ""} for n in range(20)]
+    assert read(*many, reply()) == [*[[{}]] * 20, []]
 
 
 def test_end_that_is_never_said() -> None:
