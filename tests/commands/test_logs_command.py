@@ -432,6 +432,9 @@ def test_run_that_began_earlier(scf: ScfClient) -> None:
     assert "2 runs began before this period; for all of it, use a longer --since" in result.stderr
     undo = CliRunner().invoke(main, ["undo", "-"], input=result.stdout)
     assert undo.stderr.count("a part of it is missing") == 2
+    command = ["undo", "-", "--request-id", "r-2"]
+    undo = CliRunner().invoke(main, command, input=result.stdout)
+    assert undo.stderr.count("the log of run r-2 cannot be used: a part of it is missing") == 1
 
 
 def test_run_without_an_end(scf: ScfClient) -> None:
