@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 import bundle
@@ -23,7 +24,7 @@ import payloads
 from conftest import ROOT
 from cos_client import BUCKET, client_of
 from scf_client import RUNTIME, ScfClient
-from scf_local import exports
+from scf_local import api_client, exports
 from scf_local import logs as reading
 from scf_local.cli import main
 from scf_local.cloud.actions import ApiCall
@@ -402,6 +403,15 @@ def test_replies_that_say_little() -> None:
     assert read(*many, reply()) == [*[[{}]] * 20, []]
 
 
+@pytest.mark.parametrize("body", ["<html>", "{}", '{"Response": null}', "[]"])
+def test_reply_of_another_server(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """What is no reply of the API, such as a proxy's page, is an error of the network."""
+    monkeypatch.setattr(CommonClient, "call_json", lambda *_: json.loads(body))
+    cloud = dict.fromkeys(("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"), "AKIDx")
+    with pytest.raises(TencentCloudSDKException, match="The reply is not one of the API"):
+        api_client.call(cloud, REGION, "cls", "SearchLog", {})
+
+
 def test_end_that_is_never_said() -> None:
     """If CLS never says that it has returned all, that is an error, after some attempts."""
     for last in ({"Context": ""}, {"Results": [], "Context": "c"}):
@@ -425,6 +435,9 @@ def test_run_that_began_earlier(scf: ScfClient) -> None:
     assert "2 runs began before this period; for all of it, use a longer --since" in result.stderr
     undo = CliRunner().invoke(main, ["undo", "-"], input=result.stdout)
     assert undo.stderr.count("a part of it is missing") == 2
+    command = ["undo", "-", "--request-id", "r-2"]
+    undo = CliRunner().invoke(main, command, input=result.stdout)
+    assert undo.stderr.count("the log of run r-2 cannot be used: a part of it is missing") == 1
 
 
 def test_run_without_an_end(scf: ScfClient) -> None:

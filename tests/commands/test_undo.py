@@ -430,7 +430,7 @@ def test_reply_of_invoke_without_the_beginning_of_its_log() -> None:
     """The reply keeps 4 KB of the log: lines before them are reported as missing."""
     result = _undo(_reply(b'mage.before","Undo":{}}\n', _line(ImageName="a"), END))
     assert (result.exit_code, len(_images(result))) == (1, 1)
-    assert "the log cannot be used: a part of it is missing; take it from CLS" in result.stderr
+    assert "the log of run r-1 cannot be used: a part of it is missing; take it" in result.stderr
     assert _undo(_reply(Log=None)).exit_code == 1
 
 

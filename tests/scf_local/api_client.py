@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.credential import Credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
@@ -31,5 +33,6 @@ def call(
     profile = ClientProfile(httpProfile=http, language="en-US")
     credential = Credential(*map(cloud.get, SCF_NAMES))
     client = CommonClient(service, VERSIONS[service], credential, region, profile)
-    reply: dict[str, Any] = client.call_json(action, params).get("Response", {})
-    return reply
+    with suppress(ValueError, LookupError, TypeError, AttributeError):  # such as a proxy's page
+        return dict(client.call_json(action, params)["Response"])
+    raise TencentCloudSDKException("ClientNetworkError", "The reply is not one of the API.")

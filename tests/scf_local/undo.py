@@ -194,7 +194,8 @@ def _listed(names: Iterable[str]) -> str:
 def _lines(record: Record) -> Iterator[BeforeLine]:
     position = f"line {record.line}" if record.line else "a line"
     if record.message == log_records.CUT:
-        yield BeforeLine("the log", problem=_CUT_LOG)
+        of = f" of run {printable(record.request_id)}" if record.request_id else ""
+        yield BeforeLine(f"the log{of}", request_id=record.request_id or None, problem=_CUT_LOG)
     is_text = False  # whether another line than the function's precedes
     for _, text in log_records.text_lines(record.message):
         fields = log_records.whole_object(text)
