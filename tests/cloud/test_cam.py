@@ -22,9 +22,8 @@ from scf_local.cloud.wire import ErrorReply
 from sdk_client import ALL, SCF_TRUST, TRUST, SdkClient, add_role, policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-NOW = time.time()
 INVALID = "InvalidParameter"
 OWN_TRUST = policy({**TRUST, "principal": {"qcs": ["qcs::cam::uin/100000000001:root"]}})
 READ = policy({"effect": "allow", "action": ["name/cvm:Describe*"], "resource": "*"})
@@ -32,10 +31,16 @@ TAGS = [{"Key": "team", "Value": "web"}, {"Key": "env", "Value": "test"}]
 NO_ID = {"RequestId": None}
 
 
+def standing() -> Callable[[], float]:
+    """A clock that stands still."""
+    now = time.time()
+    return lambda: now
+
+
 @pytest.fixture
 def cam() -> Iterator[SdkClient]:
     """A client of a cloud whose time stands still."""
-    with EmulatedCloud(State(), limits=False, clock=lambda: NOW) as cloud:
+    with EmulatedCloud(State(), limits=False, clock=standing()) as cloud:
         yield SdkClient(cloud, "cam")
 
 
@@ -51,7 +56,8 @@ def test_role(cam: SdkClient) -> None:
     """A role is read back as it was created and updated, with every member of the SDK's model."""
     about = {"Description": "runs", "SessionDuration": 900, "Tags": TAGS}
     role_id = cam("CreateRole", RoleName="a", PolicyDocument=SCF_TRUST, **about)["RoleId"]
-    now = local_time(NOW)
+    start = cam.cloud.clock()
+    now = local_time(start)
     role = {
         "RoleId": role_id,
         "RoleName": "a",
@@ -68,7 +74,7 @@ def test_role(cam: SdkClient) -> None:
     cam.cloud.move_clock(60)
     cam("UpdateAssumeRolePolicy", RoleId=role_id, PolicyDocument=OWN_TRUST)
     cam("UpdateRoleDescription", RoleName="a", Description="")
-    role |= {"PolicyDocument": OWN_TRUST, "Description": "", "UpdateTime": local_time(NOW + 60)}
+    role |= {"PolicyDocument": OWN_TRUST, "Description": "", "UpdateTime": local_time(start + 60)}
     assert cam("GetRole", RoleId=role_id)["RoleInfo"] == role
     listed = cam("DescribeRoleList", Page=1, Rp=200)
     assert listed | NO_ID == {"List": [role], "TotalNum": 1, **NO_ID}
@@ -92,7 +98,8 @@ def test_policy(cam: SdkClient) -> None:
     assert type(policy_id) is int
     add_role(cam.cloud, "b")
     cam("AttachRolePolicy", PolicyId=policy_id, AttachRoleName="b")
-    now = local_time(NOW)
+    start = cam.cloud.clock()
+    now = local_time(start)
     whole = {
         "PolicyName": "a",
         "PolicyDocument": READ,
@@ -132,7 +139,7 @@ def test_policy(cam: SdkClient) -> None:
     cam.cloud.move_clock(60)
     assert cam("UpdatePolicy", PolicyId=policy_id, PolicyDocument=ALL)["PolicyId"] is None
     assert cam("UpdatePolicy", PolicyName="a", Description="")["PolicyId"] == policy_id
-    changes = {"PolicyDocument": ALL, "Description": "", "UpdateTime": local_time(NOW + 60)}
+    changes = {"PolicyDocument": ALL, "Description": "", "UpdateTime": local_time(start + 60)}
     assert cam("GetPolicy", PolicyId=policy_id) | NO_ID == whole | changes | NO_ID
 
 
@@ -164,7 +171,7 @@ def test_attachments(cam: SdkClient) -> None:
                 "PolicyId": policy_id,
                 "PolicyName": "b",
                 "Description": "",
-                "AddTime": local_time(NOW),
+                "AddTime": local_time(cam.cloud.clock()),
                 "PolicyType": "User",
                 "CreateMode": 2,
                 "Deactived": 0,
@@ -281,7 +288,7 @@ def test_errors(shared: SdkClient, action: str, params: dict[str, Any], code: st
 
 def test_rates() -> None:
     """Calls over the documented rates are throttled."""
-    with EmulatedCloud(State(), clock=lambda: NOW) as cloud:
+    with EmulatedCloud(State(), clock=standing()) as cloud:
         cam = SdkClient(cloud, "cam")
         for action, rate in (("CreateRole", 2), ("UpdateAssumeRolePolicy", 3)):
             given = {"RoleName": "a", "PolicyDocument": SCF_TRUST}
@@ -436,9 +443,9 @@ def test_what_is_allowed(
     """Something is allowed by a statement, and denied by none; a session's policy limits that."""
 
     def policy_of(statements: list[dict[str, Any]]) -> Policy:
-        return Policy(1, "", policy(*statements), "", NOW, NOW)
+        return Policy(1, "", policy(*statements), "", 0, 0)
 
-    role = Role("1", "a", SCF_TRUST, "", NOW, NOW, attached={policy_of(p): NOW for p in attached})
+    role = Role("1", "a", SCF_TRUST, "", 0, 0, attached={policy_of(p): 0 for p in attached})
     caller = Caller(role=role, limits=None if own is None else policy_of(own).statements)
     for action in NAMES:
         for asked in ASKED:
