@@ -189,15 +189,17 @@ def test_clock_of_the_cloud_counts(scf: ScfClient) -> None:
 
 
 def test_request_ids(scf: ScfClient) -> None:
-    """A request id, or its first 6 characters or more, selects runs of the last 7 days."""
+    """A request id, or its first 6 characters or more, selects a run of the last 7 days."""
     scf.create("fn", **LOG)
     now = int(scf.cloud.now() * 1000)
-    other = f"{ID[:-1]}2"
+    other = f"{ID[:7]}f{ID[8:]}"
     fill(scf.cloud.state, [now - 6 * 86_400_000])
     fill(scf.cloud.state, [now - 1, now], run=other)
-    for given_id, found in ((ID, 1), (other, 2), (ID[:6], 3), (ID[:6].upper(), 3), (ID[:-1], 3)):
+    for given_id, found in ((ID, 1), (other, 2), (ID[:8], 1), (other[:8].upper(), 2)):
         assert len(records(logs(scf, "--function=fn", "--request-id", given_id))) == found
-    assert "of 2 runs of fn" in logs(scf, "--function=fn", "--request-id", ID[:6]).stderr
+    several = logs(scf, "--function=fn", "--request-id", ID[:6], status=2)
+    assert f"{ID[:6]} is the beginning of 2 ids: {ID}, {other}; give more" in several.stderr
+    assert not several.stdout
     result = logs(scf, "--function=fn", "--request-id", "fffffff", status=1)
     assert "request id fffffff, in the topic topic-1\n" in result.stderr
 

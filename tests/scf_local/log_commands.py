@@ -63,6 +63,8 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
         topic = source.topic()
     start = max(int((end - seconds) * 1000), 0)
     pages = source.pages(topic, start, int(end * 1000) + 1)
+    with usage_errors():
+        pages = source.of_one_run(pages) if request_id else pages
     printed, runs = _print_pages(pages, start)
     first, last = (datetime.fromtimestamp(at, timezone.utc) for at in (start / 1000, end))
     where = f"{function} in {region}, {first:%Y-%m-%dT%H:%M:%SZ} to {last:%Y-%m-%dT%H:%M:%SZ}"

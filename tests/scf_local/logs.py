@@ -17,6 +17,7 @@ MAX_PAGE, MAX_BY_CONTEXT = 1000, 10_000
 """What CLS returns at once, and in all by Context (document/product/614/60066)."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _ID, _FULL_ID = re.compile(r"[A-Za-z0-9-]{6,64}"), 36
+_MAX_IDS = 5
 _DELAYS = (0.5, 1, 2, 4, 8, 0)
 """Seconds to wait after an action that fails for the moment."""
 _TRANSIENT = re.compile(
@@ -143,6 +144,19 @@ class Source:
             f"CLS does not return all records from the millisecond {start} on; if it has "
             f"{MAX_BY_CONTEXT:,} or more of that one, which are too many, try --request-id"
         )
+
+    def of_one_run(self, pages: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+        """The records, once it is known that all are of one run: `undo` would undo the others, too.
+
+        Raises:
+            ValueError: several request ids begin with the given one; or as `pages`.
+        """
+        held = [*pages]
+        ids = sorted({str(each.get("SCF_RequestId")) for page in held for each in page if each})
+        if len(ids) > 1:
+            given = f"--request-id {self.request_id} is the beginning of {len(ids)} ids"
+            raise ValueError(f"{given}: {', '.join(ids[:_MAX_IDS])}; give more of it")
+        return iter(held)
 
     def _is_wanted(self, record: dict[str, Any]) -> bool:
         """Whether it is of this function and run; an index may find more than that."""
