@@ -109,7 +109,7 @@ def test_session_of_a_role_by_its_id(shared: Sts) -> None:
 
 
 def test_identity(shared: Sts) -> None:
-    """The account and the session of a role are told who they are."""
+    """GetCallerIdentity names the account, or the session of a role."""
     account = {"AccountId": UIN, "PrincipalId": UIN}
     role = shared.cloud.state.access.roles["all"].id
     for keys, who in (

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from image_steward.regions import is_region
 from scf_local import network
 from scf_local.console import emit, example, note, usage_errors
+from scf_local.environment import check_region
 from scf_local.options import elsewhere, elsewhere_options, regions
 from scf_local.terminal_text import escaped
 
@@ -52,8 +52,7 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
     with usage_errors():
         seconds = reading.seconds_of(since)
         _, region, cloud = elsewhere(**options)
-        if not is_region(region):
-            raise ValueError(f"{region!r} is not a region; use a full name, such as ap-guangzhou")
+        check_region(region)
         if cloud is None:
             raise ValueError("whose log? Add --real, or --endpoint URL of the emulated cloud")
         call = partial(api_client.call, cloud, region)
