@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -26,6 +25,7 @@ import pip
 import yaml
 from packaging.markers import Marker
 
+from scf_deploy.code import Code
 from scf_local import pythons
 
 if TYPE_CHECKING:
@@ -75,9 +75,6 @@ that built the package.
 
 _PRINT_ABI = "import sys as s; print(s.implementation.cache_tag, s.abiflags, s.version_info[3])"
 """Rules out PyPy, release candidates and builds without the GIL: SCF cannot use their bytecode."""
-
-_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip allows
-_MODE = 0o100644 << 16
 
 
 @dataclass(frozen=True)
@@ -217,16 +214,9 @@ def assemble(packages: Iterable[tuple[str, Path]], python: str, target: Path) ->
         if source.is_file() and is_needed(name):
             _copy(source, folder / name)
     compile_all(python, folder)
-    target.unlink(missing_ok=True)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        for path in files:
-            info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _TIME)
-            info.external_attr = _MODE
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, path.read_bytes(), compresslevel=9)
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-    return Bundle(target, sizes)
+    code = Code.of_folder(folder)
+    target.write_bytes(code.content)
+    return Bundle(target, {name: size for name, (_, size) in code.files.items()})
 
 
 def compile_all(python: str, folder: Path) -> None:

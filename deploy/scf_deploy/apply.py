@@ -1,0 +1,108 @@
+"""Carries out a plan: waits until the function can be changed, and goes on after a lost reply.
+
+After a call without an answer, nobody knows whether it was carried out. So the account is read
+again, and the rest is planned anew. The same happens in the end: nothing may be left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from scf_deploy import current
+from scf_deploy.call import Api, Call
+from scf_deploy.errors import CloudError, NotDeployed, Unanswered, Unconfirmed
+from scf_deploy.plan import Plan
+
+ACTIVE_SECONDS = 120
+"""How long to wait for a function; SCF was seen to take 6 to 11."""
+_POLL_SECONDS = 2
+_ROUNDS = 5
+"""How often the rest is planned anew."""
+_SETTLED = ("Active", "CreateFailed", "UpdateFailed", "PublishFailed")
+_DEPLOYS = {"CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"}
+_RACED = {
+    "ResourceInUse.Function", "ResourceInUse.FunctionName", "ResourceInUse.Trigger",
+    "ResourceInUse.TriggerName", "ResourceInUse.Cos", "ResourceNotFound.Trigger",
+    "ResourceNotFound.Function", "ResourceNotFound.FunctionName", "InvalidParameter.RoleNameInUse",
+    "FailedOperation.PolicyNameInUse", "BucketAlreadyOwnedByYou",
+}  # fmt: skip
+"""Something is there that was not when the account was read, or the other way round."""
+
+
+@dataclass
+class Deployer:
+    """Carries out a plan, and those that follow from it.
+
+    Attributes:
+        plan: reads the account and returns what is left to do.
+        named: the parameters that name the function.
+        sleep: waits for some seconds; `say` tells of each call that was made.
+        done: the calls that were made.
+    """
+
+    api: Api
+    plan: Callable[[], Plan]
+    named: Mapping[str, str]
+    sleep: Callable[[float], object]
+    say: Callable[[str], object]
+    done: list[Call] = field(default_factory=list)
+
+    def run(self, agreed: Plan) -> None:
+        """Make the calls that the user has agreed to, until nothing is left.
+
+        Raises:
+            Unconfirmed: something has changed meanwhile, so that other changes are needed.
+            NotDeployed: the function is not Active, or the account does not keep what it gets.
+            CloudError: the API's reason; what is done stays, and the next run goes on from there.
+        """
+        left, names, codes = agreed, {line.what for line in agreed.changes}, [""]
+        for _ in range(_ROUNDS):
+            problem = self._make(left.calls)
+            self._wait()
+            left = self.plan()
+            others = [line.what for line in left.changes if line.what not in names]
+            if others:
+                changed = ", ".join(others)
+                raise Unconfirmed(f"somebody else changes the same things: {changed}; run it again")
+            if not left.calls:
+                return
+            code = problem.code if problem else "nothing"
+            if code in codes and not isinstance(problem, Unanswered):
+                break  # twice the same is no race
+            codes.append(code)
+            self.sleep(_POLL_SECONDS)
+        things = ", ".join(line.what for line in left.changes)
+        raise problem or NotDeployed(f"the cloud does not keep what it gets: {things}")
+
+    def _make(self, calls: tuple[Call, ...]) -> CloudError | None:
+        """Make calls up to one that has no answer, or that meets a state that was not read."""
+        for call in calls:
+            if call.service == "scf":
+                self._wait()
+            try:
+                self.api(call)
+            except CloudError as error:
+                if isinstance(error, Unanswered) or error.code in _RACED:
+                    return error
+                raise
+            self.done.append(call)
+            self.say(call.says)
+        return None
+
+    def _wait(self) -> None:
+        """Wait until the function, if there is one, is not being changed.
+
+        Raises:
+            NotDeployed: it takes too long, or what was changed now has failed.
+        """
+        for _ in range(ACTIVE_SECONDS // _POLL_SECONDS):
+            reply = current.function(self.api, self.named) or {"Status": "Active"}
+            status = reply["Status"]
+            if status in _SETTLED:
+                has_deployed = any(call.action in _DEPLOYS for call in self.done)
+                if status.endswith("Failed") and has_deployed:
+                    raise NotDeployed(f"the function is {status}: {current.reasons(reply)}")
+                return
+            self.sleep(_POLL_SECONDS)
+        raise NotDeployed(f"the function is still {status} after {ACTIVE_SECONDS} s; run it again")

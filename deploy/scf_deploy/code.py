@@ -1,0 +1,82 @@
+"""The code of a function: a folder as a zip file, and how two zip files differ."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import zipfile
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip allows
+_MODE = 0o100644 << 16
+MAX_BYTES = 7_500_000
+"""A call takes 10 MB, in which the file is base64 (document/product/1278/46710)."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """A zip file; the same files give the same bytes."""
+
+    content: bytes = field(repr=False)
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Code:
+        """Zip a folder, without what its files' times and rights are."""
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _TIME)
+                info.external_attr = _MODE
+                info.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(info, path.read_bytes(), compresslevel=9)
+        return cls(target.getvalue())
+
+    @cached_property
+    def files(self) -> dict[str, tuple[int, int]]:
+        """CRC and size of each file, by name.
+
+        Raises:
+            zipfile.BadZipFile: it is not a zip file.
+        """
+        with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
+            entries = (entry for entry in archive.infolist() if not entry.is_dir())
+            return {entry.filename: (entry.CRC, entry.file_size) for entry in entries}
+
+    @property
+    def sha256(self) -> str:
+        """The hash in hex."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def has_hash(self, text: str) -> bool:
+        """Whether a hash is this file's, in hex or base64: SCF's documents do not say which."""
+        encoded = base64.b64encode(bytes.fromhex(self.sha256)).decode()
+        return text.lower() == self.sha256 or text == encoded
+
+    def changed_files(self, other: Code) -> list[str]:
+        """Return the names of the files that differ from those of another zip file."""
+        names = self.files.keys() | other.files.keys()
+        return sorted(name for name in names if self.files.get(name) != other.files.get(name))
+
+    def problems(self, handler: str, runtime: str) -> list[str]:
+        """Return why a function with this code cannot run."""
+        found = []
+        if len(self.content) > MAX_BYTES:
+            size, most = (f"{each / 1e6:.1f} MB" for each in (len(self.content), MAX_BYTES))
+            found.append(f"the code takes {size} as a zip file; a call has room for {most}")
+        module = re.escape(handler.partition(".")[0])
+        if not any(re.fullmatch(rf"{module}(/__init__)?\.(py|so|.*\.so)", n) for n in self.files):
+            found.append(f"the code has no {handler.partition('.')[0]}.py for {handler}")
+        own = runtime.removeprefix("Python").replace(".", "")
+        tags = {
+            tag for n in self.files for tag in re.findall(r"\.cpython-(\d+)(?:\.opt-\d)?\.pyc$", n)
+        }
+        if others := sorted(tags - {own}):
+            has = ", ".join(f"{tag[0]}.{tag[1:]}" for tag in others)
+            found.append(
+                f"the code is compiled for Python {has}, not for {runtime}; build it again"
+            )
+        return found

@@ -1,0 +1,156 @@
+"""Reads what an account has of a deployment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from scf_deploy.call import Api, Call
+from scf_deploy.code import Code
+from scf_deploy.deployment import Current, Deployment
+from scf_deploy.errors import CloudError
+from scf_deploy.trigger import KINDS, Trigger
+
+_NO_FUNCTION = {
+    "ResourceNotFound.Function", "ResourceNotFound.FunctionName",
+    "InvalidParameterValue.FunctionName", "ResourceNotFound.Namespace",
+}  # fmt: skip
+_NO_ROLE = {"InvalidParameter.RoleNotExist"}
+_NO_BUCKET = {"NoSuchBucket", "NoSuchResource", "Unknown"}
+"""HEAD has no body, so COS's SDK may not know the code."""
+_EVERYBODY = "http://cam.qcloud.com/groups/global/AllUsers"
+_PAGE = 20
+_LATEST = {"Qualifier": "$LATEST"}
+
+
+def read(api: Api, download: Callable[[str], bytes], wanted: Deployment) -> Current:
+    """Read what the account has.
+
+    Raises:
+        CloudError: a call fails.
+    """
+    found: dict[str, Any] = {}
+    if role := wanted.role:
+        found |= _role(api, role)
+    buckets = {name: _bucket(api, name) for name in wanted.buckets}
+    found["buckets"] = {name: each for name, each in buckets.items() if each}
+    found["function"] = reply = function(api, wanted.named)
+    if reply:
+        return Current(**found, **_rest(api, download, wanted))
+    is_elsewhere = wanted.namespace != "default" and function(
+        api, {**wanted.named, "Namespace": "default"}
+    )
+    return Current(**found, namespace="default" if is_elsewhere else "")
+
+
+def function(api: Api, named: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the reply of GetFunction, or None if there is no function."""
+    return _optional(api, Call("scf", "GetFunction", {**named, **_LATEST}), _NO_FUNCTION)
+
+
+def reasons(reply: Mapping[str, Any]) -> str:
+    """Return why a function could not be deployed."""
+    given = reply.get("StatusReasons") or ()
+    texts = [f"{each.get('ErrorCode')}: {each.get('ErrorMessage')}" for each in given]
+    return "; ".join(texts) or reply.get("StatusDesc") or "SCF gives no reason"
+
+
+def objects(api: Api, trigger: Trigger) -> dict[str, str]:
+    """Return when each object that a COS trigger is for was modified, as COS writes it, by key."""
+    found: dict[str, str] = {}
+    prefix, suffix = trigger.keys
+    params = {"Bucket": trigger.bucket, "Prefix": prefix, "EncodingType": "url", "Marker": ""}
+    while True:
+        page = api(Call("cos", "GetBucket", params))
+        for each in page.get("Contents") or ():
+            if (key := unquote(each["Key"])).endswith(suffix):
+                found[key] = each["LastModified"]
+        params["Marker"] = unquote(page.get("NextMarker") or "")
+        if not params["Marker"]:
+            return found
+
+
+def _optional(api: Api, call: Call, absent: set[str]) -> dict[str, Any] | None:
+    try:
+        return api(call)
+    except CloudError as error:
+        if error.code in absent:
+            return None
+        raise
+
+
+def _role(api: Api, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if reply := _optional(api, Call("cam", "GetRole", {"RoleName": name}), _NO_ROLE):
+        attached = _listed(api, "cam", "ListAttachedRolePolicies", {"RoleName": name})
+        found["trust"] = _document(reply["RoleInfo"]["PolicyDocument"])
+        found["attached"] = tuple(each["PolicyName"] for each in attached)
+    for each in _listed(api, "cam", "ListPolicies", {"Keyword": name, "Scope": "Local"}):
+        if each["PolicyName"] == name:
+            reply = api(Call("cam", "GetPolicy", {"PolicyId": each["PolicyId"]}))
+            found["policy"] = _document(reply["PolicyDocument"])
+            found |= {"policy_id": each["PolicyId"], "uses": each.get("Attachments") or 0}
+    return found
+
+
+def _document(text: str) -> object:
+    """Return a policy's document, which some replies have URL-encoded."""
+    try:
+        return json.loads(text if text.lstrip().startswith("{") else unquote(text))
+    except ValueError:
+        return text
+
+
+def _listed(api: Api, service: str, action: str, params: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the entries of all pages: CAM's have numbers, SCF's begin at an offset."""
+    count = page = 0
+    while True:
+        page += 1
+        where = (
+            {"Page": page, "Rp": _PAGE} if service == "cam" else {"Offset": count, "Limit": _PAGE}
+        )
+        reply = api(Call(service, action, {**params, **where}))
+        entries = reply.get("List") or reply.get("Triggers") or []
+        yield from entries
+        count += len(entries)
+        if not entries or count >= (reply.get("TotalNum") or reply.get("TotalCount") or 0):
+            return
+
+
+def _bucket(api: Api, name: str) -> tuple[bool, bool] | None:
+    params = {"Bucket": name}
+    if _optional(api, Call("cos", "HeadBucket", params), _NO_BUCKET) is None:
+        return None
+    grants = api(Call("cos", "GetBucketACL", params))["AccessControlList"]["Grant"]
+    is_public = any(_EVERYBODY in str(grant) for grant in grants)
+    versions = api(Call("cos", "GetBucketVersioning", params)).get("Status")
+    return not is_public, versions == "Enabled"
+
+
+def _rest(api: Api, download: Callable[[str], bytes], wanted: Deployment) -> dict[str, Any]:
+    """Read what GetFunction does not return."""
+    named = wanted.named
+    address = api(Call("scf", "GetFunctionAddress", {**named, **_LATEST}))
+    is_same = wanted.code.has_hash(address.get("CodeSha256") or "")
+    code = None if is_same else Code(download(address["Url"]))
+    delivery = api(Call("scf", "GetFunctionEventInvokeConfig", {**named, **_LATEST}))
+    reserved = api(Call("scf", "GetReservedConcurrencyConfig", named))
+    entries = [*_listed(api, "scf", "ListTriggers", named)]
+    managed = [each for each in entries if each["Type"] in KINDS]
+    well = ("on", "Available", "", None)
+    return {
+        "code": code if code and code.changed_files(wanted.code) else None,
+        "delivery": delivery.get("AsyncTriggerConfig") or {},
+        "reserved_mb": reserved.get("ReservedMem"),
+        "triggers": tuple(map(Trigger.from_reply, managed)),
+        "others": tuple(
+            f"{each['Type']} {each['TriggerName']}" for each in entries if each not in managed
+        ),
+        "unbound": tuple(
+            each["TriggerName"]
+            for each in managed
+            if not {each.get("BindStatus"), each.get("AvailableStatus")} <= {*well}
+        ),
+    }

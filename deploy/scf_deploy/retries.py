@@ -1,0 +1,46 @@
+"""Makes a call again where that is worth it and safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from scf_deploy.call import Api, Call
+from scf_deploy.errors import CloudError, Throttled, Unanswered
+
+DELAYS = (1, 2, 4, 8, 16)
+"""Seconds before a call is made again."""
+_BUSY = {
+    *(f"FailedOperation.{action}" for action in (
+        "FunctionStatusError", "FunctionNameStatusError", "FunctionVersionStatusNotActive",
+        "CreateTrigger", "UpdateTrigger", "UpdateTriggerStatus", "DeleteTrigger",
+        "ReservedInProgress", "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction",
+    )),
+    "OperationConflict",
+    # So says SCF of a new role, too (assumed: it learns of it within seconds).
+    "ResourceNotFound.Role", "ResourceNotFound.RoleCheck", "InvalidParameter.RoleCheck",
+}  # fmt: skip
+"""What may be over soon: the function is being changed."""
+
+
+def patient(api: Api, sleep: Callable[[float], object]) -> Api:
+    """Return an API whose calls are made again after some seconds.
+
+    After no answer, only calls that read: nobody knows whether others have been carried out.
+    """
+
+    def is_over(error: CloudError, call: Call) -> bool:
+        kinds = Throttled if call.says else (Throttled, Unanswered)
+        return not isinstance(error, kinds) and error.code not in _BUSY
+
+    def call_again(call: Call) -> dict[str, Any]:
+        for delay in DELAYS:
+            try:
+                return api(call)
+            except CloudError as error:  # noqa: PERF203 - that is what it is for
+                if is_over(error, call):
+                    raise
+                sleep(delay)
+        return api(call)
+
+    return call_again
