@@ -97,12 +97,10 @@ class _Session:
         return {"Function": self.wanted.name, "Region": self.wanted.region, **ids}
 
     def title(self) -> str:
-        """Return what the plan is for, and what was filled in for placeholders."""
-        what = "{Function} in {Region}, account {Uin}, APPID {AppId}".format(**self.described())
-        filled = "".join(
-            f"\nFilled in: {each}" for each in [", ".join(self.wanted.filled_in)] if each
-        )
-        return f"{what} (keys from {self.source}){filled}\n"
+        """Return what function it is, whose, and what was filled in for placeholders."""
+        what = "{Function} in {Region}\nAccount {Uin}, APPID {AppId}".format(**self.described())
+        filled = ", ".join(self.wanted.filled_in)
+        return f"{what}; keys from {self.source}\n" + (f"Filled in: {filled}\n" if filled else "")
 
 
 @contextmanager
