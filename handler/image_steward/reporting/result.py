@@ -20,7 +20,7 @@ RULES_BYTES = 1 << 16
 """Of a result, kept for the rules of its documents; more if images leave room."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Run:
     """The reports on one event."""
 
