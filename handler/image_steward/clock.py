@@ -1,7 +1,5 @@
 """Clocks and deadlines. They are passed as arguments, so that tests control the time."""
 
-from __future__ import annotations
-
 import time
 from datetime import datetime, timezone
 from typing import NamedTuple
@@ -39,7 +37,7 @@ class Deadline(NamedTuple):
     at: float
 
     @classmethod
-    def after(cls, seconds: float, clock: Clock) -> Deadline:
+    def after(cls, seconds: float, clock: Clock) -> "Deadline":
         """A deadline `seconds` from now."""
         return cls(clock, clock.monotonic() + seconds)
 
@@ -47,7 +45,7 @@ class Deadline(NamedTuple):
         """Seconds left; zero or less once the deadline has passed."""
         return self.at - self.clock.monotonic()
 
-    def earlier(self, seconds: float) -> Deadline:
+    def earlier(self, seconds: float) -> "Deadline":
         """This deadline or the one `seconds` from now, whichever is earlier."""
         return Deadline(self.clock, min(self.at, self.clock.monotonic() + seconds))
 
@@ -61,7 +59,7 @@ class RunDeadlines(NamedTuple):
     """No response is awaited after it."""
 
     @classmethod
-    def of(cls, limit_ms: object, clock: Clock) -> RunDeadlines:
+    def of(cls, limit_ms: object, clock: Clock) -> "RunDeadlines":
         """From `time_limit_in_ms` of SCF's context; local runners may leave it out."""
         seconds = DEFAULT_LIMIT_SECONDS
         if isinstance(limit_ms, (int, float)) and 0 < limit_ms < MAX_LIMIT_MS:

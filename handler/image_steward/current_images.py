@@ -1,7 +1,5 @@
 """Reads the current images: those that a request names, or all of some regions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar

@@ -40,8 +40,6 @@ work is done; permanent errors are returned in the result. An image with a trans
 find out.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, NamedTuple
 
 

@@ -1,6 +1,7 @@
 """The values that pass between the stages: requests, images, plans, outcomes, reports."""
 
-from __future__ import annotations
+# As in all modules with a NamedTuple on the way of a cold start, annotations are not postponed: the
+# class would compile each one, which takes 5 % of the start.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,22 +32,22 @@ OPTED_OUT = f"it has the tag {' = '.join(OPT_OUT)}"
 STATUSES = ("Changed", "Unchanged", "Planned", "Skipped", "Failed", "Pending")
 """The members of `Summary`; in lower case, the values of an image's `Status`."""
 
-Now: TypeAlias = "Callable[[], float]"
+Now: TypeAlias = Callable[[], float]
 """When a run plans, in seconds since the epoch; raises `TimeRanOut` once the run's time is over.
 
 Planning asks for it between images, since there may be many of them.
 """
 
-Value: TypeAlias = "str | bool | None"
+Value: TypeAlias = str | bool | None
 """Of an attribute, or of a tag: None if it is not bound."""
 
-Values: TypeAlias = "Mapping[str, Value]"
+Values: TypeAlias = Mapping[str, Value]
 """Attributes, and tags as `Tag.<key>`: the names of templates."""
 
 TAG = "Tag."
 """Begins the name of a tag."""
 
-Rules: TypeAlias = "tuple[tuple[str, object], ...]"
+Rules: TypeAlias = tuple[tuple[str, object], ...]
 """The members of a document that say what images become, with their values."""
 
 
@@ -108,7 +109,7 @@ class Image(NamedTuple):
         """Whether it has all these values."""
         return not self.missing(values)
 
-    def with_values(self, values: Values) -> Image:
+    def with_values(self, values: Values) -> "Image":
         """The image with these values in place of its own."""
         pairs = {**self.values, **values}.items()
         return Image(self.image_id, {n: v for n, v in pairs if v is not None}, self.facts)
@@ -263,7 +264,7 @@ class Outcome(NamedTuple):
     """Monotonic seconds; delays between attempts are included."""
 
     @classmethod
-    def planned_for(cls, step: Step) -> Outcome:
+    def planned_for(cls, step: Step) -> "Outcome":
         """The outcome of a step in a dry run."""
         return cls(step, step.values, error=step.error, planned=True)
 
@@ -292,7 +293,7 @@ class Outcome(NamedTuple):
         """The changed members with their new values."""
         return _members(self.values)
 
-    def merged_with(self, later: Outcome) -> Outcome:
+    def merged_with(self, later: "Outcome") -> "Outcome":
         """One outcome for this one and a `later` one of the same image."""
         step, error = self.step, self.error
         if later.step is not step:

@@ -1,7 +1,5 @@
 """The kinds of documents, a row each, and the lazy imports of their readers and planners."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import islice
@@ -32,7 +30,7 @@ class Planner(NamedTuple):
     """`new_names(request, current)` returns the new names, whose holders are then read too."""
     next_request: str = ""
     """`next_request(request, outcomes)` returns a request for `next_planner`, or None."""
-    next_planner: Planner | None = None
+    next_planner: "Planner | None" = None
 
 
 class Kind(NamedTuple):

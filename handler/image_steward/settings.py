@@ -1,7 +1,5 @@
 """The function's settings: environment variables, validated before anything else."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -54,7 +52,7 @@ class Settings(NamedTuple):
     """Bucket and prefix; a prefix that is not empty ends with a slash."""
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the `STEWARD_…` variables; an empty one counts as unset.
 
         Raises:

@@ -3,8 +3,6 @@
 APIs: cvm 2017-03-12 (document/api/213/15713, 213/15715), tag 2018-08-13 (document/api/651).
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

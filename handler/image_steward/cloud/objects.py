@@ -1,7 +1,5 @@
 """COS objects through the official COS SDK, without its own retries, which sleep."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """What an instance has written recently: reads may lag behind it."""
 
-from __future__ import annotations
-
 from typing import NamedTuple, TypeVar
 
 from image_steward.clock import Clock

@@ -1,7 +1,5 @@
 """Retries with backoff. The SDK's own retryer counts a call that recovers as failed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 

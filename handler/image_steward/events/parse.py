@@ -1,7 +1,5 @@
 """From an event to its parts and their sources. Pure; fetches nothing."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any, NamedTuple

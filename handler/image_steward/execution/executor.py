@@ -1,7 +1,5 @@
 """From a plan to outcomes: the writes of each region, a few tasks at a time."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial

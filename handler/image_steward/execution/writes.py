@@ -1,7 +1,5 @@
 """From the steps of a region to the API calls they need, and the order of these calls. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -29,7 +27,7 @@ class Write(NamedTuple):
         return foreign_values(image, self.values, step.before.values, step.values)
 
     @property
-    def reverted(self) -> Write:
+    def reverted(self) -> "Write":
         """The write that gives the image of a rename its old name back."""
         names = [step.before.name for step in self.steps.values() if step.before]
         return self._replace(values={"ImageName": names[0]})
