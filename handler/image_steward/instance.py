@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -60,16 +59,19 @@ class Instance:
         return session
 
 
-@dataclass(eq=False, repr=False)
 class Cloud:
-    """The API clients of one run, each made when it is first needed."""
+    """The API clients of one run, each made when it is first needed; `calls` are as in `Api`."""
 
-    instance: Instance
-    settings: Settings
-    environ: Mapping[str, str]
-    deadlines: RunDeadlines
-    calls: list[str]
-    """As in `Api`."""
+    def __init__(
+        self,
+        instance: Instance,
+        settings: Settings,
+        environ: Mapping[str, str],
+        deadlines: RunDeadlines,
+        calls: list[str],
+    ) -> None:
+        self.instance, self.settings, self.environ = instance, settings, environ
+        self.deadlines, self.calls = deadlines, calls
 
     @cached_property
     def api(self) -> Api:

@@ -4,7 +4,7 @@
 # class would compile each one, which takes 5 % of the start.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -144,16 +144,15 @@ class Change(NamedTuple):
     """What the image must still be."""
 
 
-@dataclass(frozen=True)
-class ChangeRequest:
+class ChangeRequest(NamedTuple):
     """The changes of one document."""
 
     changes: dict[str, dict[str, Change]]
     """By region and image id."""
     dry_run: bool
-    region_paths: dict[str, str] = field(default_factory=dict)
+    region_paths: Mapping[str, str] = MappingProxyType({})
     """The JSON Pointer of the first mention of each region."""
-    tag_paths: dict[str, str] = field(default_factory=dict)
+    tag_paths: Mapping[str, str] = MappingProxyType({})
     """The JSON Pointer of the first change of each tag."""
 
     @property
@@ -164,6 +163,13 @@ class ChangeRequest:
     def is_as_expected(self, region: str, image: Image) -> bool:
         """Whether an image is what its change expects."""
         return image.has(self.changes[region][image.image_id].expect)
+
+
+def changed_request(request: T, **members: object) -> T:
+    """A request of any kind, with other members."""
+    if isinstance(request, ChangeRequest):
+        return request._replace(**members)  # type: ignore[arg-type]
+    return replace(request, **members)  # type: ignore[type-var]  # all others are dataclasses
 
 
 class Step(NamedTuple):

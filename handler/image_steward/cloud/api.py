@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,19 +29,26 @@ from image_steward.settings import Settings
 from image_steward.strict_json import MAX_CONTAINERS
 
 
-@dataclass(eq=False, repr=False)
 class Api:
-    """Rate-limited calls for one run. Thread-safe."""
+    """Rate-limited calls for one run. Thread-safe.
 
-    settings: Settings
-    session: Session
-    rate_limiters: dict[tuple[str, str], RateLimiter]
-    """By action and endpoint."""
-    credentials: RunCredentials
-    start_by: Deadline
-    calls: list[str]
-    """Gets an entry `ApiCalls` for each call, and `Throttles` for each that was throttled."""
-    _account_error: errors.AccountError | None = None
+    Attributes:
+        rate_limiters: by action and endpoint.
+        calls: gets an entry `ApiCalls` for each call, and `Throttles` for each that was throttled.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a run has
+        self,
+        settings: Settings,
+        session: Session,
+        rate_limiters: dict[tuple[str, str], RateLimiter],
+        credentials: RunCredentials,
+        start_by: Deadline,
+        calls: list[str],
+    ) -> None:
+        self.settings, self.session, self.rate_limiters = settings, session, rate_limiters
+        self.credentials, self.start_by, self.calls = credentials, start_by, calls
+        self._account_error: errors.AccountError | None = None
 
     def __call__(self, action: Action, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Make a call, and return the members of `Response`, which always include `RequestId`.

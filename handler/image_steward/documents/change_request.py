@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 from image_steward.documents.validation import NO_REGION, Violations, validate
@@ -54,7 +53,7 @@ def read_api_body(document: dict[str, Any], region: str, _known: object = ()) ->
         raise InvalidDocument(*inner) from None
     region_paths = dict.fromkeys(change_request.changes, "/Region")
     tag_paths = {k: p.removeprefix("/Images/0") for k, p in change_request.tag_paths.items()}
-    return replace(change_request, region_paths=region_paths, tag_paths=tag_paths)
+    return change_request._replace(region_paths=region_paths, tag_paths=tag_paths)
 
 
 def read_pointer(document: dict[str, Any], region: str, _known: object = ()) -> CosObject:

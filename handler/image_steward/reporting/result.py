@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,14 +19,13 @@ RULES_BYTES = 1 << 16
 """Of a result, kept for the rules of its documents; more if images leave room."""
 
 
-@dataclass(eq=False, repr=False)
 class Run:
-    """The reports on one event."""
+    """The reports on one event; a forced dry run is one by STEWARD_DRY_RUN."""
 
-    trigger: str
-    reports: Sequence[Report]
-    forced_dry_run: bool = False
-    """STEWARD_DRY_RUN: write nothing, whatever a document says."""
+    def __init__(
+        self, trigger: str, reports: Sequence[Report], *, forced_dry_run: bool = False
+    ) -> None:
+        self.trigger, self.reports, self.forced_dry_run = trigger, reports, forced_dry_run
 
     @property
     def outcomes(self) -> list[Outcome]:
