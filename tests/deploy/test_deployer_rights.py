@@ -6,20 +6,16 @@ Each right in it is needed: without it, the deployer stops, and names what is mi
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner
 
 from conftest import ROOT
 from cos_client import BUCKET, client_of
 from roles import document, role_of, session_of
-from scf_deploy.cli import main
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
-from scf_local.credentials import SDK_NAMES
+from shipped import Shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
 POLICY = json.loads((ROOT / "deploy/deployer.json").read_text(encoding="utf-8"))
 ACTIONS = [each for statement in POLICY["statement"] for each in statement["action"]]
 CHANGES_OF_RIGHTS = POLICY["statement"][1]["action"]
-FILES = ("serverless.yml", "deploy/policy.json", "deploy/trust.json")
 CHANGES = {
     "serverless.yml": ("memorySize: 128", "memorySize: 256"),
     "deploy/policy.json": ('"name/tag:TagResources", ', ""),
@@ -46,22 +41,9 @@ def cloud() -> Iterator[EmulatedCloud]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """The shipped files, with a function that does nothing."""
-    for name in ("deploy", "build/function"):
-        (tmp_path / name).mkdir(parents=True)
-    for name in FILES:
-        shutil.copyfile(ROOT / name, tmp_path / name)
-    code = "def main_handler(event, context): ...\n"
-    (tmp_path / "build/function/index.py").write_text(code, encoding="utf-8")
-    return tmp_path
-
-
-def edit(project: Path, name: str, old: str, new: str) -> None:
-    """Replace a text in a file of the project."""
-    text = (project / name).read_text(encoding="utf-8")
-    assert old in text
-    (project / name).write_text(text.replace(old, new), encoding="utf-8")
+def shipped(tmp_path: Path) -> Shipped:
+    """What is deployed."""
+    return Shipped(tmp_path)
 
 
 def without(*denied: str) -> list[dict[str, object]]:
@@ -74,66 +56,59 @@ def without(*denied: str) -> list[dict[str, object]]:
 
 
 class Deployer:
-    """Runs the commands with the keys of a session that may do what statements allow."""
+    """Runs the commands with the keys of a session that has the policy without some actions."""
 
-    def __init__(self, cloud: EmulatedCloud, project: Path, *denied: str) -> None:
-        self.cloud, self.file = cloud, project / "serverless.yml"
-        keys = session_of(cloud.state, role_of(document(*without(*denied))))
-        self.variables = dict(zip(SDK_NAMES, astuple(keys), strict=True))
+    def __init__(self, cloud: EmulatedCloud, shipped: Shipped, *denied: str) -> None:
+        self.cloud, self.shipped = cloud, shipped
+        self.keys = session_of(cloud.state, role_of(document(*without(*denied))))
 
     def __call__(self, command: str, *options: str) -> str:
         """Run a command, and return nothing, or what it printed if it failed."""
-        places = ("--endpoint", self.cloud.url, "--cos-endpoint", self.cloud.url)
-        run = CliRunner().invoke(
-            main,
-            [command, str(self.file), *options, *places],
-            env=self.variables,
-            obj=self.cloud.move_clock,
-        )
-        assert run.exception is None or isinstance(run.exception, SystemExit)
-        return run.output if run.exit_code not in {0, 3 * (command == "plan")} else ""
+        done = self.shipped.run(self.cloud, command, *options, keys=self.keys)
+        return done.output if done.exit_code not in {0, 3 * (command == "plan")} else ""
 
 
-def first_failure(deploy: Deployer, project: Path) -> str:
+def first_failure(deploy: Deployer) -> str:
     """Deploy, change all that can be changed, and remove it; return what failed first."""
+    edit = deploy.shipped.edit
 
     def steps() -> Iterator[str]:
         yield deploy("plan")
         yield deploy("apply", "--yes")
         client_of(deploy.cloud).put_bucket_acl(Bucket=BUCKET, ACL="public-read")
         for name, change in CHANGES.items():
-            edit(project, name, *change)
-        edit(project, "serverless.yml", "'0 17 3 * * * *'", "'0 18 3 * * * *'")
-        edit(project, "serverless.yml", "enable: true\n    - timer", "enable: false\n    - timer")
+            edit(name, *change)
+        edit("serverless.yml", "'0 17 3 * * * *'", "'0 18 3 * * * *'")
+        edit("serverless.yml", "enable: true\n    - timer", "enable: false\n    - timer")
         yield deploy("apply", "--yes")
-        edit(project, "serverless.yml", "prefix: requests/", "prefix: in/")
+        edit("serverless.yml", "prefix: requests/", "prefix: in/")
         yield deploy("apply", "--yes")
         yield deploy("destroy", "--yes")
 
     return next(filter(None, steps()), "")
 
 
-def test_policy_is_enough(cloud: EmulatedCloud, project: Path) -> None:
+def test_policy_is_enough(cloud: EmulatedCloud, shipped: Shipped) -> None:
     """With these rights everything succeeds, and no other action is called."""
-    assert first_failure(Deployer(cloud, project), project) == ""
+    assert first_failure(Deployer(cloud, shipped)) == ""
     called = {call["Action"] for call in cloud.state.calls}
     # SCF signs the URL of the code itself; PassRole is a right, and no action.
     assert called - {"GetObject"} == {each.partition(":")[2] for each in ACTIONS} - {"PassRole"}
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_each_right_is_needed(cloud: EmulatedCloud, project: Path, action: str) -> None:
+def test_each_right_is_needed(cloud: EmulatedCloud, shipped: Shipped, action: str) -> None:
     """Without one right something fails, and the message names the right and the page."""
-    failure = first_failure(Deployer(cloud, project, action), project)
+    failure = first_failure(Deployer(cloud, shipped, action))
     assert action.partition(":")[2] in failure
     assert "docs/deploy.md lists what a deployment needs" in failure
 
 
-def test_role_of_somebody_else(cloud: EmulatedCloud, project: Path) -> None:
+def test_role_of_somebody_else(cloud: EmulatedCloud, shipped: Shipped) -> None:
     """Once role and policy are as in the files, the right to change them is not needed."""
-    assert not Deployer(cloud, project)("apply", "--yes")
-    deploy = Deployer(cloud, project, *CHANGES_OF_RIGHTS)
-    edit(project, "serverless.yml", *CHANGES["serverless.yml"])
+    assert not Deployer(cloud, shipped)("apply", "--yes")
+    deploy = Deployer(cloud, shipped, *CHANGES_OF_RIGHTS)
+    shipped.edit("serverless.yml", *CHANGES["serverless.yml"])
     assert not deploy("apply", "--yes")
-    edit(project, "deploy/policy.json", *CHANGES["deploy/policy.json"])
+    shipped.edit("deploy/policy.json", *CHANGES["deploy/policy.json"])
     assert "cam:UpdatePolicy" in deploy("apply", "--yes")
