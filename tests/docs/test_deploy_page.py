@@ -78,16 +78,14 @@ def outputs(shipped: Shipped, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(cam, "UIN", "100000000002")
     with EmulatedCloud(State(), limits=False) as cloud:
         plan = shipped.run(cloud, "plan").stdout
-        done = shipped.run(cloud, "apply", "--yes").stderr
-        check = shipped.run(cloud, "check").stdout
+        shipped.run(cloud, "apply", "--yes")
         shipped.edit("serverless.yml", "prefix: requests/", "prefix: in/")
         shipped.edit("serverless.yml", "'0 17 3 * * * *'", "'0 30 4 * * * *'")
         shipped.edit("serverless.yml", "memorySize: 128", "memorySize: 256")
         shipped.edit("build/function/index.py", "...", "pass")
         lines = re.findall(r"^\w+ .*\n(?: .*\n)*", shipped.run(cloud, "plan").stdout, re.MULTILINE)
     changed = [line for line in lines if line.startswith(("change", "replace"))]
-    found = re.sub(r"(log +)\S{36}\n", r"\1e6f1a2b3-…\n", check.partition("\n\n")[2])  # random
-    return [plan, done, "".join(changed), found]
+    return [plan, "".join(changed)]
 
 
 def test_outputs(outputs: list[str]) -> None:
