@@ -31,7 +31,7 @@ _COS = {
 _NOT_DONE = ("RequestLimitExceeded", "ResourceInsufficient.Concurrent", "SlowDown")
 _UNANSWERED = ("InternalError", "ClientNetworkError", "ServerNetworkError", "ClientParamsError")
 _SECONDS = 60
-_TOO_MANY, _SERVER_ERROR, _NOT_FOUND = 429, 500, 404
+_TOO_MANY, _SERVER_ERROR, _FORBIDDEN = 429, 500, 403
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,8 @@ class Cloud:
             return method(**params) or {}
         except CosServiceError as error:
             status, code = error.get_status_code(), str(error.get_error_code())
+            if status == _FORBIDDEN and code == "Unknown":  # the reply to HEAD has no body
+                code = "AccessDenied"
             raise _cos_kind(status)(action, code, str(error.get_error_msg())) from None
         except CosClientError as error:
             raise Unanswered(action, "CosClientError", str(error)) from None

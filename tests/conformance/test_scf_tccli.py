@@ -33,8 +33,8 @@ for key in sys.argv[2:]:
 """
 BEIJING = timezone(timedelta(hours=8))
 DEPLOY = (
-    *("CreateFunction", "CreateTrigger.1-cos", "CreateTrigger.2-timer"),
-    *("UpdateFunctionEventInvokeConfig", "PutReservedConcurrencyConfig"),
+    *("CreateFunction", "UpdateFunctionEventInvokeConfig", "PutReservedConcurrencyConfig"),
+    *("CreateTrigger.1-cos", "CreateTrigger.2-timer"),
 )
 """The files, in the order of docs/deploy.md."""
 

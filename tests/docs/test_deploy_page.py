@@ -1,7 +1,12 @@
-"""docs/deploy.md: its commands exist, and its figures follow from the formula."""
+"""docs/deploy.md: its commands exist, its outputs are real, its figures follow from the formula.
+
+`UPDATE_GOLDEN=1 pytest tests/docs/test_deploy_page.py` renews the outputs.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,13 +19,23 @@ from tencentcloud.scf.v20180416 import models
 import cost
 import payloads
 from conftest import ROOT, Function
-from serverless_rules import violations
+from scf_deploy import serverless_file
+from scf_deploy.cli import main
+from scf_deploy.code import Code
+from scf_local.cloud import cos_objects
+from scf_local.cloud.cam import service as cam
+from scf_local.cloud.server import EmulatedCloud
+from scf_local.cloud.state import State
+from shipped import Shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
 INPUTS = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
+PAYLOADS = payloads.payloads(INPUTS, Code(b""))
+OUTPUTS = re.findall(r"```text\n([\s\S]*?)```", PAGE)
 COMMANDS = re.findall(r"^tccli scf (\w+) (.*)", PAGE, re.MULTILINE)
 
 
@@ -31,46 +46,100 @@ def test_tccli(action: str, options: str) -> None:
     for option in re.findall(r"--([A-Z]\w+)", options):
         assert hasattr(request, option)
     for file in re.findall(r"file://build/deploy/(\S+)\.json", options):
-        assert file in payloads.payloads(INPUTS, b"")
+        assert file in PAYLOADS
         assert file.partition(".")[0] == action
 
 
 def test_every_payload_is_used() -> None:
     """The page says what each file of `make payloads` is for."""
     named = set(re.findall(r"build/deploy/(\S+)\.json", PAGE))
-    assert named == payloads.payloads(INPUTS, b"").keys()
+    assert named == PAYLOADS.keys()
 
 
-def test_values_of_the_console() -> None:
-    """The console values on the page equal those in serverless.yml."""
-    (cos,) = (event["cos"]["parameters"] for event in INPUTS["events"] if "cos" in event)
-    (timer,) = (event["timer"]["parameters"] for event in INPUTS["events"] if "timer" in event)
-    console = PAGE[PAGE.index("### b. Console") : PAGE.index("### c. tccli")]
-    typed = [
-        f"| Runtime | {INPUTS['runtime'].replace('Python', 'Python ')} |",
-        f"| Handler | `{INPUTS['handler']}` |", f"| Memory | {INPUTS['memorySize']} MB |",
-        f"| Execution timeout | {INPUTS['timeout']} s |",
-        f"| Initialization timeout | {INPUTS['initTimeout']} s |",
-        f"| Execution role | `{INPUTS['role']}` |", f"`{cos['events']}`",
-        f"prefix `{cos['filter']['prefix']}`", f"suffix `{cos['filter']['suffix']}`",
-        f"`{timer['cronExpression']}`",
-    ]  # fmt: skip
-    shown = " ".join(console.split())
-    assert [text for text in typed if text not in shown] == []
+def test_waits_until_active() -> None:
+    """With tccli, each call that changes the function itself is followed by a wait."""
+    after = re.findall(
+        r"^tccli scf (?:Create|Update)Function(?:Code|Config\w+)? .*\n(.*)", PAGE, re.MULTILINE
+    )
+    assert after == ["active"] * 3
 
 
-def test_region_without_the_runtime(tmp_path: Path) -> None:
+@pytest.fixture
+def shipped(tmp_path: Path) -> Shipped:
+    """What is deployed."""
+    return Shipped(tmp_path)
+
+
+@pytest.fixture
+def outputs(shipped: Shipped, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The outputs on the page, in an account whose ids are not the placeholders."""
+    for module in (cam, cos_objects):
+        monkeypatch.setattr(module, "APPID", "1250000001")
+    monkeypatch.setattr(cam, "UIN", "100000000002")
+    with EmulatedCloud(State(), limits=False) as cloud:
+        plan = shipped.run(cloud, "plan").stdout
+        shipped.run(cloud, "apply", "--yes")
+        shipped.edit("serverless.yml", "prefix: requests/", "prefix: in/")
+        shipped.edit("serverless.yml", "'0 17 3 * * * *'", "'0 30 4 * * * *'")
+        shipped.edit("serverless.yml", "memorySize: 128", "memorySize: 256")
+        shipped.edit("build/function/index.py", "...", "pass")
+        lines = re.findall(r"^\w+ .*\n(?: .*\n)*", shipped.run(cloud, "plan").stdout, re.MULTILINE)
+    changed = [line for line in lines if line.startswith(("change", "replace"))]
+    return [plan, "".join(changed)]
+
+
+def test_outputs(outputs: list[str]) -> None:
+    """The page shows what the commands print, at 100 columns."""
+    if "UPDATE_GOLDEN" in os.environ:
+        text = iter(outputs)
+        page = re.sub(r"```text\n[\s\S]*?```", lambda _: f"```text\n{next(text)}```", PAGE)
+        (ROOT / "docs/deploy.md").write_text(page, encoding="utf-8")
+    else:
+        assert outputs == OUTPUTS
+
+
+def test_options_and_commands() -> None:
+    """The page names each command of scf-deploy, each option and each target of make."""
+    section = PAGE[PAGE.index("## 1. Deploy") : PAGE.index("### The plan")]
+    assert set(re.findall(r"`scf-deploy (\w+)", section)) == main.commands.keys()
+    options = {
+        name for each in main.commands.values() for option in each.params for name in option.opts
+    }
+    assert set(re.findall(r"`(--[a-z-]+)", section)) == options - {"file"}
+
+
+def test_members_of_serverless_yml() -> None:
+    """The table for other functions has the members that are read, and no others."""
+    path = ROOT / "deploy/scf_deploy/serverless.json"
+    members = json.loads(path.read_text(encoding="utf-8"))["properties"]["inputs"]["properties"]
+    page = (ROOT / "docs/any-function.md").read_text(encoding="utf-8")
+    table = page[page.index("| Members |") : page.index("`name`, `app` and `stage`")]
+    first = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(first))) == members.keys()
+
+
+def test_region_without_the_runtime(shipped: Shipped) -> None:
     """The page's command changes the runtime in both files, and both stay valid."""
     (command,) = re.findall(r"^sed -i.bak s/Python.*", PAGE, re.MULTILINE)
-    (tmp_path / "deploy").mkdir()
-    for name in ("serverless.yml", "deploy/main.tf"):
-        shutil.copyfile(ROOT / name, tmp_path / name)
-    subprocess.run(command.split(), cwd=tmp_path, check=True)  # noqa: S603 - the page's command
-    content = yaml.safe_load((tmp_path / "serverless.yml").read_text(encoding="utf-8"))
-    assert violations(content) == []
-    assert content["inputs"] == {**INPUTS, "runtime": "Python3.10"}
-    text = (tmp_path / "deploy/main.tf").read_text(encoding="utf-8")
+    shutil.copyfile(ROOT / "deploy/main.tf", shipped.folder / "deploy/main.tf")
+    subprocess.run(command.split(), cwd=shipped.folder, check=True)  # noqa: S603 - the page's command
+    inputs, _ = serverless_file.parts(shipped.folder / "serverless.yml")
+    assert inputs == {**INPUTS, "runtime": "Python3.10"}
+    text = (shipped.folder / "deploy/main.tf").read_text(encoding="utf-8")
     assert re.findall(r' runtime += "(.+)"', text) == ["Python3.10"]
+
+
+def test_another_bucket(shipped: Shipped) -> None:
+    """The page's command gives the bucket another name, and the function another region."""
+    (command,) = re.findall(r"^ *(sed -i.bak -e .*policy.json)$", PAGE, re.MULTILINE)
+    place = {"BUCKET": "box", "REGION": "ap-beijing", "PATH": os.environ["PATH"]}
+    subprocess.run(["sh", "-c", command], cwd=shipped.folder, env=place, check=True)  # noqa: S603, S607 - the page's command
+    account = serverless_file.Account("100000000002", "1250000001")
+    wanted = serverless_file.read(shipped.folder / "serverless.yml", account)
+    assert (wanted.region, wanted.buckets) == ("ap-beijing", ["box-1250000001"])
+    resources = re.findall(r"qcs::cos:[^\"]+", json.dumps(wanted.policy))
+    prefix = "qcs::cos:ap-beijing:uid/1250000001:box-1250000001/"
+    assert all(each.startswith(prefix) for each in resources)
 
 
 def test_formula() -> None:

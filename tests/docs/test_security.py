@@ -11,6 +11,7 @@ import yaml
 
 from conftest import ROOT, SECRETS, Function, cos_event
 from packer import build, manifest
+from scf_local.cloud.cam import policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -337,6 +338,21 @@ def _(_: Function) -> None:
 @holds("The role cannot upload to `requests/` or `policies/`, so no run can start another one.")
 def _(_: Function) -> None:
     assert resources("name/cos:PutObject") == ["journal/*"]
+
+
+@holds(
+    "Who may write the role's policy, as `deploy/deployer.json` allows, can give the function, and "
+    "so themselves, any right."
+)
+def _(_: Function) -> None:
+    text = (ROOT / "deploy/deployer.json").read_text(encoding="utf-8")
+    role, function = f"roleName/{INPUTS['role']}", f"namespace/default/function/{INPUTS['name']}"
+    for action, resource in (
+        ("cam:UpdatePolicy", "*"),
+        ("cam:PassRole", f"qcs::cam::uin/100000000001:{role}"),
+        ("scf:UpdateFunctionCode", f"qcs::scf:ap-guangzhou:uin/100000000001:{function}"),
+    ):
+        assert policies.is_allowed(policies.parse(text), action, resource)
 
 
 def resources(action: str) -> list[str]:
