@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ _DONE = r"Done|Nothing|\d+ of \d+"
 _NOTHING = "(?!)"
 _NOON = 12
 _TO_HALF_PAST_THREE = 15.5 * 3600
+_LOG_SECONDS = 10
 _LOG_LINES = 20
 """Of the functions' logs, to print if a step fails."""
 
@@ -71,12 +73,14 @@ class Stage:
         variables: those that lead clients to the cloud, and PATH, HOME and COLUMNS.
         say: takes a line to print.
         names: of all images, by id, as they should be now.
+        outcomes: of all runs, as they should be.
     """
 
     folder: Path
     variables: dict[str, str]
     say: Callable[[str], object]
     names: dict[str, str] = field(default_factory=dict)
+    outcomes: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -136,12 +140,35 @@ class Stage:
         rows = wrap(text, self.columns, break_on_hyphens=False, subsequent_indent="  ")
         self.say("\n".join(rows))
 
-    def upload(self, key: str, document: object) -> None:
-        """Upload a document to the bucket, and let the functions do what follows from it."""
+    def upload(self, key: str, document: object, *, starts: bool = True) -> None:
+        """Upload a document to the bucket, and let the function do what it has to, if anything.
+
+        Raises:
+            Unexpected: as `expect_runs`.
+        """
         text = json.dumps(document)
         self.tell(f"Upload {key}: {text}")
         self.cos.put_object(BUCKET, text.encode(), key)
         self.move_clock(0)
+        self.expect_runs(int(starts))
+        if not starts:
+            self.say("  starts nothing")
+
+    def expect_runs(self, more: int) -> str:
+        """Return the time of day of the last run, after so many more.
+
+        Raises:
+            Unexpected: there were more or fewer, or one has not applied its document.
+        """
+        self.outcomes += ["applied (200)"] * more
+        pattern = re.compile(r"^scf-local: \S+ (\S+) image-steward \S+: (.*)\n", re.MULTILINE)
+        for _ in range(_LOG_SECONDS * 50):  # the cloud writes it a little later
+            runs = pattern.findall((self.folder / "cloud.log").read_text(encoding="utf-8"))
+            if len(runs) >= len(self.outcomes):
+                break
+            time.sleep(1 / 50)
+        expect("runs", [outcome for _, outcome in runs], self.outcomes)
+        return runs[-1][0] if runs else ""
 
     def move_clock(self, seconds: float) -> None:
         """Move the cloud's clock; what is due by then has been done."""
@@ -232,14 +259,10 @@ def undo(stage: Stage) -> None:
 
 def nightly(stage: Stage) -> None:
     """Let the timer apply a policy."""
-    stage.upload("policies/nightly.json", POLICY)
-    stage.expect_names({})
-    stage.say("  starts nothing")
+    stage.upload("policies/nightly.json", POLICY, starts=False)
     stage.tell("The clock moves on, from 12:00 to 03:30 in Beijing (POST /_clock)")
     stage.move_clock(_TO_HALF_PAST_THREE)
-    log = (stage.folder / "cloud.log").read_text(encoding="utf-8")
-    runs = re.findall(r"^scf-local: \S+ (\S+) image-steward \S+: (.*)", log, re.MULTILINE)
-    expect("the last run", runs[-1:], [("03:17:00", "applied (200)")])
+    expect("time of the last run", stage.expect_runs(1), "03:17:00")
     stage.say("  03:17:00 image-steward: applied")
     stage.expect_names({
         WEB: "web-build-0142", "img-b2web142": "web-build-0142-2", API: "api-build-77",
@@ -251,9 +274,7 @@ def reconfigure(stage: Stage) -> None:
     stage.run("sed -i.bak s,requests/,incoming/, serverless.yml deploy/policy.json")
     stage.run("scf-deploy apply --yes", f"change|replace|{_DONE}")
     renaming = {"ImageId": WEB, "ImageName": "web-stable"}
-    stage.upload("requests/again.json", renaming)
-    stage.expect_names({})
-    stage.say("  starts nothing")
+    stage.upload("requests/again.json", renaming, starts=False)
     stage.upload("incoming/again.json", renaming)
     stage.expect_names({WEB: "web-stable"})
 
@@ -273,6 +294,7 @@ def undeploy(stage: Stage) -> None:
     state = stage.state()
     expect("functions", state["Functions"].get(REGION, {}), {})
     expect("roles", state["Roles"], {})
+    stage.expect_runs(0)
     kept = len(stage.keys("journal/"))
     expect("objects in the journal", kept, 8)
     stage.tell(f"The bucket keeps its {kept} objects in journal/")
