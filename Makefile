@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE  # each process of the tests would compile all 
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bundle replay test test-quick test-brief test-all test-ends conformance browser payloads bench lint format lock clean
+.PHONY: help install bundle deploy deploy-check undeploy rehearsal replay test test-quick test-brief test-all test-ends conformance browser payloads bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -95,6 +95,21 @@ payloads: $(READY) ## write build/deploy/*.json: the API calls that deploy serve
 
 bundle: $(READY) ## write build/function.zip for the runtime in serverless.yml, or for RUNTIME=3.11
 	@$(BIN)/python deploy/bundle.py
+
+# Options for scf-deploy: make deploy ARGS="--profile work"
+ARGS =
+
+deploy: bundle ## deploy serverless.yml to your account, after you have agreed to the plan
+	@$(BIN)/scf-deploy apply $(ARGS)
+
+deploy-check: bundle ## check the deployed function; changes nothing
+	@$(BIN)/scf-deploy check $(ARGS)
+
+undeploy: $(READY) $(if $(wildcard build/function),,bundle) ## delete the function and its role; buckets stay, with the journal
+	@$(BIN)/scf-deploy destroy $(ARGS)
+
+rehearsal: $(READY) ## play it all on the emulated cloud: deploy, upload, log, replay, undo, timer, undeploy
+	@$(BIN)/python tests/rehearsal.py
 
 bench: $(READY) ## measure what is promised about speed and memory; fails if a promise is broken
 	@$(BIN)/python tests/bench

@@ -179,15 +179,13 @@ def _tell_of_objects(trigger: Trigger, before: dict[str, str], after: dict[str, 
     young = {key for key, time in after.items() if before.get(key) != time}
     where = "/".join((trigger.bucket, trigger.keys[0]))
     for keys, why in (
-        (before.keys() - young, "are older than the trigger"),
-        (young, "were uploaded while it was created, and may have been missed"),
+        (before.keys() - young, "older than the trigger"),
+        (young, "uploaded while it was created, which may have been missed"),
     ):
         newest = sorted(keys, key=lambda key: after.get(key, ""), reverse=True)
         names = ", ".join(listed([printable(key) for key in newest], _MAX_OBJECTS))
         if keys:
-            _note(
-                f"{len(keys):,} objects in {where} {why}; upload again what must be done: {names}"
-            )
+            _note(f"In {where}, {why}: {names}. Upload again what must be done")
 
 
 @_command("plan")
@@ -232,7 +230,6 @@ def check(file: Path, *, as_json: bool, **where: Any) -> None:  # noqa: ANN401 -
             emit_json([vars(each) for each in found])
         else:
             emit(session.title())
-            emit("")
             for each in found:
                 advice = "" if each.is_well else f"; {each.advice}"
                 emit(f"{'ok' if each.is_well else 'FAIL':<6}{each.what:<16}{each.seen}{advice}")
