@@ -14,6 +14,7 @@ from tencentcloud.scf.v20180416 import models
 import cost
 import payloads
 from conftest import ROOT, Function
+from scf_deploy.code import Code
 from serverless_rules import violations
 
 if TYPE_CHECKING:
@@ -31,14 +32,14 @@ def test_tccli(action: str, options: str) -> None:
     for option in re.findall(r"--([A-Z]\w+)", options):
         assert hasattr(request, option)
     for file in re.findall(r"file://build/deploy/(\S+)\.json", options):
-        assert file in payloads.payloads(INPUTS, b"")
+        assert file in payloads.payloads(INPUTS, Code(b""))
         assert file.partition(".")[0] == action
 
 
 def test_every_payload_is_used() -> None:
     """The page says what each file of `make payloads` is for."""
     named = set(re.findall(r"build/deploy/(\S+)\.json", PAGE))
-    assert named == payloads.payloads(INPUTS, b"").keys()
+    assert named == payloads.payloads(INPUTS, Code(b"")).keys()
 
 
 def test_values_of_the_console() -> None:
