@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scf_deploy import plan, serverless_file
+from scf_deploy import planning, serverless_file
 from scf_deploy.code import Code
 from scf_deploy.deployment import Current
 from scf_deploy.errors import DeployError
@@ -25,11 +25,11 @@ def payloads(inputs: Mapping[str, Any], code: Code) -> dict[str, dict[str, Any]]
     """
     wanted = serverless_file.deployment(inputs, code)
     nothing = Current(trust=wanted.trust)
-    new = plan.deployment(wanted, nothing).calls
+    new = planning.changes(wanted, nothing).calls
     calls = [call for call in new if call.service == "scf" and call.action != "CreateTrigger"]
     triggers = [call for call in new if call.action == "CreateTrigger"]
     return {
-        **{call.action: dict(call.params) for call in (*calls, *plan.updates(wanted, nothing))},
+        **{call.action: dict(call.params) for call in (*calls, *planning.updates(wanted))},
         **{
             f"CreateTrigger.{number}-{call.params['Type']}": dict(call.params)
             for number, call in enumerate(triggers, 1)

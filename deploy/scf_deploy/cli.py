@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -15,17 +15,18 @@ from typing import Any
 import click
 
 from scf_deploy import check as checks
-from scf_deploy import current, plan, serverless_file, text
+from scf_deploy import current, planning, serverless_file, text
 from scf_deploy.apply import Deployer
 from scf_deploy.call import Api, Call
 from scf_deploy.cloud import Cloud
 from scf_deploy.deployment import Current, Deployment
 from scf_deploy.errors import DeployError, Unconfirmed
+from scf_deploy.plan import CREATE, REPLACE, Plan
 from scf_deploy.retries import patient
 from scf_deploy.trigger import Trigger
 from scf_local.account import Account
 from scf_local.console import Program, emit, emit_json, example, rich_console, usage_errors
-from scf_local.terminal_text import escaped, printable
+from scf_local.terminal_text import escaped, listed, printable
 
 _MAX_OBJECTS = 10
 """Objects to list that no event was sent for."""
@@ -84,20 +85,22 @@ class _Session:
     def current(self) -> Current:
         return current.read(self.api, self.cloud.download, self.wanted)
 
-    def changes(self) -> plan.Plan:
-        return plan.deployment(self.wanted, self.current())
+    def changes(self) -> Plan:
+        return planning.changes(self.wanted, self.current())
 
-    def removal(self) -> plan.Plan:
-        return plan.removal(self.wanted, self.current())
+    def removal(self) -> Plan:
+        return planning.removal(self.wanted, self.current())
+
+    def described(self) -> dict[str, str]:
+        """Return what function it is, and whose."""
+        ids = {"Uin": self.account.uin, "AppId": self.account.appid}
+        return {"Function": self.wanted.name, "Region": self.wanted.region, **ids}
 
     def title(self) -> str:
-        """Return what the plan is for, and what was filled in for placeholders."""
-        where = f"{self.wanted.name} in {self.wanted.region}"
-        account = f"account {self.account.uin}, APPID {self.account.appid}"
+        """Return what function it is, whose, and what was filled in for placeholders."""
+        what = "{Function} in {Region}\nAccount {Uin}, APPID {AppId}".format(**self.described())
         filled = ", ".join(self.wanted.filled_in)
-        return f"{where}, {account} (keys from {self.source})" + (
-            f"\nFilled in for placeholders: {filled}" if filled else ""
-        )
+        return f"{what}; keys from {self.source}\n" + (f"Filled in: {filled}\n" if filled else "")
 
 
 @contextmanager
@@ -121,29 +124,18 @@ def _session(
         sys.exit(error.exit_status)
 
 
-def _print(session: _Session, planned: plan.Plan, *, as_json: bool) -> None:
+def _print(session: _Session, planned: Plan, *, as_json: bool) -> None:
     if as_json:
-        names = ("Function", "Region", "Uin", "AppId")
-        wanted, account = session.wanted, session.account
-        values = (wanted.name, wanted.region, account.uin, account.appid)
         calls = [f"{call.service}:{call.action}" for call in planned.calls]
-        emit_json(
-            {
-                **dict(zip(names, values, strict=True)),
-                "Lines": text.as_json(planned),
-                "Calls": calls,
-            }
-        )
+        emit_json({**session.described(), "Lines": text.as_json(planned), "Calls": calls})
         return
     emit(session.title())
-    emit("")
-    emit(text.printed(planned, rich_console(sys.stdout, 100)), nl=False)
-    emit("")
+    emit(text.printed(planned, rich_console(sys.stdout, 100)))
     count = len(planned.changes)
     emit(f"{count} of {len(planned.lines)} to change" if count else "Nothing to change")
 
 
-def _confirm(question: str, answer: str = "yes") -> None:
+def _confirm(question: str, answer: str) -> None:
     """Have the user type an answer.
 
     Raises:
@@ -156,8 +148,12 @@ def _confirm(question: str, answer: str = "yes") -> None:
         raise Unconfirmed("not confirmed: nothing was changed")
 
 
-def _carry_out(session: _Session, agreed: plan.Plan, left: Callable[[], plan.Plan]) -> None:
-    """Make the calls of a plan; if that stops, tell what is done."""
+def _carry_out(
+    session: _Session, agreed: Plan, left: Callable[[], Plan], questions: Mapping[str, str]
+) -> None:
+    """Make the calls of a plan, after answers to questions; if that stops, tell what is done."""
+    for question, answer in questions.items():
+        _confirm(question, answer)
     deployer = Deployer(session.api, left, session.wanted.named, session.sleep, _note)
     try:
         deployer.run(agreed)
@@ -167,13 +163,30 @@ def _carry_out(session: _Session, agreed: plan.Plan, left: Callable[[], plan.Pla
         raise
 
 
-def _watched(session: _Session, planned: plan.Plan) -> Iterator[tuple[Trigger, dict[str, str]]]:
-    """Yield each COS trigger to create, and the objects that it matches now."""
-    names = {line.what for line in planned.changes if line.verb in {plan.CREATE, plan.REPLACE}}
-    for trigger in session.wanted.triggers:
-        is_new = str(trigger) in names and f"bucket {trigger.bucket}" not in names
-        if trigger.kind == "cos" and is_new:
-            yield trigger, current.objects(session.api, trigger)
+def _objects(session: _Session, planned: Plan) -> dict[Trigger, dict[str, str]]:
+    """Return the objects that COS triggers match which are to be created, with their times."""
+    new = {line.what for line in planned.changes if line.verb in {CREATE, REPLACE}}
+    return {
+        each: current.objects(session.api, each)
+        for each in session.wanted.triggers
+        if each.kind == "cos" and str(each) in new and f"bucket {each.bucket}" not in new
+    }
+
+
+def _tell_of_objects(trigger: Trigger, before: dict[str, str], after: dict[str, str]) -> None:
+    """Name the objects that start nothing: older than a trigger, or uploaded while it was not."""
+    young = {key for key, time in after.items() if before.get(key) != time}
+    where = "/".join((trigger.bucket, trigger.keys[0]))
+    for keys, why in (
+        (before.keys() - young, "are older than the trigger"),
+        (young, "were uploaded while it was created, and may have been missed"),
+    ):
+        newest = sorted(keys, key=lambda key: after.get(key, ""), reverse=True)
+        names = ", ".join(listed([printable(key) for key in newest], _MAX_OBJECTS))
+        if keys:
+            _note(
+                f"{len(keys):,} objects in {where} {why}; upload again what must be done: {names}"
+            )
 
 
 @_command("plan")
@@ -199,30 +212,11 @@ def apply(file: Path, *, yes: bool, as_json: bool, **where: Any) -> None:  # noq
         _print(session, agreed, as_json=as_json)
         if not agreed.calls:
             return
-        before = dict(_watched(session, agreed))
-        if not yes:
-            _confirm("This changes your account.")
-        _carry_out(session, agreed, session.changes)
+        before = _objects(session, agreed)
+        _carry_out(session, agreed, session.changes, {} if yes else {"Make these changes?": "yes"})
         _note("Done: the account is as the file says")
         for trigger, known in before.items():
-            _tell_of_objects(session, trigger, known)
-
-
-def _tell_of_objects(session: _Session, trigger: Trigger, known: dict[str, str]) -> None:
-    """Name the objects that start nothing: older than a trigger, or uploaded while it was not."""
-    now = current.objects(session.api, trigger)
-    young = {key for key, time in now.items() if known.get(key) != time}
-    for keys, why in (
-        (known.keys() - young, "are older than the trigger"),
-        (young, "were uploaded while it was created, and may have been missed"),
-    ):
-        if keys:
-            newest = sorted(keys, key=lambda key: now.get(key, ""), reverse=True)
-            names = ", ".join(printable(key) for key in newest[:_MAX_OBJECTS])
-            more = f" and {len(keys) - _MAX_OBJECTS:,} more" if len(keys) > _MAX_OBJECTS else ""
-            where = f"{trigger.bucket}/{trigger.keys[0]}"
-            what = f"{len(keys):,} objects in {where} {why}"
-            _note(f"{what}; upload again what must be done: {names}{more}")
+            _tell_of_objects(trigger, known, current.objects(session.api, trigger))
 
 
 @_command("check")
@@ -257,8 +251,7 @@ def destroy(file: Path, *, yes: bool, as_json: bool, **where: Any) -> None:  # n
         _print(session, agreed, as_json=as_json)
         if not agreed.calls:
             return
-        if not yes:
-            _confirm("This removes the function, and the events that wait for it.")
-            _confirm("This cannot be undone.", session.wanted.name)
-        _carry_out(session, agreed, session.removal)
-        _note(f"Done: {session.wanted.name} is gone")
+        name = session.wanted.name
+        questions = {"Delete all this, with the events that wait?": "yes", "Are you sure?": name}
+        _carry_out(session, agreed, session.removal, {} if yes else questions)
+        _note(f"Done: {name} is gone")

@@ -40,8 +40,6 @@ class Part:
 
 
 Parts = dict[str, Part]
-ACCOUNT = {"role", "trust", "policy", "attachment", "bucket", "access", "versions"}
-"""Groups of parts that do not go with the function."""
 
 
 def wanted_parts(wanted: Deployment) -> Parts:
@@ -120,11 +118,9 @@ def _words(document: object, pattern: str) -> str:
 
 
 def _bucket(name: str, *, is_private: bool, has_versions: bool) -> Parts:
-    return {
-        f"bucket {name}": Part("bucket", name, ""),
-        f"access to {name}": Part("access", is_private, "private" if is_private else "public"),
-        f"versions in {name}": Part("versions", has_versions, "on" if has_versions else "off"),
-    }
+    access = "private" if is_private else "public"
+    text = f"{access}, versions {'on' if has_versions else 'off'}"
+    return {f"bucket {name}": Part("bucket", text, text)}
 
 
 def _function(given: Mapping[str, Any], name: str, code: Code) -> Parts:

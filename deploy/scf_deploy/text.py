@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
+from rich.table import Table
 from rich.text import Text
 
 from scf_deploy.plan import CHANGE, CREATE, DELETE, REPLACE, SAME, Line, Plan
@@ -14,50 +14,35 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES = {SAME: "dim", CREATE: "green", CHANGE: "yellow", REPLACE: "magenta", DELETE: "red"}
-_VERB = 8
-_MOST = 36
-"""Columns of the names of things."""
+_MOST = 5000
+"""Characters of a value."""
 
 
 def printed(plan: Plan, console: Console) -> str:
-    """Return the plan, as wide as a console: a line for each thing, wrapped below its value."""
-    longest = max((cell_len(line.what) for line in plan.lines), default=0)
-    width = min(longest, _MOST)
+    """Return the plan, as wide as a console: a row for each line; values are wrapped."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(max_width=console.width // 2, overflow="fold")
+    table.add_column(overflow="fold")
+    for line in plan.lines:
+        value = "; ".join(filter(None, (_value(line), line.note)))
+        style = _STYLES[line.verb]
+        cells = (line.verb, printable(line.what, _MOST), printable(value, _MOST))
+        head, *rest = map(Text, cells)
+        head.stylize(style)
+        table.add_row(head, *rest, style="dim" if line.verb == SAME else "")
     with console.capture() as captured:
-        for line in plan.lines:
-            _print(line, width, console)
-    return captured.get()
-
-
-def _print(line: Line, width: int, console: Console) -> None:
-    style, what = _STYLES[line.verb], printable(line.what)
-    head = Text(f"{line.verb:<{_VERB}}", style).append(f"{what:<{width}}  ", "")
-    value = Text(printable(_value(line), 2000), "dim" if line.verb == SAME else "")
-    room = max(console.width - _VERB - width - 2, 20)
-    rows = value.wrap(console, room) or [Text()]
-    for number, row in enumerate(rows):
-        indent = Text(" " * (_VERB + width + 2))
-        if number == 0 and cell_len(what) > width:
-            console.print(head, soft_wrap=True)
-            head = indent
-        text = (head if number == 0 else indent) + row
-        text.rstrip()
-        console.print(text, soft_wrap=True)
+        console.print(table)
+    return "\n".join(row.rstrip() for row in captured.get().splitlines())
 
 
 def _value(line: Line) -> str:
-    value = line.new
-    if line.verb in {CHANGE, REPLACE}:
-        value = f"{line.old or 'none'} → {line.new or 'none'}"
-    elif line.verb == DELETE:
-        value = line.old
-    return "; ".join(filter(None, (value, line.note)))
+    if line.verb in {CHANGE, REPLACE} and line.old != line.new:
+        return f"{line.old or 'none'} → {line.new or 'none'}"
+    return line.old if line.verb == DELETE else line.new
 
 
 def as_json(plan: Plan) -> list[dict[str, Any]]:
-    """Return the lines as JSON has them: `Verb`, `What`, and what is not empty of the others."""
-    names = {"Verb": "verb", "What": "what", "Old": "old", "New": "new", "Note": "note"}
-    return [
-        {name: getattr(line, each) for name, each in names.items() if getattr(line, each)}
-        for line in plan.lines
-    ]
+    """Return each line: `Verb`, `What`, and `Old`, `New` and `Note` unless they are empty."""
+    lines = (vars(line).items() for line in plan.lines)
+    return [{name.capitalize(): text for name, text in line if text} for line in lines]
