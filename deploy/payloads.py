@@ -40,12 +40,12 @@ def payloads(inputs: Mapping[str, Any], code: Code) -> dict[str, dict[str, Any]]
 def main() -> int:
     """Write a file for each call, and print its name."""
     try:
-        inputs, code = serverless_file.parts(ROOT / "serverless.yml")
+        file = serverless_file.read(ROOT / "serverless.yml")
     except DeployError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     TARGET.mkdir(parents=True, exist_ok=True)
-    for name, payload in payloads(inputs, code).items():
+    for name, payload in payloads(file.inputs, file.code).items():
         path = TARGET / f"{name}.json"
         path.write_text(json.dumps(payload, ensure_ascii=False, indent=2), encoding="utf-8")
         sys.stdout.write(f"{os.path.relpath(path)}\n")
