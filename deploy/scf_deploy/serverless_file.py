@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from image_steward.documents.validation import validate
-from image_steward.errors import InvalidDocument
+from image_steward.errors import InvalidDocument, Violation
 from scf_deploy.code import Code
 from scf_deploy.deployment import Deployment
 from scf_deploy.errors import InvalidFile
@@ -26,7 +26,6 @@ from scf_local.cloud.scf.cos_rules import overlap
 APPID, UIN = "1250000000", "100000000001"
 """Placeholders in a file: the made-up ids of Tencent's documents and of this project."""
 
-_SCHEMA = str(Path(__file__).with_name("serverless"))
 _MAX_BYTES = 4096
 """Of the environment, and of a timer's argument (document/product/583/32748, 583/9708)."""
 _MEMBERS = {
@@ -178,34 +177,40 @@ def _content(path: Path, problems: list[str]) -> Any:  # noqa: ANN401 - whatever
     return content
 
 
+def _wrong(schema: str, content: Any) -> list[Violation]:  # noqa: ANN401 - whatever there is
+    try:
+        validate(str(Path(__file__).with_name(schema)), content)
+    except InvalidDocument as error:
+        return [*error.details]
+    return []
+
+
 def _valid(content: Any, problems: list[str]) -> dict[str, Any]:  # noqa: ANN401 - whatever there is
     """Return what is valid of `inputs`, so that the rest of it is checked, too."""
     given = content.get("inputs") if isinstance(content, dict) else None
     inputs = dict(given) if isinstance(given, dict) else {}
-    try:
-        validate(_SCHEMA, content)
-    except InvalidDocument as error:
-        problems += [f"{where}: {text}".removeprefix(": ") for where, text in error.details]
-        wrong = {(*where.split("/")[2:4],) for where, _ in error.details}
-        events = inputs.pop("events", ())
-        inputs = {
-            name: each for name, each in inputs.items() if not any(name in w[:1] for w in wrong)
-        }
-        if not any(w == ("events",) for w in wrong):
-            inputs["events"] = [e for n, e in enumerate(events) if ("events", str(n)) not in wrong]
-    return inputs
+    wrong = set()
+    for where, text in _wrong("serverless", content):
+        problems.append(f"{where}: {text}".removeprefix(": "))
+        wrong.add((*where.split("/")[2:4],))
+    if wrong and ("events",) not in wrong and "events" in inputs:
+        numbered = enumerate(inputs["events"])
+        inputs["events"] = [each for n, each in numbered if ("events", str(n)) not in wrong]
+    names = {name for name, *rest in filter(None, wrong) if not (name == "events" and rest)}
+    return {name: each for name, each in inputs.items() if name not in names}
 
 
 def _document(path: Path, problems: list[str]) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
     try:
-        document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         problems.append(f"{path}: not JSON: {error}")
         return None
-    if document is None or (isinstance(document, dict) and "statement" in document):
-        return document
-    problems.append(f"{path}: must be a policy, an object with version and statement")
-    return None
+    wrong = [f"{path}: {' '.join(filter(None, each))}" for each in _wrong("cam_policy", document)]
+    problems += wrong
+    return None if wrong else document
 
 
 def _triggers(inputs: Mapping[str, Any]) -> tuple[Trigger, ...]:
@@ -274,8 +279,8 @@ def _trigger_problems(triggers: Collection[Trigger], region: str | None) -> Iter
 
 
 def _timer_problems(timer: Trigger) -> Iterator[str]:
-    if len(timer.argument.encode()) > _MAX_BYTES:
-        yield f"its argument has more than {_MAX_BYTES:,} bytes"
+    if (size := len(timer.argument.encode())) > _MAX_BYTES:
+        yield f"its argument takes {size:,} bytes; {_MAX_BYTES:,} are allowed"
     try:
         if cron.next_after(cron.parse(timer.rule), 0) == math.inf:
             yield f"cronExpression {timer.rule} is never due"
