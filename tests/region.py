@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -82,7 +81,7 @@ def deleted_tags(part: HasValues) -> tuple[str, ...]:
 
 def with_tags(image: Image, tags: Mapping[str, str]) -> Image:
     """Return an image with these tags in place of its own."""
-    return replace(image, values={**attributes_of(image), **named(tags)})
+    return image._replace(values={**attributes_of(image), **named(tags)})
 
 
 def named(tags: Mapping[str, str]) -> dict[str, str]:

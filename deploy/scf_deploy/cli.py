@@ -112,7 +112,8 @@ def _session(
         with usage_errors():
             keys = Account.find(os.environ, Path.home(), profile)
         found = serverless_file.read(file)
-        cloud = Cloud(keys.credentials, found.region, endpoint, cos_endpoint)
+        certificates = os.environ.get("REQUESTS_CA_BUNDLE")
+        cloud = Cloud(keys.credentials, found.region, endpoint, cos_endpoint, certificates)
         sleep = click.get_current_context().obj or time.sleep
         api = patient(cloud, sleep)
         ids = api(Call("cam", "GetUserAppId", {}))

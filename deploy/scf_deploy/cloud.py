@@ -42,12 +42,14 @@ class Cloud:
         endpoint: a URL in which `{service}` and `{region}` may stand; empty: the SDK's own.
             CAM has no regions: for it, `.{region}` is left out.
         cos_endpoint: a URL that all requests to buckets are sent to, with the bucket in `Host`.
+        certificates: a file with those to trust, which the API's SDK would look for nowhere.
     """
 
     credentials: AccountCredentials
     region: str
     endpoint: str = ""
     cos_endpoint: str = ""
+    certificates: str | None = None
 
     def __call__(self, call: Call) -> dict[str, Any]:
         """Make a call and return the reply; never again by itself.
@@ -85,7 +87,10 @@ class Cloud:
         place = ".{region}" if service == "cam" else "{region}"
         url = self.endpoint.replace(place, "" if service == "cam" else self.region)
         parts = urlsplit(url.replace("{service}", service))
-        http = HttpProfile(parts.scheme or None, parts.netloc or None, reqTimeout=_SECONDS)
+        http = HttpProfile(
+            parts.scheme or None, parts.netloc or None,
+            reqTimeout=_SECONDS, certification=self.certificates,
+        )  # fmt: skip
         profile = ClientProfile(httpProfile=http, language="en-US")
         client = client_class(Credential(*astuple(self.credentials)), self.region, profile)
         try:

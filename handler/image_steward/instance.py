@@ -60,7 +60,7 @@ class Instance:
         return session
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(eq=False, repr=False)
 class Cloud:
     """The API clients of one run, each made when it is first needed."""
 

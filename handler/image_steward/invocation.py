@@ -182,7 +182,7 @@ class Invocation:
                 outcomes = executor.execute(plan)
         except errors.StewardError as error:
             return self._with_error(report, report.source, error)
-        return replace(report, outcomes=(*report.outcomes, *outcomes))
+        return report._replace(outcomes=(*report.outcomes, *outcomes))
 
     def _now(self) -> Now:
         moment, deadline = self.log.clock.time(), self.retries.deadline
@@ -204,13 +204,13 @@ class Invocation:
         for warning in warnings:
             self.log.warning("document.warned", Source=report.source, **warning.log_fields)
         rules = report.rules + plan.rules
-        return replace(report, warnings=report.warnings + warnings, rules=rules)
+        return report._replace(warnings=report.warnings + warnings, rules=rules)
 
     def _with_error(self, report: Report, source: str, error: errors.StewardError) -> Report:
         """Log an error and add it to the report."""
         write = self.log.warning if error.transient else self.log.error
         write("document.rejected", Source=source, **error.log_fields)
-        return replace(report, errors=(*report.errors, (source, error)))
+        return report._replace(errors=(*report.errors, (source, error)))
 
     def _call(self, *args: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
         return self.retries(partial(self.cloud.api, *args))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -74,14 +74,13 @@ class CosObject(NamedTuple):
         return f"cos://{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """An image, with the members of DescribeImages that the function uses."""
 
     image_id: str
     values: Values
     """All attributes, and its tags."""
-    facts: dict[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = MappingProxyType({})
     """`FACTS`, `STATE`, and `CreatedTime` as `clock.utc` writes it (empty if unreadable)."""
 
     @property
@@ -166,13 +165,12 @@ class ChangeRequest:
         return image.has(self.changes[region][image.image_id].expect)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The changes that one image still needs; an empty step costs no write."""
 
     region: str
     image_id: str
-    values: Values = field(default_factory=dict)
+    values: Values = MappingProxyType({})
     """The new values, which differ from those before."""
     before: Image | None = None
     """The current image; None if it could not be read."""
@@ -248,12 +246,11 @@ class Plan(NamedTuple):
         return [step for step in self.all_steps if not step.is_empty]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a step has changed (in a dry run: would change), and the error that ended it."""
 
     step: Step
-    values: Values = field(default_factory=dict)
+    values: Values = MappingProxyType({})
     """Those that differ from the image before the step."""
     request_ids: tuple[str, ...] = ()
     error: StewardError | None = None
@@ -304,15 +301,14 @@ class Outcome:
             reasons = tuple(reason for each in both for reason in each.reasons)
             waits = step.would_wait or later.step.would_wait
             before = _before(self, later)
-            step = replace(writing, before=before, reasons=reasons, would_wait=waits)
+            step = writing._replace(before=before, reasons=reasons, would_wait=waits)
         # A transient error has precedence, as it causes a redelivery; then the first error.
         if later.error and (not error or (later.error.transient and not error.transient)):
             error = later.error
         if self.planned != later.planned:  # what was done counts, not what a dry run would do
-            return replace(later if self.planned else self, error=error)
+            return (later if self.planned else self)._replace(error=error)
         values = {**self.values, **later.values}
-        return replace(
-            self,
+        return self._replace(
             step=step,
             values=step.before.missing(values) if step.before else values,
             request_ids=self.request_ids + later.request_ids,
@@ -341,8 +337,7 @@ def by_image(outcomes: Iterable[Outcome]) -> dict[tuple[str, str], Outcome]:
     return images
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """The report on one part of an event."""
 
     source: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from image_steward import regions
@@ -30,12 +31,11 @@ _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+/?")
 _USERINFO = re.compile(r"(//|^).*@")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """One field for each variable of `_VARIABLES`: `dry_run` for STEWARD_DRY_RUN."""
 
     dry_run: bool = False
-    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     """The kinds of documents allowed from each source, `<bucket>/<prefix>` or a trigger.
 
     Empty: all kinds from any source.

@@ -26,7 +26,7 @@ def write(file: BinaryIO, size: int) -> int:
             return run * _IMAGES
         request_id = f"4f9c2d1e-0000-4000-8000-{run:012}"
         stream = io.StringIO()
-        log = Log(stream, clock, Secrets({}), request_id)
+        log = Log(stream, clock, Secrets({}, set()), request_id)
         source = f"cos://manifests-1250000000/requests/change-{run}.json"
         log.info("run.started", Source=source, Trigger="cos")
         for image in range(run * _IMAGES, (run + 1) * _IMAGES):

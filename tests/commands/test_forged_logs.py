@@ -52,7 +52,7 @@ RAW = f"bad key\n{FORGED}\n{FINISHED}\n"
 def _log(text: str, error: str) -> list[cls_export.Fields]:
     """The records of a run whose strings, except its images' names, are all `text`."""
     stream = io.StringIO()
-    log = Log(stream, FakeClock(), Secrets({}), RUN)
+    log = Log(stream, FakeClock(), Secrets({}, set()), RUN)
     entry = {"Region": "ap-guangzhou", "ImageId": "img-a", "ImageName": "a"}
     log.info("run.started", Source=f"cos://b-1/{text}", Trigger="cos")
     log.always("image.before", Source=text, Undo=entry)

@@ -469,7 +469,7 @@ def test_parts_are_accepted() -> None:
     parts = [_undo(*log, arguments=("--part", str(n))) for n in (1, 2)]
     assert parts[1].stderr.endswith("part 2 of 2\n")
     assert [len(_images(part)) for part in parts] == [1000, 500]
-    assert all(len(part.stdout_bytes) <= Settings.max_document_bytes for part in parts)
+    assert all(len(part.stdout_bytes) <= Settings().max_document_bytes for part in parts)
 
 
 def _time(milliseconds: int) -> str:

@@ -129,7 +129,8 @@ def test_sdk_loggers_are_silent(name: str) -> None:
 
 def test_repr_of_credentials() -> None:
     """The repr of credentials, as in a traceback, has no secret."""
-    assert repr(Credentials("id", "key", "token")) == "Credentials()"
+    shown = repr(Credentials("1d", "k3y", "t0ken"))
+    assert not any(secret in shown for secret in ("1d", "k3y", "t0ken"))
 
 
 def test_name_server_that_hangs(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def _print_part(read: Callable[[], Entries], part: int) -> NoReturn:
         _print_problems(parsed.problems)
         document = parsed.part(part)
     if parsed.texts:
-        emit_json(document, Settings.max_document_bytes)
+        emit_json(document, Settings().max_document_bytes)
     which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
     note(f"{parsed}{which}")
     sys.exit(1 if parsed.problems else 0)

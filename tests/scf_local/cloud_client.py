@@ -9,9 +9,15 @@ from urllib.request import ProxyHandler, Request, build_opener
 _TIMEOUT_S = 30
 
 
+def state(endpoint: str) -> dict[str, Any]:
+    """What it has: images, objects, functions and more by name, and the calls it has received."""
+    found: dict[str, Any] = _sent(f"{endpoint}/_state")
+    return found
+
+
 def calls(endpoint: str, since: float) -> list[dict[str, Any]]:
     """The calls that it has received since then, in seconds since 1970."""
-    return [call for call in _sent(f"{endpoint}/_state")["Calls"] if call["Time"] >= since]
+    return [call for call in state(endpoint)["Calls"] if call["Time"] >= since]
 
 
 def now(endpoint: str) -> float:

@@ -30,7 +30,7 @@ class Entries:
     @cached_property
     def parts(self) -> list[list[str]]:
         """The entries by change request, each within the limits of a document."""
-        return list(undo_entries.batches(self.texts, Settings.max_document_bytes)) or [[]]
+        return list(undo_entries.batches(self.texts, Settings().max_document_bytes)) or [[]]
 
     def part(self, number: int) -> dict[str, Any]:
         """One of the change requests, counted from 1.

@@ -24,7 +24,7 @@ def log_of_level(level: str = "INFO") -> Log:
     return Log(
         io.StringIO(),
         FakeClock(),
-        Secrets({"TENCENTCLOUD_SECRETKEY": "s3cret-key-01234"}),
+        Secrets({"TENCENTCLOUD_SECRETKEY": "s3cret-key-01234"}, set()),
         "r-1",
         level,
     )
@@ -78,7 +78,7 @@ def test_kept(level: str) -> None:
 
 def test_short_secret() -> None:
     """A secret of a few characters is not masked, since it would mask half of the log."""
-    log = Log(io.StringIO(), FakeClock(), Secrets({"TENCENTCLOUD_SECRETID": "e"}))
+    log = Log(io.StringIO(), FakeClock(), Secrets({"TENCENTCLOUD_SECRETID": "e"}, set()), "")
     log.info("event")
     assert "event" in line_of(log)
 

@@ -508,8 +508,8 @@ def test_unused_names_are_not_looked_up() -> None:
     """No holders are looked up while a copy is pending, since nothing is renamed."""
     both = "ap-guangzhou:img-6pb6lrmy,ap-hongkong:img-qlzp4oea"
     request = read(build({"ImageName": "new"}, artifact_id=both))
-    copy = replace(IMAGE, image_id="img-qlzp4oea")
-    making = replace(copy, facts={**IMAGE.facts, "ImageState": "CREATING"})
+    copy = IMAGE._replace(image_id="img-qlzp4oea")
+    making = copy._replace(facts={**IMAGE.facts, "ImageState": "CREATING"})
     names = {"ap-guangzhou": ["new"], "ap-hongkong": ["new"]}
     for image, dry_run, expected in (
         (copy, False, names),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,7 +45,7 @@ def applied(image: Image, step: Step) -> Image:
     """Return the image after a step."""
     tags = {k: v for k, v in image.tags.items() if k not in deleted_tags(step)}
     attributes = {**attributes_of(image), **attributes_of(step)}
-    return replace(image, values={**attributes, **named({**tags, **bound_tags(step)})})
+    return image._replace(values={**attributes, **named({**tags, **bound_tags(step)})})
 
 
 @given(images(), changes())

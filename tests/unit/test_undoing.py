@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +107,7 @@ def test_undo_of_two_documents(
     """One Undo puts back what two documents of an event did to the same images."""
     images, changes = one
     # A cycle with an image that is not ready would be put off.
-    region = Region(replace(i, facts={**i.facts, "ImageState": "NORMAL"}) for i in images)
+    region = Region(i._replace(facts={**i.facts, "ImageState": "NORMAL"}) for i in images)
     former = dict(region.images)
     outcomes = region.execute(requested(changes, region), random)
     again = [change for change in other[1] if change.image_id in region.images]

@@ -30,7 +30,7 @@ from image_steward.settings import Settings
 from image_steward.strict_json import MAX_CONTAINERS
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Api:
     """Rate-limited calls for one run. Thread-safe."""
 

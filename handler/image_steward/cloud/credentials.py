@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from threading import Lock
 from typing import TypeVar
 
@@ -13,13 +12,11 @@ from image_steward.errors import CredentialsError, CredentialsExpired, InvalidSe
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
 class Credentials:
     """Credentials as read from the environment. They may change between runs of an instance."""
 
-    secret_id: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    token: str | None = field(repr=False)
+    def __init__(self, secret_id: str, secret_key: str, token: str | None) -> None:
+        self.secret_id, self.secret_key, self.token = secret_id, secret_key, token
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Credentials:

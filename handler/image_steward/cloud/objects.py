@@ -5,9 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
@@ -20,8 +19,7 @@ from image_steward.model import CosObject
 from image_steward.settings import Settings
 
 
-@dataclass(frozen=True)
-class Objects:
+class Objects(NamedTuple):
     """Reads and writes objects for one run."""
 
     settings: Settings

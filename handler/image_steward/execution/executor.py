@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from image_steward.cloud.image_api import Call
 from image_steward.cloud.recent_writes import RecentWrites
@@ -25,8 +24,7 @@ TaskExecution: TypeAlias = "Iterator[float | list[Outcome]]"
 """Yields moments (monotonic seconds) at which to resume it, and finally the outcomes."""
 
 
-@dataclass(frozen=True)
-class Executor:
+class Executor(NamedTuple):
     """Executes plans: regions in parallel, and in each region one phase after the other.
 
     A phase consists of tasks, a few of which run at a time. Tasks share no state: each returns the
@@ -102,7 +100,7 @@ class Executor:
                 settled = [Outcome(step, error=conflict) for step in write.steps.values()]
             else:
                 steps = {i: step for i, step in write.steps.items() if i not in errors}
-                settled = yield from self._settle(replace(write, steps=steps))
+                settled = yield from self._settle(write._replace(steps=steps))
             outcomes += settled
             for outcome in settled:
                 if outcome.error and (failed is not None or not task.is_of_tags):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from image_steward.limits import RESOURCES_PER_TAG_CALL, TAGS_PER_TAG_CALL
@@ -13,8 +12,7 @@ from image_steward.planning.diff import foreign_values
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(NamedTuple):
     """One call: it changes attributes of one image, or binds or unbinds tags of several."""
 
     region: str
@@ -34,7 +32,7 @@ class Write:
     def reverted(self) -> Write:
         """The write that gives the image of a rename its old name back."""
         names = [step.before.name for step in self.steps.values() if step.before]
-        return replace(self, values={"ImageName": names[0]})
+        return self._replace(values={"ImageName": names[0]})
 
 
 class Task(NamedTuple):
@@ -87,8 +85,8 @@ def _attribute_tasks(writes: Mapping[str, Write]) -> Iterator[Task]:
             first, *others = [writes[step.image_id] for step in chain]
             if start.temporary_name:
                 # With the other attributes: if the API rejects them, no name has changed.
-                others.append(replace(first, values={"ImageName": start.new_name}))
-                first = replace(first, values={**first.values, "ImageName": start.temporary_name})
+                others.append(first._replace(values={"ImageName": start.new_name}))
+                first = first._replace(values={**first.values, "ImageName": start.temporary_name})
             yield Task([first, *others], is_cycle=bool(start.temporary_name))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from image_steward.current_images import CurrentImages
 from image_steward.model import ATTRIBUTES, ChangeRequest, Now, Plan, Step, StepsByRegion
 from image_steward.planning.diff import new_names_of, step_of, why_unready, would_wait
@@ -26,7 +24,7 @@ def plan(request: ChangeRequest, current: CurrentImages, _now: Now) -> Plan:
 
 def _without_failed(step: Step) -> Step:
     """The step; one that fails for good does not wait."""
-    return replace(step, would_wait=False) if step.error else step
+    return step._replace(would_wait=False) if step.error else step
 
 
 def _seen_waiting(step: Step) -> Step:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from image_steward.current_images import CurrentImages, Images
 from image_steward.errors import ApiError, Changed, NotAllowed, StewardError
@@ -36,7 +35,7 @@ def step_of(change: Change, images: Images) -> Step:
     image = step.before
     if step.error or not image:
         return step
-    step = replace(step, values=image.missing(change.values), is_guarded=bool(change.expect))
+    step = step._replace(values=image.missing(change.values), is_guarded=bool(change.expect))
     if unexpected := foreign_values(image, change.expect, {**change.expect, **change.values}):
         found = (f"{n} is {shown(v)}, not {shown(change.expect[n])}" for n, v in unexpected.items())
         message = f"not as expected: {', '.join(found)}; this image stays as it is"
@@ -73,7 +72,7 @@ def why_unready(step: Step) -> str:
 
 def would_wait(step: Step, reason: str) -> Step:
     """The step in a dry run, if a run would do it, or its rename, later."""
-    return replace(step, would_wait=True, reasons=(*step.reasons, f"would wait: {reason}"))
+    return step._replace(would_wait=True, reasons=(*step.reasons, f"would wait: {reason}"))
 
 
 def failed_step(step: Step, error: StewardError) -> Step:

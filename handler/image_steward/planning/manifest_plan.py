@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -148,7 +147,7 @@ def _source(build: Build, steps: Iterable[Step], protected: Iterable[Glob]) -> I
     image = image.with_values(_step(step, build, None, Violations(fatal=False)).values)
     tags = {key: clean(text) for key, text in image.tags.items() if may_change(key, protected)}
     valid = {f"Tag.{k}": text for k, text in tags.items() if not value_error("Tag", text)}
-    return replace(image, values=valid)
+    return image._replace(values=valid)
 
 
 def _step(step: Step, build: Build, source: Image | None, violations: Violations) -> Step:
@@ -170,7 +169,7 @@ def _step(step: Step, build: Build, source: Image | None, violations: Violations
         wanted = labels(build, step.region, seen)
     except (NoValue, InvalidDocument) as reason:
         violations.extend(reason.details if isinstance(reason, InvalidDocument) else ())
-        return replace(step, reasons=(str(reason),), is_skipped=True)
+        return step._replace(reasons=(str(reason),), is_skipped=True)
     violations.extend(unstable_values(build, step.region, seen, wanted))
     after = seen.with_values(wanted)
     if (count := len(after.tags)) > limits.TAGS_PER_IMAGE:
@@ -182,7 +181,7 @@ def _step(step: Step, build: Build, source: Image | None, violations: Violations
     values = image.missing(after.values)
     is_copy = values.keys() - {*build.templates, *ATTRIBUTES}
     reasons = (f"CopyTags: from {source.image_id}",) if source and is_copy else ()
-    return replace(step, values=values, reasons=reasons)
+    return step._replace(values=values, reasons=reasons)
 
 
 def _postponed(step: Step, unready: str, blocked: str, *, dry_run: bool) -> Step:
@@ -201,4 +200,4 @@ def _postponed(step: Step, unready: str, blocked: str, *, dry_run: bool) -> Step
     if why:
         return diff.failed_step(step, error)
     others = {name: value for name, value in step.values.items() if name != "ImageName"}
-    return replace(step, values=others, error=error)
+    return step._replace(values=others, error=error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 
 from image_steward.current_images import CurrentImages
@@ -60,7 +59,7 @@ def order_renames(
             step = would_wait(step, f"{waits_for[image_id]} has the new name")
         candidates = (temporary(image_id, number, owner) for number in count(1))
         free = next(n for n in candidates if n not in taken) if image_id in openers else ""
-        return replace(step, waits_for=waits_for[image_id], temporary_name=free)
+        return step._replace(waits_for=waits_for[image_id], temporary_name=free)
 
     return [with_order(step) for step in steps]
 

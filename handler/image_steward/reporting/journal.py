@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from image_steward.clock import utc
 from image_steward.errors import InvalidSetting, Rejection, StewardError
@@ -15,18 +14,21 @@ from image_steward.reporting import undo
 from image_steward.reporting.log import Log
 from image_steward.settings import Settings
 
+Write: TypeAlias = "Callable[[CosObject, bytes], None]"
 
-@dataclass
+
 class Journal:
-    """The journal of one run, whose objects are numbered. `region` is the function's own."""
+    """The journal of one run, whose objects are numbered. `region` is the function's own.
 
-    settings: Settings
-    region: str
-    log: Log
-    write: Callable[[CosObject, bytes], None]
-    delivery: str
-    """Part of the keys: a redelivery has the same request id, perhaps in the same second."""
-    _written: int = 0
+    `delivery` is part of the keys: a redelivery has the same request id, perhaps in
+    the same second.
+    """
+
+    def __init__(
+        self, settings: Settings, region: str, log: Log, write: Write, delivery: str
+    ) -> None:
+        self.settings, self.region, self.log = settings, region, log
+        self.write, self.delivery, self._written = write, delivery, 0
 
     def record(self, source: str, plan: Plan) -> None:
         """Record the current state of all images that a plan will change.

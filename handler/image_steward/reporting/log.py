@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partialmethod
 from threading import Lock
@@ -34,13 +33,14 @@ _OTHERS = (
 """Signatures, and the logins in URLs: in messages only, since elsewhere such texts are values."""
 
 
-@dataclass(frozen=True)
 class Secrets:
-    """The credentials that the environment has now, and those of earlier calls and runs."""
+    """The credentials that the environment has now, and those of earlier calls and runs.
 
-    environ: Mapping[str, str] = field(repr=False)
-    known: set[str] = field(default_factory=set, repr=False)
-    """The secrets so far and their parts; an instance keeps them, as splitting takes time."""
+    `known` are the secrets so far and their parts; an instance keeps them, as splitting takes time.
+    """
+
+    def __init__(self, environ: Mapping[str, str], known: set[str]) -> None:
+        self.environ, self.known = environ, known
 
     def redacted(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """The value without any secret in its strings; what is no JSON becomes a string."""
@@ -78,19 +78,17 @@ def _windows(text: str) -> Iterator[str]:
     return (text[i : i + WINDOW] for i in range(len(text) - WINDOW + 1))
 
 
-@dataclass
 class Log:
     """Writes lines of `level` and above to `stream`, and those of `always`.
 
     Redacting `secrets` is only a safeguard: none is meant to be logged in the first place.
     """
 
-    stream: TextIO
-    clock: Clock
-    secrets: Secrets
-    request_id: str = ""
-    level: str = "INFO"
-    _lock: Lock = field(default_factory=Lock, repr=False)
+    def __init__(
+        self, stream: TextIO, clock: Clock, secrets: Secrets, request_id: str, level: str = "INFO"
+    ) -> None:
+        self.stream, self.clock, self.secrets = stream, clock, secrets
+        self.request_id, self.level, self._lock = request_id, level, Lock()
 
     def _log(self, level: str, event: str, /, *, always: bool = False, **fields: object) -> None:
         if LEVELS.index(level) < LEVELS.index(self.level) and not always:

@@ -20,7 +20,7 @@ RULES_BYTES = 1 << 16
 """Of a result, kept for the rules of its documents; more if images leave room."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Run:
     """The reports on one event."""
 
@@ -118,12 +118,11 @@ def document(run: Run, request_id: str) -> dict[str, Any]:
     }
 
 
-@dataclass
 class _Budget:
     """The bytes left for entries."""
 
-    left: int
-    is_exceeded: bool = False
+    def __init__(self, left: int) -> None:
+        self.left, self.is_exceeded = left, False
 
     def fit(self, entries: Iterable[Entry], limit: int | None = None) -> list[Entry]:
         """The first entries that fit, at most `limit`."""
