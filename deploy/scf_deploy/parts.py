@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from scf_deploy.code import Code
@@ -20,8 +21,11 @@ _SETTINGS = {
     "ClsLogsetId": ("logset", ""), "ClsTopicId": ("log topic", ""),
 }  # fmt: skip
 """Settings of a function: what they are called, and their units."""
-_SECRET_NAME = re.compile(r"(?i)secret|token|passw|credential|webhook|(^|_)(key|pwd|auth)(_|$)")
-_SECRET_VALUE = re.compile(r"AKID\w{8,}|(?i:[?&]\w*(key|token|sign)=)|://[^/\s]+:[^/\s]+@")
+_SECRET = re.compile(
+    r"(?i)secret|token|pass(w|p|\b|_)|credential|webhook|keys?(\b|_)|(\b|_)(pwd|auth|sign)(\b|_)"
+    r"|AKID\w{8}|-----BEGIN|\beyJ\w{9}|://[^/\s]+:[^/\s]+@"
+)
+"""In a name or a value: words, and how keys, certificates, tokens and URLs with passwords look."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Part:
 
     def apart_from(self, other: Part) -> str:
         """Return the items that another part does not have, as text."""
-        return ", ".join(each for each in self.items if each not in other.items) or self.text
+        return ", ".join(each for each in self.items if each not in other.items)
 
 
 Parts = dict[str, Part]
@@ -70,9 +74,8 @@ def current_parts(current: Current, wanted: Deployment) -> Parts:
 
 
 def masked(name: str, value: str) -> str:
-    """Return the value of a variable, unless it looks like a secret."""
-    is_secret = _SECRET_NAME.search(name) or _SECRET_VALUE.search(value)
-    return "(hidden)" if is_secret else value
+    """Return a value, unless its name or the value itself looks like a secret."""
+    return "(hidden)" if _SECRET.search(f"{name}={value}") else value
 
 
 def normal(document: object) -> object:
@@ -103,9 +106,9 @@ def _rights(role: str, trust: object, policy: object, attached: Any) -> Parts:  
 def _rights_of(policy: object) -> Iterator[str]:
     statements = _entries(policy.get("statement")) if isinstance(policy, Mapping) else ()
     for each in statements:
-        for action in _entries(each.get("action")):
-            for resource in _entries(each.get("resource")):
-                yield f"{each.get('effect')} {action} on {resource}".removeprefix("allow ")
+        condition = f" if {json.dumps(each['condition'])}" if each.get("condition") else ""
+        for action, resource in product(_entries(each["action"]), _entries(each.get("resource"))):
+            yield f"{each['effect']} {action} on {resource}{condition}".removeprefix("allow ")
 
 
 def _entries(value: Any) -> list[Any]:  # noqa: ANN401 - one, or a list of them
@@ -134,7 +137,9 @@ def _function(given: Mapping[str, Any], name: str, code: Code) -> Parts:
     for member, (label, unit) in _SETTINGS.items():
         if member in given:
             value = given[member] or ""
-            parts[label] = Part("settings", value, f"{value}{unit}" if value else "none")
+            parts[label] = Part(
+                "settings", value, masked("", f"{value}{unit}") if value else "none"
+            )
     if network := (given.get("PublicNetConfig") or {}).get("PublicNetStatus"):
         parts["public network"] = Part("settings", network, network)
     for pair in (given.get("Environment") or {}).get("Variables") or ():
