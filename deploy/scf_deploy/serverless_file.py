@@ -29,17 +29,15 @@ APPID, UIN = "1250000000", "100000000001"
 _MAX_BYTES = 4096
 """Of the environment, and of a timer's argument (document/product/583/32748, 583/9708)."""
 _MEMBERS = {
-    "type": "Type", "runtime": "Runtime", "handler": "Handler", "description": "Description",
-    "role": "Role", "memorySize": "MemorySize", "timeout": "Timeout", "initTimeout": "InitTimeout",
+    "runtime": "Runtime", "handler": "Handler", "description": "Description", "role": "Role",
+    "memorySize": "MemorySize", "timeout": "Timeout", "initTimeout": "InitTimeout",
+    "logsetId": "ClsLogsetId", "topicId": "ClsTopicId",
 }  # fmt: skip
-"""Members of `inputs` that CreateFunction has, too, by their name there."""
-_TRUST = {
-    "version": "2.0",
-    "statement": {
-        "effect": "allow", "action": "name/sts:AssumeRole",
-        "principal": {"service": "scf.qcloud.com"},
-    },
+"""Members of `inputs` and of `cls` that CreateFunction has, too, by their name there."""
+_SCF = {
+    "effect": "allow", "action": "name/sts:AssumeRole", "principal": {"service": "scf.qcloud.com"},
 }  # fmt: skip
+_TRUST = {"version": "2.0", "statement": _SCF}
 """Lets SCF assume the run role, unless the project has a trust policy of its own."""
 
 
@@ -105,18 +103,9 @@ def read(path: Path) -> File:
         InvalidFile: lists all that is wrong.
     """
     problems: list[str] = []
-    inputs = _valid(_content(path, problems), problems)
-    policy, trust = (
-        _document(path.parent / "deploy" / name, problems) for name in ("policy.json", "trust.json")
-    )
-    code = Code(b"")
-    try:
-        code = Code.read(path.parent / inputs["src"]) if "src" in inputs else code
-    except ValueError as error:
-        problems.append(f"/inputs/src: {error}")
-    else:
-        if inputs.keys() >= {"src", "handler", "runtime"}:
-            problems += code.problems(inputs["handler"], inputs["runtime"])
+    inputs, folder = _valid(_content(path, problems), problems), path.parent / "deploy"
+    policy, trust = (_document(folder / name, problems) for name in ("policy.json", "trust.json"))
+    code = _code(path.parent, inputs, problems)
     problems += _problems(inputs, policy, trust)
     _refuse(path, problems)
     return File(path, inputs, code, policy, trust)
@@ -127,16 +116,10 @@ def deployment(inputs: Mapping[str, Any], code: Code) -> Deployment:
     retries = {"RetryConfig": [{"RetryNum": inputs["retryNum"]}]} if "retryNum" in inputs else {}
     delivery = retries | ({"MsgTTL": inputs["msgTTL"]} if "msgTTL" in inputs else {})
     return Deployment(
-        region=inputs["region"],
-        name=inputs["name"],
-        namespace=inputs.get("namespace", "default"),
-        settings=_settings(inputs),
-        code=code,
-        triggers=_triggers(inputs),
-        trust=_TRUST,
-        delivery=delivery or None,
-        reserved_mb=inputs.get("reservedConcurrencyMem"),
-    )
+        inputs["region"], inputs["name"], inputs.get("namespace", "default"), _settings(inputs),
+        code, _triggers(inputs), _TRUST, None, delivery or None,
+        inputs.get("reservedConcurrencyMem"),
+    )  # fmt: skip
 
 
 class _Loader(yaml.SafeLoader):
@@ -201,16 +184,29 @@ def _valid(content: Any, problems: list[str]) -> dict[str, Any]:  # noqa: ANN401
 
 
 def _document(path: Path, problems: list[str]) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        problems.append(f"{path}: not JSON: {error}")
+    except FileNotFoundError:
         return None
-    wrong = [f"{path}: {' '.join(filter(None, each))}" for each in _wrong("cam_policy", document)]
+    except (OSError, ValueError, RecursionError) as error:
+        wrong = [f"{path}: not JSON: {error}"]
+    else:
+        found = _wrong("cam_policy", document)
+        wrong = [f"{path}: {' '.join(filter(None, each))}" for each in found]
     problems += wrong
     return None if wrong else document
+
+
+def _code(folder: Path, inputs: Mapping[str, Any], problems: list[str]) -> Code:
+    code = Code(b"")
+    try:
+        if "src" in inputs:
+            code = Code.read(folder / inputs["src"])
+    except ValueError as error:
+        problems.append(f"/inputs/src: {error}")
+    if code.content and inputs.keys() >= {"handler", "runtime"}:
+        problems += code.problems(inputs["handler"], inputs["runtime"])
+    return code
 
 
 def _triggers(inputs: Mapping[str, Any]) -> tuple[Trigger, ...]:
@@ -219,31 +215,23 @@ def _triggers(inputs: Mapping[str, Any]) -> tuple[Trigger, ...]:
 
 
 def _trigger(kind: str, given: Mapping[str, Any]) -> Trigger:
-    if kind == "timer":
-        name, rule = given["name"], given["cronExpression"]
-    else:
-        parts = given.get("filter", {})
-        name = given["bucket"]
-        rule = cos_rule(given["events"], parts.get("prefix", ""), parts.get("suffix", ""))
-    qualifier = given.get("qualifier", "$DEFAULT")
-    return Trigger(kind, name, rule, given["enable"], given.get("argument", ""), qualifier)
+    filters, name = given.get("filter", {}), given.get("name") or given["bucket"]
+    parts = (filters.get("prefix", ""), filters.get("suffix", ""))
+    rule = given.get("cronExpression") or cos_rule(given["events"], *parts)
+    argument, qualifier = given.get("argument", ""), given.get("qualifier", "$DEFAULT")
+    return Trigger(kind, name, rule, given["enable"], argument, qualifier)
 
 
 def _settings(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    settings = {api: inputs[name] for name, api in _MEMBERS.items() if name in inputs}
-    settings["Type"] = "Event"
+    given = {**inputs, **inputs.get("cls", {})}
+    settings = {api: given[name] for name, api in _MEMBERS.items() if name in given}
     if "environment" in inputs:
         pairs = inputs["environment"]["variables"].items()
-        settings["Environment"] = {
-            "Variables": [{"Key": key, "Value": each} for key, each in pairs]
-        }
-    if "cls" in inputs:
-        logs = inputs["cls"]
-        settings |= {"ClsLogsetId": logs["logsetId"], "ClsTopicId": logs["topicId"]}
+        settings["Environment"] = {"Variables": [{"Key": k, "Value": each} for k, each in pairs]}
     if "publicAccess" in inputs:
         status = "ENABLE" if inputs["publicAccess"] else "DISABLE"
         settings["PublicNetConfig"] = {"PublicNetStatus": status}
-    return settings
+    return {"Type": "Event", **settings}
 
 
 def _problems(inputs: Mapping[str, Any], policy: object, trust: object) -> Iterator[str]:

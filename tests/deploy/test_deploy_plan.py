@@ -521,7 +521,10 @@ EQUAL: list[tuple[str, object]] = [
         {**POLICY["statement"][0], "resource": ["more/*", "in/*"]}, POLICY["statement"][1]]}),
     ("one instead of a list of one", {**POLICY, "statement": [
         {**each, "action": each["action"][0]} for each in POLICY["statement"]]}),
-    ("order of members", dict(reversed(POLICY.items()))),
+    ("order of members", {"statement": [
+        dict(reversed(each.items())) for each in POLICY["statement"]], "version": "2.0"}),
+    ("order of members of one", {**POLICY, "statement": [
+        dict(reversed(POLICY["statement"][0].items())), POLICY["statement"][1]]}),
 ]  # fmt: skip
 
 
