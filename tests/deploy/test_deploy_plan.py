@@ -596,6 +596,31 @@ def test_disabled_trigger() -> None:
     assert call.params["TriggerDesc"] == COS.rule
 
 
+REPLIES: list[tuple[Trigger, dict[str, Any]]] = [
+    (TIMER, {"TriggerDesc": '{"cron": "0 17 3 * * * *"}'}),
+    (TIMER, {"TriggerDesc": "0 17 3 * * * *"}),
+    (TIMER, {"Enable": "1"}),
+    (TIMER, {"Enable": "OPEN", "Description": "ours", "AvailableStatus": "Available"}),
+    (replace(TIMER, is_enabled=False), {"Enable": 0}),
+    (replace(TIMER, is_enabled=False), {"Enable": "CLOSE"}),
+    (replace(TIMER, argument=""), {"CustomArgument": None}),
+    (replace(TIMER, argument=""), {"CustomArgument": ""}),
+    (replace(TIMER, qualifier="$LATEST"), {"Qualifier": None}),
+    (COS, {"TriggerDesc": json.dumps({"filter": {"Suffix": ".json", "Prefix": "in/"},
+                                      "event": EVENT})}),
+    (replace(COS, rule=cos_rule(EVENT, "", "")), {"TriggerDesc": json.dumps({"event": EVENT})}),
+    (replace(COS, rule=cos_rule(EVENT, "", "")),
+     {"TriggerDesc": json.dumps({"event": EVENT, "filter": {"Prefix": ""}})}),
+]  # fmt: skip
+"""Triggers, and how ListTriggers may write some of their members."""
+
+
+@pytest.mark.parametrize(("expected", "given"), REPLIES)
+def test_trigger_as_read(expected: Trigger, given: dict[str, Any]) -> None:
+    """A trigger is the same however the API writes its rule, its switch and what it has not."""
+    assert Trigger.from_reply({**described(expected), **given}) == expected
+
+
 def test_triggers_of_other_kinds() -> None:
     """A trigger of a kind that is not managed stays, and is told."""
     plan = planning.changes(WANTED, replace(HAS, others=("ckafka orders",)))

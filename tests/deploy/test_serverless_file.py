@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import zipfile
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -437,6 +439,14 @@ def test_same_code_is_the_same_zip(folder: Path) -> None:
     (folder / "code" / "more.py").touch()
     after = Code.of_folder(folder / "code")
     assert (before.changed_files(after), before.changed_files(before)) == (["more.py"], [])
+
+
+def test_hash_of_code() -> None:
+    """The hash that SCF returns is recognised in hex and in base64, and no other is."""
+    code = Code(b"zip")
+    digest = hashlib.sha256(b"zip").digest()
+    assert all(map(code.has_hash, (digest.hex(), digest.hex().upper(), b64encode(digest).decode())))
+    assert not any(map(code.has_hash, ("", "0" * 64, code.sha256[:12])))
 
 
 # --- Placeholders and policies ---
