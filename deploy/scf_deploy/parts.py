@@ -16,7 +16,7 @@ from scf_deploy.code import Code
 from scf_deploy.deployment import Current, Deployment
 
 _SETTINGS = {
-    "Description": ("description", ""), "MemorySize": ("memory", " MB"),
+    "Role": ("run role", ""), "Description": ("description", ""), "MemorySize": ("memory", " MB"),
     "Timeout": ("time limit", " s"), "InitTimeout": ("init time limit", " s"),
     "ClsLogsetId": ("logset", ""), "ClsTopicId": ("log topic", ""),
 }  # fmt: skip
@@ -134,8 +134,6 @@ def _function(given: Mapping[str, Any], name: str, code: Code) -> Parts:
     parts = {f"function {name}": Part("function", fixed, fixed)}
     parts["code"] = Part("code", code.sha256, code.sha256[:12])
     parts["handler"] = Part("code", given["Handler"], given["Handler"])
-    if "Role" in given:
-        parts["run role"] = Part("settings", given["Role"] or "", given["Role"] or "none")
     for member, (label, unit) in _SETTINGS.items():
         if member in given:
             value = given[member] or ""

@@ -484,11 +484,17 @@ def test_placeholders(folder: Path) -> None:
     """The account's ids take the place of placeholders, in the file and in both policies."""
     put_policies(folder, policy=policy(), trust=TRUST)
     variables = {"BOX": "box-1250000000/in", "UIN": "100000000001", "OTHER": "12500000001"}
+    variables["NOTE"] = "箱1250000000"
     inputs = {"role": "app", "environment": {"variables": variables}, "events": triggers_of(COS)}
     wanted = deployment(folder, inputs, OWN)
     assert wanted.buckets == ["box-1250000007"]
     pairs = {each["Key"]: each["Value"] for each in wanted.settings["Environment"]["Variables"]}
-    assert pairs == {**variables, "BOX": "box-1250000007/in", "UIN": "100000000007"}
+    assert pairs == {
+        **variables,
+        "BOX": "box-1250000007/in",
+        "UIN": "100000000007",
+        "NOTE": "箱1250000007",
+    }
     for document in (wanted.policy, wanted.trust):
         assert "uin/100000000007" in str(document)
         assert not any(placeholder in str(document) for placeholder in ("1250000000", "00001"))
