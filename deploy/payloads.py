@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +24,26 @@ def payloads(inputs: Mapping[str, Any], code: Code) -> dict[str, dict[str, Any]]
 
     They create the function with all it has, or update its code and settings.
     """
-    wanted = serverless_file.deployment(inputs, code)
-    nothing = Current(trust=wanted.trust)
-    new = planning.changes(wanted, nothing).calls
-    calls = [call for call in new if call.service == "scf" and call.action != "CreateTrigger"]
-    triggers = [call for call in new if call.action == "CreateTrigger"]
+    wanted, number = serverless_file.deployment(inputs, code), count(1)
+    created = planning.changes(wanted, Current(trust=wanted.trust)).calls
     return {
-        **{call.action: dict(call.params) for call in (*calls, *planning.updates(wanted))},
-        **{
-            f"CreateTrigger.{number}-{call.params['Type']}": dict(call.params)
-            for number, call in enumerate(triggers, 1)
-        },
+        f"CreateTrigger.{next(number)}-{call.params['Type']}"
+        if call.action == "CreateTrigger"
+        else call.action: dict(call.params)
+        for call in (*created, *planning.updates(wanted))
+        if call.service == "scf"
     }
 
 
 def main() -> int:
     """Write a file for each call, and print its name."""
     try:
-        inputs, code = serverless_file.parts(ROOT / "serverless.yml")
+        file = serverless_file.read(ROOT / "serverless.yml")
     except DeployError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     TARGET.mkdir(parents=True, exist_ok=True)
-    for name, payload in payloads(inputs, code).items():
+    for name, payload in payloads(file.inputs, file.code).items():
         path = TARGET / f"{name}.json"
         path.write_text(json.dumps(payload, ensure_ascii=False, indent=2), encoding="utf-8")
         sys.stdout.write(f"{os.path.relpath(path)}\n")

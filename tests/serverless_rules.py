@@ -25,9 +25,9 @@ SUPPORTED = ("Python3.10", "Python3.11", "Python3.12", "Python3.13")
 INPUTS = {
     "name", "src", "type", "handler", "runtime", "region", "role", "memorySize", "timeout",
     "initTimeout", "environment", "events", "description", "namespace", "layers", "vpcConfig",
-    "publicAccess", "cls", "tags",
+    "publicAccess", "cls", "tags", "retryNum", "msgTTL", "reservedConcurrencyMem",
 }  # fmt: skip
-"""The members in CFG that an event function in Python can use."""
+"""The members in CFG that an event function in Python can use, and one of `make deploy`'s own."""
 
 TRIGGERS = {
     "cos": {"qualifier", "bucket", "filter", "events", "enable"},

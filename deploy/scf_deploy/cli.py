@@ -111,14 +111,14 @@ def _session(
     try:
         with usage_errors():
             keys = Account.find(os.environ, Path.home(), profile)
-        region = serverless_file.region_of(file)
+        found = serverless_file.read(file)
         certificates = os.environ.get("REQUESTS_CA_BUNDLE")
-        cloud = Cloud(keys.credentials, region, endpoint, cos_endpoint, certificates)
+        cloud = Cloud(keys.credentials, found.region, endpoint, cos_endpoint, certificates)
         sleep = click.get_current_context().obj or time.sleep
         api = patient(cloud, sleep)
         ids = api(Call("cam", "GetUserAppId", {}))
         account = serverless_file.Account(str(ids["OwnerUin"]), str(ids["AppId"]))
-        wanted = serverless_file.read(file, account)
+        wanted = found.deployment(account)
         yield _Session(wanted, api, cloud, account, keys.source, sleep)
     except DeployError as error:
         _note(f"scf-deploy: {error}")

@@ -24,6 +24,20 @@ class Code:
     content: bytes = field(repr=False)
 
     @classmethod
+    def read(cls, path: Path) -> Code:
+        """Read a zip file, or zip a folder.
+
+        Raises:
+            ValueError: there is neither.
+        """
+        try:
+            code = cls.of_folder(path) if path.is_dir() else cls(path.read_bytes())
+            code.files  # noqa: B018 - reads the list
+        except (OSError, zipfile.BadZipFile):
+            raise ValueError(f"{path} is neither a folder nor a zip file; is it built?") from None
+        return code
+
+    @classmethod
     def of_folder(cls, folder: Path) -> Code:
         """Zip a folder, without what its files' times and rights are."""
         target = io.BytesIO()
@@ -71,9 +85,7 @@ class Code:
         if not any(re.fullmatch(rf"{module}(/__init__)?\.(py|so|.*\.so)", n) for n in self.files):
             found.append(f"the code has no {handler.partition('.')[0]}.py for {handler}")
         own = runtime.removeprefix("Python").replace(".", "")
-        tags = {
-            tag for n in self.files for tag in re.findall(r"\.cpython-(\d+)(?:\.opt-\d)?\.pyc$", n)
-        }
+        tags = {tag for n in self.files for tag in re.findall(r"\.cpython-(\d+)[-.]", n)}
         if others := sorted(tags - {own}):
             has = ", ".join(f"{tag[0]}.{tag[1:]}" for tag in others)
             found.append(

@@ -98,8 +98,10 @@ def _check(wanted: Deployment, current: Current) -> None:
             f"there is no role {wanted.role}: create it, or put its policy into deploy/policy.json "
             "beside the file; then it is created"
         )
-    has = {**wanted.settings, **(current.function or {})}
-    fixed = [f"{each} {has[each]}" for each in _FIXED if has[each] != wanted.settings[each]]
+    has, wants = current.function or {}, wanted.settings
+    fixed = [
+        f"{each} {has[each]}" for each in _FIXED if has.get(each) not in {wants[each], "", None}
+    ]
     fixed += [f"Namespace {current.namespace}"] if current.namespace else []
     if fixed:
         raise CannotChange(
@@ -121,7 +123,8 @@ def _compared(old: Parts, new: Parts, *, has_variables: bool) -> Iterator[Line]:
         if before and after and before.value == after.value:
             verb = SAME
         elif before and after and before.items:
-            texts = [part.apart_from(other) for part, other in ((before, after), (after, before))]
+            apart = [part.apart_from(other) for part, other in ((before, after), (after, before))]
+            texts = apart if any(apart) else texts
         yield Line(verb, what, *texts)
 
 

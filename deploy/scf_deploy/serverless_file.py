@@ -1,42 +1,43 @@
-"""Reads serverless.yml, and the policies and the code that belong to it, for an account."""
+"""Reads serverless.yml, and the policies and the code that belong to it."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from image_steward.documents.validation import validate
-from image_steward.errors import InvalidDocument
+from image_steward.errors import InvalidDocument, Violation
 from scf_deploy.code import Code
 from scf_deploy.deployment import Deployment
 from scf_deploy.errors import InvalidFile
 from scf_deploy.trigger import Trigger, cos_rule
+from scf_local.cloud.scf import cron
+from scf_local.cloud.scf.cos_rules import overlap
 
 APPID, UIN = "1250000000", "100000000001"
 """Placeholders in a file: the made-up ids of Tencent's documents and of this project."""
 
-_SCHEMA = str(Path(__file__).with_name("serverless"))
-_MAX_ENVIRONMENT, _MAX_ARGUMENT = 4096, 4096
-"""Bytes (document/product/583/32748, 583/9708)."""
+_MAX_BYTES = 4096
+"""Of the environment, and of a timer's argument (document/product/583/32748, 583/9708)."""
 _MEMBERS = {
-    "type": "Type", "runtime": "Runtime", "handler": "Handler", "description": "Description",
-    "role": "Role", "memorySize": "MemorySize", "timeout": "Timeout", "initTimeout": "InitTimeout",
+    "runtime": "Runtime", "handler": "Handler", "description": "Description", "role": "Role",
+    "memorySize": "MemorySize", "timeout": "Timeout", "initTimeout": "InitTimeout",
+    "logsetId": "ClsLogsetId", "topicId": "ClsTopicId",
 }  # fmt: skip
-"""Members of `inputs` that CreateFunction has, too, by their name there."""
-_TRUST = {
-    "version": "2.0",
-    "statement": {
-        "effect": "allow", "action": "name/sts:AssumeRole",
-        "principal": {"service": "scf.qcloud.com"},
-    },
+"""Members of `inputs` and of `cls` that CreateFunction has, too, by their name there."""
+_SCF = {
+    "effect": "allow", "action": "name/sts:AssumeRole", "principal": {"service": "scf.qcloud.com"},
 }  # fmt: skip
+_TRUST = {"version": "2.0", "statement": _SCF}
 """Lets SCF assume the run role, unless the project has a trust policy of its own."""
 
 
@@ -47,183 +48,234 @@ class Account:
     uin: str
     appid: str
 
-    def filled(self, text: str) -> str:
-        """Return a text with its ids in the place of the placeholders."""
-        text = re.sub(rf"(?<!\d){APPID}(?!\d)", self.appid, text)
-        return re.sub(rf"(?<!\d){UIN}(?!\d)", self.uin, text)
+    def filled(self, text: str) -> tuple[str, tuple[str, ...]]:
+        """Return a text with its ids in the place of placeholders, and what was filled in."""
+        found = []
+        for name, placeholder, own in (("APPID", APPID, self.appid), ("uin", UIN, self.uin)):
+            text, count = re.subn(rf"(?<!\d){placeholder}(?!\d)", own, text)
+            found += [f"{name} {own}"] * (count > 0 and own != placeholder)
+        return text, tuple(found)
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a member that is given twice; YAML would take the last one."""
+@dataclass(frozen=True)
+class File:
+    """A valid file, and what belongs to it; placeholders still stand in it.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - yaml's signature
-        names = Counter(str(key.value) for key, _ in node.value)
-        if twice := [name for name, count in names.items() if count > 1]:
-            problem = f"{twice[0]} is given twice"
-            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def region_of(path: Path) -> str:
-    """Return the region that a file names, before it is known whose account it is for.
-
-    Raises:
-        InvalidFile: as `read`.
+    Attributes:
+        inputs: its member `inputs`.
+        code: what `src` names.
+        policy, trust: `deploy/policy.json` and `deploy/trust.json` beside it, if they are there.
     """
-    return str(_inputs(path, _text(path))["region"])
+
+    path: Path
+    inputs: Mapping[str, Any]
+    code: Code
+    policy: Mapping[str, Any] | None = None
+    trust: Mapping[str, Any] | None = None
+
+    @property
+    def region(self) -> str:
+        """The function's region."""
+        return str(self.inputs["region"])
+
+    def deployment(self, account: Account) -> Deployment:
+        """Return what the file asks for, with the account's ids for placeholders.
+
+        Raises:
+            InvalidFile: a bucket is another account's.
+        """
+        content = [self.inputs, self.policy, self.trust]
+        text, filled_in = account.filled(json.dumps(content, ensure_ascii=False))
+        inputs, policy, trust = json.loads(text)
+        wanted = deployment(inputs, self.code)
+        _refuse(self.path, [
+            f"{name} is not your account's, whose APPID is {account.appid}; "
+            f"did you mean {name.rpartition('-')[0]}-{account.appid}?"
+            for name in wanted.buckets if not name.endswith(f"-{account.appid}")
+        ])  # fmt: skip
+        return replace(wanted, policy=policy, trust=trust or _TRUST, filled_in=filled_in)
 
 
-def parts(path: Path) -> tuple[dict[str, Any], Code]:
-    """Return the `inputs` of a file, placeholders included, and the code.
-
-    Raises:
-        InvalidFile: as `read`.
-    """
-    inputs = _inputs(path, _text(path))
-    code = _code(path.parent / inputs["src"])
-    if problems := code.problems(inputs["handler"], inputs["runtime"]):
-        raise InvalidFile("\n  ".join([f"{path}:", *problems]))
-    return inputs, code
-
-
-def read(path: Path, account: Account) -> Deployment:
-    """Read a file and what belongs to it, with the account's ids for placeholders.
-
-    That is the folder `src`, and `deploy/policy.json` and `deploy/trust.json` beside the file.
+def read(path: Path) -> File:
+    """Read a file, its code, and its policies.
 
     Raises:
         InvalidFile: lists all that is wrong.
     """
-    text = _text(path)
-    inputs = _inputs(path, account.filled(text))
-    wanted = replace(
-        deployment(inputs, _code(path.parent / inputs["src"])),
-        policy=_document(path.parent / "deploy" / "policy.json", account),
-        filled_in=(f"APPID {account.appid}", f"uin {account.uin}") if APPID in text else (),
-    )
-    if trust := _document(path.parent / "deploy" / "trust.json", account):
-        wanted = replace(wanted, trust=trust)
-    problems = wanted.code.problems(inputs["handler"], inputs["runtime"])
-    problems += _problems(wanted, account)
-    if problems:
-        raise InvalidFile("\n  ".join([f"{path}:", *problems]))
-    return wanted
+    problems: list[str] = []
+    inputs, folder = _valid(_content(path, problems), problems), path.parent / "deploy"
+    policy, trust = (_document(folder / name, problems) for name in ("policy.json", "trust.json"))
+    code = _code(path.parent, inputs, problems)
+    problems += _problems(inputs, policy, trust)
+    _refuse(path, problems)
+    return File(path, inputs, code, policy, trust)
 
 
 def deployment(inputs: Mapping[str, Any], code: Code) -> Deployment:
     """Return what the valid `inputs` of a file ask for, without a policy of the role."""
-    events = (event for entry in inputs.get("events", ()) for event in entry.items())
     retries = {"RetryConfig": [{"RetryNum": inputs["retryNum"]}]} if "retryNum" in inputs else {}
     delivery = retries | ({"MsgTTL": inputs["msgTTL"]} if "msgTTL" in inputs else {})
     return Deployment(
-        region=inputs["region"],
-        name=inputs["name"],
-        namespace=inputs.get("namespace", "default"),
-        settings=_settings(inputs),
-        code=code,
-        triggers=tuple(_trigger(kind, event["parameters"]) for kind, event in events),
-        trust=_TRUST,
-        delivery=delivery or None,
-        reserved_mb=inputs.get("reservedConcurrencyMem"),
-    )
+        inputs["region"], inputs["name"], inputs.get("namespace", "default"), _settings(inputs),
+        code, _triggers(inputs), _TRUST, None, delivery or None,
+        inputs.get("reservedConcurrencyMem"),
+    )  # fmt: skip
+
+
+class _Loader(yaml.SafeLoader):
+    """Also says which members are given twice, of which YAML would take the last, or are no text.
+
+    Such as `on`, which YAML takes for true.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.problems: list[str] = []
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - no types
+        node = super().compose_mapping_node(anchor)
+        counts = Counter(str(key.value) for key, _ in node.value)
+        for key, _ in node.value:
+            where = f"line {key.start_mark.line + 1}: {key.value}"
+            if counts.pop(str(key.value), 1) > 1:
+                self.problems.append(f"{where} is given twice")
+            if key.tag.rpartition(":")[2] not in {"str", "merge"}:
+                self.problems.append(f"{where} is no text; put it into quotes")
+        return node
+
+
+def _content(path: Path, problems: list[str]) -> Any:  # noqa: ANN401 - whatever there is
+    """Return what the file has, as JSON has it: dates are texts."""
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        content = json.loads(json.dumps(loader.get_single_data(), default=str))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise InvalidFile(f"{path}: not YAML: line {line}: {error.problem}") from None
+    except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise InvalidFile(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    problems += loader.problems
+    variables = re.findall(r"\$\{.*?\}", json.dumps(content, ensure_ascii=False))
+    problems += [f"{each} is a variable; write its value" for each in dict.fromkeys(variables)]
+    return content
+
+
+def _wrong(schema: str, content: Any) -> list[Violation]:  # noqa: ANN401 - whatever there is
+    try:
+        validate(str(Path(__file__).with_name(schema)), content)
+    except InvalidDocument as error:
+        return [*error.details]
+    return []
+
+
+def _valid(content: Any, problems: list[str]) -> dict[str, Any]:  # noqa: ANN401 - whatever there is
+    """Return what is valid of `inputs`, so that the rest of it is checked, too."""
+    given = content.get("inputs") if isinstance(content, dict) else None
+    inputs = dict(given) if isinstance(given, dict) else {}
+    wrong = set()
+    for where, text in _wrong("serverless", content):
+        problems.append(f"{where}: {text}".removeprefix(": "))
+        wrong.add((*where.split("/")[2:4],))
+    if wrong and ("events",) not in wrong and "events" in inputs:
+        numbered = enumerate(inputs["events"])
+        inputs["events"] = [each for n, each in numbered if ("events", str(n)) not in wrong]
+    names = {name for name, *rest in filter(None, wrong) if not (name == "events" and rest)}
+    return {name: each for name, each in inputs.items() if name not in names}
+
+
+def _document(path: Path, problems: list[str]) -> dict[str, Any] | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        wrong = [f"{path}: not JSON: {error}"]
+    else:
+        found = _wrong("cam_policy", document)
+        wrong = [f"{path}: {' '.join(filter(None, each))}" for each in found]
+    problems += wrong
+    return None if wrong else document
+
+
+def _code(folder: Path, inputs: Mapping[str, Any], problems: list[str]) -> Code:
+    code = Code(b"")
+    try:
+        if "src" in inputs:
+            code = Code.read(folder / inputs["src"])
+    except ValueError as error:
+        problems.append(f"/inputs/src: {error}")
+    if code.content and inputs.keys() >= {"handler", "runtime"}:
+        problems += code.problems(inputs["handler"], inputs["runtime"])
+    return code
+
+
+def _triggers(inputs: Mapping[str, Any]) -> tuple[Trigger, ...]:
+    events = (event for entry in inputs.get("events", ()) for event in entry.items())
+    return tuple(_trigger(kind, event["parameters"]) for kind, event in events)
 
 
 def _trigger(kind: str, given: Mapping[str, Any]) -> Trigger:
-    if kind == "timer":
-        name, rule = given["name"], given["cronExpression"]
-    else:
-        parts = given.get("filter", {})
-        name = given["bucket"]
-        rule = cos_rule(given["events"], parts.get("prefix", ""), parts.get("suffix", ""))
-    qualifier = given.get("qualifier", "$DEFAULT")
-    return Trigger(kind, name, rule, given["enable"], given.get("argument", ""), qualifier)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"{path}: {reason}") from None
-
-
-def _inputs(path: Path, text: str) -> dict[str, Any]:
-    try:
-        content = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidFile(f"{path}: not YAML: {error}") from None
-    if not isinstance(content, dict) or content.get("component") != "scf":
-        found = content.get("component") if isinstance(content, dict) else type(content).__name__
-        raise InvalidFile(f"{path}: component is {found!r}; only scf is supported")
-    if variable := re.search(r"\$\{.*?\}", text):
-        raise InvalidFile(f"{path}: {variable[0]} is a variable, which are not supported")
-    try:
-        validate(_SCHEMA, content)
-    except InvalidDocument as error:
-        raise InvalidFile(
-            "\n  ".join([f"{path}:", *(f"{path}: {text}" for path, text in error.args)])
-        ) from None
-    return dict(content["inputs"])
-
-
-def _document(path: Path, account: Account) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        document = json.loads(account.filled(_text(path)))
-    except ValueError as error:
-        raise InvalidFile(f"{path}: not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise InvalidFile(f"{path}: not a JSON object")
-    return document
-
-
-def _code(path: Path) -> Code:
-    if path.is_dir():
-        return Code.of_folder(path)
-    if path.suffix == ".zip" and path.is_file():
-        return Code(path.read_bytes())
-    raise InvalidFile(f"inputs.src: {path} is neither a folder nor a zip file; is it built?")
+    filters, name = given.get("filter", {}), given.get("name") or given["bucket"]
+    parts = (filters.get("prefix", ""), filters.get("suffix", ""))
+    rule = given.get("cronExpression") or cos_rule(given["events"], *parts)
+    argument, qualifier = given.get("argument", ""), given.get("qualifier", "$DEFAULT")
+    return Trigger(kind, name, rule, given["enable"], argument, qualifier)
 
 
 def _settings(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    settings = {api: inputs[name] for name, api in _MEMBERS.items() if name in inputs}
-    settings.setdefault("Type", "event")
-    settings["Type"] = settings["Type"].capitalize()
+    given = {**inputs, **inputs.get("cls", {})}
+    settings = {api: given[name] for name, api in _MEMBERS.items() if name in given}
     if "environment" in inputs:
         pairs = inputs["environment"]["variables"].items()
-        settings["Environment"] = {
-            "Variables": [{"Key": key, "Value": each} for key, each in pairs]
-        }
-    if "cls" in inputs:
-        logs = inputs["cls"]
-        settings |= {"ClsLogsetId": logs["logsetId"], "ClsTopicId": logs["topicId"]}
+        settings["Environment"] = {"Variables": [{"Key": k, "Value": each} for k, each in pairs]}
     if "publicAccess" in inputs:
         status = "ENABLE" if inputs["publicAccess"] else "DISABLE"
         settings["PublicNetConfig"] = {"PublicNetStatus": status}
-    return settings
+    return {"Type": "Event", **settings}
 
 
-def _problems(wanted: Deployment, account: Account) -> Iterator[str]:
-    """Yield what no schema can say."""
-    variables = wanted.settings.get("Environment", {}).get("Variables", ())
-    size = sum(len(f"{each['Key']}={each['Value']};".encode()) for each in variables)
-    if size > _MAX_ENVIRONMENT:
-        yield f"the environment takes {size:,} bytes; {_MAX_ENVIRONMENT:,} are allowed"
-    counts = Counter(
-        (each.kind, each.name, each.rule * (each.kind == "cos")) for each in wanted.triggers
-    )
-    yield from (
-        f"{kind} trigger {name}: given twice" for (kind, name, _), n in counts.items() if n > 1
-    )
-    for each in wanted.triggers:
-        if len(each.argument.encode()) > _MAX_ARGUMENT:
-            yield f"{each}: its argument has more than {_MAX_ARGUMENT:,} bytes"
-        if each.kind == "cos" and f".cos.{wanted.region}." not in each.name:
-            yield f"{each.name} is not in the function's region, {wanted.region}"
-        if each.kind == "cos" and not each.bucket.endswith(f"-{account.appid}"):
-            yield f"{each.bucket} is not your account's, whose APPID is {account.appid}"
+def _problems(inputs: Mapping[str, Any], policy: object, trust: object) -> Iterator[str]:
+    """Yield what no schema can say of the valid members of a file."""
+    region = inputs.get("region")
+    variables = inputs.get("environment", {}).get("variables", {})
+    size = sum(len(f"{name}={each};".encode()) for name, each in variables.items())
+    if size > _MAX_BYTES:
+        yield f"the environment takes {size:,} bytes; {_MAX_BYTES:,} are allowed"
+    yield from _trigger_problems(_triggers(inputs), region)
+    if policy and "role" not in inputs:
+        yield "deploy/policy.json is for no role; name one: /inputs/role"
+    if trust and not policy:
+        yield "deploy/trust.json is for no role, since there is no deploy/policy.json"
     # A bucket of another region could not fire the function, nor keep its journal.
-    regions = set(re.findall(r"qcs::cos:([\w-]+):", json.dumps(wanted.policy)))
-    for other in sorted(regions - {wanted.region}):
-        yield f"deploy/policy.json names buckets in {other}; the function is in {wanted.region}"
+    regions = set(re.findall(r"qcs::cos:([\w-]+):", json.dumps(policy)))
+    for other_region in sorted(regions - {region}) if region else ():
+        yield f"deploy/policy.json names buckets in {other_region}; the function is in {region}"
+
+
+def _trigger_problems(triggers: Collection[Trigger], region: str | None) -> Iterator[str]:
+    for each in triggers:
+        if each.kind == "timer":
+            yield from (f"{each}: {problem}" for problem in _timer_problems(each))
+        elif region and f".cos.{region}." not in each.name:
+            yield f"{each}: {each.name} is not in the function's region, {region}"
+    for one, other in combinations(triggers, 2):
+        if (one.kind, one.name) == (other.kind, other.name):
+            if one.kind == "timer":
+                yield f"{one}: given twice"
+            elif overlap(one.rule, other.rule):
+                yield f"{one}: {one.rule} and {other.rule} overlap: an object could fire both"
+
+
+def _timer_problems(timer: Trigger) -> Iterator[str]:
+    if (size := len(timer.argument.encode())) > _MAX_BYTES:
+        yield f"its argument takes {size:,} bytes; {_MAX_BYTES:,} are allowed"
+    try:
+        if cron.next_after(cron.parse(timer.rule), 0) == math.inf:
+            yield f"cronExpression {timer.rule} is never due"
+    except ValueError as error:
+        yield f"cronExpression {error}"
+
+
+def _refuse(path: Path, problems: Collection[str]) -> None:
+    if problems:
+        raise InvalidFile("\n  ".join([f"{path}:", *problems]))

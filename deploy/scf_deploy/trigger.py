@@ -34,16 +34,15 @@ class Trigger:
         kind, text = given["Type"], given.get("TriggerDesc") or ""
         rule: dict[str, Any] = json.loads(text) if text[:1] == "{" else {"cron": text}
         filters = rule.get("filter") or {}
-        return cls(
-            kind,
-            given["TriggerName"],
-            cos_rule(rule.get("event", ""), filters.get("Prefix", ""), filters.get("Suffix", ""))
-            if kind == "cos"
-            else str(rule.get("cron", text)),
-            given.get("Enable") in _ON,
-            given.get("CustomArgument") or "",
-            given.get("Qualifier") or "$LATEST",
-        )
+        if kind == "cos":
+            parts = (filters.get("Prefix", ""), filters.get("Suffix", ""))
+            text = cos_rule(rule.get("event", ""), *parts)
+        else:
+            text = str(rule.get("cron", text))
+        argument, qualifier = given.get("CustomArgument"), given.get("Qualifier")
+        is_on = given.get("Enable") in _ON
+        name = given["TriggerName"]
+        return cls(kind, name, text, is_on, argument or "", qualifier or "$LATEST")
 
     def __str__(self) -> str:
         return f"trigger {self.kind} {self.bucket if self.kind == 'cos' else self.name}"

@@ -35,7 +35,7 @@ TWO_THROTTLES = Promise("two instances at once: throttled calls per change", at_
 TEN = Promise("ten instances at once, 24 changes each: share of the rate limit")
 TEN_THROTTLES = Promise("ten instances at once: throttled calls per change")
 LOST = Promise("two and ten instances at once: changes lost", at_most=0)
-"""Instances know nothing of each other; deploy/payloads.py limits their number."""
+"""Instances know nothing of each other; serverless.yml limits their number."""
 
 CALLS_PER_THOUSAND = Promise("1,000 images that need no change: calls", at_most=10)
 CALLS_SHARE = Promise("1,000 images that need no change: calls, ratio to naive", at_most=0.01)

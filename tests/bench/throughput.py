@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
+import yaml
+
 import promises
 from image_steward.clock import Clock
 from image_steward.instance import Instance
 from image_steward.invocation import handle
-from payloads import INSTANCES
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
 from starts import plain
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
 
+_FILE = Path(__file__).parents[2] / "serverless.yml"
+_INPUTS = yaml.safe_load(_FILE.read_text(encoding="utf-8"))["inputs"]
+INSTANCES = _INPUTS["reservedConcurrencyMem"] // _INPUTS["memorySize"]  # that are deployed
 LIMIT = 10  # calls of ModifyImageAttribute per second
 LATENCY = 0.08
 

@@ -30,6 +30,7 @@ from tencentcloud.scf.v20180416.scf_client import ScfClient
 
 import payloads
 from conftest import called
+from scf_deploy.code import Code
 from scf_local.cloud.scf import functions
 from scf_local.cloud.scf.model import Delivery, Run, Trigger, local_time
 from scf_local.cloud.scf.service import SERVICE
@@ -745,7 +746,7 @@ def test_state(scf: Scf) -> None:
 def test_deployment_of_this_project(scf: Scf) -> None:
     """The calls that deploy serverless.yml are accepted, for a new function as for an old one."""
     inputs = yaml.safe_load(SERVERLESS.read_text("utf-8"))["inputs"]
-    calls = payloads.payloads(inputs, ZIP)
+    calls = payloads.payloads(inputs, Code(ZIP))
     for action in filter(SERVICE.actions.__contains__, calls):  # those of triggers have a number
         scf(action, **calls[action])
         scf.now += functions.DEPLOY_SECONDS

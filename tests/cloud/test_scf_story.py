@@ -18,6 +18,7 @@ import packer
 import payloads
 from cos_client import BUCKET, client_of
 from scf_client import RUNTIME, ScfClient
+from scf_deploy.code import Code
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.state import State
 from sdk_client import add_role
@@ -61,7 +62,7 @@ def deploy(scf: ScfClient, code: bytes, **settings: object) -> None:
     add_role(scf.cloud, NAME, policy, trust)
     text = (bundle.ROOT / "serverless.yml").read_text(encoding="utf-8")
     inputs = yaml.safe_load(text)["inputs"] | {"runtime": RUNTIME, **settings}
-    for name, params in payloads.payloads(inputs, code).items():
+    for name, params in payloads.payloads(inputs, Code(code)).items():
         if not name.startswith("Update") or name == "UpdateFunctionEventInvokeConfig":
             scf(name.partition(".")[0], **params)
             scf.move(10)  # until it is Active

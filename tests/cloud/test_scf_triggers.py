@@ -20,7 +20,7 @@ from tencentcloud.scf.v20180416 import models, scf_client
 from cos_client import BUCKET, CREDENTIALS, REGION, client_of, send
 from scf_local.cloud.cos_calls import Change
 from scf_local.cloud.faults import Faults, Rule
-from scf_local.cloud.scf import triggers
+from scf_local.cloud.scf import cos_rules, triggers
 from scf_local.cloud.scf.model import Code, Delivery, Function, Functions, Trigger
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
@@ -400,11 +400,11 @@ _RULES = st.builds(
 def test_overlap(first: str, second: str) -> None:
     """Two rules overlap if, and only if, some event of some key matches both."""
     matched = (
-        triggers.matches(first, event, key) and triggers.matches(second, event, key)
+        cos_rules.matches(first, event, key) and cos_rules.matches(second, event, key)
         for event in _CONCRETE
         for key in _KEYS
     )
-    assert triggers.overlap(first, second) == triggers.overlap(second, first) == any(matched)
+    assert cos_rules.overlap(first, second) == cos_rules.overlap(second, first) == any(matched)
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_overlap(first: str, second: str) -> None:
 )
 def test_matches(description: str, event: str, key: str, *, is_match: bool) -> None:
     """A rule matches its event, or all of its kind, for keys with its prefix and suffix."""
-    assert triggers.matches(description, event, key) is is_match
+    assert cos_rules.matches(description, event, key) is is_match
 
 
 # --- Objects ---

@@ -24,6 +24,7 @@ import payloads
 from conftest import ROOT
 from cos_client import BUCKET, client_of
 from scf_client import RUNTIME, ScfClient
+from scf_deploy.code import Code
 from scf_local import api_client, exports
 from scf_local import logs as reading
 from scf_local.cli import main
@@ -114,8 +115,8 @@ def test_story(tmp_path: Path, code: bytes) -> None:
         add_role(cloud, "image-steward", policy, trust)
         text = (ROOT / "serverless.yml").read_text(encoding="utf-8")
         inputs = yaml.safe_load(text)["inputs"] | {"runtime": RUNTIME}
-        calls = payloads.payloads(inputs, code)
-        scf("CreateFunction", **calls["CreateFunction"], AutoCreateClsTopic="TRUE")
+        calls = payloads.payloads(inputs, Code(code))
+        scf("CreateFunction", **calls["CreateFunction"])
         scf.move(10)
         client = client_of(cloud)
         trigger = next(each for name, each in calls.items() if '"cos:' in str(each))

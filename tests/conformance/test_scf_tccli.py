@@ -45,10 +45,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("build")
     code, text = folder / "function.zip", (payloads.ROOT / "serverless.yml").read_text("utf-8")
     bundle.assemble(bundle.own_packages(), sys.executable, code)
-    runtime = f"runtime: Python{bundle.HERE}"
-    (folder / "serverless.yml").write_text(re.sub("runtime: .*", runtime, text), "utf-8")
+    text = re.sub("runtime: .*", f"runtime: Python{bundle.HERE}", text)
+    text = re.sub("src: .*", "src: function.zip", text)
+    (folder / "serverless.yml").write_text(text, "utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        for name, path in {"ROOT": folder, "CODE": code, "TARGET": folder}.items():
+        for name, path in {"ROOT": folder, "TARGET": folder}.items():
             patch.setattr(payloads, name, path)
         assert payloads.main() == 0
     return folder

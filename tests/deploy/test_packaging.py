@@ -100,7 +100,7 @@ handler = "app.py:main"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the project's installed wheel, and its command in `bin`."""
+    """A folder with the project's installed wheel, and its commands in `bin`."""
     wheels = tmp_path_factory.mktemp("wheels")
     folder = tmp_path_factory.mktemp("installed")
     options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check", "--no-compile"]
@@ -113,10 +113,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_wheel_holds_two_packages(installed: Path) -> None:
-    """The wheel installs only the function's package and the harness."""
+def test_wheel_holds_three_packages(installed: Path) -> None:
+    """The wheel installs only the function's package, the harness and the deployer."""
     names = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
-    assert names == {"image_steward", "scf_local", "bin"}
+    assert names == {"image_steward", "scf_local", "scf_deploy", "bin"}
 
 
 def test_wheel_runs_any_function(installed: Path, tmp_path: Path) -> None:
@@ -125,9 +125,9 @@ def test_wheel_runs_any_function(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "event.json").write_text('{"name": "you"}', encoding="utf-8")
     (tmp_path / "scf-local.toml").write_text(CONFIG, encoding="utf-8")
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, command: str = "scf-local") -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - our own command
-            [installed / "bin" / "scf-local", *arguments],
+            [installed / "bin" / command, *arguments],
             cwd=tmp_path,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(installed)},
             capture_output=True,
@@ -141,6 +141,8 @@ def test_wheel_runs_any_function(installed: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"app.py", "event.json", "scf-local.toml"}
     assert run("replay", "event.json", "--report", "r.html").returncode == 0
     assert "returned" in (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert run("--version").stdout == f"scf-local {version('image-steward')}\n"
+    for command in ("scf-local", "scf-deploy"):
+        shown = run("--version", command=command).stdout
+        assert shown == f"{command} {version('image-steward')}\n"
     (tmp_path / "scf-local.toml").unlink()
     assert f"no module 'index' in the code folder {tmp_path}" in run("invoke", "event.json").stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ from tencentcloud.scf.v20180416 import models
 
 import payloads
 from conftest import ROOT
+from scf_deploy.code import Code
 
 INPUTS = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
-CODE = b"PK\x05\x06" + bytes(18)
+CODE = Code(b"PK\x05\x06" + bytes(18))
+NAMED = {"FunctionName": "image-steward", "Namespace": "default"}
 CALLS = payloads.payloads(INPUTS, CODE)
 
 
@@ -45,25 +46,28 @@ def test_unknown_member_fails() -> None:
 def test_create_function() -> None:
     """The function is created with the file's settings and with the zip in base64."""
     call = dict(CALLS["CreateFunction"])
-    assert base64.b64decode(call.pop("Code")["ZipFile"]) == CODE
+    assert base64.b64decode(call.pop("Code")["ZipFile"]) == CODE.content
     variables = {
         variable["Key"]: variable["Value"] for variable in call.pop("Environment")["Variables"]
     }
     assert variables == INPUTS["environment"]["variables"]
     assert call == {
-        "FunctionName": "image-steward", "Type": "Event", "Runtime": INPUTS["runtime"],
-        "Handler": "index.main_handler", "Role": "image-steward", "MemorySize": 128,
-        "Timeout": 900, "InitTimeout": 10,
+        **NAMED, "Type": "Event", "Runtime": INPUTS["runtime"], "Handler": "index.main_handler",
+        "Role": "image-steward", "MemorySize": 128, "Timeout": 900, "InitTimeout": 10,
+        "AutoCreateClsTopic": "TRUE", "AutoDeployClsTopicIndex": "TRUE",
     }  # fmt: skip
 
 
 def test_updates() -> None:
     """An upgrade has the same code and the same settings as the creation."""
     created = CALLS["CreateFunction"]
-    assert CALLS["UpdateFunctionCode"]["ZipFile"] == created["Code"]["ZipFile"]
+    code = {**NAMED, "Handler": created["Handler"], **created["Code"]}
+    assert CALLS["UpdateFunctionCode"] == code
     updated = CALLS["UpdateFunctionConfiguration"]
     assert updated.items() <= created.items()
-    assert created.keys() - updated.keys() == {"Type", "Runtime", "Handler", "Code"}
+    assert created.keys() - updated.keys() == {
+        "Type", "Runtime", "Handler", "Code", "AutoCreateClsTopic", "AutoDeployClsTopicIndex",
+    }  # fmt: skip
 
 
 def test_triggers() -> None:
@@ -73,7 +77,7 @@ def test_triggers() -> None:
         for event, kind in zip(INPUTS["events"], ("cos", "timer"), strict=True)
     )
     assert CALLS["CreateTrigger.1-cos"] == {
-        "FunctionName": "image-steward",
+        **NAMED,
         "Type": "cos",
         "TriggerName": cos["bucket"],
         "TriggerDesc": (
@@ -83,7 +87,7 @@ def test_triggers() -> None:
         "Enable": "OPEN",
     }
     assert CALLS["CreateTrigger.2-timer"] == {
-        "FunctionName": "image-steward",
+        **NAMED,
         "Type": "timer",
         "TriggerName": "nightly",
         "TriggerDesc": "0 17 3 * * * *",
@@ -96,11 +100,11 @@ def test_triggers() -> None:
 def test_retries_and_instances() -> None:
     """A failed run is retried twice within six hours, and two runs may be parallel."""
     assert CALLS["UpdateFunctionEventInvokeConfig"] == {
-        "FunctionName": "image-steward",
+        **NAMED,
         "AsyncTriggerConfig": {"RetryConfig": [{"RetryNum": 2}], "MsgTTL": 21600},
     }
     assert CALLS["PutReservedConcurrencyConfig"] == {
-        "FunctionName": "image-steward",
+        **NAMED,
         "ReservedConcurrencyMem": 256,
     }
 
@@ -108,7 +112,8 @@ def test_retries_and_instances() -> None:
 def test_log_delivery() -> None:
     """Logset and topic are sent only if the file names them."""
     assert "ClsTopicId" not in CALLS["CreateFunction"]
-    calls = payloads.payloads({**INPUTS, "cls": {"logsetId": "l-1", "topicId": "t-1"}}, b"")
+    calls = payloads.payloads({**INPUTS, "cls": {"logsetId": "l-1", "topicId": "t-1"}}, CODE)
+    assert "AutoCreateClsTopic" not in calls["CreateFunction"]
     for name in ("CreateFunction", "UpdateFunctionConfiguration"):
         assert (calls[name]["ClsLogsetId"], calls[name]["ClsTopicId"]) == ("l-1", "t-1")
         request_of(name, calls[name])
@@ -117,48 +122,24 @@ def test_log_delivery() -> None:
 def test_disabled_trigger() -> None:
     """`enable: false` becomes CLOSE."""
     timer = {**INPUTS["events"][1]["timer"]["parameters"], "enable": False}
-    calls = payloads.payloads({**INPUTS, "events": [{"timer": {"parameters": timer}}]}, b"")
+    calls = payloads.payloads({**INPUTS, "events": [{"timer": {"parameters": timer}}]}, CODE)
     assert calls["CreateTrigger.1-timer"]["Enable"] == "CLOSE"
-
-
-def test_unknown_trigger_is_rejected() -> None:
-    """The error for an unknown kind of trigger lists the supported kinds."""
-    with pytest.raises(ValueError, match="trigger ckafka is not supported; allowed: cos, timer"):
-        payloads.payloads({**INPUTS, "events": [{"ckafka": {"parameters": {}}}]}, b"")
-
-
-def write_bundle(path: Path, runtime: str) -> None:
-    """Write a zip with the bytecode of a module for this runtime."""
-    with zipfile.ZipFile(path, "w") as archive:
-        tag = runtime.replace("Python3.", "cpython-3")
-        archive.writestr(f"__pycache__/index.{tag}.pyc", b"")
-
-
-def test_bundle_for_another_runtime(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A zip for another runtime is rejected, and the error says what to do."""
-    monkeypatch.setattr(payloads, "CODE", tmp_path / "function.zip")
-    monkeypatch.setattr(payloads, "TARGET", tmp_path / "deploy")
-    write_bundle(tmp_path / "function.zip", "Python3.1")
-    assert payloads.main() == 1
-    advice = "run make bundle, or change it there"
-    message = f"is not for {INPUTS['runtime']}, the runtime in serverless.yml; {advice}\n"
-    assert capsys.readouterr().err == f"build/function.zip {message}"
-    assert not (tmp_path / "deploy").exists()
 
 
 def test_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`make payloads` writes and lists a file per call, and fails without a zip."""
-    monkeypatch.setattr(payloads, "CODE", tmp_path / "function.zip")
+    """`make payloads` writes and lists a file per call, and fails without the code."""
+    monkeypatch.setattr(payloads, "ROOT", tmp_path)
     monkeypatch.setattr(payloads, "TARGET", tmp_path / "deploy")
+    (tmp_path / "serverless.yml").write_bytes((ROOT / "serverless.yml").read_bytes())
     assert payloads.main() == 1
-    assert capsys.readouterr().err == "build/function.zip was not found; run make bundle\n"
-    write_bundle(tmp_path / "function.zip", INPUTS["runtime"])
+    assert "build/function is neither a folder nor a zip file" in capsys.readouterr().err
+    assert not (tmp_path / "deploy").exists()
+    (folder := tmp_path / "build" / "function").mkdir(parents=True)
+    (folder / "index.py").write_text("", encoding="utf-8")
     assert payloads.main() == 0
     files = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "deploy").iterdir()}
-    assert files == payloads.payloads(INPUTS, (tmp_path / "function.zip").read_bytes())
+    assert files == payloads.payloads(INPUTS, Code.of_folder(folder))
     names = [Path(line).name for line in capsys.readouterr().out.split()]
     assert names == [f"{name}.json" for name in CALLS]

@@ -10,10 +10,11 @@ import yaml
 
 import payloads
 from conftest import ROOT
+from scf_deploy.code import Code
 
 TEXT = (ROOT / "deploy/main.tf").read_text(encoding="utf-8")
 INPUTS = yaml.safe_load((ROOT / "serverless.yml").read_text(encoding="utf-8"))["inputs"]
-CALLS = payloads.payloads(INPUTS, b"")
+CALLS = payloads.payloads(INPUTS, Code(b""))
 
 
 def members(text: str) -> dict[str, Any]:

@@ -175,8 +175,8 @@ def _messages(error: ValidationError, violations: Violations) -> Iterator[tuple[
         case "minimum" | "maximum":
             yield "", f"is {shown(given)}; must be {bound} {allowed}"
         case "enum":
-            hint = violations.nearest(given, allowed) if isinstance(given, str) else ""
-            yield "", f"is {shown(given)}; must be one of {', '.join(map(short, allowed))}{hint}"
+            hint = violations.nearest(given, map(str, allowed)) if isinstance(given, str) else ""
+            yield "", f"is {shown(given)}; must be one of {', '.join(map(shown, allowed))}{hint}"
         case "pattern":
             yield "", f"is {short(given)}; must be {schema['description']}"
         case _:

@@ -12,7 +12,6 @@ import math
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 from image_steward.messages import shown
@@ -22,6 +21,7 @@ from scf_local.cloud.actions import ApiCall, EmulatedAction, Params
 from scf_local.cloud.cos_calls import Change
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.scf import cron
+from scf_local.cloud.scf.cos_rules import matches, overlap
 from scf_local.cloud.scf.functions import find, find_active
 from scf_local.cloud.scf.model import Delivery, Function, Functions, Trigger, local_time
 from scf_local.cloud.wire import ErrorReply, require
@@ -262,20 +262,6 @@ def _host(bucket: str, region: str) -> str:
 
 
 # --- Firing ---
-
-
-def matches(description: str, event: str, key: str) -> bool:
-    """Whether the event of a key fires the COS trigger with a description."""
-    given = json.loads(description)
-    prefix, suffix = given["filter"]["Prefix"], given["filter"]["Suffix"]
-    return fnmatchcase(event, given["event"]) and key.startswith(prefix) and key.endswith(suffix)
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether some event fires both COS triggers; if any, then that of the shortest such key."""
-    rules = [json.loads(one), json.loads(other)]
-    key = "".join(max((rule["filter"][part] for rule in rules), key=len) for part in _FILTER)
-    return any(matches(one, r["event"], key) and matches(other, r["event"], key) for r in rules)
 
 
 def on_change(
