@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tencentcloud.cam.v20190116 import errorcodes
 
+from roles import allow, keys_for
 from scf_client import ScfClient
 from scf_local.cloud.cam.model import Caller, Policy, Role
 from scf_local.cloud.cam.service import SERVICE
@@ -141,6 +143,18 @@ def test_policy(cam: SdkClient) -> None:
     assert cam("UpdatePolicy", PolicyName="a", Description="")["PolicyId"] == policy_id
     changes = {"PolicyDocument": ALL, "Description": "", "UpdateTime": local_time(start + 60)}
     assert cam("GetPolicy", PolicyId=policy_id) | NO_ID == whole | changes | NO_ID
+
+
+def test_account(cam: SdkClient) -> None:
+    """The account's ids are those of the caller, also of a role's session with the right."""
+    account = {"Uin": "100000000001", "OwnerUin": "100000000001", "AppId": 1250000000}
+    assert cam("GetUserAppId") | NO_ID == account | NO_ID
+    state = cam.cloud.state
+    for action, code in (("GetUserAppId", ""), ("GetRole", "UnauthorizedOperation")):
+        keys = keys_for(state, allow(f"cam:{action}"))
+        assert replace(cam, keys=keys).error("GetUserAppId") == code
+    reply = replace(cam, keys=keys_for(state, allow("cam:*")))("GetUserAppId")
+    assert reply | NO_ID == account | NO_ID
 
 
 def test_tags_of_roles(cam: SdkClient) -> None:

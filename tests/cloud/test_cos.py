@@ -23,7 +23,7 @@ from scf_local.cloud.dispatcher import Dispatcher
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
 from scf_local.cloud.signatures import cos_signature
-from scf_local.cloud.state import WRITES, State
+from scf_local.cloud.state import WRITES, Bucket, State
 from scf_local.cloud.wire import Request
 from scf_local.credentials import AccountCredentials
 
@@ -229,10 +229,11 @@ def test_not_emulated(
     [
         ("GET", b"k", {"tagging": b""}, 400, "'tagging' of GetObject .* emulated: versionId, res"),
         ("GET", b"", {"versions": b""}, 400, "'versions' of GetBucket .* prefix, delimiter"),
-        ("GET", b"", {"acl": b""}, 400, "'acl' of GetBucket is not emulated"),
+        ("GET", b"", {"policy": b""}, 400, "'policy' of GetBucket is not emulated"),
         ("POST", b"k", {"append": b"", "position": b"0"}, 400, "POST /<key>[?]append is not "),
         ("PUT", b"k", {"uploadId": b"1"}, 400, "'uploadId' of PutObject is not emulated"),
-        ("PUT", b"", {}, 400, "PUT / is not emulated; emulated are GET /[?]versioning"),
+        ("PUT", b"", {"cors": b""}, 400, "'cors' of PutBucket is not emulated"),
+        ("POST", b"", {}, 400, "POST / is not emulated; emulated are GET /[?]versioning"),
         ("DELETE", b"", {}, 400, "DELETE / is not emulated"),
         ("DELETE", b"k", {"tagging": b""}, 400, "'tagging' of DeleteObject .* emulated: versionId"),
         ("PATCH", b"k", {}, 400, "PATCH /<key> is not emulated; emulated are .* GET /<key>, HEAD"),
@@ -405,7 +406,9 @@ def test_bucket_without_versions(client: CosS3Client, cloud: EmulatedCloud) -> N
 def test_versions_of_a_state() -> None:
     """A state may start with versions."""
     stored = Object(b"new", version="2", older=(Object(b"old", version="1"),))
-    with EmulatedCloud(State(objects={BUCKET: {KEY: stored}}, versioning={BUCKET: "Enabled"})) as c:
+    with EmulatedCloud(
+        State(objects={BUCKET: {KEY: stored}}, buckets={BUCKET: Bucket(versioning="Enabled")})
+    ) as c:
         assert content_of(client_of(c)) == (b"new", "2")
         assert content_of(client_of(c), VersionId="1") == (b"old", "1")
 

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from cos_client import BUCKET, REGION, client_of, config, error_of, send
 from scf_local.cloud.seed import Object
 from scf_local.cloud.server import EmulatedCloud
-from scf_local.cloud.state import State
+from scf_local.cloud.state import Bucket, State
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -100,7 +100,7 @@ ACTIONS = st.lists(st.tuples(st.sampled_from(["put", "delete", "remove"]), st.in
 def test_versions_of_one_moment(actions: list[tuple[str, int]]) -> None:
     """Whatever is deleted meanwhile, no version gets the id of one that exists."""
     now = time.time()
-    state = State(objects={BUCKET: {}}, versioning={BUCKET: "Enabled"})
+    state = State(objects={BUCKET: {}}, buckets={BUCKET: Bucket(versioning="Enabled")})
     with EmulatedCloud(state, clock=lambda: now) as cloud:
         for action, number in actions:
             newest = cloud.state.objects[BUCKET].get("k")

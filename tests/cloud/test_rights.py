@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 KEY, OTHER = "in/a.json", "in/b.json"
 HOST = f"{BUCKET}.cos.{REGION}.myqcloud.com"
+NEW = "new-1250000000"
 IN_BUCKET = f"qcs::cos:{REGION}:uid/1250000000:{BUCKET}/"
 OBJECT = {"Bucket": BUCKET, "Key": KEY}
 SOURCE = {"Bucket": BUCKET, "Key": OTHER, "Region": REGION}
@@ -69,7 +70,7 @@ def cloud() -> Iterator[EmulatedCloud]:
 def objects_of(cloud: EmulatedCloud) -> object:
     """All that COS keeps, and the events of it."""
     state = cloud.state
-    return copy.deepcopy((state.objects, state.versioning, state.uploads, state.functions.queue))
+    return copy.deepcopy((state.objects, state.buckets, state.uploads, state.functions.queue))
 
 
 def outcomes(cloud: EmulatedCloud) -> list[tuple[str, str]]:
@@ -80,6 +81,7 @@ def outcomes(cloud: EmulatedCloud) -> list[tuple[str, str]]:
 # --- COS (document/product/436/31923) ---
 
 PART = {"PartNumber": 1, "Body": b"part"}
+IN_NEW = IN_BUCKET.replace(BUCKET, NEW)
 PARTS = {"Part": [{"PartNumber": 1, "ETag": '"8e69b9a4cbfa4d0d7d4c0ef4b5a5f0d6"'}]}
 COS: dict[str, tuple[str, str, Any]] = {
     "GetBucketVersioning": (
@@ -87,6 +89,10 @@ COS: dict[str, tuple[str, str, Any]] = {
     "PutBucketVersioning": (
         "PutBucketVersioning", "",
         lambda c, _: c.put_bucket_versioning(Bucket=BUCKET, Status="Enabled")),
+    "GetBucketACL": ("GetBucketACL", "", lambda c, _: c.get_bucket_acl(Bucket=BUCKET)),
+    "PutBucketACL": (
+        "PutBucketACL", "", lambda c, _: c.put_bucket_acl(Bucket=BUCKET, ACL="public-read")),
+    "PutBucket": ("PutBucket", "", lambda c, _: c.create_bucket(Bucket=NEW)),
     "ListMultipartUploads": (
         "ListMultipartUploads", "", lambda c, _: c.list_multipart_uploads(Bucket=BUCKET)),
     "GetBucket": ("GetBucket", "", lambda c, _: c.list_objects(Bucket=BUCKET, Prefix="in/")),
@@ -112,6 +118,11 @@ COS: dict[str, tuple[str, str, Any]] = {
 """Of each action its right, the key in the resource (that of a bucket is empty), and a call."""
 
 
+def resource_of(name: str) -> str:
+    """Return what the call of an action of COS is about."""
+    return (IN_NEW if name == "PutBucket" else IN_BUCKET) + COS[name][1]
+
+
 @pytest.fixture
 def upload(cloud: EmulatedCloud) -> dict[str, Any]:
     """An upload that the account has begun, with one part."""
@@ -130,8 +141,8 @@ def test_each_action_of_cos_is_here() -> None:
 @pytest.mark.parametrize("name", COS)
 def test_right_of_cos(cloud: EmulatedCloud, upload: dict[str, Any], name: str) -> None:
     """An action needs its right, on the object or the bucket, and no other."""
-    right, key, call = COS[name]
-    statements = [allow(f"name/cos:{right}", resource=IN_BUCKET + key)]
+    right, _, call = COS[name]
+    statements = [allow(f"name/cos:{right}", resource=resource_of(name))]
     if name == "PutObjectCopy":
         statements.append(allow("name/cos:GetObject", resource=IN_BUCKET + OTHER))
     former = objects_of(cloud)
@@ -148,10 +159,10 @@ def test_missing_right_of_cos(
     cloud: EmulatedCloud, upload: dict[str, Any], name: str, lacks: str
 ) -> None:
     """Without its right an action is denied, whatever else is allowed, and changes nothing."""
-    right, key, call = COS[name]
-    statements = [allow("*"), allow(f"cos:{right}", resource=IN_BUCKET + key, effect="deny")]
+    (right, _, call), resource = COS[name], resource_of(name)
+    statements = [allow("*"), allow(f"cos:{right}", resource=resource, effect="deny")]
     if lacks == "resource":
-        statements = [allow("*", resource=f"{IN_BUCKET}{key}/*")]
+        statements = [allow("*", resource=f"{resource}/*")]
     former = objects_of(cloud)
     with pytest.raises(CosServiceError) as raised:
         call(client_of(cloud, keys_for(cloud.state, *statements)), upload)

@@ -173,6 +173,7 @@ def test_role(tccli: Tccli) -> None:
     assert [each["PolicyId"] for each in listed["List"]] == [policy_id]
     asked(tccli, "GetPolicy", "--PolicyId", str(policy_id), service="cam")
     assert asked(tccli, "GetCallerIdentity", service="sts")["Type"] == "RootAccount"
+    assert asked(tccli, "GetUserAppId", service="cam")["AppId"] == 1250000000
 
 
 def test_code(tccli: Tccli, files: Path) -> None:

@@ -529,7 +529,7 @@ def test_object_is_read_by_its_version(function: Function) -> None:
         for name in ("first", "second")
     ]
     newest = replace(versions[1], older=(versions[0],))
-    function.cloud.state.versioning[BUCKET] = "Enabled"
+    function.cloud.state.buckets[BUCKET].versioning = "Enabled"
     function.cloud.state.objects[BUCKET]["requests/x.json"] = newest
     for name in ("first", "second"):
         event = with_etag(cos_event("requests/x.json"), "of another content", version=name)

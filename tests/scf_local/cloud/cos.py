@@ -13,13 +13,10 @@ from urllib.parse import quote
 
 from scf_local.cloud import cos_objects as objects
 from scf_local.cloud import cos_uploads as uploads
-from scf_local.cloud.cam.model import Caller
 from scf_local.cloud.cos_calls import CosCall, resource_of, xml_reply
-from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.scf import triggers
 from scf_local.cloud.signatures import COS_TOKEN
-from scf_local.cloud.state import State
-from scf_local.cloud.wire import ErrorReply, Reply, Request
+from scf_local.cloud.wire import ErrorReply, Reply, Request, require
 
 REQUEST_ID = "x-cos-request-id"
 MAX_KEY = 850
@@ -52,14 +49,18 @@ _UPLOADS = (
 _PARTS = "uploadId max-parts=1000 part-number-marker=0 encoding-type=url"
 _PART = "uploadId partNumber=([1-9][0-9]{0,3}|10000)"
 _IF = "if-match if-none-match"
+_ACL = f"x-cos-acl=({'|'.join(objects.ACLS)})"
 _COPY = "x-cos-copy-source"
 _COPIED = f"{_COPY} x-cos-metadata-directive=(Copy|Replaced) {_META}"
 ACTIONS = {
     "GetBucketVersioning": Action("GET /", "versioning", objects.get_versioning),
     "PutBucketVersioning": Action("PUT /", "versioning", objects.put_versioning),
+    "GetBucketACL": Action("GET /", "acl", objects.get_acl),
+    "PutBucketACL": Action("PUT /", "acl", objects.put_acl, _ACL),
     "ListMultipartUploads": Action("GET /", "uploads", uploads.list_uploads, "", _UPLOADS),
     "GetBucket": Action("GET /", "", objects.get_bucket, "", _KEYS),
     "HeadBucket": Action("HEAD /", "", objects.head_bucket),
+    "PutBucket": Action("PUT /", "", objects.put_bucket, _ACL),
     "DeleteMultipleObjects": Action("POST /", "delete", objects.delete_multiple_objects),
     "InitiateMultipartUpload": Action("POST /<key>", "uploads", uploads.initiate, _META),
     "UploadPart": Action("PUT /<key>", "partNumber", uploads.upload_part, "", _PART),
@@ -95,7 +96,7 @@ def _kind(request: Request) -> str:
     return f"{request.method} /{'<key>' if request.path.removeprefix('/') else ''}"
 
 
-def handle(state: State, bucket: str, request: Request, now: float, caller: Caller) -> Reply:
+def handle(call: CosCall) -> Reply:
     """Return the reply to a verified request, without its request id; hold `state.lock`.
 
     What it has changed goes to the functions whose triggers fire.
@@ -103,23 +104,21 @@ def handle(state: State, bucket: str, request: Request, now: float, caller: Call
     Raises:
         ErrorReply: an error of COS; NotImplemented for what is not emulated.
     """
-    key, name = request.path.removeprefix("/"), action_of(request)
-    _check_emulated(name, request)
-    size = len(objects.raw(key))
+    name = action_of(call.http)
+    _check_emulated(name, call.http)
+    size = len(objects.raw(call.key))
     if size > MAX_KEY:
         raise ErrorReply("KeyTooLong", f"The key has {size} bytes; at most {MAX_KEY} are allowed.")
-    host = request.headers.get("host", "")
     if right := _RIGHTS.get(name, name):
-        caller.require(f"cos:{right}", resource_of(host, key))
-    _, region = bucket_of(host) or ("", "")
-    if bucket not in state.objects:
-        is_read = request.method in {"GET", "HEAD"}
-        state.miss_object(region, bucket, key if is_read else "")
-        raise ErrorReply("NoSuchBucket", "The bucket does not exist.", 404)
-    call = CosCall(state, bucket, state.objects[bucket], key, request, now, caller)
+        call.caller.require(f"cos:{right}", resource_of(call.bucket, call.region, call.key))
+    if name != "PutBucket" and call.state.objects_in(call.region, call.bucket) is None:
+        is_read = call.http.method in {"GET", "HEAD"}
+        call.state.miss_object(call.region, call.bucket, call.key if is_read else "")
+        raise ErrorReply("NoSuchBucket", f"{call.region} has no bucket {call.bucket}.", 404)
     reply = ACTIONS[name].run(call)
+    functions, where = call.state.functions, (call.region, call.bucket)
     for change in call.changes:
-        state.functions.queue += triggers.on_change(state.functions, region, bucket, change, now)
+        functions.queue += triggers.on_change(functions, *where, change, call.now)
     return reply
 
 
@@ -139,10 +138,9 @@ def _check(name: str, kind: str, given: Mapping[str, str], emulated: str) -> Non
     patterns = [each if "=" in each else f"{each}=.*" for each in (*emulated.split(), *_ALWAYS)]
     allowed = re.compile("|".join(patterns), re.DOTALL)
     for each, text in sorted(given.items()):
-        if not allowed.fullmatch(f"{each}={text}"):
-            message = f"The {kind} {each!r} of {name} is not emulated, or not with this value; "
-            message += f"emulated: {', '.join(emulated.split()) or 'none'}"
-            raise ErrorReply("NotImplemented", message)
+        message = f"The {kind} {each!r} of {name} is not emulated, or not with this value; "
+        message += f"emulated: {', '.join(emulated.split()) or 'none'}"
+        require(allowed.fullmatch(f"{each}={text}"), "NotImplemented", message)
 
 
 def error_reply(error: ErrorReply, resource: str, request_id: str) -> Reply:

@@ -15,9 +15,8 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from scf_local.cloud.cam.model import Caller
-from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.seed import Object
-from scf_local.cloud.state import State
+from scf_local.cloud.state import Bucket, State
 from scf_local.cloud.wire import ErrorReply, Reply, Request, require
 
 MAX_BYTES = 64 << 20
@@ -44,19 +43,33 @@ class Change:
 
 @dataclass(frozen=True)
 class CosCall:
-    """A verified request for an existing bucket; its methods raise `ErrorReply` for bad input.
+    """A verified request for a bucket in a region; its methods raise `ErrorReply` for bad input.
 
     `changes` are those that the action has made; events tell of them.
     """
 
     state: State
     bucket: str
-    objects: dict[str, Object]
-    key: str
+    region: str
     http: Request
     now: float
     caller: Caller
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """The key of the object that it is for, or nothing."""
+        return self.http.path.removeprefix("/")
+
+    @property
+    def objects(self) -> dict[str, Object]:
+        """The objects of the bucket, which exists, by key."""
+        return self.state.objects[self.bucket]
+
+    @property
+    def settings(self) -> Bucket:
+        """What the bucket has besides objects."""
+        return self.state.buckets[self.bucket]
 
     def encode(self, key: bytes) -> str:
         """Return a key as the reply has it; without an encoding, XML may not hold all of it."""
@@ -107,6 +120,7 @@ def xml_reply(
 
 
 def _element(name: str, member: dict[str, Any] | list[Any] | str | None) -> str:
+    """Return an element as XML; attributes may follow its name."""
     if member is None:
         return ""
     if isinstance(member, list):
@@ -116,12 +130,11 @@ def _element(name: str, member: dict[str, Any] | list[Any] | str | None) -> str:
     else:
         # XML allows few control characters, not even escaped, and parsers replace a bare \r.
         text = escape(_NOT_XML.sub("\ufffd", member), {"\r": "&#13;"})
-    return f"<{name}>{text}</{name}>"
+    return f"<{name}>{text}</{name.partition(' ')[0]}>"
 
 
-def resource_of(host: str, key: str) -> str:
+def resource_of(bucket: str, region: str, key: str) -> str:
     """Return an object as CAM's policies name it; with an empty key, the bucket."""
-    bucket, region = bucket_of(host) or ("", "")
     return f"qcs::cos:{region}:uid/{bucket.rpartition('-')[2]}:{bucket}/{key}"
 
 

@@ -8,12 +8,16 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import formatdate
+from typing import Any
 from urllib.parse import unquote
 
+from image_steward.settings import BUCKET
 from scf_local.cloud.cos_calls import MAX_ENTRIES, Change, CosCall, iso_time, resource_of, xml_reply
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.seed import Object
+from scf_local.cloud.state import Bucket
 from scf_local.cloud.wire import ErrorReply, Reply, require
+from scf_local.environment import APPID, UIN
 
 METADATA = "x-cos-meta-"
 STORED = (
@@ -22,6 +26,9 @@ STORED = (
 )
 """Headers that are stored with an object, by lower-case name, besides its metadata."""
 _SOURCE = re.compile(r"([^/]+)/([^?]+)(?:\?versionId=(.+))?")
+ACLS = {"private": (), "public-read": ("READ",), "public-read-write": ("READ", "WRITE")}
+"""What all users may do, by the value of x-cos-acl (document/product/436/12470)."""
+_ALL_USERS = {"URI": "http://cam.qcloud.com/groups/global/AllUsers"}
 RANGE = "range=bytes=([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})"
 
 
@@ -74,14 +81,56 @@ def get_bucket(call: CosCall) -> Reply:
 
 def head_bucket(call: CosCall) -> Reply:
     """Return that the bucket exists (document/product/436/7735)."""
-    _, region = bucket_of(call.http.headers["host"]) or ("", "")
-    return Reply(200, {"x-cos-bucket-region": region}, b"")
+    return Reply(200, {"x-cos-bucket-region": call.region}, b"")
+
+
+def put_bucket(call: CosCall) -> Reply:
+    """Create a bucket in the region of the host (document/product/436/7738).
+
+    Assumed: the code for a name with another APPID, and for a bucket that another region has.
+    """
+    is_own = BUCKET.fullmatch(call.bucket) and call.bucket.endswith(f"-{APPID}")
+    message = f"{call.bucket} is not a name such as manifests-{APPID}, with the account's APPID."
+    require(is_own, "InvalidBucketName", message)
+    is_new, message = call.bucket not in call.state.objects, "You have the bucket already."
+    require(is_new, "BucketAlreadyOwnedByYou", message, 409)
+    call.state.buckets[call.bucket] = Bucket(call.region, _acl(call))
+    call.state.objects[call.bucket] = {}
+    call.state.missing[f"objects/{call.bucket}/"] = None
+    return Reply(200, {}, b"")
+
+
+def get_acl(call: CosCall) -> Reply:
+    """Return the ACL of a bucket (document/product/436/7733)."""
+    owner = dict.fromkeys(("ID", "DisplayName"), f"qcs::cam::uin/{UIN}:uin/{UIN}")
+    grants = [_grant("CanonicalUser", owner, "FULL_CONTROL")]
+    grants += [_grant("Group", _ALL_USERS, permission) for permission in ACLS[call.settings.acl]]
+    members = {"Owner": owner, "AccessControlList": {"Grant": grants}}
+    return xml_reply("AccessControlPolicy", members)
+
+
+def _grant(kind: str, grantee: dict[str, str], permission: str) -> dict[str, Any]:
+    space = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    return {f'Grantee {space} xsi:type="{kind}"': grantee, "Permission": permission}
+
+
+def put_acl(call: CosCall) -> Reply:
+    """Replace the ACL of a bucket (document/product/436/7737)."""
+    call.settings.acl = _acl(call)
+    return Reply(200, {}, b"")
+
+
+def _acl(call: CosCall) -> str:
+    """Return the ACL in the header of a request, which may not have a body."""
+    message = "A body is not emulated; emulated is the header x-cos-acl."
+    require(not call.body, "NotImplemented", message)
+    return call.http.headers.get("x-cos-acl", "private")
 
 
 def get_versioning(call: CosCall) -> Reply:
     """Return the status of a bucket's versions (document/product/436/19888)."""
     # No status if it was never set.
-    return xml_reply("VersioningConfiguration", {"Status": call.state.versioning.get(call.bucket)})
+    return xml_reply("VersioningConfiguration", {"Status": call.settings.versioning or None})
 
 
 def put_versioning(call: CosCall) -> Reply:
@@ -89,7 +138,7 @@ def put_versioning(call: CosCall) -> Reply:
     status = call.xml.findtext("{*}Status", "")
     is_status = status in {"Enabled", "Suspended"}
     require(is_status, "MalformedXML", "The Status must be Enabled or Suspended.")
-    call.state.versioning[call.bucket] = status
+    call.settings.versioning = status
     return Reply(200, {}, b"")
 
 
@@ -98,7 +147,7 @@ def put_versioning(call: CosCall) -> Reply:
 
 def get_object(call: CosCall) -> Reply:
     """Return an object, or a range of it (document/product/436/7753, 436/7745)."""
-    stored = _find(call, call.http.headers["host"], call.key, call.http.params.get("versionId"))
+    stored = _find(call, call.bucket, call.region, call.key, call.http.params.get("versionId"))
     overrides = {name.removeprefix("response-"): text for name, text in call.http.params.items()}
     requested = call.http.headers
     etag = etag_of(stored)
@@ -123,9 +172,8 @@ def get_object(call: CosCall) -> Reply:
     return Reply(206, headers, stored.content[first : last + 1])
 
 
-def _find(call: CosCall, host: str, key: str, version: str | None) -> Object:
-    """Return the newest version of an object at a bucket's host, or the given one."""
-    bucket, region = bucket_of(host) or ("", "")
+def _find(call: CosCall, bucket: str, region: str, key: str, version: str | None) -> Object:
+    """Return the newest version of an object in a bucket, or the given one."""
     newest = call.state.objects[bucket].get(key)
     if newest is None or (newest.is_delete_marker and version is None):
         call.state.miss_object(region, bucket, key)
@@ -139,7 +187,7 @@ def _find(call: CosCall, host: str, key: str, version: str | None) -> Object:
 
 
 def _version_header(call: CosCall, stored: Object) -> dict[str, str]:
-    return {"x-cos-version-id": stored.version} if call.state.versioning.get(call.bucket) else {}
+    return {"x-cos-version-id": stored.version} if call.settings.versioning else {}
 
 
 def _etag_matches(etag: str, header: str) -> bool:
@@ -169,14 +217,14 @@ def put_object_copy(call: CosCall) -> Reply:
     """Store a copy of an object (document/product/436/10881)."""
     match = _SOURCE.fullmatch(call.http.headers["x-cos-copy-source"])
     host, path, version = match.groups() if match else ("", "", None)
-    bucket, _ = bucket_of(host) or ("", "")
+    bucket, region = bucket_of(host) or ("", "")
     form = "<bucket-appid>.cos.<region>.myqcloud.com/<key>[?versionId=<id>]"
     require(bucket, "InvalidCopySource", f"x-cos-copy-source must be {form}.")
     key = unquote(path, errors="surrogateescape")
-    call.caller.require("cos:GetObject", resource_of(host, key))
-    is_there, message = bucket in call.state.objects, "The bucket of the source does not exist."
-    require(is_there, "NoSuchBucket", message, 404)
-    source = _find(call, host, key, version)
+    call.caller.require("cos:GetObject", resource_of(bucket, region, key))
+    is_there = call.state.objects_in(region, bucket) is not None
+    require(is_there, "NoSuchBucket", f"{region} has no bucket {bucket}.", 404)
+    source = _find(call, bucket, region, key, version)
     is_replaced = call.http.headers.get("x-cos-metadata-directive") == "Replaced"
     kept = storable(call.http.headers) if is_replaced else source.headers
     # assumed: the ETag is that of one upload, also for a source that was uploaded in parts
@@ -205,7 +253,7 @@ def storable(given: Mapping[str, str]) -> dict[str, str]:
 def store(call: CosCall, key: str, new: Object, event: str) -> tuple[Object, dict[str, str]]:
     """Store an object, of which the event tells, and return it with its headers."""
     version = "null"
-    if call.state.versioning.get(call.bucket) == "Enabled":
+    if call.settings.versioning == "Enabled":
         # The form of real ones, whose numbers fall with time.
         version = b64encode(b"%d" % secrets.randbits(64)).decode().rstrip("=")
     older = tuple(old for old in _versions(call, key) if old.version != version)
@@ -241,7 +289,7 @@ def delete_multiple_objects(call: CosCall) -> Reply:
     for key, version in call.entries("Object", "Key", "VersionId"):
         members = {"Key": key, "VersionId": version or None}
         try:
-            call.caller.require("cos:DeleteObject", resource_of(call.http.headers["host"], key))
+            call.caller.require("cos:DeleteObject", resource_of(call.bucket, call.region, key))
         except ErrorReply as error:
             errors.append({**members, "Code": error.code, "Message": error.message})
             continue
@@ -255,7 +303,7 @@ def delete_multiple_objects(call: CosCall) -> Reply:
 
 def _delete(call: CosCall, key: str, version: str | None) -> Object | None:
     """Delete an object, and return the version that was deleted, or the new delete marker."""
-    has_versions = call.state.versioning.get(call.bucket)
+    has_versions = call.settings.versioning
     if has_versions and version is None:
         marker = Object(b"", is_delete_marker=True)
         return store(call, key, marker, "cos:ObjectRemove:DeleteMarkerCreated")[0]

@@ -12,18 +12,19 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
-from scf_local.cloud import api_requests, cos, cos_calls, cvm, hosts, sts, tags
+from scf_local.cloud import api_requests, cos, cvm, hosts, sts, tags
 from scf_local.cloud.actions import ApiCall, EmulatedAction, Later, Service
 from scf_local.cloud.api_requests import Tc3Request, V1Request
 from scf_local.cloud.cam import service as cam_service
 from scf_local.cloud.cam.model import Caller, Denied
 from scf_local.cloud.cls import service as cls_service
+from scf_local.cloud.cos_calls import BODY_LIMITS, CosCall
 from scf_local.cloud.faults import Faults, Rule
 from scf_local.cloud.rate_limits import RateLimits
 from scf_local.cloud.scf import service as scf_service
 from scf_local.cloud.signatures import cos_key, verify_cos
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import Call, ErrorReply, Reply, Request
+from scf_local.cloud.wire import Call, ErrorReply, Reply, Request, require
 from scf_local.credentials import AccountCredentials
 
 SERVICES: dict[str, Service] = {
@@ -140,7 +141,7 @@ class Dispatcher:
             verify_cos(http, caller.credentials, self.clock())  # does not cover the body
         except ErrorReply:
             return 0
-        return cos_calls.BODY_LIMITS.get(http.method, 0)
+        return BODY_LIMITS.get(http.method, 0)
 
     def _api(self, request: Tc3Request | V1Request) -> Reply:
         # Cut, because unsigned requests are recorded, too.
@@ -182,12 +183,11 @@ class Dispatcher:
         # for. A local address replaces all endpoints, so there the call's own region counts.
         api = hosts.api_of(hosts.name_of(host))
         endpoint = api[1] if api else region
-        if self.limits and not self._rates.try_acquire((name, endpoint), action.per_second, now):
-            raise ErrorReply(
-                "RequestLimitExceeded",
-                f"Your current request times equals to `{action.per_second + 1}` in a second, "
-                f"which exceeds the frequency limit `{action.per_second}` for `{name}`.",
-            )
+        most = action.per_second
+        is_free = not self.limits or self._rates.try_acquire((name, endpoint), most, now)
+        message = f"Your current request times equals to `{most + 1}` in a second, "
+        message += f"which exceeds the frequency limit `{most}` for `{name}`."
+        require(is_free, "RequestLimitExceeded", message)
 
     def _cos(self, http: Request, bucket: str, region: str) -> Reply:
         request_id = self.request_id()
@@ -195,7 +195,7 @@ class Dispatcher:
 
         def perform(now: float, caller: Caller, time: float) -> Reply:
             verify_cos(http, caller.credentials, time)
-            reply = cos.handle(self.state, bucket, http, now, caller)
+            reply = cos.handle(CosCall(self.state, bucket, region, http, now, caller))
             return replace(reply, headers={**reply.headers, cos.REQUEST_ID: request_id})
 
         def error_reply(error: ErrorReply) -> Reply:
@@ -265,39 +265,34 @@ def _without_token(caller: Caller) -> Caller:
 
 
 def _check_http(http: Request, limit: int) -> None:
-    if http.method not in {"GET", "POST"}:
-        raise ErrorReply("UnsupportedProtocol", f"{http.method} is not allowed; use GET or POST.")
+    message = f"{http.method} is not allowed; use GET or POST."
+    require(http.method in {"GET", "POST"}, "UnsupportedProtocol", message)
     size = len(http.body)
     if http.method == "GET":
         size, limit = len(http.query), api_requests.MAX_GET_BYTES
-    if size > limit:
-        raise ErrorReply("RequestSizeLimitExceeded", f"{size} bytes; at most {limit} are allowed.")
+    message = f"{size} bytes; at most {limit} are allowed."
+    require(size <= limit, "RequestSizeLimitExceeded", message)
 
 
 def _action(signed_for: str, request: Tc3Request | V1Request) -> tuple[str, EmulatedAction]:
     """Return the service and the action that a request is for."""
     name, version = _required(request, "Action"), _required(request, "Version")
     service = _service(signed_for, version, name, request.http.headers.get("host", ""))
-    if service not in SERVICES:
-        emulated = ", ".join(SERVICES)
-        raise ErrorReply("NoSuchProduct", f"{service!r} is not emulated; emulated are {emulated}.")
-    if SERVICES[service].is_regional:
+    message = f"{service!r} is not emulated; emulated are {', '.join(SERVICES)}."
+    require(service in SERVICES, "NoSuchProduct", message)
+    emulated = SERVICES[service]
+    if emulated.is_regional:
         _required(request, "Region")
-    if version != SERVICES[service].version:
-        raise ErrorReply("NoSuchVersion", f"{version!r} is not {SERVICES[service].version}.")
-    actions = SERVICES[service].actions
-    if name not in actions:
-        message = f"{name!r} of {service} is not emulated; emulated are {', '.join(actions)}."
-        raise ErrorReply("InvalidAction", message)
-    return service, actions[name]
+    message = f"{version!r} is not {emulated.version}."
+    require(version == emulated.version, "NoSuchVersion", message)
+    message = f"{name!r} of {service} is not emulated; emulated are {', '.join(emulated.actions)}."
+    require(name in emulated.actions, "InvalidAction", message)
+    return service, emulated.actions[name]
 
 
 def _required(request: Tc3Request | V1Request, name: str) -> str:
-    value = request.common(name)
-    if not value:
-        raise ErrorReply(
-            "MissingParameter", f"The request {request.label.format(name)} is missing."
-        )
+    value, label = request.common(name), request.label.format(name)
+    require(value, "MissingParameter", f"The request {label} is missing.")
     return value
 
 

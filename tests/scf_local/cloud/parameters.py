@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from image_steward.messages import nearest
-from scf_local.cloud.wire import ErrorReply
+from scf_local.cloud.wire import ErrorReply, require
 
 _INTEGER = re.compile("-?[0-9]{1,18}")
 
@@ -38,13 +38,12 @@ def check(params: object, shape: Mapping[str, Shape], required: tuple[str, ...])
 
 def _check(value: object, shape: Shape, path: str) -> None:
     if shape is None:
-        if not _is_off(value):
-            raise ErrorReply("UnsupportedOperation", f"`{path}` is not emulated; leave it out.")
+        message = f"`{path}` is not emulated; leave it out."
+        require(_is_off(value), "UnsupportedOperation", message)
         return
     kind = shape if isinstance(shape, type) else type(shape)
     # Compare exact types: to isinstance, True is an int.
-    if type(value) is not kind:
-        raise ErrorReply("InvalidParameter", f"`{path}` must be {KINDS[kind]}.")
+    require(type(value) is kind, "InvalidParameter", f"`{path}` must be {KINDS[kind]}.")
     if isinstance(value, list):
         for index, item in enumerate(value):
             _check(item, shape[0], f"{path}.{index}")

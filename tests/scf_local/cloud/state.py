@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,15 +25,26 @@ if TYPE_CHECKING:
 
 
 @dataclass
+class Bucket:
+    """What a bucket has besides objects; any region is that of a seeded bucket, which has none.
+
+    `versioning` is `Enabled` or `Suspended`, or empty if the bucket has no versions.
+    """
+
+    region: str = ""
+    acl: str = "private"
+    versioning: str = ""
+
+
+@dataclass
 class State:
     """Images by region, objects by bucket, calls in order; hold `lock` to read or change them.
 
-    `images` may be sparse: missing members get defaults. `versioning` is "Enabled" or "Suspended"
-    by bucket; other buckets have no versions. `uploads` in parts are by id. `calls` holds, for each
-    request, `Time` (epoch seconds), `Action`, `Region` and `Outcome` ("ok" or the error code);
-    `cos.ACTIONS` has those of COS. If a fault was injected, `Fault` is its name. Then `Outcome` is
-    what happened in the cloud, whatever reply the client got. If the action was not performed, it
-    is the code that was sent, or `fault:<name>` if none was.
+    `images` and `buckets` may be sparse: what is missing gets defaults. `uploads` in parts are by
+    id. `calls` holds, for each request, `Time` (epoch seconds), `Action`, `Region` and `Outcome`
+    ("ok" or the error code); `cos.ACTIONS` has those of COS. If a fault was injected, `Fault` is
+    its name. Then `Outcome` is what happened in the cloud, whatever reply the client got. If the
+    action was not performed, it is the code that was sent, or `fault:<name>` if none was.
 
     Raises:
         SeedError: an image that the API could not return.
@@ -41,7 +52,7 @@ class State:
 
     images: dict[str, list[ImageEntry]] = field(default_factory=dict)
     objects: dict[str, dict[str, Object]] = field(default_factory=dict)
-    versioning: dict[str, str] = field(default_factory=dict)
+    buckets: dict[str, Bucket] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock, repr=False)
@@ -63,6 +74,7 @@ class State:
         self._unfinished = [(image.pop(seed.NORMAL_AFTER, math.inf), image) for image in images]
         self._unfinished = [each for each in self._unfinished if each[0] < math.inf]
         self.objects = {bucket: dict(objects) for bucket, objects in self.objects.items()}
+        self.buckets = defaultdict(Bucket, self.buckets)
 
     @classmethod
     def from_folder(cls, folder: Path | str) -> State:
@@ -113,6 +125,11 @@ class State:
                 raise KeyError(f"{region} has no image {image_id}")
             return copy.deepcopy(image)
 
+    def objects_in(self, region: str, bucket: str) -> dict[str, Object] | None:
+        """Return the objects of a bucket by key; None if there is no such bucket in a region."""
+        is_here = bucket in self.objects and self.buckets[bucket].region in {"", region}
+        return self.objects[bucket] if is_here else None
+
     def miss_object(self, region: str, bucket: str, key: str) -> None:
         """Note that an object, or the bucket if `key` is empty, was asked for in vain.
 
@@ -146,8 +163,9 @@ class State:
     def snapshot(self, now: float = math.inf) -> dict[str, Any]:
         """Return the reply to `GET /_state` at a time, in epoch seconds.
 
-        It has `Images`, `Objects` (keys only), `Functions` (by region, then name), the `Queue` of
-        their events, `Roles` (by name: the names of their policies), and `Calls`.
+        It has `Images`, `Objects` (keys only), `Buckets` (by name), `Functions` (by region, then
+        name), the `Queue` of their events, `Roles` (by name: the names of their policies), and
+        `Calls`.
         """
         with self.lock:
             return {
@@ -155,6 +173,10 @@ class State:
                 "Objects": {
                     bucket: sorted(key for key in keys if not keys[key].is_delete_marker)
                     for bucket, keys in self.objects.items()
+                },
+                "Buckets": {
+                    name: {"Region": each.region, "ACL": each.acl, "Versioning": each.versioning}
+                    for name, each in ((name, self.buckets[name]) for name in self.objects)
                 },
                 "Functions": copy.deepcopy(functions.by_region(self.functions, now)),
                 "Queue": [each.described() for each in self.functions.queue],
@@ -168,7 +190,8 @@ class State:
 
 WRITES = {
     *("ModifyImageAttribute", "ModifyResourceTags", "TagResources", "UnTagResources"),
-    *("PutObject", "PutObjectCopy", "DeleteObject", "DeleteMultipleObjects", "PutBucketVersioning"),
+    *("PutObject", "PutObjectCopy", "DeleteObject", "DeleteMultipleObjects"),
+    *("PutBucket", "PutBucketACL", "PutBucketVersioning"),
     *("InitiateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload"),
     *("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction"),
     *("PutReservedConcurrencyConfig", "DeleteReservedConcurrencyConfig"),

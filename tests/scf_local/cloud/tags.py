@@ -76,14 +76,12 @@ def describe_tags(call: ApiCall) -> dict[str, Any]:
     state, params = call.state, call.params
     offset, limit = params.get("Offset", 0), params.get("Limit", DEFAULT_LIMIT)
     category = params.get("Category", "All")
-    ids, service, region = (
-        params[name] for name in ("ResourceIds", "ServiceType", "ResourceRegion")
-    )
+    service, prefix, ids, region = (params[name] for name in _REQUIRED)
     is_place = service == "cam" or is_region(region)
     is_page = offset >= 0 and offset % max(limit, 1) == 0
     for valid, code, message in (
         (service in {"cvm", "cam"}, f"{_WRONG}.ServiceTypeInvalid", "ServiceType: cvm or cam."),
-        (params["ResourcePrefix"], f"{_WRONG}.ResourcePrefixInvalid", "ResourcePrefix is empty."),
+        (prefix, f"{_WRONG}.ResourcePrefixInvalid", "ResourcePrefix is empty."),
         (is_place, f"{_WRONG}.RegionInvalid", "No such ResourceRegion."),
         (1 <= len(ids) <= MAX_RESOURCE_IDS, f"{_WRONG}.ResourceIdInvalid", f"{len(ids)} ids."),
         (limit >= 1, _WRONG, f"Limit is {limit}; it must be 1 or more."),  # assumed: no maximum
@@ -96,7 +94,7 @@ def describe_tags(call: ApiCall) -> dict[str, Any]:
         "cvm image": {image["ImageId"]: tags_of(image) for image in state.images.get(region, ())},
         "cam role": {role.id: tags_of({"Tags": role.tags}) for role in state.access.roles.values()},
     }
-    found = tagged.get(f"{service} {params['ResourcePrefix']}", {}) if category != "System" else {}
+    found = tagged.get(f"{service} {prefix}", {}) if category != "System" else {}
     pairs = [(id_, *tag) for id_ in dict.fromkeys(ids) for tag in found.get(id_, {}).items()]
     entries = [
         {"ResourceId": id_, "ServiceType": service, "Category": "Custom"}

@@ -13,6 +13,7 @@ from scf_local.cloud.cam import lookup, policies, roles
 from scf_local.cloud.cam.model import Policy
 from scf_local.cloud.scf.model import local_time
 from scf_local.cloud.wire import require
+from scf_local.environment import APPID, UIN
 
 if TYPE_CHECKING:
     from scf_local.cloud.actions import ApiCall
@@ -91,6 +92,11 @@ def _summary(policy: Policy) -> dict[str, Any]:
     return {"PolicyName": policy.name, "Description": policy.description, "Type": 1, **times}
 
 
+def get_app_id(_: ApiCall) -> dict[str, Any]:
+    """Return the account of the caller; assumed: that of a role for its sessions."""
+    return {"Uin": UIN, "OwnerUin": UIN, "AppId": int(APPID)}
+
+
 _CONTENT = {"PolicyDocument": str, "Description": str}
 _NEW = {"PolicyName": str, **_CONTENT, **lookup.TAGS}
 _LIST = {**lookup.PAGE, "Scope": str, "Keyword": str}
@@ -106,6 +112,7 @@ SERVICE = Service(
         "UpdatePolicy": EmulatedAction(update, 10, {**lookup.POLICY, **_CONTENT, "Alias": None}),
         "DeletePolicy": EmulatedAction(delete, 10, {"PolicyId": [int]}, ("PolicyId",)),
         "ListPolicies": EmulatedAction(list_policies, 20, _LIST),
+        "GetUserAppId": EmulatedAction(get_app_id, 20, {}),
     },
     is_regional=False,
 )

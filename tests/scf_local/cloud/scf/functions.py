@@ -76,6 +76,7 @@ _INVALID = "InvalidParameterValue"
 _NOT_ACTIVE = "FunctionVersionStatusNotActive"
 _PART = "[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z]"
 _SWITCH = ("TRUE", "FALSE")
+_NOT_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError, ValueError)
 _VARIABLES: dict[type, str] = {
     env.ReservedVariable: "EnvironmentSystemProtect",
     env.VariablesTooLarge: "EnvironmentExceededLimit",
@@ -402,14 +403,7 @@ def _code(call: ApiCall) -> Code:
             require(size <= MAX_UNZIPPED, code, f"The code has {size} bytes, over {MAX_UNZIPPED}.")
             damaged = archive.testzip()  # or raises, also if it is encrypted
             require(damaged is None, code, f"The entry {damaged!r:.80} is damaged.")
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        RuntimeError,
-        OverflowError,
-        ValueError,
-    ) as error:
+    except _NOT_ZIP as error:
         code += "Base64BinasciiError" if isinstance(error, binascii.Error) else ""
         raise ErrorReply(code, f"The code is not a zip file, or not base64: {error}.") from None
     for name in (entry.filename for entry in entries):
@@ -425,7 +419,7 @@ def _stored(call: ApiCall, given: Params) -> bytes:
     message = f"CosBucketRegion is {region!r:.80}; it must be a region, such as ap-guangzhou."
     require(is_region(region), f"{_INVALID}.CosBucketRegion", message)
     bucket = f"{name}-{APPID}"
-    stored = call.state.objects.get(bucket, {}).get(key := key.removeprefix("/"))
+    stored = (call.state.objects_in(region, bucket) or {}).get(key := key.removeprefix("/"))
     if stored is None or stored.is_delete_marker:
         call.state.miss_object(region, bucket, key)
         message = f"{bucket} (CosBucketName and the APPID) has no object {key!r}."

@@ -212,8 +212,9 @@ def _cos_trigger(call: ApiCall, function: Function, new: Trigger) -> Trigger:
     host = _host("<bucket-appid>", call.region)
     problem = f"{shown(new.name)} must be {host}, in the function's region."
     require(new.name == _host(bucket, call.region), f"{_INVALID}.TriggerName", problem)
-    missing = f"There is no bucket {bucket}. In a seed, it is the folder objects/{bucket}."
-    require(bucket in call.state.objects, "ResourceNotFound.Cos", missing)
+    is_there = call.state.objects_in(call.region, bucket) is not None
+    missing = f"{call.region} has no bucket {bucket}. In a seed, it is the folder objects/{bucket}."
+    require(is_there, "ResourceNotFound.Cos", missing)
     only = "It is only for timers."
     require("CustomArgument" not in call.params, f"{_INVALID}.CustomArgument", only)
     given = _cos_description(call.params.get("TriggerDesc", ""))
