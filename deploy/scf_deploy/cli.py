@@ -76,13 +76,12 @@ class _Session:
 
     wanted: Deployment
     api: Api
-    cloud: Cloud
     account: serverless_file.Account
     source: str
     sleep: Callable[[float], object]
 
     def current(self) -> Current:
-        return current.read(self.api, self.cloud.download, self.wanted)
+        return current.read(self.api, self.wanted)
 
     def changes(self) -> plan.Plan:
         return plan.deployment(self.wanted, self.current())
@@ -109,13 +108,12 @@ def _session(
         with usage_errors():
             keys = Account.find(os.environ, Path.home(), profile)
         region = serverless_file.region_of(file)
-        cloud = Cloud(keys.credentials, region, endpoint, cos_endpoint)
         sleep = click.get_current_context().obj or time.sleep
-        api = patient(cloud, sleep)
+        api = patient(Cloud(keys.credentials, region, endpoint, cos_endpoint), sleep)
         ids = api(Call("cam", "GetUserAppId", {}))
         account = serverless_file.Account(str(ids["OwnerUin"]), str(ids["AppId"]))
         wanted = serverless_file.read(file, account)
-        yield _Session(wanted, api, cloud, account, keys.source, sleep)
+        yield _Session(wanted, api, account, keys.source, sleep)
     except DeployError as error:
         _note(f"scf-deploy: {error}")
         sys.exit(error.exit_status)

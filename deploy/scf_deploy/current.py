@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
+from zipfile import BadZipFile
 
 from scf_deploy.call import Api, Call
 from scf_deploy.code import Code
@@ -18,19 +19,28 @@ _NO_FUNCTION = {
     "InvalidParameterValue.FunctionName", "ResourceNotFound.Namespace",
 }  # fmt: skip
 _NO_ROLE = {"InvalidParameter.RoleNotExist"}
-_NO_BUCKET = {"NoSuchBucket", "NoSuchResource", "Unknown"}
-"""HEAD has no body, so COS's SDK may not know the code."""
-_EVERYBODY = "http://cam.qcloud.com/groups/global/AllUsers"
+_NO_BUCKET = {"NoSuchBucket", "NoSuchResource"}
+"""The latter is the COS SDK's own, since HEAD has no body."""
+_EVERYBODY = "http://cam.qcloud.com/groups/global/"
+"""`AllUsers`, or `AuthenticatedUsers` of any account."""
 _PAGE = 20
 _LATEST = {"Qualifier": "$LATEST"}
 
 
-def read(api: Api, download: Callable[[str], bytes], wanted: Deployment) -> Current:
+def read(api: Api, wanted: Deployment) -> Current:
     """Read what the account has.
 
     Raises:
-        CloudError: a call fails.
+        CloudError: a call fails, or a reply lacks what it must have.
     """
+    try:
+        return _current(api, wanted)
+    except (LookupError, TypeError, AttributeError, ValueError, BadZipFile) as error:
+        name, reason = type(error).__name__, f"a reply is not as documented: {error}"
+        raise CloudError("reading the account", name, reason) from None
+
+
+def _current(api: Api, wanted: Deployment) -> Current:
     found: dict[str, Any] = {}
     if role := wanted.role:
         found |= _role(api, role)
@@ -38,7 +48,7 @@ def read(api: Api, download: Callable[[str], bytes], wanted: Deployment) -> Curr
     found["buckets"] = {name: each for name, each in buckets.items() if each}
     found["function"] = reply = function(api, wanted.named)
     if reply:
-        return Current(**found, **_rest(api, download, wanted))
+        return Current(**found, **_rest(api, wanted))
     is_elsewhere = wanted.namespace != "default" and function(
         api, {**wanted.named, "Namespace": "default"}
     )
@@ -129,12 +139,13 @@ def _bucket(api: Api, name: str) -> tuple[bool, bool] | None:
     return not is_public, versions == "Enabled"
 
 
-def _rest(api: Api, download: Callable[[str], bytes], wanted: Deployment) -> dict[str, Any]:
+def _rest(api: Api, wanted: Deployment) -> dict[str, Any]:
     """Read what GetFunction does not return."""
     named = wanted.named
     address = api(Call("scf", "GetFunctionAddress", {**named, **_LATEST}))
     is_same = wanted.code.has_hash(address.get("CodeSha256") or "")
-    code = None if is_same else Code(download(address["Url"]))
+    get = Call("url", "GetObject", {"Url": address["Url"]})
+    code = None if is_same else Code(api(get)["Body"])
     delivery = api(Call("scf", "GetFunctionEventInvokeConfig", {**named, **_LATEST}))
     reserved = api(Call("scf", "GetReservedConcurrencyConfig", named))
     entries = [*_listed(api, "scf", "ListTriggers", named)]
