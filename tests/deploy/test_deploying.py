@@ -416,7 +416,7 @@ def test_usage_errors(project: Project, tmp_path: Path) -> None:
     project.keys = AccountCredentials("", "", "")
     assert project("plan", HOME=str(tmp_path)).status == 2
     project.keys = None
-    project.edit("timeout: 900", "timeout: 901")
+    project.edit("component: scf", "component: other")
     assert project("plan").status == 2
     project.file.unlink()
     assert project("apply").status == 2
