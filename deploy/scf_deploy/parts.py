@@ -80,7 +80,7 @@ def masked(name: str, value: str) -> str:
 def normal(document: object) -> object:
     """Return a policy so that those that mean the same are equal: order says nothing."""
     if isinstance(document, Mapping):
-        return {name: normal(each) for name, each in document.items()}
+        return {name: normal(document[name]) for name in sorted(document)}
     if isinstance(document, list):
         entries = sorted((normal(each) for each in document), key=repr)
         return entries[0] if len(entries) == 1 else entries

@@ -369,7 +369,7 @@ def test_never_active(project: Project) -> None:
 
 
 def test_not_kept(deployed: Project) -> None:
-    """If a change is accepted but not kept, that is said after one more try."""
+    """If a change is accepted but not kept, that is said after another try."""
     deployed.edit("retryNum: 1", "retryNum: 0")
 
     def forgetful(seen: Seen, send: Callable[[], Reply]) -> Reply:
