@@ -98,7 +98,7 @@ class Deployer:
         """
         for _ in range(ACTIVE_SECONDS // _POLL_SECONDS):
             reply = current.function(self.api, self.named) or {"Status": "Active"}
-            status = str(reply["Status"])
+            status = str(reply.get("Status"))
             if status.endswith("Failed") and any(call.action in _DEPLOYS for call in self.done):
                 raise NotDeployed(f"the function is {status}: {current.reasons(reply)}")
             if status.endswith(("Active", "Failed")):

@@ -6,6 +6,7 @@ keep members that the typed models do not know. `tests/deploy` holds each call a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -25,13 +26,8 @@ from scf_deploy.errors import CloudError, Throttled, Unanswered
 from scf_local.credentials import AccountCredentials
 
 _VERSIONS = {"scf": "2018-04-16", "cam": "2019-01-16"}
-_COS = {
-    "HeadBucket": "head_bucket", "PutBucket": "create_bucket",
-    "GetBucketACL": "get_bucket_acl", "PutBucketACL": "put_bucket_acl",
-    "GetBucketVersioning": "get_bucket_versioning", "PutBucketVersioning": "put_bucket_versioning",
-    "GetBucket": "list_objects",
-}  # fmt: skip
-"""The COS SDK's method for each action."""
+_COS = {"PutBucket": "create_bucket", "GetBucket": "list_objects"}
+"""The COS SDK's methods whose names are not those of the actions: `get_bucket_acl`."""
 _NOT_DONE = ("RequestLimitExceeded", "SlowDown", "HTTP429")
 _UNANSWERED = (
     "InternalError", "ServiceUnavailable", "ClientNetworkError", "ServerNetworkError", "HTTP5",
@@ -108,7 +104,9 @@ class Cloud:
             Scheme=url.scheme or None, Timeout=_SECONDS,
             IP=url.hostname, Port=url.port,  # which keeps the bucket in the Host header
         )  # fmt: skip
-        return getattr(CosS3Client(config, retry=0), _COS[call.action])(**call.params) or {}
+        name = re.sub("(?<=[a-z])(?=[A-Z])", "_", call.action).lower()
+        method = getattr(CosS3Client(config, retry=0), _COS.get(call.action, name))
+        return method(**call.params) or {}
 
     def _download(self, call: Call) -> dict[str, Any]:
         """Return what a presigned URL of COS has, as `Body`."""

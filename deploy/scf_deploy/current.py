@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 from zipfile import BadZipFile
@@ -49,9 +50,8 @@ def _current(api: Api, wanted: Deployment) -> Current:
     found["function"] = reply = function(api, wanted.named)
     if reply:
         return Current(**found, **_rest(api, wanted))
-    is_elsewhere = wanted.namespace != "default" and function(
-        api, {**wanted.named, "Namespace": "default"}
-    )
+    elsewhere = {**wanted.named, "Namespace": "default"}
+    is_elsewhere = wanted.named != elsewhere and function(api, elsewhere)
     return Current(**found, namespace="default" if is_elsewhere else "")
 
 
@@ -94,39 +94,35 @@ def _optional(api: Api, call: Call, absent: set[str]) -> dict[str, Any] | None:
 def _role(api: Api, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if reply := _optional(api, Call("cam", "GetRole", {"RoleName": name}), _NO_ROLE):
-        attached = _listed(api, "cam", "ListAttachedRolePolicies", {"RoleName": name})
-        found["trust"] = _document(reply["RoleInfo"]["PolicyDocument"])
+        attached = _listed(api, Call("cam", "ListAttachedRolePolicies", {"RoleName": name}))
+        found["trust"] = _document(reply["RoleInfo"])
         found["attached"] = tuple(each["PolicyName"] for each in attached)
-    for each in _listed(api, "cam", "ListPolicies", {"Keyword": name, "Scope": "Local"}):
-        if each["PolicyName"] == name:
-            reply = api(Call("cam", "GetPolicy", {"PolicyId": each["PolicyId"]}))
-            found["policy"] = _document(reply["PolicyDocument"])
-            found |= {"policy_id": each["PolicyId"], "uses": each.get("Attachments") or 0}
+    policies = _listed(api, Call("cam", "ListPolicies", {"Keyword": name, "Scope": "Local"}))
+    for each in (each for each in policies if each["PolicyName"] == name):
+        reply = api(Call("cam", "GetPolicy", {"PolicyId": each["PolicyId"]}))
+        found["policy"] = _document(reply)
+        found |= {"policy_id": each["PolicyId"], "uses": each.get("Attachments") or 0}
     return found
 
 
-def _document(text: str) -> object:
+def _document(reply: Mapping[str, Any]) -> object:
     """Return a policy's document, which some replies have URL-encoded."""
-    try:
-        return json.loads(text if text.lstrip().startswith("{") else unquote(text))
-    except ValueError:
-        return text
+    text = reply["PolicyDocument"]
+    return json.loads(text if text.lstrip().startswith("{") else unquote(text))
 
 
-def _listed(api: Api, service: str, action: str, params: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the entries of all pages: CAM's have numbers, SCF's begin at an offset."""
-    count = page = 0
+def _listed(api: Api, call: Call) -> list[Any]:
+    """Return the entries of all pages: CAM's have numbers, SCF's begin at an offset."""
+    found: list[Any] = []
     while True:
-        page += 1
-        where = (
-            {"Page": page, "Rp": _PAGE} if service == "cam" else {"Offset": count, "Limit": _PAGE}
-        )
-        reply = api(Call(service, action, {**params, **where}))
+        where = {"Offset": len(found), "Limit": _PAGE}
+        if call.service == "cam":
+            where = {"Page": len(found) // _PAGE + 1, "Rp": _PAGE}
+        reply = api(replace(call, params={**call.params, **where}))
         entries = reply.get("List") or reply.get("Triggers") or []
-        yield from entries
-        count += len(entries)
-        if not entries or count >= (reply.get("TotalNum") or reply.get("TotalCount") or 0):
-            return
+        found += entries
+        if not entries or len(found) >= (reply.get("TotalNum") or reply.get("TotalCount") or 0):
+            return found
 
 
 def _bucket(api: Api, name: str) -> tuple[bool, bool] | None:
@@ -134,34 +130,33 @@ def _bucket(api: Api, name: str) -> tuple[bool, bool] | None:
     if _optional(api, Call("cos", "HeadBucket", params), _NO_BUCKET) is None:
         return None
     grants = api(Call("cos", "GetBucketACL", params))["AccessControlList"]["Grant"]
-    is_public = any(_EVERYBODY in str(grant) for grant in grants)
     versions = api(Call("cos", "GetBucketVersioning", params)).get("Status")
-    return not is_public, versions == "Enabled"
+    return _EVERYBODY not in str(grants), versions == "Enabled"
 
 
 def _rest(api: Api, wanted: Deployment) -> dict[str, Any]:
     """Read what GetFunction does not return."""
     named = wanted.named
     address = api(Call("scf", "GetFunctionAddress", {**named, **_LATEST}))
-    is_same = wanted.code.has_hash(address.get("CodeSha256") or "")
-    get = Call("url", "GetObject", {"Url": address["Url"]})
-    code = None if is_same else Code(api(get)["Body"])
+    code = wanted.code
+    if not code.has_hash(address.get("CodeSha256") or ""):
+        code = Code(api(Call("url", "GetObject", {"Url": address["Url"]}))["Body"])
     delivery = api(Call("scf", "GetFunctionEventInvokeConfig", {**named, **_LATEST}))
     reserved = api(Call("scf", "GetReservedConcurrencyConfig", named))
-    entries = [*_listed(api, "scf", "ListTriggers", named)]
+    entries = _listed(api, Call("scf", "ListTriggers", named))
     managed = [each for each in entries if each["Type"] in KINDS]
-    well = ("on", "Available", "", None)
     return {
-        "code": code if code and code.changed_files(wanted.code) else None,
+        "code": code if code.changed_files(wanted.code) else None,
         "delivery": delivery.get("AsyncTriggerConfig") or {},
         "reserved_mb": reserved.get("ReservedMem"),
         "triggers": tuple(map(Trigger.from_reply, managed)),
         "others": tuple(
             f"{each['Type']} {each['TriggerName']}" for each in entries if each not in managed
         ),
-        "unbound": tuple(
-            each["TriggerName"]
-            for each in managed
-            if not {each.get("BindStatus"), each.get("AvailableStatus")} <= {*well}
-        ),
+        "unbound": tuple(each["TriggerName"] for each in managed if not _is_bound(each)),
     }
+
+
+def _is_bound(trigger: Mapping[str, Any]) -> bool:
+    states = {trigger.get("BindStatus"), trigger.get("AvailableStatus")}
+    return states <= {"on", "Available", "", None}
