@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
@@ -33,6 +34,8 @@ FIRST = [
     *("CreateTrigger", "CreateTrigger"),
 ]
 """What deploys the file to an untouched account, in order."""
+_HALF_PAST_TWELVE = 4.5 * 3600
+"""In Beijing, as seconds of a day in UTC."""
 _CHANCE = ("FunctionId", "AddTime", "ModTime", "ClsLogsetId", "ClsTopicId")
 _SCF_OWN = "scf-code-"
 """How the emulated cloud's bucket begins, where it stores code to download."""
@@ -74,8 +77,12 @@ class Relayed(EmulatedCloud):
 
 
 def cloud() -> Relayed:
-    """Return the cloud of an untouched account, without limits, whose second is always real."""
-    return Relayed(State({}, {}), limits=False)
+    """Return the cloud of an untouched account, without limits, at half past twelve in Beijing.
+
+    So that no timer fires while a test's sleep moves the clock.
+    """
+    moved = (_HALF_PAST_TWELVE - time.time()) % 86400
+    return Relayed(State({}, {}, moved=moved), limits=False)
 
 
 def answer(members: dict[str, Any]) -> Reply:

@@ -49,6 +49,8 @@ def _current(api: Api, wanted: Deployment) -> Current:
     found["buckets"] = {name: each for name, each in buckets.items() if each}
     found["function"] = reply = function(api, wanted.named)
     if reply:
+        if not {"Status", "Runtime", "Handler"} <= reply.keys():
+            raise LookupError("GetFunction")
         return Current(**found, **_rest(api, wanted))
     elsewhere = {**wanted.named, "Namespace": "default"}
     is_elsewhere = wanted.named != elsewhere and function(api, elsewhere)

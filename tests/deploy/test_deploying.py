@@ -437,3 +437,86 @@ def test_secrets(deployed: Project) -> None:
         assert "hush" not in as_json.out
         variables = deployed.function()["Environment"]["Variables"]
         assert {"Key": "API_TOKEN", "Value": value} in variables
+
+
+# --- Replies that tell nothing, or the wrong thing ---
+
+
+@pytest.mark.parametrize(
+    ("action", "change"),
+    [
+        ("GetFunction", lambda r: r.pop("Handler")),
+        ("GetFunctionAddress", lambda r: (r.pop("Url"), r.pop("CodeSha256"))),
+        ("ListTriggers", lambda r: r["Triggers"][0].pop("Type")),
+        ("ListTriggers", lambda r: r["Triggers"][0].update(TriggerDesc="{")),
+        ("GetRole", lambda r: r.update(RoleInfo=None)),
+        ("GetPolicy", lambda r: r.update(PolicyDocument="{")),
+    ],
+)
+def test_half_a_reply(
+    deployed: Project, action: str, change: Callable[[dict[str, Any]], object]
+) -> None:
+    """A reply without what it must have ends with an error, and nothing is changed."""
+
+    def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        return altered(send(), change) if seen.action == action else send()
+
+    deployed.cloud.rules = [rule]
+    for command in ("plan", "apply"):
+        stopped = deployed(command)
+        assert stopped.status == 1
+        assert "a reply is not as documented" in stopped.err
+    assert deployed.writes() == []
+
+
+def test_code_is_no_zip_file(deployed: Project) -> None:
+    """If what SCF says is the code cannot be read, the code counts neither as same nor as other."""
+
+    def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        if seen.action == "GetFunctionAddress":
+            return altered(send(), lambda r: r.update(CodeSha256=""))
+        return Reply(200, {}, b"<html>") if seen.action == "GetObject" else send()
+
+    deployed.cloud.rules = [rule]
+    stopped = deployed("plan")
+    assert stopped.status == 1
+    assert "BadZipFile: a reply is not as documented" in stopped.err
+
+
+XML = """<Error><Code>{}</Code><Message>Not yours.</Message><Resource>/</Resource>
+<RequestId>NjQ=</RequestId><TraceId>OGE=</TraceId></Error>"""
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "body", "told"),
+    [
+        ("HeadBucket", 403, "", "HeadBucket: HTTP403: the reply has no reason. Advice: your keys"),
+        ("HeadBucket", 503, "", "HeadBucket: HTTP503: the reply has no reason"),
+        ("PutBucket", 409, XML.format("BucketAlreadyExists"),
+         "PutBucket: BucketAlreadyExists: Not yours. (request NjQ=). Advice: the bucket is in an"),
+        ("PutBucket", 503, XML.format("SlowDown"), "PutBucket: SlowDown: Not yours. (request"),
+        ("PutBucket", 502, "<html>", "PutBucket: HTTP502: the reply has no reason"),
+        ("GetUserAppId", 502, "<html>\x1b[1m", "GetUserAppId: ServerNetworkError: <html>�[1m\n"),
+        ("CreateFunction", 200, "[]", "CreateFunction: ServerNetworkError: the reply is not the"),
+    ],
+)  # fmt: skip
+def test_refused_for_ever(project: Project, action: str, status: int, body: str, told: str) -> None:
+    """What does not get better ends within two minutes, with what the reply says and no more."""
+
+    def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        return Reply(status, {}, body.encode()) if seen.action == action else send()
+
+    project.cloud.rules = [rule]
+    before = project.cloud.state.moved
+    stopped = project("apply")
+    assert stopped.status == 1
+    assert told in stopped.err
+    assert action not in project.writes()
+    assert project.cloud.state.moved - before < 120
+
+
+def test_nobody_there(project: Project) -> None:
+    """Without a connection, it says which call has failed."""
+    stopped = project("plan", "--endpoint", "http://127.0.0.1:9")
+    assert stopped.status == 1
+    assert "GetUserAppId: ClientNetworkError: " in stopped.err
