@@ -43,10 +43,11 @@ _SCF_OWN = "scf-code-"
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that a cloud gets: its action, and the parameters of an API call."""
+    """A request that a cloud gets: its action and host, and the parameters of an API call."""
 
     action: str
-    params: dict[str, Any] = field(default_factory=dict)
+    host: str
+    params: dict[str, Any]
 
     @property
     def is_write(self) -> bool:
@@ -69,8 +70,9 @@ class Relayed(EmulatedCloud):
         is_api = "x-tc-action" in http.headers
         action = http.headers["x-tc-action"] if is_api else cos.action_of(http)
         send = partial(super().dispatch, http)
-        if is_api or bucket_of(http.headers.get("host", "")):
-            seen = Seen(action, json.loads(http.body) if is_api else {})
+        host = http.headers.get("host", "")
+        if is_api or bucket_of(host):
+            seen = Seen(action, host, json.loads(http.body) if is_api else {})
             for rule in self.rules:
                 send = partial(rule, seen, send)
         return send()

@@ -109,7 +109,7 @@ def _session(
             keys = Account.find(os.environ, Path.home(), profile)
         region = serverless_file.region_of(file)
         sleep = click.get_current_context().obj or time.sleep
-        api = patient(Cloud(keys.credentials, region, endpoint, cos_endpoint), sleep)
+        api = patient(Cloud(keys.credentials, region, endpoint, cos_endpoint), sleep, _note)
         ids = api(Call("cam", "GetUserAppId", {}))
         account = serverless_file.Account(str(ids["OwnerUin"]), str(ids["AppId"]))
         wanted = serverless_file.read(file, account)

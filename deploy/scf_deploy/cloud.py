@@ -22,7 +22,7 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
 from scf_deploy.call import Call
-from scf_deploy.errors import CloudError, Throttled, Unanswered
+from scf_deploy.errors import CloudError, InvalidEndpoint, Throttled, Unanswered
 from scf_local.credentials import AccountCredentials
 
 _VERSIONS = {"scf": "2018-04-16", "cam": "2019-01-16"}
@@ -46,12 +46,20 @@ class Cloud:
         endpoint: a URL in which `{service}` and `{region}` may stand; empty: the SDK's own.
             CAM has no regions: for it, `.{region}` is left out.
         cos_endpoint: a URL that all requests to buckets are sent to, with the bucket in `Host`.
+
+    Raises:
+        InvalidEndpoint: what should be a URL is none.
     """
 
     credentials: AccountCredentials
     region: str
     endpoint: str = ""
     cos_endpoint: str = ""
+
+    def __post_init__(self) -> None:
+        for each in (self.endpoint, self.cos_endpoint):
+            if each and not re.match("https?://[^/]", each):
+                raise InvalidEndpoint(f"{each} is not a URL, such as https://example.com")
 
     def __call__(self, call: Call) -> dict[str, Any]:
         """Make a call and return the reply; never again by itself.

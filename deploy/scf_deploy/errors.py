@@ -2,6 +2,7 @@
 
 DeployError                  1
 ├── InvalidFile              2   serverless.yml, or a file that belongs to it
+├── InvalidEndpoint          2   --endpoint or --cos-endpoint
 ├── CannotChange             1   SCF cannot make this change to a function that exists
 ├── NotDeployed              1   SCF could not deploy what it got, or took too long
 ├── Unconfirmed              1   the user, or somebody who changes the same things, says no
@@ -41,6 +42,12 @@ class DeployError(Exception):
 
 class InvalidFile(DeployError):
     """The file cannot be deployed; lists all that is wrong with it."""
+
+    exit_status = 2
+
+
+class InvalidEndpoint(DeployError):
+    """It is not a URL: what is meant for it must not go to the real cloud."""
 
     exit_status = 2
 

@@ -10,6 +10,7 @@ from scf_deploy.errors import CloudError, Throttled, Unanswered
 
 DELAYS = (1, 2, 4, 8, 16)
 """Seconds before a call is made again."""
+_LONG = 4
 _BUSY = {
     *(f"FailedOperation.{action}" for action in (
         "FunctionStatusError", "FunctionNameStatusError", "FunctionVersionStatusNotActive",
@@ -23,8 +24,10 @@ _BUSY = {
 """What may be over soon: the function is being changed."""
 
 
-def patient(api: Api, sleep: Callable[[float], object]) -> Api:
-    """Return an API whose calls are made again after some seconds.
+def patient(
+    api: Api, sleep: Callable[[float], object], say: Callable[[str], object] = lambda _: None
+) -> Api:
+    """Return an API whose calls are made again after some seconds; `say` tells of long waits.
 
     After no answer, only calls that read: nobody knows whether others have been carried out.
     """
@@ -40,6 +43,8 @@ def patient(api: Api, sleep: Callable[[float], object]) -> Api:
             except CloudError as error:  # noqa: PERF203 - that is what it is for
                 if is_over(error, call):
                     raise
+                if delay >= _LONG:
+                    say(f"Waiting {delay} s: {error}")
                 sleep(delay)
         return api(call)
 

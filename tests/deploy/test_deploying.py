@@ -10,10 +10,11 @@ import pytest
 
 import deploying
 from cos_client import client_of
-from deploying import BUCKET, CODE, FIRST, NAME, Project, Rule, Seen, altered, answer
+from deploying import BUCKET, CODE, FIRST, NAME, Project, Rule, Seen, altered, answer, refusal
 from roles import allow, document, keys_for
 from scf_client import RUNTIME, ScfClient
 from scf_deploy.cloud import Cloud
+from scf_local.cloud.state import Bucket
 from scf_local.cloud.wire import Reply
 from scf_local.credentials import AccountCredentials
 from sdk_client import SCF_TRUST, SdkClient
@@ -519,4 +520,77 @@ def test_nobody_there(project: Project) -> None:
     """Without a connection, it says which call has failed."""
     stopped = project("plan", "--endpoint", "http://127.0.0.1:9")
     assert stopped.status == 1
-    assert "GetUserAppId: ClientNetworkError: " in stopped.err
+    assert "\nWaiting 16 s: GetUserAppId: ClientNetworkError: " in stopped.err
+    assert "scf-deploy: GetUserAppId: ClientNetworkError: " in stopped.err
+
+
+@pytest.mark.parametrize("option", ["--endpoint", "--cos-endpoint"])
+@pytest.mark.parametrize("value", ["localhost:8080", "127.0.0.1", "ftp://127.0.0.1", "http://"])
+def test_endpoint_is_no_url(project: Project, option: str, value: str) -> None:
+    """What is not a URL is refused: the SDKs would go to the real cloud instead."""
+    refused = project("apply", option, value)
+    assert refused.status == 2
+    assert f"{value} is not a URL" in refused.err
+
+
+def test_hosts(project: Project) -> None:
+    """In an endpoint, service and region are filled in; CAM has no regions, buckets their own."""
+    hosts = set()
+
+    def noted(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        hosts.add(seen.host)
+        return send()
+
+    project.cloud.rules = [noted]
+    endpoint = "http://{service}.{region}.tencentcloudapi.com"
+    proxy = {"HTTP_PROXY": project.cloud.url, "NO_PROXY": "127.0.0.1"}
+    assert project("plan", "--endpoint", endpoint, **proxy).status == 3
+    assert hosts == {
+        "cam.tencentcloudapi.com",
+        f"scf.{deploying.REGION}.tencentcloudapi.com",
+        f"{BUCKET}.cos.{deploying.REGION}.myqcloud.com",
+    }
+
+
+REASONS = {
+    "FailedOperation.QcsRoleNotFound": "open SCF's console once, and create its role SCF_QcsRole",
+    "ResourceNotFound.Role": "the run role must exist, and trust scf.qcloud.com",
+    "InvalidParameter.RoleCheck": "the run role must exist, and trust scf.qcloud.com",
+    "InvalidParameterValue.Runtime": "the region lacks this runtime",
+    "InvalidParameterValue.Cls": "open the console of CLS once",
+    "InvalidParameterValue.CosNotifyRuleConflict": "another rule of the bucket has these objects",
+    "ResourceInUse.Cos": "another rule of the bucket has these objects",
+    "UnauthorizedOperation.CAM": "your keys lack this right",
+    "AuthFailure.UnauthorizedOperation": "your keys lack this right",
+    "AuthFailure.SignatureExpire": "check your keys, and the clock",
+    "ResourceUnavailable.InsufficientBalance": "the account is in arrears",
+    "LimitExceeded.Function": "it is a quota of the account",
+    "OperationDenied.Unheard": "",
+}
+
+
+@pytest.mark.parametrize("code", REASONS)
+def test_reasons(project: Project, code: str) -> None:
+    """A refusal is shown in the API's own words, with advice, after what is done so far."""
+    action = "CreateFunction"
+    project.cloud.rules = [lambda seen, send: refusal(code) if seen.action == action else send()]
+    stopped = project("apply")
+    assert stopped.status == 1
+    advice = REASONS[code] and f". Advice: {REASONS[code]}"
+    told = f"scf-deploy: {action}: {code}: Refused by a rule. (request 00000000-relayed){advice}"
+    assert told in stopped.err
+    assert stopped.err.endswith("\n" if advice else f"{told}\n")
+    done = "creates the role image-steward; writes the policy image-steward; attaches the policy"
+    assert f"Done so far: {done}" in stopped.err
+    assert project.writes() == FIRST[:5]
+
+
+def test_bucket_elsewhere(project: Project) -> None:
+    """A bucket of the same name in another region stops the deployment with that advice."""
+    state = project.cloud.state
+    state.objects[BUCKET], state.buckets[BUCKET] = {}, Bucket("ap-shanghai")
+    stopped = project("apply")
+    assert stopped.status == 1
+    assert re.search(
+        r"PutBucket: BucketAlready.*Advice: the bucket is in another region", stopped.err
+    )
