@@ -20,13 +20,13 @@ _POLL_SECONDS = 2
 _TRIES = 5
 """How often the rest is planned anew while it does not get less."""
 _DEPLOYS = {"CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"}
-_RACED = {
-    "ResourceInUse.Function", "ResourceInUse.FunctionName", "ResourceInUse.Trigger",
-    "ResourceInUse.TriggerName", "ResourceInUse.Cos", "ResourceNotFound.Trigger",
-    "ResourceNotFound.Function", "ResourceNotFound.FunctionName", "InvalidParameter.RoleNameInUse",
-    "FailedOperation.PolicyNameInUse", "BucketAlreadyOwnedByYou",
-}  # fmt: skip
-"""Something is there that was not when the account was read, or the other way round."""
+_RACED = (
+    "ResourceInUse.", "ResourceNotFound.Trigger", "ResourceNotFound.Function",
+    "InvalidParameter.RoleNameInUse", "InvalidParameter.RoleNotExist",
+    "InvalidParameter.PolicyIdNotExist", "FailedOperation.PolicyNameInUse",
+    "BucketAlreadyOwnedByYou",
+)  # fmt: skip
+"""How the codes begin if something is there that was not when it was read, or is not there yet."""
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Deployer:
             try:
                 self.api(call)
             except CloudError as error:
-                if isinstance(error, Unanswered) or error.code in _RACED:
+                if isinstance(error, Unanswered) or error.code.startswith(_RACED):
                     return error
                 raise
             self.done.append(call)

@@ -94,6 +94,44 @@ def test_lost_reply(
     assert project("plan").status == 0
 
 
+def test_all_replies_lost(project: Project, wanted_state: dict[str, Any]) -> None:
+    """Even if no write has a reply, the deployment goes on as long as less and less is left."""
+
+    def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        return replace(send(), cut="before") if seen.is_write else send()
+
+    project.cloud.rules = [rule]
+    assert project.apply() == FIRST
+    assert project.state() == wanted_state
+
+
+RACES = {
+    "CreateRole": "InvalidParameter.RoleNameInUse",
+    "CreatePolicy": "FailedOperation.PolicyNameInUse",
+    "AttachRolePolicy": "InvalidParameter.RoleNotExist",
+    "CreateFunction": "ResourceInUse.Function",
+    "UpdateFunctionEventInvokeConfig": "ResourceNotFound.Function",
+    "CreateTrigger": "ResourceInUse.Cos",
+}
+
+
+@pytest.mark.parametrize("action", RACES)
+def test_race(project: Project, wanted_state: dict[str, Any], action: str) -> None:
+    """If something is there already, or not there yet, the account is read again."""
+    refusals = [refusal(RACES[action])]
+
+    def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        if seen.action != action or not refusals:
+            return send()
+        if "InUse" in RACES[action]:
+            send()
+        return refusals.pop()
+
+    project.cloud.rules = [rule]
+    assert project.apply() == FIRST
+    assert project.state() == wanted_state
+
+
 @pytest.mark.parametrize("is_done", [True, False])
 @pytest.mark.parametrize("number", range(len(FIRST)))
 def test_interrupted(
@@ -349,6 +387,28 @@ def test_create_failed(project: Project, wanted_state: dict[str, Any]) -> None:
     project.write(CODE)
     assert project.apply() == ["DeleteFunction", *FIRST[5:]]
     assert project.state() == wanted_state
+
+
+def test_update_failed(deployed: Project) -> None:
+    """If the last call is a change that SCF cannot deploy, its reasons are shown."""
+    deployed.edit(ENVIRONMENT, "STEWARD_MAX_CHANGES: '7'")
+
+    def failing(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        reply = send()
+        if seen.action == CONFIGURATION:
+            function = deployed.cloud.state.functions.by_name[deploying.REGION, NAME]
+            function.failure = "no disk"
+        return reply
+
+    deployed.cloud.rules = [failing]
+    failed = deployed("apply")
+    assert failed.status == 1
+    assert "the function is UpdateFailed: InvalidParameterValue.Handler: no disk" in failed.err
+    assert deployed("check").status == 1
+    deployed.cloud.rules = []
+    deployed.edit("STEWARD_MAX_CHANGES: '7'", "STEWARD_MAX_CHANGES: '8'")
+    assert deployed.writes() + deployed.apply() == [CONFIGURATION, CONFIGURATION]
+    assert (deployed("plan").status, deployed("check").status) == (0, 0)
 
 
 def test_never_active(project: Project) -> None:
