@@ -559,6 +559,7 @@ XML = """<Error><Code>{}</Code><Message>Not yours.</Message><Resource>/</Resourc
         ("PutBucket", 502, "<html>", "PutBucket: HTTP502: the reply has no reason"),
         ("GetUserAppId", 502, "<html>\x1b[1m", "GetUserAppId: ServerNetworkError: <html>�[1m\n"),
         ("CreateFunction", 200, "[]", "CreateFunction: ServerNetworkError: the reply is not the"),
+        ("CreateFunction", 200, '{"Response": {}}', "CreateFunction: ServerNetworkError: the"),
     ],
 )  # fmt: skip
 def test_refused_for_ever(project: Project, action: str, status: int, body: str, told: str) -> None:
