@@ -17,17 +17,16 @@ from scf_deploy.plan import Plan
 ACTIVE_SECONDS = 120
 """How long to wait for a function; SCF was seen to take 6 to 11."""
 _POLL_SECONDS = 2
-_ROUNDS = 5
-"""How often the rest is planned anew."""
-_SETTLED = ("Active", "CreateFailed", "UpdateFailed", "PublishFailed")
+_TRIES = 5
+"""How often the rest is planned anew while it does not get less."""
 _DEPLOYS = {"CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"}
-_RACED = {
-    "ResourceInUse.Function", "ResourceInUse.FunctionName", "ResourceInUse.Trigger",
-    "ResourceInUse.TriggerName", "ResourceInUse.Cos", "ResourceNotFound.Trigger",
-    "ResourceNotFound.Function", "ResourceNotFound.FunctionName", "InvalidParameter.RoleNameInUse",
-    "FailedOperation.PolicyNameInUse", "BucketAlreadyOwnedByYou",
-}  # fmt: skip
-"""Something is there that was not when the account was read, or the other way round."""
+_RACED = (
+    "ResourceInUse.", "ResourceNotFound.Trigger", "ResourceNotFound.Function",
+    "InvalidParameter.RoleNameInUse", "InvalidParameter.RoleNotExist",
+    "InvalidParameter.PolicyIdNotExist", "FailedOperation.PolicyNameInUse",
+    "BucketAlreadyOwnedByYou",
+)  # fmt: skip
+"""How the codes begin if something is there that was not when it was read, or is not there yet."""
 
 
 @dataclass
@@ -56,24 +55,25 @@ class Deployer:
             NotDeployed: the function is not Active, or the account does not keep what it gets.
             CloudError: the API's reason; what is done stays, and the next run goes on from there.
         """
-        left, names, codes = agreed, {line.what for line in agreed.changes}, [""]
-        for _ in range(_ROUNDS):
+        left, names, tries = agreed, {line.what for line in agreed.changes}, 0
+        if any(call.action == "PutReservedConcurrencyConfig" for call in agreed.calls):
+            names.add("concurrency")  # 0 while code and settings change
+        fewest = len(agreed.calls)
+        while True:
             problem = self._make(left.calls)
             self._wait()
             left = self.plan()
-            others = [line.what for line in left.changes if line.what not in names]
-            if others:
+            if others := [line.what for line in left.changes if line.what not in names]:
                 changed = ", ".join(others)
                 raise Unconfirmed(f"somebody else changes the same things: {changed}; run it again")
             if not left.calls:
                 return
-            code = problem.code if problem else "nothing"
-            if code in codes and not isinstance(problem, Unanswered):
-                break  # twice the same is no race
-            codes.append(code)
+            tries = 0 if len(left.calls) < fewest else tries + 1
+            fewest = min(fewest, len(left.calls))
+            if tries == _TRIES or (tries > 1 and not problem):
+                things = ", ".join(line.what for line in left.changes)
+                raise problem or NotDeployed(f"the cloud does not keep what it gets: {things}")
             self.sleep(_POLL_SECONDS)
-        things = ", ".join(line.what for line in left.changes)
-        raise problem or NotDeployed(f"the cloud does not keep what it gets: {things}")
 
     def _make(self, calls: tuple[Call, ...]) -> CloudError | None:
         """Make calls up to one that has no answer, or that meets a state that was not read."""
@@ -83,7 +83,7 @@ class Deployer:
             try:
                 self.api(call)
             except CloudError as error:
-                if isinstance(error, Unanswered) or error.code in _RACED:
+                if isinstance(error, Unanswered) or error.code.startswith(_RACED):
                     return error
                 raise
             self.done.append(call)
@@ -98,11 +98,10 @@ class Deployer:
         """
         for _ in range(ACTIVE_SECONDS // _POLL_SECONDS):
             reply = current.function(self.api, self.named) or {"Status": "Active"}
-            status = reply["Status"]
-            if status in _SETTLED:
-                has_deployed = any(call.action in _DEPLOYS for call in self.done)
-                if status.endswith("Failed") and has_deployed:
-                    raise NotDeployed(f"the function is {status}: {current.reasons(reply)}")
+            status = str(reply.get("Status"))
+            if status.endswith("Failed") and any(call.action in _DEPLOYS for call in self.done):
+                raise NotDeployed(f"the function is {status}: {current.reasons(reply)}")
+            if status.endswith(("Active", "Failed")):
                 return
             self.sleep(_POLL_SECONDS)
         raise NotDeployed(f"the function is still {status} after {ACTIVE_SECONDS} s; run it again")

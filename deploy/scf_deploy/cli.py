@@ -77,13 +77,12 @@ class _Session:
 
     wanted: Deployment
     api: Api
-    cloud: Cloud
     account: serverless_file.Account
     source: str
     sleep: Callable[[float], object]
 
     def current(self) -> Current:
-        return current.read(self.api, self.cloud.download, self.wanted)
+        return current.read(self.api, self.wanted)
 
     def changes(self) -> Plan:
         return planning.changes(self.wanted, self.current())
@@ -112,14 +111,14 @@ def _session(
         with usage_errors():
             keys = Account.find(os.environ, Path.home(), profile)
         found = serverless_file.read(file)
-        certificates = os.environ.get("REQUESTS_CA_BUNDLE")
-        cloud = Cloud(keys.credentials, found.region, endpoint, cos_endpoint, certificates)
         sleep = click.get_current_context().obj or time.sleep
-        api = patient(cloud, sleep)
+        if "{service}" not in endpoint:  # one host for all, such as an emulated cloud
+            cos_endpoint = cos_endpoint or endpoint
+        api = patient(Cloud(keys.credentials, found.region, endpoint, cos_endpoint), sleep, _note)
         ids = api(Call("cam", "GetUserAppId", {}))
         account = serverless_file.Account(str(ids["OwnerUin"]), str(ids["AppId"]))
         wanted = found.deployment(account)
-        yield _Session(wanted, api, cloud, account, keys.source, sleep)
+        yield _Session(wanted, api, account, keys.source, sleep)
     except DeployError as error:
         _note(f"scf-deploy: {error}")
         sys.exit(error.exit_status)

@@ -1,37 +1,41 @@
-"""The official SDKs: SCF, CAM and COS. The only module that imports them."""
+"""The official SDKs for SCF, CAM and COS. The only module that imports them.
+
+`CommonClient` instead of the typed clients: it needs no package for each service, and its replies
+keep members that the typed models do not know. `tests/deploy` holds each call against the models.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import requests
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
+from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
 from scf_deploy.call import Call
-from scf_deploy.errors import CloudError, Throttled, Unanswered
+from scf_deploy.errors import CloudError, InvalidEndpoint, Throttled, Unanswered
 from scf_local.credentials import AccountCredentials
 
-_VERSIONS = {"scf": "v20180416", "cam": "v20190116"}
-_COS = {
-    "HeadBucket": "head_bucket", "PutBucket": "create_bucket",
-    "GetBucketACL": "get_bucket_acl", "PutBucketACL": "put_bucket_acl",
-    "GetBucketVersioning": "get_bucket_versioning", "PutBucketVersioning": "put_bucket_versioning",
-    "GetBucket": "list_objects",
-}  # fmt: skip
-"""The COS SDK's method for each action."""
-_NOT_DONE = ("RequestLimitExceeded", "ResourceInsufficient.Concurrent", "SlowDown")
-_UNANSWERED = ("InternalError", "ClientNetworkError", "ServerNetworkError", "ClientParamsError")
+_VERSIONS = {"scf": "2018-04-16", "cam": "2019-01-16"}
+_COS = {"PutBucket": "create_bucket", "GetBucket": "list_objects"}
+"""The COS SDK's methods whose names are not those of the actions: `get_bucket_acl`."""
+_NOT_DONE = ("RequestLimitExceeded", "SlowDown", "HTTP429")
+_UNANSWERED = (
+    "InternalError", "ServiceUnavailable", "ClientNetworkError", "ServerNetworkError", "HTTP5",
+)  # fmt: skip
+_NOT_API = (ValueError, LookupError, TypeError, AttributeError, ParseError)
+"""What the SDKs raise for replies of somebody else, such as the page of a proxy."""
 _SECONDS = 60
-_TOO_MANY, _SERVER_ERROR, _FORBIDDEN = 429, 500, 403
+"""To connect, to send, and for each part of a reply."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,20 @@ class Cloud:
         endpoint: a URL in which `{service}` and `{region}` may stand; empty: the SDK's own.
             CAM has no regions: for it, `.{region}` is left out.
         cos_endpoint: a URL that all requests to buckets are sent to, with the bucket in `Host`.
-        certificates: a file with those to trust, which the API's SDK would look for nowhere.
+
+    Raises:
+        InvalidEndpoint: what should be a URL is none.
     """
 
     credentials: AccountCredentials
     region: str
     endpoint: str = ""
     cos_endpoint: str = ""
-    certificates: str | None = None
+
+    def __post_init__(self) -> None:
+        for each in (self.endpoint, self.cos_endpoint):
+            if each and not re.match("https?://[^/]", each):
+                raise InvalidEndpoint(f"{each} is not a URL, such as https://example.com")
 
     def __call__(self, call: Call) -> dict[str, Any]:
         """Make a call and return the reply; never again by itself.
@@ -57,86 +67,68 @@ class Cloud:
         Raises:
             CloudError: see `errors`.
         """
-        send = self._cos if call.service == "cos" else self._api
-        return send(call.service, call.action, call.params)
-
-    def download(self, url: str) -> bytes:
-        """Return what a presigned URL of COS has.
-
-        Raises:
-            CloudError: there is nothing, or no reply.
-        """
-        parts, base = urlsplit(url), self.cos_endpoint.rstrip("/")
-        here = f"{base}{parts.path}?{parts.query}" if base else url
+        send = {"cos": self._cos, "url": self._download}.get(call.service, self._api)
+        code, reason, request_id = "ServerNetworkError", "the reply is not the API's", ""
         try:
-            reply = requests.get(here, headers={"Host": parts.netloc}, timeout=_SECONDS)
-        except requests.RequestException as error:
-            raise Unanswered("download of the code", type(error).__name__, str(error)) from None
-        if not reply.ok:
-            raise CloudError("download of the code", f"HTTP{reply.status_code}", reply.reason)
-        return reply.content
+            return send(call)
+        except TencentCloudSDKException as error:
+            code, request_id = str(error.get_code()), error.get_request_id() or ""
+            reason = error.get_message()  # of a status other than 200: the body
+        except CosServiceError as error:
+            # Of what has no body, it has the headers; of what is not XML, a text.
+            told = error.get_digest_msg()
+            told = told if isinstance(told, Mapping) else {}
+            code = told.get("code") or f"HTTP{error.get_status_code()}"
+            reason = told.get("message") or "the reply has no reason"
+            request_id = told.get("requestid") or told.get("x-cos-request-id") or ""
+        except (requests.RequestException, CosClientError) as error:
+            code, reason = "ClientNetworkError", str(error)
+        except _NOT_API:
+            pass
+        kind = Throttled if code.startswith(_NOT_DONE) else CloudError
+        kind = Unanswered if code.startswith(_UNANSWERED) else kind
+        raise kind(call.action, code, _text(reason), request_id)
 
-    def _api(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        module = f"tencentcloud.{service}.{_VERSIONS[service]}"
-        models = import_module(f"{module}.models")
-        client_class = getattr(
-            import_module(f"{module}.{service}_client"), f"{service.capitalize()}Client"
-        )
-        request = getattr(models, f"{action}Request")()
-        request.from_json_string(json.dumps(params))
-        place = ".{region}" if service == "cam" else "{region}"
-        url = self.endpoint.replace(place, "" if service == "cam" else self.region)
+    def _api(self, call: Call) -> dict[str, Any]:
+        service, is_global = call.service, call.service == "cam"
+        place = ".{region}" if is_global else "{region}"
+        url = self.endpoint.replace(place, "" if is_global else self.region)
         parts = urlsplit(url.replace("{service}", service))
         http = HttpProfile(
-            parts.scheme or None, parts.netloc or None,
-            reqTimeout=_SECONDS, certification=self.certificates,
+            parts.scheme or None, parts.netloc or None, reqTimeout=_SECONDS,
+            certification=True,  # otherwise REQUESTS_CA_BUNDLE would not count
         )  # fmt: skip
         profile = ClientProfile(httpProfile=http, language="en-US")
-        client = client_class(Credential(*astuple(self.credentials)), self.region, profile)
-        try:
-            reply = getattr(client, action)(request)
-            answer: dict[str, Any] = json.loads(reply.to_json_string())
-        except TencentCloudSDKException as error:
-            code, reason = str(error.get_code()), str(error.get_message())
-            kind = _kind(code)
-            raise kind(action, code, reason, error.get_request_id() or "") from None
-        except (ValueError, LookupError, TypeError, AttributeError) as error:  # a proxy's page
-            raise Unanswered(action, type(error).__name__, "the reply is not the API's") from None
-        return answer
+        keys = Credential(*astuple(self.credentials))
+        client = CommonClient(service, _VERSIONS[service], keys, self.region, profile)
+        reply: dict[str, Any] = client.call_json(call.action, dict(call.params))["Response"]
+        if error := reply.get("Error"):  # the SDK raises it only for some Content-Types
+            raise TencentCloudSDKException(error["Code"], error["Message"], reply.get("RequestId"))
+        if "RequestId" not in reply:
+            raise LookupError
+        return reply
 
-    def _cos(self, _: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        url = urlsplit(self.cos_endpoint)
-        keys = self.credentials
+    def _cos(self, call: Call) -> dict[str, Any]:
+        url, (key_id, key, token) = urlsplit(self.cos_endpoint), astuple(self.credentials)
         config = CosConfig(
-            Region=self.region,
-            SecretId=keys.secret_id,
-            SecretKey=keys.secret_key,
-            Token=keys.token or None,
-            Scheme=url.scheme or None,
-            IP=url.hostname,  # keeps the bucket in the Host header
-            Port=url.port,
-            Timeout=_SECONDS,
-        )
-        method: Callable[..., dict[str, Any] | None]
-        method = getattr(CosS3Client(config, retry=0), _COS[action])
-        try:
-            return method(**params) or {}
-        except CosServiceError as error:
-            status, code = error.get_status_code(), str(error.get_error_code())
-            if status == _FORBIDDEN and code == "Unknown":  # the reply to HEAD has no body
-                code = "AccessDenied"
-            raise _cos_kind(status)(action, code, str(error.get_error_msg())) from None
-        except CosClientError as error:
-            raise Unanswered(action, "CosClientError", str(error)) from None
+            Region=self.region, SecretId=key_id, SecretKey=key, Token=token or None,
+            Scheme=url.scheme or None, Timeout=_SECONDS,
+            IP=url.hostname, Port=url.port,  # which keeps the bucket in the Host header
+        )  # fmt: skip
+        name = re.sub("(?<=[a-z])(?=[A-Z])", "_", call.action).lower()
+        method = getattr(CosS3Client(config, retry=0), _COS.get(call.action, name))
+        return method(**call.params) or {}
+
+    def _download(self, call: Call) -> dict[str, Any]:
+        """Return what a presigned URL of COS has, as `Body`."""
+        url, base = call.params["Url"], self.cos_endpoint.rstrip("/")
+        parts = urlsplit(url)
+        here = f"{base}{parts.path}?{parts.query}" if base else url
+        reply = requests.get(here, headers={"Host": parts.netloc}, timeout=_SECONDS)
+        if not reply.ok:
+            raise TencentCloudSDKException(f"HTTP{reply.status_code}", reply.reason)
+        return {"Body": reply.content}
 
 
-def _kind(code: str) -> type[CloudError]:
-    if code.startswith(_NOT_DONE):
-        return Throttled
-    return Unanswered if code.startswith(_UNANSWERED) else CloudError
-
-
-def _cos_kind(status: int) -> type[CloudError]:
-    if status == _TOO_MANY:
-        return Throttled
-    return Unanswered if status >= _SERVER_ERROR else CloudError
+def _text(reason: object) -> str:
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

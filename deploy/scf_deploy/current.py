@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
+from zipfile import BadZipFile
 
 from scf_deploy.call import Api, Call
 from scf_deploy.code import Code
@@ -18,19 +20,28 @@ _NO_FUNCTION = {
     "InvalidParameterValue.FunctionName", "ResourceNotFound.Namespace",
 }  # fmt: skip
 _NO_ROLE = {"InvalidParameter.RoleNotExist"}
-_NO_BUCKET = {"NoSuchBucket", "NoSuchResource", "Unknown"}
-"""HEAD has no body, so COS's SDK may not know the code."""
-_EVERYBODY = "http://cam.qcloud.com/groups/global/AllUsers"
+_NO_BUCKET = {"NoSuchBucket", "NoSuchResource"}
+"""The latter is the COS SDK's own, since HEAD has no body."""
+_EVERYBODY = "http://cam.qcloud.com/groups/global/"
+"""`AllUsers`, or `AuthenticatedUsers` of any account."""
 _PAGE = 20
 _LATEST = {"Qualifier": "$LATEST"}
 
 
-def read(api: Api, download: Callable[[str], bytes], wanted: Deployment) -> Current:
+def read(api: Api, wanted: Deployment) -> Current:
     """Read what the account has.
 
     Raises:
-        CloudError: a call fails.
+        CloudError: a call fails, or a reply lacks what it must have.
     """
+    try:
+        return _current(api, wanted)
+    except (LookupError, TypeError, AttributeError, ValueError, BadZipFile) as error:
+        name, reason = type(error).__name__, f"a reply is not as documented: {error}"
+        raise CloudError("reading the account", name, reason) from None
+
+
+def _current(api: Api, wanted: Deployment) -> Current:
     found: dict[str, Any] = {}
     if role := wanted.role:
         found |= _role(api, role)
@@ -38,10 +49,11 @@ def read(api: Api, download: Callable[[str], bytes], wanted: Deployment) -> Curr
     found["buckets"] = {name: each for name, each in buckets.items() if each}
     found["function"] = reply = function(api, wanted.named)
     if reply:
-        return Current(**found, **_rest(api, download, wanted))
-    is_elsewhere = wanted.namespace != "default" and function(
-        api, {**wanted.named, "Namespace": "default"}
-    )
+        if not {"Status", "Runtime", "Handler"} <= reply.keys():
+            raise LookupError("GetFunction")
+        return Current(**found, **_rest(api, wanted))
+    elsewhere = {**wanted.named, "Namespace": "default"}
+    is_elsewhere = wanted.named != elsewhere and function(api, elsewhere)
     return Current(**found, namespace="default" if is_elsewhere else "")
 
 
@@ -84,39 +96,35 @@ def _optional(api: Api, call: Call, absent: set[str]) -> dict[str, Any] | None:
 def _role(api: Api, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if reply := _optional(api, Call("cam", "GetRole", {"RoleName": name}), _NO_ROLE):
-        attached = _listed(api, "cam", "ListAttachedRolePolicies", {"RoleName": name})
-        found["trust"] = _document(reply["RoleInfo"]["PolicyDocument"])
+        attached = _listed(api, Call("cam", "ListAttachedRolePolicies", {"RoleName": name}))
+        found["trust"] = _document(reply["RoleInfo"])
         found["attached"] = tuple(each["PolicyName"] for each in attached)
-    for each in _listed(api, "cam", "ListPolicies", {"Keyword": name, "Scope": "Local"}):
-        if each["PolicyName"] == name:
-            reply = api(Call("cam", "GetPolicy", {"PolicyId": each["PolicyId"]}))
-            found["policy"] = _document(reply["PolicyDocument"])
-            found |= {"policy_id": each["PolicyId"], "uses": each.get("Attachments") or 0}
+    policies = _listed(api, Call("cam", "ListPolicies", {"Keyword": name, "Scope": "Local"}))
+    for each in (each for each in policies if each["PolicyName"] == name):
+        reply = api(Call("cam", "GetPolicy", {"PolicyId": each["PolicyId"]}))
+        found["policy"] = _document(reply)
+        found |= {"policy_id": each["PolicyId"], "uses": each.get("Attachments") or 0}
     return found
 
 
-def _document(text: str) -> object:
+def _document(reply: Mapping[str, Any]) -> object:
     """Return a policy's document, which some replies have URL-encoded."""
-    try:
-        return json.loads(text if text.lstrip().startswith("{") else unquote(text))
-    except ValueError:
-        return text
+    text = reply["PolicyDocument"]
+    return json.loads(text if text.lstrip().startswith("{") else unquote(text))
 
 
-def _listed(api: Api, service: str, action: str, params: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the entries of all pages: CAM's have numbers, SCF's begin at an offset."""
-    count = page = 0
+def _listed(api: Api, call: Call) -> list[Any]:
+    """Return the entries of all pages: CAM's have numbers, SCF's begin at an offset."""
+    found: list[Any] = []
     while True:
-        page += 1
-        where = (
-            {"Page": page, "Rp": _PAGE} if service == "cam" else {"Offset": count, "Limit": _PAGE}
-        )
-        reply = api(Call(service, action, {**params, **where}))
+        where = {"Offset": len(found), "Limit": _PAGE}
+        if call.service == "cam":
+            where = {"Page": len(found) // _PAGE + 1, "Rp": _PAGE}
+        reply = api(replace(call, params={**call.params, **where}))
         entries = reply.get("List") or reply.get("Triggers") or []
-        yield from entries
-        count += len(entries)
-        if not entries or count >= (reply.get("TotalNum") or reply.get("TotalCount") or 0):
-            return
+        found += entries
+        if not entries or len(found) >= (reply.get("TotalNum") or reply.get("TotalCount") or 0):
+            return found
 
 
 def _bucket(api: Api, name: str) -> tuple[bool, bool] | None:
@@ -124,33 +132,33 @@ def _bucket(api: Api, name: str) -> tuple[bool, bool] | None:
     if _optional(api, Call("cos", "HeadBucket", params), _NO_BUCKET) is None:
         return None
     grants = api(Call("cos", "GetBucketACL", params))["AccessControlList"]["Grant"]
-    is_public = any(_EVERYBODY in str(grant) for grant in grants)
     versions = api(Call("cos", "GetBucketVersioning", params)).get("Status")
-    return not is_public, versions == "Enabled"
+    return _EVERYBODY not in str(grants), versions == "Enabled"
 
 
-def _rest(api: Api, download: Callable[[str], bytes], wanted: Deployment) -> dict[str, Any]:
+def _rest(api: Api, wanted: Deployment) -> dict[str, Any]:
     """Read what GetFunction does not return."""
     named = wanted.named
     address = api(Call("scf", "GetFunctionAddress", {**named, **_LATEST}))
-    is_same = wanted.code.has_hash(address.get("CodeSha256") or "")
-    code = None if is_same else Code(download(address["Url"]))
+    code = wanted.code
+    if not code.has_hash(address.get("CodeSha256") or ""):
+        code = Code(api(Call("url", "GetObject", {"Url": address["Url"]}))["Body"])
     delivery = api(Call("scf", "GetFunctionEventInvokeConfig", {**named, **_LATEST}))
     reserved = api(Call("scf", "GetReservedConcurrencyConfig", named))
-    entries = [*_listed(api, "scf", "ListTriggers", named)]
+    entries = _listed(api, Call("scf", "ListTriggers", named))
     managed = [each for each in entries if each["Type"] in KINDS]
-    well = ("on", "Available", "", None)
     return {
-        "code": code if code and code.changed_files(wanted.code) else None,
+        "code": code if code.changed_files(wanted.code) else None,
         "delivery": delivery.get("AsyncTriggerConfig") or {},
         "reserved_mb": reserved.get("ReservedMem"),
         "triggers": tuple(map(Trigger.from_reply, managed)),
         "others": tuple(
             f"{each['Type']} {each['TriggerName']}" for each in entries if each not in managed
         ),
-        "unbound": tuple(
-            each["TriggerName"]
-            for each in managed
-            if not {each.get("BindStatus"), each.get("AvailableStatus")} <= {*well}
-        ),
+        "unbound": tuple(each["TriggerName"] for each in managed if not _is_bound(each)),
     }
+
+
+def _is_bound(trigger: Mapping[str, Any]) -> bool:
+    states = {trigger.get("BindStatus"), trigger.get("AvailableStatus")}
+    return states <= {"on", "Available", "", None}

@@ -2,6 +2,7 @@
 
 DeployError                  1
 ├── InvalidFile              2   serverless.yml, or a file that belongs to it
+├── InvalidEndpoint          2   --endpoint or --cos-endpoint
 ├── CannotChange             1   SCF cannot make this change to a function that exists
 ├── NotDeployed              1   SCF could not deploy what it got, or took too long
 ├── Unconfirmed              1   the user, or somebody who changes the same things, says no
@@ -14,6 +15,8 @@ from __future__ import annotations
 
 import re
 
+from scf_local.terminal_text import printable
+
 _ADVICE = {
     r"FailedOperation\.QcsRoleNotFound": "open SCF's console once, and create its role SCF_QcsRole",
     r"ResourceNotFound\.Role|.*\.RoleCheck": "the run role must exist, and trust scf.qcloud.com",
@@ -22,8 +25,8 @@ _ADVICE = {
     r".*CosNotifyRuleConflict|ResourceInUse\.(Cos|Trigger)": "another rule of the bucket has "
     "these objects: remove it, or choose another prefix",
     r"BucketAlready.*": "the bucket is in another region, or of another account",
-    r"UnauthorizedOperation.*|AuthFailure\.Unauth.*|AccessDenied": "your keys lack this right; "
-    "docs/deploy.md lists what a deployment needs",
+    r"UnauthorizedOperation.*|AuthFailure\.Unauth.*|AccessDenied|HTTP403": "your keys lack this "
+    "right; docs/deploy.md lists what a deployment needs",
     r"AuthFailure.*|InvalidAccessKeyId|SignatureDoesNotMatch": "check your keys, and the clock",
     r".*InsufficientBalance": "the account is in arrears",
     r"LimitExceeded.*|FailedOperation\.ReservedExceedTotal": "it is a quota of the account",
@@ -39,6 +42,12 @@ class DeployError(Exception):
 
 class InvalidFile(DeployError):
     """The file cannot be deployed; lists all that is wrong with it."""
+
+    exit_status = 2
+
+
+class InvalidEndpoint(DeployError):
+    """It is not a URL: what is meant for it must not go to the real cloud."""
 
     exit_status = 2
 
@@ -60,6 +69,7 @@ class CloudError(DeployError):
 
     def __init__(self, action: str, code: str, reason: str, request_id: str = "") -> None:
         advice = next((text for key, text in _ADVICE.items() if re.fullmatch(key, code)), "")
+        reason = printable(reason, 500)  # it may be a proxy's page
         of = f" (request {request_id})" if request_id else ""
         super().__init__(f"{action}: {code}: {reason}{of}{advice and f'. Advice: {advice}'}")
         self.code = code
@@ -70,4 +80,4 @@ class Unanswered(CloudError):
 
 
 class Throttled(CloudError):
-    """Too many calls, or an error inside of the API: the call was not carried out."""
+    """Too many calls: this one was not carried out."""

@@ -38,6 +38,9 @@ def changes(wanted: Deployment, current: Current) -> Plan:
     new, old = wanted_parts(wanted), current_parts(current, wanted)
     lines = [*_compared(old, new, has_variables="Environment" in wanted.settings)]
     changed = {(new.get(each.what) or old[each.what]).group for each in lines if each.verb != SAME}
+    if (current.function or {}).get("Status") == "UpdateFailed":  # deploying it again may help
+        verbs["code"], notes["code"] = CHANGE, f"UpdateFailed: {reasons(current.function or {})}"
+        changed.add("code")
     pairs = [*triggers.paired(wanted.triggers, current.triggers)]
     lines += [*_log_topic(wanted, current), *(triggers.line(*pair) for pair in pairs)]
     lines += [Line(SAME, f"trigger {each}", note="not managed") for each in current.others]
@@ -47,7 +50,7 @@ def changes(wanted: Deployment, current: Current) -> Plan:
     ]
     rights, function = [*_rights(wanted, current, changed)], [*_function(wanted, current, changed)]
     gone = [triggers.delete(wanted, before) for before, after in pairs if before and not after]
-    if verbs:  # it can only be deleted, and has no triggers
+    if REPLACE in verbs.values():  # it can only be deleted, and has no triggers
         gone.append(_deletion(wanted))
     come = [*triggers.calls(wanted, pairs)]
     waits = bool(rights) + len(function) + bool(gone or come) > 1

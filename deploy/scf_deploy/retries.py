@@ -10,6 +10,7 @@ from scf_deploy.errors import CloudError, Throttled, Unanswered
 
 DELAYS = (1, 2, 4, 8, 16)
 """Seconds before a call is made again."""
+_LONG = 4
 _BUSY = {
     *(f"FailedOperation.{action}" for action in (
         "FunctionStatusError", "FunctionNameStatusError", "FunctionVersionStatusNotActive",
@@ -23,23 +24,22 @@ _BUSY = {
 """What may be over soon: the function is being changed."""
 
 
-def patient(api: Api, sleep: Callable[[float], object]) -> Api:
-    """Return an API whose calls are made again after some seconds.
+def patient(api: Api, sleep: Callable[[float], object], say: Callable[[str], object]) -> Api:
+    """Return an API whose calls are made again after some seconds; `say` tells of long waits.
 
     After no answer, only calls that read: nobody knows whether others have been carried out.
     """
 
-    def is_over(error: CloudError, call: Call) -> bool:
-        kinds = Throttled if call.says else (Throttled, Unanswered)
-        return not isinstance(error, kinds) and error.code not in _BUSY
-
     def call_again(call: Call) -> dict[str, Any]:
+        kinds = (Throttled,) if call.says else (Throttled, Unanswered)
         for delay in DELAYS:
             try:
                 return api(call)
             except CloudError as error:  # noqa: PERF203 - that is what it is for
-                if is_over(error, call):
+                if not isinstance(error, kinds) and error.code not in _BUSY:
                     raise
+                if delay >= _LONG:
+                    say(f"Waiting {delay} s: {error}")
                 sleep(delay)
         return api(call)
 

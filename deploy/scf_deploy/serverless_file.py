@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from image_steward.documents.validation import validate
-from image_steward.errors import InvalidDocument, Violation
+from image_steward.errors import InvalidDocument
 from scf_deploy.code import Code
 from scf_deploy.deployment import Deployment
 from scf_deploy.errors import InvalidFile
@@ -100,12 +100,20 @@ def read(path: Path) -> File:
     """Read a file, its code, and its policies.
 
     Raises:
-        InvalidFile: lists all that is wrong.
+        InvalidFile: lists all that is wrong, first of the form, then of what it says.
     """
-    problems: list[str] = []
-    inputs, folder = _valid(_content(path, problems), problems), path.parent / "deploy"
-    policy, trust = (_document(folder / name, problems) for name in ("policy.json", "trust.json"))
-    code = _code(path.parent, inputs, problems)
+    content, problems = _content(path)
+    problems += _wrong("serverless", content)
+    policy, trust = (
+        _document(path.parent / "deploy" / name, problems) for name in ("policy.json", "trust.json")
+    )
+    _refuse(path, problems)
+    inputs = content["inputs"]
+    try:
+        code = Code.read(path.parent / inputs["src"])
+        problems = code.problems(inputs["handler"], inputs["runtime"])
+    except ValueError as error:
+        problems, code = [f"/inputs/src: {error}"], Code(b"")
     problems += _problems(inputs, policy, trust)
     _refuse(path, problems)
     return File(path, inputs, code, policy, trust)
@@ -144,8 +152,8 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def _content(path: Path, problems: list[str]) -> Any:  # noqa: ANN401 - whatever there is
-    """Return what the file has, as JSON has it: dates are texts."""
+def _content(path: Path) -> tuple[Any, list[str]]:
+    """Return what the file has, as JSON has it (dates are texts), and what is wrong with it."""
     try:
         loader = _Loader(path.read_text(encoding="utf-8"))
         content = json.loads(json.dumps(loader.get_single_data(), default=str))
@@ -154,59 +162,29 @@ def _content(path: Path, problems: list[str]) -> Any:  # noqa: ANN401 - whatever
         raise InvalidFile(f"{path}: not YAML: line {line}: {error.problem}") from None
     except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise InvalidFile(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    problems += loader.problems
     variables = re.findall(r"\$\{.*?\}", json.dumps(content, ensure_ascii=False))
-    problems += [f"{each} is a variable; write its value" for each in dict.fromkeys(variables)]
-    return content
+    found = [f"{each} is a variable; write its value" for each in dict.fromkeys(variables)]
+    return content, loader.problems + found
 
 
-def _wrong(schema: str, content: Any) -> list[Violation]:  # noqa: ANN401 - whatever there is
+def _wrong(schema: str, content: Any) -> list[str]:  # noqa: ANN401 - whatever there is
     try:
         validate(str(Path(__file__).with_name(schema)), content)
     except InvalidDocument as error:
-        return [*error.details]
+        return [f"{where}: {text}".removeprefix(": ") for where, text in error.details]
     return []
 
 
-def _valid(content: Any, problems: list[str]) -> dict[str, Any]:  # noqa: ANN401 - whatever there is
-    """Return what is valid of `inputs`, so that the rest of it is checked, too."""
-    given = content.get("inputs") if isinstance(content, dict) else None
-    inputs = dict(given) if isinstance(given, dict) else {}
-    wrong = set()
-    for where, text in _wrong("serverless", content):
-        problems.append(f"{where}: {text}".removeprefix(": "))
-        wrong.add((*where.split("/")[2:4],))
-    if wrong and ("events",) not in wrong and "events" in inputs:
-        numbered = enumerate(inputs["events"])
-        inputs["events"] = [each for n, each in numbered if ("events", str(n)) not in wrong]
-    names = {name for name, *rest in filter(None, wrong) if not (name == "events" and rest)}
-    return {name: each for name, each in inputs.items() if name not in names}
-
-
 def _document(path: Path, problems: list[str]) -> dict[str, Any] | None:
+    document: dict[str, Any] | None = None
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        problems += [f"{path}: {each}" for each in _wrong("cam_policy", document)]
     except FileNotFoundError:
-        return None
+        pass
     except (OSError, ValueError, RecursionError) as error:
-        wrong = [f"{path}: not JSON: {error}"]
-    else:
-        found = _wrong("cam_policy", document)
-        wrong = [f"{path}: {' '.join(filter(None, each))}" for each in found]
-    problems += wrong
-    return None if wrong else document
-
-
-def _code(folder: Path, inputs: Mapping[str, Any], problems: list[str]) -> Code:
-    code = Code(b"")
-    try:
-        if "src" in inputs:
-            code = Code.read(folder / inputs["src"])
-    except ValueError as error:
-        problems.append(f"/inputs/src: {error}")
-    if code.content and inputs.keys() >= {"handler", "runtime"}:
-        problems += code.problems(inputs["handler"], inputs["runtime"])
-    return code
+        problems.append(f"{path}: not JSON: {error}")
+    return document
 
 
 def _triggers(inputs: Mapping[str, Any]) -> tuple[Trigger, ...]:
@@ -235,35 +213,34 @@ def _settings(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problems(inputs: Mapping[str, Any], policy: object, trust: object) -> Iterator[str]:
-    """Yield what no schema can say of the valid members of a file."""
-    region = inputs.get("region")
+    """Yield what no schema can say."""
+    region = inputs["region"]
     variables = inputs.get("environment", {}).get("variables", {})
     size = sum(len(f"{name}={each};".encode()) for name, each in variables.items())
     if size > _MAX_BYTES:
         yield f"the environment takes {size:,} bytes; {_MAX_BYTES:,} are allowed"
-    yield from _trigger_problems(_triggers(inputs), region)
     if policy and "role" not in inputs:
         yield "deploy/policy.json is for no role; name one: /inputs/role"
     if trust and not policy:
         yield "deploy/trust.json is for no role, since there is no deploy/policy.json"
     # A bucket of another region could not fire the function, nor keep its journal.
-    regions = set(re.findall(r"qcs::cos:([\w-]+):", json.dumps(policy)))
-    for other_region in sorted(regions - {region}) if region else ():
-        yield f"deploy/policy.json names buckets in {other_region}; the function is in {region}"
+    for other in sorted(set(re.findall(r"qcs::cos:([\w-]+):", json.dumps(policy))) - {region}):
+        yield f"deploy/policy.json names buckets in {other}; the function is in {region}"
+    yield from _trigger_problems(_triggers(inputs), region)
 
 
-def _trigger_problems(triggers: Collection[Trigger], region: str | None) -> Iterator[str]:
+def _trigger_problems(triggers: Collection[Trigger], region: str) -> Iterator[str]:
     for each in triggers:
         if each.kind == "timer":
             yield from (f"{each}: {problem}" for problem in _timer_problems(each))
-        elif region and f".cos.{region}." not in each.name:
+        elif f".cos.{region}." not in each.name:
             yield f"{each}: {each.name} is not in the function's region, {region}"
-    for one, other in combinations(triggers, 2):
-        if (one.kind, one.name) == (other.kind, other.name):
+    for one, two in combinations(triggers, 2):
+        if (one.kind, one.name) == (two.kind, two.name):
             if one.kind == "timer":
                 yield f"{one}: given twice"
-            elif overlap(one.rule, other.rule):
-                yield f"{one}: {one.rule} and {other.rule} overlap: an object could fire both"
+            elif overlap(one.rule, two.rule):
+                yield f"{one}: {one.rule} and {two.rule} overlap: an object could fire both"
 
 
 def _timer_problems(timer: Trigger) -> Iterator[str]:

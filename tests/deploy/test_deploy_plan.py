@@ -667,6 +667,16 @@ def test_function_that_failed() -> None:
     assert planning.changes(WANTED, carried_out(failed, plan.calls)).calls == ()
 
 
+def test_update_that_failed() -> None:
+    """A function whose update has failed gets its code again, though it reads back as wanted."""
+    reasons = [{"ErrorCode": "InternalError", "ErrorMessage": "no disk"}]
+    plan = planning.changes(WANTED, function(Status="UpdateFailed", StatusReasons=reasons)(HAS))
+    (line,) = plan.changes
+    assert (line.verb, line.what) == (CHANGE, "code")
+    assert line.note == "UpdateFailed: InternalError: no disk"
+    assert actions(plan) == ["UpdateFunctionCode"]
+
+
 # --- Removal ---
 
 

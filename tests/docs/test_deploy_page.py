@@ -123,8 +123,8 @@ def test_region_without_the_runtime(shipped: Shipped) -> None:
     (command,) = re.findall(r"^sed -i.bak s/Python.*", PAGE, re.MULTILINE)
     shutil.copyfile(ROOT / "deploy/main.tf", shipped.folder / "deploy/main.tf")
     subprocess.run(command.split(), cwd=shipped.folder, check=True)  # noqa: S603 - the page's command
-    inputs, _ = serverless_file.parts(shipped.folder / "serverless.yml")
-    assert inputs == {**INPUTS, "runtime": "Python3.10"}
+    found = serverless_file.read(shipped.folder / "serverless.yml")
+    assert found.inputs == {**INPUTS, "runtime": "Python3.10"}
     text = (shipped.folder / "deploy/main.tf").read_text(encoding="utf-8")
     assert re.findall(r' runtime += "(.+)"', text) == ["Python3.10"]
 
@@ -135,7 +135,7 @@ def test_another_bucket(shipped: Shipped) -> None:
     place = {"BUCKET": "box", "REGION": "ap-beijing", "PATH": os.environ["PATH"]}
     subprocess.run(["sh", "-c", command], cwd=shipped.folder, env=place, check=True)  # noqa: S603, S607 - the page's command
     account = serverless_file.Account("100000000002", "1250000001")
-    wanted = serverless_file.read(shipped.folder / "serverless.yml", account)
+    wanted = serverless_file.read(shipped.folder / "serverless.yml").deployment(account)
     assert (wanted.region, wanted.buckets) == ("ap-beijing", ["box-1250000001"])
     resources = re.findall(r"qcs::cos:[^\"]+", json.dumps(wanted.policy))
     prefix = "qcs::cos:ap-beijing:uid/1250000001:box-1250000001/"

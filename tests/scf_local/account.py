@@ -52,7 +52,7 @@ class Account:
             return cls(_from_profile(path, found), str(path), region or _region_of(home, profile))
         searched.append(f"{path} (no such file)")
         raise ValueError(
-            "--real needs credentials of your own, and none were found. Searched: "
+            "credentials of your own are needed, and none were found. Searched: "
             f"{'; '.join(searched)}. Run `tccli configure`, or set the variables, without --profile"
         )
 
