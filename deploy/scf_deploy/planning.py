@@ -38,8 +38,9 @@ def changes(wanted: Deployment, current: Current) -> Plan:
     new, old = wanted_parts(wanted), current_parts(current, wanted)
     lines = [*_compared(old, new, has_variables="Environment" in wanted.settings)]
     changed = {(new.get(each.what) or old[each.what]).group for each in lines if each.verb != SAME}
-    if (current.function or {}).get("Status") == "UpdateFailed":  # deploying it again may help
-        verbs["code"], notes["code"] = CHANGE, f"UpdateFailed: {reasons(current.function or {})}"
+    failed = current.function if (current.function or {}).get("Status") == "UpdateFailed" else None
+    if failed and not changed & {"code", "settings"}:  # although it reads back as wanted
+        verbs["code"], notes["code"] = CHANGE, f"UpdateFailed: {reasons(failed)}"
         changed.add("code")
     pairs = [*triggers.paired(wanted.triggers, current.triggers)]
     lines += [*_log_topic(wanted, current), *(triggers.line(*pair) for pair in pairs)]
@@ -55,7 +56,7 @@ def changes(wanted: Deployment, current: Current) -> Plan:
     come = [*triggers.calls(wanted, pairs)]
     waits = bool(rights) + len(function) + bool(gone or come) > 1
     before, between, after = _limits(wanted, current, waits=waits)
-    calls = [*_buckets(wanted, current), *before, *rights, *gone, *function]
+    calls = [*before, *rights, *_buckets(wanted, current), *gone, *function]
     if "delivery" in changed:
         params = {**wanted.named, "AsyncTriggerConfig": wanted.delivery}
         calls.append(Call("scf", "UpdateFunctionEventInvokeConfig", params, "sets the retries"))

@@ -24,7 +24,7 @@ SEEDED = {
 NORMAL = {**SEEDED, WEB: "web-build-0142", SECOND: "web-build-0142-2", API: "api-build-77"}
 STABLE = {WEB: "web-stable"}
 CREATE = [
-    "PutBucket", "PutBucketVersioning", "CreateRole", "CreatePolicy", "AttachRolePolicy",
+    "CreateRole", "CreatePolicy", "AttachRolePolicy", "PutBucket", "PutBucketVersioning",
     "CreateFunction", "UpdateFunctionEventInvokeConfig", "PutReservedConcurrencyConfig",
     "CreateTrigger", "CreateTrigger",
 ]  # fmt: skip

@@ -364,8 +364,8 @@ def test_code() -> None:
 
 
 ORDER = (
-    "PutBucket", "PutBucketACL", "PutBucketVersioning", "Reserve 0", "CreateRole",
-    "UpdateAssumeRolePolicy", "CreatePolicy", "UpdatePolicy", "AttachRolePolicy", "DeleteTrigger",
+    "Reserve 0", "CreateRole", "UpdateAssumeRolePolicy", "CreatePolicy", "UpdatePolicy",
+    "AttachRolePolicy", "PutBucket", "PutBucketACL", "PutBucketVersioning", "DeleteTrigger",
     "CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration",
     "UpdateFunctionEventInvokeConfig", "CreateTrigger", "Reserve 256",
 )  # fmt: skip
@@ -467,11 +467,11 @@ def test_nothing_waits_without_a_limit() -> None:
 
 
 def test_untouched_account() -> None:
-    """All is created, in the documented order: rights, function, retries, limit, triggers."""
+    """All is created, in the documented order: rights, bucket, function, limits, triggers."""
     plan = planning.changes(WANTED, Current())
     assert {line.verb for line in plan.lines} == {CREATE}
     assert actions(plan) == [
-        "PutBucket", "PutBucketVersioning", "CreateRole", "CreatePolicy", "AttachRolePolicy",
+        "CreateRole", "CreatePolicy", "AttachRolePolicy", "PutBucket", "PutBucketVersioning",
         "CreateFunction", "UpdateFunctionEventInvokeConfig", "Reserve 256",
         "CreateTrigger", "CreateTrigger", "CreateTrigger",
     ]  # fmt: skip

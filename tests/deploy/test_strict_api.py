@@ -313,8 +313,8 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Story:
     assert writes == [
         FIRST,
         ["PutReservedConcurrencyConfig", "UpdateFunctionCode", "UpdateFunctionConfiguration",
-         "UpdateFunctionEventInvokeConfig", "PutReservedConcurrencyConfig", "DeleteTrigger",
-         "UpdateTrigger", "CreateTrigger"],
+         "UpdateFunctionEventInvokeConfig", "DeleteTrigger", "UpdateTrigger", "CreateTrigger",
+         "PutReservedConcurrencyConfig"],
         ["DeleteTrigger", "DeleteTrigger", "DeleteFunction", "DetachRolePolicy", "DeleteRole",
          "DeletePolicy"],
     ]  # fmt: skip
