@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -18,22 +19,29 @@ _MOST = 5000
 """Characters of a value."""
 
 
-def printed(plan: Plan, console: Console) -> str:
-    """Return the plan, as wide as a console: a row for each line; values are wrapped."""
+def printed(plan: Plan, console: Console, *, is_brief: bool = False) -> str:
+    """Return the plan, as wide as a console; values are wrapped.
+
+    A brief one only counts the lines of what stays the same.
+    """
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column()
     table.add_column(max_width=console.width // 2, overflow="fold")
     table.add_column(overflow="fold")
-    for line in plan.lines:
-        value = "; ".join(filter(None, (_value(line), line.note)))
+    shown = plan.changes if is_brief else plan.lines
+    for line in shown:
         style = _STYLES[line.verb]
-        cells = (line.verb, printable(line.what, _MOST), printable(value, _MOST))
-        head, *rest = map(Text, cells)
+        what, value, note = (printable(x, _MOST) for x in (line.what, _value(line), line.note))
+        # A long value on a line of its own, so that what has changed is seen.
+        value = value.replace(" → ", "\n→ ") if cell_len(value) > console.width // 2 else value
+        head, *rest = map(Text, (line.verb, what, "; ".join(filter(None, (value, note)))))
         head.stylize(style)
         table.add_row(head, *rest, style="dim" if line.verb == SAME else "")
     with console.capture() as captured:
         console.print(table)
-    return "\n".join(row.rstrip() for row in captured.get().splitlines())
+    same = len(plan.lines) - len(shown)
+    more = [f"same: {same} others"] if same else []
+    return "\n".join([*(row.rstrip() for row in captured.get().splitlines()), *more])
 
 
 def _value(line: Line) -> str:
