@@ -19,7 +19,7 @@ from scf_deploy.cli import main
 from scf_local.cloud import cos
 from scf_local.cloud.hosts import bucket_of
 from scf_local.cloud.server import EmulatedCloud
-from scf_local.cloud.state import WRITES, State
+from scf_local.cloud.state import State, is_write
 from scf_local.cloud.wire import Reply
 from scf_local.credentials import SDK_NAMES, AccountCredentials
 
@@ -52,7 +52,7 @@ class Seen:
     @property
     def is_write(self) -> bool:
         """Whether it would change something."""
-        return self.action in WRITES
+        return is_write(self.action)
 
 
 Rule = Callable[[Seen, Callable[[], Reply]], Reply]
@@ -187,7 +187,7 @@ class Project:
             calls = self.cloud.state.calls[self._seen :]
             self._seen += len(calls)
         return [
-            each["Action"] for each in calls if each["Outcome"] == "ok" and each["Action"] in WRITES
+            each["Action"] for each in calls if each["Outcome"] == "ok" and is_write(each["Action"])
         ]
 
     def function(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from image_steward.events.parse import Part, parse
 from image_steward.execution.executor import Executor
 from image_steward.instance import Cloud, Instance
 from image_steward.lazy import load
-from image_steward.model import CosObject, Image, Now, Outcome, Plan, Report, changed_request
+from image_steward.model import CosObject, Image, Now, Outcome, Plan, Report
 from image_steward.parallel import run_parallel
 from image_steward.planning.ceiling import limited
 from image_steward.planning.rename_order import temporary_name_warnings
@@ -73,14 +73,12 @@ def handle(
         trigger, parts = parse(event, region=region)
     except errors.Rejection as error:
         log.error("event.rejected", **error.log_fields)
-        run = result.Run(
-            "unknown", [Report("event", errors=(("event", error),))], forced_dry_run=dry_run
-        )
+        trigger, reports = "unknown", [Report("event", errors=(("event", error),))]
     else:
         cloud = Cloud(instance, settings, environ, deadlines, calls)
         invocation = Invocation(region, cloud, log)
         reports = [invocation.process(part) for part in parts]
-        run = result.Run(trigger, reports, forced_dry_run=dry_run)
+    run = result.Run(trigger, reports, forced_dry_run=dry_run)
     document: dict[str, Any] = secrets.redacted(result.document(run, request_id))
     if invocation and run.outcome != "ignored":
         invocation.journal.record_result(document)
@@ -151,11 +149,11 @@ class Invocation:
 
     def _process_request(self, source: str, request: Any, planner: Planner) -> Report:  # noqa: ANN401 - any request
         """Plan and execute a request, and the request that follows from it, if there is one."""
-        request = changed_request(request, dry_run=self.settings.dry_run or request.dry_run)
+        request = request._replace(dry_run=self.settings.dry_run or request.dry_run)
         report = self._plan_and_execute(Report(source, dry_run=request.dry_run), request, planner)
         if planner.next_planner and (later := load(planner.next_request)(request, report.outcomes)):
             left = max(0, self.settings.max_changes - len(report.outcomes))
-            later = changed_request(later, max_changes=min(later.max_changes, left))
+            later = later._replace(max_changes=min(later.max_changes, left))
             report = self._plan_and_execute(report, later, planner.next_planner)
         return report
 

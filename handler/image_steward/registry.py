@@ -1,7 +1,6 @@
 """The kinds of documents, a row each, and the lazy imports of their readers and planners."""
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -126,7 +125,7 @@ def _allowed(request: Any, settings: Settings) -> Any:  # noqa: ANN401 - any req
     if tag_paths or reaches_others:
         glob = load(".naming.patterns:Glob")
         globs = tuple(glob(text) for text in (OPT_OUT[0], *settings.protected_tags))
-        request = replace(request, protected_tags=globs) if reaches_others else request
+        request = request._replace(protected_tags=globs) if reaches_others else request
         violations += [
             Violation(path, f"tag {short(key)} is protected: no document may set or delete it")
             for key, path in tag_paths.items()

@@ -146,17 +146,22 @@ def test_invoke(tccli: Tccli) -> None:
 
 
 def test_lists(tccli: Tccli, files: Path) -> None:
-    """Functions and triggers are read back as the files have them."""
+    """Functions and triggers are read back as the files have them, with a log topic."""
     given = {name: json.loads((files / f"{name}.json").read_text("utf-8")) for name in DEPLOY}
-    del given["CreateFunction"]["Code"]
     function = asked(tccli, "GetFunction", "--FunctionName", NAME)
-    assert function.items() >= {**given["CreateFunction"], "Status": "Active"}.items()
+    unread = {"Code", "AutoCreateClsTopic", "AutoDeployClsTopicIndex"}
+    members = given["CreateFunction"].keys() - unread
+    read = {member: function[member] for member in members}
+    assert read == {member: given["CreateFunction"][member] for member in members}
+    assert function["Status"] == "Active"
+    assert function["ClsTopicId"]
     (listed,) = asked(tccli, "ListFunctions")["Functions"]
     reserved = given["PutReservedConcurrencyConfig"]["ReservedConcurrencyMem"]
     assert (listed["FunctionName"], listed["ReservedConcurrencyMem"]) == (NAME, reserved)
     triggers = asked(tccli, "ListTriggers", "--FunctionName", NAME, "--Order", "ASC")["Triggers"]
-    for name, trigger in zip(DEPLOY[1:3], triggers, strict=True):
-        members = given[name].keys() - {"FunctionName", "TriggerDesc"}  # a timer's becomes JSON
+    for name, trigger in zip(DEPLOY[3:], triggers, strict=True):
+        # A timer's TriggerDesc becomes JSON.
+        members = given[name].keys() - {"FunctionName", "Namespace", "TriggerDesc"}
         assert {member: trigger[member] for member in members} == {
             **{member: given[name][member] for member in members},
             "Enable": 1,

@@ -31,7 +31,6 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec
     assert spec.loader
     module = module_from_spec(spec)
-    monkeypatch.setattr("gc.set_threshold", lambda _: None)
     spec.loader.exec_module(module)
     schemas = ROOT / "handler/image_steward/documents/schemas"
     monkeypatch.setattr(module, "SCHEMA", schemas / "change-request.json")

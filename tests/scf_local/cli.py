@@ -13,41 +13,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from image_steward.settings import Settings
-from scf_local import exports, json_files, network
-from scf_local.console import (
-    INPUT_FILE,
-    Program,
-    copied_input,
-    debugger_terminal,
-    deferred_signals,
-    emit,
-    emit_json,
-    emitted_list,
-    example,
-    log_writer,
-    note,
-    read_input,
-    rich_console,
-    termination_handlers,
-    usage_errors,
-)
+from scf_local import console, exports, json_files, network, options
 from scf_local.credentials import SCF_NAMES, SDK_NAMES
 from scf_local.environment import REGION, locate_handler
 from scf_local.event_commands import UPLOAD_EXAMPLE, event
 from scf_local.invocation import WarmInstance
 from scf_local.invoke_output import HINTS, NO_FUNCTION, print_invocation, print_traceback
 from scf_local.log_commands import logs
-from scf_local.options import (
-    FILE,
-    NEW_DIRECTORY,
-    NEW_FILE,
-    cloud_options,
-    configured,
-    dry_run_option,
-    elsewhere_options,
-    function_options,
-    serving,
-)
 from scf_local.plan_commands import plan
 from scf_local.seed_commands import seed
 from scf_local.terminal_text import printable
@@ -64,37 +36,39 @@ _MAX_PROBLEMS = 20
 
 
 def _read_event(path: str) -> Any:  # noqa: ANN401 - any JSON value may be an event
-    with usage_errors():
+    with console.usage_errors():
         name = "stdin" if path == "-" else f"event {path}"
-        return json_files.parse(read_input(path, "event"), name)
+        return json_files.parse(console.read_input(path, "event"), name)
 
 
 def _print_problems(problems: Sequence[str]) -> None:
     for problem in problems[:_MAX_PROBLEMS]:
-        note(printable(problem, 1000))
+        console.note(printable(problem, 1000))
     if len(problems) > _MAX_PROBLEMS:
-        note(f"… {len(problems):,} problems in total")
+        console.note(f"… {len(problems):,} problems in total")
 
 
 def _print_part(read: Callable[[], Entries], part: int) -> NoReturn:
     """Print one of the change requests that a file asks for, and what of it cannot be used."""
-    with usage_errors():
+    with console.usage_errors():
         parsed = read()
         _print_problems(parsed.problems)
         document = parsed.part(part)
     if parsed.texts:
-        emit_json(document, Settings().max_document_bytes)
+        console.emit_json(document, Settings().max_document_bytes)
     which = f"; this is part {part} of {len(parsed.parts)}" if len(parsed.parts) > 1 else ""
-    note(f"{parsed}{which}")
+    console.note(f"{parsed}{which}")
     sys.exit(1 if parsed.problems else 0)
 
 
 @click.group(
-    cls=Program,
+    cls=console.Program,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
-    epilog=example("scf-local replay events/", "scf-local invoke --help"),
+    epilog=console.example("scf-local replay events/", "scf-local invoke --help"),
 )
-@click.option("--config", type=FILE, envvar="SCF_LOCAL_CONFIG", help="Instead of scf-local.toml.")
+@click.option(
+    "--config", type=options.FILE, envvar="SCF_LOCAL_CONFIG", help="Instead of scf-local.toml."
+)
 @click.version_option(package_name="image-steward", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
@@ -103,7 +77,7 @@ def main(context: click.Context, config: Path | None) -> None:
     if path.exists():
         from scf_local.config_file import ConfigFile  # noqa: PLC0415 - see the top
 
-        with usage_errors():
+        with console.usage_errors():
             context.obj = ConfigFile.read(path, main)
             context.default_map = context.obj.default_map(main, context.obj.default_function)
 
@@ -115,7 +89,7 @@ main.add_command(logs)
 
 
 @main.command(
-    epilog=example(
+    epilog=console.example(
         f"{UPLOAD_EXAMPLE} | scf-local invoke -",
         "scf-local invoke event.json --dry-run --env STEWARD_LOG_LEVEL=DEBUG",
         "scf-local invoke event.json --handler src/app.py:main --watch",
@@ -123,14 +97,14 @@ main.add_command(logs)
         "scf-local invoke event.json --real --dry-run",
     )
 )
-@click.argument("event", type=INPUT_FILE, default="-", metavar="[EVENT|-]")
-@function_options
-@dry_run_option
-@elsewhere_options
+@click.argument("event", type=console.INPUT_FILE, default="-", metavar="[EVENT|-]")
+@options.function_options
+@options.dry_run_option
+@options.elsewhere_options
 @click.option("--yes", is_flag=True, help="With --real: run without asking, even if it may write.")
 @click.option("--watch", is_flag=True, help="Run again when EVENT or the code folder changes.")
 @click.option("--debug", is_flag=True, help="Debug at the terminal (pdb), without a time limit.")
-def invoke(event: str, *, watch: bool, debug: bool, **options: Any) -> None:  # noqa: ANN401 - see configured
+def invoke(event: str, *, watch: bool, debug: bool, **given: Any) -> None:  # noqa: ANN401 - see options.configured
     """Invoke the function once, in a cold process.
 
     EVENT is a JSON file, or - for stdin. A dry run (--dry-run, or DryRun in the document) also
@@ -142,29 +116,29 @@ def invoke(event: str, *, watch: bool, debug: bool, **options: Any) -> None:  # 
 
     def invoke_once() -> int:
         payload = _read_event(event) if event != "-" else stdin
-        with configured(**options) as config:
+        with options.configured(**given) as config:
             with (
-                debugger_terminal() if debug else nullcontext() as terminal,
-                WarmInstance(config, log_writer(), terminal=terminal) as instance,
+                console.debugger_terminal() if debug else nullcontext() as terminal,
+                WarmInstance(config, console.log_writer(), terminal=terminal) as instance,
             ):
                 invocation = instance.invoke(payload)
             print_invocation(invocation)  # before what the cloud has refused
         return invocation.exit_status
 
     if watch:
-        with usage_errors():
-            folder, _ = locate_handler(options["handler"], options["code"])
-            if options["real"] and not options["dry_run"]:
+        with console.usage_errors():
+            folder, _ = locate_handler(given["handler"], given["code"])
+            if given["real"] and not given["dry_run"]:
                 raise ValueError(
                     "--watch with --real would write after every change of a file; add --dry-run, "
                     "or remove one of them"
                 )
-        rerun_on_change(invoke_once, folder, *options["env_file"], Path(event))
+        rerun_on_change(invoke_once, folder, *given["env_file"], Path(event))
     sys.exit(invoke_once())
 
 
 @main.command(
-    epilog=example(
+    epilog=console.example(
         "scf-local replay events/",
         "scf-local replay export.jsonl --code fixed/ --only 4f9c2d1e --until-failure",
         "scf-local replay --json events/05-timer.json",
@@ -193,15 +167,15 @@ def invoke(event: str, *, watch: bool, debug: bool, **options: Any) -> None:  # 
     "--retries", is_flag=True, help="Deliver again what fails, as SCF does: twice, a minute later."
 )
 @click.option("--until-failure", is_flag=True, help="Stop after the first unexpected outcome.")
-@click.option("--report", type=NEW_FILE, help="Also write an HTML report.")
+@click.option("--report", type=options.NEW_FILE, help="Also write an HTML report.")
 @click.option(
     "--extract",
     metavar="DIR",
-    type=NEW_DIRECTORY,
+    type=options.NEW_DIRECTORY,
     help="Also write the events and their expected outcomes to a folder, as test cases.",
 )
-@function_options
-@dry_run_option
+@options.function_options
+@options.dry_run_option
 def replay(  # noqa: PLR0913 - the command line's options, by name
     paths: tuple[str, ...],
     *,
@@ -214,7 +188,7 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     retries: bool,
     report: Path | None,
     extract: Path | None,
-    **options: Any,  # noqa: ANN401 - see configured
+    **given: Any,  # noqa: ANN401 - see options.configured
 ) -> None:
     """Replay events in one warm instance, against one emulated cloud.
 
@@ -237,24 +211,28 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
     from scf_local.replay_table import printed  # noqa: PLC0415 - see the top
     from scf_local.report.recording import reporting  # noqa: PLC0415 - see the top
 
-    with usage_errors():
+    with console.usage_errors():
         if as_list and (report or extract):
             raise ValueError("--list replays nothing to report or extract; remove it, or the other")
-        all_cases = read_cases(map(Path, paths), options["region"] or REGION)
+        all_cases = read_cases(map(Path, paths), given["region"] or REGION)
         cases = all_cases.only(only)
     _print_problems(all_cases.problems)
     if as_list:
-        emit_json(listing_of(cases)) if as_json else emit("\n".join(map(line_of, cases)))
+        console.emit_json(listing_of(cases)) if as_json else console.emit(
+            "\n".join(map(line_of, cases))
+        )
         return
     totals = ReplayTotals(keep_all=len(cases) <= MAX_ROWS)
-    stderr = rich_console(sys.stderr)
+    stderr = console.rich_console(sys.stderr)
     with (
-        configured(**options, needs_advice=lambda: totals.as_expected < totals.total) as config,
+        options.configured(
+            **given, needs_advice=lambda: totals.as_expected < totals.total
+        ) as config,
         reporting(report, config) as record,
         extracting(extract) as write_case,
         Progress(console=stderr, transient=True, disable=not sys.stderr.isatty()) as progress,
-        emitted_list() if as_json else nullcontext() as add,
-        deferred_signals() as interrupt,
+        console.emitted_list() if as_json else nullcontext() as add,
+        console.deferred_signals() as interrupt,
         closing(
             replay_cases(
                 config,
@@ -273,27 +251,27 @@ def replay(  # noqa: PLR0913 - the command line's options, by name
                 if add:
                     add(document_of(replayed))
                 if logs or not replayed.as_expected:
-                    log_writer()(f"--- {printable(replayed.case.name)}\n".encode() + log)
+                    console.log_writer()(f"--- {printable(replayed.case.name)}\n".encode() + log)
                     print_traceback(replayed.invocation)
             if replayed.invocation.status == NO_FUNCTION:  # nor will other events find it
-                note(HINTS[NO_FUNCTION])
+                console.note(HINTS[NO_FUNCTION])
                 break
             if until_failure and not replayed.as_expected:
                 break
     if not as_json:
-        emit(f"{printed(totals.kept, rich_console(sys.stdout))}{totals}")
+        console.emit(f"{printed(totals.kept, console.rich_console(sys.stdout))}{totals}")
     if totals.total < len(cases):
-        note(f"stopped; events left: {len(cases) - totals.total:,}")
+        console.note(f"stopped; events left: {len(cases) - totals.total:,}")
     sys.exit(interrupt.exit_status or int(totals.as_expected < totals.total))
 
 
 @main.command(
-    epilog=example(
+    epilog=console.example(
         "scf-local undo run.log > undo.json",
         "scf-local undo run.log --request-id ID | scf-local invoke --real --dry-run",
     )
 )
-@click.argument("log", type=INPUT_FILE, default="-", metavar="[LOG|-]")
+@click.argument("log", type=console.INPUT_FILE, default="-", metavar="[LOG|-]")
 @click.option(
     "--request-id",
     metavar="ID",
@@ -312,19 +290,19 @@ def undo(log: str, request_id: str | None, part: int) -> None:
     from scf_local import undo as log_undo  # noqa: PLC0415 - see the top
 
     def read() -> Entries:
-        with copied_input(log, "log") as file:
+        with console.copied_input(log, "log") as file:
             return log_undo.read(file, request_id, name=log)
 
     _print_part(read, part)
 
 
 @main.command(
-    epilog=example(
+    epilog=console.example(
         "scf-local request plan.csv > request.json",
         "scf-local request plan.csv | scf-local invoke --real --dry-run",
     )
 )
-@click.argument("table", type=INPUT_FILE, default="-", metavar="[FILE|-]")
+@click.argument("table", type=console.INPUT_FILE, default="-", metavar="[FILE|-]")
 @_PART
 def request(table: str, part: int) -> None:
     """Print the change request that a table asks for.
@@ -338,27 +316,32 @@ def request(table: str, part: int) -> None:
     """
     from scf_local.plans import table as plan_table  # noqa: PLC0415 - see the top
 
-    _print_part(lambda: plan_table.read(read_input(table, "table"), table), part)
+    _print_part(lambda: plan_table.read(console.read_input(table, "table"), table), part)
 
 
-@main.command(epilog=example("scf-local cloud --seed events/seed"))
+@main.command(epilog=console.example("scf-local cloud --seed events/seed"))
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free port."
 )
-@cloud_options
-def cloud(port: int, **options: Any) -> None:  # noqa: ANN401 - see serving
+@options.cloud_options
+def cloud(port: int, **given: Any) -> None:  # noqa: ANN401 - see options.serving
     """Run the emulated cloud as a server until Ctrl-C.
 
     Prints `export` lines for its clients: the proxy and the certificates to trust, its URL, and
     credentials. Logs of functions that are deployed to it go to stderr.
     """
     # Blocked before the server's thread starts, which inherits this: only sigwait receives them.
-    signals = termination_handlers().keys()
+    signals = console.termination_handlers().keys()
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    with serving(port=port, write=log_writer(), **options) as variables, exports.kept(variables):
+    with (
+        options.serving(port=port, write=console.log_writer(), **given) as variables,
+        exports.kept(variables),
+    ):
         url = variables[network.ENDPOINT]
         variables.update(STEWARD_API_ENDPOINT=url, STEWARD_COS_ENDPOINT=url)
         variables.update(zip(SDK_NAMES, map(variables.__getitem__, SCF_NAMES), strict=True))
-        emit("\n".join(f"export {name}={quote(value)}" for name, value in variables.items()))
+        console.emit(
+            "\n".join(f"export {name}={quote(value)}" for name, value in variables.items())
+        )
         signal.sigwait(signals)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # a second one ends it at once

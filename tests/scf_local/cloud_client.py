@@ -11,8 +11,7 @@ _TIMEOUT_S = 30
 
 def state(endpoint: str) -> dict[str, Any]:
     """What it has: images, objects, functions and more by name, and the calls it has received."""
-    found: dict[str, Any] = _sent(f"{endpoint}/_state")
-    return found
+    return dict(_sent(f"{endpoint}/_state"))
 
 
 def calls(endpoint: str, since: float) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
 from image_steward import regions
+from image_steward.clock import utc
 from scf_local.environment import NAME, REGION, check_region
 
 SHAPES = ("2018", "2021")
@@ -139,8 +139,7 @@ def timer_event(
             f"the message takes {size} bytes; SCF allows {MAX_MESSAGE_BYTES}. Upload the "
             'document and point to it: {"Document": "cos://<bucket>-<appid>/<key>"}'
         )
-    fired = datetime.fromtimestamp(clock() // 60 * 60, timezone.utc)
-    time_text = fired.strftime("%Y-%m-%dT%H:%M:%SZ")
+    time_text = utc(clock() // 60 * 60)
     return {"Type": "Timer", "TriggerName": name, "Time": time_text, "Message": message}
 
 

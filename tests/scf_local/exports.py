@@ -45,13 +45,12 @@ def of_running(url: str) -> dict[str, str]:
     try:
         path, parts = _path_of(url), urlsplit(url)
         socket.create_connection((parts.hostname, parts.port or 0), _SECONDS).close()
-        variables: dict[str, str] = json_files.read(path)
+        return dict(json_files.read(path))
     except (OSError, ValueError) as error:
         raise ValueError(
             f"no emulated cloud of yours runs at {url!r} ({error}); start one with `scf-local "
             "cloud`, and use the URL that it prints, such as http://127.0.0.1:9000"
         ) from None
-    return variables
 
 
 def _path_of(url: str) -> Path:

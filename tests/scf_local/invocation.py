@@ -14,7 +14,7 @@ from typing import Any
 
 from scf_local.console import InterruptFlag
 from scf_local.environment import FunctionConfig, context_of, trigger_of
-from scf_local.json_files import MAX_EVENT_DEPTH, is_deep
+from scf_local.json_files import MAX_EVENT_DEPTH, compact, is_deep
 from scf_local.process import Exchange, Process
 
 INIT_TIMEOUT_S = 65.0
@@ -108,7 +108,7 @@ class WarmInstance(AbstractContextManager["WarmInstance"]):
         `request_id` is that of an earlier delivery of the event; without it, there is none.
         """
         request_id = request_id or str(uuid.uuid4())
-        text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        text = compact(event)
         message, trigger = text.encode("utf-8", "surrogatepass"), trigger_of(event)
         if len(message) > MAX_EVENT_BYTES[trigger]:
             reply = {"Status": TOO_LARGE, "Message": "RequestTooLarge"}
@@ -212,8 +212,7 @@ class WarmInstance(AbstractContextManager["WarmInstance"]):
 
 def response_line(result: InvocationResult) -> str:
     """SCF's line with the returned value, of at most `MAX_LINE_BYTES`."""
-    text = json.dumps(result.result, ensure_ascii=False, separators=(",", ":"))
-    line = f"Response RequestId:{result.request_id} RetMsg:{text}"
+    line = f"Response RequestId:{result.request_id} RetMsg:{compact(result.result)}"
     # A lone surrogate has no UTF-8 form, but an escape in JSON.
     return line.encode("utf-8", "backslashreplace")[:MAX_LINE_BYTES].decode("utf-8", "ignore")
 

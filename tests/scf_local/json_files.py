@@ -200,6 +200,11 @@ def decode(data: bytes, name: str) -> str:
         raise ValueError(f"{name}: not UTF-8 at byte {error.start}") from None
 
 
+def compact(value: object) -> str:
+    """A value as JSON without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def reject_constant(name: str) -> NoReturn:
     """Reject `NaN` and the like, which Python would read as JSON."""
     raise ValueError(f"not JSON: {name} is not a JSON number")

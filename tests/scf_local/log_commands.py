@@ -6,15 +6,14 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
 import click
 
+from image_steward.clock import utc
 from scf_local import network
 from scf_local.console import emit, example, note, usage_errors
-from scf_local.environment import check_region
 from scf_local.options import elsewhere, elsewhere_options, regions
 from scf_local.terminal_text import escaped
 
@@ -52,7 +51,6 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
     with usage_errors():
         seconds = reading.seconds_of(since)
         _, region, cloud = elsewhere(**options)
-        check_region(region)
         if cloud is None:
             raise ValueError("whose log? Add --real, or --endpoint URL of the emulated cloud")
         call = partial(api_client.call, cloud, region)
@@ -65,8 +63,7 @@ def logs(function: str, *, since: str | None, request_id: str, **options: Any) -
     with usage_errors():
         pages = source.of_one_run(pages) if request_id else pages
     printed, runs = _print_pages(pages, start)
-    first, last = (datetime.fromtimestamp(at, timezone.utc) for at in (start / 1000, end))
-    where = f"{function} in {region}, {first:%Y-%m-%dT%H:%M:%SZ} to {last:%Y-%m-%dT%H:%M:%SZ}"
+    where = f"{function} in {region}, {utc(start / 1000)} to {utc(end)}"
     if printed:
         note(f"{counted(printed, 'record')} of {counted(runs, 'run')} of {where}")
         return

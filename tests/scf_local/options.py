@@ -222,14 +222,15 @@ def elsewhere(
     """The account for --real, the region, and the variables of the cloud, if it runs elsewhere.
 
     Raises:
-        ValueError: there is no such cloud, or no credentials or region for it.
+        ValueError: there is no such cloud or region, or no credentials or region for it.
     """
     for option in ("profile", "yes"):
         if _is_given(click.get_current_context(), option) and not real:
             raise ValueError(f"--{option} requires --real; add it, or remove --{option}")
     if not real:
-        cloud = None if endpoint is None else exports.of_running(endpoint)
-        return None, region or environment.REGION, cloud
+        region = region or environment.REGION
+        environment.check_region(region)
+        return None, region, None if endpoint is None else exports.of_running(endpoint)
     account = Account.find(os.environ, Path.home(), profile)
     region = region or account.region
     if not region:
@@ -237,6 +238,7 @@ def elsewhere(
             "--real needs a region, and neither TENCENTCLOUD_REGION nor your profile has one; add "
             "--region"
         )
+    environment.check_region(region)
     return account, region, account.credentials.scf_variables()
 
 

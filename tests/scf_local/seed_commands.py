@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scf_local.console import emit, example, usage_errors
-from scf_local.environment import check_region
 from scf_local.options import NEW_DIRECTORY, elsewhere, elsewhere_options
 
 if TYPE_CHECKING:
@@ -49,7 +48,6 @@ def seed(folder: Path, *, sources: tuple[str, ...], **options: Any) -> None:  # 
     buckets: Buckets = defaultdict(dict)
     with usage_errors():
         _, region, cloud = elsewhere(**options)
-        check_region(region)
         if not (sources or cloud):
             raise ValueError("nothing to read; add --from SOURCE, or --real for your own images")
         try:

@@ -44,10 +44,7 @@ def read(source: str, region: str, cloud: Mapping[str, str] | None) -> tuple[Ima
         return seed.read_images(read_input(source, "reply"), name, region), {}
     if BUCKET.fullmatch(name := folder.resolve().name):
         return {}, {name: seed.read_bucket(folder)}
-    path, objects = folder / "images.json", folder / "objects"
-    is_seed = path.exists() or objects.is_dir()
-    images = seed.read_images(path.read_bytes(), str(path)) if path.exists() else {}
-    return images, seed.read_objects(objects if is_seed else folder)
+    return seed.read_folder(folder) or ({}, seed.read_objects(folder))
 
 
 def read_region(region: str, cloud: Mapping[str, str]) -> Images:

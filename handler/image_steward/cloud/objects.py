@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
@@ -17,12 +17,11 @@ from image_steward.model import CosObject
 from image_steward.settings import Settings
 
 
-class Objects(NamedTuple):
+class Objects:
     """Reads and writes objects for one run."""
 
-    settings: Settings
-    session: Session
-    credentials: RunCredentials
+    def __init__(self, settings: Settings, session: Session, credentials: RunCredentials) -> None:
+        self.settings, self.session, self.credentials = settings, session, credentials
 
     def read(self, target: CosObject) -> bytes:
         """Read an object of at most STEWARD_MAX_DOCUMENT_BYTES.

@@ -1,7 +1,7 @@
 """Retries with backoff. The SDK's own retryer counts a call that recovers as failed."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from image_steward import errors
 from image_steward.clock import Deadline
@@ -23,14 +23,14 @@ The delay before attempt n + 1 is 0 to `base` x 2^n seconds, at most `cap`.
 """
 
 
-class Retries(NamedTuple):
+class Retries:
     """Retries with full jitter. `uniform` returns numbers from 0 to 1.
 
     No attempt starts after `deadline`.
     """
 
-    deadline: Deadline
-    uniform: Callable[[], float]
+    def __init__(self, deadline: Deadline, uniform: Callable[[], float]) -> None:
+        self.deadline, self.uniform = deadline, uniform
 
     def next_attempt(self, error: errors.StewardError, attempts: int) -> float | None:
         """When (monotonic seconds) to retry after `attempts` attempts; None: do not retry."""

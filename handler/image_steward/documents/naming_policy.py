@@ -114,6 +114,8 @@ class NamingPolicy:
     protected_tags: tuple[Glob, ...] = ()
     """Keys that `delete_tags` leaves out."""
 
+    _replace = replace  # as a NamedTuple has it: all requests are changed alike
+
     @property
     def region_paths(self) -> dict[str, str]:
         """The JSON Pointer of each region."""

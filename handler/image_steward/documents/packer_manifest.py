@@ -108,6 +108,8 @@ class PackerManifest:
     protected_tags: tuple[Glob, ...] = ()
     """Keys of tags that are not copied."""
 
+    _replace = replace  # as a NamedTuple has it: all requests are changed alike
+
     @property
     def region_paths(self) -> dict[str, str]:
         """The JSON Pointer of the first artifact in each region."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from image_steward.cloud.image_api import Call
 from image_steward.cloud.recent_writes import RecentWrites
@@ -22,7 +22,7 @@ TaskExecution: TypeAlias = "Iterator[float | list[Outcome]]"
 """Yields moments (monotonic seconds) at which to resume it, and finally the outcomes."""
 
 
-class Executor(NamedTuple):
+class Executor:
     """Executes plans: regions in parallel, and in each region one phase after the other.
 
     A phase consists of tasks, a few of which run at a time. Tasks share no state: each returns the
@@ -30,11 +30,16 @@ class Executor(NamedTuple):
     others run. `on_outcome` is called once for each image, as soon as its outcome is final.
     """
 
-    call: Call
-    retries: Retries
-    run_parallel: RunParallel
-    on_outcome: Callable[[Outcome], None]
-    recent_writes: RecentWrites
+    def __init__(
+        self,
+        call: Call,
+        retries: Retries,
+        run_parallel: RunParallel,
+        on_outcome: Callable[[Outcome], None],
+        recent_writes: RecentWrites,
+    ) -> None:
+        self.call, self.retries, self.run_parallel = call, retries, run_parallel
+        self.on_outcome, self.recent_writes = on_outcome, recent_writes
 
     def execute(self, plan: Plan) -> list[Outcome]:
         """Execute a plan; the outcomes are in the order of its steps."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from image_steward.current_images import CurrentImages
 from image_steward.documents.naming_policy import MAX_CHANGES
@@ -35,6 +35,8 @@ class Retirement:
     """The JSON Pointer of the first KeepLatest."""
     dry_run: bool
     max_changes: int = MAX_CHANGES
+
+    _replace = replace  # as a NamedTuple has it: all requests are changed alike
 
 
 def retirement_of(manifest: PackerManifest, outcomes: Sequence[Outcome]) -> Retirement | None:

@@ -14,7 +14,7 @@ from image_steward.regions import is_region
 from scf_local.cloud.actions import ApiCall, EmulatedAction, Params, Service
 from scf_local.cloud.seed import IMAGE_ID, MAX_NAME, ImageEntry, tags_of
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import ErrorReply, require
+from scf_local.cloud.wire import ErrorReply, found, require
 from scf_local.environment import UIN
 
 MAX_LIMIT, DEFAULT_LIMIT = 100, 20
@@ -99,9 +99,8 @@ def modify_image_attribute(call: ApiCall) -> dict[str, Any]:
     changes = {name: value for name, value in params.items() if name != "ImageId"}
     _check_ids(state, region, image_id)
     _check_values(changes)
-    image = state.find(region, image_id)
-    if image is None:
-        raise ErrorReply("InvalidImageId.NotFound", f"{region} has no image {image_id}.")
+    message = f"{region} has no image {image_id}."
+    image = found(state.find(region, image_id), "InvalidImageId.NotFound", message)
     _check_owner(image)
     message = f"{image_id} is in state {image['ImageState']}."
     require(image["ImageState"] == "NORMAL", "InvalidImageId.IncorrectState", message)

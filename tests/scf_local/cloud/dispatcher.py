@@ -161,11 +161,10 @@ class Dispatcher:
             call = ApiCall(self.state, region, given, now, full, time, caller, self.credentials)
             members = action(call)
             if isinstance(members, Later):
-                request_id = self.request_id()
 
                 def later() -> Reply:
                     try:
-                        return _json({"Response": {**members.members(), "RequestId": request_id}})
+                        return reply_of(members.members())
                     except CancelledError:
                         message = "The function was deleted, or the emulated cloud stops."
                         return error_reply(ErrorReply("InternalError", message))

@@ -72,8 +72,7 @@ def _envelope(reply: Reply) -> dict[str, Any] | None:
     """Return the JSON of an API reply, or None for a COS reply."""
     if reply.headers.get("Content-Type") != "application/json":
         return None
-    envelope: dict[str, Any] = json.loads(reply.body)
-    return envelope
+    return dict(json.loads(reply.body))
 
 
 def _no_request_id(rule: Rule, reply: Reply) -> Reply:

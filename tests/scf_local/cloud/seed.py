@@ -100,6 +100,19 @@ def read_objects(folder: Path) -> Buckets:
     return buckets
 
 
+def read_folder(folder: Path) -> tuple[Images, Buckets] | None:
+    """Read `images.json` and `objects/` of a seed, of which one may be missing; else None.
+
+    Raises:
+        ValueError: as `read_images` and `read_objects`.
+    """
+    path, objects = folder / "images.json", folder / "objects"
+    if not path.exists() and not objects.is_dir():
+        return None
+    images = read_images(path.read_bytes(), str(path)) if path.exists() else {}
+    return images, read_objects(objects)
+
+
 def read_bucket(folder: Path) -> dict[str, Object]:
     """Read the files in a folder and below it as objects by key."""
     return {

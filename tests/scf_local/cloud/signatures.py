@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from urllib.parse import parse_qsl, quote, urlencode
 
-from scf_local.cloud.wire import ErrorReply, Request, require
+from scf_local.cloud.wire import ErrorReply, Request, found, require
 from scf_local.credentials import AccountCredentials
 
 TOLERANCE_SECONDS = 300
@@ -59,8 +59,12 @@ def tc3_signature(
 
 def tc3_key(request: Request) -> str:
     """Return the SecretId that the head of a request names, or nothing."""
-    signed = _TC3.fullmatch(request.headers.get("authorization", "").strip())
+    signed = _signed(request)
     return signed["id"] if signed else ""
+
+
+def _signed(request: Request) -> re.Match[str] | None:
+    return _TC3.fullmatch(request.headers.get("authorization", "").strip())
 
 
 def verify_tc3(request: Request, credentials: AccountCredentials, now: float) -> str:
@@ -70,10 +74,8 @@ def verify_tc3(request: Request, credentials: AccountCredentials, now: float) ->
         ErrorReply: AuthFailure.*, or MissingParameter for a missing X-TC-Timestamp.
     """
     headers = request.headers
-    signed = _TC3.fullmatch(headers.get("authorization", "").strip())
     malformed, wrong = "AuthFailure.InvalidAuthorization", "AuthFailure.SignatureFailure"
-    if signed is None:
-        raise ErrorReply(malformed, "Authorization is missing or invalid.")
+    signed = found(_signed(request), malformed, "Authorization is missing or invalid.")
     timestamp, service = headers.get("x-tc-timestamp", ""), signed["service"]
     message = "The request header `X-TC-Timestamp` is missing."
     require(re.fullmatch(r"[0-9]{1,12}", timestamp), "MissingParameter", message)

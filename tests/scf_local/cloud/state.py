@@ -23,6 +23,9 @@ from scf_local.cloud.seed import ImageEntry, Object
 if TYPE_CHECKING:
     from scf_local.cloud.cos_uploads import Upload
 
+_NO_WRITES = ("Assume", "Describe", "Get", "Head", "Invoke", "List", "Search")
+"""How the names of the other actions begin."""
+
 
 @dataclass
 class Bucket:
@@ -83,12 +86,10 @@ class State:
         Raises:
             ValueError: names the file and the path in it; or both are missing.
         """
-        folder = Path(folder)
-        path, objects_folder = folder / "images.json", folder / "objects"
-        if not path.exists() and not objects_folder.is_dir():
+        found = seed.read_folder(Path(folder))
+        if found is None:
             raise seed.SeedError(f"{folder}: not a seed; it has neither images.json nor objects/")
-        images = seed.read_images(path.read_bytes(), str(path)) if path.exists() else {}
-        return cls(images, seed.read_objects(objects_folder))
+        return cls(*found)
 
     @classmethod
     def from_path(cls, path: Path, region: str) -> State:
@@ -152,13 +153,10 @@ class State:
             return self._counts[action]
 
     def writes(self) -> list[dict[str, Any]]:
-        """Return the calls that changed something: actions in `WRITES` with the outcome "ok"."""
+        """Return the calls that changed something: those that `is_write`, with the outcome "ok"."""
         with self.lock:
-            return [
-                dict(call)
-                for call in self.calls
-                if call["Action"] in WRITES and call["Outcome"] == "ok"
-            ]
+            done = (call for call in self.calls if call["Outcome"] == "ok")
+            return [dict(call) for call in done if is_write(call["Action"])]
 
     def snapshot(self, now: float = math.inf) -> dict[str, Any]:
         """Return the reply to `GET /_state` at a time, in epoch seconds.
@@ -188,15 +186,6 @@ class State:
             }
 
 
-WRITES = {
-    *("ModifyImageAttribute", "ModifyResourceTags", "TagResources", "UnTagResources"),
-    *("PutObject", "PutObjectCopy", "DeleteObject", "DeleteMultipleObjects"),
-    *("PutBucket", "PutBucketACL", "PutBucketVersioning"),
-    *("InitiateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload"),
-    *("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction"),
-    *("PutReservedConcurrencyConfig", "DeleteReservedConcurrencyConfig"),
-    *("UpdateFunctionEventInvokeConfig", "CreateTrigger", "UpdateTrigger", "UpdateTriggerStatus"),
-    *("DeleteTrigger", "CreateRole", "UpdateAssumeRolePolicy", "UpdateRoleDescription"),
-    *("DeleteRole", "CreatePolicy", "UpdatePolicy", "DeletePolicy"),
-    *("AttachRolePolicy", "DetachRolePolicy"),
-}
+def is_write(action: str) -> bool:
+    """Whether an action changes something, by its name."""
+    return not action.startswith(_NO_WRITES)

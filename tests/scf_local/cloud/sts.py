@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import astuple
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from image_steward.clock import utc
 from scf_local.cloud.actions import EmulatedAction, Service
 from scf_local.cloud.cam import policies
 from scf_local.cloud.cam.model import role_arn
-from scf_local.cloud.wire import ErrorReply, require
+from scf_local.cloud.wire import ErrorReply, found, require
 from scf_local.environment import UIN
 
 if TYPE_CHECKING:
@@ -48,10 +48,9 @@ def assume_role(call: ApiCall) -> dict[str, Any]:
             than the role allows; .ParamError; for its policy .PolicyTooLong, .StrategyFormatError,
             .ResouceError or .StrategyInvalid.
     """
-    arn, name, caller = call.params["RoleArn"], call.params["RoleSessionName"], call.caller
-    role = _role(call)
-    if role is None:
-        raise ErrorReply("ResourceNotFound.RoleNotFound", f"The account has no role {arn!r:.120}.")
+    name, caller = call.params["RoleSessionName"], call.caller
+    message = f"The account has no role {call.params['RoleArn']!r:.120}."
+    role = found(_role(call), "ResourceNotFound.RoleNotFound", message)
     message = f"RoleSessionName is {name!r:.80}; 2 to 128 letters, digits and +=,.@_- are allowed."
     require(_SESSION.fullmatch(name), _PARAM, message)
     seconds = call.params.get("DurationSeconds", min(DEFAULT_S, role.session_s))
@@ -67,7 +66,7 @@ def assume_role(call: ApiCall) -> dict[str, Any]:
     return {
         "Credentials": dict(zip(_KEYS, astuple(session.credentials), strict=True)),
         "ExpiredTime": expires,
-        "Expiration": f"{datetime.fromtimestamp(expires, timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+        "Expiration": utc(expires),
     }
 
 

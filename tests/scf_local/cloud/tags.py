@@ -16,7 +16,7 @@ from image_steward.regions import is_region
 from scf_local.cloud.actions import ApiCall, EmulatedAction, Params, Service
 from scf_local.cloud.seed import set_tags, tags_of
 from scf_local.cloud.state import State
-from scf_local.cloud.wire import ErrorReply, require
+from scf_local.cloud.wire import ErrorReply, found, require
 from scf_local.environment import UIN
 
 MAX_RESOURCES = MAX_TAGS = 10
@@ -135,10 +135,8 @@ def _change_each(call: ApiCall, tags: dict[str, str], deleted: list[str]) -> dic
 
 
 def _parsed(resource: str) -> re.Match[str]:
-    parts = _RESOURCE.fullmatch(resource)
-    if parts is None:
-        message = f"{resource!r} does not look like qcs::cvm:<region>:uin/<uin>:image/<id>."
-        raise ErrorReply(f"{_WRONG}.ResourceDescriptionError", message)
+    message = f"{resource!r} does not look like qcs::cvm:<region>:uin/<uin>:image/<id>."
+    parts = found(_RESOURCE.fullmatch(resource), f"{_WRONG}.ResourceDescriptionError", message)
     code = "InvalidParameter.UnsupportedService"
     require(parts["service"] == "cvm", code, f"{resource} is not of cvm.")
     return parts
@@ -147,8 +145,8 @@ def _parsed(resource: str) -> re.Match[str]:
 def _change(state: State, parts: re.Match[str], tags: dict[str, str], deleted: list[str]) -> None:
     """Change one image's tags."""
     image = state.find(parts["region"], parts["id"]) if parts["prefix"] == "image" else None
-    if image is None:  # assumed: the common code; this API lists none of its own
-        raise ErrorReply("ResourceNotFound", f"{parts['prefix']} {parts['id']} is not found.")
+    # assumed: the common code; this API lists none of its own
+    image = found(image, "ResourceNotFound", f"{parts['prefix']} {parts['id']} is not found.")
     # An empty uin means the caller's own account.
     is_own = parts["uin"] in {"", UIN} and image["ImageType"] == "PRIVATE_IMAGE"
     message = f"{parts['id']} belongs to another account."

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,10 @@ def require(holds: object, code: str, message: str, status: int = HTTPStatus.BAD
     """Raise an error reply unless something holds."""
     if not holds:
         raise ErrorReply(code, message, status)
+
+
+def found(value: T | None, code: str, message: str, status: int = HTTPStatus.BAD_REQUEST) -> T:
+    """Return what was found, or raise an error reply if that is None."""
+    if value is None:
+        raise ErrorReply(code, message, status)
+    return value

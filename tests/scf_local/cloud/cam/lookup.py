@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scf_local.cloud.cam.model import Policy, Role
-from scf_local.cloud.wire import ErrorReply, require
+from scf_local.cloud.wire import found, require
 
 if TYPE_CHECKING:
     from scf_local.cloud.actions import ApiCall, Params
@@ -44,10 +44,8 @@ def _found(call: ApiCall, kind: str, among: Iterable[_Named], code: str) -> _Nam
     keys = {f"{kind}Id": "id", f"{kind}Name": "name"}
     wanted = {keys[key]: call.params[key] for key in keys if key in call.params}
     require(wanted, PARAM, f"{' or '.join(keys)} is required.")
-    for each in among:
-        if wanted.items() <= vars(each).items():
-            return each
-    raise ErrorReply(code, f"There is no {' with '.join(keys)} {wanted!r:.160}.")
+    named = (each for each in among if wanted.items() <= vars(each).items())
+    return found(next(named, None), code, f"There is no {' with '.join(keys)} {wanted!r:.160}.")
 
 
 def check_name(name: str, code: str) -> None:

@@ -74,8 +74,7 @@ def _topic(params: Params) -> str:
     is_one = ("TopicId" in params) != ("Topics" in params) and bool(given)
     require(is_one, _INVALID, "Either TopicId or Topics must be given.")
     require(len(given) == 1, "UnsupportedOperation", "Several Topics are not emulated, only one.")
-    topic: str = given[0].get("TopicId", "")
-    return topic
+    return str(given[0].get("TopicId", ""))
 
 
 def _test(params: Params) -> queries.Test:

@@ -14,6 +14,7 @@ from scf_local.cloud.scf.functions import check, find, find_active
 from scf_local.cloud.scf.model import Delivery, Run, local_time
 from scf_local.cloud.wire import ErrorReply, require
 from scf_local.invocation import MAX_EVENT_BYTES
+from scf_local.json_files import compact
 
 TAIL_BYTES = 4096
 """Of the log in a reply."""
@@ -61,17 +62,13 @@ def _result(run: Run, *, has_log: bool) -> dict[str, Any]:
         "FunctionRequestId": result.request_id,
         # assumed: the error's code, and its JSON as the message
         "InvokeResult": result.error["errorCode"] if result.error else 0,
-        "RetMsg": "" if result.error else _json(result.result),
-        "ErrMsg": _json(result.error) if result.error else "",
+        "RetMsg": "" if result.error else compact(result.result),
+        "ErrMsg": compact(result.error) if result.error else "",
         "Log": run.log[-TAIL_BYTES:].decode("utf-8", "replace") if has_log else "",
         "Duration": round(result.duration_ms, 3),
         "BillDuration": math.ceil(result.duration_ms),
         "MemUsage": round(result.memory_mb * (1 << 20)),
     }
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def get_request_status(call: ApiCall) -> dict[str, Any]:
@@ -107,7 +104,7 @@ def _status(delivery: Delivery, started: float, run: Run | None) -> dict[str, An
         "StartTime": local_time(started),
         "RetryNum": delivery.retry,
         "RetCode": -1 if failed else 0 if result else 1,  # 1: it is running
-        "RetMsg": _json(failed or result.result) if result else "",
+        "RetMsg": compact(failed or result.result) if result else "",
         "Duration": round(result.duration_ms, 3) if result else 0,
         "MemUsage": round(result.memory_mb, 6) if result else 0,
     }

@@ -26,6 +26,7 @@ from scf_local.cloud.scf.functions import find, find_active
 from scf_local.cloud.scf.model import Delivery, Function, Functions, Trigger, local_time
 from scf_local.cloud.wire import ErrorReply, require
 from scf_local.environment import VERSION as LATEST
+from scf_local.json_files import compact
 
 KINDS = ("cos", "timer")
 """Values of `Type`; others are not emulated."""
@@ -195,7 +196,7 @@ def _cron(text: str, now: float) -> tuple[str, str]:
         raise ErrorReply(f"{_INVALID}.TriggerDesc", f"TriggerDesc {problem}.") from None
     is_ever_due = cron.next_after(expression, now) < math.inf
     require(is_ever_due, f"{_INVALID}.TriggerDesc", f"{shown(text)} is never due, or not any more.")
-    return _json({"cron": text}), expression
+    return compact({"cron": text}), expression
 
 
 def _due(trigger: Trigger, now: float) -> float:
@@ -218,7 +219,7 @@ def _cos_trigger(call: ApiCall, function: Function, new: Trigger) -> Trigger:
     only = "It is only for timers."
     require("CustomArgument" not in call.params, f"{_INVALID}.CustomArgument", only)
     given = _cos_description(call.params.get("TriggerDesc", ""))
-    text = _json({"event": given["event"], "filter": given.get("filter", _FILTER)})
+    text = compact({"event": given["event"], "filter": given.get("filter", _FILTER)})
     for owner, each in _of_bucket(call.state.functions, call.region, bucket):
         is_same = owner is function and each.description == text
         code = "ResourceInUse.Cos" if is_same else f"{_INVALID}.CosNotifyRuleConflict"
@@ -251,10 +252,6 @@ def _members(text: str, shape: Params, required: str) -> dict[str, Any]:
         message = f"TriggerDesc is {shown(text)}: {getattr(problem, 'message', 'not JSON')}"
         raise ErrorReply(f"{_INVALID}.TriggerDesc", message) from None
     return given
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _host(bucket: str, region: str) -> str:
