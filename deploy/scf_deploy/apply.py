@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from scf_deploy import current
 from scf_deploy.call import Api, Call
 from scf_deploy.errors import CloudError, NotDeployed, Unanswered, Unconfirmed
-from scf_deploy.plan import Plan
+from scf_deploy.plan import DELETE, REPLACE, Plan
 
 ACTIVE_SECONDS = 120
 """How long to wait for a function; SCF was seen to take 6 to 11."""
 _POLL_SECONDS = 2
 _TRIES = 5
 """How often the rest is planned anew while it does not get less."""
+_LOST = {DELETE, REPLACE}
+"""What becomes of a part that only a line which says so may touch."""
 _DEPLOYS = {"CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"}
 _RACED = (
     "ResourceInUse.", "ResourceNotFound.Trigger", "ResourceNotFound.Function",
@@ -55,15 +57,16 @@ class Deployer:
             NotDeployed: the function is not Active, or the account does not keep what it gets.
             CloudError: the API's reason; what is done stays, and the next run goes on from there.
         """
-        left, names, tries = agreed, {line.what for line in agreed.changes}, 0
+        left, tries = agreed, 0
+        names = {(x.what, lost) for x in agreed.changes for lost in {False, x.verb in _LOST}}
         if any(call.action == "PutReservedConcurrencyConfig" for call in agreed.calls):
-            names.add("concurrency")  # 0 while code and settings change
+            names.add(("concurrency", False))  # 0 while code and settings change
         fewest = len(agreed.calls)
         while True:
             problem = self._make(left.calls)
             self._wait()
             left = self.plan()
-            if others := [line.what for line in left.changes if line.what not in names]:
+            if others := [x.what for x in left.changes if (x.what, x.verb in _LOST) not in names]:
                 changed = ", ".join(others)
                 raise Unconfirmed(f"somebody else changes the same things: {changed}; run it again")
             if not left.calls:

@@ -36,7 +36,7 @@ def checks(wanted: Deployment, current: Current, left: Plan) -> list[Check]:
               f"not bound: {unbound}" if unbound else f"off: {off}" if off else
               ", ".join(map(str, current.triggers)) or "none", "nothing starts the function"),
         Check("concurrency", reserved != 0, "no limit" if reserved is None else f"{reserved} MB",
-              "it does not run, and events wait; scf-deploy apply starts it"),
+              "it does not run, and events wait; scf-deploy apply starts it if the file does"),
         Check("log", bool(topic), topic or "not stored",
               f"set cls in the file of {wanted.name}, or turn on log delivery in the console"),
     ]  # fmt: skip

@@ -20,7 +20,7 @@ from scf_deploy.apply import Deployer
 from scf_deploy.call import Api, Call
 from scf_deploy.cloud import Cloud
 from scf_deploy.deployment import Current, Deployment
-from scf_deploy.errors import DeployError, Unconfirmed
+from scf_deploy.errors import CloudError, DeployError, Unconfirmed
 from scf_deploy.plan import CREATE, REPLACE, Plan
 from scf_deploy.retries import patient
 from scf_deploy.trigger import Trigger
@@ -115,8 +115,10 @@ def _session(
         if "{service}" not in endpoint:  # one host for all, such as an emulated cloud
             cos_endpoint = cos_endpoint or endpoint
         api = patient(Cloud(keys.credentials, found.region, endpoint, cos_endpoint), sleep, _note)
-        ids = api(Call("cam", "GetUserAppId", {}))
-        account = serverless_file.Account(str(ids["OwnerUin"]), str(ids["AppId"]))
+        reply = api(Call("cam", "GetUserAppId", {}))
+        account = serverless_file.Account(f"{reply.get('OwnerUin')}", f"{reply.get('AppId')}")
+        if not (account.uin + account.appid).isdecimal():
+            raise CloudError("GetUserAppId", "ValueError", "a reply is not as documented")
         wanted = found.deployment(account)
         yield _Session(wanted, api, account, keys.source, sleep)
     except DeployError as error:
@@ -231,7 +233,8 @@ def check(file: Path, *, as_json: bool, **where: Any) -> None:  # noqa: ANN401 -
             emit(session.title())
             for each in found:
                 advice = "" if each.is_well else f"; {each.advice}"
-                emit(f"{'ok' if each.is_well else 'FAIL':<6}{each.what:<16}{each.seen}{advice}")
+                row = f"{'ok' if each.is_well else 'FAIL':<6}{each.what:<16}{each.seen}{advice}"
+                emit(printable(row, 5000))
     sys.exit(not all(each.is_well for each in found))
 
 

@@ -58,8 +58,8 @@ class Cloud:
 
     def __post_init__(self) -> None:
         for each in (self.endpoint, self.cos_endpoint):
-            if each and not re.match("https?://[^/]", each):
-                raise InvalidEndpoint(f"{each} is not a URL, such as https://example.com")
+            if each and not re.fullmatch(r"https?://[^/@?#\s]+/?", each):
+                raise InvalidEndpoint(f"{each.rpartition('@')[2]} is not a URL of a host only")
 
     def __call__(self, call: Call) -> dict[str, Any]:
         """Make a call and return the reply; never again by itself.
@@ -87,7 +87,7 @@ class Cloud:
             pass
         kind = Throttled if code.startswith(_NOT_DONE) else CloudError
         kind = Unanswered if code.startswith(_UNANSWERED) else kind
-        raise kind(call.action, code, _text(reason), request_id)
+        raise kind(call.action, code, re.sub(r"\?\S+", "?…", _text(reason)), request_id)
 
     def _api(self, call: Call) -> dict[str, Any]:
         service, is_global = call.service, call.service == "cam"

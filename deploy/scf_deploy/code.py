@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip allows
 _MODE = 0o100644 << 16
+NOT_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError)
 MAX_BYTES = 7_500_000
 """A call takes 10 MB, in which the file is base64 (document/product/1278/46710)."""
 
@@ -31,18 +33,23 @@ class Code:
             ValueError: there is neither.
         """
         try:
-            code = cls.of_folder(path) if path.is_dir() else cls(path.read_bytes())
+            content = path.read_bytes() if path.is_file() else b""  # a device has no end
+            code = cls.of_folder(path) if path.is_dir() else cls(content)
             code.files  # noqa: B018 - reads the list
-        except (OSError, zipfile.BadZipFile):
-            raise ValueError(f"{path} is neither a folder nor a zip file; is it built?") from None
+        except (OSError, *NOT_ZIP) as error:
+            raise ValueError(f"{path}: no folder or zip to read; is it built? {error}") from None
         return code
 
     @classmethod
     def of_folder(cls, folder: Path) -> Code:
-        """Zip a folder, without what its files' times and rights are."""
+        """Zip a folder, without what its files' times and rights are, up to what is too large."""
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            for path in sorted(folder.rglob("*")):
+                if path.is_dir() and path.is_symlink():
+                    raise OSError(f"{path} is a link to a folder, of which nothing would be read")
+                if not path.is_file() or target.tell() > MAX_BYTES:
+                    continue
                 info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _TIME)
                 info.external_attr = _MODE
                 info.compress_type = zipfile.ZIP_DEFLATED
@@ -50,20 +57,20 @@ class Code:
         return cls(target.getvalue())
 
     @cached_property
-    def files(self) -> dict[str, tuple[int, int]]:
-        """CRC and size of each file, by name.
+    def files(self) -> dict[str, bytes]:
+        """The hash of each file, by name; its CRC could be another file's, too.
 
         Raises:
-            zipfile.BadZipFile: it is not a zip file.
+            NOT_ZIP: it is not a zip file, or encrypted, or damaged.
         """
         with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
             entries = (entry for entry in archive.infolist() if not entry.is_dir())
-            return {entry.filename: (entry.CRC, entry.file_size) for entry in entries}
+            return {entry.filename: sha256(archive.read(entry)).digest() for entry in entries}
 
     @property
     def sha256(self) -> str:
         """The hash in hex."""
-        return hashlib.sha256(self.content).hexdigest()
+        return sha256(self.content).hexdigest()
 
     def has_hash(self, text: str) -> bool:
         """Whether a hash is this file's, in hex or base64: SCF's documents do not say which."""
@@ -77,10 +84,9 @@ class Code:
 
     def problems(self, handler: str, runtime: str) -> list[str]:
         """Return why a function with this code cannot run."""
-        found = []
         if len(self.content) > MAX_BYTES:
-            size, most = (f"{each / 1e6:.1f} MB" for each in (len(self.content), MAX_BYTES))
-            found.append(f"the code takes {size} as a zip file; a call has room for {most}")
+            return [f"the code takes more than {MAX_BYTES / 1e6} MB as a zip file: too much"]
+        found = []
         module = re.escape(handler.partition(".")[0])
         if not any(re.fullmatch(rf"{module}(/__init__)?\.(py|so|.*\.so)", n) for n in self.files):
             found.append(f"the code has no {handler.partition('.')[0]}.py for {handler}")

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
-from zipfile import BadZipFile
 
 from scf_deploy.call import Api, Call
-from scf_deploy.code import Code
+from scf_deploy.code import NOT_ZIP, Code
 from scf_deploy.deployment import Current, Deployment
 from scf_deploy.errors import CloudError
 from scf_deploy.trigger import KINDS, Trigger
@@ -22,8 +21,6 @@ _NO_FUNCTION = {
 _NO_ROLE = {"InvalidParameter.RoleNotExist"}
 _NO_BUCKET = {"NoSuchBucket", "NoSuchResource"}
 """The latter is the COS SDK's own, since HEAD has no body."""
-_EVERYBODY = "http://cam.qcloud.com/groups/global/"
-"""`AllUsers`, or `AuthenticatedUsers` of any account."""
 _PAGE = 20
 _LATEST = {"Qualifier": "$LATEST"}
 
@@ -36,7 +33,7 @@ def read(api: Api, wanted: Deployment) -> Current:
     """
     try:
         return _current(api, wanted)
-    except (LookupError, TypeError, AttributeError, ValueError, BadZipFile) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, *NOT_ZIP) as error:
         name, reason = type(error).__name__, f"a reply is not as documented: {error}"
         raise CloudError("reading the account", name, reason) from None
 
@@ -103,7 +100,9 @@ def _role(api: Api, name: str) -> dict[str, Any]:
     for each in (each for each in policies if each["PolicyName"] == name):
         reply = api(Call("cam", "GetPolicy", {"PolicyId": each["PolicyId"]}))
         found["policy"] = _document(reply)
-        found |= {"policy_id": each["PolicyId"], "uses": each.get("Attachments") or 0}
+        # The SDK's model says that the first counts users, and the second all.
+        uses = [each.get(count) or 0 for count in ("Attachments", "AttachEntityCount")]
+        found |= {"policy_id": each["PolicyId"], "uses": max(uses)}
     return found
 
 
@@ -131,9 +130,11 @@ def _bucket(api: Api, name: str) -> tuple[bool, bool] | None:
     params = {"Bucket": name}
     if _optional(api, Call("cos", "HeadBucket", params), _NO_BUCKET) is None:
         return None
-    grants = api(Call("cos", "GetBucketACL", params))["AccessControlList"]["Grant"]
+    access = api(Call("cos", "GetBucketACL", params))
+    grantees = [each["Grantee"] for each in access["AccessControlList"]["Grant"]]
     versions = api(Call("cos", "GetBucketVersioning", params)).get("Status")
-    return _EVERYBODY not in str(grants), versions == "Enabled"
+    accounts = {each.get("ID", "").rpartition(":")[0] for each in (*grantees, access["Owner"])}
+    return len(accounts) == 1, versions == "Enabled"
 
 
 def _rest(api: Api, wanted: Deployment) -> dict[str, Any]:

@@ -22,8 +22,8 @@ _SETTINGS = {
 }  # fmt: skip
 """Settings of a function: what they are called, and their units."""
 _SECRET = re.compile(
-    r"(?i)secret|token|pass(w|p|\b|_)|credential|webhook|keys?(\b|_)|(\b|_)(pwd|auth|sign)(\b|_)"
-    r"|AKID\w{8}|-----BEGIN|\beyJ\w{9}|://[^/\s]+:[^/\s]+@"
+    r"(?i)secret|token|pass(w|p|c|\b|_)|pwd|credential|webhook|cookie|signature|authori"
+    r"|keys?(\b|_|\d)|(\b|_)(auth|sign)(\b|_)|AKID\w{8}|-----BEGIN|\beyJ\w{9}|://\S*@"
 )
 """In a name or a value: words, and how keys, certificates, tokens and URLs with passwords look."""
 
@@ -63,7 +63,7 @@ def current_parts(current: Current, wanted: Deployment) -> Parts:
     """Return the same parts of what there is."""
     parts = _rights(wanted.role, current.trust, current.policy, current.attached)
     for name, (is_private, has_versions) in current.buckets.items():
-        access, versions = "private" if is_private else "public", "on" if has_versions else "off"
+        access, versions = ("open to others", "private")[is_private], ("off", "on")[has_versions]
         text = f"{access}, versions {versions}"
         parts[f"bucket {name}"] = Part("bucket", text, text)
     if current.function is None:
@@ -101,11 +101,11 @@ def _rights(role: str, trust: object, policy: object, attached: Any) -> Parts:  
     parts = {}
     if trust:
         parts[f"role {role}"] = Part("role", role, "")
-        text = _words(trust, r'"service":.*?("\S+?")')
-        parts["trust policy"] = Part("trust", normal(trust), text)
+        text = _words(trust, r'"(qcs::[^"]+|[^"]+\.com)"')
+        parts["trust policy"] = Part("trust", repr(normal(trust)), text)
     if policy:
         text = _words(policy, r'"(?:name/)?(\w+:[\w*]+)"')
-        parts[f"policy {role}"] = Part("policy", normal(policy), text, (*_rights_of(policy),))
+        parts[f"policy {role}"] = Part("policy", repr(normal(policy)), text, (*_rights_of(policy),))
     if role in attached:
         parts["attachment"] = Part("attachment", role, f"of the policy {role} to the role {role}")
     return parts
@@ -113,10 +113,10 @@ def _rights(role: str, trust: object, policy: object, attached: Any) -> Parts:  
 
 def _rights_of(policy: object) -> Iterator[str]:
     statements = _entries(policy.get("statement")) if isinstance(policy, Mapping) else ()
-    for each in statements:
+    for each in (each for each in statements if isinstance(each, Mapping)):
         condition = f" if {json.dumps(each['condition'])}" if each.get("condition") else ""
-        for action, resource in product(_entries(each["action"]), _entries(each.get("resource"))):
-            yield f"{each['effect']} {action} on {resource}{condition}".removeprefix("allow ")
+        for action, resource in product(*map(_entries, map(each.get, ("action", "resource")))):
+            yield f"{each.get('effect')} {action} on {resource}{condition}".removeprefix("allow ")
 
 
 def _entries(value: Any) -> list[Any]:  # noqa: ANN401 - one, or a list of them

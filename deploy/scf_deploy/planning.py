@@ -13,7 +13,7 @@ from scf_deploy.call import Call
 from scf_deploy.current import reasons
 from scf_deploy.deployment import Current, Deployment
 from scf_deploy.errors import CannotChange
-from scf_deploy.parts import Parts, current_parts, wanted_parts
+from scf_deploy.parts import Parts, current_parts, normal, wanted_parts
 from scf_deploy.plan import CHANGE, CREATE, DELETE, REPLACE, SAME, Line, Plan
 
 _FIXED = ("Type", "Runtime")
@@ -45,10 +45,6 @@ def changes(wanted: Deployment, current: Current) -> Plan:
     pairs = [*triggers.paired(wanted.triggers, current.triggers)]
     lines += [*_log_topic(wanted, current), *(triggers.line(*pair) for pair in pairs)]
     lines += [Line(SAME, f"trigger {each}", note="not managed") for each in current.others]
-    lines = [
-        replace(each, verb=verbs.get(each.what, each.verb), note=notes.get(each.what, each.note))
-        for each in lines
-    ]
     rights, function = [*_rights(wanted, current, changed)], [*_function(wanted, current, changed)]
     gone = [triggers.delete(wanted, before) for before, after in pairs if before and not after]
     if REPLACE in verbs.values():  # it can only be deleted, and has no triggers
@@ -58,8 +54,14 @@ def changes(wanted: Deployment, current: Current) -> Plan:
     before, between, after = _limits(wanted, current, waits=waits)
     calls = [*before, *rights, *_buckets(wanted, current), *gone, *function]
     if "delivery" in changed:
-        params = {**wanted.named, "AsyncTriggerConfig": wanted.delivery}
+        kept = {k: v[:1] if isinstance(v, list) else v for k, v in current.delivery.items()}
+        params = {**wanted.named, "AsyncTriggerConfig": {**kept, **(wanted.delivery or {})}}
         calls.append(Call("scf", "UpdateFunctionEventInvokeConfig", params, "sets the retries"))
+    notes |= {f"function {wanted.name}": "0 MB meanwhile: it does not run"} if before else {}
+    lines = [
+        replace(each, verb=verbs.get(each.what, each.verb), note=notes.get(each.what, each.note))
+        for each in lines
+    ]
     return Plan(tuple(lines), (*calls, *between, *come, *after))
 
 
@@ -71,7 +73,8 @@ def updates(wanted: Deployment) -> list[Call]:
 def removal(wanted: Deployment, current: Current) -> Plan:
     """Return what removes a deployment; buckets stay with all objects, the journal among them.
 
-    So do a role and a policy that have other uses, or that the file does not describe.
+    So do a role and a policy that have other uses, or that the file did not make: those that are
+    neither attached to each other nor as in the file.
     """
     role = wanted.role
     own = [(str(each), triggers.delete(wanted, each)) for each in current.triggers]
@@ -88,10 +91,16 @@ def removal(wanted: Deployment, current: Current) -> Plan:
         for is_there, what, action, params in steps
         if is_there
     ]
-    is_shared = not wanted.policy or {*current.attached} - {role} or current.uses > 1
-    own += [] if is_shared else rights
-    lines = [Line(DELETE, what) for what, _ in own]
-    lines += [Line(SAME, what, note="it has other uses") for what, _ in rights if is_shared]
+    is_attached = role in current.attached  # not after an interruption, nor if others made them
+    documents = ((current.trust, wanted.trust), (current.policy, wanted.policy))
+    is_own = is_attached or all(normal(has or wants) == normal(wants) for has, wants in documents)
+    has_others = {*current.attached} - {role} or current.uses > is_attached
+    goes = wanted.policy and is_own and not has_others
+    own += rights if goes else []
+    notes = {f"role {role}": "other functions that have it will fail"}
+    lines = [Line(DELETE, what, note=notes.get(what, "")) for what, _ in own]
+    lines += [Line(SAME, what, note="it may have other uses") for what, _ in rights if not goes]
+    lines += [Line(DELETE, f"trigger {each}", note="with the function") for each in current.others]
     lines += [Line(SAME, f"bucket {name}", note="with its objects") for name in current.buckets]
     return Plan(tuple(lines), tuple(call for _, call in own))
 
@@ -227,7 +236,7 @@ def _limits(wanted: Deployment, current: Current, *, waits: bool) -> tuple[list[
     stop, limit = (
         Call("scf", "PutReservedConcurrencyConfig",
              {**wanted.named, "ReservedConcurrencyMem": megabytes}, says)
-        for megabytes, says in ((0, "lets events wait"),
+        for megabytes, says in ((0, "stops the function, so that events wait"),
                                 (wanted.reserved_mb, f"reserves {wanted.reserved_mb} MB"))
     )  # fmt: skip
     is_stopped = current.reserved_mb == 0

@@ -28,6 +28,8 @@ APPID, UIN = "1250000000", "100000000001"
 
 _MAX_BYTES = 4096
 """Of the environment, and of a timer's argument (document/product/583/32748, 583/9708)."""
+_MAX_ALIASES = 20
+"""So that those of aliases do not fill the memory."""
 _MEMBERS = {
     "runtime": "Runtime", "handler": "Handler", "description": "Description", "role": "Role",
     "memorySize": "MemorySize", "timeout": "Timeout", "initTimeout": "InitTimeout",
@@ -152,11 +154,16 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+
+
 def _content(path: Path) -> tuple[Any, list[str]]:
-    """Return what the file has, as JSON has it (dates are texts), and what is wrong with it."""
+    """Return what the file has, as JSON has it, and what is wrong with it."""
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
-        content = json.loads(json.dumps(loader.get_single_data(), default=str))
+        loader = _Loader(text := path.read_text(encoding="utf-8"))
+        if sum(isinstance(each, yaml.AliasToken) for each in yaml.scan(text)) > _MAX_ALIASES:
+            raise InvalidFile(f"{path}: more than {_MAX_ALIASES} aliases")
+        content = json.loads(json.dumps(loader.get_single_data()))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise InvalidFile(f"{path}: not YAML: line {line}: {error.problem}") from None

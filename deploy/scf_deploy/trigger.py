@@ -39,9 +39,9 @@ class Trigger:
             text = cos_rule(rule.get("event", ""), *parts)
         else:
             text = str(rule.get("cron", text))
-        argument, qualifier = given.get("CustomArgument"), given.get("Qualifier")
+        argument = kind == "timer" and given.get("CustomArgument")
         is_on = given.get("Enable") in _ON
-        name = given["TriggerName"]
+        name, qualifier = given["TriggerName"], given.get("Qualifier")
         return cls(kind, name, text, is_on, argument or "", qualifier or "$LATEST")
 
     def __str__(self) -> str:

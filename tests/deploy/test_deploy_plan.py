@@ -282,7 +282,7 @@ DIFFERENCES: dict[str, Difference] = {
         (Line(CREATE, "attachment", "", f"of the policy {ROLE} to the role {ROLE}"),),
         ("AttachRolePolicy",)),
     "public bucket": Difference(account(buckets={BUCKET: (False, True)}),
-        (Line(CHANGE, f"bucket {BUCKET}", "public, versions on", "private, versions on"),),
+        (Line(CHANGE, f"bucket {BUCKET}", "open to others, versions on", "private, versions on"),),
         ("PutBucketACL",)),
     "versions": Difference(account(buckets={BUCKET: (True, False)}),
         (Line(CHANGE, f"bucket {BUCKET}", "private, versions off", "private, versions on"),),
@@ -540,6 +540,54 @@ def test_policy_that_is_no_json() -> None:
     assert actions(plan) == ["UpdateAssumeRolePolicy", "UpdatePolicy"]
 
 
+@pytest.mark.parametrize(
+    "policy", [{"version": "2.0"}, {"statement": [{}, "?"]}, {"statement": {}}]
+)
+def test_policy_of_another_form(policy: object) -> None:
+    """A policy without what a statement must have is replaced, like any other."""
+    plan = planning.changes(WANTED, replace(HAS, policy=policy, trust=policy))
+    assert actions(plan) == ["UpdateAssumeRolePolicy", "UpdatePolicy"]
+    assert planning.removal(WANTED, replace(HAS, policy=policy)).calls
+
+
+def test_policies_are_compared_by_type() -> None:
+    """True and 1 are not the same, although Python says so."""
+    statement = POLICY["statement"][0]
+    true, one = (
+        {**POLICY, "statement": [{**statement, "condition": {"x": {"y": each}}}]}
+        for each in (True, 1)
+    )
+    assert actions(planning.changes(replace(WANTED, policy=true), replace(HAS, policy=one)))
+
+
+def test_who_may_assume_the_role() -> None:
+    """The line of a trust policy names all that may assume the role."""
+    uins = ["qcs::cam::uin/1:root", "qcs::cam::uin/2:root"]
+    other = {"effect": "allow", "action": "name/sts:AssumeRole", "principal": {"qcs": uins}}
+    trust = {"version": "2.0", "statement": [*TRUST["statement"], other]}
+    (line,) = planning.changes(WANTED, replace(HAS, trust=trust)).changes
+    assert line.old == "scf.qcloud.com, qcs::cam::uin/1:root, qcs::cam::uin/2:root"
+
+
+def test_what_stops_meanwhile() -> None:
+    """If the function is stopped while several things change, its line says so."""
+    plan = planning.changes(WANTED, drifted(["memory", "handler"]))
+    assert actions(plan)[0] == "Reserve 0"
+    (line,) = (each for each in plan.lines if each.what == f"function {NAME}")
+    assert line.note == "0 MB meanwhile: it does not run"
+    assert not any("meanwhile" in each.note for each in planning.changes(WANTED, HAS).lines)
+
+
+def test_delivery_that_the_file_does_not_name() -> None:
+    """Of retries and age, what the file does not name is sent as it is."""
+    (call,) = planning.changes(
+        replace(WANTED, delivery={"RetryConfig": [{"RetryNum": 0}]}), HAS
+    ).calls
+    assert call.params["AsyncTriggerConfig"] == {"MsgTTL": 21600, "RetryConfig": [{"RetryNum": 0}]}
+    (call,) = planning.changes(replace(WANTED, delivery={"MsgTTL": 60}), HAS).calls
+    assert call.params["AsyncTriggerConfig"] == {"MsgTTL": 60, "RetryConfig": [{"RetryNum": 2}]}
+
+
 RIGHTS: list[tuple[list[dict[str, Any]], str, str]] = [
     ([{"effect": "deny", "action": "name/cos:*", "resource": "*"}],
      "deny name/cos:* on *", "name/cvm:DescribeImages on *"),
@@ -606,6 +654,7 @@ REPLIES: list[tuple[Trigger, dict[str, Any]]] = [
     (replace(TIMER, argument=""), {"CustomArgument": None}),
     (replace(TIMER, argument=""), {"CustomArgument": ""}),
     (replace(TIMER, qualifier="$LATEST"), {"Qualifier": None}),
+    (COS, {"CustomArgument": "x"}),
     (COS, {"TriggerDesc": json.dumps({"filter": {"Suffix": ".json", "Prefix": "in/"},
                                       "event": EVENT})}),
     (replace(COS, rule=cos_rule(EVENT, "", "")), {"TriggerDesc": json.dumps({"event": EVENT})}),
@@ -717,9 +766,31 @@ def test_removal_keeps_what_is_shared(
     """A role or policy with other uses stays, and so does one that the file does not describe."""
     made, kept = removed(has(HAS), wanted)
     assert made == [*["DeleteTrigger"] * 3, "DeleteFunction"]
-    rights = [f"{each}: it has other uses" for each in
+    rights = [f"{each}: it may have other uses" for each in
               ("attachment", f"role {ROLE}", f"policy {ROLE}")]  # fmt: skip
     assert kept == [*rights, f"bucket {BUCKET}: with its objects"]
+
+
+@pytest.mark.parametrize(
+    "has",
+    [account(attached=(), uses=1), account(attached=(), uses=0, policy=LESS),
+     account(attached=(), uses=0, trust={**TRUST, "statement": []})],
+)  # fmt: skip
+def test_removal_keeps_what_it_did_not_make(has: Callable[[Current], Current]) -> None:
+    """What has the role's name stays if the role does not have it and it is used, or another's."""
+    made, kept = removed(has(HAS))
+    assert made == [*["DeleteTrigger"] * 3, "DeleteFunction"]
+    assert kept[:-1] == [
+        f"{each}: it may have other uses" for each in (f"role {ROLE}", f"policy {ROLE}")
+    ]
+
+
+def test_removal_of_what_is_not_managed() -> None:
+    """Triggers of other kinds go with the function, and that is said."""
+    plan = planning.removal(WANTED, replace(HAS, others=("ckafka orders",)))
+    assert Line(DELETE, "trigger ckafka orders", note="with the function") in plan.lines
+    (line,) = (each for each in plan.lines if each.what == f"role {ROLE}")
+    assert line.note == "other functions that have it will fail"
 
 
 # --- Secrets ---
@@ -730,7 +801,10 @@ SECRETS: list[tuple[str, str]] = [
     ("ID", f"AKID{SECRET.replace('-', '')}"), ("URL", f"https://u:{SECRET}@host/"),
     ("URL", f"https://host/?a=1&access_token={SECRET}"), ("URL", f"https://host/?sign={SECRET}"),
     ("PEM", f"-----BEGIN PRIVATE KEY-----\n{SECRET}"), ("JWT", f"eyJhbGciOiJI{SECRET}"),
-    ("JSON", json.dumps({"password": SECRET})),
+    ("JSON", json.dumps({"password": SECRET})), ("URL", f"redis://:{SECRET}@host"),
+    ("URL", f"https://{SECRET}@host/"), ("URL", f"https://host/?q-signature={SECRET}"),
+    ("URL", f"mysql://u:a/{SECRET}@host"), ("API_KEY2", SECRET), ("MYPWD", SECRET),
+    ("AUTHORIZATION", SECRET), ("SESSION_COOKIE", SECRET), ("PASSCODE", SECRET),
 ]  # fmt: skip
 PLAIN = [("MODE", "fast"), ("URL", "https://host/path?a=1"), ("PREFIX", "requests/in/"),
          ("STEWARD_JOURNAL", "manifests-1250000000/journal/")]  # fmt: skip

@@ -13,7 +13,9 @@ from cos_client import client_of
 from deploying import BUCKET, CODE, FIRST, NAME, Project, Rule, Seen, altered, answer, refusal
 from roles import allow, document, keys_for
 from scf_client import RUNTIME, ScfClient
+from scf_deploy.call import Call
 from scf_deploy.cloud import Cloud
+from scf_deploy.errors import CloudError
 from scf_local.cloud.state import Bucket
 from scf_local.cloud.wire import Reply
 from scf_local.credentials import AccountCredentials
@@ -22,8 +24,6 @@ from sdk_client import SCF_TRUST, SdkClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from scf_deploy.call import Call
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_drift(deployed: Project, wanted_state: dict[str, Any]) -> None:
     assert [(line["Verb"], line["What"], line.get("Old")) for line in deployed.changes()] == [
         ("change", f"policy {NAME}", "cos:* on *"),
         ("create", "attachment", None),
-        ("change", f"bucket {BUCKET}", "public, versions off"),
+        ("change", f"bucket {BUCKET}", "open to others, versions off"),
         ("change", "time limit", "60 s"),
         ("change", "concurrency", "0 MB: it does not run"),
         (
@@ -314,6 +314,76 @@ def test_somebody_else(deployed: Project) -> None:
     assert stopped.status == 1
     assert "somebody else changes the same things: retries; run it again" in stopped.err
     assert deployed.writes() == [CONFIGURATION]
+
+
+def test_trigger_of_somebody_else(deployed: Project) -> None:
+    """A trigger that somebody makes meanwhile is not deleted, though the bucket has another."""
+    deployed.edit("enable: true\n    - timer", "enable: false\n    - timer")
+    rule = '{"event": "cos:ObjectCreated:*", "filter": {"Prefix": "theirs/"}}'
+
+    def meddling(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        reply = send()
+        if seen.action == "UpdateTriggerStatus":
+            triggers = deployed.cloud.state.functions.by_name[deploying.REGION, NAME].triggers
+            (ours,) = (each for each in triggers if each.kind == "cos")
+            triggers.append(replace(ours, description=rule))
+        return reply
+
+    deployed.cloud.rules = [meddling]
+    stopped = deployed("apply")
+    assert stopped.status == 1
+    assert f"somebody else changes the same things: trigger cos {BUCKET}" in stopped.err
+    assert "theirs/" in str(deployed.function()["Triggers"])
+
+
+ACL = """<AccessControlPolicy><Owner><ID>qcs::cam::uin/1:uin/1</ID></Owner><AccessControlList>{}
+</AccessControlList></AccessControlPolicy>"""
+GRANT = "<Grant><Grantee><ID>{}</ID></Grantee><Permission>WRITE</Permission></Grant>"
+
+
+@pytest.mark.parametrize(
+    ("grants", "is_private"),
+    [
+        (["qcs::cam::uin/1:uin/1"], True),
+        (["qcs::cam::uin/1:uin/1", "qcs::cam::uin/1:uin/7"], True),
+        (["qcs::cam::uin/1:uin/1", "qcs::cam::uin/2:uin/2"], False),
+        (["qcs::cam::anyone:anyone"], False),
+    ],
+)
+def test_grants(deployed: Project, grants: list[str], *, is_private: bool) -> None:
+    """A bucket is private only if no other account has a right by its access list."""
+    body = ACL.format("".join(map(GRANT.format, grants))).encode()
+    deployed.cloud.rules = [
+        lambda seen, send: Reply(200, {}, body) if seen.action == "GetBucketACL" else send()
+    ]
+    assert deployed("plan").status == (0 if is_private else 3)
+
+
+@pytest.mark.parametrize("limit", ["256", "0"])
+def test_check_of_a_stopped_function(deployed: Project, limit: str) -> None:
+    """It is not said that apply starts a stopped function if the file stops it, too."""
+    deployed.edit("reservedConcurrencyMem: 256", f"reservedConcurrencyMem: {limit}")
+    scf = ScfClient(deployed.cloud)
+    scf("PutReservedConcurrencyConfig", FunctionName=NAME, ReservedConcurrencyMem=0)
+    checked = deployed("check")
+    assert checked.status == 1
+    assert "it does not run, and events wait; scf-deploy apply starts it if" in checked.out
+
+
+def test_names_that_a_terminal_obeys(deployed: Project) -> None:
+    """Names from the account are made harmless in what `check` prints, too."""
+
+    def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        if seen.action != "ListTriggers":
+            return send()
+        name = "\x1b[2J\nok    function    Active"
+        return altered(send(), lambda r: [each.update(TriggerName=name, Enable=0) for each in
+                                          r["Triggers"] if each["Type"] == "timer"])  # fmt: skip
+
+    deployed.cloud.rules = [rule]
+    checked = deployed("check")
+    assert "\x1b" not in checked.out + checked.err
+    assert checked.out.count("\nok    function") == 1
 
 
 # --- Destroy ---
@@ -357,7 +427,7 @@ def test_destroy_shared(deployed: Project, other: str) -> None:
     before = deployed.state()
     deployed.writes()
     gone = deployed("destroy")
-    assert gone.out.count("it has other uses") == 3
+    assert gone.out.count("it may have other uses") == 3
     assert deployed.writes() == ["DeleteTrigger", "DeleteTrigger", "DeleteFunction"]
     after = deployed.state()
     assert all(after[name] == before[name] for name in ("Roles", "Policies", "Trust"))
@@ -505,6 +575,9 @@ def test_secrets(deployed: Project) -> None:
 @pytest.mark.parametrize(
     ("action", "change"),
     [
+        ("GetUserAppId", lambda r: r.pop("AppId")),
+        ("GetUserAppId", lambda r: r.update(AppId=None)),
+        ("GetUserAppId", lambda r: r.update(OwnerUin='"')),
         ("GetFunction", lambda r: r.pop("Handler")),
         ("GetFunctionAddress", lambda r: (r.pop("Url"), r.pop("CodeSha256"))),
         ("ListTriggers", lambda r: r["Triggers"][0].pop("Type")),
@@ -591,6 +664,24 @@ def test_endpoint_is_no_url(project: Project, option: str, value: str) -> None:
     refused = project("apply", option, value)
     assert refused.status == 2
     assert f"{value} is not a URL" in refused.err
+
+
+@pytest.mark.parametrize("value", ["http://me:hunter2@127.0.0.1", "http://127.0.0.1/path"])
+def test_endpoint_with_more(project: Project, value: str) -> None:
+    """A password would take the signature's place, and a path would be lost: both are refused."""
+    for option in ("--endpoint", "--cos-endpoint"):
+        refused = project("plan", option, value)
+        assert refused.status == 2
+        assert "hunter2" not in refused.err
+    assert project("plan", "--endpoint", f"{project.cloud.url}/").status == 3
+
+
+def test_signed_url(project: Project) -> None:
+    """The signature of a URL from which the code could not be loaded is not printed."""
+    call = Call("url", "GetObject", {"Url": "http://127.0.0.1:9/code.zip?sign=hunter2"})
+    with pytest.raises(CloudError) as caught:
+        Cloud(project.cloud.credentials, deploying.REGION)(call)
+    assert "/code.zip?…" in str(caught.value)
 
 
 def test_hosts(project: Project) -> None:

@@ -134,7 +134,7 @@ def test_files(
     monkeypatch.setattr(payloads, "TARGET", tmp_path / "deploy")
     (tmp_path / "serverless.yml").write_bytes((ROOT / "serverless.yml").read_bytes())
     assert payloads.main() == 1
-    assert "build/function is neither a folder nor a zip file" in capsys.readouterr().err
+    assert "build/function: no folder or zip to read" in capsys.readouterr().err
     assert not (tmp_path / "deploy").exists()
     (folder := tmp_path / "build" / "function").mkdir(parents=True)
     (folder / "index.py").write_text("", encoding="utf-8")

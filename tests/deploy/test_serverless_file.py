@@ -355,6 +355,25 @@ def test_not_yaml(folder: Path, text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_values_as_written(folder: Path) -> None:
+    """A date is a text as it is written; what no JSON has is refused."""
+    text = yaml.safe_dump(file_of()) + "  environment: {variables: {DAY: 2001-12-14T21:59:43.1Z}}\n"
+    settings = serverless_file.read(write(folder, text)).deployment(ACCOUNT).settings
+    assert settings["Environment"]["Variables"][0]["Value"] == "2001-12-14T21:59:43.1Z"
+    with pytest.raises(InvalidFile):
+        serverless_file.read(write(folder, text.replace("2001-12-14T21:59:43.1Z", "!!binary aGk=")))
+
+
+def test_billion_laughs(folder: Path) -> None:
+    """A file whose aliases would fill the memory is refused."""
+    lines = [
+        "a0: &a0 [x, x]",
+        *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)),
+    ]
+    with pytest.raises(InvalidFile, match="aliases"):
+        serverless_file.read(write(folder, "\n".join(lines)))
+
+
 def test_no_file(folder: Path) -> None:
     """A file that is not there, or not UTF-8, is named with the reason."""
     path = folder / "serverless.yml"
@@ -386,12 +405,12 @@ def test_any_content_is_refused_by_name(
 # --- Code ---
 
 
-def zipped(*names: str) -> bytes:
-    """Return a zip file with empty files."""
+def zipped(*names: str, content: bytes = b"") -> bytes:
+    """Return a zip file with files of the same content."""
     with io.BytesIO() as file:
         with zipfile.ZipFile(file, "w") as archive:
             for name in names:
-                archive.writestr(name, b"")
+                archive.writestr(name, content)
         return file.getvalue()
 
 
@@ -425,14 +444,56 @@ def test_code_is_too_large(folder: Path) -> None:
     """Code that a call has no room for is refused with both sizes."""
     (folder / "code" / "data").write_bytes(os.urandom(MAX_BYTES))
     (line,) = problems(write(folder, file_of()))
-    assert line == "the code takes 7.5 MB as a zip file; a call has room for 7.5 MB"
+    assert line == "the code takes more than 7.5 MB as a zip file: too much"
+    (folder / "code" / "index.py").rename(folder / "code" / "zzz.py")
+    assert problems(folder / "serverless.yml") == [line]
+
+
+def test_large_folder_is_not_read_to_its_end(folder: Path) -> None:
+    """Of a folder such as `/`, no more is read than a call has room for."""
+    (folder / "code" / "data").write_bytes(os.urandom(MAX_BYTES))
+    (folder / "code" / "late").mkdir()
+    (folder / "code" / "late" / "file").symlink_to("/proc/self/mem")
+    assert "more than 7.5 MB" in problems(write(folder, file_of()))[0]
+
+
+@pytest.mark.parametrize("src", ["/dev/zero", "pipe"])
+def test_code_without_end(folder: Path, src: str) -> None:
+    """What is no regular file is refused without being read."""
+    os.mkfifo(folder / "pipe")
+    (line,) = problems(write(folder, file_of(src=src)))
+    assert "no folder or zip to read" in line
+
+
+def test_code_that_would_be_lost(folder: Path) -> None:
+    """A link to a folder is refused, since what is in it would not be in the zip file."""
+    (folder / "other").mkdir()
+    (folder / "other" / "module.py").touch()
+    (folder / "code" / "package").symlink_to(folder / "other")
+    (line,) = problems(write(folder, file_of()))
+    assert "package is a link to a folder" in line
+
+
+def test_unreadable_code(folder: Path) -> None:
+    """A file of the code that cannot be read is told with the reason."""
+    (folder / "code" / "late").symlink_to("/proc/self/mem")
+    (line,) = problems(write(folder, file_of()))
+    assert line.endswith("Input/output error")
+
+
+def test_code_of_the_same_checksum() -> None:
+    """Code that was made to have the CRC and size of other code is other code."""
+    one, two = (Code(zipped("index.py", content=each)) for each in (b"plumless", b"buckeroo"))
+    assert [*one.files] == [*two.files]
+    assert one.changed_files(two) == ["index.py"]
 
 
 @pytest.mark.parametrize("src", ["absent", "code/index.py", "absent.zip"])
 def test_no_code(folder: Path, src: str) -> None:
     """A `src` that is neither a folder nor a zip file is named."""
     (line,) = problems(write(folder, file_of(src=src)))
-    assert line == f"/inputs/src: {folder}/{src} is neither a folder nor a zip file; is it built?"
+    told = f"/inputs/src: {folder}/{src}: no folder or zip to read; is it built? "
+    assert line.startswith(told)
 
 
 def test_same_code_is_the_same_zip(folder: Path) -> None:
