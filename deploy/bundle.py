@@ -216,7 +216,7 @@ def assemble(packages: Iterable[tuple[str, Path]], python: str, target: Path) ->
     compile_all(python, folder)
     code = Code.of_folder(folder)
     target.write_bytes(code.content)
-    return Bundle(target, {name: size for name, (_, size) in code.files.items()})
+    return Bundle(target, {name: (folder / name).stat().st_size for name in code.files})
 
 
 def compile_all(python: str, folder: Path) -> None:

@@ -18,6 +18,11 @@ class Check:
     seen: str
     advice: str = ""
 
+    def described(self) -> dict[str, str]:
+        """Return it in words: `State` is `ok` or `FAIL`, and only the latter has `Advice`."""
+        words = {"State": "ok" if self.is_well else "FAIL", "What": self.what, "Seen": self.seen}
+        return words if self.is_well else {**words, "Advice": self.advice}
+
 
 def checks(wanted: Deployment, current: Current, left: Plan) -> list[Check]:
     """Return what can be told from reading; `left` is the plan of what differs from the file."""

@@ -26,6 +26,7 @@ from scf_deploy.retries import patient
 from scf_deploy.trigger import Trigger
 from scf_local.account import Account
 from scf_local.console import Program, emit, emit_json, example, rich_console, usage_errors
+from scf_local.network import ENDPOINT
 from scf_local.terminal_text import escaped, listed, printable
 
 _MAX_OBJECTS = 10
@@ -54,10 +55,13 @@ _FILE = click.argument(
 _CLOUD = (
     click.option("--profile", metavar="NAME", help="Profile of `tccli configure` with your keys."),
     click.option(
-        "--endpoint", default="", metavar="URL",
+        "--endpoint", default="", show_default=False, metavar="URL",
         help="Another API host, such as https://{service}.{region}.tencentcloudapi.com.",
     ),
-    click.option("--cos-endpoint", default="", metavar="URL", help="Another host for buckets."),
+    click.option(
+        "--cos-endpoint", default="", show_default=False, metavar="URL",
+        help="Another host for buckets.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
 )  # fmt: skip
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -79,6 +83,7 @@ class _Session:
     api: Api
     account: serverless_file.Account
     source: str
+    place: str
     sleep: Callable[[float], object]
 
     def current(self) -> Current:
@@ -96,10 +101,12 @@ class _Session:
         return {"Function": self.wanted.name, "Region": self.wanted.region, **ids}
 
     def title(self) -> str:
-        """Return what function it is, whose, and what was filled in for placeholders."""
+        """Return what function it is, whose, where, and what was filled in for placeholders."""
         what = "{Function} in {Region}\nAccount {Uin}, APPID {AppId}".format(**self.described())
+        place = f"\nNot in Tencent's cloud: {self.place}" if self.place else ""
         filled = ", ".join(self.wanted.filled_in)
-        return f"{what}; keys from {self.source}\n" + (f"Filled in: {filled}\n" if filled else "")
+        more = f"\nFilled in: {filled}" if filled else ""
+        return f"{what}; keys from {self.source}{place}{more}\n"
 
 
 @contextmanager
@@ -120,19 +127,20 @@ def _session(
         if not (account.uin + account.appid).isdecimal():
             raise CloudError("GetUserAppId", "ValueError", "a reply is not as documented")
         wanted = found.deployment(account)
-        yield _Session(wanted, api, account, keys.source, sleep)
+        place = endpoint or os.environ.get(ENDPOINT, "")
+        yield _Session(wanted, api, account, keys.source, place, sleep)
     except DeployError as error:
         _note(f"scf-deploy: {error}")
         sys.exit(error.exit_status)
 
 
-def _print(session: _Session, planned: Plan, *, as_json: bool) -> None:
+def _print(session: _Session, planned: Plan, *, as_json: bool, is_brief: bool = False) -> None:
     if as_json:
         calls = [f"{call.service}:{call.action}" for call in planned.calls]
         emit_json({**session.described(), "Lines": text.as_json(planned), "Calls": calls})
         return
     emit(session.title())
-    emit(text.printed(planned, rich_console(sys.stdout, 100)))
+    emit(text.printed(planned, rich_console(sys.stdout, 100), is_brief=is_brief))
     count = len(planned.changes)
     emit(f"{count} of {len(planned.lines)} to change" if count else "Nothing to change")
 
@@ -180,13 +188,13 @@ def _tell_of_objects(trigger: Trigger, before: dict[str, str], after: dict[str, 
     young = {key for key, time in after.items() if before.get(key) != time}
     where = "/".join((trigger.bucket, trigger.keys[0]))
     for keys, why in (
-        (before.keys() - young, "older than the trigger"),
-        (young, "uploaded while it was created, which may have been missed"),
+        (before.keys() - young, "older than the trigger, which does not fire for them"),
+        (young, "uploaded while it was created, which it may have missed"),
     ):
         newest = sorted(keys, key=lambda key: after.get(key, ""), reverse=True)
         names = ", ".join(listed([printable(key) for key in newest], _MAX_OBJECTS))
         if keys:
-            _note(f"In {where}, {why}: {names}. Upload again what must be done")
+            _note(f"In {where}, {why}: {names}. Upload again what is not done yet")
 
 
 @_command("plan")
@@ -209,7 +217,7 @@ def apply(file: Path, *, yes: bool, as_json: bool, **where: Any) -> None:  # noq
     """
     with _session(file, **where) as session:
         agreed = session.changes()
-        _print(session, agreed, as_json=as_json)
+        _print(session, agreed, as_json=as_json, is_brief=True)
         if not agreed.calls:
             return
         before = _objects(session, agreed)
@@ -228,13 +236,12 @@ def check(file: Path, *, as_json: bool, **where: Any) -> None:  # noqa: ANN401 -
     with _session(file, **where) as session:
         found = checks.checks(session.wanted, session.current(), session.changes())
         if as_json:
-            emit_json([vars(each) for each in found])
+            emit_json([each.described() for each in found])
         else:
             emit(session.title())
             for each in found:
-                advice = "" if each.is_well else f"; {each.advice}"
-                row = f"{'ok' if each.is_well else 'FAIL':<6}{each.what:<16}{each.seen}{advice}"
-                emit(printable(row, 5000))
+                state, *texts = each.described().values()
+                emit(printable(f"{state:<6}{texts[0]:<16}{'; '.join(texts[1:])}", 5000))
     sys.exit(not all(each.is_well for each in found))
 
 
@@ -249,9 +256,10 @@ def destroy(file: Path, *, yes: bool, as_json: bool, **where: Any) -> None:  # n
     with _session(file, **where) as session:
         agreed = session.removal()
         _print(session, agreed, as_json=as_json)
-        if not agreed.calls:
-            return
         name = session.wanted.name
+        if not agreed.calls:
+            _note(f"There is no function {name}, and nothing else to delete")
+            return
         questions = {"Delete all this, with the events that wait?": "yes", "Are you sure?": name}
         _carry_out(session, agreed, session.removal, {} if yes else questions)
         _note(f"Done: {name} is gone")

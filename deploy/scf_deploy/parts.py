@@ -116,7 +116,8 @@ def _rights_of(policy: object) -> Iterator[str]:
     for each in (each for each in statements if isinstance(each, Mapping)):
         condition = f" if {json.dumps(each['condition'])}" if each.get("condition") else ""
         for action, resource in product(*map(_entries, map(each.get, ("action", "resource")))):
-            yield f"{each.get('effect')} {action} on {resource}{condition}".removeprefix("allow ")
+            right = f"{str(action).removeprefix('name/')} on {resource}{condition}"
+            yield f"{each.get('effect')} {right}".removeprefix("allow ")
 
 
 def _entries(value: Any) -> list[Any]:  # noqa: ANN401 - one, or a list of them

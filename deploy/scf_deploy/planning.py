@@ -15,6 +15,9 @@ from scf_deploy.deployment import Current, Deployment
 from scf_deploy.errors import CannotChange
 from scf_deploy.parts import Parts, current_parts, normal, wanted_parts
 from scf_deploy.plan import CHANGE, CREATE, DELETE, REPLACE, SAME, Line, Plan
+from scf_deploy.trigger import Trigger
+from scf_local.cloud.cam import policies
+from scf_local.cloud.wire import ErrorReply
 
 _FIXED = ("Type", "Runtime")
 _LOGS = ("ClsLogsetId", "ClsTopicId")
@@ -59,7 +62,11 @@ def changes(wanted: Deployment, current: Current) -> Plan:
         calls.append(Call("scf", "UpdateFunctionEventInvokeConfig", params, "sets the retries"))
     notes |= {f"function {wanted.name}": "0 MB meanwhile: it does not run"} if before else {}
     lines = [
-        replace(each, verb=verbs.get(each.what, each.verb), note=notes.get(each.what, each.note))
+        replace(
+            each,
+            verb=verbs.get(each.what, each.verb),
+            note="; ".join(filter(None, (each.note, notes.get(each.what)))),
+        )
         for each in lines
     ]
     return Plan(tuple(lines), (*calls, *between, *come, *after))
@@ -165,7 +172,21 @@ def _notes(wanted: Deployment, current: Current) -> dict[str, str]:
         notes["code"] = f"{len(files):,} files differ" if len(files) > 1 else f"{files[0]} differs"
     if current.reserved_mb == 0 and wanted.reserved_mb:
         notes["concurrency"] = "starts it again"
+    for each in wanted.triggers:
+        if each.kind == "cos" and wanted.policy and not _may_read(wanted, each):
+            notes[str(each)] = "deploy/policy.json does not let the function read these objects"
     return notes
+
+
+def _may_read(wanted: Deployment, trigger: Trigger) -> bool:
+    """Whether the role may read what fires a trigger; true for a policy that has conditions."""
+    path, appid = "x".join(trigger.keys), trigger.bucket.rpartition("-")[2]
+    resource = f"qcs::cos:{wanted.region}:uid/{appid}:{trigger.bucket}/{path}"
+    try:
+        statements = policies.parse(json.dumps(wanted.policy))
+    except ErrorReply:
+        return True
+    return policies.is_allowed(statements, "cos:GetObject", resource)
 
 
 def _rights(wanted: Deployment, current: Current, changed: Collection[str]) -> Iterator[Call]:

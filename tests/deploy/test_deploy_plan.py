@@ -272,7 +272,7 @@ DIFFERENCES: dict[str, Difference] = {
     "trust": Difference(account(trust={**TRUST, "statement": []}),
         (Line(CHANGE, "trust policy", "", "scf.qcloud.com"),), ("UpdateAssumeRolePolicy",)),
     "policy": Difference(account(policy=LESS),
-        (Line(CHANGE, f"policy {ROLE}", "", "name/cvm:DescribeImages on *"),),
+        (Line(CHANGE, f"policy {ROLE}", "", "cvm:DescribeImages on *"),),
         ("UpdatePolicy",)),
     "no policy": Difference(account(policy=None, attached=()),
         (Line(CREATE, f"policy {ROLE}", "", "cos:GetObject, cvm:DescribeImages"),
@@ -590,10 +590,10 @@ def test_delivery_that_the_file_does_not_name() -> None:
 
 RIGHTS: list[tuple[list[dict[str, Any]], str, str]] = [
     ([{"effect": "deny", "action": "name/cos:*", "resource": "*"}],
-     "deny name/cos:* on *", "name/cvm:DescribeImages on *"),
+     "deny cos:* on *", "cvm:DescribeImages on *"),
     ([{**POLICY["statement"][1], "condition": {"ip_equal": {"qcs:ip": "10.0.0.0/8"}}}],
-     'name/cvm:DescribeImages on * if {"ip_equal": {"qcs:ip": "10.0.0.0/8"}}',
-     "name/cvm:DescribeImages on *"),
+     'cvm:DescribeImages on * if {"ip_equal": {"qcs:ip": "10.0.0.0/8"}}',
+     "cvm:DescribeImages on *"),
     ([*POLICY["statement"]], "cos:GetObject, cvm:DescribeImages",
      "cos:GetObject, cvm:DescribeImages"),
 ]  # fmt: skip

@@ -53,7 +53,8 @@ class Account:
         searched.append(f"{path} (no such file)")
         raise ValueError(
             "credentials of your own are needed, and none were found. Searched: "
-            f"{'; '.join(searched)}. Run `tccli configure`, or set the variables, without --profile"
+            f"{'; '.join(searched)}. Run `tccli configure`, or set the variables; they do not "
+            "count beside --profile"
         )
 
 
