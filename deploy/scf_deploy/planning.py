@@ -94,8 +94,8 @@ def removal(wanted: Deployment, current: Current) -> Plan:
     is_attached = role in current.attached  # not after an interruption, nor if others made them
     documents = ((current.trust, wanted.trust), (current.policy, wanted.policy))
     is_own = is_attached or all(normal(has or wants) == normal(wants) for has, wants in documents)
-    has_others = {*current.attached} - {role} or current.uses > is_attached
-    goes = wanted.policy and is_own and not has_others
+    is_alone = {*current.attached} <= {role} and current.uses <= is_attached
+    goes = wanted.policy and is_own and is_alone
     own += rights if goes else []
     notes = {f"role {role}": "other functions that have it will fail"}
     lines = [Line(DELETE, what, note=notes.get(what, "")) for what, _ in own]
@@ -112,9 +112,7 @@ def _check(wanted: Deployment, current: Current) -> None:
             "beside the file; then it is created"
         )
     has, wants = current.function or {}, wanted.settings
-    fixed = [
-        f"{each} {has[each]}" for each in _FIXED if has.get(each) not in {wants[each], "", None}
-    ]
+    fixed = [f"{x} {has[x]}" for x in _FIXED if has.get(x) not in {wants[x], "", None}]
     fixed += [f"Namespace {current.namespace}"] if current.namespace else []
     if fixed:
         raise CannotChange(
