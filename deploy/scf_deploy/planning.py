@@ -78,8 +78,7 @@ def removal(wanted: Deployment, current: Current) -> Plan:
     """
     role = wanted.role
     own = [(str(each), triggers.delete(wanted, each)) for each in current.triggers]
-    if current.function:
-        own.append((f"function {wanted.name}", _deletion(wanted)))
+    own += [(f"function {wanted.name}", _deletion(wanted))] * bool(current.function)
     named = {"DetachRoleName": role, "PolicyName": role}
     steps = (
         (role in current.attached, "attachment", "DetachRolePolicy", named),
@@ -161,8 +160,9 @@ def _notes(wanted: Deployment, current: Current) -> dict[str, str]:
     if current.code:
         files = current.code.changed_files(wanted.code)
         notes["code"] = f"{len(files):,} files differ" if len(files) > 1 else f"{files[0]} differs"
-    if current.reserved_mb == 0 and wanted.reserved_mb:
-        notes["concurrency"] = "starts it again"
+    if current.reserved_mb == 0:
+        stopped = {f"function {wanted.name}": "stopped: it has 0 MB"}
+        notes |= {"concurrency": "starts it again"} if wanted.reserved_mb else stopped
     return notes
 
 
