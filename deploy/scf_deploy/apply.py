@@ -57,11 +57,10 @@ class Deployer:
             NotDeployed: the function is not Active, or the account does not keep what it gets.
             CloudError: the API's reason; what is done stays, and the next run goes on from there.
         """
-        left, tries = agreed, 0
+        left, tries, fewest = agreed, 0, len(agreed.calls)
         names = {(x.what, lost) for x in agreed.changes for lost in {False, x.verb in _LOST}}
         if any(call.action == "PutReservedConcurrencyConfig" for call in agreed.calls):
             names.add(("concurrency", False))  # 0 while code and settings change
-        fewest = len(agreed.calls)
         while True:
             problem = self._make(left.calls)
             self._wait()

@@ -21,7 +21,7 @@ from scf_deploy.call import Api, Call
 from scf_deploy.cloud import Cloud
 from scf_deploy.deployment import Current, Deployment
 from scf_deploy.errors import CloudError, DeployError, Unconfirmed
-from scf_deploy.plan import CREATE, REPLACE, Plan
+from scf_deploy.plan import Plan
 from scf_deploy.retries import patient
 from scf_deploy.trigger import Trigger
 from scf_local.account import Account
@@ -174,13 +174,14 @@ def _carry_out(
 
 
 def _objects(session: _Session, planned: Plan) -> dict[Trigger, dict[str, str]]:
-    """Return the objects that COS triggers match which are to be created, with their times."""
-    new = {line.what for line in planned.changes if line.verb in {CREATE, REPLACE}}
+    """Return the objects, with their times, that triggers to be created are for."""
+    new = [call.params for call in planned.calls if call.action in {"CreateTrigger", "PutBucket"}]
     return {
         each: current.objects(session.api, each)
         for each in session.wanted.triggers
-        if each.kind == "cos" and str(each) in new and f"bucket {each.bucket}" not in new
-    }
+        if "ObjectCreated" in each.rule and any(each.params().items() <= x.items() for x in new)
+        and {"Bucket": each.bucket, "ACL": "private"} not in new
+    }  # fmt: skip
 
 
 def _tell_of_objects(trigger: Trigger, before: dict[str, str], after: dict[str, str]) -> None:

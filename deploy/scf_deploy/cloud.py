@@ -23,6 +23,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 
 from scf_deploy.call import Call
 from scf_deploy.errors import CloudError, InvalidEndpoint, Throttled, Unanswered
+from scf_deploy.parts import masked
 from scf_local.credentials import AccountCredentials
 
 _VERSIONS = {"scf": "2018-04-16", "cam": "2019-01-16"}
@@ -87,7 +88,7 @@ class Cloud:
             pass
         kind = Throttled if code.startswith(_NOT_DONE) else CloudError
         kind = Unanswered if code.startswith(_UNANSWERED) else kind
-        raise kind(call.action, code, re.sub(r"\?\S+", "?…", _text(reason)), request_id)
+        raise kind(call.action, code, _text(reason, call), request_id)
 
     def _api(self, call: Call) -> dict[str, Any]:
         service, is_global = call.service, call.service == "cam"
@@ -130,5 +131,11 @@ class Cloud:
         return {"Body": reply.content}
 
 
-def _text(reason: object) -> str:
-    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+def _text(reason: object, call: Call) -> str:
+    """Return a reason as text, without what it quotes of secrets in the call, or in a URL."""
+    text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+    variables = call.params.get("Environment", {}).get("Variables", ())
+    for each in (*variables, {"Key": "", "Value": call.params.get("CustomArgument", "")}):
+        if masked(each["Key"], each["Value"]) != each["Value"]:
+            text = text.replace(each["Value"], "(hidden)")
+    return re.sub(r"\?\S+", "?…", text)

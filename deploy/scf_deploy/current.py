@@ -153,9 +153,7 @@ def _rest(api: Api, wanted: Deployment) -> dict[str, Any]:
         "delivery": delivery.get("AsyncTriggerConfig") or {},
         "reserved_mb": reserved.get("ReservedMem"),
         "triggers": tuple(map(Trigger.from_reply, managed)),
-        "others": tuple(
-            f"{each['Type']} {each['TriggerName']}" for each in entries if each not in managed
-        ),
+        "others": tuple(f"{x['Type']} {x['TriggerName']}" for x in entries if x not in managed),
         "unbound": tuple(each["TriggerName"] for each in managed if not _is_bound(each)),
     }
 

@@ -85,8 +85,7 @@ def removal(wanted: Deployment, current: Current) -> Plan:
     """
     role = wanted.role
     own = [(str(each), triggers.delete(wanted, each)) for each in current.triggers]
-    if current.function:
-        own.append((f"function {wanted.name}", _deletion(wanted)))
+    own += [(f"function {wanted.name}", _deletion(wanted))] * bool(current.function)
     named = {"DetachRoleName": role, "PolicyName": role}
     steps = (
         (role in current.attached, "attachment", "DetachRolePolicy", named),
@@ -101,8 +100,8 @@ def removal(wanted: Deployment, current: Current) -> Plan:
     is_attached = role in current.attached  # not after an interruption, nor if others made them
     documents = ((current.trust, wanted.trust), (current.policy, wanted.policy))
     is_own = is_attached or all(normal(has or wants) == normal(wants) for has, wants in documents)
-    has_others = {*current.attached} - {role} or current.uses > is_attached
-    goes = wanted.policy and is_own and not has_others
+    is_alone = {*current.attached} <= {role} and current.uses <= is_attached
+    goes = wanted.policy and is_own and is_alone
     own += rights if goes else []
     notes = {f"role {role}": "other functions that have it will fail"}
     lines = [Line(DELETE, what, note=notes.get(what, "")) for what, _ in own]
@@ -119,9 +118,7 @@ def _check(wanted: Deployment, current: Current) -> None:
             "beside the file; then it is created"
         )
     has, wants = current.function or {}, wanted.settings
-    fixed = [
-        f"{each} {has[each]}" for each in _FIXED if has.get(each) not in {wants[each], "", None}
-    ]
+    fixed = [f"{x} {has[x]}" for x in _FIXED if has.get(x) not in {wants[x], "", None}]
     fixed += [f"Namespace {current.namespace}"] if current.namespace else []
     if fixed:
         raise CannotChange(
@@ -170,8 +167,9 @@ def _notes(wanted: Deployment, current: Current) -> dict[str, str]:
     if current.code:
         files = current.code.changed_files(wanted.code)
         notes["code"] = f"{len(files):,} files differ" if len(files) > 1 else f"{files[0]} differs"
-    if current.reserved_mb == 0 and wanted.reserved_mb:
-        notes["concurrency"] = "starts it again"
+    if current.reserved_mb == 0:
+        stopped = {f"function {wanted.name}": "stopped: it has 0 MB"}
+        notes |= {"concurrency": "starts it again"} if wanted.reserved_mb else stopped
     for each in wanted.triggers:
         if each.kind == "cos" and wanted.policy and not _may_read(wanted, each):
             notes[str(each)] = "deploy/policy.json does not let the function read these objects"

@@ -578,6 +578,14 @@ def test_what_stops_meanwhile() -> None:
     assert not any("meanwhile" in each.note for each in planning.changes(WANTED, HAS).lines)
 
 
+@pytest.mark.parametrize("limit", [None, 0])
+def test_stopped_function(limit: int | None) -> None:
+    """A plan that leaves a stopped function stopped says so, also if the file has no limit."""
+    plan = planning.changes(replace(WANTED, reserved_mb=limit), replace(HAS, reserved_mb=0))
+    (line,) = (each for each in plan.lines if each.what == f"function {NAME}")
+    assert (line.verb, line.note, plan.calls) == (SAME, "stopped: it has 0 MB", ())
+
+
 def test_delivery_that_the_file_does_not_name() -> None:
     """Of retries and age, what the file does not name is sent as it is."""
     (call,) = planning.changes(

@@ -569,6 +569,41 @@ def test_secrets(deployed: Project) -> None:
         assert {"Key": "API_TOKEN", "Value": value} in variables
 
 
+def test_secret_in_a_refusal(deployed: Project) -> None:
+    """A refusal that quotes a secret of the call is shown without it."""
+    deployed.edit(ENVIRONMENT, "API_TOKEN: hunter2")
+    deployed.edit('{"Document": "cos:', '{"password": "hunter3", "Document": "cos:')
+    argument = deployed.trigger("timer")["CustomArgument"].replace("{", '{"password": "hunter3", ')
+    told = {CONFIGURATION: "hunter2 is too long", "UpdateTrigger": f"{argument} is wrong"}
+
+    def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        error = {"Code": "InvalidParameter", "Message": f"7 errors: {told.get(seen.action)}"}
+        return answer({"Error": error}) if seen.action in told else send()
+
+    deployed.cloud.rules = [rule]
+    for _ in range(2):  # first the settings, then the timer
+        stopped = deployed("apply")
+        assert "InvalidParameter: 7 errors: " in stopped.err
+        assert "hunter" not in stopped.err
+        told.pop(CONFIGURATION, None)
+
+
+def test_objects_of_a_trigger_that_stays(deployed: Project) -> None:
+    """Only objects are named that a new trigger was too late for, not those of others."""
+    cos = client_of(deployed.cloud)
+    for key in ("requests/1.json", "more/2", "gone/3"):
+        cos.put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+    text = deployed.file.read_text(encoding="utf-8")
+    one = text[text.index("    - cos:") : text.index("    - timer:")]
+    more = one.replace("requests/", "more/").replace("suffix: .json", "suffix: ''")
+    gone = more.replace("more/", "gone/").replace("ObjectCreated:*", "ObjectRemove:*")
+    deployed.edit(one, one + more + gone)
+    done = deployed("apply")
+    assert "more/2" in done.err
+    assert "requests/1.json" not in done.err
+    assert "gone/3" not in done.err
+
+
 # --- Replies that tell nothing, or the wrong thing ---
 
 
