@@ -57,15 +57,15 @@ class Code:
         return cls(target.getvalue())
 
     @cached_property
-    def files(self) -> dict[str, bytes]:
-        """The hash of each file, by name; its CRC could be another file's, too.
+    def files(self) -> dict[str, tuple[bytes, int]]:
+        """Hash and size of each file, by name; a CRC could be another file's, too.
 
         Raises:
             NOT_ZIP: it is not a zip file, or encrypted, or damaged.
         """
         with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
             entries = (entry for entry in archive.infolist() if not entry.is_dir())
-            return {entry.filename: sha256(archive.read(entry)).digest() for entry in entries}
+            return {x.filename: (sha256(archive.read(x)).digest(), x.file_size) for x in entries}
 
     @property
     def sha256(self) -> str:
