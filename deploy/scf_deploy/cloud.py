@@ -23,7 +23,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 
 from scf_deploy.call import Call
 from scf_deploy.errors import CloudError, InvalidEndpoint, Throttled, Unanswered
-from scf_deploy.parts import masked
+from scf_deploy.masking import masked
 from scf_local.credentials import AccountCredentials
 
 _VERSIONS = {"scf": "2018-04-16", "cam": "2019-01-16"}

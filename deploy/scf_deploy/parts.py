@@ -14,6 +14,7 @@ from typing import Any
 
 from scf_deploy.code import Code
 from scf_deploy.deployment import Current, Deployment
+from scf_deploy.masking import masked
 
 _SETTINGS = {
     "Role": ("run role", ""), "Description": ("description", ""), "MemorySize": ("memory", " MB"),
@@ -21,11 +22,6 @@ _SETTINGS = {
     "ClsLogsetId": ("logset", ""), "ClsTopicId": ("log topic", ""),
 }  # fmt: skip
 """Settings of a function: what they are called, and their units."""
-_SECRET = re.compile(
-    r"(?i)secret|token|pass(w|p|c|\b|_)|pwd|credential|webhook|cookie|signature|authori"
-    r"|keys?(\b|_|\d)|(\b|_)(auth|sign)(\b|_)|AKID\w{8}|-----BEGIN|\beyJ\w{9}|://\S*@"
-)
-"""In a name or a value: words, and how keys, certificates, tokens and URLs with passwords look."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +76,6 @@ def current_parts(current: Current, wanted: Deployment) -> Parts:
         if value is not None:
             parts[name] = Part(group, value, text)
     return parts
-
-
-def masked(name: str, value: str) -> str:
-    """Return a value, unless its name or the value itself looks like a secret."""
-    return "(hidden)" if _SECRET.search(f"{name}={value}") else value
 
 
 def normal(document: object) -> object:

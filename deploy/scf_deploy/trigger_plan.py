@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from scf_deploy.call import Call
 from scf_deploy.deployment import Deployment
-from scf_deploy.parts import masked
+from scf_deploy.masking import masked
 from scf_deploy.plan import CHANGE, CREATE, DELETE, REPLACE, SAME, Line
 from scf_deploy.trigger import Trigger
 
