@@ -25,7 +25,7 @@ class Check:
 
 
 def checks(wanted: Deployment, current: Current, left: Plan) -> list[Check]:
-    """Return what can be told from reading; `left` is the plan of what differs from the file."""
+    """Return the checks that only read; `left` is the plan of what differs from the file."""
     function = current.function
     if function is None:
         advice = "deploy it: scf-deploy apply"

@@ -77,11 +77,11 @@ class Cloud:
             reason = error.get_message()  # of a status other than 200: the body
         except CosServiceError as error:
             # Of what has no body, it has the headers; of what is not XML, a text.
-            told = error.get_digest_msg()
-            told = told if isinstance(told, Mapping) else {}
-            code = told.get("code") or f"HTTP{error.get_status_code()}"
-            reason = told.get("message") or "the reply has no reason"
-            request_id = told.get("requestid") or told.get("x-cos-request-id") or ""
+            given = error.get_digest_msg()
+            given = given if isinstance(given, Mapping) else {}
+            code = given.get("code") or f"HTTP{error.get_status_code()}"
+            reason = given.get("message") or "the reply has no reason"
+            request_id = given.get("requestid") or given.get("x-cos-request-id") or ""
         except (requests.RequestException, CosClientError) as error:
             code, reason = "ClientNetworkError", str(error)
         except _NOT_API:

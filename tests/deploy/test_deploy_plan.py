@@ -625,7 +625,7 @@ def test_role_of_others() -> None:
 
 
 def test_role_with_other_policies() -> None:
-    """What else a role may do is told beside it."""
+    """A plan names the other policies of a role."""
     plan = planning.changes(WANTED, replace(HAS, attached=("admin", ROLE)))
     (line,) = (line for line in plan.lines if line.what == f"role {ROLE}")
     assert (line.verb, line.note, plan.calls) == (SAME, "also has admin", ())
@@ -679,7 +679,7 @@ def test_trigger_as_read(expected: Trigger, given: dict[str, Any]) -> None:
 
 
 def test_triggers_of_other_kinds() -> None:
-    """A trigger of a kind that is not managed stays, and is told."""
+    """A trigger of a kind that is not managed stays, and the plan names it."""
     plan = planning.changes(WANTED, replace(HAS, others=("ckafka orders",)))
     assert Line(SAME, "trigger ckafka orders", note="not managed") in plan.lines
     assert plan.calls == ()
