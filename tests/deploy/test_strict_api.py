@@ -327,7 +327,7 @@ def test_rule(tmp_path: Path, expected: Story, name: str) -> None:
     assert story(tmp_path / "project", (RULES | ILL)[name]()) == expected
 
 
-@settings(max_examples=5, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=3, derandomize=True, phases=[Phase.generate])
 @given(names=st.sets(st.sampled_from(sorted(RULES)), min_size=2), ill=st.sampled_from(sorted(ILL)))
 def test_rules_together(
     tmp_path_factory: pytest.TempPathFactory, expected: Story, names: set[str], ill: str
