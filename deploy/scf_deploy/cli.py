@@ -235,7 +235,8 @@ def check(file: Path, *, as_json: bool, **where: Any) -> None:  # noqa: ANN401 -
     Exit status: 0 all is well, 1 not, 2 usage error.
     """
     with _session(file, **where) as session:
-        found = checks.checks(session.wanted, session.current(), session.changes())
+        now = session.current()
+        found = checks.checks(session.wanted, now, planning.changes(session.wanted, now))
         if as_json:
             emit_json([each.described() for each in found])
         else:

@@ -574,18 +574,18 @@ def test_secret_in_a_refusal(deployed: Project) -> None:
     deployed.edit(ENVIRONMENT, "API_TOKEN: hunter2")
     deployed.edit('{"Document": "cos:', '{"password": "hunter3", "Document": "cos:')
     argument = deployed.trigger("timer")["CustomArgument"].replace("{", '{"password": "hunter3", ')
-    told = {CONFIGURATION: "hunter2 is too long", "UpdateTrigger": f"{argument} is wrong"}
+    reasons = {CONFIGURATION: "hunter2 is too long", "UpdateTrigger": f"{argument} is wrong"}
 
     def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
-        error = {"Code": "InvalidParameter", "Message": f"7 errors: {told.get(seen.action)}"}
-        return answer({"Error": error}) if seen.action in told else send()
+        error = {"Code": "InvalidParameter", "Message": f"7 errors: {reasons.get(seen.action)}"}
+        return answer({"Error": error}) if seen.action in reasons else send()
 
     deployed.cloud.rules = [rule]
     for _ in range(2):  # first the settings, then the timer
         stopped = deployed("apply")
         assert "InvalidParameter: 7 errors: " in stopped.err
         assert "hunter" not in stopped.err
-        told.pop(CONFIGURATION, None)
+        reasons.pop(CONFIGURATION, None)
 
 
 def test_objects_of_a_trigger_that_stays(deployed: Project) -> None:
