@@ -1,8 +1,9 @@
 """Clocks and deadlines. They are passed as arguments, so that tests control the time."""
 
+from __future__ import annotations
+
 import time
 from datetime import datetime, timezone
-from typing import NamedTuple
 
 DEFAULT_LIMIT_SECONDS = 60.0
 RESERVE_SECONDS = 2.5
@@ -30,14 +31,14 @@ class Clock:
         time.sleep(max(0.0, moment - time.monotonic()))
 
 
-class Deadline(NamedTuple):
+class Deadline:
     """The moment (`at`, monotonic seconds) by which something must be finished."""
 
-    clock: Clock
-    at: float
+    def __init__(self, clock: Clock, at: float) -> None:
+        self.clock, self.at = clock, at
 
     @classmethod
-    def after(cls, seconds: float, clock: Clock) -> "Deadline":
+    def after(cls, seconds: float, clock: Clock) -> Deadline:
         """A deadline `seconds` from now."""
         return cls(clock, clock.monotonic() + seconds)
 
@@ -45,25 +46,22 @@ class Deadline(NamedTuple):
         """Seconds left; zero or less once the deadline has passed."""
         return self.at - self.clock.monotonic()
 
-    def earlier(self, seconds: float) -> "Deadline":
+    def earlier(self, seconds: float) -> Deadline:
         """This deadline or the one `seconds` from now, whichever is earlier."""
         return Deadline(self.clock, min(self.at, self.clock.monotonic() + seconds))
 
 
-class RunDeadlines(NamedTuple):
-    """The deadlines of a run. The time after `end_by` is reserved for the result and the log."""
+class RunDeadlines:
+    """The deadlines of a run, from `time_limit_in_ms` of SCF's context, which may be missing.
 
-    start_by: Deadline
-    """No API call starts after it."""
-    end_by: Deadline
-    """No response is awaited after it."""
+    No API call starts after `start_by`, and no response is awaited after `end_by`. The time after
+    that is reserved for the result and the log.
+    """
 
-    @classmethod
-    def of(cls, limit_ms: object, clock: Clock) -> "RunDeadlines":
-        """From `time_limit_in_ms` of SCF's context; local runners may leave it out."""
+    def __init__(self, limit_ms: object, clock: Clock) -> None:
         seconds = DEFAULT_LIMIT_SECONDS
         if isinstance(limit_ms, (int, float)) and 0 < limit_ms < MAX_LIMIT_MS:
             seconds = limit_ms / 1000
         reserve = min(RESERVE_SECONDS, seconds / 10)
-        start_by = Deadline.after(seconds - 2 * reserve, clock)
-        return cls(start_by, Deadline.after(seconds - reserve, clock))
+        self.start_by = Deadline.after(seconds - 2 * reserve, clock)
+        self.end_by = Deadline.after(seconds - reserve, clock)

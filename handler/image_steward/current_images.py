@@ -1,8 +1,10 @@
 """Reads the current images: those that a request names, or all of some regions."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from image_steward.clock import Deadline
 from image_steward.cloud.image_api import Call, describe_images, list_images
@@ -32,12 +34,14 @@ Images: TypeAlias = "Mapping[str, Image | ApiError] | StewardError"
 """The images of a region by id (`ApiError`: the API rejects the id), or the region's error."""
 
 
-class RegionImages(NamedTuple):
-    """The images of a region, and the holders of new names: the images that have these now."""
+class RegionImages:
+    """The images of a region, and the holders of new names: the images that have these now.
 
-    images: Images
-    holders: Sequence[Image] | StewardError = ()
-    """All holders of new names, possibly with other images; or why they are unknown."""
+    `holders` are all of them, possibly with other images; or why they are unknown.
+    """
+
+    def __init__(self, images: Images, holders: Sequence[Image] | StewardError = ()) -> None:
+        self.images, self.holders = images, holders
 
 
 IsReady: TypeAlias = "Callable[[str, Image], bool]"
@@ -47,17 +51,25 @@ CurrentImages: TypeAlias = "dict[str, RegionImages]"
 """By region; an error of one region does not affect the others."""
 
 
-class ImageReader(NamedTuple):
-    """Reads images for one request; `call` retries by itself."""
+class ImageReader:
+    """Reads images for one request; `call` retries by itself.
 
-    call: Call
-    run_parallel: RunParallel
-    deadline: Deadline
-    on_wait: Callable[[str, Image], None]
-    """Called with the region and each image that is not ready, before each poll."""
-    new_names: Callable[[Request, CurrentImages], Mapping[str, Sequence[str]]] | None
-    """Returns the new names by region, for a request and its images; None: it renames nothing."""
-    recent_writes: RecentWrites
+    `on_wait` is called with the region and each image that is not ready, before each poll.
+    `new_names` returns the new names by region, for a request and its images; None: it renames
+    nothing.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a run has
+        self,
+        call: Call,
+        run_parallel: RunParallel,
+        deadline: Deadline,
+        on_wait: Callable[[str, Image], None],
+        new_names: Callable[[Request, CurrentImages], Mapping[str, Sequence[str]]] | None,
+        recent_writes: RecentWrites,
+    ) -> None:
+        self.call, self.run_parallel, self.deadline = call, run_parallel, deadline
+        self.on_wait, self.new_names, self.recent_writes = on_wait, new_names, recent_writes
 
     def read_all(self, request: Request) -> CurrentImages:
         """All private images of the regions of a request."""

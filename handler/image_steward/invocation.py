@@ -60,7 +60,7 @@ def handle(
     scf: dict[str, Any] = context if isinstance(context, dict) else {}
     request_id = str(scf.get("request_id", ""))[:64]
     secrets = Secrets(environ, instance.known_secrets)
-    deadlines = RunDeadlines.of(scf.get("time_limit_in_ms"), clock)
+    deadlines = RunDeadlines(scf.get("time_limit_in_ms"), clock)
     log = Log(stream or sys.stdout, clock, secrets, request_id)
     invocation = None
     calls: list[str] = []

@@ -1,8 +1,10 @@
 """The kinds of documents, a row each, and the lazy imports of their readers and planners."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from image_steward import regions, strict_json
 from image_steward.current_images import CurrentImages, ImageReader
@@ -18,32 +20,37 @@ _MAX_LISTED = 20
 """Regions and tags that an error lists."""
 
 
-class Planner(NamedTuple):
-    """How a request becomes a plan. The strings name functions for `lazy.load`."""
+class Planner:
+    """How a request becomes a plan. The strings name functions for `lazy.load`.
 
-    read_images: Callable[[ImageReader, Any], CurrentImages]
-    """The method of `ImageReader` that reads the images of a request."""
-    plan: str
-    """`plan(request, images, now)` returns the `Plan`; `now` is a `model.Now`."""
-    new_names: str = ""
-    """`new_names(request, current)` returns the new names, whose holders are then read too."""
-    next_request: str = ""
-    """`next_request(request, outcomes)` returns a request for `next_planner`, or None."""
-    next_planner: "Planner | None" = None
-
-
-class Kind(NamedTuple):
-    """A kind of document."""
-
-    name: str
-    """In STEWARD_SOURCES, if it is listed there."""
-    read: str
-    """Names a function for `lazy.load`: `read(document, region, known)` returns the request.
-
-    `known` are the regions that it may name; a manifest leaves out builds with others.
+    - `read_images`: the method of `ImageReader` that reads the images of a request
+    - `plan(request, images, now)` returns the `Plan`; `now` is a `model.Now`
+    - `new_names(request, current)` returns the new names, whose holders are then read too
+    - `next_request(request, outcomes)` returns a request for `next_planner`, or None
     """
-    planner: Planner | None = None
-    """None for a pointer: its request is the `CosObject` that holds the actual document."""
+
+    def __init__(
+        self,
+        read_images: Callable[[ImageReader, Any], CurrentImages],
+        plan: str,
+        new_names: str = "",
+        next_request: str = "",
+        next_planner: Planner | None = None,
+    ) -> None:
+        self.read_images, self.plan, self.new_names = read_images, plan, new_names
+        self.next_request, self.next_planner = next_request, next_planner
+
+
+class Kind:
+    """A kind of document; `name` is that in STEWARD_SOURCES, if it is listed there.
+
+    `read` names a function for `lazy.load`: `read(document, region, known)` returns the request.
+    `known` are the regions that it may name; a manifest leaves out builds with others. A pointer
+    has no planner: its request is the `CosObject` that holds the actual document.
+    """
+
+    def __init__(self, name: str, read: str, planner: Planner | None = None) -> None:
+        self.name, self.read, self.planner = name, read, planner
 
 
 _CHANGE_REQUEST = Planner(
@@ -71,11 +78,11 @@ KINDS = {
 """By the member that identifies the kind; of several the first one in this order."""
 
 
-class Document(NamedTuple):
+class Document:
     """The request that a document holds, and its kind."""
 
-    request: Any
-    kind: Kind
+    def __init__(self, request: Any, kind: Kind) -> None:  # noqa: ANN401 - any request
+        self.request, self.kind = request, kind
 
 
 def read(

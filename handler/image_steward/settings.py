@@ -26,7 +26,6 @@ _TRIGGERS = ("timer", "direct", "eventbridge")
 
 _PUBLIC_API = "https://{service}.{region}.tencentcloudapi.com"
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+/?")
-_USERINFO = re.compile(r"(//|^).*@")
 
 
 class Settings(NamedTuple):
@@ -68,7 +67,8 @@ class Settings(NamedTuple):
                 try:
                     values[name.removeprefix("STEWARD_").lower()] = parse(text)
                 except ValueError as error:
-                    violations.append(f"{name} is {short(_USERINFO.sub('//…@', text))}; {error}")
+                    shown = short(re.sub("(//|^).*@", "//…@", text))  # without a login
+                    violations.append(f"{name} is {shown}; {error}")
         if violations:
             raise InvalidSetting(*violations)
         settings = cls(**values)  # type: ignore[arg-type]  # the parsers' types are the fields' types

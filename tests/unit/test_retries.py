@@ -116,6 +116,6 @@ def test_no_delay_beyond_the_deadline() -> None:
 )
 def test_run_time(limit_ms: object, start_by: float, end_by: float) -> None:
     """A tenth of the limit, at most 2.5 s, is reserved for the last call, and for the result."""
-    time = RunDeadlines.of(limit_ms, FakeClock())
+    time = RunDeadlines(limit_ms, FakeClock())
     assert time.start_by.remaining() == start_by
     assert time.end_by.remaining() == end_by

@@ -3,11 +3,13 @@
 APIs: cvm 2017-03-12 (document/api/213/15713, 213/15715), tag 2018-08-13 (document/api/651).
 """
 
+from __future__ import annotations
+
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from image_steward.clock import utc
 from image_steward.errors import AmbiguousResponse, ApiError, StewardError, error_of
@@ -15,16 +17,15 @@ from image_steward.limits import PAGE_SIZE
 from image_steward.model import ATTRIBUTES, FACTS, STATE, Image, Value, Values, tags_of
 
 
-class Action(NamedTuple):
-    """An API action."""
+class Action:
+    """An API action, with its calls per second, for each account and endpoint.
 
-    service: str
-    version: str
-    name: str
-    limit: int
-    """Calls per second, for each account and endpoint."""
-    parameters: str
-    """All parameters that the function may send."""
+    `parameters` are all that the function may send.
+    """
+
+    def __init__(self, service: str, version: str, name: str, limit: int, parameters: str) -> None:
+        self.service, self.version, self.name = service, version, name
+        self.limit, self.parameters = limit, parameters
 
 
 # document/api/213/15715

@@ -33,18 +33,19 @@ class Write(NamedTuple):
         return self._replace(values={"ImageName": names[0]})
 
 
-class Task(NamedTuple):
+class Task:
     """Writes made one after the other; tasks are independent of each other.
 
     They write tags of images with equal tag changes, and unbind tags first, as an image may have
     the maximum number of tags. Or they write attributes of one image, or of several images, each of
-    which gets the name of the one before.
+    which gets the name of the one before. In a rename cycle, the first write gives an image a
+    temporary name, the last its new name.
     """
 
-    writes: list[Write]
-    is_of_tags: bool = False
-    is_cycle: bool = False
-    """A rename cycle: the first write gives an image a temporary name, the last its new name."""
+    def __init__(
+        self, writes: list[Write], *, is_of_tags: bool = False, is_cycle: bool = False
+    ) -> None:
+        self.writes, self.is_of_tags, self.is_cycle = writes, is_of_tags, is_cycle
 
     @property
     def image_ids(self) -> set[str]:

@@ -19,8 +19,6 @@ INVISIBLE = (
 Without the joiners, which belong to words, and the variation selectors, which belong to emoji.
 """
 
-_CONTROL = re.compile(f"[{CONTROL}]")
-
 
 def clean(text: str) -> str:
     """A rendered text without invisible characters, and without blanks at its ends.
@@ -34,8 +32,10 @@ def clean(text: str) -> str:
 
 def value_error(name: str, text: str) -> str:
     """Why no document may set a value, of an attribute or `Tag.…`; empty if one may."""
-    if name != "ImageDescription" and (control := _CONTROL.search(text)):
-        code = f"U+{ord(control[0]):04X}"
+    # Most texts are printable; the pattern takes time to compile.
+    found = None if text.isprintable() else re.search(f"[{CONTROL}]", text)
+    if found and name != "ImageDescription":
+        code = f"U+{ord(found[0]):04X}"
         return f"{short(text)} contains {code}; no control character or line end is allowed"
     if name == "TagKey" and text != clean(text):
         return f"{short(text)} has invisible characters, or blanks at its ends"
