@@ -103,7 +103,7 @@ ARGS =
 deploy: bundle ## deploy serverless.yml to your account, after you have agreed to the plan
 	@$(BIN)/scf-deploy apply $(ARGS)
 
-deploy-check: bundle ## check the deployed function; changes nothing
+deploy-check: bundle ## check the deployed function by reading and by dry runs
 	@$(BIN)/scf-deploy check $(ARGS)
 
 undeploy: $(READY) $(if $(wildcard build/function),,bundle) ## delete the function and its role; buckets stay, with the journal

@@ -55,6 +55,7 @@ class Seen:
         return is_write(self.action)
 
 
+Images = dict[str, list[dict[str, Any]]]
 Rule = Callable[[Seen, Callable[[], Reply]], Reply]
 """Replies to a request; calling its second argument carries the request out."""
 
@@ -78,13 +79,13 @@ class Relayed(EmulatedCloud):
         return send()
 
 
-def cloud() -> Relayed:
-    """Return the cloud of an untouched account, without limits, at half past twelve in Beijing.
+def cloud(images: Images | None = None) -> Relayed:
+    """Return the cloud of an account with images, without limits, at half past twelve in Beijing.
 
     So that no timer fires while a test's sleep moves the clock.
     """
     moved = (_HALF_PAST_TWELVE - time.time()) % 86400
-    return Relayed(State({}, {}, moved=moved), limits=False)
+    return Relayed(State(images or {}, {}, moved=moved), limits=False)
 
 
 def answer(members: dict[str, Any]) -> Reply:
@@ -100,6 +101,8 @@ def refusal(code: str) -> Reply:
 
 def altered(reply: Reply, change: Callable[[dict[str, Any]], object]) -> Reply:
     """Return an API's reply after its `Response` was changed, unless it is an error."""
+    if later := reply.later:
+        return replace(reply, later=lambda: altered(later(), change))
     envelope = json.loads(reply.body)
     if "Error" not in envelope["Response"]:
         change(envelope["Response"])

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Call:
-    """An action of a service: `cam`, `scf`, `cos`, or `url`: GetObject of a presigned `Url`.
+    """An action of a service: `cam`, `cls`, `cos`, `scf`, or `url`: GetObject of a presigned `Url`.
 
     Attributes:
         says: what it does, such as "creates the role image-steward"; empty if it only reads.

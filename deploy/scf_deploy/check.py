@@ -1,12 +1,16 @@
-"""Is a deployed function well: what was seen, and what to do."""
+"""A check of a deployed function: what was seen, and what to do if that is not well."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scf_deploy.current import reasons
 from scf_deploy.deployment import Current, Deployment
 from scf_deploy.plan import Plan
+
+OK, FAIL, OPEN = "ok", "FAIL", "-"
+"""States of a check. `OPEN`: it was not tried, or does not say; its advice is how to find out."""
 
 
 @dataclass(frozen=True)
@@ -14,34 +18,62 @@ class Check:
     """A question, what was seen, and what to do if that is not well."""
 
     what: str
-    is_well: bool
+    state: str
     seen: str
     advice: str = ""
 
     def described(self) -> dict[str, str]:
-        """Return it in words: `State` is `ok` or `FAIL`, and only the latter has `Advice`."""
-        words = {"State": "ok" if self.is_well else "FAIL", "What": self.what, "Seen": self.seen}
-        return words if self.is_well else {**words, "Advice": self.advice}
+        """Return it in words; what is well needs no `Advice`."""
+        words = {"State": self.state, "What": self.what, "Seen": self.seen}
+        return {**words, "Advice": self.advice} if self.advice and self.state != OK else words
 
 
-def checks(wanted: Deployment, current: Current, left: Plan) -> list[Check]:
-    """Return the checks that only read; `left` is the plan of what differs from the file."""
+def state_of(is_well: bool) -> str:  # noqa: FBT001 - it says nothing else
+    """Return the state of what was found to be well or not."""
+    return OK if is_well else FAIL
+
+
+def of_account(wanted: Deployment, current: Current, left: Plan) -> Iterator[Check]:
+    """Yield checks of what the account has; `left` is the plan of what differs from the file."""
     function = current.function
     if function is None:
-        advice = "deploy it: scf-deploy apply"
-        return [Check("function", is_well=False, seen="there is none", advice=advice)]
+        yield Check("function", FAIL, "there is none", "deploy it: scf-deploy apply")
+        return
+    status, reserved = function["Status"], current.reserved_mb
+    yield Check("function", state_of(status == "Active"), status, reasons(function))
     changes = ", ".join(line.what for line in left.changes)
+    advice = "scf-deploy plan shows how; scf-deploy apply makes it as the file says"
+    yield Check(
+        "as in the file", state_of(not left.calls), f"not {changes}" if changes else "yes", advice
+    )
+    for name in wanted.buckets:
+        is_private, has_versions = current.buckets.get(name, (False, False))
+        seen = f"in {wanted.region}, {'private' if is_private else 'open to others'}, versions "
+        seen += "on" if has_versions else "off"
+        advice = "scf-deploy apply makes it private, with versions"
+        if name not in current.buckets:
+            seen = f"{wanted.region} has none of this name"
+            advice = "a trigger needs a bucket in the function's region: name that region in the "
+            advice += "file, or another bucket; scf-deploy apply makes one that does not exist"
+        yield Check(f"bucket {name}", state_of(is_private and has_versions), seen, advice)
     off = ", ".join(str(each) for each in current.triggers if not each.is_enabled)
-    unbound = ", ".join(current.unbound)
-    topic, reserved = function.get("ClsTopicId"), current.reserved_mb
-    return [
-        Check("function", function["Status"] == "Active", function["Status"], reasons(function)),
-        Check("as in the file", not left.calls, changes or "yes", "see scf-deploy plan"),
-        Check("triggers", bool(current.triggers) and not off and not unbound,
-              f"not bound: {unbound}" if unbound else f"off: {off}" if off else
-              ", ".join(map(str, current.triggers)) or "none", "nothing starts the function"),
-        Check("concurrency", reserved != 0, "no limit" if reserved is None else f"{reserved} MB",
-              "it does not run, and events wait; scf-deploy apply starts it if the file does"),
-        Check("log", bool(topic), topic or "not stored",
-              f"set cls in the file of {wanted.name}, or turn on log delivery in the console"),
-    ]  # fmt: skip
+    bad = (
+        f"not bound: {', '.join(sorted(current.unbound))}"
+        if current.unbound
+        else off and f"off: {off}"
+    )
+    seen = bad or ", ".join(sorted(map(str, current.triggers))) or "none"
+    advice = (
+        "delete it in the console, then scf-deploy apply"
+        if current.unbound
+        else ("nothing starts the function: scf-deploy apply, if the file has triggers that are on")
+    )
+    yield Check("triggers", state_of(bool(current.triggers) and not bad), seen, advice)
+    seen = "no limit" if reserved is None else f"{reserved} MB"
+    advice = "it does not run, and events wait; scf-deploy apply starts it if the file does"
+    yield Check("concurrency", state_of(reserved != 0), seen, advice)
+    has_topic = bool(function.get("ClsTopicId"))
+    advice = f"set cls in the file of {wanted.name}, or turn on log delivery in the console"
+    yield Check(
+        "log topic", state_of(has_topic), "one" if has_topic else "none: the log is lost", advice
+    )

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
+from importlib.metadata import version
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import click
 
-from scf_deploy import check as checks
+from image_steward.clock import utc
 from scf_deploy import current, planning, serverless_file, text
 from scf_deploy.apply import Deployer
 from scf_deploy.call import Api, Call
+from scf_deploy.check import FAIL
+from scf_deploy.checks import Trials, checks
 from scf_deploy.cloud import Cloud
 from scf_deploy.deployment import Current, Deployment
 from scf_deploy.errors import CloudError, DeployError, Unconfirmed
+from scf_deploy.live import Live
 from scf_deploy.plan import Plan
 from scf_deploy.retries import patient
 from scf_deploy.trigger import Trigger
+from scf_local import cloud_client
 from scf_local.account import Account
 from scf_local.console import Program, emit, emit_json, example, rich_console, usage_errors
 from scf_local.network import ENDPOINT
@@ -94,6 +101,13 @@ class _Session:
 
     def removal(self) -> Plan:
         return planning.removal(self.wanted, self.current())
+
+    def live(self, topic: str) -> Live:
+        """Return the function in the cloud, whose log is in a topic."""
+        is_emulated = self.place and "{service}" not in self.place
+        now = partial(cloud_client.now, self.place) if is_emulated else time.time
+        wanted = self.wanted
+        return Live(self.api, wanted.named, wanted.region, topic, self.sleep, time.time, now)
 
     def described(self) -> dict[str, str]:
         """Return what function it is, and whose."""
@@ -228,23 +242,32 @@ def apply(file: Path, *, yes: bool, as_json: bool, **where: Any) -> None:  # noq
             _tell_of_objects(trigger, known, current.objects(session.api, trigger))
 
 
-@_command("check")
-def check(file: Path, *, as_json: bool, **where: Any) -> None:  # noqa: ANN401 - see _session
-    """Check the deployed function; change nothing.
+@_command(
+    "check",
+    click.option("--write", is_flag=True, help="Also upload two objects, and delete them again."),
+    click.option("--image", metavar="ID", default="", show_default=False,
+                 help="Also rename and tag this image, and take both back."),
+)  # fmt: skip
+def check(file: Path, *, write: bool, image: str, as_json: bool, **where: Any) -> None:  # noqa: ANN401 - see _session
+    """Check the deployed function; change nothing, but for --write and --image.
+
+    Image Steward makes dry runs, which leave their results in its journal.
 
     Exit status: 0 all is well, 1 not, 2 usage error.
     """
     with _session(file, **where) as session:
-        now = session.current()
-        found = checks.checks(session.wanted, now, planning.changes(session.wanted, now))
+        wanted, now = session.wanted, session.current()
+        may = Trials(write, image, token_hex(4), _note)
+        live = session.live((now.function or {}).get("ClsTopicId") or "")
+        found = [*checks(wanted, now, planning.changes(wanted, now), live, may)]
         if as_json:
-            emit_json([each.described() for each in found])
+            shown = json.dumps([each.described() for each in found], ensure_ascii=False, indent=2)
         else:
-            emit(session.title())
-            for each in found:
-                state, *texts = each.described().values()
-                emit(printable(f"{state:<6}{texts[0]:<16}{'; '.join(texts[1:])}", 5000))
-    sys.exit(not all(each.is_well for each in found))
+            tool = f"scf-deploy {version('image-steward')}, {utc(time.time())}"
+            head = f"{wanted.name} in {wanted.region}, {wanted.settings['Runtime']}; {tool}\n"
+            shown = f"{head}\n{text.checked(found, rich_console(sys.stdout, 100))}"
+        emit(session.account.hidden(shown))  # it may be sent to others
+    sys.exit(any(each.state == FAIL for each in found))
 
 
 @_command("destroy", _YES)

@@ -26,7 +26,7 @@ from scf_deploy.errors import CloudError, InvalidEndpoint, Throttled, Unanswered
 from scf_deploy.masking import masked
 from scf_local.credentials import AccountCredentials
 
-_VERSIONS = {"scf": "2018-04-16", "cam": "2019-01-16"}
+_VERSIONS = {"scf": "2018-04-16", "cam": "2019-01-16", "cls": "2020-10-16"}
 _COS = {"PutBucket": "create_bucket", "GetBucket": "list_objects"}
 """The COS SDK's methods whose names are not those of the actions: `get_bucket_acl`."""
 _NOT_DONE = ("RequestLimitExceeded", "SlowDown", "HTTP429")

@@ -27,6 +27,7 @@ _ADVICE = {
     r"BucketAlready.*": "the bucket is in another region, or of another account",
     r"UnauthorizedOperation.*|AuthFailure\.Unauth.*|AccessDenied|HTTP403": "your keys lack this "
     "right; docs/deploy.md lists what a deployment needs",
+    r"AuthFailure\.SignatureExpire|RequestTimeTooSkewed": "set this machine's clock",
     r"AuthFailure.*|InvalidAccessKeyId|SignatureDoesNotMatch": "check your keys, and the clock",
     r".*InsufficientBalance": "the account is in arrears",
     r"LimitExceeded.*|FailedOperation\.ReservedExceedTotal": "it is a quota of the account",

@@ -58,6 +58,12 @@ class Account:
             found += [f"{name} {own}"] * (count > 0 and own != placeholder)
         return text, tuple(found)
 
+    def hidden(self, text: str) -> str:
+        """Return a text with placeholders in the place of its ids, to be shown to others."""
+        for placeholder, own in ((APPID, self.appid), (UIN, self.uin)):
+            text = re.sub(rf"(?<!\d){own}(?!\d)", placeholder, text)
+        return text
+
 
 @dataclass(frozen=True)
 class File:

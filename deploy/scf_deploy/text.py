@@ -1,4 +1,4 @@
-"""A plan as text for a terminal, and as JSON."""
+"""Plans and checks as text for a terminal, and plans as JSON."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from scf_deploy.plan import CHANGE, CREATE, DELETE, REPLACE, SAME, Line, Plan
 from scf_local.terminal_text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
+    from scf_deploy.check import Check
+
 _STYLES = {SAME: "dim", CREATE: "green", CHANGE: "yellow", REPLACE: "magenta", DELETE: "red"}
+_STATES = {"ok": "green", "FAIL": "red"}
 _MOST = 5000
 """Characters of a value."""
 
@@ -37,11 +42,27 @@ def printed(plan: Plan, console: Console, *, is_brief: bool = False) -> str:
         head, *rest = map(Text, (line.verb, what, "; ".join(filter(None, (value, note)))))
         head.stylize(style)
         table.add_row(head, *rest, style="dim" if line.verb == SAME else "")
+    same = len(plan.lines) - len(shown)
+    return _rendered(table, console) + (f"\nsame: {same} others" if same else "")
+
+
+def checked(found: Iterable[Check], console: Console) -> str:
+    """Return checks as a table, as wide as a console."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(max_width=console.width * 2 // 5, overflow="fold")
+    table.add_column(overflow="fold")
+    for state, *texts in (each.described().values() for each in found):
+        what, seen, *advice = (printable(x, _MOST) for x in texts)
+        rows = [seen, *(f"→ {each}" for each in advice)]
+        table.add_row(Text(state, _STATES.get(state, "")), Text(what), Text("\n".join(rows)))
+    return _rendered(table, console)
+
+
+def _rendered(table: Table, console: Console) -> str:
     with console.capture() as captured:
         console.print(table)
-    same = len(plan.lines) - len(shown)
-    more = [f"same: {same} others"] if same else []
-    return "\n".join([*(row.rstrip() for row in captured.get().splitlines()), *more])
+    return "\n".join(row.rstrip() for row in captured.get().splitlines())
 
 
 def _value(line: Line) -> str:

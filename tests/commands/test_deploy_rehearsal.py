@@ -49,8 +49,8 @@ EXPECTED: list[tuple[Callable[[rehearsal.Stage], None], dict[str, str], int, lis
     (rehearsal.undo, SEEDED, 4, upload(1)),
     (rehearsal.nightly, NORMAL, 6, upload(3)),
     (rehearsal.reconfigure, {**NORMAL, **STABLE}, 8, [*PREFIX, "PutObject", *upload(1)]),
-    (rehearsal.deploy_again, {**NORMAL, **STABLE}, 8, []),
-    (rehearsal.undeploy, {**NORMAL, **STABLE}, 8, DELETE),
+    (rehearsal.deploy_again, {**NORMAL, **STABLE}, 12, ["InvokeFunction", "PutObject"] * 4),
+    (rehearsal.undeploy, {**NORMAL, **STABLE}, 12, DELETE),
 ]
 """After each step: names of the images, number of objects in the journal, and calls that write."""
 

@@ -748,7 +748,7 @@ REASONS = {
     "ResourceInUse.Cos": "another rule of the bucket has these objects",
     "UnauthorizedOperation.CAM": "your keys lack this right",
     "AuthFailure.UnauthorizedOperation": "your keys lack this right",
-    "AuthFailure.SignatureExpire": "check your keys, and the clock",
+    "AuthFailure.SignatureExpire": "set this machine's clock",
     "ResourceUnavailable.InsufficientBalance": "the account is in arrears",
     "LimitExceeded.Function": "it is a quota of the account",
     "OperationDenied.Unheard": "",

@@ -69,6 +69,7 @@ class Source:
     region: str
     function: str
     request_id: str = ""
+    namespace: str = NAMESPACE
 
     def __post_init__(self) -> None:
         if not FUNCTION_NAME.fullmatch(self.function):
@@ -107,7 +108,8 @@ class Source:
             ValueError: CLS has not returned all, such as too many of one millisecond; or a
                 `CloudError`.
         """
-        terms = {"SCF_Namespace": f'"{NAMESPACE}"', "SCF_FunctionName": f'"{self.function}"'}
+        terms = {"SCF_Namespace": self.namespace, "SCF_FunctionName": self.function}
+        terms = {name: f'"{value}"' for name, value in terms.items()}
         if self.request_id:
             is_full = len(self.request_id) == _FULL_ID
             terms["SCF_RequestId"] = f'"{self.request_id}"' if is_full else f"{self.request_id}*"

@@ -1,0 +1,92 @@
+"""All checks of a deployed function, in the order in which they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from image_steward.errors import InvalidSetting
+from image_steward.settings import Settings
+from scf_deploy import trials
+from scf_deploy.check import FAIL, OPEN, Check, of_account
+from scf_deploy.deployment import Current, Deployment
+from scf_deploy.dry_runs import LEVELS_OF_RUNS, dry_runs
+from scf_deploy.errors import DeployError
+from scf_deploy.live import Live
+from scf_deploy.plan import Plan
+from scf_deploy.timers import timers
+from scf_local.terminal_text import printable
+
+_PACKAGE = "image_steward/"
+_NOT_REPLIES = (ValueError, LookupError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What may be changed for a check: whether to upload, and the image to rename, if any.
+
+    `token` is part of what is made, to tell it from what other checks make; `say` tells the user
+    what is being done.
+    """
+
+    write: bool
+    image: str
+    token: str
+    say: Callable[[str], object]
+
+
+def checks(
+    wanted: Deployment, current: Current, left: Plan, live: Live, may: Trials
+) -> Iterator[Check]:
+    """Yield all checks; `left` is the plan of what differs from the file.
+
+    Functions other than Image Steward get no events: nobody knows what they do with them.
+    """
+    yield from of_account(wanted, current, left)
+    function, code = current.function, current.code or wanted.code
+    if not function or not any(name.startswith(_PACKAGE) for name in code.files):
+        return
+    if function["Status"] != "Active" or current.reserved_mb == 0:
+        yield Check("dry runs", OPEN, "not tried: the function does not run", "see above")
+        return
+    variables = (function.get("Environment") or {}).get("Variables") or ()
+    try:
+        settings = Settings.from_environ({each["Key"]: each["Value"] for each in variables})
+    except InvalidSetting as error:
+        advice = "correct the environment in the file, and apply"
+        yield Check("settings", FAIL, printable(error.message, 400), advice)
+        return
+    uploading = [t for t in current.triggers if t.is_enabled and "ObjectCreated" in t.rule]
+    prefixes = [f"{source}/" for source in settings.sources if "-" in source]
+    prefixes = prefixes or [f"{trigger.bucket}/{trigger.keys[0]}" for trigger in uploading]
+    may.say("Making dry runs")
+    has_runs = settings.log_level in LEVELS_OF_RUNS
+    if not has_runs:
+        advice = "deploy STEWARD_LOG_LEVEL INFO, so that the log has what undo and replay need"
+        yield Check("log level", OPEN, f"{settings.log_level} leaves out what was done", advice)
+    yield from _tried("dry runs", dry_runs(live, settings, prefixes))
+    if live.topic:
+        yield from _tried("timers", timers(live, wanted.triggers))
+    for trigger in uploading:
+        if may.write and has_runs and live.topic:
+            may.say(f"Uploading to {trigger.bucket}")
+            yield from _tried("uploads", trials.uploads(live, settings, trigger, may.token))
+        else:
+            seen = "not tried: its log would not tell of it" if may.write else "not tried"
+            advice = "--write uploads a dry run and the manifest of no image, and deletes both"
+            yield Check(f"upload to {trigger.bucket}", OPEN, seen, advice)
+    if may.image:
+        yield from _tried("changes", trials.changes(live, may.image, may.token, may.say))
+    else:
+        advice = "--image img-… renames and tags an image, and takes both back"
+        yield Check("changes", OPEN, "not tried", advice)
+
+
+def _tried(what: str, found: Iterator[Check]) -> Iterator[Check]:
+    """Yield checks, and a failure as another one, so that it does not end those that follow."""
+    try:
+        yield from found
+    except DeployError as error:
+        yield Check(what, FAIL, str(error))
+    except _NOT_REPLIES as error:
+        yield Check(what, FAIL, printable(f"a reply is not as documented: {error}", 400))

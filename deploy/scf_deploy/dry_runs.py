@@ -1,0 +1,145 @@
+"""Dry runs of Image Steward: what they say of its role's rights, settings and journal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from image_steward.settings import Settings
+from scf_deploy.check import FAIL, OK, OPEN, Check, state_of
+from scf_deploy.live import LONGEST_WAIT, Live, Run
+from scf_local.terminal_text import printable
+
+NAME = "scf-deploy-check"
+"""Of what is asked for and does not exist, and of all that is made."""
+NO_IMAGE = "img-00000000"
+_ABSENT = {"ObjectNotFound", "InvalidImageId.NotFound"}
+"""Codes that say: it would be read, if it existed."""
+_ADVICE = {
+    r"UnauthorizedOperation.*|AuthFailure\.Unauth.*|AccessDenied": "the run role lacks this right: "
+    "scf-deploy apply gives it the policy beside the file",
+    r"AuthFailure\.SignatureExpire|RequestTimeTooSkewed": "the function's clock is wrong",
+    r"InvalidSetting|NotAllowed|SourceNotAllowed": "correct the environment in the file, and apply",
+    r"ObjectNotFound": "name a bucket of the function's region in the environment, and apply",
+}
+LEVELS_OF_RUNS = ("DEBUG", "INFO")
+"""The log levels at which the log tells of runs and of the journal."""
+_MOST_S = 60
+"""By which clocks may differ: signatures are refused after some 300 s."""
+
+
+def request(image_id: str, **members: object) -> dict[str, Any]:
+    """Return a change request for one image."""
+    return {"ImageId": image_id, **members}
+
+
+def manifest(region: str) -> dict[str, Any]:
+    """Return a Packer manifest, which is no dry run, for an image that does not exist."""
+    values = {"ImageDescription": NAME}
+    build = {"builder_type": "tencentcloud-cvm", "packer_run_uuid": NAME, "custom_data": values}
+    builds = [{**build, "artifact_id": f"{region}:{NO_IMAGE}"}]
+    return {"builds": builds, "last_run_uuid": NAME}
+
+
+def dry_runs(live: Live, settings: Settings, prefixes: Sequence[str]) -> Iterator[Check]:
+    """Make a dry run with each kind of document, and yield what each says, then what all say.
+
+    `prefixes` are those that documents come from: `<bucket>/<prefix>`.
+    """
+    regions = {"Regions": list(settings.regions)} if settings.regions else {}
+    policy = {"Normalise": {**regions, "ImageName": "{ImageName}"}, "DryRun": True}
+    documents = [
+        ("dry run of requests", "requests", request(NO_IMAGE, ImageDescription=NAME, DryRun=True)),
+        ("dry run of policies", "policies", policy),
+        *((f"reading {each}", "", {"Document": f"cos://{each}{NAME}.json"}) for each in prefixes),
+    ]
+    start, runs = live.now(), []
+    for what, kind, document in documents:
+        event = _event(document, kind, settings)
+        if event is None:
+            yield Check(what, OPEN, f"not tried: STEWARD_SOURCES allows {kind} by upload only")
+            continue
+        runs.append(live.call(event))
+        yield judged(what, live, runs[-1].request_id, problems(runs[-1]), _told(runs[-1]))
+    if runs:
+        yield _journal(runs, settings)
+        if live.topic:
+            yield _log(live, start, runs[0].request_id)
+        yield _pace(runs)
+        ahead = max((run.ahead for run in runs), key=abs)
+        advice = "set this machine's clock; SCF's own can hardly be wrong"
+        seen = f"the function's is {ahead:+.1f} s from this machine's"
+        yield Check("clock", state_of(abs(ahead) <= _MOST_S), seen, advice)
+
+
+def problems(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield the codes and messages of a run."""
+    if run.error or not run.result:
+        yield "Raised", run.error or "the function returned no result document"
+        return
+    for each in (*run.result["Errors"], *run.result["Images"]):
+        if "Code" in each:
+            yield each["Code"], each["Message"]
+
+
+def judged(
+    what: str, live: Live, request_id: str, found: Iterable[tuple[str, str]], seen: str
+) -> Check:
+    """Return what was seen, or the first problem other than that something does not exist."""
+    for code, message in found:
+        if code not in _ABSENT or "NoSuchBucket" in message:
+            advice = next((text for key, text in _ADVICE.items() if re.fullmatch(key, code)), "")
+            log = f"--function {live.named['FunctionName']} --request-id {request_id} --real"
+            shown = printable(f"{code}: {message}", 400)
+            return Check(what, FAIL, shown, advice or f"read its log: scf-local logs {log}")
+    return Check(what, OK, seen)
+
+
+def _event(document: dict[str, Any], kind: str, settings: Settings) -> dict[str, Any] | None:
+    """Return the event that may hold a kind of document; of a pointer, any kind will do."""
+    for source in ("direct", "timer"):
+        if kind in settings.kinds_from(source) or (not kind and settings.kinds_from(source)):
+            timer = {"Type": "Timer", "TriggerName": NAME, "Message": json.dumps(document)}
+            return document if source == "direct" else timer
+    return None
+
+
+def _told(run: Run) -> str:
+    if [*problems(run)]:
+        return "not found, as expected: it does not exist"
+    return f"images read: {sum(run.result['Summary'].values()):,}"
+
+
+def _journal(runs: Sequence[Run], settings: Settings) -> Check:
+    if not settings.journal or settings.log_level not in LEVELS_OF_RUNS:
+        advice = "set STEWARD_JOURNAL, so that what undoes a run outlives its log"
+        return Check("journal", OPEN, "not set, or not in the log", advice)
+    failed = [line["Message"] for run in runs if (line := run.line("journal.failed"))]
+    written = [line["Journal"] for run in runs if (line := run.line("journal.written"))]
+    place = written[-1].rpartition("/")[0] if written else ""
+    seen = failed[0] if failed else f"has {len(written)} results of these dry runs, in {place}/"
+    advice = "nothing is changed until it can be written: scf-deploy apply gives the role the right"
+    return Check("journal", state_of(not failed and bool(written)), printable(seen, 400), advice)
+
+
+def _log(live: Live, start: float, request_id: str) -> Check:
+    lines, seconds = live.awaited(start, request_id, bool)
+    seen = (
+        f"{len(lines)} lines of a run, after {seconds:.0f} s"
+        if lines
+        else (f"none of a run's lines after {LONGEST_WAIT} s")
+    )
+    advice = "log delivery is off, or late: look in the console under Log query, and check again"
+    return Check("log", state_of(bool(lines)), seen, advice)
+
+
+def _pace(runs: Sequence[Run]) -> Check:
+    ends = [line for run in runs if (line := run.line("run.finished"))]
+    calls, throttles = (sum(each[name] for each in ends) for name in ("ApiCalls", "Throttles"))
+    times = ", ".join(f"{each['DurationMs']}{' (cold)' * each['ColdStart']}" for each in ends)
+    seen = f"{times} ms for a run; {calls} calls of the API, {throttles} throttled"
+    return Check(
+        "pace", state_of(not throttles), seen, "something else uses up the account's rate limit"
+    )

@@ -1,0 +1,411 @@
+"""`scf-deploy check` of Image Steward in the emulated cloud: all well, then each thing broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+import bundle
+import deploying
+from conftest import ROOT
+from deploying import BUCKET, NAME, REGION, Project, Rule, Seen, altered, refusal
+from roles import allow, keys_for
+from scf_client import RUNTIME, ScfClient
+from scf_deploy.live import Live, Run
+from scf_local.cloud import seed
+from scf_local.cloud.wire import Reply
+from sdk_client import SdkClient
+
+IMAGE = "img-6pb6lrmy"
+IMAGES = {"ap-guangzhou": [{"ImageId": IMAGE, "ImageName": "web"}], "ap-shanghai": []}
+OF_THE_FUNCTION = {
+    *("InvokeFunction", "PutObject", "DeleteObject"),
+    *("ModifyImageAttribute", "TagResources", "UnTagResources"),
+}  # fmt: skip
+"""What a check changes, with its options: it leaves nothing but results in the journal."""
+NAMED = {"FunctionName": NAME}
+DAY = 24 * 3600
+POLICY = json.loads((ROOT / "deploy/policy.json").read_text(encoding="utf-8"))
+DEPLOYER = json.loads((ROOT / "deploy/deployer.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def steward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Image Steward, deployed to an account with an image."""
+    folder = tmp_path_factory.mktemp("steward")
+    code = bundle.assemble(bundle.own_packages(), sys.executable, folder / "function.zip").path
+    with deploying.cloud(IMAGES) as cloud:
+        project = Project(folder / "project", cloud)
+        shutil.rmtree(project.folder / "code")
+        code.with_suffix("").rename(project.folder / "code")
+        project.apply()
+        yield project
+
+
+@pytest.fixture
+def deployed(steward: Project) -> Project:
+    """Image Steward as it is in the file, whatever another test has changed in the account."""
+    steward.cloud.rules, steward.keys = [], None
+    steward.cloud.state.images = seed.complete(IMAGES)
+    if not {*steward.writes()} <= OF_THE_FUNCTION:
+        steward.apply()
+    return steward
+
+
+def check(project: Project, *options: str) -> dict[str, dict[str, str]]:
+    """Return the checks by what they are about, and whether any has failed, by the status."""
+    done = project("check", "--json", *options)
+    found = {each["What"]: each for each in json.loads(done.out)}
+    assert done.status == any(each["State"] == "FAIL" for each in found.values())
+    return found
+
+
+def failed(project: Project, *options: str) -> dict[str, str]:
+    """Return what has failed: what was seen, and what to do."""
+    found = check(project, *options).items()
+    bad = {what: each for what, each in found if each["State"] == "FAIL"}
+    return {what: f"{each['Seen']} → {each.get('Advice')}" for what, each in bad.items()}
+
+
+def instead(action: str, reply: Callable[[Callable[[], Reply]], Reply]) -> Rule:
+    """Return a rule for the replies of one action."""
+
+    def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        return reply(send) if seen.action == action else send()
+
+    return rule
+
+
+def changed(action: str, change: Callable[[dict[str, Any]], object]) -> Rule:
+    """Return a rule that changes the replies of one action."""
+    return instead(action, lambda send: altered(send(), change))
+
+
+# --- All well ---
+
+
+def test_all_well(deployed: Project) -> None:
+    """Everything is found to be well; what was not tried says how to try it."""
+    found = check(deployed)
+    not_tried = {what for what, each in found.items() if each["State"] == "-"}
+    assert not_tried - {"timer nightly"} == {f"upload to {BUCKET}", "changes"}
+    assert all(each["State"] == "ok" or each["Advice"] for each in found.values())
+    assert found["dry run of policies"]["Seen"] == "images read: 1"
+    assert "4 results" in found["journal"]["Seen"]
+
+
+def test_page(deployed: Project) -> None:
+    """The page shows such a table; only numbers, and what the timer did before, may be others.
+
+    `UPDATE_GOLDEN=1` renews it.
+    """
+    path, pattern = ROOT / "docs/deploy.md", r"(### Check[\s\S]*?```text\n)([\s\S]*?)(```)"
+    page, printed = path.read_text(encoding="utf-8"), deployed("check").out
+    printed = printed.replace(RUNTIME, "Python3.13")
+    if "UPDATE_GOLDEN" in os.environ:
+        path.write_text(re.sub(pattern, lambda m: m[1] + printed + m[3], page), encoding="utf-8")
+    else:
+        shown = re.findall(pattern, page)[0][1]
+        texts = (re.sub(r"(?m)^\S+ +timer[\s\S]*?^(?=\S)", "", text) for text in (printed, shown))
+        one, other = (re.sub(r"[\d:T]+|\(cold\)|\s+", "", text) for text in texts)
+        assert one == other
+
+
+def test_nothing_is_changed(deployed: Project) -> None:
+    """Without --write and --image, only the results of dry runs are written, to the journal."""
+    before = deployed.state()
+    check(deployed)
+    after = deployed.state()
+    for state in (before, after):
+        state["Objects"][BUCKET] = [k for k in state["Objects"][BUCKET] if "journal/" not in k]
+        state.pop("Moved", None)
+    assert after == before
+
+
+def test_changes(deployed: Project) -> None:
+    """With both options, all is tried; then the image is as before, and the objects are gone."""
+    before = deployed.state()
+    found = check(deployed, "--write", "--image", IMAGE)
+    assert {each["State"] for each in found.values()} - {"-"} == {"ok"}
+    assert found["upload of requests"]["Seen"].startswith("one run, in the log after")
+    assert found["upload of requests"]["Seen"].endswith("the event has the key as it is")
+    assert found["upload of manifests"]["State"] == "ok"
+    assert "60 characters, 128 bytes" in found[f"renaming {IMAGE}"]["Seen"]
+    after = deployed.state()
+    assert after["Images"] == before["Images"]
+    assert [key for key in after["Objects"][BUCKET] if "requests/" in key] == []
+
+
+def test_keys_of_events_are_encoded(deployed: Project) -> None:
+    """If events have keys URL-encoded, that is said."""
+
+    def encode(reply: dict[str, Any]) -> None:
+        for each in reply["Results"]:
+            each["LogJson"] = each["LogJson"].replace(" +%41镜", quote(" +%41镜"))
+
+    deployed.cloud.rules = [changed("SearchLog", encode)]
+    assert "URL-encoded" in check(deployed, "--write")["upload of requests"]["Seen"]
+
+
+@pytest.mark.parametrize(("hours", "zone"), [(0, "Beijing time"), (8, "UTC")])
+def test_timer(deployed: Project, hours: int, zone: str) -> None:
+    """A timer that fired within the last day is found in the log, and the zone of its time."""
+    deployed.edit("0 17 3 * * * *", f"0 17 {3 + hours} * * * *")
+    deployed.apply()
+    deployed.cloud.move_clock(DAY)
+    deployed.edit(f"0 17 {3 + hours} * * * *", "0 17 3 * * * *")
+    deployed.apply()
+    assert check(deployed)["timer nightly"] == {
+        "State": "ok", "What": "timer nightly", "Seen": f"fired in {zone}",
+    }  # fmt: skip
+
+
+# --- Something is broken ---
+
+
+RIGHTS = {
+    "cvm:DescribeImages": ("dry run of requests", "dry run of policies"),
+    "cos:GetObject": (f"reading {BUCKET}/requests/", f"reading {BUCKET}/policies/"),
+    "cos:PutObject": ("journal",),
+    "cvm:ModifyImageAttribute": (f"renaming {IMAGE}",),
+    "tag:TagResources": (f"tagging {IMAGE}",),
+    "tag:UnTagResources": (f"tagging {IMAGE}",),
+}
+"""What fails without each right of the run role, besides what stands in the plan."""
+
+
+def test_every_right_is_tried() -> None:
+    """No right of the role's policy is left out below."""
+    actions = [action for each in POLICY["statement"] for action in each["action"]]
+    assert {f"name/{action}" for action in RIGHTS} == {*actions}
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+def test_right_of_the_role(deployed: Project, right: str) -> None:
+    """What fails without a right of the run role is named, and that the role lacks it."""
+    cam = SdkClient(deployed.cloud, "cam")
+    statements = [
+        {**each, "action": [action for action in each["action"] if action != f"name/{right}"]}
+        for each in POLICY["statement"]
+    ]
+    text = json.dumps({**POLICY, "statement": [each for each in statements if each["action"]]})
+    cam("UpdatePolicy", PolicyName=NAME, PolicyDocument=text)
+    found = failed(deployed, "--image", IMAGE)
+    assert found.pop("as in the file").startswith(f"not policy {NAME} → ")
+    assert {*found} >= {*RIGHTS[right]}
+    for what in RIGHTS[right]:
+        assert re.search("Unauthorized|AccessDenied|PutObject", found[what])
+        assert re.search("role lacks this right|gives the role the right", found[what])
+    (image,) = deployed.cloud.state.images["ap-guangzhou"]
+    assert image["ImageName"] == "web"
+    assert bool(image["Tags"]) == (right == "tag:UnTagResources")
+
+
+def broken_account(project: Project) -> dict[str, Callable[[], object]]:
+    """Return what breaks something in the account, by what `check` says of it."""
+    scf, state = ScfClient(project.cloud), project.cloud.state
+
+    def settings(name: str, value: str) -> None:
+        variables = project.function()["Environment"]["Variables"]
+        for each in variables:
+            each["Value"] = value if each["Key"] == name else each["Value"]
+        scf("UpdateFunctionConfiguration", **NAMED, Environment={"Variables": variables})
+        scf.move(10)
+
+    trigger = project.trigger() | {"TriggerDesc": '{"event":"cos:ObjectCreated:*"}'}
+    named = {each: trigger[each] for each in ("TriggerName", "Type", "Qualifier", "TriggerDesc")}
+    return {
+        "triggers: off: trigger cos": lambda: scf(
+            "UpdateTriggerStatus", **NAMED, **named, Enable="CLOSE"
+        ),
+        "concurrency: 0 MB": lambda: scf(
+            "PutReservedConcurrencyConfig", **NAMED, ReservedConcurrencyMem=0
+        ),
+        "settings: STEWARD_MAX_CHANGES": lambda: settings("STEWARD_MAX_CHANGES", "many"),
+        f"bucket {BUCKET}: ap-guangzhou has none": lambda: setattr(
+            state.buckets[BUCKET], "region", "ap-shanghai"
+        ),
+        "as in the file: not code": (project.folder / "code" / "new.py").touch,
+    }
+
+
+BROKEN = {
+    "triggers: off: trigger cos": "scf-deploy apply",
+    "concurrency: 0 MB": "scf-deploy apply starts it",
+    "settings: STEWARD_MAX_CHANGES": "correct the environment in the file, and apply",
+    f"bucket {BUCKET}: ap-guangzhou has none": "name that region in the file, or another bucket",
+    "as in the file: not code": "scf-deploy apply makes it as the file says",
+}
+"""What `check` says of broken things, and what to do."""
+
+
+@pytest.mark.parametrize("seen", BROKEN)
+def test_broken_account(deployed: Project, seen: str) -> None:
+    """What is broken in the account is named, with what to do; `apply` mends it."""
+    broken_account(deployed)[seen]()
+    what, _, rest = seen.partition(": ")
+    found = failed(deployed)[what]
+    assert rest in found
+    assert BROKEN[seen] in found
+    (deployed.folder / "code" / "new.py").unlink(missing_ok=True)
+    deployed.cloud.state.buckets[BUCKET].region = REGION
+    deployed.apply()
+    assert failed(deployed) == {}
+
+
+def late(reply: dict[str, Any]) -> None:
+    """Alter the times in the log of a run, as if the function's clock was an hour behind."""
+    log = reply["Result"]["Log"]
+    hour = "T(\\d\\d)(?=:)"
+    reply["Result"]["Log"] = re.sub(hour, lambda m: f"T{(int(m[1]) - 1) % 24:02}", log)
+
+
+RULES = {
+    "triggers": (
+        changed("ListTriggers", lambda r: [t.update(BindStatus="off") for t in r["Triggers"]]),
+        f"not bound: {BUCKET}.cos",
+        "delete it in the console, then scf-deploy apply",
+    ),
+    "log topic": (
+        changed("GetFunction", lambda r: r.update(ClsTopicId="")),
+        "none: the log is lost",
+        "turn on log delivery in the console",
+    ),
+    "log": (
+        changed("SearchLog", lambda r: r.update(Results=[], ListOver=True)),
+        "none of a run's lines after 90 s",
+        "log delivery is off, or late",
+    ),
+    "clock": (
+        changed("InvokeFunction", late),
+        "the function's is -3",
+        "set this machine's clock",
+    ),
+    "function": (
+        changed("GetFunction", lambda r: r.update(Status="UpdateFailed", StatusDesc="no disk")),
+        "UpdateFailed",
+        "no disk",
+    ),
+    "dry runs": (
+        instead("InvokeFunction", lambda _: refusal("UnauthorizedOperation")),
+        "InvokeFunction: UnauthorizedOperation",
+        "your keys lack this right",
+    ),
+    "timers": (
+        instead("SearchLog", lambda _: refusal("UnauthorizedOperation")),
+        "SearchLog: UnauthorizedOperation",
+        "your keys lack this right",
+    ),
+    "dry run of policies": (
+        changed("InvokeFunction", lambda r: r["Result"].update(ErrMsg="no memory", RetMsg="")),
+        "Raised: no memory",
+        "read its log: scf-local logs --function image-steward --request-id",
+    ),
+    "uploads": (
+        instead("PutObject", lambda _: Reply(403, {}, b"")),
+        "PutObject: HTTP403",
+        "your keys lack this right",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", RULES)
+def test_broken(deployed: Project, what: str) -> None:
+    """What is broken is named, with what to do; all else is still checked."""
+    rule, seen, advice = RULES[what]
+    deployed.cloud.rules = [rule]
+    found = check(deployed, "--write")
+    assert found[what]["State"] == "FAIL"
+    assert seen in found[what]["Seen"]
+    assert advice in found[what]["Advice" if "Advice" in found[what] else "Seen"]
+    assert "changes" in found or what == "function"
+
+
+def test_throttled(deployed: Project) -> None:
+    """If reads are throttled, something else uses up the account's rate."""
+    left = [refusal("RequestLimitExceeded")]
+    deployed.cloud.rules = [
+        instead("DescribeImages", lambda send: left.pop() if left else send()),
+    ]
+    found = failed(deployed)
+    assert {*found} == {"pace"}
+    assert "1 throttled → something else uses up" in found["pace"]
+
+
+def test_own_clock(deployed: Project) -> None:
+    """If this machine's clock is wrong, so that nothing can be signed, that is said."""
+    refused = refusal("AuthFailure.SignatureExpire")
+    deployed.cloud.rules = [instead("GetUserAppId", lambda _: refused)]
+    done = deployed("check")
+    assert done.status == 1
+    assert "Advice: set this machine's clock" in done.err
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_lost_reply(deployed: Project, *, is_done: bool) -> None:
+    """If the reply to a rename is lost, it is taken back all the same, and said what went wrong."""
+    count = 0
+
+    def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
+        nonlocal count
+        is_it = seen.action == "InvokeFunction" and "镜" in seen.params["Event"]
+        count += is_it
+        if not is_it or count != 2:  # the first one is a dry run
+            return send()
+        later = send().later if is_done else None
+
+        def lost() -> Reply:
+            return replace(later() if later else Reply(200, {}, b""), cut="before")
+
+        return Reply(200, {}, b"", later=lost)
+
+    deployed.cloud.rules = [rule]
+    assert "InvokeFunction: ClientNetworkError" in failed(deployed, "--image", IMAGE)["changes"]
+    assert deployed.cloud.state.images["ap-guangzhou"][0]["ImageName"] == "web"
+
+
+def test_stopped_by_the_user(deployed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the user presses Ctrl-C after the rename, it is taken back before the command ends."""
+    real = Live.call
+
+    def call(live: Live, event: Any, says: str = "") -> Run:  # noqa: ANN401 - any event
+        run = real(live, event, says)
+        if "镜" in event.get("ImageName", "") and says:
+            raise KeyboardInterrupt
+        return run
+
+    monkeypatch.setattr(Live, "call", call)
+    assert deployed("check", "--image", IMAGE).status == 1
+    assert deployed.cloud.state.images["ap-guangzhou"][0]["ImageName"] == "web"
+
+
+@pytest.mark.parametrize(
+    ("image", "seen"),
+    [
+        ({"Tags": [{"Key": "image-steward", "Value": "ignore"}]}, "it has the tag image-steward"),
+        ({"ImageId": "img-other123"}, "InvalidImageId.NotFound: ap-guangzhou has no image"),
+    ],
+)
+def test_image_that_does_not_change(deployed: Project, image: dict[str, Any], seen: str) -> None:
+    """If an image is not changed, it is not said that it was, but why not."""
+    deployed.cloud.state.images["ap-guangzhou"][0].update(image)
+    assert seen in failed(deployed, "--image", IMAGE)[f"renaming {IMAGE}"]
+
+
+def test_keys_of_the_deployer(deployed: Project) -> None:
+    """The rights in deploy/deployer.json are enough for all but --write."""
+    statements = DEPLOYER["statement"]
+    deployed.keys = keys_for(deployed.cloud.state, *statements)
+    assert failed(deployed) == {}
+    for right in ("scf:InvokeFunction", "cls:SearchLog"):
+        deployed.keys = keys_for(deployed.cloud.state, *statements, allow(right, effect="deny"))
+        assert right.partition(":")[2] in str(failed(deployed))
