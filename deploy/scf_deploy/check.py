@@ -41,11 +41,9 @@ def of_account(wanted: Deployment, current: Current, left: Plan) -> Iterator[Che
         return
     status, reserved = function["Status"], current.reserved_mb
     yield Check("function", state_of(status == "Active"), status, reasons(function))
-    changes = ", ".join(line.what for line in left.changes)
+    seen = ", ".join(f"not {line.what}" for line in left.changes) or "yes"
     advice = "scf-deploy plan shows how; scf-deploy apply makes it as the file says"
-    yield Check(
-        "as in the file", state_of(not left.calls), f"not {changes}" if changes else "yes", advice
-    )
+    yield Check("as in the file", state_of(not left.calls), seen, advice)
     for name in wanted.buckets:
         is_private, has_versions = current.buckets.get(name, (False, False))
         seen = f"in {wanted.region}, {'private' if is_private else 'open to others'}, versions "
@@ -56,24 +54,22 @@ def of_account(wanted: Deployment, current: Current, left: Plan) -> Iterator[Che
             advice = "a trigger needs a bucket in the function's region: name that region in the "
             advice += "file, or another bucket; scf-deploy apply makes one that does not exist"
         yield Check(f"bucket {name}", state_of(is_private and has_versions), seen, advice)
-    off = ", ".join(str(each) for each in current.triggers if not each.is_enabled)
-    bad = (
-        f"not bound: {', '.join(sorted(current.unbound))}"
-        if current.unbound
-        else off and f"off: {off}"
-    )
-    seen = bad or ", ".join(sorted(map(str, current.triggers))) or "none"
-    advice = (
-        "delete it in the console, then scf-deploy apply"
-        if current.unbound
-        else ("nothing starts the function: scf-deploy apply, if the file has triggers that are on")
-    )
-    yield Check("triggers", state_of(bool(current.triggers) and not bad), seen, advice)
+    yield _triggers(current)
     seen = "no limit" if reserved is None else f"{reserved} MB"
     advice = "it does not run, and events wait; scf-deploy apply starts it if the file does"
     yield Check("concurrency", state_of(reserved != 0), seen, advice)
     has_topic = bool(function.get("ClsTopicId"))
+    seen = "yes" if has_topic else "none: what it logs is lost"
     advice = f"set cls in the file of {wanted.name}, or turn on log delivery in the console"
-    yield Check(
-        "log topic", state_of(has_topic), "one" if has_topic else "none: the log is lost", advice
-    )
+    yield Check("log topic", state_of(has_topic), seen, advice)
+
+
+def _triggers(current: Current) -> Check:
+    if current.unbound:
+        seen = f"not bound: {', '.join(sorted(current.unbound))}"
+        return Check("triggers", FAIL, seen, "delete it in the console, then scf-deploy apply")
+    off = sorted(str(each) for each in current.triggers if not each.is_enabled)
+    seen = ", ".join(off or sorted(map(str, current.triggers))) or "none"
+    is_well = bool(current.triggers) and not off
+    advice = "nothing starts the function: scf-deploy apply, if the file has triggers that are on"
+    return Check("triggers", state_of(is_well), f"off: {seen}" if off else seen, advice)

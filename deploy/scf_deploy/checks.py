@@ -76,7 +76,7 @@ def checks(
             advice = "--write uploads a dry run and the manifest of no image, and deletes both"
             yield Check(f"upload to {trigger.bucket}", OPEN, seen, advice)
     if may.image:
-        yield from _tried("changes", trials.changes(live, may.image, may.token, may.say))
+        yield from _tried("changes", trials.changes(live, settings, may.image, may.token, may.say))
     else:
         advice = "--image img-… renames and tags an image, and takes both back"
         yield Check("changes", OPEN, "not tried", advice)

@@ -137,8 +137,9 @@ def _session(
             cos_endpoint = cos_endpoint or endpoint
         api = patient(Cloud(keys.credentials, found.region, endpoint, cos_endpoint), sleep, _note)
         reply = api(Call("cam", "GetUserAppId", {}))
-        account = serverless_file.Account(f"{reply.get('OwnerUin')}", f"{reply.get('AppId')}")
-        if not (account.uin + account.appid).isdecimal():
+        uin, appid, user = (f"{reply.get(name) or ''}" for name in ("OwnerUin", "AppId", "Uin"))
+        account = serverless_file.Account(uin, appid, user)
+        if not (uin.isdecimal() and appid.isdecimal()):
             raise CloudError("GetUserAppId", "ValueError", "a reply is not as documented")
         wanted = found.deployment(account)
         place = endpoint or os.environ.get(ENDPOINT, "")

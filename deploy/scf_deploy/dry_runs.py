@@ -9,7 +9,7 @@ from typing import Any
 
 from image_steward.settings import Settings
 from scf_deploy.check import FAIL, OK, OPEN, Check, state_of
-from scf_deploy.live import LONGEST_WAIT, Live, Run
+from scf_deploy.live import Live, Run
 from scf_local.terminal_text import printable
 
 NAME = "scf-deploy-check"
@@ -30,16 +30,22 @@ _MOST_S = 60
 """By which clocks may differ: signatures are refused after some 300 s."""
 
 
-def request(image_id: str, **members: object) -> dict[str, Any]:
-    """Return a change request for one image."""
-    return {"ImageId": image_id, **members}
+def about(image_id: str, live: Live, settings: Settings) -> dict[str, str]:
+    """Return the members of a change request that name an image, in a region that is allowed."""
+    regions = settings.regions or (live.region,)
+    return {"Region": live.region if live.region in regions else regions[0], "ImageId": image_id}
 
 
-def manifest(region: str) -> dict[str, Any]:
-    """Return a Packer manifest, which is no dry run, for an image that does not exist."""
+def no_request(live: Live, settings: Settings) -> dict[str, Any]:
+    """Return a dry run for an image that does not exist."""
+    return {**about(NO_IMAGE, live, settings), "ImageDescription": NAME, "DryRun": True}
+
+
+def no_manifest(live: Live) -> dict[str, Any]:
+    """Return a Packer manifest, which is never a dry run, for an image that does not exist."""
     values = {"ImageDescription": NAME}
     build = {"builder_type": "tencentcloud-cvm", "packer_run_uuid": NAME, "custom_data": values}
-    builds = [{**build, "artifact_id": f"{region}:{NO_IMAGE}"}]
+    builds = [{**build, "artifact_id": f"{live.region}:{NO_IMAGE}"}]
     return {"builds": builds, "last_run_uuid": NAME}
 
 
@@ -51,15 +57,15 @@ def dry_runs(live: Live, settings: Settings, prefixes: Sequence[str]) -> Iterato
     regions = {"Regions": list(settings.regions)} if settings.regions else {}
     policy = {"Normalise": {**regions, "ImageName": "{ImageName}"}, "DryRun": True}
     documents = [
-        ("dry run of requests", "requests", request(NO_IMAGE, ImageDescription=NAME, DryRun=True)),
+        ("dry run of requests", "requests", no_request(live, settings)),
         ("dry run of policies", "policies", policy),
         *((f"reading {each}", "", {"Document": f"cos://{each}{NAME}.json"}) for each in prefixes),
     ]
     start, runs = live.now(), []
     for what, kind, document in documents:
-        event = _event(document, kind, settings)
+        event = event_of(document, kind, settings)
         if event is None:
-            yield Check(what, OPEN, f"not tried: STEWARD_SOURCES allows {kind} by upload only")
+            yield not_allowed(what, kind)
             continue
         runs.append(live.call(event))
         yield judged(what, live, runs[-1].request_id, problems(runs[-1]), _told(runs[-1]))
@@ -97,10 +103,16 @@ def judged(
     return Check(what, OK, seen)
 
 
-def _event(document: dict[str, Any], kind: str, settings: Settings) -> dict[str, Any] | None:
-    """Return the event that may hold a kind of document; of a pointer, any kind will do."""
+def not_allowed(what: str, kind: str) -> Check:
+    """Return that no call may hold a kind of document."""
+    return Check(what, OPEN, f"not tried: STEWARD_SOURCES lets only uploads have {kind or 'that'}")
+
+
+def event_of(document: dict[str, Any], kind: str, settings: Settings) -> dict[str, Any] | None:
+    """Return the event that may hold a kind of document, if any; a pointer may be in each."""
     for source in ("direct", "timer"):
-        if kind in settings.kinds_from(source) or (not kind and settings.kinds_from(source)):
+        kinds = settings.kinds_from(source)
+        if kind in kinds or (kinds and not kind):
             timer = {"Type": "Timer", "TriggerName": NAME, "Message": json.dumps(document)}
             return document if source == "direct" else timer
     return None
@@ -126,11 +138,7 @@ def _journal(runs: Sequence[Run], settings: Settings) -> Check:
 
 def _log(live: Live, start: float, request_id: str) -> Check:
     lines, seconds = live.awaited(start, request_id, bool)
-    seen = (
-        f"{len(lines)} lines of a run, after {seconds:.0f} s"
-        if lines
-        else (f"none of a run's lines after {LONGEST_WAIT} s")
-    )
+    seen = f"{len(lines)} lines of a run, after {seconds:.0f} s"
     advice = "log delivery is off, or late: look in the console under Log query, and check again"
     return Check("log", state_of(bool(lines)), seen, advice)
 
@@ -140,6 +148,5 @@ def _pace(runs: Sequence[Run]) -> Check:
     calls, throttles = (sum(each[name] for each in ends) for name in ("ApiCalls", "Throttles"))
     times = ", ".join(f"{each['DurationMs']}{' (cold)' * each['ColdStart']}" for each in ends)
     seen = f"{times} ms for a run; {calls} calls of the API, {throttles} throttled"
-    return Check(
-        "pace", state_of(not throttles), seen, "something else uses up the account's rate limit"
-    )
+    advice = "something else uses up the account's rate limit"
+    return Check("pace", state_of(not throttles), seen, advice)

@@ -58,8 +58,8 @@ class Live:
     clock: Callable[[], float]
     now: Callable[[], float]
 
-    def call(self, event: Mapping[str, Any], says: str = "") -> Run:
-        """Call the function; `says` what that changes.
+    def call(self, event: Mapping[str, Any], says: str = "makes a dry run") -> Run:
+        """Call the function, once: `says` what that does.
 
         Raises:
             CloudError: it was not called, or there is no reply.

@@ -45,10 +45,14 @@ _TRUST = {"version": "2.0", "statement": _SCF}
 
 @dataclass(frozen=True)
 class Account:
-    """The ids of an account: `uin` of its root user, `appid` in names of buckets."""
+    """The ids of an account: `uin` of its root user, `appid` in names of buckets.
+
+    `user` is the uin of the user whose keys they are.
+    """
 
     uin: str
     appid: str
+    user: str = ""
 
     def filled(self, text: str) -> tuple[str, tuple[str, ...]]:
         """Return a text with its ids in the place of placeholders, and what was filled in."""
@@ -60,8 +64,8 @@ class Account:
 
     def hidden(self, text: str) -> str:
         """Return a text with placeholders in the place of its ids, to be shown to others."""
-        for placeholder, own in ((APPID, self.appid), (UIN, self.uin)):
-            text = re.sub(rf"(?<!\d){own}(?!\d)", placeholder, text)
+        for placeholder, own in ((APPID, self.appid), (UIN, self.uin), (UIN, self.user)):
+            text = re.sub(rf"(?<!\d){own}(?!\d)", placeholder, text) if own else text
         return text
 
 

@@ -10,8 +10,17 @@ from urllib.parse import quote
 from image_steward.settings import Settings
 from scf_deploy.call import Call
 from scf_deploy.check import FAIL, OPEN, Check
-from scf_deploy.dry_runs import NAME, NO_IMAGE, judged, manifest, problems, request
-from scf_deploy.live import LONGEST_WAIT, Live
+from scf_deploy.dry_runs import (
+    NAME,
+    about,
+    event_of,
+    judged,
+    no_manifest,
+    no_request,
+    not_allowed,
+    problems,
+)
+from scf_deploy.live import LONGEST_WAIT, Live, Run
 from scf_deploy.trigger import Trigger
 
 _SPECIAL = " +%41镜"
@@ -25,8 +34,8 @@ def uploads(live: Live, settings: Settings, trigger: Trigger, token: str) -> Ite
     The objects are deleted in the end. `token` is in their keys, to tell them from earlier ones.
     """
     prefix, suffix = trigger.keys
-    dry_run = request(NO_IMAGE, ImageDescription=NAME, DryRun=True)
-    for kind, document in (("requests", dry_run), ("manifests", manifest(live.region))):
+    documents = {"requests": no_request(live, settings), "manifests": no_manifest(live)}
+    for kind, document in documents.items():
         key = f"{prefix}{NAME}-{token}-{kind}{_SPECIAL}{suffix}"
         what, where = f"upload of {kind}", {"Bucket": trigger.bucket, "Key": key}
         if kind not in settings.kinds_from(f"{trigger.bucket}/{key}"):
@@ -36,9 +45,10 @@ def uploads(live: Live, settings: Settings, trigger: Trigger, token: str) -> Ite
         body = json.dumps(document).encode()
         live.api(Call("cos", "PutObject", {**where, "Body": body}, f"uploads {key}"))
         try:
-            yield _seen(what, live, start, f"{token}-{kind}")
+            found = _seen(what, live, start, f"{token}-{kind}")
         finally:
             live.api(Call("cos", "DeleteObject", where, f"deletes {key}"))
+        yield found
 
 
 def _seen(what: str, live: Live, start: float, token: str) -> Check:
@@ -62,35 +72,41 @@ def _seen(what: str, live: Live, start: float, token: str) -> Check:
     return judged(what, live, started[0]["RequestId"], found, seen)
 
 
-def changes(live: Live, image_id: str, token: str, say: Callable[[str], object]) -> Iterator[Check]:
+def changes(
+    live: Live, settings: Settings, image_id: str, token: str, say: Callable[[str], object]
+) -> Iterator[Check]:
     """Rename an image and take that back, then bind and unbind a tag; yield what was seen.
 
     The name has 60 characters, of which most are Chinese: it is not documented that these count as
     one each.
     """
+
+    def call(says: str, **members: object) -> Run:
+        return live.call(event_of({**image, **members}, "requests", settings) or {}, says)
+
+    image = about(image_id, live, settings)
+    if event_of(image, "requests", settings) is None:
+        yield not_allowed(f"changing {image_id}", "requests")
+        return
     name = f"{NAME}-{token}-".ljust(_LONGEST_NAME, "镜")
     size = f"{_LONGEST_NAME} characters, {len(name.encode())} bytes"
-    tag = {"Tags": [{"Key": NAME, "Value": token}]}
-    for what, new, seen in (
-        ("renaming", {"ImageName": name}, f"to {size}; and back"),
-        ("tagging", tag, "bound, and unbound"),
-    ):
-        runs = [live.call(request(image_id, **new, DryRun=True))]
-        images = runs[0].result.get("Images") or [{"Status": "unchanged"}]
-        if images[0]["Status"] == "planned":
-            back = request(
-                image_id, **({"DeleteTags": [NAME]} if new is tag else images[0]["Before"])
-            )
-            undo = json.dumps(back, ensure_ascii=False)
+    rename, tag = {"ImageName": name}, {"Tags": [{"Key": NAME, "Value": token}]}
+    for what, new, seen in (("renaming", rename, f"to {size}"), ("tagging", tag, "bound")):
+        runs = [call("makes a dry run", **new, DryRun=True)]
+        planned = [each for each in runs[0].result.get("Images", ()) if each["Status"] == "planned"]
+        if planned:
+            old = {"DeleteTags": [NAME]} if new is tag else planned[0]["Before"]
+            undo = json.dumps({**image, **old}, ensure_ascii=False)
             say(f"{what.capitalize()} {image_id}, and back. If this stops, upload {undo}")
             try:
-                runs.append(live.call(request(image_id, **new), f"changes {image_id}"))
+                runs.append(call(f"is {what} {image_id}", **new))
             finally:
-                runs.append(live.call(back, f"changes {image_id} back"))
+                runs.append(call(f"takes {what} {image_id} back", **old))
         images = [each for run in runs for each in run.result.get("Images", ())]
-        done = [each["Status"] for each in images]
+        states = [each["Status"] for each in images]
         found = [pair for run in runs for pair in problems(run)]
-        if done != ["planned", "changed", "changed"]:
-            reasons = [*(": ".join(pair) for pair in found), *(x.get("Reason", "") for x in images)]
-            found.append(("NotChanged", next(filter(None, reasons), "it is so already")))
-        yield judged(f"{what} {image_id}", live, runs[-1].request_id, found, seen)
+        if states != ["planned", "changed", "changed"]:
+            reasons = [": ".join(pair) for pair in found]
+            reasons += [each["Reason"] for each in images if "Reason" in each]
+            found.append(("NotChanged", "; ".join(reasons) or f"it is {', '.join(states)}"))
+        yield judged(f"{what} {image_id}", live, runs[-1].request_id, found, f"{seen}; and back")

@@ -20,6 +20,7 @@ from conftest import ROOT
 from deploying import BUCKET, NAME, REGION, Project, Rule, Seen, altered, refusal
 from roles import allow, keys_for
 from scf_client import RUNTIME, ScfClient
+from scf_deploy import serverless_file
 from scf_deploy.live import Live, Run
 from scf_local.cloud import seed
 from scf_local.cloud.wire import Reply
@@ -214,13 +215,6 @@ def broken_account(project: Project) -> dict[str, Callable[[], object]]:
     """Return what breaks something in the account, by what `check` says of it."""
     scf, state = ScfClient(project.cloud), project.cloud.state
 
-    def settings(name: str, value: str) -> None:
-        variables = project.function()["Environment"]["Variables"]
-        for each in variables:
-            each["Value"] = value if each["Key"] == name else each["Value"]
-        scf("UpdateFunctionConfiguration", **NAMED, Environment={"Variables": variables})
-        scf.move(10)
-
     trigger = project.trigger() | {"TriggerDesc": '{"event":"cos:ObjectCreated:*"}'}
     named = {each: trigger[each] for each in ("TriggerName", "Type", "Qualifier", "TriggerDesc")}
     return {
@@ -230,7 +224,7 @@ def broken_account(project: Project) -> dict[str, Callable[[], object]]:
         "concurrency: 0 MB": lambda: scf(
             "PutReservedConcurrencyConfig", **NAMED, ReservedConcurrencyMem=0
         ),
-        "settings: STEWARD_MAX_CHANGES": lambda: settings("STEWARD_MAX_CHANGES", "many"),
+        "settings: STEWARD_MAX_CHANGES": lambda: variables(project, STEWARD_MAX_CHANGES="many"),
         f"bucket {BUCKET}: ap-guangzhou has none": lambda: setattr(
             state.buckets[BUCKET], "region", "ap-shanghai"
         ),
@@ -277,12 +271,12 @@ RULES = {
     ),
     "log topic": (
         changed("GetFunction", lambda r: r.update(ClsTopicId="")),
-        "none: the log is lost",
+        "none: what it logs is lost",
         "turn on log delivery in the console",
     ),
     "log": (
         changed("SearchLog", lambda r: r.update(Results=[], ListOver=True)),
-        "none of a run's lines after 90 s",
+        "0 lines of a run, after",
         "log delivery is off, or late",
     ),
     "clock": (
@@ -399,6 +393,74 @@ def test_image_that_does_not_change(deployed: Project, image: dict[str, Any], se
     """If an image is not changed, it is not said that it was, but why not."""
     deployed.cloud.state.images["ap-guangzhou"][0].update(image)
     assert seen in failed(deployed, "--image", IMAGE)[f"renaming {IMAGE}"]
+
+
+def variables(project: Project, **values: str) -> None:
+    """Set variables of the deployed function."""
+    scf = ScfClient(project.cloud)
+    named = {each["Key"]: each["Value"] for each in project.function()["Environment"]["Variables"]}
+    pairs = [{"Key": key, "Value": value} for key, value in {**named, **values}.items()]
+    scf("UpdateFunctionConfiguration", **NAMED, Environment={"Variables": pairs})
+    scf.move(10)
+
+
+def test_dry_run_for_all(deployed: Project) -> None:
+    """If the function only makes dry runs, it is not said that an image was changed."""
+    variables(deployed, STEWARD_DRY_RUN="1")
+    found = failed(deployed, "--image", IMAGE)
+    assert "NotChanged: it is planned, planned" in found[f"renaming {IMAGE}"]
+    assert "NotChanged: it is planned, planned" in found[f"tagging {IMAGE}"]
+
+
+def test_calls_that_are_not_allowed(deployed: Project) -> None:
+    """Documents that no call may hold are not tried; a timer's may be tried by a timer's event."""
+    variables(deployed, STEWARD_SOURCES=f"{BUCKET}/requests/,timer=requests")
+    found = check(deployed, "--image", IMAGE)
+    assert {found[what]["State"] for what in ("dry run of requests", f"renaming {IMAGE}")} == {"ok"}
+    assert "lets only uploads have policies" in found["dry run of policies"]["Seen"]
+    variables(deployed, STEWARD_SOURCES=f"{BUCKET}/requests/")
+    found = check(deployed, "--write", "--image", IMAGE)
+    assert found[f"changing {IMAGE}"]["State"] == "-"
+    assert found["upload of requests"]["State"] == "ok"
+    assert "journal" not in found
+
+
+def test_regions_without_the_own_one(deployed: Project) -> None:
+    """Dry runs ask for images of a region that the function may touch."""
+    variables(deployed, STEWARD_REGIONS="ap-shanghai")
+    found = check(deployed, "--image", IMAGE)
+    assert found["dry run of requests"]["State"] == "ok"
+    assert "ap-shanghai has no image" in found[f"renaming {IMAGE}"]["Seen"]
+
+
+def test_quiet_log(deployed: Project) -> None:
+    """At a level at which the log does not tell of runs, less is checked, and that is said."""
+    variables(deployed, STEWARD_LOG_LEVEL="ERROR")
+    found = check(deployed, "--write")
+    states = {
+        what: found[what]["State"] for what in ("log level", "journal", f"upload to {BUCKET}")
+    }
+    assert {*states.values()} == {"-"}
+
+
+def test_weekly_timer(deployed: Project) -> None:
+    """A timer that was not due in the last day is not searched for."""
+    deployed.edit("0 17 3 * * * *", "0 17 3 1 1 * *")
+    found = check(deployed)["timer nightly"]
+    deployed.edit("0 17 3 1 1 * *", "0 17 3 * * * *")
+    assert found["State"] == "-"
+    assert "after it has been due" in found["Advice"]
+
+
+def test_ids_are_hidden() -> None:
+    """The table has placeholders in the place of the account's ids, and no other number changes."""
+    account = serverless_file.Account("100000000002", "1250000001", "100000000007")
+    text = (
+        "qcs::cvm::uin/100000000002:image/* uin/100000000007 b-1250000001 11250000001 12500000010"
+    )
+    assert account.hidden(text) == (
+        "qcs::cvm::uin/100000000001:image/* uin/100000000001 b-1250000000 11250000001 12500000010"
+    )
 
 
 def test_keys_of_the_deployer(deployed: Project) -> None:
