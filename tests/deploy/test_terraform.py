@@ -161,13 +161,14 @@ def assert_common(trigger: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def test_retries_and_instances() -> None:
-    """The retry policy and the number of instances are the same."""
+    """The retry policy and the number of instances are the same, also on the page."""
     retries = CALLS["UpdateFunctionEventInvokeConfig"]["AsyncTriggerConfig"]
     config = resource("scf_function_event_invoke_config", "retries")
     assert config["msg_ttl"] == retries["MsgTTL"]
     assert [{"RetryNum": config["retry_num"]}] == retries["RetryConfig"]
     reserved = resource("scf_reserved_concurrency_config", "instances")["reserved_concurrency_mem"]
     assert reserved == CALLS["PutReservedConcurrencyConfig"]["ReservedConcurrencyMem"]
+    assert f"with 0 or with {reserved}," in PAGE
 
 
 def test_run_role() -> None:
@@ -267,12 +268,12 @@ def test_alarm(logged: list[Logged]) -> None:
 
 def test_trial_of_the_alarm(logged: list[Logged]) -> None:
     """The event with which the page tries the alarm sets it off."""
-    (event,) = re.findall(r"Try it .*?--Event '(.+?)'", PAGE)
+    (event,) = re.findall(r"(?s)Try it .*?--Event '(.+?)'", PAGE)
     assert logged[EVENTS.index(json.loads(event))].meets(QUERY)
 
 
 def test_alarm_by_the_functions_own_lines(logged: list[Logged]) -> None:
-    """It needs SCF's lines only for a crash, as what they say in a real cloud is not known."""
+    """It needs SCF's own lines for a crash only, since nobody has tried what SCF writes there."""
     for each in logged:
         is_found = each.meets(QUERY) and each.outcome != "exited"
         assert each.meets(QUERY, kind="Custom") == is_found
@@ -295,23 +296,26 @@ def test_fields(logged: list[Logged]) -> None:
 
 
 def test_condition() -> None:
-    """The alarm counts lines, and looks back further than to its last look."""
-    assert (ANALYSIS, RESOURCES["tencentcloud_cls_alarm.failed"].count("$1.lines > 0")) == (
-        "select count(*) as lines",
-        1,
-    )
+    """The alarm counts lines of the topic, and looks back further than to its last look."""
     alarm = resource("cls_alarm", "failed")
+    assert (ANALYSIS, alarm["condition"]) == ("select count(*) as lines", "$1.lines > 0")
     assert alarm["start_time_offset"] < -alarm["time"] < alarm["end_time_offset"] == 0
-    assert alarm["syntax_rule"] == 1
+    assert alarm["syntax_rule"] == 1  # CQL
+    for each in ("logset", "topic"):
+        one = rf" {each}_id +?= tencentcloud_cls_{each}\.log\[0\]\.id\n"
+        assert re.search(one, RESOURCES["tencentcloud_cls_alarm.failed"])
 
 
 def test_log_topic() -> None:
     """No line is lost or not indexed: the function is created with the topic, after its index."""
     for each in ("logset", "topic"):
-        one = rf"cls_{each}_id +?= one\(tencentcloud_cls_{each}\.log\[\*\]\.id\)\n"
+        one = rf" cls_{each}_id +?= one\(tencentcloud_cls_{each}\.log\[\*\]\.id\)\n"
         assert re.search(one, RESOURCES[ADDRESS])
     assert "tencentcloud_cls_index.log" in references(ADDRESS, "depends_on")
-    assert resource("cls_index", "log")["sql_flag"]
+    index = RESOURCES["tencentcloud_cls_index.log"]
+    values = dict(re.findall(r" (\w+) += (key_values\.value\.\w+)\n", index))
+    assert values == {"key": "key_values.value.name", "type": "key_values.value.type"}
+    assert members(index)["sql_flag"]
 
 
 def test_webhook_is_a_secret() -> None:
@@ -324,6 +328,5 @@ def test_webhook_is_a_secret() -> None:
     notice = RESOURCES["tencentcloud_cls_alarm_notice.bot"]
     assert 'count = var.alarm_webhook == "" ? 0 : 1\n' in notice
     assert re.search(r" url +?= var\.alarm_webhook\n", notice)
-    assert (
-        "length(tencentcloud_cls_alarm_notice.bot)\n" in RESOURCES["tencentcloud_cls_alarm.failed"]
-    )
+    (count,) = re.findall(r" count += (.+)\n", RESOURCES["tencentcloud_cls_alarm.failed"])
+    assert count == "length(tencentcloud_cls_alarm_notice.bot)"
