@@ -260,11 +260,18 @@ resource "tencentcloud_cls_alarm" "failed" {
 
   alarm_targets {
     number            = 1
-    logset_id         = tencentcloud_cls_logset.log[0].id
-    topic_id          = tencentcloud_cls_topic.log[0].id
+    logset_id         = one(tencentcloud_cls_logset.log[*].id)
+    topic_id          = one(tencentcloud_cls_topic.log[*].id)
     syntax_rule       = 1
     query             = "${local.alarm} | select count(*) as lines"
     start_time_offset = -10 # minutes; more than the period, since lines arrive with a delay
     end_time_offset   = 0
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.logs
+      error_message = "The alarm searches the log: with logs = false, leave out alarm_webhook."
+    }
   }
 }

@@ -302,8 +302,9 @@ def test_condition() -> None:
     assert alarm["start_time_offset"] < -alarm["time"] < alarm["end_time_offset"] == 0
     assert alarm["syntax_rule"] == 1  # CQL
     for each in ("logset", "topic"):
-        one = rf" {each}_id +?= tencentcloud_cls_{each}\.log\[0\]\.id\n"
+        one = rf" {each}_id +?= one\(tencentcloud_cls_{each}\.log\[\*\]\.id\)\n"
         assert re.search(one, RESOURCES["tencentcloud_cls_alarm.failed"])
+    assert re.search(r"condition +?= var\.logs\n", RESOURCES["tencentcloud_cls_alarm.failed"])
 
 
 def test_log_topic() -> None:
