@@ -103,7 +103,7 @@ def test_what_is_not_as_expected(
     printed = capsys.readouterr()
     assert "as expected" not in printed.out
     assert "exit status of `scf-deploy apply --yes`\n  expected: 0\n  found:    2\n" in printed.err
-    assert "is it built?" in printed.err
+    assert "is it built (make bundle)?" in printed.err
 
 
 @pytest.mark.parametrize(("found", "message"), [

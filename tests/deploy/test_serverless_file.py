@@ -492,7 +492,7 @@ def test_code_of_the_same_checksum() -> None:
 def test_no_code(folder: Path, src: str) -> None:
     """A `src` that is neither a folder nor a zip file is named."""
     (line,) = problems(write(folder, file_of(src=src)))
-    told = f"/inputs/src: {folder}/{src}: no folder or zip to read; is it built? "
+    told = f"/inputs/src: {folder}/{src}: no folder or zip to read; is it built (make bundle)? "
     assert line.startswith(told)
 
 

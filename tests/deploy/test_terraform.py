@@ -266,10 +266,17 @@ def test_alarm(logged: list[Logged]) -> None:
     ]  # fmt: skip
 
 
+def test_alarm_of_the_page(logged: list[Logged]) -> None:
+    """The query for topics that SCF makes finds the same runs, with fields of SCF only."""
+    (query,) = re.findall(r"```text\n(.+) \| select count\(\*\) as lines\n```", PAGE)
+    assert [each.meets(query) for each in logged] == [each.meets(QUERY) for each in logged]
+    assert all(name.startswith("SCF_") for name in re.findall(r"(\w+):", query))
+
+
 def test_trial_of_the_alarm(logged: list[Logged]) -> None:
-    """The event with which the page tries the alarm sets it off."""
-    (event,) = re.findall(r"(?s)Try it .*?--Event '(.+?)'", PAGE)
-    assert logged[EVENTS.index(json.loads(event))].meets(QUERY)
+    """The event with which the page tries alarms sets them off."""
+    for event in re.findall(r"(?s)Try it .*?--Event '(.+?)'", PAGE):
+        assert logged[EVENTS.index(json.loads(event))].meets(QUERY)
 
 
 def test_alarm_by_the_functions_own_lines(logged: list[Logged]) -> None:

@@ -152,7 +152,9 @@ def test_region_without_the_runtime(shipped: Shipped) -> None:
 
 def test_another_bucket(shipped: Shipped) -> None:
     """The page's command gives the bucket another name, and the function another region."""
-    (command,) = re.findall(r"^ *(sed -i.bak -e .*policy.json)$", PAGE, re.MULTILINE)
+    (command,) = re.findall(r"^ *(sed -i.bak -e .*\n.*main.tf)$", PAGE, re.MULTILINE)
+    for name in ("main.tf", "deployer.json"):
+        shutil.copyfile(ROOT / "deploy" / name, shipped.folder / "deploy" / name)
     place = {"BUCKET": "box", "REGION": "ap-beijing", "PATH": os.environ["PATH"]}
     subprocess.run(["sh", "-c", command], cwd=shipped.folder, env=place, check=True)  # noqa: S603, S607 - the page's command
     account = serverless_file.Account("100000000002", "1250000001")
@@ -161,6 +163,11 @@ def test_another_bucket(shipped: Shipped) -> None:
     resources = re.findall(r"qcs::cos:[^\"]+", json.dumps(wanted.policy))
     prefix = "qcs::cos:ap-beijing:uid/1250000001:box-1250000001/"
     assert all(each.startswith(prefix) for each in resources)
+    for name in ("main.tf", "deployer.json"):
+        text = (shipped.folder / "deploy" / name).read_text(encoding="utf-8")
+        left = [line for line in text.splitlines() if "ap-guangzhou" in line]
+        assert all("STEWARD_REGIONS" in line for line in left)
+        assert "box-1250000000" in text
 
 
 def test_formula() -> None:
