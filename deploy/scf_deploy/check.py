@@ -40,7 +40,8 @@ def of_account(wanted: Deployment, current: Current, left: Plan) -> Iterator[Che
         yield Check("function", FAIL, "there is none", "deploy it: scf-deploy apply")
         return
     status, reserved = function["Status"], current.reserved_mb
-    yield Check("function", state_of(status == "Active"), status, reasons(function))
+    advice = f"{reasons(function)}; check again, and if it stays so, deploy again"
+    yield Check("function", state_of(status == "Active"), str(status), advice)
     seen = ", ".join(f"not {line.what}" for line in left.changes) or "yes"
     advice = "scf-deploy plan shows how; scf-deploy apply makes it as the file says"
     yield Check("as in the file", state_of(not left.calls), seen, advice)

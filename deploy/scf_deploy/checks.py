@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
 
 from image_steward.errors import InvalidSetting
 from image_steward.settings import Settings
-from scf_deploy import trials
 from scf_deploy.check import FAIL, OPEN, Check, of_account
 from scf_deploy.deployment import Current, Deployment
 from scf_deploy.dry_runs import LEVELS_OF_RUNS, dry_runs
@@ -15,24 +14,11 @@ from scf_deploy.errors import DeployError
 from scf_deploy.live import Live
 from scf_deploy.plan import Plan
 from scf_deploy.timers import timers
+from scf_deploy.trials import Trials, changes, uploads
 from scf_local.terminal_text import printable
 
 _PACKAGE = "image_steward/"
 _NOT_REPLIES = (ValueError, LookupError, TypeError, AttributeError)
-
-
-@dataclass(frozen=True)
-class Trials:
-    """What may be changed for a check: whether to upload, and the image to rename, if any.
-
-    `token` is part of what is made, to tell it from what other checks make; `say` tells the user
-    what is being done.
-    """
-
-    write: bool
-    image: str
-    token: str
-    say: Callable[[str], object]
 
 
 def checks(
@@ -51,32 +37,41 @@ def checks(
         return
     variables = (function.get("Environment") or {}).get("Variables") or ()
     try:
-        settings = Settings.from_environ({each["Key"]: each["Value"] for each in variables})
+        settings = Settings.from_environ(
+            {each["Key"]: each.get("Value") or "" for each in variables}
+        )
     except InvalidSetting as error:
         advice = "correct the environment in the file, and apply"
         yield Check("settings", FAIL, printable(error.message, 400), advice)
         return
-    uploading = [t for t in current.triggers if t.is_enabled and "ObjectCreated" in t.rule]
-    prefixes = [f"{source}/" for source in settings.sources if "-" in source]
-    prefixes = prefixes or [f"{trigger.bucket}/{trigger.keys[0]}" for trigger in uploading]
+    enabled = [each for each in current.triggers if each.is_enabled]
+    uploading = [each for each in enabled if re.search(r"ObjectCreated:(\*|Put\b)", each.rule)]
+    places = [f"{source}/" for source in settings.sources if "-" in source]
+    places += [f"{trigger.bucket}/{trigger.keys[0]}" for trigger in uploading]
+    places += [each for t in enabled for each in re.findall('cos://([^"]*/)', t.argument)]
+    # A whole bucket, of which the role may read a part, may be allowed, or be a trigger's.
+    prefixes = [
+        each
+        for each in dict.fromkeys(places)
+        if not any(other != each and other.startswith(each) for other in places)
+    ]
     may.say("Making dry runs")
     has_runs = settings.log_level in LEVELS_OF_RUNS
     if not has_runs:
         advice = "deploy STEWARD_LOG_LEVEL INFO, so that the log has what undo and replay need"
         yield Check("log level", OPEN, f"{settings.log_level} leaves out what was done", advice)
-    yield from _tried("dry runs", dry_runs(live, settings, prefixes))
+    yield from _tried("dry runs", dry_runs(live, settings, prefixes, may.token))
     if live.topic:
         yield from _tried("timers", timers(live, wanted.triggers))
     for trigger in uploading:
         if may.write and has_runs and live.topic:
-            may.say(f"Uploading to {trigger.bucket}")
-            yield from _tried("uploads", trials.uploads(live, settings, trigger, may.token))
+            yield from _tried("uploads", uploads(live, settings, trigger, may))
         else:
             seen = "not tried: its log would not tell of it" if may.write else "not tried"
             advice = "--write uploads a dry run and the manifest of no image, and deletes both"
             yield Check(f"upload to {trigger.bucket}", OPEN, seen, advice)
     if may.image:
-        yield from _tried("changes", trials.changes(live, settings, may.image, may.token, may.say))
+        yield from _tried("changes", changes(live, settings, may))
     else:
         advice = "--image img-… renames and tags an image, and takes both back"
         yield Check("changes", OPEN, "not tried", advice)
@@ -89,4 +84,5 @@ def _tried(what: str, found: Iterator[Check]) -> Iterator[Check]:
     except DeployError as error:
         yield Check(what, FAIL, str(error))
     except _NOT_REPLIES as error:
-        yield Check(what, FAIL, printable(f"a reply is not as documented: {error}", 400))
+        seen = printable(f"a reply is not as documented: {error}", 400)
+        yield Check(what, FAIL, seen, "check again; if it stays so, please open an issue")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial, reduce
 from importlib.metadata import version
 from pathlib import Path
@@ -21,14 +20,15 @@ from image_steward.clock import utc
 from scf_deploy import current, planning, serverless_file, text
 from scf_deploy.apply import Deployer
 from scf_deploy.call import Api, Call
-from scf_deploy.check import FAIL
-from scf_deploy.checks import Trials, checks
+from scf_deploy.check import FAIL, Check
+from scf_deploy.checks import checks
 from scf_deploy.cloud import Cloud
 from scf_deploy.deployment import Current, Deployment
 from scf_deploy.errors import CloudError, DeployError, Unconfirmed
 from scf_deploy.live import Live
 from scf_deploy.plan import Plan
 from scf_deploy.retries import patient
+from scf_deploy.trials import Trials
 from scf_deploy.trigger import Trigger
 from scf_local import cloud_client
 from scf_local.account import Account
@@ -260,14 +260,15 @@ def check(file: Path, *, write: bool, image: str, as_json: bool, **where: Any) -
         wanted, now = session.wanted, session.current()
         may = Trials(write, image, token_hex(4), _note)
         live = session.live((now.function or {}).get("ClsTopicId") or "")
-        found = [*checks(wanted, now, planning.changes(wanted, now), live, may)]
+        every = checks(wanted, now, planning.changes(wanted, now), live, may)
+        # It may be sent to others. Before the table is made, which breaks long words.
+        found = [Check(*map(session.account.hidden, astuple(each))) for each in every]
         if as_json:
-            shown = json.dumps([each.described() for each in found], ensure_ascii=False, indent=2)
+            emit_json([each.described() for each in found])
         else:
             tool = f"scf-deploy {version('image-steward')}, {utc(time.time())}"
             head = f"{wanted.name} in {wanted.region}, {wanted.settings['Runtime']}; {tool}\n"
-            shown = f"{head}\n{text.checked(found, rich_console(sys.stdout, 100))}"
-        emit(session.account.hidden(shown))  # it may be sent to others
+            emit(f"{head}\n{text.checked(found, rich_console(sys.stdout, 100))}")
     sys.exit(any(each.state == FAIL for each in found))
 
 

@@ -15,12 +15,13 @@ from scf_local.terminal_text import printable
 NAME = "scf-deploy-check"
 """Of what is asked for and does not exist, and of all that is made."""
 NO_IMAGE = "img-00000000"
-_ABSENT = {"ObjectNotFound", "InvalidImageId.NotFound"}
+NO_SUCH_IMAGE, _NO_OBJECT = "InvalidImageId.NotFound", "ObjectNotFound"
 """Codes that say: it would be read, if it existed."""
 _ADVICE = {
     r"UnauthorizedOperation.*|AuthFailure\.Unauth.*|AccessDenied": "the run role lacks this right: "
     "scf-deploy apply gives it the policy beside the file",
     r"AuthFailure\.SignatureExpire|RequestTimeTooSkewed": "the function's clock is wrong",
+    r"NotFinished": "read its log in the console: it takes longer, or was stopped",
     r"InvalidSetting|NotAllowed|SourceNotAllowed": "correct the environment in the file, and apply",
     r"ObjectNotFound": "name a bucket of the function's region in the environment, and apply",
 }
@@ -41,39 +42,49 @@ def no_request(live: Live, settings: Settings) -> dict[str, Any]:
     return {**about(NO_IMAGE, live, settings), "ImageDescription": NAME, "DryRun": True}
 
 
-def no_manifest(live: Live) -> dict[str, Any]:
+def no_manifest(live: Live, settings: Settings) -> dict[str, Any]:
     """Return a Packer manifest, which is never a dry run, for an image that does not exist."""
-    values = {"ImageDescription": NAME}
+    values, region = {"ImageDescription": NAME}, about(NO_IMAGE, live, settings)["Region"]
     build = {"builder_type": "tencentcloud-cvm", "packer_run_uuid": NAME, "custom_data": values}
-    builds = [{**build, "artifact_id": f"{live.region}:{NO_IMAGE}"}]
+    builds = [{**build, "artifact_id": f"{region}:{NO_IMAGE}"}]
     return {"builds": builds, "last_run_uuid": NAME}
 
 
-def dry_runs(live: Live, settings: Settings, prefixes: Sequence[str]) -> Iterator[Check]:
+def dry_runs(
+    live: Live, settings: Settings, prefixes: Sequence[str], token: str
+) -> Iterator[Check]:
     """Make a dry run with each kind of document, and yield what each says, then what all say.
 
-    `prefixes` are those that documents come from: `<bucket>/<prefix>`.
+    `prefixes` are those that documents come from: `<bucket>/<prefix>`. Nobody knows the `token`
+    before, so nobody has uploaded what is read from there, and would then be carried out.
     """
     regions = {"Regions": list(settings.regions)} if settings.regions else {}
     policy = {"Normalise": {**regions, "ImageName": "{ImageName}"}, "DryRun": True}
     documents = [
-        ("dry run of requests", "requests", no_request(live, settings)),
-        ("dry run of policies", "policies", policy),
-        *((f"reading {each}", "", {"Document": f"cos://{each}{NAME}.json"}) for each in prefixes),
+        ("dry run of requests", "requests", no_request(live, settings), NO_SUCH_IMAGE),
+        ("dry run of policies", "policies", policy, ""),
+        *(
+            (f"reading {each}", "", {"Document": f"cos://{each}{NAME}-{token}.json"}, _NO_OBJECT)
+            for each in prefixes
+        ),
     ]
     start, runs = live.now(), []
-    for what, kind, document in documents:
+    for what, kind, document, absent in documents:
         event = event_of(document, kind, settings)
         if event is None:
             yield not_allowed(what, kind)
             continue
-        runs.append(live.call(event))
-        yield judged(what, live, runs[-1].request_id, problems(runs[-1]), _told(runs[-1]))
+        runs.append(run := live.call(event, "makes a dry run"))
+        seen = "not found, as expected: it does not exist"
+        if not absent and not [*problems(run)]:
+            seen = f"images read: {sum(run.result['Summary'].values()):,}"
+        yield judged(what, live, run.request_id, problems(run), seen, absent)
     if runs:
         yield _journal(runs, settings)
         if live.topic:
             yield _log(live, start, runs[0].request_id)
-        yield _pace(runs)
+        if ends := [line for run in runs if (line := run.line("run.finished"))]:
+            yield _pace(ends)
         ahead = max((run.ahead for run in runs), key=abs)
         advice = "set this machine's clock; SCF's own can hardly be wrong"
         seen = f"the function's is {ahead:+.1f} s from this machine's"
@@ -90,16 +101,22 @@ def problems(run: Run) -> Iterator[tuple[str, str]]:
             yield each["Code"], each["Message"]
 
 
-def judged(
-    what: str, live: Live, request_id: str, found: Iterable[tuple[str, str]], seen: str
+def judged(  # noqa: PLR0913, PLR0917 - what there is to judge
+    what: str,
+    live: Live,
+    request_id: str,
+    found: Iterable[tuple[str, str]],
+    seen: str,
+    absent: str = "",
 ) -> Check:
-    """Return what was seen, or the first problem other than that something does not exist."""
-    for code, message in found:
-        if code not in _ABSENT or "NoSuchBucket" in message:
+    """Return what was seen, or the first problem other than the code `absent`, which must be."""
+    none = [("Unexpected", f"it does not say {absent}")] if absent else []
+    for code, message in [*found] or none:
+        if code != absent or "NoSuchBucket" in message:
             advice = next((text for key, text in _ADVICE.items() if re.fullmatch(key, code)), "")
             log = f"--function {live.named['FunctionName']} --request-id {request_id} --real"
-            shown = printable(f"{code}: {message}", 400)
-            return Check(what, FAIL, shown, advice or f"read its log: scf-local logs {log}")
+            log = f"read its log: scf-local logs {log}" if request_id else "check again"
+            return Check(what, FAIL, printable(f"{code}: {message}", 400), advice or log)
     return Check(what, OK, seen)
 
 
@@ -118,17 +135,12 @@ def event_of(document: dict[str, Any], kind: str, settings: Settings) -> dict[st
     return None
 
 
-def _told(run: Run) -> str:
-    if [*problems(run)]:
-        return "not found, as expected: it does not exist"
-    return f"images read: {sum(run.result['Summary'].values()):,}"
-
-
 def _journal(runs: Sequence[Run], settings: Settings) -> Check:
-    if not settings.journal or settings.log_level not in LEVELS_OF_RUNS:
+    failed = [line["Message"] for run in runs if (line := run.line("journal.failed"))]
+    is_told = settings.log_level in LEVELS_OF_RUNS and any(run.lines for run in runs)
+    if not failed and not (settings.journal and is_told):
         advice = "set STEWARD_JOURNAL, so that what undoes a run outlives its log"
         return Check("journal", OPEN, "not set, or not in the log", advice)
-    failed = [line["Message"] for run in runs if (line := run.line("journal.failed"))]
     written = [line["Journal"] for run in runs if (line := run.line("journal.written"))]
     place = written[-1].rpartition("/")[0] if written else ""
     seen = failed[0] if failed else f"has {len(written)} results of these dry runs, in {place}/"
@@ -143,8 +155,7 @@ def _log(live: Live, start: float, request_id: str) -> Check:
     return Check("log", state_of(bool(lines)), seen, advice)
 
 
-def _pace(runs: Sequence[Run]) -> Check:
-    ends = [line for run in runs if (line := run.line("run.finished"))]
+def _pace(ends: Sequence[dict[str, Any]]) -> Check:
     calls, throttles = (sum(each[name] for each in ends) for name in ("ApiCalls", "Throttles"))
     times = ", ".join(f"{each['DurationMs']}{' (cold)' * each['ColdStart']}" for each in ends)
     seen = f"{times} ms for a run; {calls} calls of the API, {throttles} throttled"

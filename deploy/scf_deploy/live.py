@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from scf_local.logs import Source
 LONGEST_WAIT = 90
 """Seconds to wait for records of a log."""
 _DELAYS = (1, 2, 4, 8, 15, 30, 30)
+_NO_ROOM = re.compile(r'"errorCode": ?4(29|32)\b')
+"""In an error: it has not run, since its reserved concurrency, or the account's, is used up."""
 _APART = 300
 """Seconds by which clocks may differ."""
 
@@ -58,17 +61,23 @@ class Live:
     clock: Callable[[], float]
     now: Callable[[], float]
 
-    def call(self, event: Mapping[str, Any], says: str = "makes a dry run") -> Run:
-        """Call the function, once: `says` what that does.
+    def call(self, event: Mapping[str, Any], says: str) -> Run:
+        """Call the function, once it has room: `says` what that does, or nothing.
+
+        With nothing, it is called again if the reply is lost.
 
         Raises:
             CloudError: it was not called, or there is no reply.
         """
         text = json.dumps(event, ensure_ascii=False)
         params = {**self.named, "Event": text, "LogType": "Tail"}
-        began = self.clock()
-        reply = self.api(Call("scf", "InvokeFunction", params, says))["Result"]
-        ended, error = self.clock(), reply.get("ErrMsg") or ""
+        for delay in (*_DELAYS, 0):
+            began = self.clock()
+            reply = self.api(Call("scf", "InvokeFunction", params, says))["Result"]
+            ended, error = self.clock(), str(reply.get("ErrMsg") or "")
+            if not _NO_ROOM.search(error):
+                break
+            self.sleep(delay)
         lines = tuple(_objects((reply.get("Log") or "").splitlines()))
         times = [_seconds(line["Time"]) for line in lines if "Time" in line] or [began]
         ahead = max(0, times[-1] - ended) or min(0, times[0] - began)

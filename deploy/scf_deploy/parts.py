@@ -135,7 +135,7 @@ def _function(given: Mapping[str, Any], name: str, code: Code) -> Parts:
     if network := (given.get("PublicNetConfig") or {}).get("PublicNetStatus"):
         parts["public network"] = Part("settings", network, network)
     for pair in (given.get("Environment") or {}).get("Variables") or ():
-        key, text = pair["Key"], pair["Value"]
+        key, text = pair["Key"], pair.get("Value") or ""
         if key:
             parts[f"environment {key}"] = Part("settings", text, masked(key, text))
     return parts

@@ -17,7 +17,8 @@ _BUSY = {
         "CreateTrigger", "UpdateTrigger", "UpdateTriggerStatus", "DeleteTrigger",
         "ReservedInProgress", "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction",
     )),
-    "OperationConflict",
+    "OperationConflict", "LimitExceeded.LogSearch",
+    *(f"FailedOperation.{each}" for each in ("SearchTimeout", "Timeout", "ReadQpsLimit")),  # of CLS
     # So says SCF of a new role, too (assumed: it learns of it within seconds).
     "ResourceNotFound.Role", "ResourceNotFound.RoleCheck", "InvalidParameter.RoleCheck",
 }  # fmt: skip

@@ -17,12 +17,16 @@ _DAY = 86_400
 def timers(live: Live, triggers: Iterable[Trigger]) -> Iterator[Check]:
     """Yield whether each timer has fired in the last day, and in which zone's time."""
     for timer in (each for each in triggers if each.kind == "timer" and each.is_enabled):
-        due = cron.next_after(cron.parse(timer.rule), live.now() - _DAY - LONGEST_WAIT)
+        rule, since = cron.parse(timer.rule), live.now() - LONGEST_WAIT
+        due = cron.next_after(rule, since - _DAY)
         zones = _ZONES if due < live.now() else {}  # else it is due on other days only
-        zone = next((z for z, later in zones.items() if _has_fired(live, timer, due + later)), "")
-        seen = f"fired in {zone}" if zone else "its log has no run of the last day"
+        if (period := cron.next_after(rule, due) - due) < _DAY:  # which tells no zone
+            zones, due = {"": 0}, cron.next_after(rule, since - period)
+        fired = [z for z, later in zones.items() if _has_fired(live, timer, due + later)]
+        zone = f" in {fired[0]}" if fired and fired[0] else ""
+        seen = f"fired{zone}" if fired else "its log has no run of the last day"
         advice = "check again after it has been due"
-        yield Check(f"timer {timer.name}", OK if zone else OPEN, seen, advice)
+        yield Check(f"timer {timer.name}", OK if fired else OPEN, seen, advice)
 
 
 def _has_fired(live: Live, timer: Trigger, due: float) -> bool:

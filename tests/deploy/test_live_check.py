@@ -363,7 +363,10 @@ def test_lost_reply(deployed: Project, *, is_done: bool) -> None:
         return Reply(200, {}, b"", later=lost)
 
     deployed.cloud.rules = [rule]
-    assert "InvokeFunction: ClientNetworkError" in failed(deployed, "--image", IMAGE)["changes"]
+    assert (
+        "InvokeFunction: ClientNetworkError"
+        in failed(deployed, "--image", IMAGE)[f"renaming {IMAGE}"]
+    )
     assert deployed.cloud.state.images["ap-guangzhou"][0]["ImageName"] == "web"
 
 
@@ -382,17 +385,38 @@ def test_stopped_by_the_user(deployed: Project, monkeypatch: pytest.MonkeyPatch)
     assert deployed.cloud.state.images["ap-guangzhou"][0]["ImageName"] == "web"
 
 
-@pytest.mark.parametrize(
-    ("image", "seen"),
-    [
-        ({"Tags": [{"Key": "image-steward", "Value": "ignore"}]}, "it has the tag image-steward"),
-        ({"ImageId": "img-other123"}, "InvalidImageId.NotFound: ap-guangzhou has no image"),
-    ],
-)
-def test_image_that_does_not_change(deployed: Project, image: dict[str, Any], seen: str) -> None:
-    """If an image is not changed, it is not said that it was, but why not."""
+UNCHANGED: dict[str, tuple[dict[str, Any], str]] = {
+    "opted out": ({"Tags": [{"Key": "image-steward", "Value": "ignore"}]}, "has the tag image-st"),
+    "absent": ({"ImageId": "img-other123"}, "InvalidImageId.NotFound: ap-guangzhou has no image"),
+    "not ready": ({"ImageState": "CREATING"}, "not tried: it is not ready"),
+    "control characters": ({"ImageName": "we\x07b"}, "one that no document may set"),
+    "half a pair": ({"ImageName": "we\ud83d"}, "one that no document may set"),
+    "too long": ({"ImageName": 70 * "a"}, "one that no document may set"),
+    "no name": ({"ImageName": ""}, "one that no document may set"),
+    "of another check": ({"ImageName": "scf-deploy-check-1-镜"}, "has the value of another check"),
+}
+"""Images that are not changed, or whose names could not come back, and what is seen."""
+
+
+@pytest.mark.parametrize("kind", UNCHANGED)
+def test_image_that_does_not_change(deployed: Project, kind: str) -> None:
+    """An image that could not get its name back is not renamed; it is said why."""
+    image, seen = UNCHANGED[kind]
     deployed.cloud.state.images["ap-guangzhou"][0].update(image)
-    assert seen in failed(deployed, "--image", IMAGE)[f"renaming {IMAGE}"]
+    before = deployed.state()["Images"]
+    found = check(deployed, "--image", IMAGE)[f"renaming {IMAGE}"]
+    assert seen in found["Seen"]
+    assert found["State"] == ("FAIL" if kind == "absent" else "-")
+    assert deployed.state()["Images"] == before
+
+
+def test_tag_that_is_there(deployed: Project) -> None:
+    """A tag of the same key stays."""
+    tags = [{"Key": "scf-deploy-check", "Value": "mine"}]
+    (image,) = deployed.cloud.state.images["ap-guangzhou"]
+    image["Tags"] = tags
+    assert check(deployed, "--image", IMAGE)[f"tagging {IMAGE}"]["State"] == "-"
+    assert image["Tags"] == tags
 
 
 def variables(project: Project, **values: str) -> None:
@@ -407,9 +431,8 @@ def variables(project: Project, **values: str) -> None:
 def test_dry_run_for_all(deployed: Project) -> None:
     """If the function only makes dry runs, it is not said that an image was changed."""
     variables(deployed, STEWARD_DRY_RUN="1")
-    found = failed(deployed, "--image", IMAGE)
-    assert "NotChanged: it is planned, planned" in found[f"renaming {IMAGE}"]
-    assert "NotChanged: it is planned, planned" in found[f"tagging {IMAGE}"]
+    found = check(deployed, "--image", IMAGE)[f"changing {IMAGE}"]
+    assert (found["State"], "STEWARD_DRY_RUN" in found["Seen"]) == ("-", True)
 
 
 def test_calls_that_are_not_allowed(deployed: Project) -> None:
