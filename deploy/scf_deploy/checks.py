@@ -47,7 +47,7 @@ def checks(
     enabled = [each for each in current.triggers if each.is_enabled]
     uploading = [each for each in enabled if re.search(r"ObjectCreated:(\*|Put\b)", each.rule)]
     places = [f"{source}/" for source in settings.sources if "-" in source]
-    places += [f"{trigger.bucket}/{trigger.keys[0]}" for trigger in uploading]
+    places += [f"{each.bucket}/{each.keys[0]}" for each in enabled if each.kind == "cos"]
     places += [each for t in enabled for each in re.findall('cos://([^"]*/)', t.argument)]
     # A whole bucket, of which the role may read a part, may be allowed, or be a trigger's.
     prefixes = [

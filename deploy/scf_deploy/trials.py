@@ -30,8 +30,11 @@ from scf_local.terminal_text import printable
 _SPECIAL = " +%41镜"
 """Characters that a key in an event may have as they are, or URL-encoded."""
 _LONGEST_NAME = 60
-_DELAYS_BACK = (0, 2, 8, 20)
-"""Seconds before a change is taken back, and again: a run without a reply may still go on."""
+_DELAYS_BACK = (0, 15)
+"""Seconds before a change is taken back, and again: a run without a reply may still go on.
+
+`Expect` makes each run wait for that, too, for 5 s.
+"""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class _Trial:
         if not found and not _is_changed(there):
             found = [("NotChanged", "the run says that it has changed nothing")]
         yield judged(what, self.live, failed.request_id, found, f"{seen}; and back")
-        if [*problems(here)]:
+        if here is not there and not _is_back(there, here):
             advice = "upload the document that was shown before, or correct it in the console"
             yield Check(f"{what} back", FAIL, "it is not known to be done", advice)
 
@@ -160,10 +163,11 @@ class _Trial:
         try:
             there = self._call(forth, f"is {what}")
         finally:
-            for delay in _DELAYS_BACK:
+            here = there
+            for delay in _DELAYS_BACK if _is_changed(there) or not there.result else ():
                 self.live.sleep(delay)
                 here = self._call(back)
-                if _is_changed(here) or (there.result and not [*problems(here)]):
+                if _is_back(there, here):
                     break
         return there, here
 
@@ -173,6 +177,10 @@ class _Trial:
             return self.live.call(event, says)
         except DeployError as error:
             return Run("", {}, str(error), (), 0)
+
+
+def _is_back(there: Run, here: Run) -> bool:
+    return _is_changed(here) or bool(there.result and not [*problems(here)])
 
 
 def _is_changed(run: Run) -> bool:

@@ -17,7 +17,8 @@ import pytest
 import bundle
 import deploying
 from conftest import ROOT
-from deploying import BUCKET, NAME, REGION, Project, Rule, Seen, altered, refusal
+from cos_client import client_of
+from deploying import BUCKET, NAME, REGION, Project, Rule, Seen, altered, answer, refusal
 from roles import allow, keys_for
 from scf_client import RUNTIME, ScfClient
 from scf_deploy import serverless_file
@@ -148,12 +149,7 @@ def test_changes(deployed: Project) -> None:
 
 def test_keys_of_events_are_encoded(deployed: Project) -> None:
     """If events have keys URL-encoded, that is said."""
-
-    def encode(reply: dict[str, Any]) -> None:
-        for each in reply["Results"]:
-            each["LogJson"] = each["LogJson"].replace(" +%41镜", quote(" +%41镜"))
-
-    deployed.cloud.rules = [changed("SearchLog", encode)]
+    deployed.cloud.rules = [changed("SearchLog", in_log(" +%41镜", quote(" +%41镜")))]
     assert "URL-encoded" in check(deployed, "--write")["upload of requests"]["Seen"]
 
 
@@ -208,7 +204,8 @@ def test_right_of_the_role(deployed: Project, right: str) -> None:
         assert re.search("role lacks this right|gives the role the right", found[what])
     (image,) = deployed.cloud.state.images["ap-guangzhou"]
     assert image["ImageName"] == "web"
-    assert bool(image["Tags"]) == (right == "tag:UnTagResources")
+    is_left = right == "tag:UnTagResources"
+    assert bool(image["Tags"]) == (f"tagging {IMAGE} back" in found) == is_left
 
 
 def broken_account(project: Project) -> dict[str, Callable[[], object]]:
@@ -263,6 +260,18 @@ def late(reply: dict[str, Any]) -> None:
     reply["Result"]["Log"] = re.sub(hour, lambda m: f"T{(int(m[1]) - 1) % 24:02}", log)
 
 
+def in_log(old: str, new: str) -> Callable[[dict[str, Any]], None]:
+    """Return what replaces a text in records of the log."""
+
+    def replaced(reply: dict[str, Any]) -> None:
+        for each in reply["Results"]:
+            each["LogJson"] = each["LogJson"].replace(old, new)
+
+    return replaced
+
+
+NOTHING = '{"Errors": [], "Images": [], "Summary": {}}'
+"""A result without what the dry runs ask for."""
 RULES = {
     "triggers": (
         changed("ListTriggers", lambda r: [t.update(BindStatus="off") for t in r["Triggers"]]),
@@ -304,10 +313,25 @@ RULES = {
         "Raised: no memory",
         "read its log: scf-local logs --function image-steward --request-id",
     ),
+    "dry run of requests": (
+        changed("InvokeFunction", lambda r: r["Result"].update(RetMsg=NOTHING)),
+        "Unexpected: it does not say InvalidImageId.NotFound",
+        "read its log: scf-local logs",
+    ),
     "uploads": (
         instead("PutObject", lambda _: Reply(403, {}, b"")),
         "PutObject: HTTP403",
         "your keys lack this right",
+    ),
+    "upload of requests": (
+        changed("SearchLog", in_log("InvalidImageId.NotFound", "ObjectNotFound")),
+        "ObjectNotFound: ap-guangzhou has no image",
+        "name a bucket of the function's region",
+    ),
+    "upload of manifests": (
+        changed("SearchLog", in_log("run.finished", "run.on")),
+        "NotFinished: it is not over",
+        "takes longer, or was stopped",
     ),
 }
 
@@ -324,6 +348,22 @@ def test_broken(deployed: Project, what: str) -> None:
     assert "changes" in found or what == "function"
 
 
+@pytest.mark.parametrize("action", ["PutObject", "DeleteObject"])
+def test_lost_reply_to_an_upload(deployed: Project, action: str) -> None:
+    """No object is left behind if a reply of COS is lost."""
+    left = ["one"]
+
+    def lose(send: Callable[[], Reply]) -> Reply:
+        return replace(send(), cut="before") if left and left.pop() else send()
+
+    variables(deployed, STEWARD_JOURNAL="")  # whose uploads would come first
+    deployed.cloud.rules = [instead(action, lose)]
+    found = check(deployed, "--write")
+    assert ("uploads" in found) == (action == "PutObject")
+    assert not left
+    assert not any("requests/" in key for key in deployed.state()["Objects"][BUCKET])
+
+
 def test_throttled(deployed: Project) -> None:
     """If reads are throttled, something else uses up the account's rate."""
     left = [refusal("RequestLimitExceeded")]
@@ -335,6 +375,31 @@ def test_throttled(deployed: Project) -> None:
     assert "1 throttled → something else uses up" in found["pace"]
 
 
+REPLIES: dict[str, tuple[list[dict[str, Any]], str, str]] = {
+    "ok": (
+        [{"ErrMsg": '{"errorCode":432,"errorMessage":"The reserved concurrency"}', "RetMsg": ""}],
+        "dry run of requests",
+        "not found, as expected",
+    ),
+    "-": ([{"Log": None}] * 4, "journal", "not set, or not in the log"),
+}
+"""What the first replies to calls have instead, by the state of what they are about."""
+
+
+@pytest.mark.parametrize("state", REPLIES)
+def test_replies(deployed: Project, state: str) -> None:
+    """A call waits until its run has room; that replies have no log is not taken for a fault."""
+    others, what, seen = REPLIES[state]
+    left = [*others]
+    rule = changed("InvokeFunction", lambda r: left and r["Result"].update(left.pop()))
+    deployed.cloud.rules = [rule]
+    found = check(deployed)
+    assert not [each for each in found.values() if each["State"] == "FAIL"]
+    assert found[what]["State"] == state
+    assert seen in found[what]["Seen"]
+    assert ("pace" in found) == (state == "ok")
+
+
 def test_own_clock(deployed: Project) -> None:
     """If this machine's clock is wrong, so that nothing can be signed, that is said."""
     refused = refusal("AuthFailure.SignatureExpire")
@@ -344,29 +409,24 @@ def test_own_clock(deployed: Project) -> None:
     assert "Advice: set this machine's clock" in done.err
 
 
-@pytest.mark.parametrize("is_done", [True, False])
-def test_lost_reply(deployed: Project, *, is_done: bool) -> None:
-    """If the reply to a rename is lost, it is taken back all the same, and said what went wrong."""
+@pytest.mark.parametrize("number", [2, 3])
+def test_lost_reply(deployed: Project, number: int) -> None:
+    """If the reply to a rename is lost, it is taken back all the same; also if that one's is."""
     count = 0
 
     def rule(seen: Seen, send: Callable[[], Reply]) -> Reply:
         nonlocal count
         is_it = seen.action == "InvokeFunction" and "镜" in seen.params["Event"]
         count += is_it
-        if not is_it or count != 2:  # the first one is a dry run
-            return send()
-        later = send().later if is_done else None
-
-        def lost() -> Reply:
-            return replace(later() if later else Reply(200, {}, b""), cut="before")
-
-        return Reply(200, {}, b"", later=lost)
+        reply = send()
+        if not is_it or count != number:  # the first one is a dry run
+            return reply
+        later = reply.later
+        return replace(reply, later=lambda: replace(later(), cut="before") if later else reply)
 
     deployed.cloud.rules = [rule]
-    assert (
-        "InvokeFunction: ClientNetworkError"
-        in failed(deployed, "--image", IMAGE)[f"renaming {IMAGE}"]
-    )
+    found = failed(deployed, "--image", IMAGE)
+    assert ("InvokeFunction: ClientNetworkError" in str(found)) == (number == 2)
     assert deployed.cloud.state.images["ap-guangzhou"][0]["ImageName"] == "web"
 
 
@@ -374,9 +434,9 @@ def test_stopped_by_the_user(deployed: Project, monkeypatch: pytest.MonkeyPatch)
     """If the user presses Ctrl-C after the rename, it is taken back before the command ends."""
     real = Live.call
 
-    def call(live: Live, event: Any, says: str = "") -> Run:  # noqa: ANN401 - any event
+    def call(live: Live, event: Any, says: str) -> Run:  # noqa: ANN401 - any event
         run = real(live, event, says)
-        if "镜" in event.get("ImageName", "") and says:
+        if says.startswith("is renaming"):
             raise KeyboardInterrupt
         return run
 
@@ -423,7 +483,7 @@ def variables(project: Project, **values: str) -> None:
     """Set variables of the deployed function."""
     scf = ScfClient(project.cloud)
     named = {each["Key"]: each["Value"] for each in project.function()["Environment"]["Variables"]}
-    pairs = [{"Key": key, "Value": value} for key, value in {**named, **values}.items()]
+    pairs = [{"Key": key, "Value": value} for key, value in {**named, **values}.items() if value]
     scf("UpdateFunctionConfiguration", **NAMED, Environment={"Variables": pairs})
     scf.move(10)
 
@@ -449,11 +509,47 @@ def test_calls_that_are_not_allowed(deployed: Project) -> None:
 
 
 def test_regions_without_the_own_one(deployed: Project) -> None:
-    """Dry runs ask for images of a region that the function may touch."""
-    variables(deployed, STEWARD_REGIONS="ap-shanghai")
-    found = check(deployed, "--image", IMAGE)
+    """Dry runs and uploads ask for images of a region that the function may touch."""
+    variables(deployed, STEWARD_REGIONS="ap-shanghai", STEWARD_PROTECTED_TAGS="scf-*")
+    found = check(deployed, "--write", "--image", IMAGE)
+    assert found["upload of manifests"]["State"] == "ok"
     assert found["dry run of requests"]["State"] == "ok"
     assert "ap-shanghai has no image" in found[f"renaming {IMAGE}"]["Seen"]
+
+
+PLACES = {
+    "": {"requests/": "ok", "policies/": "ok"},
+    f"{BUCKET},timer=policies": {"requests/": "ok", "policies/": "ok"},
+    f"{BUCKET}/policies/,direct=requests": {"requests/": "FAIL", "policies/": "ok"},
+}
+"""What is said of reading below prefixes, by STEWARD_SOURCES."""
+
+
+@pytest.mark.parametrize("sources", PLACES)
+def test_places(deployed: Project, sources: str) -> None:
+    """Reading is tried where triggers and timers have documents, not where no right is needed.
+
+    An object that has the name of those that do not exist is not carried out.
+    """
+    variables(deployed, STEWARD_SOURCES=sources)
+    text = json.dumps({"ImageId": IMAGE, "ImageName": "evil"}).encode()
+    put = {"Bucket": BUCKET, "Key": "policies/scf-deploy-check.json", "Body": text}
+    client_of(deployed.cloud).put_object(**put)
+    found = check(deployed)
+    states = {what: each["State"] for what, each in found.items() if what.startswith("reading")}
+    assert states == {f"reading {BUCKET}/{k}": each for k, each in PLACES[sources].items()}
+    assert deployed.cloud.state.images["ap-guangzhou"][0]["ImageName"] == "web"
+
+
+def test_variable_without_value(deployed: Project) -> None:
+    """A variable that a reply gives no value is one that is not set."""
+
+    def change(reply: dict[str, Any]) -> None:
+        reply["Environment"]["Variables"][0]["Value"] = None
+        del reply["Environment"]["Variables"][-1]["Value"]
+
+    deployed.cloud.rules = [changed("GetFunction", change)]
+    assert {*failed(deployed)} == {"as in the file"}
 
 
 def test_quiet_log(deployed: Project) -> None:
@@ -466,13 +562,32 @@ def test_quiet_log(deployed: Project) -> None:
     assert {*states.values()} == {"-"}
 
 
-def test_weekly_timer(deployed: Project) -> None:
-    """A timer that was not due in the last day is not searched for."""
-    deployed.edit("0 17 3 * * * *", "0 17 3 1 1 * *")
+@pytest.mark.parametrize(
+    ("cron", "seen"),
+    [("0 17 3 1 1 * *", "its log has no run of the last day"), ("0 0 * * * * *", "fired")],
+)
+def test_other_timers(deployed: Project, cron: str, seen: str) -> None:
+    """A timer that was not due in the last day is not searched for; an hourly one tells no zone."""
+    deployed.edit("0 17 3 * * * *", cron)
+    deployed.apply()
+    deployed.cloud.move_clock(2 * 3600)
     found = check(deployed)["timer nightly"]
-    deployed.edit("0 17 3 1 1 * *", "0 17 3 * * * *")
-    assert found["State"] == "-"
-    assert "after it has been due" in found["Advice"]
+    deployed.edit(cron, "0 17 3 * * * *")
+    deployed.apply()
+    assert (found["State"], found["Seen"]) == ("ok" if seen == "fired" else "-", seen)
+
+
+def test_ids_in_the_table(deployed: Project) -> None:
+    """Ids are hidden in the table, too, where it breaks words."""
+    words = " ".join(["uin/100000000002"] * 20)
+    refused = answer({"Error": {"Code": "Some.Code", "Message": words}})
+    deployed.cloud.rules = [
+        instead("InvokeFunction", lambda _: refused),
+        changed("GetUserAppId", lambda r: r.update(Uin="100000000002")),
+    ]
+    out = deployed("check").out
+    assert "uin/100000000001" in out
+    assert "100000000002" not in re.sub(r"\s", "", out)
 
 
 def test_ids_are_hidden() -> None:
