@@ -12,7 +12,8 @@ class Call:
     """An action of a service: `cam`, `cls`, `cos`, `scf`, or `url`: GetObject of a presigned `Url`.
 
     Attributes:
-        says: what it does, such as "creates the role image-steward"; empty if it only reads.
+        says: what it does, such as "creates the role image-steward"; empty if it may be made
+            again, as what only reads.
     """
 
     service: str

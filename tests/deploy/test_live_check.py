@@ -579,8 +579,7 @@ def test_other_timers(deployed: Project, cron: str, seen: str) -> None:
 
 def test_ids_in_the_table(deployed: Project) -> None:
     """Ids are hidden in the table, too, where it breaks words."""
-    words = " ".join(["uin/100000000002"] * 20)
-    refused = answer({"Error": {"Code": "Some.Code", "Message": words}})
+    refused = answer({"Error": {"Code": "Some.Code", "Message": "uin/100000000002," * 20}})
     deployed.cloud.rules = [
         instead("InvokeFunction", lambda _: refused),
         changed("GetUserAppId", lambda r: r.update(Uin="100000000002")),
