@@ -156,8 +156,12 @@ def _log(live: Live, start: float, request_id: str) -> Check:
 
 
 def _pace(ends: Sequence[dict[str, Any]]) -> Check:
-    calls, throttles = (sum(each[name] for each in ends) for name in ("ApiCalls", "Throttles"))
-    times = ", ".join(f"{each['DurationMs']}{' (cold)' * each['ColdStart']}" for each in ends)
+    calls, throttles = (
+        sum(each.get(name, 0) for each in ends) for name in ("ApiCalls", "Throttles")
+    )
+    times = ", ".join(
+        f"{each.get('DurationMs')}{' (cold)' * each.get('ColdStart', 0)}" for each in ends
+    )
     seen = f"{times} ms for a run; {calls} calls of the API, {throttles} throttled"
     advice = "something else uses up the account's rate limit"
     return Check("pace", state_of(not throttles), seen, advice)

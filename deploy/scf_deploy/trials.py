@@ -142,7 +142,8 @@ class _Trial:
         if not old or NAME in str({**old, "DeleteTags": ()}):
             why = "it is not ready, has the value of another check, or one that no document may set"
             reason = printable(f"not tried: {found[0][1] if found else why}", 400)
-            yield Check(what, OPEN, reason, "name another image")
+            advice = "name another image, unless a setting forbids it for all"
+            yield Check(what, OPEN, reason, advice)
             return
         there, here = self._there_and_back(what, forth, {**old, "Expect": new})
         failed = next((run for run in (there, here) if [*problems(run)]), here)
