@@ -38,7 +38,9 @@ class Code:
             code = cls.of_folder(path) if path.is_dir() else cls(content)
             code.files  # noqa: B018 - reads the list
         except (OSError, *NOT_ZIP) as error:
-            raise ValueError(f"{path}: no folder or zip to read; is it built (make bundle)? {error}") from None
+            raise ValueError(
+                f"{path}: no folder or zip to read; is it built (make bundle)? {error}"
+            ) from None
         return code
 
     @classmethod
