@@ -50,7 +50,7 @@ test-quick: $(READY) ## run the tests in parallel, without coverage
 	$(BIN)/pytest $(PARALLEL)
 
 # Some of all that depends on the Python: parsers, processes, tracebacks, debuggers, HTTP and TLS.
-BRIEF = tests/unit $(filter-out %/test_deploying.py %/test_strict_api.py %_prompts.py %_rights.py, \
+BRIEF = tests/unit $(filter-out %/test_deploying.py %/test_strict_api.py %_prompts.py %_rights.py %_live_check.py, \
   $(wildcard tests/deploy/test_*.py)) tests/function/test_function.py tests/cloud/test_server.py \
   tests/cloud/test_proxy.py $(patsubst %,tests/commands/test_%.py,debug end_to_end invoke logs table)
 

@@ -42,9 +42,11 @@ def of_account(wanted: Deployment, current: Current, left: Plan) -> Iterator[Che
     status, reserved = function["Status"], current.reserved_mb
     advice = f"{reasons(function)}; check again, and if it stays so, deploy again"
     yield Check("function", state_of(status == "Active"), str(status), advice)
-    seen = ", ".join(f"not {line.what}" for line in left.changes) or "yes"
+    seen = ", ".join(f"{line.verb} {line.what}" for line in left.changes) or "yes"
     advice = "scf-deploy plan shows how; scf-deploy apply makes it as the file says"
-    yield Check("as in the file", state_of(not left.calls), seen, advice)
+    yield Check(
+        "as in the file", state_of(not left.calls), f"to do: {seen}" if left.calls else seen, advice
+    )
     for name in wanted.buckets:
         is_private, has_versions = current.buckets.get(name, (False, False))
         seen = f"in {wanted.region}, {'private' if is_private else 'open to others'}, versions "
@@ -72,5 +74,5 @@ def _triggers(current: Current) -> Check:
     off = sorted(str(each) for each in current.triggers if not each.is_enabled)
     seen = ", ".join(off or sorted(map(str, current.triggers))) or "none"
     is_well = bool(current.triggers) and not off
-    advice = "nothing starts the function: scf-deploy apply, if the file has triggers that are on"
+    advice = "nothing starts it there: scf-deploy apply, if the file has triggers that are on"
     return Check("triggers", state_of(is_well), f"off: {seen}" if off else seen, advice)

@@ -41,7 +41,7 @@ def checks(
             {each["Key"]: each.get("Value") or "" for each in variables}
         )
     except InvalidSetting as error:
-        advice = "correct the environment in the file, and apply"
+        advice = "correct the environment in the file, or apply it, if it is not as in the file"
         yield Check("settings", FAIL, printable(error.message, 400), advice)
         return
     enabled = [each for each in current.triggers if each.is_enabled]
@@ -67,8 +67,12 @@ def checks(
         if may.write and has_runs and live.topic:
             yield from _tried("uploads", uploads(live, settings, trigger, may))
         else:
-            seen = "not tried: its log would not tell of it" if may.write else "not tried"
+            seen = "not tried"
             advice = "--write uploads a dry run and the manifest of no image, and deletes both"
+            if may.write:
+                advice = (
+                    "deploy a log topic and STEWARD_LOG_LEVEL INFO, so that the log tells of it"
+                )
             yield Check(f"upload to {trigger.bucket}", OPEN, seen, advice)
     if may.image:
         yield from _tried("changes", changes(live, settings, may))

@@ -109,6 +109,11 @@ class _Session:
         wanted = self.wanted
         return Live(self.api, wanted.named, wanted.region, topic, self.sleep, time.time, now)
 
+    @property
+    def elsewhere(self) -> str:
+        """Where this is, if not in the real cloud."""
+        return f"Not in Tencent's cloud: {self.place}" if self.place else ""
+
     def described(self) -> dict[str, str]:
         """Return what function it is, and whose."""
         ids = {"Uin": self.account.uin, "AppId": self.account.appid}
@@ -117,7 +122,7 @@ class _Session:
     def title(self) -> str:
         """Return what function it is, whose, where, and what was filled in for placeholders."""
         what = "{Function} in {Region}\nAccount {Uin}, APPID {AppId}".format(**self.described())
-        place = f"\nNot in Tencent's cloud: {self.place}" if self.place else ""
+        place = f"\n{self.elsewhere}" if self.place else ""
         filled = ", ".join(self.wanted.filled_in)
         more = f"\nFilled in: {filled}" if filled else ""
         return f"{what}; keys from {self.source}{place}{more}\n"
@@ -268,6 +273,7 @@ def check(file: Path, *, write: bool, image: str, as_json: bool, **where: Any) -
         else:
             tool = f"scf-deploy {version('image-steward')}, {utc(time.time())}"
             head = f"{wanted.name} in {wanted.region}, {wanted.settings['Runtime']}; {tool}\n"
+            head += f"{session.elsewhere}\n" * bool(session.place)
             emit(f"{head}\n{text.checked(found, rich_console(sys.stdout, 100))}")
     sys.exit(any(each.state == FAIL for each in found))
 

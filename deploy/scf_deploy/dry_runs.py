@@ -19,11 +19,13 @@ NO_SUCH_IMAGE, _NO_OBJECT = "InvalidImageId.NotFound", "ObjectNotFound"
 """Codes that say: it would be read, if it existed."""
 _ADVICE = {
     r"UnauthorizedOperation.*|AuthFailure\.Unauth.*|AccessDenied": "the run role lacks this right: "
-    "scf-deploy apply gives it the policy beside the file",
+    "scf-deploy apply gives it that of the policy beside the file; if it has that, add it there",
     r"AuthFailure\.SignatureExpire|RequestTimeTooSkewed": "the function's clock is wrong",
     r"NotFinished": "read its log in the console: it takes longer, or was stopped",
-    r"InvalidSetting|NotAllowed|SourceNotAllowed": "correct the environment in the file, and apply",
+    r"InvalidSetting|NotAllowed|SourceNotAllowed": "correct role or environment in the file, or "
+    "apply it, if the function is not as in the file",
     r"ObjectNotFound": "name a bucket of the function's region in the environment, and apply",
+    r"InvalidImageId\.NotFound": "give the id of one of your own images there",
 }
 LEVELS_OF_RUNS = ("DEBUG", "INFO")
 """The log levels at which the log tells of runs and of the journal."""
@@ -75,10 +77,12 @@ def dry_runs(
             yield not_allowed(what, kind)
             continue
         runs.append(run := live.call(event, "makes a dry run"))
-        seen = "not found, as expected: it does not exist"
+        seen = "asked for what does not exist, and was told so"
         if not absent and not [*problems(run)]:
             seen = f"images read: {sum(run.result['Summary'].values()):,}"
         yield judged(what, live, run.request_id, problems(run), seen, absent)
+        if run.error:  # the others would say the same
+            return
     if runs:
         yield _journal(runs, settings)
         if live.topic:
@@ -114,9 +118,10 @@ def judged(  # noqa: PLR0913, PLR0917 - what there is to judge
     for code, message in [*found] or none:
         if code != absent or "NoSuchBucket" in message:
             advice = next((text for key, text in _ADVICE.items() if re.fullmatch(key, code)), "")
-            log = f"--function {live.named['FunctionName']} --request-id {request_id} --real"
+            log = f"--function {live.named['FunctionName']} --request-id {request_id}"
             log = f"read its log: scf-local logs {log}" if request_id else "check again"
-            return Check(what, FAIL, printable(f"{code}: {message}", 400), advice or log)
+            shown = printable(" ".join(f"{code}: {message}".split()), 400)
+            return Check(what, FAIL, shown, advice or log)
     return Check(what, OK, seen)
 
 

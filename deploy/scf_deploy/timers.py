@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from scf_deploy.check import OK, OPEN, Check
+from scf_deploy.check import FAIL, OK, OPEN, Check
 from scf_deploy.live import LONGEST_WAIT, Live
 from scf_deploy.trigger import Trigger
 from scf_local.cloud.scf import cron
+from scf_local.terminal_text import printable
 
 _ZONES = {"Beijing time": 0, "UTC": 8 * 3600}
 """Of cron expressions, with how much later a time of day is there, in seconds."""
@@ -15,22 +17,30 @@ _DAY = 86_400
 
 
 def timers(live: Live, triggers: Iterable[Trigger]) -> Iterator[Check]:
-    """Yield whether each timer has fired in the last day, and in which zone's time."""
+    """Yield whether each timer has fired in the last day, in which zone's time, and how it went."""
     for timer in (each for each in triggers if each.kind == "timer" and each.is_enabled):
         rule, since = cron.parse(timer.rule), live.now() - LONGEST_WAIT
         due = cron.next_after(rule, since - _DAY)
         zones = _ZONES if due < live.now() else {}  # else it is due on other days only
         if (period := cron.next_after(rule, due) - due) < _DAY:  # which tells no zone
             zones, due = {"": 0}, cron.next_after(rule, since - period)
-        fired = [z for z, later in zones.items() if _has_fired(live, timer, due + later)]
-        zone = f" in {fired[0]}" if fired and fired[0] else ""
-        seen = f"fired{zone}" if fired else "its log has no run of the last day"
-        advice = "check again after it has been due"
-        yield Check(f"timer {timer.name}", OK if fired else OPEN, seen, advice)
+        runs = ((zone, _run_of(live, timer, due + later)) for zone, later in zones.items())
+        zone, lines = next((each for each in runs if each[1]), ("", []))
+        what, seen = f"timer {timer.name}", f"fired{zone and f' in {zone}'}"
+        if problems := [line for line in lines if "Code" in line]:
+            problem = printable("; {Code}: {Message}".format(**problems[0]), 400)
+            advice = "upload the document that it names, or correct it"
+            yield Check(what, FAIL, f"{seen}{problem}", advice)
+        elif lines:
+            yield Check(what, OK, seen)
+        else:
+            advice = "check again after it has been due"
+            yield Check(what, OPEN, "its log has no run of the last day", advice)
 
 
-def _has_fired(live: Live, timer: Trigger, due: float) -> bool:
+def _run_of(live: Live, timer: Trigger, due: float) -> list[dict[str, Any]]:
+    """Return the lines of the run for which a timer was due, or the day before."""
     due -= _DAY * (due > live.now())
-    lines = live.lines(due - 1, due + LONGEST_WAIT)
-    named = f"timer:{timer.name}"
-    return any(named in {line.get("Source"), line.get("Pointer")} for line in lines)
+    lines, named = live.lines(due - 1, due + LONGEST_WAIT), f"timer:{timer.name}"
+    ids = {x["RequestId"] for x in lines if named in {x.get("Source"), x.get("Pointer")}}
+    return [line for line in lines if line.get("RequestId") in ids]

@@ -145,21 +145,21 @@ class _Trial:
             advice = "name another image, unless a setting forbids it for all"
             yield Check(what, OPEN, reason, advice)
             return
-        there, here = self._there_and_back(what, forth, {**old, "Expect": new})
+        back = {**self.image, **old, "Expect": new}
+        undo = json.dumps(back, ensure_ascii=False)
+        self.say(f"Now {what}, and back. If this stops, upload {undo}")
+        there, here = self._there_and_back(what, forth, back)
         failed = next((run for run in (there, here) if [*problems(run)]), here)
         found = [*problems(failed)]
         if not found and not _is_changed(there):
             found = [("NotChanged", "the run says that it has changed nothing")]
         yield judged(what, self.live, failed.request_id, found, f"{seen}; and back")
         if here is not there and not _is_back(there, here):
-            advice = "upload the document that was shown before, or correct it in the console"
-            yield Check(f"{what} back", FAIL, "it is not known to be done", advice)
+            yield Check(f"{what} back", FAIL, "it is not known to be done", f"upload {undo}")
 
     def _there_and_back(
         self, what: str, forth: Mapping[str, object], back: Mapping[str, object]
     ) -> tuple[Run, Run]:
-        undo = json.dumps({**self.image, **back}, ensure_ascii=False)
-        self.say(f"Now {what}, and back. If this stops, upload {undo}")
         there = Run("", {}, "stopped", (), 0)
         try:
             there = self._call(forth, f"is {what}")

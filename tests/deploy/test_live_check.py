@@ -50,6 +50,8 @@ def steward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         shutil.rmtree(project.folder / "code")
         code.with_suffix("").rename(project.folder / "code")
         project.apply()
+        body = json.dumps({"Normalise": {"ImageName": "{ImageName}"}, "DryRun": True}).encode()
+        client_of(cloud).put_object(Bucket=BUCKET, Key="policies/nightly.json", Body=body)
         yield project
 
 
@@ -112,7 +114,7 @@ def test_page(deployed: Project) -> None:
     """
     path, pattern = ROOT / "docs/deploy.md", r"(### Check[\s\S]*?```text\n)([\s\S]*?)(```)"
     page, printed = path.read_text(encoding="utf-8"), deployed("check").out
-    printed = printed.replace(RUNTIME, "Python3.13")
+    printed = re.sub("Not in Tencent's cloud.*\n", "", printed.replace(RUNTIME, "Python3.13"))
     if "UPDATE_GOLDEN" in os.environ:
         path.write_text(re.sub(pattern, lambda m: m[1] + printed + m[3], page), encoding="utf-8")
     else:
@@ -151,6 +153,19 @@ def test_keys_of_events_are_encoded(deployed: Project) -> None:
     """If events have keys URL-encoded, that is said."""
     deployed.cloud.rules = [changed("SearchLog", in_log(" +%41镜", quote(" +%41镜")))]
     assert "URL-encoded" in check(deployed, "--write")["upload of requests"]["Seen"]
+
+
+def test_timer_whose_run_fails(deployed: Project) -> None:
+    """A timer whose last run failed is not well, and the check says why."""
+    client = client_of(deployed.cloud)
+    policy = client.get_object(Bucket=BUCKET, Key="policies/nightly.json")["Body"].read()
+    client.delete_object(Bucket=BUCKET, Key="policies/nightly.json")
+    deployed.cloud.move_clock(DAY)
+    client.put_object(Bucket=BUCKET, Key="policies/nightly.json", Body=policy)
+    found = failed(deployed)["timer nightly"]
+    assert "fired in Beijing time; ObjectNotFound: cos://" in found
+    assert "nightly.json does not exist (NoSuchKey) → upload the document that it names" in found
+    deployed.cloud.move_clock(DAY)
 
 
 @pytest.mark.parametrize(("hours", "zone"), [(0, "Beijing time"), (8, "UTC")])
@@ -197,7 +212,7 @@ def test_right_of_the_role(deployed: Project, right: str) -> None:
     text = json.dumps({**POLICY, "statement": [each for each in statements if each["action"]]})
     cam("UpdatePolicy", PolicyName=NAME, PolicyDocument=text)
     found = failed(deployed, "--image", IMAGE)
-    assert found.pop("as in the file").startswith(f"not policy {NAME} → ")
+    assert found.pop("as in the file").startswith(f"to do: change policy {NAME} → ")
     assert {*found} >= {*RIGHTS[right]}
     for what in RIGHTS[right]:
         assert re.search("Unauthorized|AccessDenied|PutObject", found[what])
@@ -225,16 +240,16 @@ def broken_account(project: Project) -> dict[str, Callable[[], object]]:
         f"bucket {BUCKET}: ap-guangzhou has none": lambda: setattr(
             state.buckets[BUCKET], "region", "ap-shanghai"
         ),
-        "as in the file: not code": (project.folder / "code" / "new.py").touch,
+        "as in the file: to do: change code": (project.folder / "code" / "new.py").touch,
     }
 
 
 BROKEN = {
     "triggers: off: trigger cos": "scf-deploy apply",
     "concurrency: 0 MB": "scf-deploy apply starts it",
-    "settings: STEWARD_MAX_CHANGES": "correct the environment in the file, and apply",
+    "settings: STEWARD_MAX_CHANGES": "correct the environment in the file, or apply it",
     f"bucket {BUCKET}: ap-guangzhou has none": "name that region in the file, or another bucket",
-    "as in the file: not code": "scf-deploy apply makes it as the file says",
+    "as in the file: to do: change code": "scf-deploy apply makes it as the file says",
 }
 """What `check` says of broken things, and what to do."""
 
@@ -308,11 +323,6 @@ RULES = {
         "SearchLog: UnauthorizedOperation",
         "your keys lack this right",
     ),
-    "dry run of policies": (
-        changed("InvokeFunction", lambda r: r["Result"].update(ErrMsg="no memory", RetMsg="")),
-        "Raised: no memory",
-        "read its log: scf-local logs --function image-steward --request-id",
-    ),
     "dry run of requests": (
         changed("InvokeFunction", lambda r: r["Result"].update(RetMsg=NOTHING)),
         "Unexpected: it does not say InvalidImageId.NotFound",
@@ -364,6 +374,16 @@ def test_lost_reply_to_an_upload(deployed: Project, action: str) -> None:
     assert not any("requests/" in key for key in deployed.state()["Objects"][BUCKET])
 
 
+def test_function_that_does_not_start(deployed: Project) -> None:
+    """A function that cannot run is told of once, with its error; what that means is not."""
+    deployed.cloud.rules = [
+        changed("InvokeFunction", lambda r: r["Result"].update(ErrMsg="no module", RetMsg=""))
+    ]
+    found = failed(deployed)
+    assert {*found} == {"dry run of requests"}
+    assert found["dry run of requests"].startswith("Raised: no module → read its log: scf-local")
+
+
 def test_throttled(deployed: Project) -> None:
     """If reads are throttled, something else uses up the account's rate."""
     left = [refusal("RequestLimitExceeded")]
@@ -379,7 +399,7 @@ REPLIES: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     "ok": (
         [{"ErrMsg": '{"errorCode":432,"errorMessage":"The reserved concurrency"}', "RetMsg": ""}],
         "dry run of requests",
-        "not found, as expected",
+        "asked for what does not exist, and was told so",
     ),
     "-": ([{"Log": None}] * 4, "journal", "not set, or not in the log"),
 }
