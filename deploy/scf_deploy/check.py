@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scf_deploy import planning
 from scf_deploy.current import reasons
 from scf_deploy.deployment import Current, Deployment
-from scf_deploy.plan import Plan
+from scf_deploy.errors import CannotChange
 
 OK, FAIL, OPEN = "ok", "FAIL", "-"
 """States of a check. `OPEN`: it was not tried, or does not say; its advice is how to find out."""
@@ -33,8 +34,8 @@ def state_of(is_well: bool) -> str:  # noqa: FBT001 - it says nothing else
     return OK if is_well else FAIL
 
 
-def of_account(wanted: Deployment, current: Current, left: Plan) -> Iterator[Check]:
-    """Yield checks of what the account has; `left` is the plan of what differs from the file."""
+def of_account(wanted: Deployment, current: Current) -> Iterator[Check]:
+    """Yield checks of what the account has."""
     function = current.function
     if function is None:
         yield Check("function", FAIL, "there is none", "deploy it: scf-deploy apply")
@@ -42,11 +43,7 @@ def of_account(wanted: Deployment, current: Current, left: Plan) -> Iterator[Che
     status, reserved = function["Status"], current.reserved_mb
     advice = f"{reasons(function)}; check again, and if it stays so, deploy again"
     yield Check("function", state_of(status == "Active"), str(status), advice)
-    seen = ", ".join(f"{line.verb} {line.what}" for line in left.changes) or "yes"
-    advice = "scf-deploy plan shows how; scf-deploy apply makes it as the file says"
-    yield Check(
-        "as in the file", state_of(not left.calls), f"to do: {seen}" if left.calls else seen, advice
-    )
+    yield _as_in_file(wanted, current)
     for name in wanted.buckets:
         is_private, has_versions = current.buckets.get(name, (False, False))
         seen = f"in {wanted.region}, {'private' if is_private else 'open to others'}, versions "
@@ -65,6 +62,17 @@ def of_account(wanted: Deployment, current: Current, left: Plan) -> Iterator[Che
     seen = "yes" if has_topic else "none: what it logs is lost"
     advice = f"set cls in the file of {wanted.name}, or turn on log delivery in the console"
     yield Check("log topic", state_of(has_topic), seen, advice)
+
+
+def _as_in_file(wanted: Deployment, current: Current) -> Check:
+    try:
+        left = planning.changes(wanted, current)
+    except CannotChange as error:  # which says what there is to do
+        return Check("as in the file", FAIL, str(error))
+    changes = ", ".join(f"{line.verb} {line.what}" for line in left.changes)
+    seen = f"to do: {changes}" if left.calls else "yes"
+    advice = "scf-deploy plan shows how; scf-deploy apply makes it as the file says"
+    return Check("as in the file", state_of(not left.calls), seen, advice)
 
 
 def _triggers(current: Current) -> Check:

@@ -12,7 +12,6 @@ from scf_deploy.deployment import Current, Deployment
 from scf_deploy.dry_runs import LEVELS_OF_RUNS, dry_runs
 from scf_deploy.errors import DeployError
 from scf_deploy.live import Live
-from scf_deploy.plan import Plan
 from scf_deploy.timers import timers
 from scf_deploy.trials import Trials, changes, uploads
 from scf_local.terminal_text import printable
@@ -21,14 +20,12 @@ _PACKAGE = "image_steward/"
 _NOT_REPLIES = (ValueError, LookupError, TypeError, AttributeError)
 
 
-def checks(
-    wanted: Deployment, current: Current, left: Plan, live: Live, may: Trials
-) -> Iterator[Check]:
-    """Yield all checks; `left` is the plan of what differs from the file.
+def checks(wanted: Deployment, current: Current, live: Live, may: Trials) -> Iterator[Check]:
+    """Yield all checks.
 
     Functions other than Image Steward get no events: nobody knows what they do with them.
     """
-    yield from of_account(wanted, current, left)
+    yield from of_account(wanted, current)
     function, code = current.function, current.code or wanted.code
     if not function or not any(name.startswith(_PACKAGE) for name in code.files):
         return

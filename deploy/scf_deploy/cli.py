@@ -265,7 +265,7 @@ def check(file: Path, *, write: bool, image: str, as_json: bool, **where: Any) -
         wanted, now = session.wanted, session.current()
         may = Trials(write, image, token_hex(4), _note)
         live = session.live((now.function or {}).get("ClsTopicId") or "")
-        every = checks(wanted, now, planning.changes(wanted, now), live, may)
+        every = checks(wanted, now, live, may)
         # It may be sent to others. Before the table is made, which breaks long words.
         found = [Check(*map(session.account.hidden, astuple(each))) for each in every]
         if as_json:

@@ -384,6 +384,14 @@ def test_function_that_does_not_start(deployed: Project) -> None:
     assert found["dry run of requests"].startswith("Raised: no module → read its log: scf-local")
 
 
+def test_what_cannot_be_changed(deployed: Project) -> None:
+    """A function of another runtime than the file's is checked all the same, and the ways told."""
+    deployed.cloud.rules = [changed("GetFunction", lambda r: r.update(Runtime="Python3.7"))]
+    found = failed(deployed)
+    assert {*found} == {"as in the file"}
+    assert "undeploy" in found["as in the file"] or "another name" in found["as in the file"]
+
+
 def test_throttled(deployed: Project) -> None:
     """If reads are throttled, something else uses up the account's rate."""
     left = [refusal("RequestLimitExceeded")]
