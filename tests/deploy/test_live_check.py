@@ -375,7 +375,7 @@ def test_lost_reply_to_an_upload(deployed: Project, action: str) -> None:
 
 
 def test_function_that_does_not_start(deployed: Project) -> None:
-    """A function that cannot run is told of once, with its error; what that means is not."""
+    """If the function cannot run, that is said once, with its error."""
     deployed.cloud.rules = [
         changed("InvokeFunction", lambda r: r["Result"].update(ErrMsg="no module", RetMsg=""))
     ]
@@ -389,7 +389,7 @@ def test_what_cannot_be_changed(deployed: Project) -> None:
     deployed.cloud.rules = [changed("GetFunction", lambda r: r.update(Runtime="Python3.7"))]
     found = failed(deployed)
     assert {*found} == {"as in the file"}
-    assert "undeploy" in found["as in the file"] or "another name" in found["as in the file"]
+    assert "Give the function another name in the file" in found["as in the file"]
 
 
 def test_throttled(deployed: Project) -> None:
