@@ -17,7 +17,8 @@ from scf_deploy.trials import Trials, changes, uploads
 from scf_local.terminal_text import printable
 
 _PACKAGE = "image_steward/"
-_NOT_REPLIES = (ValueError, LookupError, TypeError, AttributeError)
+_NOT_REPLIES = (ValueError, LookupError, TypeError, AttributeError, OSError)
+"""What reading a reply may raise, also that of a host which is taken for an emulated cloud."""
 
 
 def checks(wanted: Deployment, current: Current, live: Live, may: Trials) -> Iterator[Check]:
@@ -64,13 +65,10 @@ def checks(wanted: Deployment, current: Current, live: Live, may: Trials) -> Ite
         if may.write and has_runs and live.topic:
             yield from _tried("uploads", uploads(live, settings, trigger, may))
         else:
-            seen = "not tried"
             advice = "--write uploads a dry run and the manifest of no image, and deletes both"
             if may.write:
-                advice = (
-                    "deploy a log topic and STEWARD_LOG_LEVEL INFO, so that the log tells of it"
-                )
-            yield Check(f"upload to {trigger.bucket}", OPEN, seen, advice)
+                advice = "deploy a log topic and STEWARD_LOG_LEVEL INFO: the log has to tell of it"
+            yield Check(f"upload to {trigger.bucket}", OPEN, "not tried", advice)
     if may.image:
         yield from _tried("changes", changes(live, settings, may))
     else:

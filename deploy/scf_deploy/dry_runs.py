@@ -77,7 +77,7 @@ def dry_runs(
             yield not_allowed(what, kind)
             continue
         runs.append(run := live.call(event, "makes a dry run"))
-        seen = "asked for what does not exist, and was told so"
+        seen = "it may read; what it asked for does not exist"
         if not absent and not [*problems(run)]:
             seen = f"images read: {sum(run.result['Summary'].values()):,}"
         yield judged(what, live, run.request_id, problems(run), seen, absent)

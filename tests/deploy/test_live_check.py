@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.error import URLError
 from urllib.parse import quote
 
 import pytest
@@ -22,6 +23,7 @@ from roles import allow, keys_for
 from scf_client import RUNTIME, ScfClient
 from scf_deploy import serverless_file
 from scf_deploy.live import Live, Run
+from scf_local import cloud_client
 from scf_local.cloud import seed
 from scf_local.cloud.wire import Reply
 from sdk_client import SdkClient
@@ -220,6 +222,8 @@ def test_right_of_the_role(deployed: Project, right: str) -> None:
     assert image["ImageName"] == "web"
     is_left = right == "tag:UnTagResources"
     assert bool(image["Tags"]) == (f"tagging {IMAGE} back" in found) == is_left
+    if is_left:  # the next test removes it, which a warm instance would take for a late read
+        variables(deployed, STEWARD_MAX_CHANGES="7")
 
 
 def broken_account(project: Project) -> dict[str, Callable[[], object]]:
@@ -384,8 +388,20 @@ def test_function_that_does_not_start(deployed: Project) -> None:
     assert found["dry run of requests"].startswith("Raised: no module → read its log: scf-local")
 
 
+def test_host_that_is_no_emulated_cloud(deployed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that does not tell the time, as an emulated cloud does, ends no check."""
+
+    def now(_endpoint: str) -> float:
+        raise URLError("refused")
+
+    monkeypatch.setattr(cloud_client, "now", now)
+    found = failed(deployed)
+    assert "refused" in found["dry runs"]
+    assert "refused" in found["timers"]
+
+
 def test_what_cannot_be_changed(deployed: Project) -> None:
-    """A function of another runtime than the file's is checked all the same, and the ways told."""
+    """If the runtime is another than in the file, the check says so, and checks all else."""
     deployed.cloud.rules = [changed("GetFunction", lambda r: r.update(Runtime="Python3.7"))]
     found = failed(deployed)
     assert {*found} == {"as in the file"}
@@ -407,7 +423,7 @@ REPLIES: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     "ok": (
         [{"ErrMsg": '{"errorCode":432,"errorMessage":"The reserved concurrency"}', "RetMsg": ""}],
         "dry run of requests",
-        "asked for what does not exist, and was told so",
+        "it may read; what it asked for does not exist",
     ),
     "-": ([{"Log": None}] * 4, "journal", "not set, or not in the log"),
 }
